@@ -1,0 +1,140 @@
+/// A message about one place in a text: where, what, and the line it is about.
+///
+///     Diagnostic d = diagnostic_at(Severity::error, "quant.cfg", text, offset, "batch_num", "expected `:`");
+///     std::cerr << to_string(d);
+///     // quant.cfg:3:11: error: batch_num: expected `:`, found `1`
+///     //   batch_num 1
+///     //             ^
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "concat.hpp"
+
+namespace amct_distill {
+
+enum class Severity { error, warning };
+
+/// A place in a text, 1-based; columns count code points, a tab counts one. `line == 0`: no place.
+struct Position {
+    std::size_t line = 0;
+    std::size_t column = 0;
+    friend constexpr bool operator==(const Position&, const Position&) = default;
+};
+
+struct Diagnostic {
+    Severity severity = Severity::error;
+    std::string source{};   ///< name of the text, as given to the reader; may be empty
+    Position where{};       ///< {0, 0} when the message is not about a place
+    std::string path{};     ///< the fields that lead there, `a.b[1].c`; may be empty
+    std::string message{};  ///< what is wrong, and the remedy
+    std::string excerpt{};  ///< the line, cut to `max_excerpt` code points around the place; may be empty
+    std::size_t caret = 0;  ///< 0-based column of the caret below `excerpt`
+
+    static constexpr std::size_t max_excerpt = 100;
+    friend bool operator==(const Diagnostic&, const Diagnostic&) = default;
+};
+
+namespace detail {
+
+constexpr bool is_utf8_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0u) == 0x80u; }
+
+/// Code points of a text that may not be valid UTF-8: every byte that does not continue another one.
+constexpr std::size_t count_code_points(std::string_view text) {
+    return static_cast<std::size_t>(
+        std::count_if(text.begin(), text.end(), [](char c) { return !is_utf8_continuation(c); }));
+}
+
+constexpr Position position_of(std::string_view text, std::size_t offset) {
+    std::string_view const before = text.substr(0, offset);
+    auto const newline = before.rfind('\n');
+    std::string_view const line = newline == before.npos ? before : before.substr(newline + 1);
+    auto const lines = static_cast<std::size_t>(std::count(before.begin(), before.end(), '\n'));
+    return {lines + 1, count_code_points(line) + 1};
+}
+
+/// Fills in the excerpt of a diagnostic whose position is set.
+inline void quote_line(Diagnostic& d, std::string_view text, std::size_t offset) {
+    std::string_view const before = text.substr(0, offset);
+    auto const newline = before.rfind('\n');
+    std::size_t const start = newline == before.npos ? 0 : newline + 1;
+    std::size_t stop = (std::min)(text.find('\n', offset), text.size());
+    if (stop > start && text[stop - 1] == '\r') --stop;
+    std::string_view const line = text.substr(start, (std::max)(stop, start) - start);
+
+    // The window of code points that is shown: all of a short line, else around the caret.
+    std::size_t const length = count_code_points(line), column = d.where.column - 1;
+    std::size_t const first =
+        length <= Diagnostic::max_excerpt ? 0
+        : column <= Diagnostic::max_excerpt / 2
+            ? 0
+            : (std::min)(column - Diagnostic::max_excerpt / 2, length - Diagnostic::max_excerpt);
+    std::size_t index = 0;
+    bool shown = false;
+    for (char c : line) {
+        if (!is_utf8_continuation(c)) {
+            shown = index >= first && index < first + Diagnostic::max_excerpt;
+            ++index;
+        }
+        // What a terminal would act on (NUL, escape, a carriage return, ...) shows as one `?`.
+        bool const control = (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == '\x7f';
+        if (shown) d.excerpt += control ? '?' : c;
+    }
+    d.caret = column - first;
+}
+
+}  // namespace detail
+
+/// The diagnostic for byte `offset` of `text`: finds line and column, copies the line.
+inline Diagnostic diagnostic_at(Severity severity, std::string_view source, std::string_view text,
+                                std::size_t offset, std::string path, std::string message) {
+    offset = (std::min)(offset, text.size());
+    Diagnostic d{severity, std::string(source), detail::position_of(text, offset), std::move(path),
+                 std::move(message)};
+    detail::quote_line(d, text, offset);
+    return d;
+}
+
+/// A diagnostic that is not about a place in a text.
+inline Diagnostic general_error(std::string message) {
+    Diagnostic d;
+    d.message = std::move(message);
+    return d;
+}
+inline Diagnostic general_warning(std::string message) {
+    Diagnostic d = general_error(std::move(message));
+    d.severity = Severity::warning;
+    return d;
+}
+
+/// `source:line:column: error: path: message`, then the line, indented by two, and a caret. No newline at
+/// the end.
+inline std::string to_string(const Diagnostic& d) {
+    std::string out = d.source;
+    if (d.where.line != 0) {
+        if (!out.empty()) out += ':';
+        out += detail::concat(d.where.line, ':', d.where.column);
+    }
+    if (!out.empty()) out += ": ";
+    out += d.severity == Severity::error ? "error: " : "warning: ";
+    if (!d.path.empty()) out += detail::concat(d.path, ": ");
+    out += d.message;
+    if (d.where.line != 0) {
+        out += detail::concat("\n  ", d.excerpt, "\n  ");
+        // Tabs stay tabs, so that the caret stands below its token whatever the tab width.
+        std::size_t left = d.caret;
+        for (std::size_t i = 0; i < d.excerpt.size() && left != 0; ++i) {
+            if (detail::is_utf8_continuation(d.excerpt[i])) continue;
+            out += d.excerpt[i] == '\t' ? '\t' : ' ';
+            --left;
+        }
+        out.append(left, ' ');
+        out += '^';
+    }
+    return out;
+}
+
+}  // namespace amct_distill

@@ -1,0 +1,9 @@
+#include <amct_distill/core/concat.hpp>
+
+#include "support/catch.hpp"
+
+TEST_CASE("texts, characters and whole numbers are joined") {
+    using amct_distill::detail::concat;
+    CHECK(concat().empty());
+    CHECK(concat("a", 'b', std::string("c"), std::string_view("d"), 1, -2, 3u) == "abcd1-23");
+}
