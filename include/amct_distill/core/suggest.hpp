@@ -1,0 +1,54 @@
+/// The nearest of some names to a misspelled one, for messages that end in "did you mean ...?".
+///
+///     detail::nearest("clip_maks", names)           // "clip_max", or "" when none is near
+///
+/// Usable in constant evaluation.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <string_view>
+#include <vector>
+
+namespace amct_distill::detail {
+
+/// Edits (insert, delete, replace, swap of neighbours) from `a` to `b`, in bytes; optimal string alignment.
+constexpr std::size_t edit_distance(std::string_view a, std::string_view b) {
+    std::vector<std::size_t> rows;  // three rows of the table; only pushed to, see reader.hpp
+    std::size_t const width = b.size() + 1;
+    for (std::size_t i = 0; i != 3 * width; ++i) rows.push_back(i % width);
+    auto cell = [&](std::size_t row, std::size_t column) -> std::size_t& {
+        return rows[(row % 3) * width + column];
+    };
+    for (std::size_t i = 1; i <= a.size(); ++i) {
+        cell(i, 0) = i;
+        for (std::size_t j = 1; j <= b.size(); ++j) {
+            std::size_t const replaced = cell(i - 1, j - 1) + (a[i - 1] != b[j - 1] ? 1u : 0u);
+            cell(i, j) = (std::min)({cell(i - 1, j) + 1, cell(i, j - 1) + 1, replaced});
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                cell(i, j) = (std::min)(cell(i, j), cell(i - 2, j - 2) + 1);
+        }
+    }
+    return cell(a.size(), b.size());
+}
+
+/// The first of the names with the fewest edits, at most a third of the word's length (and one at least);
+/// empty when there is none, or when the word is too long to be a name.
+template <class Names>
+constexpr std::string_view nearest(std::string_view word, const Names& names) {
+    constexpr std::size_t longest = 256;
+    std::string_view best;
+    if (word.empty() || word.size() > longest) return best;
+    std::size_t least = (std::max<std::size_t>)(word.size() / 3, 1) + 1;
+    for (std::string_view name : names) {
+        std::size_t const apart =
+            name.size() > word.size() ? name.size() - word.size() : word.size() - name.size();
+        if (apart >= least) continue;
+        if (std::size_t const d = edit_distance(word, name); d < least) {
+            least = d;
+            best = name;
+        }
+    }
+    return best;
+}
+
+}  // namespace amct_distill::detail
