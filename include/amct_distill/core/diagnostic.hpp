@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "concat.hpp"
+#include "utf8.hpp"
 
 namespace amct_distill {
 
@@ -39,8 +40,6 @@ struct Diagnostic {
 };
 
 namespace detail {
-
-constexpr bool is_utf8_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0u) == 0x80u; }
 
 /// Code points of a text that may not be valid UTF-8: every byte that does not continue another one.
 constexpr std::size_t count_code_points(std::string_view text) {
@@ -74,14 +73,18 @@ inline void quote_line(Diagnostic& d, std::string_view text, std::size_t offset)
             : (std::min)(column - Diagnostic::max_excerpt / 2, length - Diagnostic::max_excerpt);
     std::size_t index = 0;
     bool shown = false;
-    for (char c : line) {
+    std::size_t valid = (std::min)(first_invalid_utf8(line), line.size());  // up to here
+    for (std::size_t i = 0; i != line.size(); ++i) {
+        char c = line[i];
         if (!is_utf8_continuation(c)) {
             shown = index >= first && index < first + Diagnostic::max_excerpt;
             ++index;
         }
-        // What a terminal would act on (NUL, escape, a carriage return, ...) shows as one `?`.
+        // What a terminal would act on (NUL, escape, a carriage return, ...) or cannot show is one `?`.
         bool const control = (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == '\x7f';
-        if (shown) d.excerpt += control ? '?' : c;
+        if (control || i == valid) c = '?';
+        if (i == valid) valid = (std::min)(first_invalid_utf8(line.substr(i + 1)), line.size()) + i + 1;
+        if (shown) d.excerpt += c;
     }
     d.caret = column - first;
 }

@@ -31,14 +31,14 @@ constexpr std::size_t edit_distance(std::string_view a, std::string_view b) {
     return cell(a.size(), b.size());
 }
 
-/// The first of the names with the fewest edits, at most a third of the word's length (and one at least);
-/// empty when there is none, or when the word is too long to be a name.
+/// The first of the names with the fewest edits: at most a third of the word's length, one at least, but not
+/// all of it; empty when there is none, or when the word is too long to be a name.
 template <class Names>
 constexpr std::string_view nearest(std::string_view word, const Names& names) {
     constexpr std::size_t longest = 256;
     std::string_view best;
     if (word.empty() || word.size() > longest) return best;
-    std::size_t least = (std::max<std::size_t>)(word.size() / 3, 1) + 1;
+    std::size_t least = (std::min)((std::max<std::size_t>)(word.size() / 3, 1) + 1, word.size());
     for (std::string_view name : names) {
         std::size_t const apart =
             name.size() > word.size() ? name.size() - word.size() : word.size() - name.size();

@@ -26,5 +26,7 @@ TEST_CASE("the nearest name is suggested when it is near") {
     STATIC_REQUIRE(nearest("batch_num", names).empty());
     STATIC_REQUIRE(nearest("", names).empty());
     CHECK(nearest("clip_mxa", names) == "clip_max");
+    CHECK(nearest("x", std::array<std::string_view, 1>{"f"}).empty());
+    CHECK(nearest("fc", std::array<std::string_view, 1>{"fc1"}) == "fc1");
     CHECK(nearest(std::string(10000, 'x'), names).empty());
 }

@@ -1,0 +1,125 @@
+/// Any aggregate message as protobuf text format.
+///
+///     std::string text = print(config);
+///     read<AMCTDistillConfig>(text).value() == config
+///
+/// The canonical form of protobuf's TextFormat: two spaces of indentation, one field a line, fields in schema
+/// order, `message {`, strings escaped to 7 bits, floats as the shortest text that reads back.
+#pragma once
+#include <charconv>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include "../reflect/labels.hpp"
+
+namespace amct_distill {
+namespace detail {
+
+class text_printer {
+public:
+    explicit text_printer(std::string& out) : out_(out) {}
+
+    template <class M>
+    void fields_of(const M& m) {
+        [&]<std::size_t... I>(std::index_sequence<I...>) {
+            (member(reflect::field_name<M, I>(), reflect::get<I>(m)), ...);
+        }
+        (std::make_index_sequence<reflect::field_count<M>>{});
+    }
+
+private:
+    template <class F>
+    void member(std::string_view name, const F& f) {
+        if constexpr (is_required<F>) {
+            field(name, *f);
+        } else if constexpr (is_optional<F>) {
+            if (f.has_value()) field(name, *f);
+        } else if constexpr (is_oneof<F>) {
+            std::visit(
+                [&]<class T>(const T& alternative) {
+                    if constexpr (!std::is_same_v<T, std::monostate>) field(f.name(), alternative);
+                },
+                f.value());
+        } else {
+            for (const auto& element : f) field(name, element);
+        }
+    }
+    template <class T>
+    void field(std::string_view name, const T& value) {
+        out_.append(2 * depth_, ' ');
+        out_ += name;
+        if constexpr (message_type<T>) {
+            out_ += " {\n";
+            ++depth_;
+            fields_of(value);
+            --depth_;
+            out_.append(2 * depth_, ' ');
+            out_ += "}\n";
+        } else {
+            out_ += ": ";
+            scalar(value);
+            out_ += '\n';
+        }
+    }
+
+    void scalar(bool v) { out_ += v ? "true" : "false"; }
+    template <class T>
+    requires((std::integral<T> && !std::same_as<T, bool>) || std::floating_point<T>) void scalar(T v) {
+        if constexpr (std::floating_point<T>) {
+            if (std::isnan(v)) {  // to_chars would print a sign that the format does not have
+                out_ += "nan";
+                return;
+            }
+        }
+        char buffer[64];  // the longest double is 24 characters
+        auto const end = std::to_chars(buffer, buffer + sizeof buffer, v).ptr;
+        out_.append(buffer, end);
+    }
+    template <class E>
+    requires std::is_enum_v<E>
+    void scalar(E v) {
+        for (auto const& [name, value] : enumerators(E{}))
+            if (value == v) {
+                out_ += name;
+                return;
+            }
+        scalar(static_cast<std::underlying_type_t<E>>(v));
+    }
+    void scalar(std::string_view s) {
+        out_ += '"';
+        for (char c : s) {
+            auto const byte = static_cast<unsigned char>(c);
+            constexpr std::string_view plain = "\n\r\t\"'\\", escaped = "nrt\"'\\";
+            if (auto const k = plain.find(c); k != plain.npos) {
+                out_ += '\\';
+                out_ += escaped[k];
+            } else if (byte < 0x20 || byte >= 0x7F) {
+                out_ += '\\';
+                for (int shift : {6, 3, 0}) out_ += static_cast<char>('0' + (byte >> shift & 7));
+            } else {
+                out_ += c;
+            }
+        }
+        out_ += '"';
+    }
+
+    std::string& out_;
+    std::size_t depth_ = 0;
+};
+
+}  // namespace detail
+
+template <class M>
+requires detail::message_type<M> std::string print(const M& message) {
+    std::string out;
+    detail::text_printer(out).fields_of(message);
+    return out;
+}
+
+}  // namespace amct_distill

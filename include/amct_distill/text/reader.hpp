@@ -1,0 +1,242 @@
+/// Protobuf text format into any aggregate message.
+///
+///     result<AMCTDistillConfig> config = read<AMCTDistillConfig>(text, {.source = "quant.cfg"});
+///     if (!config) std::cerr << to_string(config.diagnostics());
+///
+/// A reflective descent: the message's fields decide what is expected, the token rules are those of
+/// grammar.hpp. Syntax errors stop it; errors of meaning (unknown field, wrong type, range, duplicate,
+/// missing) are collected, up to `max_diagnostics`. It never throws on any input but for lack of memory.
+#pragma once
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "../core/result.hpp"
+#include "../reflect/labels.hpp"
+#include "scalars.hpp"
+
+namespace amct_distill {
+
+namespace detail {
+
+class text_reader : public scalar_reader {
+public:
+    using scalar_reader::scalar_reader;
+
+    /// Reads the whole text into `message`; whether it is free of errors.
+    template <class M>
+    constexpr bool read(M& message) {
+        if (!check_characters()) return false;
+        skip();
+        fields_of(message, '\0', at_, false);
+        return errors_ == 0;
+    }
+
+private:
+    template <class M>
+    struct places {
+        std::array<const char*, text_fields<M>.size()> first{};  // where each field was first set
+        std::array<bool, text_fields<M>.size()> misspelled{};    // an unknown field that may have meant it
+        bool merging = false;                                    // into a message that was read before
+    };
+
+    /// The fields up to `closer` ('\0': the end of the text).
+    template <class M>
+    constexpr bool fields_of(M& m, char closer, const char* opened, bool merging) {
+        places<M> seen{.merging = merging};
+        for (;;) {
+            if (closer != '\0' ? take(closer) : at_ == end_) break;
+            const char* const where = at_;
+            Position const position = here();
+            std::string_view const name = token(grammar::identifier);
+            if (name.empty()) {
+                if (sees(grammar::number) || peek('[')) {
+                    if (!unknown_name()) return false;
+                } else {
+                    if (closer == '\0') return stop(where, say("expected a field name, found ", found()));
+                    if (at_ == end_)
+                        return stop(where, say("expected `", closer, "` to close the message that begins at ",
+                                               place(opened), ", found the end of the text"));
+                    return stop(where, say("expected a field name or `", closer, "`, found ", found()));
+                }
+            } else if (!dispatch(m, name, where, position, seen,
+                                 std::make_index_sequence<text_fields<M>.size()>{})) {
+                return false;
+            }
+            if (!take(',')) take(';');
+        }
+        if (!merging) check_required<M>(seen, opened, std::make_index_sequence<text_fields<M>.size()>{});
+        return true;
+    }
+    template <class M, std::size_t... K>
+    constexpr void check_required(const places<M>& seen, const char* opened, std::index_sequence<K...>) {
+        text_buffer missing;
+        auto const check = [&](std::size_t k, bool is_one) {
+            if (is_one && seen.first[k] == nullptr && !seen.misspelled[k])
+                missing.append(say(missing.empty() ? "`" : ", `", text_fields<M>[k].name, "`"));
+        };
+        (check(K, is_required<reflect::field_type<M, text_fields<M>[K].member>>), ...);
+        if (!missing.empty()) error(opened, say("missing required ", missing));
+    }
+    template <class M, std::size_t... K>
+    constexpr bool dispatch(M& m, std::string_view name, const char* where, Position position,
+                            places<M>& seen, std::index_sequence<K...>) {
+        using handler = bool (text_reader::*)(M&, const char*, Position, places<M>&);
+        constexpr std::array<handler, sizeof...(K)> handlers{&text_reader::template field<M, K>...};
+        for (std::size_t k = 0; k != sizeof...(K); ++k)
+            if (text_fields<M>[k].name == name) return (this->*handlers[k])(m, where, position, seen);
+        std::array<std::string_view, sizeof...(K)> const names{text_fields<M>[K].name...};
+        std::string_view const meant = nearest(name, names);
+        ((seen.misspelled[K] = seen.misspelled[K] || names[K] == meant), ...);
+        note(options_.unknown_fields_are_warnings ? Severity::warning : Severity::error, where,
+             say("unknown field `", name, "`", suggestion(name, names)));
+        return skip_field();
+    }
+    /// `[extension]`, `[type.url/Any]` or a field number: valid text format, but nothing a message here can
+    /// hold.
+    constexpr bool unknown_name() {
+        const char* const where = at_;
+        if (take('[')) {
+            while (at_ != end_ && *at_ != ']' && *at_ != '\n') ++at_;
+            if (!take(']')) return stop(where, say("expected `]`, found ", found()));
+            error(where, say("extensions and Any are not supported; name a field"));
+        } else {
+            auto const number = token(grammar::number);
+            error(where, say("fields go by name, not by number; found `", number, "`"));
+        }
+        return skip_field();
+    }
+    template <class M, std::size_t K>
+    constexpr bool field(M& m, const char* where, Position position, places<M>& seen) {
+        auto& first = seen.first;
+        constexpr text_field entry = text_fields<M>[K];
+        using F = reflect::field_type<M, entry.member>;
+        auto& f = reflect::get<entry.member>(m);
+        path_.push_back({entry.name, no_index});
+        bool const ok = [&] {
+            if constexpr (list_field<F>) {
+                return elements(f, position);
+            } else {
+                bool const again = first[K] != nullptr, merge = again || seen.merging;
+                if (!again) first[K] = where;
+                if (again && !duplicate(where, say("set more than once; first at ", place(first[K]))))
+                    return skip_field();
+                if constexpr (is_oneof<F>) {
+                    for (std::size_t k = 0; k != text_fields<M>.size(); ++k)
+                        if (k != K && text_fields<M>[k].member == entry.member && first[k] != nullptr) {
+                            if (!duplicate(where,
+                                           say("only one of a oneof can be set; `", text_fields<M>[k].name,
+                                               "` already is, at ", place(first[k]))))
+                                return skip_field();
+                            first[k] = nullptr;
+                        }
+                    f.set_position(position);
+                    using T = reflect::field_type<typename F::alternatives, entry.alternative>;
+                    if (merge && f.value().index() == entry.alternative + 1)
+                        return value_of(std::get<entry.alternative + 1>(f.value()), true);
+                    return value_of(f.template emplace<entry.alternative>(blank_value<T>()), false);
+                } else {
+                    f.set_position(position);
+                    if constexpr (is_required<F>) {
+                        return value_of(*f, merge);
+                    } else {
+                        static_assert(
+                            is_optional<F>,
+                            "a member of a message is required<T>, optional<T>, oneof<T> or a list");
+                        if (merge && f.has_value()) return value_of(*f, true);
+                        return value_of(f.emplace(blank_value<typename F::value_type>()), false);
+                    }
+                }
+            }
+        }();
+        if (ok) path_.pop_back();
+        return ok;
+    }
+    /// Notes a duplicate; whether to read it all the same.
+    constexpr bool duplicate(const char* where, text_buffer message) {
+        if (options_.on_duplicate == duplicates::error) return error(where, std::move(message)), false;
+        message.append("; the last one counts");
+        note(Severity::warning, where, std::move(message));
+        return true;
+    }
+    /// A repeated field: one value, or a list in brackets.
+    template <class L>
+    constexpr bool elements(L& list, Position position) {
+        using T = typename L::value_type;
+        auto const one = [&](Position p) {
+            path_.back().index = list.size();
+            list.push_back(blank_value<T>());
+            if constexpr (requires { list.note_position(p); }) {
+                if (!std::is_constant_evaluated()) list.note_position(p);
+            }
+            return value(list.back(), false);
+        };
+        bool const colon = take(':');
+        const char* const opened = at_;
+        if (!take('[')) {
+            if (!colon && !message_type<T>) return stop(at_, say("expected `:`, found ", found()));
+            return one(position);
+        }
+        if (!colon && !message_type<T>) return stop(opened, say("expected `:` before the list"));
+        if (take(']')) return true;
+        do
+            if (!one(here())) return false;
+        while (take(','));
+        path_.back().index = no_index;
+        if (at_ == end_)
+            return stop(at_, say("expected `]` to close the list that begins at ", place(opened),
+                                 ", found the end of the text"));
+        return take(']') || stop(at_, say("expected `,` or `]`, found ", found()));
+    }
+    /// `: value`, the colon being optional before a message.
+    template <class T>
+    constexpr bool value_of(T& v, bool merging) {
+        if (!take(':') && !message_type<T>) return stop(at_, say("expected `:`, found ", found()));
+        return value(v, merging);
+    }
+    template <class T>
+    constexpr bool value(T& v, bool merging) {
+        if constexpr (message_type<T>) {
+            const char* const opened = at_;
+            char const closer = peek('{') ? '}' : '>';
+            if (!peek('{') && !peek('<')) return wrong_type("a message in `{ }`");
+            if (depth_ == options_.max_depth)
+                return stop(opened, say("nested more than ", options_.max_depth, " messages deep"));
+            ++depth_;
+            ++at_;
+            skip();
+            bool const ok = fields_of(v, closer, opened, merging);
+            --depth_;
+            return ok;
+        } else {
+            if (sees_field()) return error(at_, say("expected a value, found the next field, ", found()));
+            return scalar(v);
+        }
+    }
+};
+
+}  // namespace detail
+
+/// Reads a message. Warnings ride on the value; without a value, every diagnostic is there, in order of text.
+template <class M>
+result<M> read(std::string_view text, const reader_options& options = {}) {
+    M message = detail::blank_message<M>();
+    detail::text_reader reader(text, options);
+    bool const ok = reader.read(message);
+    std::vector<detail::reader_note> notes = reader.notes();
+    std::stable_sort(notes.begin(), notes.end(),
+                     [](const auto& a, const auto& b) { return a.offset < b.offset; });
+    Diagnostics diagnostics;
+    for (const detail::reader_note& n : notes)
+        diagnostics.push_back(diagnostic_at(n.severity, options.source, text, n.offset,
+                                            std::string(n.path.view()), std::string(n.message.view())));
+    if (!ok) return diagnostics;
+    return {std::move(message), std::move(diagnostics)};
+}
+
+}  // namespace amct_distill

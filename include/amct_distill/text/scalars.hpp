@@ -1,0 +1,192 @@
+/// The scalar values of protobuf's text format: numbers, bool, enums, strings.
+#pragma once
+#include <algorithm>
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "cursor.hpp"
+#include "decimal.hpp"
+
+namespace amct_distill::detail {
+
+template <std::integral T>
+requires(!std::same_as<T, bool>) constexpr std::string_view integer_name() {
+    if constexpr (std::signed_integral<T>)
+        return sizeof(T) == 4 ? "int32 (-2147483648 to 2147483647)"
+                              : "int64 (-9223372036854775808 to 9223372036854775807)";
+    else
+        return sizeof(T) == 4 ? "uint32 (0 to 4294967295)" : "uint64 (0 to 18446744073709551615)";
+}
+
+/// Reads one scalar into a variable of its type. False: an error of syntax, reading stops.
+class scalar_reader : public text_cursor {
+protected:
+    using text_cursor::text_cursor;
+
+    enum class base { none, decimal, octal, hex };
+    static constexpr base base_of(std::string_view number) {
+        const char *const b = number.data(), *const e = b + number.size();
+        if (grammar::match_all(grammar::whole, b, e)) return base::decimal;
+        if (grammar::match_all(grammar::octal, b, e)) return base::octal;
+        return grammar::match_all(grammar::hex, b, e) ? base::hex : base::none;
+    }
+    /// The value of a whole number; saturates far above any range.
+    struct whole_number {
+        std::uint64_t value = 0;
+        bool fits = true;
+    };
+    static constexpr whole_number to_whole(std::string_view number, base b) {
+        std::uint64_t const radix = b == base::hex ? 16 : b == base::octal ? 8 : 10;
+        number.remove_prefix(b == base::hex ? 2 : 0);
+        whole_number n;
+        for (char c : number) {
+            auto const d = static_cast<std::uint64_t>(hex_value(c));
+            if (n.value > (std::numeric_limits<std::uint64_t>::max() - d) / radix) n.fits = false;
+            n.value = n.value * radix + d;
+        }
+        return n;
+    }
+    template <std::integral T>
+    requires(!std::same_as<T, bool>) constexpr bool scalar(T& v) {
+        const char* const where = at_;
+        constexpr std::string_view wanted = std::signed_integral<T> ? "an integer" : "an unsigned integer";
+        if (std::unsigned_integral<T> && peek('-')) return wrong_type(wanted);
+        bool const negative = std::signed_integral<T> && take('-');
+        if (!sees(grammar::number)) return wrong_type(wanted);
+        const char* const number_at = at_;
+        std::string_view const number = token(grammar::number);
+        base const b = base_of(number);
+        if (b == base::none) return error(number_at, say("expected ", wanted, ", found `", number, "`"));
+        whole_number const n = to_whole(number, b);
+        std::uint64_t const most =
+            static_cast<std::uint64_t>(std::numeric_limits<T>::max()) + (negative ? 1u : 0u);
+        if (!n.fits || n.value > most)
+            return error(where,
+                         say("`", negative ? "-" : "", number, "` is out of range for ", integer_name<T>()));
+        v = static_cast<T>(negative ? std::uint64_t{0} - n.value : n.value);
+        return true;
+    }
+    constexpr bool scalar(bool& v) {
+        const char* const where = at_;
+        constexpr std::string_view wanted = "true or false";
+        if (sees(grammar::number)) {
+            std::string_view const number = token(grammar::number);
+            base const b = base_of(number);
+            whole_number const n = b == base::none ? whole_number{2, false} : to_whole(number, b);
+            if (!n.fits || n.value > 1)
+                return error(where, say("expected ", wanted, ", found `", number, "`"));
+            v = n.value == 1;
+            return true;
+        }
+        if (!sees(grammar::identifier)) return wrong_type(wanted);
+        std::string_view const word = token(grammar::identifier);
+        v = word == "true" || word == "True" || word == "t";
+        return v || word == "false" || word == "False" || word == "f" ||
+               error(where, say("expected ", wanted, ", found `", word, "`"));
+    }
+    template <std::floating_point T>
+    constexpr bool scalar(T& v) {
+        constexpr std::string_view wanted = "a number";
+        const char* const where = at_;
+        bool const negative = take('-');
+        const char* const number_at = at_;
+        if (sees(grammar::number)) {
+            std::string_view number = token(grammar::number);
+            const char *const b = number.data(), *const e = b + number.size();
+            if (!grammar::match_all(grammar::decimal, b, e))
+                return error(number_at, say("expected a decimal number, found `", number, "`"));
+            if (number.back() == 'f' || number.back() == 'F') number.remove_suffix(1);
+            v = to_floating<T>(number);
+        } else if (sees(grammar::identifier)) {
+            std::string_view const word = token(grammar::identifier);
+            if (same_ignoring_case(word, "inf") || same_ignoring_case(word, "infinity"))
+                v = std::numeric_limits<T>::infinity();
+            else if (same_ignoring_case(word, "nan"))
+                v = std::numeric_limits<T>::quiet_NaN();
+            else
+                return error(number_at, say("expected ", wanted, ", found `", word, "`"));
+        } else {
+            if (negative) return stop(number_at, say("expected a number behind `-`, found ", found()));
+            at_ = where;
+            return wrong_type(wanted);
+        }
+        if (negative) v = -v;
+        return true;
+    }
+    static constexpr bool same_ignoring_case(std::string_view a, std::string_view lower) {
+        return std::equal(a.begin(), a.end(), lower.begin(), lower.end(), [](char x, char y) {
+            return (x >= 'A' && x <= 'Z' ? static_cast<char>(x - 'A' + 'a') : x) == y;
+        });
+    }
+    template <class E>
+    requires std::is_enum_v<E>
+    constexpr bool scalar(E& v) {
+        const char* const where = at_;
+        constexpr auto all = enumerators(E{});
+        text_buffer wanted;
+        std::array<std::string_view, all.size()> names{};
+        for (std::size_t i = 0; i != all.size(); ++i) names[i] = all[i].first;
+        auto const unknown = [&](std::string_view seen) {
+            for (std::size_t i = 0; i != names.size(); ++i)
+                wanted.append(say(i == 0 ? "" : i + 1 == names.size() ? " or " : ", ", "`", names[i], "`"));
+            return error(where, say("expected ", wanted, ", found `", seen, "`", suggestion(seen, names)));
+        };
+        if (sees(grammar::identifier)) {
+            std::string_view const word = token(grammar::identifier);
+            for (auto const& [name, value] : all)
+                if (name == word) return v = value, true;
+            return unknown(word);
+        }
+        bool const negative = take('-');
+        if (sees(grammar::number)) {
+            std::string_view const number = token(grammar::number);
+            base const b = base_of(number);
+            if (b == base::none) return unknown(number);
+            whole_number const n = to_whole(number, b);
+            for (auto const& [name, value] : all) {
+                auto const known = static_cast<std::int64_t>(value);
+                std::uint64_t const size = static_cast<std::uint64_t>(known < 0 ? -known : known);
+                if (n.fits && size == n.value && (known < 0) == (negative && n.value != 0))
+                    return v = value, true;
+            }
+            return unknown(
+                std::string_view(where, static_cast<std::size_t>(number.data() + number.size() - where)));
+        }
+        if (negative) return stop(at_, say("expected a number behind `-`, found ", found()));
+        for (std::size_t i = 0; i != names.size(); ++i)
+            wanted.append(say(i == 0 ? "" : i + 1 == names.size() ? " or " : ", ", "`", names[i], "`"));
+        return wrong_type(wanted.view());
+    }
+    constexpr bool scalar(std::string& v) {
+        if (!sees(grammar::quoted)) return wrong_type("a string in quotes");
+        v.clear();
+        const char* const where = at_;
+        bool escapes = false;
+        for (std::string_view piece = token(grammar::quoted); !piece.empty();
+             piece = token(grammar::quoted)) {
+            piece = piece.substr(1, piece.size() - 2);
+            if (piece.find('\\') == piece.npos) {
+                v.append(piece);
+                continue;
+            }
+            escapes = true;
+            if (auto const bad = unescape(piece, v); !bad.message.empty()) {
+                error(piece.data() + bad.offset, say(bad.message));
+                while (!token(grammar::quoted).empty()) {}
+                return true;
+            }
+        }
+        // Raw bytes were checked with the whole text; escapes can spell bytes that are no UTF-8.
+        if (escapes && first_invalid_utf8(v) != v.npos)
+            error(where, say("the escapes of this string do not spell valid UTF-8"));
+        return true;
+    }
+};
+
+}  // namespace amct_distill::detail

@@ -1,0 +1,32 @@
+#include <amct_distill/core/utf8.hpp>
+
+#include <string>
+
+#include "support/catch.hpp"
+
+using amct_distill::detail::first_invalid_utf8;
+static constexpr auto npos = std::string_view::npos;
+
+TEST_CASE("valid UTF-8 of every length is accepted") {
+    STATIC_REQUIRE(first_invalid_utf8("") == npos);
+    STATIC_REQUIRE(first_invalid_utf8("a\xc3\xa9\xe5\xb1\x82\xf0\x9f\x98\x80") == npos);
+    CHECK(first_invalid_utf8("a\xc3\xa9\xe5\xb1\x82\xf0\x9f\x98\x80") == npos);
+    CHECK(first_invalid_utf8("\xed\x9f\xbf\xee\x80\x80\xf4\x8f\xbf\xbf") ==
+          npos);  // the edges of what is allowed
+    CHECK(first_invalid_utf8(std::string(1000, 'x')) == npos);
+}
+
+TEST_CASE("the first byte that is not UTF-8 is found, wherever it stands") {
+    STATIC_REQUIRE(first_invalid_utf8("ab\xff") == 2);
+    for (std::size_t at = 0; at != 40; ++at) {
+        std::string s(40, 'x');
+        s[at] = '\x80';
+        CHECK(first_invalid_utf8(s) == at);
+    }
+    CHECK(first_invalid_utf8("\xc3") == 0);              // cut off
+    CHECK(first_invalid_utf8("a\xe5\xb1") == 1);         // cut off
+    CHECK(first_invalid_utf8("\xc0\x80") == 0);          // overlong
+    CHECK(first_invalid_utf8("\xe0\x80\x80") == 0);      // overlong
+    CHECK(first_invalid_utf8("\xed\xa0\x80") == 0);      // a surrogate
+    CHECK(first_invalid_utf8("\xf4\x90\x80\x80") == 0);  // above U+10FFFF
+}

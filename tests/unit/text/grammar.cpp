@@ -1,0 +1,68 @@
+#include <amct_distill/text/grammar.hpp>
+
+#include <random>
+#include <string_view>
+
+#include "support/catch.hpp"
+
+namespace grammar = amct_distill::grammar;
+
+namespace {
+template <class Rule>
+constexpr bool all(const Rule& rule, std::string_view text) {
+    return grammar::match_all(rule, text.data(), text.data() + text.size());
+}
+/// The length that the rule takes off the text, or -1.
+template <class Rule>
+constexpr int taken(const Rule& rule, std::string_view text) {
+    const char* at = text.data();
+    return grammar::match(rule, at, text.data() + text.size()) ? static_cast<int>(at - text.data()) : -1;
+}
+}  // namespace
+
+TEST_CASE("numbers are those of the text format, and touch nothing") {
+    for (std::string_view good : {"0", "7", "10", "0x1F", "0X1f", "017", ".5", "1.", "1.5", "1e3", "1.5E+3",
+                                  "2e-10", "1f", "1.F", ".5e1f", "123456789012345678901234567890"})
+        CHECK(all(grammar::number, good));
+    for (std::string_view bad : {"", "08", "1e", "1e+", "00.5", "0x", "12abc", "1.2.3", "1..", ".", "1ff",
+                                 "-1", "0x1g", "1_000", "f", "01.5", "09"})
+        CHECK(taken(grammar::number, bad) == -1);
+    STATIC_REQUIRE(all(grammar::number, "1.5e-3f"));
+    STATIC_REQUIRE_FALSE(all(grammar::number, "08"));
+}
+
+TEST_CASE("strings end on their line, and a backslash protects what follows") {
+    CHECK(taken(grammar::quoted, R"("a\"b" c)") == 6);
+    CHECK(taken(grammar::quoted, R"('it''s')") == 4);
+    CHECK(taken(grammar::quoted, R"("it's")") == 6);
+    for (std::string_view bad : {"\"abc", "\"a\nb\"", "\"a\\\nb\"", "\"abc\\\"", "'", "\"\\"})
+        CHECK(taken(grammar::quoted, bad) == -1);
+}
+
+TEST_CASE("blanks and comments are skipped, and nothing else") {
+    CHECK(taken(grammar::skipped, " \t\r\v\f\n# c \" { \n x") == 16);
+    CHECK(taken(grammar::skipped, "# to the end") == 12);
+    CHECK(taken(grammar::skipped, "\xc2\xa0") == 0);  // a no-break space is not white space here
+    CHECK(taken(grammar::skipped, "") == 0);
+}
+
+TEST_CASE("the walker of constant evaluation takes what X3 takes") {
+    std::mt19937 random(7);
+    std::string_view const alphabet = "01789aAfFxX.eE+-_\"'\\ \n#:{}z\xff\t\v\f";
+    std::size_t disagreements = 0;
+    auto const compare = [&](const auto& rule, const std::string& s) {
+        const char *a = s.data(), *b = a, *const end = a + s.size();
+        bool const by_x3 = grammar::x3::parse(a, end, rule), by_walker = grammar::walk(rule, b, end);
+        disagreements += by_x3 != by_walker || a != b;
+    };
+    for (int i = 0; i != 200'000; ++i) {
+        std::string s(random() % 12, ' ');
+        for (char& c : s) c = alphabet[random() % alphabet.size()];
+        compare(grammar::skipped, s);
+        compare(grammar::identifier, s);
+        compare(grammar::number, s);
+        compare(grammar::quoted, s);
+        compare(grammar::word, s);
+    }
+    CHECK(disagreements == 0);
+}
