@@ -1,0 +1,138 @@
+/// ULQ, universal linear quantization of activations: the clips are trained. For weights see ulq.hpp.
+///
+///     ActUlq<Int8> ulq(ClipRange{6.0f, -6.0f}, /*fixed_min=*/false);
+///     ulq.fake_quantize(x, y);
+///     ulq.backward(x, grad_y, grad_x, grad_clips);   // then the optimizer changes ulq.parameters()
+///     ulq.constrain();
+///
+/// Source: AMCT's activation ULQ; forward and grad_x are equal to it bit for bit.
+#pragma once
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "../core/result.hpp"
+#include "../policy/forward.hpp"
+#include "affine.hpp"
+#include "finite.hpp"
+#include "ifmr.hpp"
+#include "ordered_sum.hpp"
+#include "range.hpp"
+
+namespace amct_distill {
+
+/// Scale and offset come from the clips: `asymmetric_scale_learned` or, symmetric, `symmetric_scale` of the
+/// clips extended to hold 0.
+template <BitWidth B, Symmetry S>
+class ActUlq {
+public:
+    using bits = B;
+    using symmetry = S;
+    using calibrator = Ifmr<B>;
+
+    /// Not calibrated yet: scale 1.
+    ActUlq() = default;
+    /// The state at the first step.
+    ActUlq(ClipRange clip, bool fixed_min) : ActUlq(clip, clip, fixed_min) { constrain(); }
+    /// The state between an optimizer step and `constrain`, which comes next: clips as the optimizer left
+    /// them, and those of the step before.
+    ActUlq(ClipRange clip, ClipRange previous, bool fixed_min)
+        : clips_{clip.max, clip.min}, previous_(previous), fixed_min_(fixed_min) {}
+
+    /// {clip_max, clip_min}.
+    std::span<float> parameters() { return clips_; }
+    std::span<const float> parameters() const { return clips_; }
+
+    ClipRange clip() const { return {clips_[0], clips_[1]}; }
+    bool fixed_min() const { return fixed_min_; }
+    ScaleOffset scale_offset() const { return scale_of(clip()); }
+
+    /// Whether `constrain` has something sound to fall back to and nothing to repair: clips and previous
+    /// clips finite, and the width of their range too. (Where AMCT fails at the next forward.)
+    result<void> check() const {
+        for (auto [name, range] : {std::pair<std::string_view, ClipRange>{"clip", clip()},
+                                   std::pair<std::string_view, ClipRange>{"previous clip", previous_}})
+            if (!std::isfinite(range.max - range.min))
+                return general_error(detail::concat(
+                    "activations: the ", name, " range is ", detail::number(range.min), " to ",
+                    detail::number(range.max), "; its ends and its width must be finite: set other clips"));
+        return {};
+    }
+
+    /// What AMCT does to the clips at the start of a forward; here after each change of `parameters()`:
+    ///   1. with fixed_min, clip_min = 0;
+    ///   2. if clip_max - clip_min == 0, both clips as they were at the previous step; else if clip_max < 0,
+    ///      clip_max as it was; else if clip_min > 0, clip_min as it was.
+    /// Nothing else is repaired: a clip_max below clip_min does no harm, since the range is extended to hold
+    /// 0. Before the two steps, a clip that is not finite is set to its previous value; after them, so are
+    /// both if the range is wider than the largest float. (AMCT fails in these cases.)
+    void constrain() {
+        ClipRange now = clip();
+        if (!std::isfinite(now.max)) now.max = previous_.max;
+        if (!std::isfinite(now.min)) now.min = previous_.min;
+        if (fixed_min_) now.min = 0;
+        if (now.max - now.min == 0)
+            now = previous_;
+        else if (now.max < 0)
+            now.max = previous_.max;
+        else if (now.min > 0)
+            now.min = previous_.min;
+        if (!std::isfinite(now.max - now.min)) now = previous_;
+        clips_ = {now.max, now.min};
+        previous_ = now;
+    }
+
+    /// y = the values x's codes stand for. Precondition: equal sizes; y may be x.
+    void fake_quantize(std::span<const float> x, std::span<float> y) const {
+        amct_distill::fake_quantize<B>(x, y, scale_offset());
+    }
+
+    /// With `up` = x > s * (qmax - o), `dn` = x < s * (qmin - o),
+    /// t = (up ? clip_max : dn ? clip_min : x) / s and e = (round(t) - t) / (2^n - 1):
+    ///   d clip_max = sum of (e + up) * g,   d clip_min = sum of (dn - e) * g,
+    ///   dx = g where neither up nor dn, else 0.
+    /// The sums are ordered_sums. Preconditions: equal sizes; grad_clips has two entries. grad_x may be grad_y.
+    void backward(std::span<const float> x, std::span<const float> grad_y, std::span<float> grad_x,
+                  std::span<float> grad_clips) const {
+        assert(x.size() == grad_y.size() && x.size() == grad_x.size() && grad_clips.size() == 2);
+        constexpr auto levels = static_cast<float>(B::qmax - B::qmin);
+        ClipRange const c = clip();
+        ScaleOffset const p = scale_offset();
+        auto const offset = static_cast<float>(p.offset);
+        float const upper = p.scale * (static_cast<float>(B::qmax) - offset);
+        float const lower = p.scale * (static_cast<float>(B::qmin) - offset);
+
+        // By value: through references, each write to grad_x would make the compiler load them again.
+        auto const sums = detail::ordered_sums<2>(x.size(), [=](std::size_t i) {
+            float const v = x[i], g = grad_y[i];
+            bool const up = v > upper, dn = v < lower;
+            float const t = (up ? c.max : dn ? c.min : v) / p.scale;
+            float const e = (detail::round_half_even(t) - t) / levels;
+            grad_x[i] = up || dn ? 0.0f : g;
+            return std::array{detail::product(e + (up ? 1.0f : 0.0f), g),
+                              detail::product((dn ? 1.0f : 0.0f) - e, g)};
+        });
+        grad_clips[0] = static_cast<float>(sums[0]);
+        grad_clips[1] = static_cast<float>(sums[1]);
+    }
+
+private:
+    static ScaleOffset scale_of(ClipRange range) {
+        if constexpr (std::same_as<S, Symmetric>)
+            return symmetric_scale<B>({(std::max)(0.0f, range.max), (std::min)(0.0f, range.min)});
+        else
+            return asymmetric_scale_learned<B>(range);
+    }
+
+    std::array<float, 2> clips_{};
+    ClipRange previous_{};
+    bool fixed_min_ = false;
+};
+
+}  // namespace amct_distill

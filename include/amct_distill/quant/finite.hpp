@@ -1,0 +1,79 @@
+/// The check of every input: it holds values, and each of them is finite.
+///
+///     if (auto ok = check_finite(w, "weights"); !ok) return ok;
+///     // weights: value at [3, 5] is nan; only finite values can be quantized: check where they come from
+#pragma once
+#include <bit>
+#include <charconv>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "../core/concat.hpp"
+#include "../core/result.hpp"
+#include "affine.hpp"
+
+namespace amct_distill {
+
+namespace detail {
+
+/// The shortest text that reads back as the same number; "nan", "inf", "-inf".
+template <std::floating_point T>
+std::string number(T v) {
+    if (std::isnan(v)) return "nan";
+    char text[32];
+    return {text, std::to_chars(text, text + sizeof text, v).ptr};
+}
+
+/// Whether all are finite: no early exit, so that the loop is vectorized.
+inline bool all_finite(std::span<const float> x) {
+    constexpr std::uint32_t exponent = 0x7F800000u;
+    std::uint32_t found = 0;
+    for (float v : x) found |= (std::bit_cast<std::uint32_t>(v) & exponent) == exponent ? 1u : 0u;
+    return found == 0;
+}
+
+inline std::size_t first_not_finite(std::span<const float> x) {
+    std::size_t i = 0;
+    while (i != x.size() && std::isfinite(x[i])) ++i;
+    return i;
+}
+
+// Not inlined: an error path is cold, and inlining this one draws a false -Wstringop-overflow from g++ 12.
+[[gnu::cold, gnu::noinline]] inline Diagnostic not_finite(std::string_view what, std::string_view index,
+                                                          float value) {
+    return general_error(concat(what, ": value at [", index, "] is ", number(value),
+                                "; only finite values can be quantized: check where they come from"));
+}
+
+[[gnu::cold, gnu::noinline]] inline Diagnostic no_values(std::string_view what, std::string_view shape) {
+    return general_error(concat(what, ": no values", shape, "; an empty tensor cannot be quantized"));
+}
+
+}  // namespace detail
+
+/// `what` begins the message and names the tensor, "conv1: weights".
+inline result<void> check_finite(std::span<const float> x, std::string_view what) {
+    if (x.empty()) return detail::no_values(what, "");
+    if (detail::all_finite(x)) return {};
+    std::size_t const i = detail::first_not_finite(x);
+    return detail::not_finite(what, detail::concat(i), x[i]);
+}
+
+/// The index in the message is [row, column].
+inline result<void> check_finite(const ConstMatrixRef& w, std::string_view what) {
+    if (w.size() == 0) return detail::no_values(what, detail::concat(" (", w.rows(), " x ", w.cols(), ")"));
+    for (Eigen::Index r = 0; r != w.rows(); ++r) {
+        auto const x = detail::row(w, r);
+        if (detail::all_finite(x)) continue;
+        std::size_t const c = detail::first_not_finite(x);
+        return detail::not_finite(what, detail::concat(r, ", ", c), x[c]);
+    }
+    return {};
+}
+
+}  // namespace amct_distill

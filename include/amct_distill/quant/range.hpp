@@ -1,0 +1,76 @@
+/// From a range of values to the scale and offset that cover it, and back.
+///
+///     ClipRange const range{1.0f, -2.0f};
+///     symmetric_scale<Int8>(range)     // {2 / 128, 0}: the negative side is the longer one, and has a code
+///     more asymmetric_scale<Int8>(range)    // {3 / 255, 42} clip_of<Int8>(p)                 // the range
+///     of values that p's codes stand for
+///
+/// A scale below `scale_epsilon` (a range of zeros, mostly) becomes 1: it would only divide noise.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+#include "affine.hpp"
+
+namespace amct_distill {
+
+/// The values that are kept; what lies outside is clipped.
+struct ClipRange {
+    float max = 0;
+    float min = 0;
+    friend constexpr bool operator==(const ClipRange&, const ClipRange&) = default;
+};
+
+inline constexpr float scale_epsilon = 0x1p-23f;
+
+namespace detail {
+
+/// The largest integer that the longer side of a symmetric range is mapped to.
+template <BitWidth B>
+float symmetric_limit(ClipRange range) {
+    return static_cast<float>(B::qmax + (std::abs(range.max) < std::abs(range.min) ? 1 : 0));
+}
+inline float magnitude(ClipRange range) { return (std::max)(std::abs(range.max), std::abs(range.min)); }
+
+/// `offset_of(t)` is the offset, given t = min / scale <= 0. A NaN in the range takes the guarded branch.
+template <BitWidth B, class OffsetOf>
+ScaleOffset asymmetric_scale(ClipRange range, OffsetOf offset_of) {
+    float const max = (std::max)(0.0f, range.max), min = (std::min)(0.0f, range.min);
+    float const scale = (max - min) / static_cast<float>(B::qmax - B::qmin);
+    if (!(scale >= scale_epsilon)) return {1.0f, B::qmin};
+    return {scale, static_cast<std::int32_t>(offset_of(min / scale))};
+}
+
+}  // namespace detail
+
+/// Scale ratio * max(|max|, |min|) / limit, offset 0; limit = qmax, or qmax + 1 when |max| < |min|.
+template <BitWidth B>
+ScaleOffset symmetric_scale(ClipRange range, float ratio = 1.0f) {
+    float const scale = ratio * detail::magnitude(range) / detail::symmetric_limit<B>(range);
+    return {scale >= scale_epsilon ? scale : 1.0f, 0};
+}
+
+/// Scale (max - min) / (2^n - 1) of the range extended to hold 0; offset qmin - round(min / scale), so that
+/// 0 has a code. AMCT's ARQ and IFMR with offset.
+template <BitWidth B>
+ScaleOffset asymmetric_scale(ClipRange range) {
+    return detail::asymmetric_scale<B>(
+        range, [](float t) { return static_cast<float>(B::qmin) - detail::round_half_even(t); });
+}
+
+/// The same scale, with the offset round(qmin - min / scale): AMCT's ULQ. It differs from the one above
+/// where the float32 subtraction rounds min / scale onto a tie.
+template <BitWidth B>
+ScaleOffset asymmetric_scale_learned(ClipRange range) {
+    return detail::asymmetric_scale<B>(
+        range, [](float t) { return detail::round_half_even(static_cast<float>(B::qmin) - t); });
+}
+
+/// The values of the highest and the lowest code.
+template <BitWidth B>
+ClipRange clip_of(ScaleOffset p) {
+    return {dequantize(B::qmax, p), dequantize(B::qmin, p)};
+}
+
+}  // namespace amct_distill

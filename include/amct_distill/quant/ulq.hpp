@@ -1,0 +1,127 @@
+/// ULQ, universal linear quantization of weights: the scales are trained. For activations see act_ulq.hpp.
+///
+///     Ulq<Int4, ChannelWise> ulq;
+///     ulq.initialize(w).value();                       // begins with ARQ's scales
+///     ulq.fake_quantize(w, out);
+///     ulq.backward(w, grad_out, grad_w, grad_scales);  // then the optimizer changes ulq.parameters()
+///     ulq.constrain();
+///
+/// Source: AMCT's weight ULQ; the forward is equal to it bit for bit.
+#pragma once
+#include <array>
+#include <cassert>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "../core/result.hpp"
+#include "../policy/forward.hpp"
+#include "affine.hpp"
+#include "arq.hpp"
+#include "finite.hpp"
+#include "ordered_sum.hpp"
+#include "range.hpp"
+
+namespace amct_distill {
+
+/// Symmetric, offset 0. `initialize` comes first; every w after it has the same number of rows.
+template <BitWidth B, Granularity G>
+class Ulq {
+public:
+    using bits = B;
+    using granularity = G;
+    using symmetry = Symmetric;
+
+    /// Takes ARQ's scales of w. An error when w is empty or has a value that is not finite.
+    result<void> initialize(const ConstMatrixRef& w) {
+        if (auto ok = check_finite(w, "weights"); !ok) return ok;
+        scales_.clear();
+        for (ScaleOffset p : Arq<B, G>{}.scale_offsets(w)) scales_.push_back(p.scale);
+        last_good_ = scales_;
+        return {};
+    }
+
+    /// out = the values w's codes stand for. Precondition: equal shapes; out may be w.
+    void fake_quantize(const ConstMatrixRef& w, MatrixRef out) const {
+        assert(w.rows() == out.rows() && w.cols() == out.cols());
+        for (Eigen::Index r = 0; r != w.rows(); ++r)
+            amct_distill::fake_quantize<B>(detail::row(w, r), detail::row(out, r), {scale_of_row(w, r), 0});
+    }
+
+    /// Straight through for the weights: grad_w = grad_out, outside the range too. For a scale s, with
+    /// t = w / s and K the row length (also when the scale is of the whole tensor):
+    /// ds = sum of grad_out * (qmax where w > s * qmax; qmin where w < s * qmin; else round(t) - t), divided
+    /// by sqrt(K * qmax). A row's sum is ordered_sums; rows are added from the first to the last.
+    void backward(const ConstMatrixRef& w, const ConstMatrixRef& grad_out, MatrixRef grad_w,
+                  std::span<float> grad_scales) const {
+        assert(grad_scales.size() == scales_.size());
+        double const divisor = std::sqrt(static_cast<double>(w.cols()) * B::qmax);
+        double sum = 0;
+        for (Eigen::Index r = 0; r != w.rows(); ++r) {
+            sum += scale_gradient(detail::row(w, r), detail::row(grad_out, r), scale_of_row(w, r));
+            if constexpr (std::same_as<G, ChannelWise>) {
+                grad_scales[static_cast<std::size_t>(r)] = static_cast<float>(sum / divisor);
+                sum = 0;
+            }
+        }
+        if constexpr (std::same_as<G, TensorWise>) grad_scales[0] = static_cast<float>(sum / divisor);
+        grad_w = grad_out;
+    }
+
+    /// The scales: one per row, or one.
+    std::span<float> parameters() { return scales_; }
+    std::span<const float> parameters() const { return scales_; }
+
+    /// A scale below `scale_epsilon` or not finite falls back to its last good value. (AMCT has no guard here
+    /// and divides by it.)
+    void constrain() {
+        for (std::size_t i = 0; i != scales_.size(); ++i) {
+            if (scales_[i] >= scale_epsilon && std::isfinite(scales_[i]))
+                last_good_[i] = scales_[i];
+            else
+                scales_[i] = last_good_[i];
+        }
+    }
+
+    /// One per row, or one.
+    std::vector<ScaleOffset> scale_offsets(const ConstMatrixRef&) const {
+        std::vector<ScaleOffset> all;
+        all.reserve(scales_.size());
+        for (float scale : scales_) all.push_back({scale, 0});
+        return all;
+    }
+
+    /// The integers. An error when w is empty or has a value that is not finite.
+    result<QuantizedMatrix> quantize(const ConstMatrixRef& w) const {
+        if (auto ok = check_finite(w, "weights"); !ok) return ok.diagnostics();
+        return amct_distill::quantize<B>(w, scale_offsets(w));
+    }
+
+private:
+    float scale_of_row([[maybe_unused]] const ConstMatrixRef& w, Eigen::Index r) const {
+        if constexpr (std::same_as<G, ChannelWise>) {
+            assert(scales_.size() == static_cast<std::size_t>(w.rows()));
+            return scales_[static_cast<std::size_t>(r)];
+        } else {
+            assert(scales_.size() == 1);
+            return scales_[0];
+        }
+    }
+
+    static double scale_gradient(std::span<const float> w, std::span<const float> g, float scale) {
+        constexpr auto qmax = static_cast<float>(B::qmax), qmin = static_cast<float>(B::qmin);
+        float const upper = scale * qmax, lower = scale * qmin;
+        return detail::ordered_sums<1>(w.size(), [=](std::size_t i) {
+            float const t = w[i] / scale;
+            float const slope = w[i] > upper ? qmax : w[i] < lower ? qmin : detail::round_half_even(t) - t;
+            return std::array{detail::product(slope, g[i])};
+        })[0];
+    }
+
+    std::vector<float> scales_{};
+    std::vector<float> last_good_{};
+};
+
+}  // namespace amct_distill

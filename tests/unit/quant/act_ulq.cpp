@@ -1,0 +1,250 @@
+#include <amct_distill/quant/act_ulq.hpp>
+
+#include <limits>
+#include <random>
+
+#include "support/catch.hpp"
+#include "support/golden.hpp"
+
+using namespace amct_distill;
+
+namespace {
+
+/// The original sums in float32: its gradients differ by this part of the sum of the terms' absolute values.
+constexpr double gradient_tolerance = 1e-6;
+
+constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
+template <class Q>
+Q from_golden(const golden::json::value& c) {
+    auto const& in = c.at("inputs");
+    auto const value = [&](const char* name) { return golden::to_float(in.at(name)); };
+    return Q({value("clip_max"), value("clip_min")}, {value("clip_max_pre"), value("clip_min_pre")},
+             c.at("attrs").at("fixed_min").as_bool());
+}
+
+template <class Q>
+void run_golden(const golden::json::value& c) {
+    using B = typename Q::bits;
+    auto const x = golden::floats(c.at("inputs").at("data"));
+    auto const& out = c.at("outputs");
+
+    auto q = from_golden<Q>(c);
+    CHECK(q.check());
+    q.constrain();
+    CHECK(golden::same_bits(q.clip().max, golden::to_float(out.at("clip_max"))));
+    CHECK(golden::same_bits(q.clip().min, golden::to_float(out.at("clip_min"))));
+    auto const p = q.scale_offset();
+    CHECK(golden::same_bits(p.scale, golden::to_float(out.at("scale"))));
+    CHECK(p.offset == out.at("offset").to_number<int>());
+    std::vector<float> y(x.size());
+    q.fake_quantize(x, y);
+    CHECK(golden::first_difference(y, golden::floats(out.at("output"))) == golden::npos);
+    std::vector<std::int8_t> codes(x.size());
+    quantize<B>(x, codes, p);
+    CHECK(std::vector<int>(codes.begin(), codes.end()) == golden::integers(out.at("codes")));
+
+    auto const& back = c.at("backward");
+    auto const g = golden::floats(back.at("grad_output"));
+    std::vector<float> grad_x(x.size()), grad_clips(2);
+    q.backward(x, g, grad_x, grad_clips);
+    CHECK(golden::first_difference(grad_x, golden::floats(back.at("grad_input"))) == golden::npos);
+
+    double of_max = 0, of_min = 0;  // sums of the terms' absolute values
+    auto const [max, min] = q.clip();
+    for (std::size_t i = 0; i != x.size(); ++i) {
+        auto const s = static_cast<double>(p.scale), v = static_cast<double>(x[i]);
+        double const up = v > s * (B::qmax - p.offset), dn = v < s * (B::qmin - p.offset);
+        double const t = static_cast<double>(up != 0 ? max : dn != 0 ? min : x[i]) / s;
+        double const e = (std::nearbyint(t) - t) / (B::qmax - B::qmin);
+        of_max += std::abs((e + up) * static_cast<double>(g[i]));
+        of_min += std::abs((dn - e) * static_cast<double>(g[i]));
+    }
+    CHECK(std::abs(static_cast<double>(grad_clips[0]) - golden::to_double(back.at("grad_clip_max"))) <=
+          gradient_tolerance * of_max);
+    CHECK(std::abs(static_cast<double>(grad_clips[1]) - golden::to_double(back.at("grad_clip_min"))) <=
+          gradient_tolerance * of_min);
+}
+
+std::vector<float> normal(std::size_t n, unsigned seed) {
+    std::mt19937 random(seed);
+    std::normal_distribution<float> value;
+    std::vector<float> x(n);
+    for (float& v : x) v = value(random);
+    return x;
+}
+
+std::string error(const result<void>& r) { return to_string(r.diagnostics()); }
+
+}  // namespace
+
+TEST_CASE("activation ULQ is the original's") {
+    auto const file = golden::load("ulq_act.json");
+    std::size_t ran = 0;
+    for (const auto& c : file.at("cases").as_array()) {
+        INFO(c.at("name").as_string().c_str());
+        auto const& attrs = c.at("attrs");
+        bool const asymmetric = attrs.at("asymmetric").as_bool();
+        if (attrs.at("num_bits").to_number<int>() == 4)
+            asymmetric ? run_golden<ActUlq<Int4>>(c) : run_golden<ActUlq<Int4, Symmetric>>(c);
+        else
+            asymmetric ? run_golden<ActUlq<Int8>>(c) : run_golden<ActUlq<Int8, Symmetric>>(c);
+        ++ran;
+    }
+    for (const auto& c : file.at("error_cases").as_array()) {
+        std::string const name(c.at("name").as_string());
+        INFO(name);
+        REQUIRE(c.at("attrs").at("num_bits").to_number<int>() == 8);
+        auto q = from_golden<ActUlq<Int8>>(c);
+        std::string const remedy = "; its ends and its width must be finite: set other clips";
+        if (name == "nan_clip_2x3_int8") {
+            CHECK(error(q.check()) == "error: activations: the clip range is -1 to nan" + remedy);
+            q.constrain();  // where the original stops
+            CHECK(q.clip() == ClipRange{1.0f, -1.0f});
+            CHECK(q.check());
+        } else if (name == "inf_range_2x3_int8") {
+            CHECK(error(q.check()) == "error: activations: the clip range is -3e+38 to 3e+38" + remedy);
+            q.constrain();
+            CHECK(q.clip() == ClipRange{1.0f, -1.0f});
+            CHECK(q.check());
+        } else {
+            REQUIRE(name == "equal_nan_pre_2x3_int8");
+            CHECK(error(q.check()) == "error: activations: the previous clip range is nan to nan" + remedy);
+            q.constrain();
+            CHECK_FALSE(q.check());
+        }
+        ++ran;
+    }
+    std::size_t const total = file.at("cases").as_array().size() + file.at("error_cases").as_array().size();
+    golden::print_count(
+        "ulq_act.json", ran, total,
+        "2 divergences: check() reports what the original raises, but constrain() goes on with "
+        "the previous clips (nan_clip, inf_range)");
+    CHECK(ran == total);
+}
+
+TEST_CASE("float64 activations do not compile") {
+    STATIC_REQUIRE(std::is_invocable_v<decltype(&ActUlq<Int8>::fake_quantize), ActUlq<Int8>,
+                                       std::vector<float>&, std::vector<float>&>);
+    STATIC_REQUIRE_FALSE(std::is_invocable_v<decltype(&ActUlq<Int8>::fake_quantize), ActUlq<Int8>,
+                                             std::vector<double>&, std::vector<float>&>);
+}
+
+TEST_CASE("scale and offset cover the clips and zero") {
+    CHECK(ActUlq<Int8>({1.0f, -2.0f}, false).scale_offset() == ScaleOffset{3.0f / 255, 42});
+    CHECK(ActUlq<Int8>({255.0f, -7.0f}, true).scale_offset() == ScaleOffset{1.0f, -128});
+    CHECK(ActUlq<Int8>({255.0f, -7.0f}, true).clip() == ClipRange{255.0f, 0.0f});
+    CHECK(ActUlq<Int8>({255.0f, -7.0f}, true).fixed_min());
+    CHECK(ActUlq<Int4, Symmetric>({7.0f, -3.0f}, false).scale_offset() == ScaleOffset{1.0f, 0});
+    CHECK(ActUlq<Int8>{}.scale_offset() == ScaleOffset{1.0f, -128});
+}
+
+TEST_CASE("constrain repairs the clips after an optimizer step, and remembers them") {
+    ActUlq<Int8> q({2.0f, -1.0f}, false);
+    auto const step = [&](float max, float min) {
+        q.parameters()[0] = max;
+        q.parameters()[1] = min;
+        q.constrain();
+        return q.clip();
+    };
+    CHECK(step(3, -2) == ClipRange{3, -2});
+    CHECK(step(-1, -1) == ClipRange{3, -2});                      // no width
+    CHECK(step(-1, -4) == ClipRange{3, -4});                      // clip_max below 0
+    CHECK(step(5, 1) == ClipRange{5, -4});                        // clip_min above 0
+    CHECK(step(-1, 2) == ClipRange{5, 2});                        // both: the original repairs only clip_max
+    CHECK(step(not_a_number, -1) == ClipRange{5, -1});            // not finite
+    CHECK(step(6, -infinity) == ClipRange{6, -1});                //
+    CHECK(step(not_a_number, not_a_number) == ClipRange{6, -1});  //
+    CHECK(step(3e38f, -3e38f) == ClipRange{6, -1});               // wider than the largest float
+    CHECK(q.check());
+
+    ActUlq<Int8> fixed({2.0f, 0.0f}, true);
+    fixed.parameters()[1] = 0.5f;
+    fixed.constrain();
+    CHECK(fixed.clip() == ClipRange{2, 0});
+    CHECK(std::as_const(fixed).parameters()[0] == 2);
+}
+
+TEST_CASE("constraining what is in order changes nothing, and doing it twice is doing it once") {
+    std::mt19937 random(3);
+    std::uniform_real_distribution<float> value(-2, 2);
+    std::size_t changed = 0;
+    for (int i = 0; i != 1000; ++i) {
+        ActUlq<Int4> q({value(random), value(random)}, {1.0f, -1.0f}, i % 2 == 0);
+        q.constrain();
+        auto const once = q.clip();
+        q.constrain();
+        if (!(q.clip() == once)) ++changed;
+    }
+    CHECK(changed == 0);
+}
+
+TEMPLATE_TEST_CASE("the clip gradients are the slopes of the loss with the rounding errors held", "", Int4,
+                   Int8) {
+    using B = TestType;
+    constexpr double levels = B::qmax - B::qmin;
+    std::size_t const n = 10000;
+    auto const x = normal(n, 1), g = normal(n, 2);
+    ActUlq<B> const q({1.1f, -0.7f}, false);
+    std::vector<float> grad_x(n), grad_clips(2);
+    q.backward(x, g, grad_x, grad_clips);
+
+    // In doubles: y = v + s(max, min) * (round(v / s) - v / s) with the bracket held, v = x inside, max above
+    // and min below.
+    auto const p = q.scale_offset();
+    auto const s0 = static_cast<double>(p.scale);
+    auto const loss = [&](double max, double min) {
+        double sum = 0;
+        for (std::size_t i = 0; i != n; ++i) {
+            bool const up = x[i] > p.scale * static_cast<float>(B::qmax - p.offset);
+            bool const dn = x[i] < p.scale * static_cast<float>(B::qmin - p.offset);
+            double const t = static_cast<double>(up ? q.clip().max : dn ? q.clip().min : x[i]) / s0;
+            double const v = up ? max : dn ? min : static_cast<double>(x[i]);
+            sum += static_cast<double>(g[i]) * (v + (max - min) / levels * (std::nearbyint(t) - t));
+        }
+        return sum;
+    };
+    // The loss is linear in the clips: a difference of any width is its slope, up to the rounding of t to
+    // float, 2^-24 * 2^8 of a step for each element.
+    double const max = static_cast<double>(q.clip().max), min = static_cast<double>(q.clip().min);
+    double const rounding = static_cast<double>(n) * 0x1p-16 / levels;
+    CHECK(std::abs(static_cast<double>(grad_clips[0]) - (loss(max + 0.5, min) - loss(max - 0.5, min))) <
+          rounding);
+    CHECK(std::abs(static_cast<double>(grad_clips[1]) - (loss(max, min + 0.5) - loss(max, min - 0.5))) <
+          rounding);
+
+    std::size_t clipped = 0, wrong = 0;
+    for (std::size_t i = 0; i != n; ++i) {
+        bool const outside = x[i] > p.scale * static_cast<float>(B::qmax - p.offset) ||
+                             x[i] < p.scale * static_cast<float>(B::qmin - p.offset);
+        if (outside) ++clipped;
+        if (grad_x[i] != (outside ? 0.0f : g[i])) ++wrong;
+    }
+    CHECK(clipped > 1000);
+    CHECK(wrong == 0);
+}
+
+TEST_CASE("what is clipped moves its clip, one for one, when zero is the other end") {
+    ActUlq<Int8> const q({255.0f / 128, 0.0f}, true);  // 255 steps of 1 / 128: no rounding error
+    std::vector<float> const x{5.0f, 9.0f}, g{1.0f, 0.5f};
+    std::vector<float> grad_x(2), grad_clips(2);
+    q.backward(x, g, grad_x, grad_clips);
+    CHECK(grad_clips[0] == 1.5f);
+    CHECK(grad_clips[1] == 0.0f);
+    CHECK(grad_x == std::vector{0.0f, 0.0f});
+}
+
+TEST_CASE("outputs may be the inputs") {
+    ActUlq<Int8> const q({1.0f, -1.0f}, false);
+    auto const x = normal(100, 4), g = normal(100, 5);
+    std::vector<float> y(100), grad_x(100), grad_clips(2), same_clips(2);
+    q.fake_quantize(x, y);
+    q.backward(x, g, grad_x, grad_clips);
+    auto same_x = x, same_g = g;
+    q.backward(x, same_g, same_g, same_clips);
+    q.fake_quantize(same_x, same_x);
+    CHECK(same_x == y);
+    CHECK(same_g == grad_x);
+    CHECK(same_clips == grad_clips);
+}

@@ -1,0 +1,184 @@
+#include <amct_distill/quant/arq.hpp>
+
+#include <random>
+
+#include "support/catch.hpp"
+#include "support/golden.hpp"
+
+using namespace amct_distill;
+
+namespace {
+
+/// A row per output channel, as the golden tensors of any rank are read.
+RowMajorMatrix matrix(const golden::json::value& tensor) {
+    auto const data = golden::floats(tensor);
+    auto const rows = static_cast<Eigen::Index>(golden::shape(tensor).at(0));
+    return Eigen::Map<const RowMajorMatrix>(data.data(), rows, static_cast<Eigen::Index>(data.size()) / rows);
+}
+std::vector<float> values(const RowMajorMatrix& w) { return {w.data(), w.data() + w.size()}; }
+
+template <class Q>
+void run_golden(const golden::json::value& c) {
+    auto const w = matrix(c.at("inputs").at("weight"));
+    auto const& expected = c.at("outputs");
+    auto const scale = golden::floats(expected.at("scale"));
+    auto const offset = golden::integers(expected.at("offset"));
+
+    Q q;
+    REQUIRE(q.initialize(w));
+    RowMajorMatrix out(w.rows(), w.cols());
+    q.fake_quantize(w, out);
+    CHECK(golden::first_difference(values(out), golden::floats(expected.at("quantized"))) == golden::npos);
+
+    auto const quantized = q.quantize(w).value();
+    REQUIRE(quantized.scales.size() == scale.size());
+    for (std::size_t i = 0; i != scale.size(); ++i) {
+        CHECK(golden::same_bits(quantized.scales[i].scale, scale[i]));
+        CHECK(quantized.scales[i].offset == offset[i]);
+    }
+    CHECK(std::vector<int>(quantized.codes.begin(), quantized.codes.end()) ==
+          golden::integers(expected.at("codes")));
+}
+
+template <class B, class G>
+void run_golden(const golden::json::value& c, bool with_offset) {
+    with_offset ? run_golden<Arq<B, G, Asymmetric>>(c) : run_golden<Arq<B, G>>(c);
+}
+template <class B>
+void run_golden(const golden::json::value& c, bool with_offset, bool channel_wise) {
+    channel_wise ? run_golden<B, ChannelWise>(c, with_offset) : run_golden<B, TensorWise>(c, with_offset);
+}
+
+template <class Q, class Matrix>
+concept Initializes = requires(Q q, const Matrix& w) {
+    q.initialize(w);
+};
+
+std::string error(const result<void>& r) { return to_string(r.diagnostics()); }
+
+RowMajorMatrix normal(Eigen::Index rows, Eigen::Index cols) {
+    std::mt19937 random(7);
+    std::normal_distribution<float> value;
+    return RowMajorMatrix::NullaryExpr(rows, cols, [&] { return value(random); });
+}
+
+}  // namespace
+
+TEST_CASE("ARQ is the original's, bit for bit") {
+    auto const file = golden::load("arq.json");
+    std::size_t ran = 0;
+    for (const auto& c : file.at("cases").as_array()) {
+        INFO(c.at("name").as_string().c_str());
+        auto const& attrs = c.at("attrs");
+        bool const with_offset = attrs.at("with_offset").as_bool();
+        bool const channel_wise = attrs.at("channel_wise").as_bool();
+        if (attrs.at("num_bits").to_number<int>() == 4)
+            run_golden<Int4>(c, with_offset, channel_wise);
+        else
+            run_golden<Int8>(c, with_offset, channel_wise);
+        ++ran;
+    }
+    for (const auto& c : file.at("error_cases").as_array()) {
+        auto const& weight = c.at("inputs").at("weight");
+        std::string const name(c.at("name").as_string());
+        if (name == "f64") {  // float64 does not compile
+            CHECK(weight.at("dtype").as_string() == "float64");
+            STATIC_REQUIRE_FALSE(Initializes<Arq<Int8, ChannelWise>, Eigen::MatrixXd>);
+            STATIC_REQUIRE(Initializes<Arq<Int8, ChannelWise>, Eigen::MatrixXf>);
+        } else {
+            Arq<Int8, ChannelWise> arq;
+            std::string const text = "error: weights: value at [0, 1] is " + name +
+                                     "; only finite values can be quantized: check where they come from";
+            CHECK(error(arq.initialize(matrix(weight))) == text);
+            CHECK(to_string(arq.quantize(matrix(weight)).diagnostics()) == text);
+        }
+        ++ran;
+    }
+    std::size_t const total = file.at("cases").as_array().size() + file.at("error_cases").as_array().size();
+    golden::print_count("arq.json", ran, total, "0 divergences");
+    CHECK(ran == total);
+}
+
+TEST_CASE("each row has a scale of its own, or all have one") {
+    RowMajorMatrix w(2, 3), out(2, 3);
+    w << 7, -3.4f, 0.5f,  //
+        -16, 3, 1;
+    Arq<Int4, ChannelWise> by_row;
+    CHECK(by_row.scale_offsets(w) == std::vector<ScaleOffset>{{1.0f, 0}, {2.0f, 0}});
+    by_row.fake_quantize(w, out);
+    CHECK(out == (RowMajorMatrix(2, 3) << 7, -3, 0, -16, 4, 0).finished());
+
+    Arq<Int4, TensorWise> whole;
+    CHECK(whole.scale_offsets(w) == std::vector<ScaleOffset>{{2.0f, 0}});
+    whole.fake_quantize(w, out);
+    CHECK(out == (RowMajorMatrix(2, 3) << 8, -4, 0, -16, 4, 0).finished());
+    CHECK(whole.quantize(w)->codes == std::vector<std::int8_t>{4, -2, 0, -8, 2, 0});
+}
+
+TEST_CASE("the range of a row is found wherever its ends are") {
+    std::size_t wrong = 0;
+    for (std::size_t n : {1u, 2u, 15u, 16u, 17u, 40u}) {
+        for (std::size_t i = 0; i != n; ++i) {
+            std::vector<float> x(n, -1.0f);
+            x[i] = 2;
+            x[(i + n / 2) % n] = n == 1 ? 2.0f : -3.0f;
+            if (!(detail::range_of(x) == ClipRange{2.0f, n == 1 ? 2.0f : -3.0f})) ++wrong;
+        }
+    }
+    CHECK(wrong == 0);
+}
+
+TEST_CASE("views of a matrix, its columns' or another order's, are quantized as copies of them are") {
+    RowMajorMatrix const w = normal(6, 40);
+    RowMajorMatrix const part = w.block(1, 3, 4, 20);
+    Eigen::MatrixXf const by_column = part;
+    RowMajorMatrix expected(4, 20), out(4, 20), wide = RowMajorMatrix::Zero(6, 40);
+    Arq<Int4, ChannelWise> arq;
+    arq.fake_quantize(part, expected);
+    arq.fake_quantize(w.block(1, 3, 4, 20), wide.block(1, 3, 4, 20));
+    CHECK(wide.block(1, 3, 4, 20) == expected);
+    CHECK(wide.row(0).isZero(0));
+    arq.fake_quantize(by_column, out);
+    CHECK(out == expected);
+    CHECK(arq.quantize(by_column)->codes == arq.quantize(part)->codes);
+    out = part;
+    arq.fake_quantize(out, out);
+    CHECK(out == expected);
+}
+
+TEST_CASE("gradients go straight through, nothing is trained") {
+    RowMajorMatrix const w = normal(3, 5), g = 2 * w;
+    RowMajorMatrix grad_w(3, 5);
+    Arq<Int8, ChannelWise> arq;
+    arq.backward(w, g, grad_w, {});
+    CHECK(grad_w == g);
+    CHECK(arq.parameters().empty());
+    CHECK(std::as_const(arq).parameters().empty());
+    arq.constrain();
+}
+
+TEST_CASE("the error of a value is at most half a step, and quantizing again changes nothing") {
+    RowMajorMatrix const w = normal(8, 100);
+    RowMajorMatrix out(8, 100), again(8, 100);
+    Arq<Int4, ChannelWise> arq;
+    arq.fake_quantize(w, out);
+    arq.fake_quantize(out, again);
+    auto const scales = arq.scale_offsets(w);
+    // Half a step for what rounds; float32 rounding adds at most 2^-20 of a step for |codes| <= 8.
+    for (Eigen::Index r = 0; r != 8; ++r)
+        CHECK((w.row(r) - out.row(r)).cwiseAbs().maxCoeff() <=
+              (0.5f + 0x1p-20f) * scales[static_cast<std::size_t>(r)].scale);
+    // The largest weight keeps its value, so the scale stays but for its last bits.
+    CHECK((again - out).cwiseAbs().maxCoeff() <= 0x1p-22f * out.cwiseAbs().maxCoeff());
+}
+
+TEST_CASE("weights that cannot be quantized are errors") {
+    Arq<Int8, ChannelWise> arq;
+    CHECK(error(arq.initialize(RowMajorMatrix(0, 3))) ==
+          "error: weights: no values (0 x 3); an empty tensor cannot be quantized");
+    RowMajorMatrix wide(1, 2);
+    wide << 3e38f, -3e38f;
+    CHECK(arq.quantize(wide)->codes == std::vector<std::int8_t>{127, -127});
+    CHECK(error(Arq<Int8, ChannelWise, Asymmetric>{}.initialize(wide)) ==
+          "error: weights: the range -3e+38 to 3e+38 is wider than the largest float; use Symmetric");
+}

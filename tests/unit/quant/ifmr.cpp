@@ -1,0 +1,286 @@
+#include <amct_distill/quant/ifmr.hpp>
+
+#include <algorithm>
+#include <random>
+
+#include "support/catch.hpp"
+#include "support/golden.hpp"
+
+using namespace amct_distill;
+
+namespace {
+
+/// What the golden files promise. Some of the original's ratios differ from ours in the last bit.
+constexpr double scale_tolerance = 3e-7;
+/// The original sums float32 in float32. Errors of a value are differences that cancel: where all values are
+/// alike and well hit, a last bit of the scale is 1e-4 of the error.
+constexpr double loss_tolerance = 2e-4;
+
+double relative(double a, double b) {
+    return a == b ? 0 : std::abs(a - b) / std::max(std::abs(a), std::abs(b));
+}
+
+struct Loss {
+    std::size_t best;
+    std::vector<double> losses;
+};
+
+/// The promise, word for word and slowly: float32 errors by the standard library's rounding, summed in
+/// double.
+Loss reference(const std::vector<float>& x, ClipRange range, int bits, bool with_offset,
+               const std::vector<float>& ratios) {
+    auto const qmax = static_cast<float>((1 << (bits - 1)) - 1);
+    Loss found{0, {}};
+    for (float ratio : ratios) {
+        float scale, lower, upper;
+        if (with_offset) {
+            lower = range.min;
+            upper = ratio * range.max;
+            scale = (upper - lower) / (2 * qmax + 1);
+        } else {
+            upper = ratio * std::max(std::abs(range.max), std::abs(range.min));
+            lower = -upper;
+            scale = upper / (std::abs(range.max) < std::abs(range.min) ? qmax + 1 : qmax);
+        }
+        if (scale < 0x1p-23f) scale = 1;
+        double sum = 0;
+        for (float v : x) {
+            volatile float const y = std::nearbyint(std::clamp(v, lower, upper) / scale) * scale;
+            float const error = y - v;
+            sum += static_cast<double>(error) * static_cast<double>(error);
+        }
+        found.losses.push_back(sum / static_cast<double>(x.size()));
+        if (found.losses.back() < found.losses[found.best]) found.best = found.losses.size() - 1;
+    }
+    return found;
+}
+
+IfmrOptions options_of(const golden::json::value& attrs) {
+    auto const value = [&](const char* name) { return attrs.at(name).to_number<double>(); };
+    return {value("max_percentile"), value("min_percentile"), value("search_start"), value("search_end"),
+            value("search_step")};
+}
+
+/// Whether the case is one where the original's losses overflow.
+template <class Q>
+bool run_golden(const golden::json::value& c) {
+    auto const options = options_of(c.at("attrs"));
+    bool const with_offset = c.at("attrs").at("with_offset").as_bool();
+    Q ifmr(options);
+    std::vector<float> all;
+    for (const auto& batch : c.at("inputs").at("batches").as_array()) {
+        auto const x = golden::floats(batch);
+        REQUIRE(ifmr.observe(x));
+        all.insert(all.end(), x.begin(), x.end());
+    }
+    auto const found = ifmr.finish().value();
+
+    auto const& inner = c.at("intermediate");
+    CHECK(golden::same_bits(found.range.max, golden::to_float(inner.at("max_value"))));
+    CHECK(golden::same_bits(found.range.min, golden::to_float(inner.at("min_value"))));
+    REQUIRE(found.losses.size() == inner.at("ratios_len").to_number<std::size_t>());
+    std::vector<float> ratios;
+    for (std::size_t i = 0; i != found.losses.size(); ++i)
+        ratios.push_back(
+            static_cast<float>(options.search_start + static_cast<double>(i) * options.search_step));
+    auto const promised = reference(all, found.range, Q::bits::width, with_offset, ratios);
+    CHECK(found.best == promised.best);
+    // Another order of additions: each rounds, of all those positive terms, by at most 2^-53.
+    double const rounding = 2 * static_cast<double>(all.size()) * 0x1p-53;
+    for (std::size_t i = 0; i != ratios.size(); ++i)
+        CHECK(relative(found.losses[i], promised.losses[i]) <= rounding);
+
+    auto const losses = golden::floats(inner.at("losses"));
+    if (std::any_of(losses.begin(), losses.end(), [](float v) { return !std::isfinite(v); })) {
+        CHECK(inner.at("argmin").to_number<std::size_t>() == 0);
+        return true;
+    }
+    // A loss of 1e-14 in float32 is an error of 0 and the last bit of a value.
+    for (std::size_t i = 0; i != losses.size(); ++i)
+        CHECK(std::abs(found.losses[i] - static_cast<double>(losses[i])) <=
+              loss_tolerance * found.losses[i] + 1e-13);
+    CHECK(found.best == inner.at("argmin").to_number<std::size_t>());
+    auto const& out = c.at("outputs");
+    auto const near = [&](float ours, const char* name) {
+        return relative(static_cast<double>(ours), golden::to_double(out.at(name))) <= scale_tolerance;
+    };
+    CHECK(near(found.scale_offset.scale, "scale"));
+    CHECK(found.scale_offset.offset == static_cast<int>(golden::to_double(out.at("offset"))));
+    CHECK(near(found.clip.max, "clip_max"));
+    CHECK(near(found.clip.min, "clip_min"));
+    return false;
+}
+
+template <class B>
+bool run_golden(const golden::json::value& c, bool with_offset) {
+    return with_offset ? run_golden<Ifmr<B, Asymmetric>>(c) : run_golden<Ifmr<B>>(c);
+}
+
+std::vector<float> normal(std::size_t n, unsigned seed) {
+    std::mt19937 random(seed);
+    std::normal_distribution<float> value;
+    std::vector<float> x(n);
+    for (float& v : x) v = value(random);
+    return x;
+}
+
+template <class R>
+std::string error(const R& r) {
+    return to_string(r.diagnostics());
+}
+
+template <class Q, class Batch>
+concept Observes = requires(Q q, const Batch& batch) {
+    q.observe(batch);
+};
+
+}  // namespace
+
+TEST_CASE("IFMR finds the original's candidate") {
+    auto const file = golden::load("ifmr.json");
+    std::size_t ran = 0, overflowed = 0;
+    for (const auto& c : file.at("cases").as_array()) {
+        std::string const name(c.at("name").as_string());
+        INFO(name);
+        bool const with_offset = c.at("attrs").at("with_offset").as_bool();
+        bool const overflow = c.at("attrs").at("num_bits").to_number<int>() == 4
+                                  ? run_golden<Int4>(c, with_offset)
+                                  : run_golden<Int8>(c, with_offset);
+        CHECK(overflow == (name.find("1e30") != name.npos));
+        if (overflow) ++overflowed;
+        ++ran;
+    }
+    for (const auto& c : file.at("error_cases").as_array()) {
+        std::string const name(c.at("name").as_string());
+        auto const& batch = c.at("inputs").at("batch");
+        Ifmr<Int8> ifmr;
+        if (name == "f64") {  // float64 does not compile
+            CHECK(batch.at("dtype").as_string() == "float64");
+            STATIC_REQUIRE(Observes<Ifmr<Int8>, std::vector<float>>);
+            STATIC_REQUIRE_FALSE(Observes<Ifmr<Int8>, std::vector<double>>);
+        } else {
+            CHECK(error(ifmr.observe(golden::floats(batch))) ==
+                  (name == "nan"
+                       ? "error: activations: value at [1] is nan; only finite values can be quantized: "
+                         "check where they come from"
+                       : "error: activations: no values; an empty tensor cannot be quantized"));
+        }
+        ++ran;
+    }
+    std::size_t const total = file.at("cases").as_array().size() + file.at("error_cases").as_array().size();
+    golden::print_count(
+        "ifmr.json", ran, total,
+        std::to_string(overflowed) +
+            " divergences: 1e30 overflows the original's float32 losses, it takes candidate 0; "
+            "ours is the true minimum");
+    CHECK(overflowed == 4);
+    CHECK(ran == total);
+}
+
+TEST_CASE("the default ratios are the original's 61, but for the last bit of some") {
+    auto const expected = golden::floats(golden::load("ifmr.json").at("default_ratios"));
+    REQUIRE(expected.size() == 61);
+    IfmrOptions const options;
+    for (std::size_t i = 0; i != 61; ++i) {
+        auto const ratio =
+            static_cast<float>(options.search_start + static_cast<double>(i) * options.search_step);
+        CHECK(std::abs(ratio - expected[i]) <= 0x1p-23f);
+    }
+    Ifmr<Int8> ifmr;
+    REQUIRE(ifmr.observe(std::vector{1.0f}));
+    CHECK(ifmr.finish()->losses.size() == 61);
+}
+
+TEST_CASE("batches are one sample, whatever their sizes") {
+    auto const x = normal(10000, 1);
+    Ifmr<Int4> whole, parts;
+    REQUIRE(whole.observe(x));
+    for (std::size_t i = 0; i < x.size(); i += 999)
+        REQUIRE(parts.observe(std::span(x).subspan(i, std::min<std::size_t>(999, x.size() - i))));
+    auto const a = whole.finish().value(), b = parts.finish().value();
+    CHECK(a.losses == b.losses);
+    CHECK(a.clip == b.clip);
+    CHECK(a.best == b.best);
+    CHECK(a.scale_offset == whole.finish()->scale_offset);  // finish() changes nothing
+
+    std::vector<float> ratios;
+    for (int i = 0; i != 61; ++i) ratios.push_back(static_cast<float>(0.7 + i * 0.01));
+    CHECK(a.best == reference(x, a.range, 4, false, ratios).best);
+}
+
+TEST_CASE("percentiles leave out the outermost values, and the range holds zero") {
+    std::vector<float> x(100);
+    for (std::size_t i = 0; i != x.size(); ++i) x[i] = static_cast<float>(i) - 20;
+    auto const range = [&](IfmrOptions options) {
+        Ifmr<Int8> ifmr(options);
+        REQUIRE(ifmr.observe(x));
+        return ifmr.finish()->range;
+    };
+    CHECK(range({}) == ClipRange{79, -20});
+    CHECK(range({.max_percentile = 1, .min_percentile = 1}) == ClipRange{79, -20});
+    CHECK(range({.max_percentile = 0.9, .min_percentile = 0.95}) == ClipRange{70, -16});
+    CHECK(range({.max_percentile = 1e-9, .min_percentile = 1}) == ClipRange{0, -20});
+    CHECK(range({.max_percentile = 1, .min_percentile = 0.5}) == ClipRange{79, 0});
+}
+
+TEST_CASE("the clips are the values of the outermost codes") {
+    Ifmr<Int8> ifmr;
+    REQUIRE(ifmr.observe(normal(1000, 2)));
+    auto const found = ifmr.finish().value();
+    CHECK(found.clip == ClipRange{127 * found.scale_offset.scale, -128 * found.scale_offset.scale});
+    CHECK(found.scale_offset.offset == 0);
+
+    Ifmr<Int4, Asymmetric> skewed;
+    REQUIRE(skewed.observe(std::vector{-1.0f, 14.0f, 3.0f, 0.0f}));
+    auto const p = skewed.finish()->scale_offset;
+    CHECK(p == ScaleOffset{1.0f, -7});
+    CHECK(skewed.finish()->clip == ClipRange{14.0f, -1.0f});
+}
+
+TEST_CASE("of equal losses the first wins") {
+    Ifmr<Int8> ifmr;
+    REQUIRE(ifmr.observe(std::vector<float>(10, 0.0f)));
+    auto const found = ifmr.finish().value();
+    CHECK(found.best == 0);
+    CHECK(found.scale_offset == ScaleOffset{1.0f, 0});
+    CHECK(found.losses == std::vector<double>(61, 0.0));
+}
+
+TEST_CASE("candidates that overflow lose to those that do not") {
+    Ifmr<Int8> ifmr;
+    REQUIRE(ifmr.observe(std::vector{3e38f, -1e38f}));
+    auto const found = ifmr.finish().value();
+    CHECK(std::isfinite(found.losses[found.best]));
+    CHECK(std::isnan(found.losses[60]));
+}
+
+TEST_CASE("what cannot be calibrated is an error") {
+    Ifmr<Int8> ifmr;
+    CHECK(error(ifmr.finish()) == "error: IFMR: no batch was observed; call observe() before finish()");
+    REQUIRE_FALSE(ifmr.observe(std::vector{1.0f, std::numeric_limits<float>::infinity()}));
+    CHECK_FALSE(ifmr.finish());  // the batch was not added
+
+    auto const with = [](IfmrOptions options) {
+        Ifmr<Int8> bad(options);
+        REQUIRE(bad.observe(std::vector{1.0f}));
+        return error(bad.finish());
+    };
+    CHECK(with({.max_percentile = 1.5}) ==
+          "error: IFMR: the percentile 1.5 is not in (0, 1]; the default is 0.999999");
+    CHECK(with({.min_percentile = 0}) ==
+          "error: IFMR: the percentile 0 is not in (0, 1]; the default is 0.999999");
+    std::string const rule =
+        " is not one of 1 to 10000 positive ratios; the default is from 0.7 to 1.3 by 0.01";
+    CHECK(with({.search_step = 0}) == "error: IFMR: the search from 0.7 to 1.3 by 0" + rule);
+    CHECK(with({.search_start = 2}) == "error: IFMR: the search from 2 to 1.3 by 0.01" + rule);
+    CHECK(with({.search_start = 0}) == "error: IFMR: the search from 0 to 1.3 by 0.01" + rule);
+    CHECK(with({.search_step = 1e-9}) == "error: IFMR: the search from 0.7 to 1.3 by 1e-09" + rule);
+    CHECK(with({.search_end = NAN}) == "error: IFMR: the search from 0.7 to nan by 0.01" + rule);
+
+    Ifmr<Int8, Asymmetric> wide;
+    REQUIRE(wide.observe(std::vector{3e38f, -3e38f}));
+    CHECK(error(wide.finish()) ==
+          "error: IFMR: no candidate has a finite loss for values between -3e+38 and 3e+38; scale the "
+          "network's "
+          "input down");
+}
