@@ -102,12 +102,13 @@ inline Diagnostic diagnostic_at(Severity severity, std::string_view source, std:
 }
 
 /// A diagnostic that is not about a place in a text.
-inline Diagnostic general_error(std::string message) {
+// Not inlined: an error path is cold, and inlining it draws false -Wstringop-overflow from g++ 12.
+[[gnu::cold, gnu::noinline]] inline Diagnostic general_error(std::string message) {
     Diagnostic d;
     d.message = std::move(message);
     return d;
 }
-inline Diagnostic general_warning(std::string message) {
+[[gnu::cold, gnu::noinline]] inline Diagnostic general_warning(std::string message) {
     Diagnostic d = general_error(std::move(message));
     d.severity = Severity::warning;
     return d;
