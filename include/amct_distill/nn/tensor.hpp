@@ -1,0 +1,160 @@
+/// A row-major tensor that owns its values, and Eigen's view of it as a matrix. The batch is always dimension
+/// 0.
+///
+///     Tensor images({8, 1, 28, 28});                       // zeros
+///     Tensor row({2, 3}, {1, 2, 3, 4, 5, 6});
+///     matrix(row, 2, 3).row(1).sum();                      // 15
+///     images.resize({4, 1, 28, 28});                       // no allocation: it fits
+///     to_string(images.shape());                           // "[4, 1, 28, 28]"
+#pragma once
+#include <Eigen/Core>
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../core/concat.hpp"
+
+namespace amct_distill::nn {
+
+using Index = Eigen::Index;
+using Shape = std::vector<Index>;
+
+/// Dimension 0 of a shape that holds for every batch size; printed as `N`.
+inline constexpr Index any_batch = -1;
+
+/// "[8, 1, 28, 28]"; "[N, 1, 28, 28]" for any batch size.
+inline std::string to_string(const Shape& shape) {
+    std::string out = "[";
+    for (std::size_t i = 0; i != shape.size(); ++i) {
+        if (i != 0) out += ", ";
+        out += i == 0 && shape[0] == any_batch ? "N" : std::to_string(shape[i]);
+    }
+    return out + ']';
+}
+
+/// The product of the dimensions [first, last).
+inline Index product(const Shape& shape, std::size_t first, std::size_t last) {
+    Index n = 1;
+    for (std::size_t i = first; i < last; ++i) n *= shape[i];
+    return n;
+}
+
+template <class T>
+class BasicTensor {
+public:
+    using value_type = T;
+
+    /// Rank 0 and no values; what `resize` has yet to give a shape.
+    BasicTensor() = default;
+    /// Zeros.
+    explicit BasicTensor(const Shape& shape) { resize(shape); }
+    /// The values in row-major order; throws std::invalid_argument when their number is not the shape's.
+    BasicTensor(const Shape& shape, std::span<const T> values) : BasicTensor(shape) {
+        if (values.size() != size())
+            throw std::invalid_argument(detail::concat("Tensor: shape ", to_string(shape), " needs ", size(),
+                                                       " values, found ", values.size()));
+        std::copy(values.begin(), values.end(), values_.begin());
+    }
+    BasicTensor(const Shape& shape, const std::vector<T>& values)
+        : BasicTensor(shape, std::span<const T>(values)) {}
+
+    const Shape& shape() const { return shape_; }
+    std::size_t rank() const { return shape_.size(); }
+    Index dim(std::size_t i) const { return shape_.at(i); }
+    std::size_t size() const { return values_.size(); }
+    bool empty() const { return values_.empty(); }
+
+    T* data() { return values_.data(); }
+    const T* data() const { return values_.data(); }
+    std::span<T> span() { return values_; }
+    std::span<const T> span() const { return values_; }
+    T& operator[](std::size_t i) { return values_[i]; }
+    const T& operator[](std::size_t i) const { return values_[i]; }
+    auto begin() { return values_.begin(); }
+    auto begin() const { return values_.begin(); }
+    auto end() { return values_.end(); }
+    auto end() const { return values_.end(); }
+
+    /// Gives it a shape. Does not allocate when it has held as many values before; which values it holds
+    /// then is unspecified, unless the number of values stays the same: then they stay too.
+    void resize(const Shape& shape) {
+        values_.resize(count(shape));
+        shape_ = shape;
+    }
+    void fill(T value) { std::fill(values_.begin(), values_.end(), value); }
+
+    friend bool operator==(const BasicTensor&, const BasicTensor&) = default;
+
+private:
+    static std::size_t count(const Shape& shape) {
+        std::size_t n = shape.empty() ? 0 : 1;
+        for (Index d : shape) {
+            if (d < 0)
+                throw std::invalid_argument(
+                    detail::concat("Tensor: shape ", to_string(shape), " has a negative dimension"));
+            n *= static_cast<std::size_t>(d);
+        }
+        return n;
+    }
+
+    Shape shape_{};
+    // Aligned for vectors of any width, because where Eigen's vectors begin decides in which order it adds:
+    // the bits must not depend on the address that an allocation happens to have.
+    std::vector<T, Eigen::aligned_allocator<T>> values_{};
+};
+
+using Tensor = BasicTensor<float>;
+
+template <class T>
+using MatrixMap = Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>;
+template <class T>
+using ConstMatrixMap = Eigen::Map<const Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>;
+template <class T>
+using ArrayMap = Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>>;
+template <class T>
+using ConstArrayMap = Eigen::Map<const Eigen::Array<T, Eigen::Dynamic, 1>>;
+
+}  // namespace amct_distill::nn
+
+namespace amct_distill::detail {
+
+template <class T>
+void require_matrix(const nn::BasicTensor<T>& tensor, nn::Index rows, nn::Index cols) {
+    auto const size = static_cast<nn::Index>(tensor.size());
+    if (rows < 0 || cols < 0 || rows * cols != size)
+        throw std::invalid_argument(
+            concat("a tensor ", nn::to_string(tensor.shape()), " is no ", rows, " x ", cols, " matrix"));
+}
+
+}  // namespace amct_distill::detail
+
+namespace amct_distill::nn {
+
+/// The tensor's values as a row-major matrix; throws std::invalid_argument when rows * cols is not their
+/// number.
+template <class T>
+MatrixMap<T> matrix(BasicTensor<T>& tensor, Index rows, Index cols) {
+    detail::require_matrix(tensor, rows, cols);
+    return {tensor.data(), rows, cols};
+}
+template <class T>
+ConstMatrixMap<T> matrix(const BasicTensor<T>& tensor, Index rows, Index cols) {
+    detail::require_matrix(tensor, rows, cols);
+    return {tensor.data(), rows, cols};
+}
+
+/// The tensor's values in a row, for element-wise arithmetic.
+template <class T>
+ArrayMap<T> array(BasicTensor<T>& tensor) {
+    return {tensor.data(), static_cast<Index>(tensor.size())};
+}
+template <class T>
+ConstArrayMap<T> array(const BasicTensor<T>& tensor) {
+    return {tensor.data(), static_cast<Index>(tensor.size())};
+}
+
+}  // namespace amct_distill::nn
