@@ -34,6 +34,7 @@ struct Diagnostic {
     std::string message{};  ///< what is wrong, and the remedy
     std::string excerpt{};  ///< the line, cut to `max_excerpt` code points around the place; may be empty
     std::size_t caret = 0;  ///< 0-based column of the caret below `excerpt`
+    bool quoted = false;    ///< the text was at hand: `excerpt` and `caret` are its
 
     static constexpr std::size_t max_excerpt = 100;
     friend bool operator==(const Diagnostic&, const Diagnostic&) = default;
@@ -87,6 +88,7 @@ inline void quote_line(Diagnostic& d, std::string_view text, std::size_t offset)
         if (shown) d.excerpt += c;
     }
     d.caret = column - first;
+    d.quoted = true;
 }
 
 }  // namespace detail
@@ -126,7 +128,7 @@ inline std::string to_string(const Diagnostic& d) {
     out += d.severity == Severity::error ? "error: " : "warning: ";
     if (!d.path.empty()) out += detail::concat(d.path, ": ");
     out += d.message;
-    if (d.where.line != 0) {
+    if (d.quoted) {
         out += detail::concat("\n  ", d.excerpt, "\n  ");
         // Tabs stay tabs, so that the caret stands below its token whatever the tab width.
         std::size_t left = d.caret;

@@ -14,8 +14,8 @@ namespace amct_distill {
 
 /// A named module of the network; the name and the type are what a configuration speaks of.
 struct TopologyModule {
-    std::string name{};         ///< unique, "layer1.0.conv1"
-    std::string type{};         ///< as PyTorch spells it: "Conv2d", "Linear", "BatchNorm2d", "ReLU", ...
+    std::string name{};        ///< unique, "layer1.0.conv1"
+    std::string type{};        ///< as PyTorch spells it: "Conv2d", "Linear", "BatchNorm2d", "ReLU", ...
     bool zero_padding = true;  ///< a Conv2d pads with zeros (`padding_mode="zeros"`)
 };
 

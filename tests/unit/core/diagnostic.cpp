@@ -47,6 +47,13 @@ TEST_CASE("a place behind the text is its end, and control characters do not rea
     CHECK(control.excerpt == "a??[31m");
 }
 
+TEST_CASE("a place in a text that is not at hand is named without the line") {
+    Diagnostic d = general_error("unknown layer `x`");
+    d.source = "quant.cfg";
+    d.where = {3, 7};
+    CHECK(to_string(d) == "quant.cfg:3:7: error: unknown layer `x`");
+}
+
 TEST_CASE("a diagnostic without a place has no line") {
     CHECK(to_string(general_error("no layer is left")) == "error: no layer is left");
     CHECK(to_string(general_warning("that is odd")) == "warning: that is odd");

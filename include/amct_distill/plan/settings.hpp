@@ -1,0 +1,160 @@
+/// One layer's algorithm as a rule of the configuration gives it, with no setting left open, and where each
+/// setting came from.
+///
+///     detail::section<Alternatives> said{&message.weights_quant_algo, "distill_weight_quant_config"};
+///     auto [algorithm, from] = detail::settle(said, {.is_conv = true});
+///
+/// A setting is found by its name: an algorithm of one's own has `dst_type`, `channel_wise`, `fixed_min` and
+/// `clip_max_min`, or has them not.
+#pragma once
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include "../reflect/fields.hpp"
+#include "../reflect/labels.hpp"
+#include "findings.hpp"
+#include "provenance.hpp"
+
+namespace amct_distill::detail {
+
+/// What one rule says of activations, or of weights.
+template <class Alternatives>
+struct section {
+    const oneof<Alternatives>* choice = nullptr;  // null: nothing
+    std::string name{};                           // "distill_override_layers[1]"
+    Position where{};                             // of the rule
+    std::string path{};                           // of the oneof, for findings
+};
+
+/// What the defaults depend on.
+struct layer_facts {
+    bool is_conv = false;
+    std::string relu_before{};  // its name; empty when the layer is not behind one
+};
+
+template <class Alternatives>
+struct settled {
+    oneof<Alternatives> algorithm{};
+    AlgorithmProvenance from{};
+};
+
+template <class F>
+bool is_set(const F& field) {
+    if constexpr (requires { field.has_value(); })
+        return field.has_value();
+    else if constexpr (requires { field.empty(); })
+        return !field.empty();
+    else
+        return true;
+}
+template <class F>
+Position position_of_field(const F& field) {
+    if constexpr (requires { field.position(); })
+        return field.position();
+    else
+        return {};
+}
+
+/// Fills in the settings that mean something for every algorithm.
+template <class M>
+void complete(M& message, AlgorithmProvenance& from, const layer_facts& layer) {
+    if constexpr (requires { message.dst_type.emplace(message.dst_type.get()); })
+        if (!message.dst_type.has_value()) message.dst_type.emplace(message.dst_type.get());
+    if constexpr (requires { message.channel_wise.emplace(true); })
+        if (!message.channel_wise.has_value()) message.channel_wise.emplace(layer.is_conv);
+    if constexpr (requires { message.fixed_min.emplace(true); })
+        if (!message.fixed_min.has_value()) {
+            message.fixed_min.emplace(!layer.relu_before.empty());
+            if (!layer.relu_before.empty())
+                for (auto& [name, provenance] : from.settings)
+                    if (name == "fixed_min")
+                        provenance.text = concat("default: behind ReLU `", layer.relu_before, "`");
+        }
+}
+
+/// The algorithm of a section, or the first of its list when the section names none.
+template <class Alternatives>
+settled<Alternatives> settle(const section<Alternatives>& said, const layer_facts& layer) {
+    settled<Alternatives> out;
+    Position where = said.where;
+    if (said.choice != nullptr && said.choice->has_value()) {
+        out.algorithm = *said.choice;
+        where = either(said.choice->position(), where);
+        out.from.algo = said_by(said.name, where);
+    } else {
+        out.algorithm.template emplace<0>();
+    }
+    std::visit(
+        [&]<class M>(M& message) {
+            if constexpr (!std::is_same_v<M, std::monostate>) {
+                [&]<std::size_t... I>(std::index_sequence<I...>) {
+                    [[maybe_unused]] auto const note = [&](std::string_view name, const auto& field) {
+                        out.from.settings.emplace_back(
+                            name, is_set(field) ? said_by(said.name, either(position_of_field(field), where))
+                                                : Provenance{});
+                    };
+                    (note(reflect::field_name<M, I>(), reflect::get<I>(message)), ...);
+                }
+                (std::make_index_sequence<reflect::field_count<M>>{});
+                complete(message, out.from, layer);
+            }
+        },
+        out.algorithm.value());
+    return out;
+}
+
+/// Whether two algorithms differ, as far as their messages can be compared.
+template <class Alternatives>
+bool differ(const oneof<Alternatives>& a, const oneof<Alternatives>& b) {
+    if (a.value().index() != b.value().index()) return true;
+    return std::visit(
+        []<class A, class B>(const A& x, const B& y) {
+            if constexpr (std::is_same_v<A, B> && requires { x == x; })
+                return !(x == y);
+            else
+                return false;
+        },
+        a.value(), b.value());
+}
+
+inline std::string shortest(float x) {
+    std::array<char, 32> buffer{};
+    auto const end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), x).ptr;
+    return {buffer.data(), end};
+}
+
+/// clip_max > 0, clip_min < 0, both finite.
+template <class Alternatives>
+void check_clips(const section<Alternatives>& said, findings& found) {
+    if (said.choice == nullptr) return;
+    std::visit(
+        [&](const auto& message) {
+            if constexpr (requires {
+                              message.clip_max_min->clip_max.position();
+                              message.clip_max_min->clip_min.position();
+                          }) {
+                if (!message.clip_max_min.has_value()) return;
+                auto const check = [&](const required<float>& clip, std::string_view name, bool ok,
+                                       std::string_view rule) {
+                    if (ok && std::isfinite(*clip)) return;
+                    found.error(either(clip.position(), said.where),
+                                concat(said.path, '.', said.choice->name(), ".clip_max_min.", name),
+                                concat(name, " must be ", rule, " and finite, and is ", shortest(*clip),
+                                       "; leave clip_max_min out, and IFMR computes the clips"));
+                };
+                const auto& clips = *message.clip_max_min;
+                check(clips.clip_max, "clip_max", *clips.clip_max > 0, "above 0");
+                check(clips.clip_min, "clip_min", *clips.clip_min < 0, "below 0");
+            }
+        },
+        said.choice->value());
+}
+
+}  // namespace amct_distill::detail

@@ -1,0 +1,20 @@
+#include <amct_distill/plan/provenance.hpp>
+
+#include "support/catch.hpp"
+
+using namespace amct_distill;
+
+TEST_CASE("a provenance names the rule and its place") {
+    CHECK(Provenance{}.text == "default");
+    CHECK_FALSE(Provenance{}.by_user);
+    CHECK(detail::said_by("distill_group[0]", {3, 1}) == Provenance{"distill_group[0] at 3:1", true, {3, 1}});
+    CHECK(detail::said_by("distill_group[0]", {}) == Provenance{"distill_group[0]", true, {}});
+}
+
+TEST_CASE("settings are asked for by name") {
+    AlgorithmProvenance const from{.settings = {{"dst_type", detail::said_by("x", {1, 2})}}};
+    CHECK(from["dst_type"].text == "x at 1:2");
+    CHECK_THROWS_WITH(
+        from["clip"],
+        "AlgorithmProvenance: the algorithm has no setting `clip`; ask for a field of its message");
+}

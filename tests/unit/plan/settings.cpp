@@ -1,0 +1,118 @@
+#include <amct_distill/plan/settings.hpp>
+
+#include <amct_distill/config/messages.hpp>
+#include <cmath>
+#include <limits>
+
+#include "support/catch.hpp"
+
+using namespace amct_distill;
+
+namespace {
+
+using data = standard_algorithms::data;
+using weights = standard_algorithms::weights;
+
+detail::settled<weights> settle_weights(const oneof<weights>& algorithm, bool is_conv) {
+    return detail::settle(
+        detail::section<weights>{
+            &algorithm, "distill_weight_quant_config", {}, "distill_weight_quant_config"},
+        {.is_conv = is_conv});
+}
+detail::settled<data> settle_data(const oneof<data>& algorithm, const std::string& relu) {
+    return detail::settle(
+        detail::section<data>{&algorithm, "distill_data_quant_config", {}, "distill_data_quant_config"},
+        {.relu_before = relu});
+}
+std::string clip_errors(float clip_max, float clip_min) {
+    oneof<data> const algorithm{
+        ActULQquantize{.clip_max_min = ClipMaxMin{.clip_max = clip_max, .clip_min = clip_min}}};
+    detail::findings found({});
+    detail::check_clips(detail::section<data>{&algorithm, "x", {}, "x"}, found);
+    return to_string(found.errors());
+}
+
+}  // namespace
+
+TEST_CASE("a section that says nothing gives the first algorithm of the list, in INT8") {
+    auto const w = detail::settle(detail::section<weights>{}, {.is_conv = true});
+    CHECK(w.algorithm == oneof<weights>{ARQDistill{.dst_type = DataType::INT8, .channel_wise = true}});
+    CHECK(w.from.algo == Provenance{});
+    CHECK(w.from["dst_type"] == Provenance{});
+    auto const d = detail::settle(detail::section<data>{}, {});
+    CHECK(d.algorithm == oneof<data>{ActULQquantize{.fixed_min = false, .dst_type = DataType::INT8}});
+}
+
+TEST_CASE("channel_wise unset: true for Conv2d, false for Linear") {
+    auto const conv = settle_weights(WtsULQDistill{}, true), linear = settle_weights(WtsULQDistill{}, false);
+    CHECK(*conv.algorithm.get_if<WtsULQDistill>()->channel_wise);
+    CHECK_FALSE(*linear.algorithm.get_if<WtsULQDistill>()->channel_wise);
+    CHECK(conv.from["channel_wise"].text == "default");
+    CHECK_FALSE(*settle_weights(ARQDistill{.channel_wise = false}, true)
+                     .algorithm.get_if<ARQDistill>()
+                     ->channel_wise);
+}
+
+TEST_CASE("divergence 8: fixed_min unset is true behind a ReLU") {
+    auto const behind = settle_data(ActULQquantize{}, "relu1"),
+               not_behind = settle_data(ActULQquantize{}, "");
+    CHECK(*behind.algorithm.get_if<ActULQquantize>()->fixed_min);
+    CHECK(behind.from["fixed_min"] == Provenance{"default: behind ReLU `relu1`", false, {}});
+    CHECK_FALSE(*not_behind.algorithm.get_if<ActULQquantize>()->fixed_min);
+    CHECK(not_behind.from["fixed_min"] == Provenance{});
+    auto const said = settle_data(ActULQquantize{.fixed_min = false}, "relu1");
+    CHECK_FALSE(*said.algorithm.get_if<ActULQquantize>()->fixed_min);
+    CHECK(said.from["fixed_min"] == Provenance{"distill_data_quant_config", true, {}});
+}
+
+TEST_CASE("the clips stay unset unless the user gave them") {
+    CHECK_FALSE(
+        settle_data(ActULQquantize{}, "").algorithm.get_if<ActULQquantize>()->clip_max_min.has_value());
+    auto const given =
+        settle_data(ActULQquantize{.clip_max_min = ClipMaxMin{.clip_max = 6.0f, .clip_min = -6.0f}}, "");
+    CHECK(*given.algorithm.get_if<ActULQquantize>()->clip_max_min->clip_max == 6.0f);
+    CHECK(given.from["clip_max_min"].by_user);
+}
+
+TEST_CASE("a setting's place is the field's own, else that of what it stands in") {
+    ARQDistill message{.dst_type = DataType::INT4, .channel_wise = true};
+    message.dst_type.set_position({12, 5});
+    oneof<weights> algorithm{message};
+    algorithm.set_position({12, 3});
+    auto const settled = detail::settle(
+        detail::section<weights>{&algorithm, "distill_override_layers[1]", {11, 1}, "x"}, {.is_conv = true});
+    CHECK(settled.from.algo == Provenance{"distill_override_layers[1] at 12:3", true, {12, 3}});
+    CHECK(settled.from["dst_type"].text == "distill_override_layers[1] at 12:5");
+    CHECK(settled.from["channel_wise"].text == "distill_override_layers[1] at 12:3");
+}
+
+TEST_CASE("algorithms differ by name and by setting") {
+    oneof<weights> const arq{ARQDistill{}}, arq4{ARQDistill{.dst_type = DataType::INT4}},
+        ulq{WtsULQDistill{}};
+    CHECK_FALSE(detail::differ(arq, arq));
+    CHECK(detail::differ(arq, arq4));
+    CHECK(detail::differ(arq, ulq));
+}
+
+TEST_CASE("clip_max is above 0, clip_min below, both finite") {
+    constexpr float inf = std::numeric_limits<float>::infinity();
+    CHECK(clip_errors(0.1f, -0.3f).empty());
+    CHECK(
+        clip_errors(-1.0f, -2.0f) ==
+        "error: x.ulq_quantize.clip_max_min.clip_max: clip_max must be above 0 and finite, and is -1; leave "
+        "clip_max_min out, and IFMR computes the clips");
+    CHECK(
+        clip_errors(1.0f, 0.5f) ==
+        "error: x.ulq_quantize.clip_max_min.clip_min: clip_min must be below 0 and finite, and is 0.5; leave "
+        "clip_max_min out, and IFMR computes the clips");
+    CHECK_FALSE(clip_errors(0.0f, -1.0f).empty());
+    CHECK_FALSE(clip_errors(1.0f, 0.0f).empty());
+    CHECK_FALSE(clip_errors(inf, -1.0f).empty());
+    CHECK_FALSE(clip_errors(1.0f, -inf).empty());
+    CHECK(
+        clip_errors(std::nanf(""), inf) ==
+        "error: x.ulq_quantize.clip_max_min.clip_max: clip_max must be above 0 and finite, and is nan; leave "
+        "clip_max_min out, and IFMR computes the clips\n"
+        "error: x.ulq_quantize.clip_max_min.clip_min: clip_min must be below 0 and finite, and is inf; leave "
+        "clip_max_min out, and IFMR computes the clips");
+}
