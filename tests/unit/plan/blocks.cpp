@@ -3,6 +3,8 @@
 #include "networks.hpp"
 #include "support/catch.hpp"
 
+namespace plan_blocks_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -135,3 +137,5 @@ TEST_CASE("divergence 4: a group that starts inside a unit stands, the rest of t
     CHECK(names_of(blocks_of(example(), 1, {{1, 2, 3, 4, 5}})) ==
           block_names{{"conv1"}, {"bn1", "relu1", "conv2", "bn2", "relu2"}, {"conv3", "relu3"}, {"fc"}});
 }
+
+}  // namespace plan_blocks_test

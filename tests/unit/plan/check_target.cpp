@@ -4,6 +4,8 @@
 #include "networks.hpp"
 #include "support/catch.hpp"
 
+namespace plan_check_target_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -53,3 +55,5 @@ TEST_CASE("the generic target takes both, and one of one's own what it says") {
     CHECK_THAT(errors_of(config, Target{.name = "mine", .mixed_widths = false}),
                Catch::Contains("and target mine wants both of one width"));
 }
+
+}  // namespace plan_check_target_test

@@ -4,6 +4,8 @@
 
 #include "support/catch.hpp"
 
+namespace plan_describe_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -27,3 +29,5 @@ TEST_CASE("an enumerator's name") {
     CHECK(detail::name_of(DataType::INT4) == "INT4");
     CHECK(detail::name_of(static_cast<DataType>(7)) == "");
 }
+
+}  // namespace plan_describe_test

@@ -2,6 +2,8 @@
 
 #include "support/catch.hpp"
 
+namespace plan_findings_test {
+
 using namespace amct_distill;
 
 TEST_CASE("offset_of is the inverse of position_of") {
@@ -56,3 +58,5 @@ TEST_CASE("names are listed, many of them cut") {
     CHECK(quoted_list(names{"a", "b", "c"}) == "`a`, `b` and `c`");
     CHECK(quoted_list(names(12, "x")) == "`x`, `x`, `x`, `x`, `x`, `x`, `x`, `x` and 4 more");
 }
+
+}  // namespace plan_findings_test

@@ -3,6 +3,8 @@
 #include "networks.hpp"
 #include "support/catch.hpp"
 
+namespace plan_graph_test {
+
 using namespace amct_distill;
 using detail::graph;
 
@@ -92,3 +94,5 @@ TEST_CASE("a topology that contradicts itself is misuse") {
     t.outputs = {1};
     CHECK_THROWS_WITH(graph(t), "Topology: an output is a node that is not there");
 }
+
+}  // namespace plan_graph_test

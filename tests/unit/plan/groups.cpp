@@ -3,6 +3,8 @@
 #include "networks.hpp"
 #include "support/catch.hpp"
 
+namespace plan_groups_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -151,3 +153,5 @@ TEST_CASE("paths are counted in a net of forks without walking each of them") {
     detail::graph const g(n.topology);
     CHECK(detail::paths_between(g, 0, n.topology.modules.size() - 1).count == 2);
 }
+
+}  // namespace plan_groups_test

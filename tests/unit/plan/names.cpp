@@ -3,6 +3,8 @@
 #include "networks.hpp"
 #include "support/catch.hpp"
 
+namespace plan_names_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -88,3 +90,5 @@ TEST_CASE("a group cannot name a layer that the graph does not have") {
     CHECK(to_string(found.errors()) ==
           "error: a: `unused` is not in the network's graph; name a layer that is");
 }
+
+}  // namespace plan_names_test

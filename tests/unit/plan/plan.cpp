@@ -2,6 +2,8 @@
 
 #include "support/catch.hpp"
 
+namespace plan_plan_test {
+
 using namespace amct_distill;
 
 TEST_CASE("an empty plan has the schema's defaults") {
@@ -11,3 +13,5 @@ TEST_CASE("an empty plan has the schema's defaults") {
     CHECK_FALSE(plan.data_dump.value);
     CHECK(plan.batch_num.from.text == "default");
 }
+
+}  // namespace plan_plan_test

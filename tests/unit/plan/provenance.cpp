@@ -2,6 +2,8 @@
 
 #include "support/catch.hpp"
 
+namespace plan_provenance_test {
+
 using namespace amct_distill;
 
 TEST_CASE("a provenance names the rule and its place") {
@@ -18,3 +20,5 @@ TEST_CASE("settings are asked for by name") {
         from["clip"],
         "AlgorithmProvenance: the algorithm has no setting `clip`; ask for a field of its message");
 }
+
+}  // namespace plan_provenance_test

@@ -4,6 +4,8 @@
 
 #include "support/catch.hpp"
 
+namespace plan_quantizers_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -34,3 +36,5 @@ TEST_CASE("the variant of an algorithm list has every quantizer it can name, onc
                        std::variant<Arq<Int4, ChannelWise>, Arq<Int4, TensorWise>, Arq<Int8, ChannelWise>,
                                     Arq<Int8, TensorWise>, Pow2<Int4>, Pow2<Int8>>>);
 }
+
+}  // namespace plan_quantizers_test

@@ -6,6 +6,8 @@
 #include "networks.hpp"
 #include "support/catch.hpp"
 
+namespace plan_resolve_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -357,3 +359,5 @@ TEST_CASE("algorithms of one's own take part: the first is the default, settings
           "ascend wants "
           "both of one width; set both dst_type to the same");
 }
+
+}  // namespace plan_resolve_test

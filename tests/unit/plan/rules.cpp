@@ -3,6 +3,8 @@
 #include "networks.hpp"
 #include "support/catch.hpp"
 
+namespace plan_rules_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -177,3 +179,5 @@ TEST_CASE("a layer's override resets what the type's says") {
             "distill_override_layers[0]: has no distill_weight_quant_config, so `conv1` gets the "
             "default (arq_distill, INT8, channel_wise), not what distill_override_layer_types[0] says"));
 }
+
+}  // namespace plan_rules_test

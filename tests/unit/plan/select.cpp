@@ -2,6 +2,8 @@
 
 #include "support/catch.hpp"
 
+namespace plan_select_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -92,3 +94,5 @@ TEST_CASE("an algorithm without the settings means INT8 with one scale") {
     CHECK(visit_weight_quantizer(oneof<plain::weights>{PlainWeights{}}, is<Ulq<Int8, TensorWise>>).value());
     CHECK(visit_activation_quantizer(oneof<plain::data>{PlainData{}}, is<ActUlq<Int8>>).value());
 }
+
+}  // namespace plan_select_test

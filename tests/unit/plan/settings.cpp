@@ -6,6 +6,8 @@
 
 #include "support/catch.hpp"
 
+namespace plan_settings_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -116,3 +118,5 @@ TEST_CASE("clip_max is above 0, clip_min below, both finite") {
         "error: x.ulq_quantize.clip_max_min.clip_min: clip_min must be below 0 and finite, and is inf; leave "
         "clip_max_min out, and IFMR computes the clips");
 }
+
+}  // namespace plan_settings_test

@@ -2,6 +2,8 @@
 
 #include "support/catch.hpp"
 
+namespace plan_target_test {
+
 using namespace amct_distill;
 
 TEST_CASE("the generic target has no rules, ascend has the original's") {
@@ -10,3 +12,5 @@ TEST_CASE("the generic target has no rules, ascend has the original's") {
     CHECK(target::generic.name == "generic");
     CHECK(target::ascend.name == "ascend");
 }
+
+}  // namespace plan_target_test

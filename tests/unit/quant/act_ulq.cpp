@@ -6,6 +6,8 @@
 #include "support/catch.hpp"
 #include "support/golden.hpp"
 
+namespace quant_act_ulq_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -248,3 +250,5 @@ TEST_CASE("outputs may be the inputs") {
     CHECK(same_g == grad_x);
     CHECK(same_clips == grad_clips);
 }
+
+}  // namespace quant_act_ulq_test

@@ -7,6 +7,8 @@
 
 #include "support/catch.hpp"
 
+namespace quant_affine_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -119,3 +121,5 @@ TEST_CASE("a matrix is quantized with one scale, or one per row") {
     // A view of two columns: rows are not contiguous.
     CHECK(quantize<Int4>(w.leftCols(2), {{1.0f, 0}}).codes == std::vector<std::int8_t>{1, -2, 4, 5});
 }
+
+}  // namespace quant_affine_test

@@ -5,6 +5,8 @@
 #include "support/catch.hpp"
 #include "support/golden.hpp"
 
+namespace quant_arq_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -182,3 +184,5 @@ TEST_CASE("weights that cannot be quantized are errors") {
     CHECK(error(Arq<Int8, ChannelWise, Asymmetric>{}.initialize(wide)) ==
           "error: weights: the range -3e+38 to 3e+38 is wider than the largest float; use Symmetric");
 }
+
+}  // namespace quant_arq_test

@@ -7,6 +7,8 @@
 
 #include "support/catch.hpp"
 
+namespace quant_concepts_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -70,3 +72,5 @@ TEST_CASE("what lacks a part is not") {
     STATIC_REQUIRE_FALSE(Calibrator<ActUlq<Int8>>);
     CHECK_FALSE(WeightQuantizer<int>);
 }
+
+}  // namespace quant_concepts_test

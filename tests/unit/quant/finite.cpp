@@ -4,6 +4,8 @@
 
 #include "support/catch.hpp"
 
+namespace quant_finite_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -68,3 +70,5 @@ TEST_CASE("numbers are written as short as they can be read back") {
     CHECK(detail::number(0.1) == "0.1");
     CHECK(detail::number(-not_a_number) == "nan");
 }
+
+}  // namespace quant_finite_test

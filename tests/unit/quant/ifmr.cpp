@@ -6,6 +6,8 @@
 #include "support/catch.hpp"
 #include "support/golden.hpp"
 
+namespace quant_ifmr_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -284,3 +286,5 @@ TEST_CASE("what cannot be calibrated is an error") {
           "network's "
           "input down");
 }
+
+}  // namespace quant_ifmr_test

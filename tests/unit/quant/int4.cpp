@@ -4,6 +4,8 @@
 
 #include "support/catch.hpp"
 
+namespace quant_int4_test {
+
 using namespace amct_distill;
 
 TEST_CASE("two codes a byte, the low nibble first, rows padded") {
@@ -57,3 +59,5 @@ TEST_CASE("what cannot be packed or unpacked is an error") {
         "error: unpack_int4: a 2 x 3 matrix takes 4 bytes, found 3; pass the rows and columns it was packed "
         "with");
 }
+
+}  // namespace quant_int4_test

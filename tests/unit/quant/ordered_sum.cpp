@@ -4,6 +4,8 @@
 
 #include "support/catch.hpp"
 
+namespace quant_ordered_sum_test {
+
 using namespace amct_distill;
 
 TEST_CASE("every element is added once, in increasing order") {
@@ -44,3 +46,5 @@ TEST_CASE("the order is lanes within blocks, then blocks") {
     for (double v : x) plain += v;
     CHECK(plain != expected);
 }
+
+}  // namespace quant_ordered_sum_test

@@ -2,6 +2,8 @@
 
 #include "support/catch.hpp"
 
+namespace quant_range_test {
+
 using namespace amct_distill;
 
 TEST_CASE("a symmetric scale covers the longer side") {
@@ -44,3 +46,5 @@ TEST_CASE("clip_of is what the codes reach") {
     CHECK(clip_of<Int8>({0.5f, 0}) == ClipRange{63.5f, -64.0f});
     CHECK(clip_of<Int4>({2.0f, -8}) == ClipRange{30.0f, 0.0f});
 }
+
+}  // namespace quant_range_test

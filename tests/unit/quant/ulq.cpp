@@ -6,6 +6,8 @@
 #include "support/catch.hpp"
 #include "support/golden.hpp"
 
+namespace quant_ulq_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -222,3 +224,5 @@ TEST_CASE("weights that are empty or not finite are errors") {
         "error: weights: value at [1, 2] is inf; only finite values can be quantized: check where they come "
         "from");
 }
+
+}  // namespace quant_ulq_test

@@ -1,0 +1,277 @@
+// From a configuration to a record: trains a network on the digits, quantizes and distills it as the
+// configuration says, and writes what a device needs.
+#include <amct_distill/adapters/report_json.hpp>
+#include <amct_distill/amct_distill.hpp>
+#include <boost/json/src.hpp>
+#include <charconv>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "digits.hpp"
+#include "terminal.hpp"
+
+using namespace amct_distill;
+using terminal::number;
+using terminal::percent;
+
+namespace {
+
+constexpr const char* usage =
+    "usage: quickstart [--config FILE] [--out DIR] [--epochs N] [--seed N] [--data FILE]\n"
+    "\n"
+    "Trains a small network on 8x8 digits, quantizes and distills it, and writes\n"
+    "DIR/record.txt (quantization factors) and DIR/report.json (what was done).\n"
+    "\n"
+    "  --config FILE  the distillation configuration     (default: examples/digits.cfg)\n"
+    "  --out DIR      where the two files go             (default: build/quickstart)\n"
+    "  --epochs N     passes over the data per block     (default: 5)\n"
+    "  --seed N       of the network and its training    (default: 1)\n"
+    "  --data FILE    the digits                         (default: examples/data/digits.csv)\n"
+    "  --help         this text\n"
+    "\n"
+    "Exit codes: 0 done; 1 the configuration, the data or a file is wrong; 2 the command line is.\n";
+
+struct Options {
+    std::string config = AMCT_DISTILL_EXAMPLES_DIR "/digits.cfg";
+    std::string data = AMCT_DISTILL_EXAMPLES_DIR "/data/digits.csv";
+    std::filesystem::path out = "build/quickstart";
+    int epochs = 5;
+    int seed = 1;
+};
+
+/// Exits with 2 on anything that is not understood, with 0 after --help.
+Options parse(int argc, char** argv) {
+    Options options;
+    auto const fail = [](const std::string& why) {
+        std::fprintf(stderr, "quickstart: %s\n\n%s", why.c_str(), usage);
+        std::exit(2);
+    };
+    for (int i = 1; i < argc; ++i) {
+        std::string_view const name = argv[i];
+        if (name == "--help" || name == "-h") {
+            std::fputs(usage, stdout);
+            std::exit(0);
+        }
+        std::set<std::string_view> const known{"--config", "--out", "--epochs", "--seed", "--data"};
+        if (!known.contains(name)) fail(detail::concat("unknown option `", name, "`"));
+        if (++i == argc) fail(detail::concat(name, " needs a value"));
+        std::string_view const value = argv[i];
+        auto const to_int = [&](int& target, int least) {
+            auto const [end, error] = std::from_chars(value.data(), value.data() + value.size(), target);
+            if (error != std::errc{} || end != value.data() + value.size() || target < least)
+                fail(
+                    detail::concat(name, " needs a whole number, at least ", least, "; found `", value, "`"));
+        };
+        if (name == "--config") options.config = value;
+        if (name == "--data") options.data = value;
+        if (name == "--out") options.out = value;
+        if (name == "--epochs") to_int(options.epochs, 0);
+        if (name == "--seed") to_int(options.seed, 0);
+    }
+    return options;
+}
+
+void print_warnings(const Diagnostics& warnings) {
+    if (!warnings.empty()) std::printf("%s\n", to_string(warnings).c_str());
+}
+
+/// Of a layer's input: the algorithm, and where its first clips come from.
+std::string describe_data(const PlannedLayer& layer) {
+    const auto& message = *layer.data.get_if<ActULQquantize>();
+    return detail::concat(describe(layer.data),
+                          message.clip_max_min.has_value() ? ", clips given" : ", clips by IFMR");
+}
+
+void print_plan(const DistillPlan& plan) {
+    terminal::print_heading("The plan: each layer's settings, and where they come from");
+    std::vector<terminal::Row> rows{{"layer", "type", "part", "setting", "from"}};
+    auto const add = [&](const PlannedLayer& l, std::string part, std::string setting, std::string from) {
+        bool const first =
+            rows.back()[0] != l.name && (rows.size() == 1 || rows.back()[0] != "" || part == "weights");
+        rows.push_back(
+            {first ? l.name : "", first ? l.type : "", std::move(part), std::move(setting), std::move(from)});
+    };
+    for (const PlannedLayer& l : plan.layers) {
+        if (!l.quant_enable) {
+            add(l, "weights", "float: not quantized", l.quant_enable_from.text);
+            continue;
+        }
+        add(l, "weights", describe(l.weights), l.weights_from.algo.text);
+        add(l, "data", describe_data(l), l.data_from.algo.text);
+        if (l.data_from["fixed_min"].text != l.data_from.algo.text)
+            add(l, "fixed_min", l.data.get_if<ActULQquantize>()->fixed_min.get() ? "true" : "false",
+                l.data_from["fixed_min"].text);
+    }
+    terminal::print_table(rows);
+
+    std::printf("\n");
+    rows = {{"block", "layers", "from"}};
+    for (std::size_t b = 0; b != plan.blocks.size(); ++b) {
+        std::string names;
+        for (const std::string& name : plan.blocks[b].names) names += (names.empty() ? "" : " ") + name;
+        rows.push_back({std::to_string(b + 1), std::move(names), plan.blocks[b].from.text});
+    }
+    terminal::print_table(rows);
+    std::printf("  batch_num %u (%s), group_size %u (%s), data_dump %s (%s)\n", plan.batch_num.value,
+                plan.batch_num.from.text.c_str(), plan.group_size.value, plan.group_size.from.text.c_str(),
+                plan.data_dump.value ? "true" : "false", plan.data_dump.from.text.c_str());
+}
+
+void print_layers(const std::vector<LayerReport>& layers) {
+    terminal::print_heading("The quantized layers, distilled (SQNR: signal to quantization noise)");
+    std::vector<terminal::Row> rows{{"layer", "part", "bits", "algorithm", "scale", "clip range", "SQNR"}};
+    auto const decibel = [](double x) {
+        char text[32];
+        std::snprintf(text, sizeof text, "%.1f dB", x);
+        return std::string(text);
+    };
+    for (const LayerReport& l : layers) {
+        float low = l.weight_scales[0].scale, high = low;
+        for (ScaleOffset p : l.weight_scales) {
+            low = (std::min)(low, p.scale);
+            high = (std::max)(high, p.scale);
+        }
+        std::string const scale = low == high ? number(static_cast<double>(low))
+                                              : detail::concat(number(static_cast<double>(low)), " .. ",
+                                                               number(static_cast<double>(high)));
+        rows.push_back({l.name, "weights", std::to_string(l.weight_bits), l.weight_policy, scale, "",
+                        decibel(l.weight_sqnr)});
+        char clip[64];
+        std::snprintf(clip, sizeof clip, "%.3f .. %.3f", static_cast<double>(l.data_clip.min),
+                      static_cast<double>(l.data_clip.max));
+        rows.push_back({"", "data", std::to_string(l.data_bits), l.data_policy,
+                        number(static_cast<double>(l.data_scale.scale)), clip, decibel(l.data_sqnr)});
+    }
+    terminal::print_table(rows);
+}
+
+void print_blocks(const DistillReport& report) {
+    terminal::print_heading("The blocks: mean squared error against the teacher");
+    std::vector<terminal::Row> rows{{"block", "layers", "before", "after", "best epoch", "note"}};
+    for (std::size_t b = 0; b != report.blocks.size(); ++b) {
+        const BlockReport& r = report.blocks[b];
+        std::string note = r.stopped;
+        if (r.teacher_inputs != 0)
+            note +=
+                detail::concat(note.empty() ? "" : "; ", "teacher's input in ", r.teacher_inputs, " steps");
+        rows.push_back(
+            {std::to_string(b + 1),
+             r.names.size() == 1 ? r.names[0] : detail::concat(r.names.front(), " .. ", r.names.back()),
+             number(r.loss_before), number(r.loss_after),
+             r.best_epoch == 0 ? "as calibrated" : std::to_string(r.best_epoch), note});
+    }
+    terminal::print_table(rows);
+    if (report.kept_calibrated)
+        std::printf(
+            "  The distilled network was farther from the teacher as a whole: the calibrated one stays.\n");
+}
+
+double squared_error(const nn::Tensor& a, const nn::Tensor& b) {
+    double sum = 0;
+    for (std::size_t i = 0; i != a.size(); ++i) {
+        double const d = static_cast<double>(a[i]) - static_cast<double>(b[i]);
+        sum += d * d;
+    }
+    return sum / static_cast<double>(a.size());
+}
+
+int run(const Options& options) {
+    // 1. The configuration, before anything takes time; its names are checked against the network.
+    auto const text = read_file(options.config);
+    if (!text) return std::fprintf(stderr, "%s\n", to_string(text.diagnostics()).c_str()), 1;
+    std::string const source = std::filesystem::path(options.config).filename().string();
+    auto const config = read<AMCTDistillConfig>(*text, {.source = source});
+    if (!config) return std::fprintf(stderr, "%s\n", to_string(config.diagnostics()).c_str()), 1;
+    print_warnings(config.diagnostics());
+    nn::Network teacher = digits::make_network(static_cast<std::uint64_t>(options.seed));
+    auto const plan =
+        resolve(*config, teacher.topology(), target::generic, {.source = source, .text = *text});
+    if (!plan) return std::fprintf(stderr, "%s\n", to_string(plan.diagnostics()).c_str()), 1;
+    auto const data = digits::load(options.data);
+    if (!data) return std::fprintf(stderr, "%s\n", to_string(data.diagnostics()).c_str()), 1;
+
+    std::printf("configuration: %s\n", options.config.c_str());
+    print_warnings(plan.diagnostics());
+    print_plan(*plan);
+
+    // 2. The float teacher.
+    std::printf("\nTraining the FP32 teacher on %zu digits, testing with %zu ...\n", data->train.size(),
+                data->test.size());
+    std::fflush(stdout);
+    digits::train(teacher, data->train, static_cast<std::uint64_t>(options.seed));
+    nn::Tensor const reference = teacher.predict(data->test.images);
+
+    // 3. The student: calibrated, then distilled.
+    auto const batches = digits::batches(data->train, 64);
+    Student student = make_student(teacher, *plan).value();
+    calibrate(student, batches).value();
+    nn::Tensor const calibrated = student.predict(data->test.images);
+
+    std::printf("Distilling %zu blocks, %d epochs of %zu steps each ...\n", plan->blocks.size(),
+                options.epochs, batches.size());
+    terminal::Progress progress;
+    auto const report =
+        distill(teacher, student, batches,
+                {.epochs = options.epochs,
+                 .on_progress =
+                     [&](const Progress& p) {
+                         double const done =
+                             p.epoch + static_cast<double>(p.step + 1) / static_cast<double>(p.steps);
+                         progress.show(detail::concat("block ", p.block + 1, " of ", p.blocks),
+                                       detail::concat("epoch ", p.epoch + 1, " of ", p.epochs, ", loss ",
+                                                      number(p.loss)),
+                                       done / p.epochs);
+                         return true;
+                     },
+                 .dump_directory = options.out})
+            .value();
+    progress.finish();
+    nn::Tensor const distilled = student.predict(data->test.images);
+
+    print_layers(report.layers);
+    print_blocks(report);
+    terminal::print_heading("The whole network, on the test digits");
+    terminal::print_table({{"", "accuracy", "mean squared error of the logits"},
+                           {"FP32 teacher", percent(digits::accuracy(reference, data->test)), "0"},
+                           {"calibrated", percent(digits::accuracy(calibrated, data->test)),
+                            number(squared_error(calibrated, reference))},
+                           {"distilled", percent(digits::accuracy(distilled, data->test)),
+                            number(squared_error(distilled, reference))}});
+
+    // 4. What a device needs, checked by reading it back.
+    ScaleOffsetRecord const record = make_record(student).value();
+    std::filesystem::path const record_path = options.out / "record.txt",
+                                report_path = options.out / "report.json";
+    write_file(record_path, print(record)).value();
+    boost::json::object json = to_json(report).as_object();
+    json["accuracy"] = {{"fp32", digits::accuracy(reference, data->test)},
+                        {"calibrated", digits::accuracy(calibrated, data->test)},
+                        {"distilled", digits::accuracy(distilled, data->test)}};
+    json["logits_error"] = {{"calibrated", squared_error(calibrated, reference)},
+                            {"distilled", squared_error(distilled, reference)}};
+    write_file(report_path, print_json(json)).value();
+    if (read<ScaleOffsetRecord>(read_file(record_path).value()).value() != record) {
+        std::fprintf(stderr, "error: %s does not read back as it was written\n", record_path.c_str());
+        return 1;
+    }
+    std::printf("\nwritten: %s (%zu layers, read back and equal)\nwritten: %s\n", record_path.c_str(),
+                record.record.size(), report_path.c_str());
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    Options const options = parse(argc, argv);
+    try {
+        return run(options);
+    } catch (const std::exception& e) {
+        std::fprintf(stderr, "%s\n", e.what());
+        return 1;
+    }
+}

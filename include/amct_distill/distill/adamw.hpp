@@ -1,0 +1,77 @@
+/// AdamW (Loshchilov and Hutter 2019), with a learning rate per group of parameters, as torch.optim.AdamW.
+///
+///     AdamW optimizer({.learning_rate = 1e-3f});
+///     optimizer.add(weight, gradient, 1e-3);      // tensors of the caller's, which outlive the optimizer
+///     optimizer.step();
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <stdexcept>
+#include <vector>
+
+#include "../nn/tensor.hpp"
+
+namespace amct_distill {
+
+struct AdamWOptions {
+    double beta1 = 0.9;
+    double beta2 = 0.999;
+    double epsilon = 1e-8;
+    double weight_decay = 0.01;
+};
+
+class AdamW {
+public:
+    explicit AdamW(AdamWOptions options = {}) : options_(options) {}
+
+    /// Trains `value` by `gradient`; throws std::invalid_argument when they differ in shape.
+    void add(nn::Tensor& value, const nn::Tensor& gradient, double learning_rate) {
+        if (value.shape() != gradient.shape())
+            throw std::invalid_argument(detail::concat("AdamW: a parameter ", nn::to_string(value.shape()),
+                                                       " has a gradient ", nn::to_string(gradient.shape())));
+        entries_.push_back(
+            {&value, &gradient, learning_rate, nn::Tensor(value.shape()), nn::Tensor(value.shape())});
+    }
+
+    /// Of all learning rates, from the next step on; a schedule sets it step by step.
+    void set_learning_rate_factor(double factor) { factor_ = factor; }
+
+    /// p *= 1 - lr * weight_decay;  m = lerp(m, g, 1 - beta1);  v = beta2 * v + (1 - beta2) * g^2;
+    /// p -= lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon).
+    /// float32 by element, the factors in double, as PyTorch does it.
+    void step() {
+        ++steps_;
+        double const correction1 = 1 - std::pow(options_.beta1, steps_);
+        double const correction2 = std::sqrt(1 - std::pow(options_.beta2, steps_));
+        auto const keep2 = static_cast<float>(options_.beta2), take1 = static_cast<float>(1 - options_.beta1),
+                   take2 = static_cast<float>(1 - options_.beta2), root = static_cast<float>(correction2),
+                   epsilon = static_cast<float>(options_.epsilon);
+        for (Entry& e : entries_) {
+            double const learning_rate = e.learning_rate * factor_;
+            auto const decay = static_cast<float>(1 - learning_rate * options_.weight_decay),
+                       rate = static_cast<float>(learning_rate / correction1);
+            for (std::size_t i = 0; i != e.value->size(); ++i) {
+                float const g = (*e.gradient)[i];
+                float &p = (*e.value)[i], &m = e.first[i], &v = e.second[i];
+                m += take1 * (g - m);
+                v = v * keep2 + take2 * (g * g);
+                p = p * decay - rate * (m / (std::sqrt(v) / root + epsilon));
+            }
+        }
+    }
+
+private:
+    struct Entry {
+        nn::Tensor* value;
+        const nn::Tensor* gradient;
+        double learning_rate;
+        nn::Tensor first, second;  // moments
+    };
+
+    AdamWOptions options_;
+    double factor_ = 1;
+    int steps_ = 0;
+    std::vector<Entry> entries_{};
+};
+
+}  // namespace amct_distill

@@ -1,0 +1,51 @@
+/// What distillation did: of every layer its quantization, of every block its losses, of the whole the error of
+/// the outputs.
+///
+///     for (const BlockReport& b : report.blocks) std::cout << b.loss_before << " -> " << b.loss_after << '\n';
+#pragma once
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "../quant/affine.hpp"
+#include "../quant/range.hpp"
+
+namespace amct_distill {
+
+/// A quantized layer at the end.
+struct LayerReport {
+    std::string name{};
+    std::string weight_policy{};  ///< "arq_distill, INT4, channel_wise"
+    std::string data_policy{};    ///< "ulq_quantize, INT8"
+    int weight_bits = 0;
+    int data_bits = 0;
+    std::vector<ScaleOffset> weight_scales{};  ///< one, or one per output channel
+    ScaleOffset data_scale{};
+    ClipRange data_clip{};
+    bool user_clips = false;  ///< the first clips were the user's, not IFMR's
+    double weight_sqnr = 0;   ///< signal to quantization noise of the weights, dB
+    double data_sqnr = 0;     ///< the same of the layer's inputs, over all batches, dB
+};
+
+/// A block; its loss is the mean squared error of its output over all batches.
+struct BlockReport {
+    std::vector<std::string> names{};    ///< of its modules
+    double loss_before = 0;              ///< as calibrated
+    double loss_after = 0;               ///< never above loss_before
+    std::vector<double> epoch_losses{};  ///< mean over the training steps of each epoch
+    int best_epoch = 0;              ///< after which epoch the kept parameters were seen; 0: as calibrated
+    std::size_t teacher_inputs = 0;  ///< steps that took the teacher's input, the student's being too far off
+    std::string stopped{};           ///< why it ended early; empty: it did not
+};
+
+struct DistillReport {
+    std::vector<LayerReport> layers{};
+    std::vector<BlockReport> blocks{};
+    double output_error_calibrated =
+        0;                              ///< mean squared error of the network's first output over all batches
+    double output_error_distilled = 0;  ///< never above output_error_calibrated
+    bool kept_calibrated = false;  ///< the distilled network was farther off, so the calibrated one stays
+    bool cancelled = false;        ///< by the progress callback
+};
+
+}  // namespace amct_distill

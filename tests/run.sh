@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Installs what is missing, then builds and runs all tests with g++, with clang, and under the sanitizers.
+#   tests/run.sh            the three presets ci-gcc, ci-clang and asan
+#   tests/run.sh PRESET...  some of them
+set -eu
+cd "$(dirname "$0")/.."
+. cmake/install_packages.sh
+boost=libboost-dev
+command -v apt-cache >/dev/null && boost=$(boost_package)
+need_packages g++ clang libclang-rt-dev cmake ninja-build libeigen3-dev catch2 protobuf-compiler "$boost"
+
+[ $# -gt 0 ] || set -- ci-gcc ci-clang asan
+for preset in "$@"; do
+    printf '\n==== %s: build\n' "$preset"
+    cmake --preset "$preset" >/dev/null
+    cmake --build --preset "$preset"
+    printf '\n==== %s: test\n' "$preset"
+    log="build/$preset/ctest.txt"
+    status=0
+    ctest --preset "$preset" >"$log" 2>&1 || status=$?
+    # The counts that passing tests print (golden cases, ...), which ctest keeps in a log of its own.
+    grep -h '^golden ' "build/$preset/Testing/Temporary/LastTest.log" | sort -u || true
+    grep -vE '^ +Start ' "$log"
+    [ "$status" -eq 0 ] || exit "$status"
+done

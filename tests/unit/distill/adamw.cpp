@@ -1,0 +1,41 @@
+#include <amct_distill/distill/adamw.hpp>
+
+#include <cmath>
+
+#include "support/catch.hpp"
+
+using namespace amct_distill;
+
+TEST_CASE("the steps are those of AdamW's definition, computed in double") {
+    // float32 against double: about one rounding error of the parameter per step.
+    constexpr double tolerance = 1e-6;
+    nn::Tensor value({3}, {1.0f, -0.5f, 0.25f}), gradient({3});
+    AdamW optimizer;
+    optimizer.add(value, gradient, 1e-2);
+    double p[] = {1.0, -0.5, 0.25}, m[3] = {}, v[3] = {};
+    for (int t = 1; t <= 50; ++t) {
+        for (std::size_t i = 0; i != 3; ++i) {
+            gradient[i] = static_cast<float>(std::sin(t + static_cast<double>(i)));
+            auto const g = static_cast<double>(gradient[i]);
+            m[i] = 0.9 * m[i] + 0.1 * g;
+            v[i] = 0.999 * v[i] + 0.001 * g * g;
+            double const first = m[i] / (1 - std::pow(0.9, t)), second = v[i] / (1 - std::pow(0.999, t));
+            p[i] = p[i] * (1 - 1e-2 * 0.01) - 1e-2 * first / (std::sqrt(second) + 1e-8);
+        }
+        optimizer.step();
+        for (std::size_t i = 0; i != 3; ++i)
+            CHECK(std::fabs(static_cast<double>(value[i]) - p[i]) < tolerance * t);
+    }
+}
+
+TEST_CASE("each parameter has its learning rate, and a schedule scales all of them") {
+    nn::Tensor a({1}, {1.0f}), b({1}, {1.0f}), gradient({1}, {2.0f});
+    AdamW optimizer({.weight_decay = 0});
+    optimizer.add(a, gradient, 0.1);
+    optimizer.add(b, gradient, 0.001);
+    optimizer.set_learning_rate_factor(0.5);
+    optimizer.step();  // the first step has the size of the learning rate
+    CHECK(a[0] == Approx(1 - 0.05));
+    CHECK(b[0] == Approx(1 - 0.0005));
+    CHECK_THROWS_WITH(optimizer.add(a, nn::Tensor({2}), 0.1), "AdamW: a parameter [1] has a gradient [2]");
+}

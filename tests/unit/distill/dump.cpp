@@ -1,0 +1,52 @@
+#include <amct_distill/distill/dump.hpp>
+
+#include "support/catch.hpp"
+#include "support/small_network.hpp"
+#include "support/temporary_directory.hpp"
+
+using namespace amct_distill;
+
+TEST_CASE("the dump holds what the teacher computes, bit for bit, and goes with the object") {
+    support::temporary_directory const dir;
+    nn::Network const teacher = support::small_network();
+    auto const plan = support::plan_for(teacher, "");
+    auto const batches = support::small_batches(3, 2);
+    {
+        auto const dump = TeacherDump::write(teacher, plan.blocks, batches, dir.path()).value();
+        CHECK(dir.files() == 2 * 3 * plan.blocks.size());
+        nn::Tape tape;
+        teacher.forward(batches[2], tape, nn::Mode::evaluate);
+        auto const step = dump.load(1, 2).value();
+        CHECK(step.input == tape.output(*teacher.find("relu1")));
+        CHECK(step.output == tape.output(*teacher.find("relu2")));
+
+        // A second run at the same time has a directory of its own.
+        auto const other = TeacherDump::write(teacher, plan.blocks, batches, dir.path()).value();
+        CHECK(other.directory() != dump.directory());
+    }
+    CHECK(std::filesystem::is_empty(dir.path()));
+}
+
+TEST_CASE("a dump can be kept, and a missing file is named") {
+    support::temporary_directory const dir;
+    nn::Network const teacher = support::small_network();
+    auto const plan = support::plan_for(teacher, "");
+    auto const batches = support::small_batches(1, 2);
+    auto dump = TeacherDump::write(teacher, plan.blocks, batches, dir.path()).value();
+    auto const missing = dump.load(0, 1);
+    REQUIRE_FALSE(missing);
+    CHECK(missing.diagnostics()[0].message.ends_with("block0_step1_input.npy: No such file or directory"));
+    dump.keep();
+    CHECK(dir.files() != 0);
+}
+
+TEST_CASE("a place that cannot be written to is an error that names it") {
+    support::temporary_directory const dir;
+    REQUIRE(write_file(dir.path() / "file", "x"));
+    nn::Network const teacher = support::small_network();
+    auto const plan = support::plan_for(teacher, "");
+    auto const batches = support::small_batches(1, 2);
+    auto const dump = TeacherDump::write(teacher, plan.blocks, batches, dir.path() / "file");
+    REQUIRE_FALSE(dump);
+    CHECK(dump.diagnostics()[0].message.find((dir.path() / "file").string()) != std::string::npos);
+}
