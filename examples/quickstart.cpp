@@ -10,6 +10,8 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 #include "digits.hpp"
@@ -76,36 +78,44 @@ Options parse(int argc, char** argv) {
     return options;
 }
 
+std::string short_number(float x) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%g", static_cast<double>(x));
+    return text;
+}
+
 void print_warnings(const Diagnostics& warnings) {
     if (!warnings.empty()) std::printf("%s\n", to_string(warnings).c_str());
 }
 
-/// Of a layer's input: the algorithm, and where its first clips come from.
-std::string describe_data(const PlannedLayer& layer) {
-    const auto& message = *layer.data.get_if<ActULQquantize>();
-    return detail::concat(describe(layer.data),
-                          message.clip_max_min.has_value() ? ", clips given" : ", clips by IFMR");
-}
-
 void print_plan(const DistillPlan& plan) {
     terminal::print_heading("The plan: each layer's settings, and where they come from");
-    std::vector<terminal::Row> rows{{"layer", "type", "part", "setting", "from"}};
-    auto const add = [&](const PlannedLayer& l, std::string part, std::string setting, std::string from) {
-        bool const first =
-            rows.back()[0] != l.name && (rows.size() == 1 || rows.back()[0] != "" || part == "weights");
-        rows.push_back(
-            {first ? l.name : "", first ? l.type : "", std::move(part), std::move(setting), std::move(from)});
-    };
+    std::vector<terminal::Row> rows{{"layer", "setting", "value", "from"}};
     for (const PlannedLayer& l : plan.layers) {
+        std::string name = l.name;
+        auto const add = [&](std::string setting, std::string value, const Provenance& from) {
+            rows.push_back({std::exchange(name, ""), std::move(setting), std::move(value), from.text});
+        };
         if (!l.quant_enable) {
-            add(l, "weights", "float: not quantized", l.quant_enable_from.text);
+            add("skipped", "not quantized, trained in float", l.quant_enable_from);
             continue;
         }
-        add(l, "weights", describe(l.weights), l.weights_from.algo.text);
-        add(l, "data", describe_data(l), l.data_from.algo.text);
-        if (l.data_from["fixed_min"].text != l.data_from.algo.text)
-            add(l, "fixed_min", l.data.get_if<ActULQquantize>()->fixed_min.get() ? "true" : "false",
-                l.data_from["fixed_min"].text);
+        // One row per algorithm, and one for each setting that the rule behind it leaves to a default.
+        add("weights", describe(l.weights), l.weights_from.algo);
+        for (std::string_view setting : {"dst_type", "channel_wise"})
+            if (const Provenance& from = l.weights_from[setting]; !from.by_user)
+                add(std::string(setting), "", from);
+        const auto& data = *l.data.get_if<ActULQquantize>();
+        add("data", describe(l.data), l.data_from.algo);
+        if (const Provenance& from = l.data_from["dst_type"]; !from.by_user) add("dst_type", "", from);
+        add("fixed_min", data.fixed_min.get() ? "true" : "false", l.data_from["fixed_min"]);
+        if (data.clip_max_min.has_value())
+            add("clips",
+                detail::concat(short_number(*data.clip_max_min->clip_min), " .. ",
+                               short_number(*data.clip_max_min->clip_max)),
+                l.data_from["clip_max_min"]);
+        else
+            add("clips", "by IFMR", l.data_from["clip_max_min"]);
     }
     terminal::print_table(rows);
 
@@ -117,14 +127,16 @@ void print_plan(const DistillPlan& plan) {
         rows.push_back({std::to_string(b + 1), std::move(names), plan.blocks[b].from.text});
     }
     terminal::print_table(rows);
-    std::printf("  batch_num %u (%s), group_size %u (%s), data_dump %s (%s)\n", plan.batch_num.value,
-                plan.batch_num.from.text.c_str(), plan.group_size.value, plan.group_size.from.text.c_str(),
-                plan.data_dump.value ? "true" : "false", plan.data_dump.from.text.c_str());
+    std::printf("\n");
+    terminal::print_table({{"setting", "value", "from"},
+                           {"batch_num", std::to_string(plan.batch_num.value), plan.batch_num.from.text},
+                           {"group_size", std::to_string(plan.group_size.value), plan.group_size.from.text},
+                           {"data_dump", plan.data_dump.value ? "true" : "false", plan.data_dump.from.text}});
 }
 
 void print_layers(const std::vector<LayerReport>& layers) {
     terminal::print_heading("The quantized layers, distilled (SQNR: signal to quantization noise)");
-    std::vector<terminal::Row> rows{{"layer", "part", "bits", "algorithm", "scale", "clip range", "SQNR"}};
+    std::vector<terminal::Row> rows{{"layer", "part", "algorithm", "scale", "clip range", "SQNR"}};
     auto const decibel = [](double x) {
         char text[32];
         std::snprintf(text, sizeof text, "%.1f dB", x);
@@ -139,13 +151,12 @@ void print_layers(const std::vector<LayerReport>& layers) {
         std::string const scale = low == high ? number(static_cast<double>(low))
                                               : detail::concat(number(static_cast<double>(low)), " .. ",
                                                                number(static_cast<double>(high)));
-        rows.push_back({l.name, "weights", std::to_string(l.weight_bits), l.weight_policy, scale, "",
-                        decibel(l.weight_sqnr)});
+        rows.push_back({l.name, "weights", l.weight_policy, scale, "", decibel(l.weight_sqnr)});
         char clip[64];
         std::snprintf(clip, sizeof clip, "%.3f .. %.3f", static_cast<double>(l.data_clip.min),
                       static_cast<double>(l.data_clip.max));
-        rows.push_back({"", "data", std::to_string(l.data_bits), l.data_policy,
-                        number(static_cast<double>(l.data_scale.scale)), clip, decibel(l.data_sqnr)});
+        rows.push_back({"", "data", l.data_policy, number(static_cast<double>(l.data_scale.scale)), clip,
+                        decibel(l.data_sqnr)});
     }
     terminal::print_table(rows);
 }
@@ -194,6 +205,13 @@ int run(const Options& options) {
     if (!plan) return std::fprintf(stderr, "%s\n", to_string(plan.diagnostics()).c_str()), 1;
     auto const data = digits::load(options.data);
     if (!data) return std::fprintf(stderr, "%s\n", to_string(data.diagnostics()).c_str()), 1;
+
+    std::error_code error;
+    std::filesystem::create_directories(options.out, error);  // rather now than after the training
+    if (error)
+        return std::fprintf(stderr, "error: cannot create %s: %s\n", options.out.c_str(),
+                            error.message().c_str()),
+               1;
 
     std::printf("configuration: %s\n", options.config.c_str());
     print_warnings(plan.diagnostics());

@@ -11,6 +11,8 @@
 #include "support/golden.hpp"
 #include "support/golden_topology.hpp"
 
+namespace adapters_golden_plans_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -121,3 +123,5 @@ void check_file(const std::string& file) {
 TEST_CASE("configurations resolve as in the original: a chain") { check_file("chain"); }
 TEST_CASE("configurations resolve as in the original: linear layers") { check_file("mlp"); }
 TEST_CASE("configurations resolve as in the original: a residual") { check_file("residual"); }
+
+}  // namespace adapters_golden_plans_test

@@ -6,6 +6,8 @@
 
 #include "support/catch.hpp"
 
+namespace adapters_json_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -133,3 +135,5 @@ TEST_CASE("any JSON prints, and reads back as it was") {
         "        true,\n        \"x\\\"\\n\"\n    ],\n    \"\\\\\":{\n        \"d\":[]\n    }\n}");
     CHECK(boost::json::parse(text) == value);
 }
+
+}  // namespace adapters_json_test

@@ -4,6 +4,8 @@
 
 #include "support/catch.hpp"
 
+namespace config_messages_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -39,3 +41,5 @@ TEST_CASE("an algorithm list of one's own takes part without registration") {
     CHECK(c.distill_weight_quant_config->weights_quant_algo.name() == "my_pow2");
     STATIC_REQUIRE(detail::text_fields<BasicWeightQuantConfig<mine>>.size() == 3);
 }
+
+}  // namespace config_messages_test

@@ -5,6 +5,8 @@
 
 #include "support/catch.hpp"
 
+namespace config_record_test {
+
 using namespace amct_distill;
 
 TEST_CASE("a record reads and prints as the original writes it") {
@@ -20,3 +22,5 @@ TEST_CASE("a record reads and prints as the original writes it") {
     CHECK_FALSE(r->record.at(0).value->skip_fusion.get());
     CHECK(print(*r) == text);
 }
+
+}  // namespace config_record_test

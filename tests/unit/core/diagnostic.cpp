@@ -4,6 +4,8 @@
 
 #include "support/catch.hpp"
 
+namespace core_diagnostic_test {
+
 using namespace amct_distill;
 
 TEST_CASE("a diagnostic shows the line and puts the caret below the place") {
@@ -58,3 +60,5 @@ TEST_CASE("a diagnostic without a place has no line") {
     CHECK(to_string(general_error("no layer is left")) == "error: no layer is left");
     CHECK(to_string(general_warning("that is odd")) == "warning: that is odd");
 }
+
+}  // namespace core_diagnostic_test

@@ -7,6 +7,8 @@
 #include "support/catch.hpp"
 #include "support/temporary_directory.hpp"
 
+namespace core_file_test {
+
 using namespace amct_distill;
 
 TEST_CASE("a file is written whole, with its directories, and read back") {
@@ -60,3 +62,5 @@ TEST_CASE("a disk that is full loses neither the old file nor space") {
     CHECK(read_file(path).value() == "old");
     CHECK(dir.files() == 1);
 }
+
+}  // namespace core_file_test

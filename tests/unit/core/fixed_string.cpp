@@ -2,6 +2,8 @@
 
 #include "support/catch.hpp"
 
+namespace core_fixed_string_test {
+
 namespace {
 template <amct_distill::fixed_string Name>
 struct layer {
@@ -14,3 +16,5 @@ TEST_CASE("a string literal is a template argument") {
     STATIC_REQUIRE(layer<"">::name.empty());
     CHECK(layer<"conv1">::name == "conv1");
 }
+
+}  // namespace core_fixed_string_test

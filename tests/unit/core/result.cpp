@@ -2,6 +2,8 @@
 
 #include "support/catch.hpp"
 
+namespace core_result_test {
+
 using namespace amct_distill;
 
 TEST_CASE("a result holds a value, and maybe warnings") {
@@ -35,3 +37,5 @@ TEST_CASE("result<void> is success or diagnostics") {
     CHECK_FALSE(bad);
     CHECK_THROWS_AS(bad.value(), config_error);
 }
+
+}  // namespace core_result_test

@@ -4,6 +4,8 @@
 
 #include "support/catch.hpp"
 
+namespace core_suggest_test {
+
 using namespace amct_distill::detail;
 
 namespace {
@@ -30,3 +32,5 @@ TEST_CASE("the nearest name is suggested when it is near") {
     CHECK(nearest("fc", std::array<std::string_view, 1>{"fc1"}) == "fc1");
     CHECK(nearest(std::string(10000, 'x'), names).empty());
 }
+
+}  // namespace core_suggest_test

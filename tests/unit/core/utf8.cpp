@@ -4,6 +4,8 @@
 
 #include "support/catch.hpp"
 
+namespace core_utf8_test {
+
 using amct_distill::detail::first_invalid_utf8;
 static constexpr auto npos = std::string_view::npos;
 
@@ -30,3 +32,5 @@ TEST_CASE("the first byte that is not UTF-8 is found, wherever it stands") {
     CHECK(first_invalid_utf8("\xed\xa0\x80") == 0);      // a surrogate
     CHECK(first_invalid_utf8("\xf4\x90\x80\x80") == 0);  // above U+10FFFF
 }
+
+}  // namespace core_utf8_test

@@ -5,6 +5,8 @@
 #include "support/catch.hpp"
 #include "support/small_network.hpp"
 
+namespace deploy_fold_test {
+
 using namespace amct_distill;
 
 TEST_CASE("the BatchNorm that folds is the only reader of the layer") {
@@ -24,3 +26,5 @@ TEST_CASE("the factor is gamma over the deviation") {
     CHECK(factors[0] == 1.0f / std::sqrt(0.5f + 1e-5f));
     CHECK(factors[1] == -1.5f / std::sqrt(1.0f + 1e-5f));
 }
+
+}  // namespace deploy_fold_test

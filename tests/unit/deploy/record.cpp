@@ -10,6 +10,8 @@
 #include "support/small_network.hpp"
 #include "support/temporary_directory.hpp"
 
+namespace deploy_record_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -106,3 +108,5 @@ TEST_CASE("protoc reads what we print, and we read what protoc prints, to equal 
     REQUIRE(theirs);
     CHECK(*theirs == record);
 }
+
+}  // namespace deploy_record_test

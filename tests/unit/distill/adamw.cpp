@@ -4,6 +4,8 @@
 
 #include "support/catch.hpp"
 
+namespace distill_adamw_test {
+
 using namespace amct_distill;
 
 TEST_CASE("the steps are those of AdamW's definition, computed in double") {
@@ -39,3 +41,5 @@ TEST_CASE("each parameter has its learning rate, and a schedule scales all of th
     CHECK(b[0] == Approx(1 - 0.0005));
     CHECK_THROWS_WITH(optimizer.add(a, nn::Tensor({2}), 0.1), "AdamW: a parameter [1] has a gradient [2]");
 }
+
+}  // namespace distill_adamw_test

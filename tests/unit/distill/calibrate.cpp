@@ -6,6 +6,8 @@
 #include "support/golden.hpp"
 #include "support/small_network.hpp"
 
+namespace distill_calibrate_test {
+
 using namespace amct_distill;
 
 TEST_CASE("each layer's input is observed over batch_num batches, from the start again when they run out") {
@@ -21,7 +23,7 @@ TEST_CASE("each layer's input is observed over batch_num batches, from the start
     CHECK(student.quantizers("conv2")->data_clip().min == 0.0f);
 }
 
-TEST_CASE("inputs pass unquantized until all clips are found; clips of the user's hold from the start") {
+TEST_CASE("inputs pass unquantized until all clips are found, while clips of the user's hold from the start") {
     nn::Network const teacher = support::small_network();
     auto const batches = support::small_batches(1, 4);
     std::string_view const clips =
@@ -48,3 +50,5 @@ TEST_CASE("bad data is refused with the layer that meets it") {
     CHECK_THROWS_WITH(calibrate(student, std::span(&wrong, 1)),
                       "input \"image\": expected [N, 2, 6, 6], found [1, 3, 6, 6]");
 }
+
+}  // namespace distill_calibrate_test

@@ -6,6 +6,8 @@
 #include "support/small_network.hpp"
 #include "support/temporary_directory.hpp"
 
+namespace distill_distill_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -134,3 +136,5 @@ TEST_CASE("what cannot be distilled is refused") {
     CHECK(distill(teacher, student, std::span(batches)).diagnostics().at(0).message ==
           "distill: layer `conv1` is not calibrated; call calibrate() first");
 }
+
+}  // namespace distill_distill_test

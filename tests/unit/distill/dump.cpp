@@ -4,6 +4,8 @@
 #include "support/small_network.hpp"
 #include "support/temporary_directory.hpp"
 
+namespace distill_dump_test {
+
 using namespace amct_distill;
 
 TEST_CASE("the dump holds what the teacher computes, bit for bit, and goes with the object") {
@@ -50,3 +52,5 @@ TEST_CASE("a place that cannot be written to is an error that names it") {
     REQUIRE_FALSE(dump);
     CHECK(dump.diagnostics()[0].message.find((dir.path() / "file").string()) != std::string::npos);
 }
+
+}  // namespace distill_dump_test

@@ -5,6 +5,8 @@
 #include "support/catch.hpp"
 #include "support/small_network.hpp"
 
+namespace distill_layer_quantizers_test {
+
 using namespace amct_distill;
 using Quantizers = LayerQuantizers<standard_algorithms>;
 
@@ -82,3 +84,5 @@ TEST_CASE("what the optimizer does to the parameters is taken over, and repaired
     CHECK((*parameters[0].value)[1] == scale);
     CHECK(q.data_clip() == ClipRange{2.5f, -1.5f});
 }
+
+}  // namespace distill_layer_quantizers_test

@@ -6,6 +6,8 @@
 #include "support/catch.hpp"
 #include "support/temporary_directory.hpp"
 
+namespace distill_npy_test {
+
 using namespace amct_distill;
 
 TEST_CASE("a tensor comes back with the same bits") {
@@ -50,3 +52,5 @@ TEST_CASE("a file that is not one of ours says what is wrong with it") {
     CHECK(error(other) == "its values are cut off");
     CHECK_FALSE(read_npy(dir.path() / "missing.npy"));
 }
+
+}  // namespace distill_npy_test

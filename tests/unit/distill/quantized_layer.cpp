@@ -5,6 +5,8 @@
 #include "support/catch.hpp"
 #include "support/small_network.hpp"
 
+namespace distill_quantized_layer_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -88,3 +90,5 @@ TEST_CASE("the clips are trained also where nobody wants the gradient of the inp
     p.layer.backward(inputs, y, p.grad_y, nobody, gradients, scratch, nn::Mode::evaluate);
     CHECK(gradients[3] != nn::Tensor({2}));
 }
+
+}  // namespace distill_quantized_layer_test

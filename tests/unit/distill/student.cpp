@@ -5,6 +5,8 @@
 #include "support/catch.hpp"
 #include "support/small_network.hpp"
 
+namespace distill_student_test {
+
 using namespace amct_distill;
 
 TEST_CASE("a student quantizes the layers that the plan enables, and no others") {
@@ -45,3 +47,5 @@ TEST_CASE("a plan of another network is misuse") {
         "make_student: layer \"relu1\" is a ReLU, not a Conv2d or Linear; resolve the plan for this "
         "network");
 }
+
+}  // namespace distill_student_test

@@ -3,6 +3,8 @@
 #include "support/catch.hpp"
 #include "support/gradient_check.hpp"
 
+namespace nn_activation_test {
+
 using namespace amct_distill::nn;
 
 namespace {
@@ -83,3 +85,5 @@ TEST_CASE("activations: types, operations and errors of shapes") {
     CHECK(shape_error(Module(Softmax(2)), {{4, 3}}) == "expected one input with a dimension 2, found [4, 3]");
     CHECK_THROWS_WITH(Softmax(0), "Softmax: dim 0 is the batch; expected 1 or more");
 }
+
+}  // namespace nn_activation_test

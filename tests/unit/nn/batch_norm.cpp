@@ -3,6 +3,8 @@
 #include "support/catch.hpp"
 #include "support/gradient_check.hpp"
 
+namespace nn_batch_norm_test {
+
 using namespace amct_distill::nn;
 
 namespace {
@@ -77,3 +79,5 @@ TEST_CASE("BatchNorm2d: errors of shapes, options and batches") {
         "BatchNorm2d: Mode::train needs more than one value per channel, found an input [1, 3, 1, 1]");
     CHECK_NOTHROW(run<float>(bn, {Tensor({1, 3, 1, 1})}));
 }
+
+}  // namespace nn_batch_norm_test

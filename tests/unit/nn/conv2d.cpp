@@ -3,6 +3,8 @@
 #include "support/catch.hpp"
 #include "support/gradient_check.hpp"
 
+namespace nn_conv2d_test {
+
 using namespace amct_distill::nn;
 
 namespace {
@@ -167,3 +169,5 @@ TEST_CASE("Conv2d: errors of shapes and options") {
     CHECK_THROWS_WITH(BasicConv2d<double>({.in_channels = 1, .out_channels = 1, .stride = {1, 0}}), least);
     CHECK_THROWS_WITH(BasicConv2d<double>({.in_channels = 1, .out_channels = 1, .padding = {-1, 0}}), least);
 }
+
+}  // namespace nn_conv2d_test

@@ -6,6 +6,8 @@
 
 #include "support/catch.hpp"
 
+namespace nn_initialize_test {
+
 using namespace amct_distill::nn;
 
 namespace {
@@ -19,7 +21,7 @@ Network network() {
 }
 }  // namespace
 
-TEST_CASE("numbers in [0, 1) from the bits of the generator") {
+TEST_CASE("numbers from 0 to below 1 from the bits of the generator") {
     std::mt19937_64 bits(5489);  // the seed the standard pins: the 10000th value is 9981545732273789042
     for (int i = 1; i != 10000; ++i) bits();
     CHECK(next_uniform(bits) == static_cast<double>(9981545732273789042u >> 11) * 0x1p-53);
@@ -49,3 +51,5 @@ TEST_CASE("initialization: values of a seed are pinned, within the bound of the 
     CHECK(bn.weight() == Tensor({2}, {1, 1}));
     CHECK(bn.bias() == Tensor({2}, {0, 0}));
 }
+
+}  // namespace nn_initialize_test

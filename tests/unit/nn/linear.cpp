@@ -3,6 +3,8 @@
 #include "support/catch.hpp"
 #include "support/gradient_check.hpp"
 
+namespace nn_linear_test {
+
 using namespace amct_distill::nn;
 
 TEST_CASE("Linear: forward") {
@@ -62,3 +64,5 @@ TEST_CASE("Linear: errors of shapes and options") {
     CHECK_THROWS_WITH(BasicLinear<double>({.in_features = 3}),
                       "Linear: in_features and out_features must be at least 1");
 }
+
+}  // namespace nn_linear_test

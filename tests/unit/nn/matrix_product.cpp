@@ -3,6 +3,8 @@
 #include "support/catch.hpp"
 #include "support/gradient_check.hpp"
 
+namespace nn_matrix_product_test {
+
 using namespace amct_distill::nn;
 namespace detail = amct_distill::detail;
 
@@ -48,3 +50,5 @@ TEST_CASE("the three products add what the definition says, for sizes on all of 
         CHECK(worst < 1e-12);  // at most 300 products below 1, in another order
     }
 }
+
+}  // namespace nn_matrix_product_test

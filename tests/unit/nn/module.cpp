@@ -2,6 +2,8 @@
 
 #include "support/catch.hpp"
 
+namespace nn_module_test {
+
 using namespace amct_distill;
 using namespace amct_distill::nn;
 
@@ -97,3 +99,5 @@ TEST_CASE("an error of shapes says what was expected and what was found") {
     std::vector<Shape> const two{{any_batch, 2}, {3}};
     CHECK(detail::unexpected_inputs("one input", two).message == "expected one input, found [N, 2] and [3]");
 }
+
+}  // namespace nn_module_test

@@ -11,6 +11,8 @@
 #include "support/catch.hpp"
 #include "support/gradient_check.hpp"
 
+namespace nn_network_test {
+
 using namespace amct_distill;
 using namespace amct_distill::nn;
 
@@ -263,7 +265,7 @@ TEST_CASE("network: a step on a used tape gives the bits of a fresh one") {
     CHECK(net.predict(x) == net.predict(x));
 }
 
-TEST_CASE("network: a copy is independent; a module can be replaced by one of the same shape") {
+TEST_CASE("network: a copy is independent, and a module can be replaced by one of the same shape") {
     Network const teacher = [] {
         Network net = residual<float>();
         initialize(net, 1);
@@ -362,3 +364,5 @@ TEST_CASE("network: errors while it runs") {
         "layer \"add\": expected an output [N, 1, 4, 4] and a gradient like it, found [2, 1, 4, 4] "
         "and [1]");
 }
+
+}  // namespace nn_network_test

@@ -3,6 +3,8 @@
 #include "support/catch.hpp"
 #include "support/gradient_check.hpp"
 
+namespace nn_pool_test {
+
 using namespace amct_distill::nn;
 
 namespace {
@@ -77,3 +79,5 @@ TEST_CASE("pools: types, options and errors of shapes") {
     CHECK_THROWS_WITH(MaxPool2d({.kernel = {0, 1}}),
                       "pooling: kernel and stride must be at least 1, padding at least 0");
 }
+
+}  // namespace nn_pool_test

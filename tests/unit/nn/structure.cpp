@@ -3,6 +3,8 @@
 #include "support/catch.hpp"
 #include "support/gradient_check.hpp"
 
+namespace nn_structure_test {
+
 using namespace amct_distill::nn;
 
 TEST_CASE("structure: forward") {
@@ -72,3 +74,5 @@ TEST_CASE("structure: errors of shapes and options") {
     CHECK_THROWS_WITH(Reshape({0}), none);
     CHECK_THROWS_WITH(Reshape({}), none);
 }
+
+}  // namespace nn_structure_test

@@ -2,6 +2,8 @@
 
 #include "support/catch.hpp"
 
+namespace nn_tape_test {
+
 using namespace amct_distill::nn;
 
 TEST_CASE("a tape has a place for every node that it is asked for, and the places stay") {
@@ -16,3 +18,5 @@ TEST_CASE("a tape has a place for every node that it is asked for, and the place
     CHECK(tape.parameter_gradients(3).empty());
     CHECK_THROWS_AS(std::as_const(tape).output({500}), std::out_of_range);
 }
+
+}  // namespace nn_tape_test

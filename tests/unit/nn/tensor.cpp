@@ -4,6 +4,8 @@
 
 #include "support/catch.hpp"
 
+namespace nn_tensor_test {
+
 using namespace amct_distill::nn;
 
 TEST_CASE("a tensor is a shape and row-major values") {
@@ -60,3 +62,5 @@ TEST_CASE("values that do not fill the shape are refused") {
     CHECK_THROWS_WITH(Tensor({2, 3}, {1, 2}), "Tensor: shape [2, 3] needs 6 values, found 2");
     CHECK_THROWS_WITH(Tensor({2, -3}), "Tensor: shape [2, -3] has a negative dimension");
 }
+
+}  // namespace nn_tensor_test

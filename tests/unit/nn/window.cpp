@@ -2,6 +2,8 @@
 
 #include "support/catch.hpp"
 
+namespace nn_window_test {
+
 using namespace amct_distill;
 using detail::Window;
 
@@ -45,3 +47,5 @@ TEST_CASE("columns of an image, and back") {
     detail::add_columns_to_image(columns, 1, w, back);
     CHECK(std::vector<float>(back, back + 4) == std::vector<float>{2, 4, 6, 8});  // each pixel is seen twice
 }
+
+}  // namespace nn_window_test

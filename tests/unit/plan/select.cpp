@@ -62,7 +62,7 @@ TEST_CASE("the function also gets the message, and may return nothing or a resul
     CHECK(to_string(failed.diagnostics()) == "error: not today");
 }
 
-TEST_CASE("only what an engine supports is instantiated; anything else is an error that names it") {
+TEST_CASE("only what an engine supports is instantiated, and anything else is an error that names it") {
     using engine = supports<Arq<Int8, ChannelWise>, ActUlq<Int8>>;
     auto const only_these = []<class Q>(std::type_identity<Q>, const auto&) {
         static_assert(engine::has<Q>);

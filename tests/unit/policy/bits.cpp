@@ -2,6 +2,8 @@
 
 #include "support/catch.hpp"
 
+namespace policy_bits_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -39,3 +41,5 @@ TEST_CASE("a width of one's own is a bit width, what lacks a part of one is not"
     STATIC_REQUIRE_FALSE(BitWidth<int>);
     CHECK(Int6::qmax == 31);
 }
+
+}  // namespace policy_bits_test

@@ -4,6 +4,8 @@
 
 #include "support/catch.hpp"
 
+namespace policy_forward_test {
+
 using namespace amct_distill;
 
 TEST_CASE("quantizers can be named without their definitions, with their usual symmetry") {
@@ -14,3 +16,5 @@ TEST_CASE("quantizers can be named without their definitions, with their usual s
     Arq<Int8, ChannelWise>* named = nullptr;
     CHECK(named == nullptr);
 }
+
+}  // namespace policy_forward_test

@@ -2,6 +2,8 @@
 
 #include "support/catch.hpp"
 
+namespace policy_granularity_test {
+
 using namespace amct_distill;
 
 TEST_CASE("a granularity is channel-wise or tensor-wise") {
@@ -11,3 +13,5 @@ TEST_CASE("a granularity is channel-wise or tensor-wise") {
     STATIC_REQUIRE(ChannelWise::name == "channel_wise");
     CHECK(TensorWise::name == "tensor_wise");
 }
+
+}  // namespace policy_granularity_test

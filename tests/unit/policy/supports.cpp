@@ -4,6 +4,8 @@
 
 #include "support/catch.hpp"
 
+namespace policy_supports_test {
+
 using namespace amct_distill;
 
 TEST_CASE("an engine has the quantizers of its list, and no others") {
@@ -16,3 +18,5 @@ TEST_CASE("an engine has the quantizers of its list, and no others") {
     STATIC_REQUIRE(supports_all::has<Ulq<Int4, TensorWise>>);
     CHECK(engine::has<ActUlq<Int8>>);
 }
+
+}  // namespace policy_supports_test

@@ -2,6 +2,8 @@
 
 #include "support/catch.hpp"
 
+namespace policy_symmetry_test {
+
 using namespace amct_distill;
 
 TEST_CASE("a symmetry is symmetric or asymmetric") {
@@ -11,3 +13,5 @@ TEST_CASE("a symmetry is symmetric or asymmetric") {
     STATIC_REQUIRE(Symmetric::name == "symmetric");
     CHECK(Asymmetric::name == "asymmetric");
 }
+
+}  // namespace policy_symmetry_test

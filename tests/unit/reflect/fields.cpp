@@ -2,6 +2,8 @@
 
 #include "support/catch.hpp"
 
+namespace reflect_fields_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -24,3 +26,5 @@ TEST_CASE("an aggregate's fields are counted, named and reached") {
     CHECK(p.x == 7);
     CHECK(reflect::get<2>(std::as_const(p)) == "n");
 }
+
+}  // namespace reflect_fields_test

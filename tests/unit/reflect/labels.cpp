@@ -2,6 +2,8 @@
 
 #include "support/catch.hpp"
 
+namespace reflect_labels_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -88,3 +90,5 @@ TEST_CASE("the fields of a text are the members, a oneof replaced by its alterna
     STATIC_REQUIRE(fields[3].alternative == 1);
     STATIC_REQUIRE(fields[4].name == "languages");
 }
+
+}  // namespace reflect_labels_test

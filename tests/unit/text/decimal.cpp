@@ -9,6 +9,8 @@
 
 #include "support/catch.hpp"
 
+namespace text_decimal_test {
+
 using amct_distill::detail::concat;
 using amct_distill::detail::to_floating;
 
@@ -73,3 +75,5 @@ TEST_CASE("random decimals, and the midpoints between floats, agree with std::fr
     }
     CHECK(wrong == 0);
 }
+
+}  // namespace text_decimal_test

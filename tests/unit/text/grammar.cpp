@@ -5,6 +5,8 @@
 
 #include "support/catch.hpp"
 
+namespace text_grammar_test {
+
 namespace grammar = amct_distill::grammar;
 
 namespace {
@@ -66,3 +68,5 @@ TEST_CASE("the walker of constant evaluation takes what X3 takes") {
     }
     CHECK(disagreements == 0);
 }
+
+}  // namespace text_grammar_test

@@ -8,6 +8,8 @@
 #include "support/catch.hpp"
 #include "support/golden.hpp"
 
+namespace text_printer_test {
+
 using namespace amct_distill;
 
 TEST_CASE("a message is printed in protobuf's canonical form") {
@@ -53,3 +55,5 @@ TEST_CASE("what was read prints back to an equal message") {
     REQUIRE(r);
     CHECK(read<AMCTDistillConfig>(print(*r)).value() == *r);
 }
+
+}  // namespace text_printer_test

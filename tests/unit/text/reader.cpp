@@ -8,6 +8,8 @@
 #include "support/catch.hpp"
 #include "support/golden.hpp"
 
+namespace text_reader_test {
+
 using namespace amct_distill;
 
 namespace {
@@ -293,3 +295,5 @@ TEST_CASE("no input is too odd: random tokens, and every prefix of a good text")
         if (!r && r.diagnostics().empty()) FAIL("an error without a message at " << n);
     }
 }
+
+}  // namespace text_reader_test

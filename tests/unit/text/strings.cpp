@@ -2,6 +2,8 @@
 
 #include "support/catch.hpp"
 
+namespace text_strings_test {
+
 using namespace amct_distill::detail;
 
 namespace {
@@ -29,3 +31,5 @@ TEST_CASE("a bad escape is named, with its place") {
     CHECK(unescaped(R"(\ud800)") == "0: surrogates are no characters; write the character itself");
     CHECK(unescaped(R"(\U00110000)") == R"(0: characters end at `\U0010FFFF`)");
 }
+
+}  // namespace text_strings_test

@@ -1,0 +1,20 @@
+# cmake -DROOT=<tests/unit> -P test_names.cmake
+# Brackets and semicolons in a test's name break CMake's lists, and with them how ctest finds the tests: those
+# around it are then silently not run.
+file(GLOB_RECURSE sources "${ROOT}/*.cpp")
+set(count 0)
+foreach(source IN LISTS sources)
+    file(READ "${source}" text)
+    string(REPLACE ";" "\\;" text "${text}")
+    string(REGEX MATCHALL "TEST_CASE\\([^\n]*" names "${text}")
+    foreach(name IN LISTS names)
+        math(EXPR count "${count} + 1")
+    endforeach()
+    if(text MATCHES "TEST_CASE\\(\"[^\"\n]*[];[]")
+        message(FATAL_ERROR "${source}: a test name has one of [ ] ; in it: ${CMAKE_MATCH_0}")
+    endif()
+endforeach()
+if(count LESS 200)
+    message(FATAL_ERROR "looked at ${count} tests only: is ${ROOT} the right folder?")
+endif()
+message(STATUS "${count} tests, each with a name that ctest can list")
