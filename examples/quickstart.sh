@@ -7,6 +7,7 @@ boost=libboost-dev
 command -v apt-cache >/dev/null && boost=$(boost_package)
 need_packages g++ cmake ninja-build libeigen3-dev "$boost"
 
+echo 'Building (a minute or so) ...'
 if ! log=$(cmake --preset dev -DAMCT_DISTILL_BUILD_TESTS=OFF 2>&1) ||
     ! log=$(cmake --build --preset dev --target quickstart 2>&1); then
     printf '%s\n' "$log" >&2

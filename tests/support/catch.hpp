@@ -2,9 +2,7 @@
 #pragma once
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
+using Catch::Approx;  // version 2 has it there already
 #else
 #include <catch2/catch.hpp>
-namespace Catch {
-using namespace Matchers;  // version 3 has them there already
-}
 #endif
