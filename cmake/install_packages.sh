@@ -23,15 +23,12 @@ need_packages() {
 
 # Boost's headers: libboost-dev is new enough from Debian 13 on; Debian 12 has 1.81 beside its 1.74.
 boost_package() {
-    local installed sudo=
-    installed=$(dpkg-query -W -f '${Version}' libboost-dev 2>/dev/null || true)
-    if [ -n "$installed" ] && dpkg --compare-versions "$installed" ge 1.81; then
-        echo libboost-dev
-        return
-    fi
-    if ! apt-cache show libboost1.81-dev >/dev/null 2>&1; then  # a fresh machine has no package lists yet
+    local candidate sudo=
+    candidate=$(apt-cache policy libboost-dev 2>/dev/null | sed -n 's/^ *Candidate: //p')
+    if [ -z "$candidate" ] || [ "$candidate" = "(none)" ]; then  # a fresh machine has no package lists yet
         [ "$(id -u)" -eq 0 ] || sudo=sudo
         $sudo apt-get update -q >/dev/null 2>&1 || true
+        candidate=$(apt-cache policy libboost-dev 2>/dev/null | sed -n 's/^ *Candidate: //p')
     fi
-    if apt-cache show libboost1.81-dev >/dev/null 2>&1; then echo libboost1.81-dev; else echo libboost-dev; fi
+    if dpkg --compare-versions "$candidate" ge 1.81; then echo libboost-dev; else echo libboost1.81-dev; fi
 }
