@@ -23,6 +23,7 @@
 #include "../policy/forward.hpp"
 #include "affine.hpp"
 #include "finite.hpp"
+#include "kernels/ifmr.hpp"
 #include "ordered_sum.hpp"
 #include "range.hpp"
 
@@ -164,19 +165,10 @@ private:
         return loss;
     }
 
-    /// Errors are those of float32, whose product is rounded before the subtraction. Taking the sign last
-    /// (the scale is positive) keeps the two apart: next to each other, g++ makes an FMA of them where the
-    /// target has one, even across a round trip through double.
     static double block_loss(std::span<const float> block, Candidate candidate) {
-        float const upper = candidate.upper, lower = candidate.lower, scale = candidate.p.scale;
-        return detail::ordered_sums<1>(block.size(), [=](std::size_t i) {
-            float const x = block[i];
-            float clamped = x > upper ? upper : x;
-            clamped = clamped < lower ? lower : clamped;
-            float const t = clamped / scale;
-            float const error = std::copysign(detail::round_unsigned_zero(t) * scale, t) - x;
-            return std::array{detail::product(error, error)};
-        })[0];
+        return detail::ordered_sums(
+            {}, block.size(),
+            detail::SquaredError{block.data(), candidate.upper, candidate.lower, candidate.p.scale})[0];
     }
 
     IfmrOptions options_{};
