@@ -1,8 +1,8 @@
 #include <amct_distill/quant/affine.hpp>
 #include <amct_distill/quant/execution.hpp>
 
+#include <algorithm>
 #include <bit>
-#include <cstring>
 #include <random>
 
 #include "support/catch.hpp"
@@ -20,7 +20,9 @@ float reference(float x, ScaleOffset p, int qmin, int qmax) {
 }
 
 bool same(const std::vector<float>& a, const std::vector<float>& b) {
-    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](float v, float w) {
+        return std::bit_cast<std::uint32_t>(v) == std::bit_cast<std::uint32_t>(w);
+    });
 }
 
 }  // namespace
