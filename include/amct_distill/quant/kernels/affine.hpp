@@ -53,8 +53,8 @@ struct fake_quantize_loop {
         std::size_t i = 0;
         if constexpr (Streaming)
             for (; i != n && reinterpret_cast<std::uintptr_t>(y + i) % 64 != 0; ++i) step<4, false>(i);
-        for (; i + count <= n; i += count) step<Bytes, Streaming>(i);
-        for (; i != n; ++i) step<4, false>(i);
+        for (; n - i >= count; i += count) step<Bytes, Streaming>(i);
+        for (; i < n; ++i) step<4, false>(i);
         if constexpr (Streaming) streaming_fence();
     }
 };
