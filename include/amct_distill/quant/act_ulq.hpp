@@ -110,12 +110,19 @@ public:
         float const upper = p.scale * (static_cast<float>(B::qmax) - offset);
         float const lower = p.scale * (static_cast<float>(B::qmin) - offset);
 
-        auto const sums = detail::ordered_sums(
-            on, x.size(),
-            detail::ClipGradient{
-                x.data(), grad_y.data(), grad_x.data(), {p.scale, levels, upper, lower, c.max, c.min}});
-        grad_clips[0] = static_cast<float>(sums[0]);
-        grad_clips[1] = static_cast<float>(sums[1]);
+        detail::ClipGradientConstants const constants{p.scale, levels, upper, lower, c.max, c.min};
+        bool const stream = grad_x.data() != grad_y.data() && grad_x.data() != x.data() &&
+                            grad_x.size_bytes() > on.streaming_size && detail::is_aligned(grad_x.data());
+        auto const sums =
+            stream ? detail::ordered_sums(
+                         on, x.size(),
+                         detail::ClipGradient<true>{x.data(), grad_y.data(), grad_x.data(), constants})
+                   : detail::ordered_sums(
+                         on, x.size(),
+                         detail::ClipGradient<false>{x.data(), grad_y.data(), grad_x.data(), constants});
+        if (stream) detail::streaming_fence();
+        grad_clips[0] = static_cast<float>(sums[0] / static_cast<double>(levels));
+        grad_clips[1] = static_cast<float>(sums[1] / static_cast<double>(levels));
     }
 
 private:

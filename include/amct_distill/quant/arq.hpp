@@ -12,6 +12,7 @@
 #include <concepts>
 #include <cstddef>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 #include "../core/result.hpp"
@@ -38,12 +39,25 @@ public:
     void fake_quantize(const ConstMatrixRef& w, MatrixRef out, const Execution& on = {}) const {
         assert(w.rows() == out.rows() && w.cols() == out.cols());
         if constexpr (std::same_as<G, ChannelWise>) {
-            // A row is still in the cache when it is read the second time.
-            detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
-                auto const x = detail::row(w, r);
-                ScaleOffset const p = scale_of(detail::range_of(x, serial));
-                amct_distill::fake_quantize<B>(x, detail::row(out, r), p, serial);
-            });
+            auto const to_constants = [](detail::ValueRange range) {
+                return detail::constants<B>(scale_of(range));
+            };
+            auto const stream = w.data() != out.data() &&
+                                static_cast<std::size_t>(w.size()) * sizeof(float) > on.streaming_size;
+            auto const cols = static_cast<std::size_t>(w.cols());
+            auto const from = static_cast<std::size_t>(w.outerStride());
+            auto const to = static_cast<std::size_t>(out.outerStride());
+            detail::in_parts(on, static_cast<std::size_t>(w.rows()), detail::rows_per_task(w),
+                             [&](std::size_t begin, std::size_t end) {
+                                 auto const run = [&]<bool Stream>(std::bool_constant<Stream>) {
+                                     detail::run_on(
+                                         on.instructions,
+                                         detail::fake_quantize_rows_loop<Stream, decltype(to_constants)>{
+                                             w.data() + begin * from, out.data() + begin * to, end - begin,
+                                             cols, from, to, to_constants});
+                                 };
+                                 stream ? run(std::true_type{}) : run(std::false_type{});
+                             });
         } else {
             ScaleOffset const p = scale_of(detail::range_of(w, on));
             detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {

@@ -1,7 +1,7 @@
 /// A certified histogram for IFMR: one pass over the values tells, for each candidate, between which bounds
 /// its loss is, so that only those that could be the smallest need be evaluated exactly.
 ///
-///     CertifiedHistogram<false> histogram(largest, 12);     // of |x|, 2^12 cells up to `largest`
+///     CertifiedHistogram<false, 12> histogram(largest);     // of |x|, 2^12 cells up to `largest`
 ///     if (histogram.usable(candidates)) histogram.add(part, on);  ...
 ///     histogram.finish();
 ///     LossBound const of_first = histogram.bound(candidates[0]);
@@ -36,12 +36,11 @@
 ///  5. Double arithmetic here: at most 2 (codes + cells) roundings, 2^-53 each, on the path of any term, and
 ///     as many as there are values beyond `largest`.
 ///
-/// Counts and sums are integers, exact: a cell is one 64-bit word, a count above 36 bits of the sum of the
-/// low bits of its values. These are b < 24 bits, so 2^(36 - b) values may be added before the words are
-/// emptied into wider counters, and neither the sum nor the count (28 bits) has overflowed by then.
+/// Counts and sums are integers, exact. A cell is one 64-bit word, a count above 44 bits of sum, so that a
+/// value costs one addition. Words are emptied into wider counters after 2^19 values at most: the sum is then
+/// below 2^19 * 2^24 = 2^43 and the count, of 20 bits, below 2^20.
 #pragma once
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -69,20 +68,19 @@ struct LossBound {
 };
 
 /// `Signed` makes a histogram of x, otherwise of |x|, for candidates that treat x and -x alike.
-template <bool Signed>
+template <bool Signed, int CellBits>
 class CertifiedHistogram {
-    using Loop = fixed_point_loop<Signed>;
+    using Loop = count_loop<Signed, CellBits>;
+    static constexpr std::size_t cells = Loop::cells;
     static constexpr double epsilon = 0x1p-24;
 
 public:
     /// `largest`: the largest magnitude that a candidate does not clip, or a smaller one that all values have.
-    /// `cell_bits` <= 14, so that counts do not overflow. To be checked by `usable` first.
-    CertifiedHistogram(float largest, int cell_bits)
+    /// To be checked by `usable` first.
+    explicit CertifiedHistogram(float largest)
         : factor_(static_cast<float>((1 << Loop::magnitude_bits) - 16) / largest),
-          low_bits_(24 - cell_bits),
-          cells_(std::size_t{1} << cell_bits),
-          counts_(cells_),
-          sums_(cells_) {}
+          counts_(cells),
+          sums_(cells) {}
 
     /// Whether fixed point can represent the values, and cells are narrow enough for the candidates: at most
     /// one boundary in each, and farther from the next than step 2 above looks.
@@ -99,19 +97,18 @@ public:
     /// Precondition: all finite.
     void add(std::span<const float> x, const Execution& on) {
         std::mutex merging;
-        in_parts(on, x.size(), std::size_t{1} << 20, [&](std::size_t begin, std::size_t end) {
-            std::vector<std::uint64_t> words(cells_);
-            std::vector<float> beyond;
-            std::size_t const period = std::size_t{1} << (36 - low_bits_);
+        in_parts(on, x.size(), period, [&](std::size_t begin, std::size_t end) {
+            std::vector<std::uint64_t> words(cells);
             for (std::size_t i = begin; i < end; i += period) {
-                count(x.subspan(i, (std::min)(period, end - i)), on, words, beyond);
+                std::vector<float> beyond;
+                run_on(on.instructions,
+                       Loop{x.data() + i, (std::min)(period, end - i), factor_, words.data(), &beyond});
                 std::lock_guard const lock(merging);
                 empty(words);
+                beyond_.insert(beyond_.end(), beyond.begin(), beyond.end());
             }
-            std::lock_guard const lock(merging);
-            beyond_.insert(beyond_.end(), beyond.begin(), beyond.end());
-            total_ += end - begin;
         });
+        total_ += x.size();
     }
 
     /// Whether so many values lie beyond `largest` that counting them was of no use.
@@ -127,15 +124,13 @@ public:
             sum += Signed ? y : std::abs(y);
             beyond_squares_ += y * y;
         }
-        n_.assign(cells_ + 1, 0);
-        s_.assign(cells_ + 1, 0);
-        for (std::size_t j = 0; j != cells_; ++j) {
+        n_.assign(cells + 1, 0);
+        s_.assign(cells + 1, 0);
+        for (std::size_t j = 0; j != cells; ++j) {
             // In increasing order: of the negative ones, the largest magnitude first.
-            std::size_t const half = cells_ / 2;
-            std::size_t const cell = !Signed ? j : j < half ? cells_ - 1 - j : j - half;
+            std::size_t const half = cells / 2, cell = !Signed ? j : j < half ? cells - 1 - j : j - half;
             auto const n = static_cast<double>(counts_[cell]);
-            double const magnitude = static_cast<double>(cell % (Signed ? half : cells_)) * width() * n +
-                                     static_cast<double>(sums_[cell]) + n / 2;
+            double const magnitude = static_cast<double>(sums_[cell]) + n / 2;
             magnitudes_ += magnitude;
             n_[j + 1] = n_[j] + n;
             s_[j + 1] = s_[j] + (Signed && j < half ? -magnitude : magnitude);
@@ -146,7 +141,7 @@ public:
         auto const q = [&](int k) {
             return static_cast<double>(static_cast<float>(k) * c.scale) * static_cast<double>(factor_);
         };
-        double const n = n_[cells_], scale = static_cast<double>(c.scale) * static_cast<double>(factor_);
+        double const n = n_[cells], scale = static_cast<double>(c.scale) * static_cast<double>(factor_);
         // Neighbours are a scale apart, but for the rounding of both.
         double const step =
             c.min_code == c.max_code ? 0 : scale * (1 + 4 * epsilon * (std::max)(-c.min_code, c.max_code));
@@ -159,7 +154,7 @@ public:
         std::size_t begin = 0;  // the first cell that no code has taken yet
         for (int k = c.min_code; k != c.max_code; ++k) {
             double const here = q(k), next = q(k + 1), t = (here + next) / 2;
-            std::size_t const end = cells_below(t);  // the last of them may have t inside
+            std::size_t const end = cellsbelow(t);  // the last of them may have t inside
             if (end > begin) add_line(n_[end] - n_[begin], s_[end] - s_[begin], here);
             if (end != 0) {
                 double const a = edge(end - 1), b = edge(end), count = n_[end] - n_[end - 1];
@@ -171,20 +166,20 @@ public:
                     slack += (next - here) * (std::max)(0.0, most - least);
                 }
             }
-            double const near = n_[(std::min)(end + 1, cells_)] - n_[end < 2 ? 0 : end - 2];
+            double const near = n_[(std::min)(end + 1, cells)] - n_[end < 2 ? 0 : end - 2];
             slack += near * 2 * step * 2.02 * epsilon * (std::abs(k) + 2) * step;  // 2
             begin = (std::max)(begin, end);
         }
-        add_line(n - n_[begin], s_[cells_] - s_[begin], q(c.max_code));
+        add_line(n - n_[begin], s_[cells] - s_[begin], q(c.max_code));
         add_line(above_.n, above_.sum, q(c.max_code));
         add_line(below_.n, below_.sum, q(c.min_code));
 
         // Beyond the outermost codes: the sum of distances, from the edge of the cell the code is in.
-        std::size_t const top = cells_below(q(c.max_code)), last = top == 0 ? 0 : top - 1;
-        double beyond = s_[cells_] - s_[last] - (n - n_[last]) * edge(last),
-               farthest = edge(cells_) - edge(last);
+        std::size_t const top = cellsbelow(q(c.max_code)), last = top == 0 ? 0 : top - 1;
+        double beyond = s_[cells] - s_[last] - (n - n_[last]) * edge(last),
+               farthest = edge(cells) - edge(last);
         if (Signed) {
-            std::size_t const first = cells_below(q(c.min_code));
+            std::size_t const first = cellsbelow(q(c.min_code));
             beyond += n_[first] * edge(first) - s_[first];
             farthest = (std::max)(farthest, edge(first) - edge(0));
         }
@@ -192,7 +187,7 @@ public:
         double const inside = step / 2 + 3;
         double const loss = n * inside * inside + (farthest + 1.5) * (beyond + 1.5 * n) + beyond_squares_;
         slack += 3.1 * epsilon * loss;  // 3
-        slack += 0x1p-52 * (c.max_code - c.min_code + static_cast<double>(cells_) + above_.n + below_.n) *
+        slack += 0x1p-52 * (c.max_code - c.min_code + static_cast<double>(cells) + above_.n + below_.n) *
                  magnitude;  // 5
         return {estimate, slack};
     }
@@ -206,48 +201,28 @@ private:
     };
 
     static bool above(float v) { return !Signed || v > 0; }
-    double width() const { return static_cast<double>(std::int64_t{1} << low_bits_); }
+    static constexpr double width() { return 1 << (24 - CellBits); }
     double edge(std::size_t j) const {
-        return (static_cast<double>(j) - (Signed ? static_cast<double>(cells_ / 2) : 0.0)) * width();
+        return (static_cast<double>(j) - (Signed ? static_cast<double>(cells / 2) : 0.0)) * width();
     }
     /// How many cells begin at or below t.
-    std::size_t cells_below(double t) const {
+    std::size_t cellsbelow(double t) const {
         double const j = std::floor((t - edge(0)) / width()) + 1;
-        return static_cast<std::size_t>((std::clamp)(j, 0.0, static_cast<double>(cells_)));
-    }
-
-    void count(std::span<const float> x, const Execution& on, std::span<std::uint64_t> words,
-               std::vector<float>& beyond) const {
-        constexpr std::size_t block = 1024;
-        std::array<std::int32_t, block> u;
-        std::uint64_t const low_mask = (std::uint64_t{1} << low_bits_) - 1;
-        auto const add = [&, low_bits = low_bits_](std::int32_t v) {
-            auto const w = static_cast<std::uint32_t>(v);
-            words[w >> low_bits] += (std::uint64_t{1} << 36) + (w & low_mask);
-        };
-        for (std::size_t i = 0; i < x.size(); i += block) {
-            std::size_t const n = (std::min)(block, x.size() - i);
-            if (run_on(on.instructions, Loop{x.data() + i, n, factor_, u.data()})) {
-                for (std::size_t k = 0; k != n; ++k) add(u[k]);
-            } else {
-                for (std::size_t k = 0; k != n; ++k)
-                    u[k] >= Loop::does_not_fit ? beyond.push_back(x[i + k]) : add(u[k]);
-            }
-        }
+        return static_cast<std::size_t>((std::clamp)(j, 0.0, static_cast<double>(cells)));
     }
 
     void empty(std::span<std::uint64_t> words) {
-        for (std::size_t j = 0; j != cells_; ++j) {
-            counts_[j] += words[j] >> 36;
-            sums_[j] += words[j] & ((std::uint64_t{1} << 36) - 1);
+        for (std::size_t j = 0; j != cells; ++j) {
+            counts_[j] += words[j] >> Loop::sum_bits;
+            sums_[j] += words[j] & ((std::uint64_t{1} << Loop::sum_bits) - 1);
             words[j] = 0;
         }
     }
 
+    static constexpr std::size_t period = std::size_t{1} << 19;
+
     float factor_;
-    int low_bits_;
-    std::size_t cells_;
-    std::vector<std::uint64_t> counts_, sums_;  // sums of low bits
+    std::vector<std::uint64_t> counts_, sums_;
     std::vector<float> beyond_{};
     std::size_t total_ = 0;
     // Since finish(): of the cells up to the j-th in increasing order, and of what lies beyond them.

@@ -25,6 +25,7 @@
 #include "finite.hpp"
 #include "histogram.hpp"
 #include "kernels/ifmr.hpp"
+#include "kernels/range.hpp"
 #include "ordered_sum.hpp"
 #include "range.hpp"
 #include "tail.hpp"
@@ -75,7 +76,23 @@ public:
     /// Adds a batch, of any shape. An error when it is empty or has a value that is not finite; it is then
     /// not added. Also when the temporary file cannot be written; no calibration is possible then.
     result<void> observe(std::span<const float> batch, const Execution& on = {}) {
-        if (auto ok = check_finite(batch, "activations", on); !ok) return ok;
+        // The check finds the range of each few values too, which tells `finish` where the outermost are.
+        std::size_t const before = ranges_.size();
+        ranges_.resize(before + (batch.size() + detail::sum_block - 1) / detail::sum_block);
+        detail::in_parts(on, batch.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
+            for (std::size_t i = begin; i < end; i += detail::sum_block) {
+                std::size_t const n = (std::min)(detail::sum_block, end - i);
+                ranges_[before + i / detail::sum_block] = {
+                    values_.size() + i + n,
+                    detail::run_on(on.instructions, detail::range_loop{batch.data() + i, n})};
+            }
+        });
+        bool const finite = std::all_of(ranges_.begin() + static_cast<std::ptrdiff_t>(before), ranges_.end(),
+                                        [](const Range& r) { return r.values.finite; });
+        if (batch.empty() || !finite) {
+            ranges_.resize(before);
+            return check_finite(batch, "activations", on);
+        }
         return values_.append(batch);
     }
 
@@ -88,7 +105,7 @@ public:
 
         IfmrResult found;
         float largest = 0;
-        if (auto ok = find_range(on, found.range, largest); !ok) return ok.diagnostics();
+        if (auto ok = find_range(found.range, largest); !ok) return ok.diagnostics();
         std::vector<Candidate> const candidates = candidates_in(found.range);
         if (auto ok = find_losses(on, candidates, largest, found); !ok) return ok.diagnostics();
         double smallest = std::numeric_limits<double>::infinity();
@@ -108,6 +125,12 @@ public:
     }
 
 private:
+    /// Of values that were observed together.
+    struct Range {
+        std::size_t end;  // the place of the first after them
+        detail::ValueRange values;
+    };
+
     struct Candidate {
         float upper, lower;  // values are clamped to these
         ScaleOffset p;
@@ -149,16 +172,27 @@ private:
 
     /// The percentiles - the k-th value from an end, k = N - int(percentile * N) but at least 1 - extended to
     /// hold 0, and the largest magnitude of all values.
-    result<void> find_range(const Execution& on, ClipRange& range, float& largest) const {
+    result<void> find_range(ClipRange& range, float& largest) const {
         std::size_t const n = values_.size();
         auto const k = [n](double percentile) {
             auto const below = static_cast<std::size_t>(percentile * static_cast<double>(n));
             return (std::max<std::size_t>)(1, n - (std::min)(n, below));
         };
         detail::Tails tails(k(options_.max_percentile), k(options_.min_percentile));
-        auto read = values_.for_each_part([&](std::span<const float> part) { tails.add(part, on); });
+        auto current = ranges_.begin();
+        std::size_t place = 0;
+        auto read = values_.for_each_part([&](std::span<const float> part) {
+            while (!part.empty()) {
+                std::size_t const size = (std::min)(part.size(), current->end - place);
+                tails.add(part.first(size), current->values);
+                place += size;
+                part = part.subspan(size);
+                if (place == current->end) ++current;
+            }
+        });
         range = {(std::max)(0.0f, tails.kth_largest()), (std::min)(0.0f, tails.kth_smallest())};
-        largest = tails.largest_magnitude();
+        largest = 0;
+        for (const Range& r : ranges_) largest = (std::max)({largest, r.values.max, -r.values.min});
         return read;
     }
 
@@ -228,8 +262,8 @@ private:
         }
         // Cells are a twentieth of a step or less, and their words stay in the first-level cache.
         constexpr int cell_bits = (std::min)(12, B::width + 6);
-        detail::CertifiedHistogram<std::same_as<S, Asymmetric>> histogram((std::min)(kept, largest),
-                                                                          cell_bits);
+        detail::CertifiedHistogram<std::same_as<S, Asymmetric>, cell_bits> histogram(
+            (std::min)(kept, largest));
         if (!histogram.usable(codes)) return {};
         if (auto ok = values_.for_each_part([&](std::span<const float> part) { histogram.add(part, on); });
             !ok)
@@ -281,6 +315,7 @@ private:
 
     IfmrOptions options_{};
     detail::ValueStore values_{options_.max_bytes};
+    std::vector<Range> ranges_{};
 };
 
 }  // namespace amct_distill

@@ -171,10 +171,10 @@ TEST_CASE("constant, zero, huge and tiny data") {
 TEST_CASE("the counters of a cell do not overflow") {
     // All in one cell, and with the largest low bits that there are.
     std::vector<float> const x((std::size_t{1} << 22) + 5, std::nextafter(1.0f, 0.0f));
-    detail::CertifiedHistogram<false> histogram(1.0f, 10);
+    detail::CertifiedHistogram<false, 10> histogram(1.0f);
     histogram.add(x, {});
     histogram.finish();
-    detail::CertifiedHistogram<false> few(1.0f, 10);
+    detail::CertifiedHistogram<false, 10> few(1.0f);
     few.add(std::span(x).first(1024), {});
     few.finish();
     detail::Codes const codes{1.0f / 7, 0, 7};

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "lanes.hpp"
+#include "range.hpp"
 
 namespace amct_distill::detail {
 
@@ -33,6 +34,8 @@ struct fake_quantize_loop {
     float* y;
     std::size_t n;
     AffineConstants p;
+    /// What is read after x, to be on its way to the cache while this is computed.
+    const float* next = nullptr;
 
     template <int Bytes, bool Stream>
     [[gnu::always_inline]] void step(std::size_t i) const {
@@ -52,10 +55,39 @@ struct fake_quantize_loop {
         constexpr std::size_t count = lanes<Bytes>::count;
         std::size_t i = 0;
         if constexpr (Streaming)
-            for (; i != n && reinterpret_cast<std::uintptr_t>(y + i) % 64 != 0; ++i) step<4, false>(i);
+            for (; i < n && !is_aligned(y + i); ++i) step<4, false>(i);
+        constexpr std::size_t line = 16 > count ? 16 : count;
+        if (next != nullptr) {
+            for (; n - i >= line; i += line) {
+                prefetch(next + i);
+#pragma GCC unroll 4
+                for (std::size_t k = 0; k < line; k += count) step<Bytes, Streaming>(i + k);
+            }
+        }
         for (; n - i >= count; i += count) step<Bytes, Streaming>(i);
         for (; i < n; ++i) step<4, false>(i);
         if constexpr (Streaming) streaming_fence();
+    }
+};
+
+/// Rows, each with the range of its own: a row is still in the cache when it is read again.
+/// `to_constants(ValueRange)` makes scale and offset of a range.
+template <bool Streaming, class ToConstants>
+struct fake_quantize_rows_loop {
+    const float* x;
+    float* y;
+    std::size_t rows, cols;
+    std::size_t x_stride, y_stride;  ///< from row to row, in floats
+    ToConstants to_constants;
+
+    template <int Bytes>
+    [[gnu::always_inline]] void run() const {
+        for (std::size_t r = 0; r != rows; ++r) {
+            const float* const row = x + r * x_stride;
+            AffineConstants const p = to_constants(range_loop{row, cols}.template run<Bytes>());
+            const float* const next = r + 1 != rows ? row + x_stride : nullptr;
+            fake_quantize_loop<Streaming>{row, y + r * y_stride, cols, p, next}.template run<Bytes>();
+        }
     }
 };
 

@@ -1,12 +1,14 @@
-/// The loop that turns floats into 24-bit fixed point, for a histogram of them (histogram.hpp).
+/// The loops that turn floats into 24-bit fixed point and count them by its upper bits (histogram.hpp).
 ///
 ///     bool const all = run_on(set, fixed_point_loop<false>{x, n, factor, u});      // u[i] = |x[i]| * factor
+///     run_on(set, count_loop<false, 12>{x, n, factor, words, &beyond});            // of 2^12 cells
 ///
 /// The product is rounded to float and its fraction cut off. With `Signed`, 23 bits of magnitude below a bit
 /// of sign. Where the magnitude does not fit, u has a higher bit too, and the result is false.
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "lanes.hpp"
 
@@ -60,6 +62,53 @@ struct fixed_point_loop {
         std::memcpy(of_lane, &wide, sizeof of_lane);
         for (std::int32_t v : of_lane) one &= v;
         return one != 0;
+    }
+};
+
+/// Adds the values to `words`, one for each of 2^CellBits cells: their number above `sum_bits` bits of the
+/// sum of their fixed point (the magnitudes of it). Values that do not fit are appended to `beyond`.
+template <bool Signed, int CellBits>
+struct count_loop {
+    static constexpr int magnitude_bits = fixed_point_loop<Signed>::magnitude_bits;
+    static constexpr std::size_t cells = std::size_t{1} << CellBits;
+    static constexpr int sum_bits = 44;
+
+    const float* x;
+    std::size_t n;
+    float factor;
+    std::uint64_t* words;
+    std::vector<float>* beyond;
+
+    [[gnu::always_inline]] static void add(std::int32_t u, std::uint64_t* to) {
+        auto const w = static_cast<std::uint32_t>(u);
+        std::uint32_t const magnitude = Signed ? w & 0x7FFFFFu : w;
+        to[w >> (24 - CellBits)] += (std::uint64_t{1} << sum_bits) + magnitude;
+    }
+
+    template <int Bytes>
+    [[gnu::always_inline]] void run() const {
+        constexpr std::size_t block = 1024;  // small beside the words, in the first-level cache
+        std::int32_t u[block];
+        for (std::size_t i = 0; i < n; i += block) {
+            std::size_t const size = n - i < block ? n - i : block;
+            if (fixed_point_loop<Signed>{x + i, size, factor, u}.template run<Bytes>()) {
+                std::size_t k = 0;
+                for (; size - k >= 4; k += 4) {
+                    add(u[k], words);
+                    add(u[k + 1], words);
+                    add(u[k + 2], words);
+                    add(u[k + 3], words);
+                }
+                for (; k < size; ++k) add(u[k], words);
+            } else {
+                for (std::size_t k = 0; k != size; ++k) {
+                    if (u[k] >= fixed_point_loop<Signed>::does_not_fit)
+                        beyond->push_back(x[i + k]);
+                    else
+                        add(u[k], words);
+                }
+            }
+        }
     }
 };
 

@@ -15,7 +15,9 @@ struct ClipGradientConstants {
     float clip_max, clip_min;  ///< and has the rounding error of these
 };
 
-/// Writes dx and adds the terms of d clip_max and d clip_min. dx may be g.
+/// Writes dx and adds the terms of d clip_max and d clip_min, times `levels`: so a division for each element
+/// becomes one for the sum. dx may be g. Streaming: past the caches; dx is then a multiple of 64 bytes.
+template <bool Streaming>
 struct ClipGradient {
     static constexpr std::size_t sums = 2;
     const float* x;
@@ -26,7 +28,7 @@ struct ClipGradient {
     template <int Bytes>
     [[gnu::always_inline]] void add(std::size_t i, std::size_t lane, SumLanes<Bytes>* to) const {
         using F = typename lanes<Bytes>::floats;
-        F const zero{}, one = zero + 1.0f, clip_max = zero + c.clip_max, clip_min = zero + c.clip_min;
+        F const zero{}, levels = zero + c.levels, clip_max = zero + c.clip_max, clip_min = zero + c.clip_min;
         F v, grad;
         load(x + i, v);
         load(g + i, grad);
@@ -36,11 +38,14 @@ struct ClipGradient {
         t = (up ? clip_max : t) / c.scale;
         F error = t;
         round_lanes(error);
-        error = (error - t) / c.levels;
+        error = error - t;
         F inside = up ? zero : grad;
         inside = dn ? zero : inside;
-        store(inside, dx + i);
-        F const of_max = error + (up ? one : zero), of_min = (dn ? one : zero) - error;
+        if constexpr (Streaming)
+            store_streaming(inside, dx + i);
+        else
+            store(inside, dx + i);
+        F const of_max = error + (up ? levels : zero), of_min = (dn ? levels : zero) - error;
         to[0].add_product(of_max, grad, lane);
         to[1].add_product(of_min, grad, lane);
     }

@@ -80,23 +80,25 @@ template <class F>
     v = __builtin_bit_cast(F, __builtin_bit_cast(I, whole) | sign);
 }
 
-/// Half `Half` of a vector of floats, as doubles.
-template <int Half, class F, class D>
-[[gnu::always_inline]] inline void widen(const F& v, D& out) {
-    if constexpr (sizeof(F) == 4) out = static_cast<double>(v);
 #if defined(__GNUC__)
-    else if constexpr (sizeof(F) == 16)
-        out = __builtin_convertvector(__builtin_shufflevector(v, v, 2 * Half, 2 * Half + 1), D);
-    else if constexpr (sizeof(F) == 32)
-        out = __builtin_convertvector(
-            __builtin_shufflevector(v, v, 4 * Half, 4 * Half + 1, 4 * Half + 2, 4 * Half + 3), D);
-    else
-        out = __builtin_convertvector(
-            __builtin_shufflevector(v, v, 8 * Half, 8 * Half + 1, 8 * Half + 2, 8 * Half + 3, 8 * Half + 4,
-                                    8 * Half + 5, 8 * Half + 6, 8 * Half + 7),
-            D);
-#endif
+/// The halves of a vector of floats, as doubles. (g++ 12 converts a whole vector by an instruction for each
+/// half, but half a vector element by element.)
+template <class F, class D>
+[[gnu::always_inline]] inline void widen(const F& v, D& low, D& high) {
+    using Both = typename lanes<2 * sizeof(F)>::doubles;
+    Both const d = __builtin_convertvector(v, Both);
+    if constexpr (sizeof(F) == 16) {
+        low = __builtin_shufflevector(d, d, 0, 1);
+        high = __builtin_shufflevector(d, d, 2, 3);
+    } else if constexpr (sizeof(F) == 32) {
+        low = __builtin_shufflevector(d, d, 0, 1, 2, 3);
+        high = __builtin_shufflevector(d, d, 4, 5, 6, 7);
+    } else {
+        low = __builtin_shufflevector(d, d, 0, 1, 2, 3, 4, 5, 6, 7);
+        high = __builtin_shufflevector(d, d, 8, 9, 10, 11, 12, 13, 14, 15);
+    }
 }
+#endif
 
 #if defined(__GNUC__)
 /// 16 bytes of a vector, the K-th.
@@ -127,6 +129,16 @@ template <int K, class V, class Piece>
 #endif
 }
 #endif
+
+/// Asks for the line of the cache that p is in.
+[[gnu::always_inline]] inline void prefetch([[maybe_unused]] const void* p) {
+#if defined(__GNUC__)
+    __builtin_prefetch(p);
+#endif
+}
+
+/// Whether whole lines of the cache can be written past it from p on.
+inline bool is_aligned(const float* p) { return reinterpret_cast<std::uintptr_t>(p) % 64 == 0; }
 
 /// Past the caches, where the processor can: p must then be a multiple of 16 bytes. `streaming_fence` comes
 /// after the last.

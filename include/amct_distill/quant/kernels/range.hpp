@@ -45,20 +45,24 @@ struct range_loop {
         State<F> wide{{F{} - infinity, F{} - infinity}, {F{} + infinity, F{} + infinity}, {}};
         State<float> one{{-infinity, -infinity}, {infinity, infinity}, 0};
         std::size_t i = 0;
-        for (; i + 2 * count <= n; i += 2 * count) {
+        for (; n - i >= 2 * count; i += 2 * count) {
             step(x + i, wide, 0);
             step(x + i + count, wide, 1);
         }
-        for (; i != n; ++i) step(x + i, one, 0);
+        for (; i < n; ++i) step(x + i, one, 0);
 
-        float max[2 * count], min[2 * count];
+        wide.max[0] = wide.max[1] > wide.max[0] ? wide.max[1] : wide.max[0];
+        wide.min[0] = wide.min[1] < wide.min[0] ? wide.min[1] : wide.min[0];
+        float max[count], min[count];
         std::int32_t nan[count];
-        std::memcpy(max, wide.max, sizeof max);
-        std::memcpy(min, wide.min, sizeof min);
-        std::memcpy(nan, &wide.nan, sizeof nan);
-        for (float v : max) one.max[0] = v > one.max[0] ? v : one.max[0];
-        for (float v : min) one.min[0] = v < one.min[0] ? v : one.min[0];
-        for (std::int32_t v : nan) one.nan |= v;
+        store(wide.max[0], max);
+        store(wide.min[0], min);
+        store(wide.nan, nan);
+        for (std::size_t k = 0; k != count; ++k) {
+            one.max[0] = max[k] > one.max[0] ? max[k] : one.max[0];
+            one.min[0] = min[k] < one.min[0] ? min[k] : one.min[0];
+            one.nan |= nan[k];
+        }
         return {one.max[0] + 0.0f, one.min[0] + 0.0f,
                 one.nan == 0 && one.max[0] < infinity && one.min[0] > -infinity};
     }

@@ -35,14 +35,16 @@ struct SumLanes {
     /// Adds a * b, exactly formed since the factors are floats, so with or without an FMA instruction; its
     /// first element to `lane`.
     [[gnu::always_inline]] void add_product(const F& a, const F& b, std::size_t lane) {
-        D x, y;
-        widen<0>(a, x);
-        widen<0>(b, y);
-        sums[lane / width] += x * y;
-        if constexpr (Bytes != 4) {
-            widen<1>(a, x);
-            widen<1>(b, y);
-            sums[(lane + width) % sum_lanes / width] += x * y;
+        if constexpr (Bytes == 4) {
+            sums[lane] += static_cast<double>(a) * static_cast<double>(b);
+        } else {
+#if defined(__GNUC__)
+            D low_a, high_a, low_b, high_b;
+            widen(a, low_a, high_a);
+            widen(b, low_b, high_b);
+            sums[lane / width] += low_a * low_b;
+            sums[(lane + width) % sum_lanes / width] += high_a * high_b;
+#endif
         }
     }
 };
@@ -58,13 +60,13 @@ struct block_sum_loop {
         constexpr std::size_t step = count > sum_lanes ? count : sum_lanes;
         SumLanes<Bytes> wide[Terms::sums] = {};
         std::size_t i = 0;
-        for (; i + step <= n; i += step) {
+        for (; n - i >= step; i += step) {
 #pragma GCC unroll 8
             for (std::size_t k = 0; k < step; k += count) terms.template add<Bytes>(i + k, k, wide);
         }
         SumLanes<4> one[Terms::sums];
         std::memcpy(one, wide, sizeof one);
-        for (; i != n; ++i) terms.template add<4>(i, i % sum_lanes, one);
+        for (; i < n; ++i) terms.template add<4>(i, i % sum_lanes, one);
 
         std::array<double, Terms::sums> total{};
         for (std::size_t s = 0; s != Terms::sums; ++s)
