@@ -131,6 +131,44 @@ TEST_CASE("IFMR by the histogram finds the candidate of the float64 brute force,
     CHECK(counts.out_of_bounds == 0);
 }
 
+TEST_CASE("near ties: values are added until two candidates' losses hardly differ") {
+    Counts counts;
+    for (unsigned seed = 0; seed != 20; ++seed) {
+        auto x = sample(10 * seed);  // normal
+        Ifmr<Int8> ifmr;
+        REQUIRE(ifmr.observe(x));
+        auto const range = ifmr.finish()->range;
+        auto losses = brute_force<Int8, Symmetric>(x, range);
+        auto const best = std::min_element(losses.begin(), losses.end()) - losses.begin();
+        losses[static_cast<std::size_t>(best)] = HUGE_VAL;
+        auto const second = std::min_element(losses.begin(), losses.end()) - losses.begin();
+        auto const error = [&](float v, std::ptrdiff_t i) {
+            auto const ratio = static_cast<float>(0.7 + static_cast<double>(i) * 0.01);
+            volatile float const y = fake_quantize<Int8>(v, symmetric_scale<Int8>(range, ratio));
+            float const e = y - v;
+            return static_cast<double>(e) * static_cast<double>(e);
+        };
+        double gap = 0;
+        for (float v : x) gap += error(v, second) - error(v, best);
+        std::mt19937 random(seed);
+        std::uniform_real_distribution<float> value(0, 0.6f * range.max);
+        for (int i = 0; i != 400000; ++i) {
+            float const v = value(random);
+            double const with = gap + error(v, second) - error(v, best);
+            if (std::abs(with) < 0.9 * std::abs(gap)) {
+                gap = with;
+                x.push_back(v);
+            }
+        }
+        compare<Int8, Symmetric>(x, counts);
+    }
+    std::printf("IFMR in near ties: %zu data sets, %zu with a relative gap below 1e-9, %zu wrong\n",
+                counts.sets, counts.near_ties, counts.wrong);
+    CHECK(counts.near_ties >= 3);
+    CHECK(counts.wrong == 0);
+    CHECK(counts.out_of_bounds == 0);
+}
+
 TEST_CASE("values beyond the percentiles are beyond the histogram too, few or many") {
     Counts counts;
     std::mt19937 random(1);

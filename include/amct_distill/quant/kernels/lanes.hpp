@@ -101,6 +101,17 @@ template <class F, class D>
 #endif
 
 #if defined(__GNUC__)
+template <class F, class Half>
+[[gnu::always_inline]] inline void halves(const F& v, Half& low, Half& high) {
+    if constexpr (sizeof(F) == 32) {
+        low = __builtin_shufflevector(v, v, 0, 1, 2, 3);
+        high = __builtin_shufflevector(v, v, 4, 5, 6, 7);
+    } else {
+        low = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7);
+        high = __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+    }
+}
+
 /// 16 bytes of a vector, the K-th.
 template <int K, class V, class Piece>
 [[gnu::always_inline]] inline void piece(const V& v, Piece& out) {
