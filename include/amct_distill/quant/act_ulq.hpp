@@ -20,8 +20,10 @@
 #include "../core/result.hpp"
 #include "../policy/forward.hpp"
 #include "affine.hpp"
+#include "execution.hpp"
 #include "finite.hpp"
 #include "ifmr.hpp"
+#include "kernels/gradient.hpp"
 #include "ordered_sum.hpp"
 #include "range.hpp"
 
@@ -89,8 +91,8 @@ public:
     }
 
     /// y = the values x's codes stand for. Precondition: equal sizes; y may be x.
-    void fake_quantize(std::span<const float> x, std::span<float> y) const {
-        amct_distill::fake_quantize<B>(x, y, scale_offset());
+    void fake_quantize(std::span<const float> x, std::span<float> y, const Execution& on = {}) const {
+        amct_distill::fake_quantize<B>(x, y, scale_offset(), on);
     }
 
     /// With `up` = x > s * (qmax - o), `dn` = x < s * (qmin - o),
@@ -99,7 +101,7 @@ public:
     ///   dx = g where neither up nor dn, else 0.
     /// The sums are ordered_sums. Preconditions: equal sizes; grad_clips has two entries. grad_x may be grad_y.
     void backward(std::span<const float> x, std::span<const float> grad_y, std::span<float> grad_x,
-                  std::span<float> grad_clips) const {
+                  std::span<float> grad_clips, const Execution& on = {}) const {
         assert(x.size() == grad_y.size() && x.size() == grad_x.size() && grad_clips.size() == 2);
         constexpr auto levels = static_cast<float>(B::qmax - B::qmin);
         ClipRange const c = clip();
@@ -108,18 +110,19 @@ public:
         float const upper = p.scale * (static_cast<float>(B::qmax) - offset);
         float const lower = p.scale * (static_cast<float>(B::qmin) - offset);
 
-        // By value: through references, each write to grad_x would make the compiler load them again.
-        auto const sums = detail::ordered_sums<2>(x.size(), [=](std::size_t i) {
-            float const v = x[i], g = grad_y[i];
-            bool const up = v > upper, dn = v < lower;
-            float const t = (up ? c.max : dn ? c.min : v) / p.scale;
-            float const e = (detail::round_half_even(t) - t) / levels;
-            grad_x[i] = up || dn ? 0.0f : g;
-            return std::array{detail::product(e + (up ? 1.0f : 0.0f), g),
-                              detail::product((dn ? 1.0f : 0.0f) - e, g)};
-        });
-        grad_clips[0] = static_cast<float>(sums[0]);
-        grad_clips[1] = static_cast<float>(sums[1]);
+        detail::ClipGradientConstants const constants{p.scale, levels, upper, lower, c.max, c.min};
+        bool const stream = grad_x.data() != grad_y.data() && grad_x.data() != x.data() &&
+                            grad_x.size_bytes() > on.streaming_size && detail::is_aligned(grad_x.data());
+        auto const sums =
+            stream ? detail::ordered_sums(
+                         on, x.size(),
+                         detail::ClipGradient<true>{x.data(), grad_y.data(), grad_x.data(), constants})
+                   : detail::ordered_sums(
+                         on, x.size(),
+                         detail::ClipGradient<false>{x.data(), grad_y.data(), grad_x.data(), constants});
+        if (stream) detail::streaming_fence();
+        grad_clips[0] = static_cast<float>(sums[0] / static_cast<double>(levels));
+        grad_clips[1] = static_cast<float>(sums[1] / static_cast<double>(levels));
     }
 
 private:

@@ -8,8 +8,8 @@
 /// even: bit for bit what AMCT computes.
 #pragma once
 #include <Eigen/Core>
+#include <algorithm>
 #include <cassert>
-#include <cfloat>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -18,18 +18,9 @@
 #include <vector>
 
 #include "../policy/bits.hpp"
-
-// GCC has a macro for each of the options that -ffast-math stands for, clang only for the first two.
-#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__ > 0) || \
-    defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) || defined(__NO_SIGNED_ZEROS__)
-#error \
-    "amct_distill rounds by IEEE arithmetic: compile without -ffast-math, -Ofast and their parts \
-(-ffinite-math-only, -fassociative-math, -freciprocal-math, -fno-signed-zeros)"
-#endif
-// 16 differs from 0 in _Float16 only.
-static_assert(
-    FLT_EVAL_METHOD == 0 || FLT_EVAL_METHOD == 16,
-    "amct_distill needs float arithmetic in float precision; on 32-bit x86 use -msse2 -mfpmath=sse");
+#include "execution.hpp"
+#include "kernels/affine.hpp"
+#include "kernels/instructions.hpp"
 
 namespace amct_distill {
 
@@ -55,28 +46,15 @@ struct QuantizedMatrix {
 
 namespace detail {
 
-/// The nearest integer, ties to even, but zero is +0.0. Precondition: |v| <= 2^22.
-///
-/// Floats between 2^23 and 2^24 are the integers, so adding 1.5 * 2^23 makes the addition itself round, in
-/// the processor's default mode (to nearest, ties to even), and subtracting it again is exact. SSE2 has no
-/// rounding instruction: std::nearbyint is a call there, and keeps loops from being vectorized.
-inline float round_unsigned_zero(float v) {
-    constexpr float shift = 12582912.0f;
-    return (v + shift) - shift;
+/// std::nearbyint, which is a call where the processor has no such instruction. Precondition: |v| <= 2^22.
+inline float round_half_even(float v) {
+    round_lanes(v);
+    return v;
 }
 
-/// std::nearbyint: the same, and -0.3 gives -0.0.
-inline float round_half_even(float v) { return std::copysign(round_unsigned_zero(v), v); }
-
-/// The code as a float. Clamping to whole numbers first gives the same as rounding first, and keeps to the
-/// precondition of the rounding. NaN stays NaN.
 template <BitWidth B>
-float code_of(float x, float scale, float offset) {
-    constexpr auto lowest = static_cast<float>(B::qmin), highest = static_cast<float>(B::qmax);
-    float v = x / scale + offset;
-    v = v < lowest ? lowest : v;
-    v = v > highest ? highest : v;
-    return round_half_even(v);
+AffineConstants constants(ScaleOffset p) {
+    return {p.scale, static_cast<float>(p.offset), static_cast<float>(B::qmin), static_cast<float>(B::qmax)};
 }
 
 inline std::span<const float> row(const ConstMatrixRef& w, Eigen::Index r) {
@@ -86,19 +64,40 @@ inline std::span<float> row(MatrixRef& w, Eigen::Index r) {
     return {w.data() + r * w.outerStride(), static_cast<std::size_t>(w.cols())};
 }
 
+/// How many rows a thread takes at a time.
+inline std::size_t rows_per_task(const ConstMatrixRef& w) {
+    return (task_size - 1) / (std::max)(static_cast<std::size_t>(w.cols()), std::size_t{1}) + 1;
+}
+
+/// body(r, serial) for each row, `serial` being `on` without its threads: rows are what threads share.
+template <class Body>
+void for_each_row(const Execution& on, const ConstMatrixRef& w, const Body& body) {
+    Execution serial;
+    serial.instructions = on.instructions;
+    // A row is written past the caches where the whole would be.
+    serial.streaming_size = static_cast<std::size_t>(w.size()) * sizeof(float) > on.streaming_size
+                                ? 0
+                                : static_cast<std::size_t>(-1);
+    in_parts(on, static_cast<std::size_t>(w.rows()), rows_per_task(w),
+             [&](std::size_t begin, std::size_t end) {
+                 for (std::size_t r = begin; r != end; ++r) body(static_cast<Eigen::Index>(r), serial);
+             });
+}
+
 }  // namespace detail
 
 /// The nearest value that a code stands for. A NaN stays one; an infinity becomes the end of the range.
 template <BitWidth B>
 float fake_quantize(float x, ScaleOffset p) {
-    auto const offset = static_cast<float>(p.offset);
-    return (detail::code_of<B>(x, p.scale, offset) - offset) * p.scale;
+    detail::scale_and_clamp(x, detail::constants<B>(p));
+    return (detail::round_half_even(x) - static_cast<float>(p.offset)) * p.scale;
 }
 
 /// The code, in qmin..qmax. Precondition: x is not NaN.
 template <BitWidth B>
 typename B::storage quantize(float x, ScaleOffset p) {
-    return static_cast<typename B::storage>(detail::code_of<B>(x, p.scale, static_cast<float>(p.offset)));
+    detail::scale_and_clamp(x, detail::constants<B>(p));
+    return static_cast<typename B::storage>(detail::round_half_even(x));
 }
 
 /// What a code stands for: fake_quantize, except that a code has no -0.0.
@@ -106,32 +105,55 @@ inline float dequantize(std::int32_t code, ScaleOffset p) {
     return (static_cast<float>(code) - static_cast<float>(p.offset)) * p.scale;
 }
 
-/// Of every element. Preconditions of the three: equal sizes; x has no NaN to quantize.
+/// Of every element. Preconditions of the three: equal sizes; x has no NaN to quantize. x and y may be the
+/// same span, but not overlap otherwise.
 template <BitWidth B>
-void fake_quantize(std::span<const float> x, std::span<float> y, ScaleOffset p) {
+void fake_quantize(std::span<const float> x, std::span<float> y, ScaleOffset p, const Execution& on = {}) {
     assert(x.size() == y.size());
-    for (std::size_t i = 0; i != x.size(); ++i) y[i] = fake_quantize<B>(x[i], p);
+    bool const stream = x.data() != y.data() && y.size_bytes() > on.streaming_size;
+    detail::AffineConstants const c = detail::constants<B>(p);
+    detail::in_parts(on, x.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
+        float const* const from = x.data() + begin;
+        float* const to = y.data() + begin;
+        if (stream)
+            detail::run_on(on.instructions, detail::fake_quantize_loop<true>{from, to, end - begin, c});
+        else
+            detail::run_on(on.instructions, detail::fake_quantize_loop<false>{from, to, end - begin, c});
+    });
 }
 template <BitWidth B>
-void quantize(std::span<const float> x, std::span<typename B::storage> codes, ScaleOffset p) {
+void quantize(std::span<const float> x, std::span<typename B::storage> codes, ScaleOffset p,
+              const Execution& on = {}) {
     assert(x.size() == codes.size());
-    for (std::size_t i = 0; i != x.size(); ++i) codes[i] = quantize<B>(x[i], p);
+    detail::AffineConstants const c = detail::constants<B>(p);
+    detail::in_parts(on, x.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
+        detail::run_on(on.instructions,
+                       detail::quantize_loop{x.data() + begin, codes.data() + begin, end - begin, c});
+    });
 }
-inline void dequantize(std::span<const std::int8_t> codes, std::span<float> y, ScaleOffset p) {
+inline void dequantize(std::span<const std::int8_t> codes, std::span<float> y, ScaleOffset p,
+                       const Execution& on = {}) {
     assert(codes.size() == y.size());
-    for (std::size_t i = 0; i != codes.size(); ++i) y[i] = dequantize(codes[i], p);
+    detail::in_parts(on, y.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
+        detail::run_on(on.instructions,
+                       detail::dequantize_loop{codes.data() + begin, y.data() + begin, end - begin, p.scale,
+                                               static_cast<float>(p.offset)});
+    });
 }
 
 /// The codes of a matrix with one scale, or one per row. Preconditions: `scales` has 1 or w.rows() entries;
 /// w has no NaN.
 template <BitWidth B>
-QuantizedMatrix quantize(const ConstMatrixRef& w, std::vector<ScaleOffset> scales) {
+QuantizedMatrix quantize(const ConstMatrixRef& w, std::vector<ScaleOffset> scales, const Execution& on = {}) {
     assert(scales.size() == 1 || scales.size() == static_cast<std::size_t>(w.rows()));
     QuantizedMatrix q{static_cast<std::size_t>(w.rows()), static_cast<std::size_t>(w.cols()), {}, {}};
     q.codes.resize(q.rows * q.cols);
-    for (std::size_t r = 0; r != q.rows; ++r)
-        quantize<B>(detail::row(w, static_cast<Eigen::Index>(r)),
-                    std::span(q.codes).subspan(r * q.cols, q.cols), scales[scales.size() == 1 ? 0 : r]);
+    auto const all = std::span(q.codes);
+    detail::for_each_row(on, w, [&](Eigen::Index row, const Execution& serial) {
+        auto const r = static_cast<std::size_t>(row);
+        quantize<B>(detail::row(w, row), all.subspan(r * q.cols, q.cols), scales[scales.size() == 1 ? 0 : r],
+                    serial);
+    });
     q.scales = std::move(scales);
     return q;
 }

@@ -7,59 +7,22 @@
 /// Source: AMCT's ARQ; equal to it bit for bit. Nothing is trained and nothing is kept: scales are recomputed
 /// from the weights each time.
 #pragma once
-#include <algorithm>
 #include <cassert>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 #include "../core/result.hpp"
 #include "../policy/forward.hpp"
 #include "affine.hpp"
+#include "execution.hpp"
 #include "finite.hpp"
 #include "range.hpp"
 
 namespace amct_distill {
-
-namespace detail {
-
-/// Largest and smallest value; a NaN is passed over. Lanes make it a loop of vector instructions.
-inline ClipRange range_of(std::span<const float> x) {
-    constexpr std::size_t lanes = 16;
-    assert(!x.empty());
-    float max[lanes], min[lanes];
-    for (std::size_t lane = 0; lane != lanes; ++lane) max[lane] = min[lane] = x[0];
-    std::size_t i = 0;
-    for (; i + lanes <= x.size(); i += lanes) {
-        for (std::size_t lane = 0; lane != lanes; ++lane) {
-            float const v = x[i + lane];
-            max[lane] = v > max[lane] ? v : max[lane];
-            min[lane] = v < min[lane] ? v : min[lane];
-        }
-    }
-    for (; i != x.size(); ++i) {
-        max[0] = (std::max)(max[0], x[i]);
-        min[0] = (std::min)(min[0], x[i]);
-    }
-    for (std::size_t lane = 1; lane != lanes; ++lane) {
-        max[0] = (std::max)(max[0], max[lane]);
-        min[0] = (std::min)(min[0], min[lane]);
-    }
-    return {max[0], min[0]};
-}
-
-inline ClipRange range_of(const ConstMatrixRef& w) {
-    ClipRange all = range_of(row(w, 0));
-    for (Eigen::Index r = 1; r != w.rows(); ++r) {
-        ClipRange const one = range_of(row(w, r));
-        all = {(std::max)(all.max, one.max), (std::min)(all.min, one.min)};
-    }
-    return all;
-}
-
-}  // namespace detail
 
 /// Symmetric: `symmetric_scale` of the range; asymmetric: `asymmetric_scale` of it (range.hpp).
 template <BitWidth B, Granularity G, Symmetry S>
@@ -70,20 +33,36 @@ public:
     using symmetry = S;
 
     /// An error when w is empty, has a value that is not finite, or, asymmetric, is wider than a float holds.
-    result<void> initialize(const ConstMatrixRef& w) { return check(w); }
+    result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) { return check(w, on); }
 
     /// out = the values w's codes stand for. Preconditions: equal shapes, not empty; out may be w.
-    void fake_quantize(const ConstMatrixRef& w, MatrixRef out) const {
+    void fake_quantize(const ConstMatrixRef& w, MatrixRef out, const Execution& on = {}) const {
         assert(w.rows() == out.rows() && w.cols() == out.cols());
         if constexpr (std::same_as<G, ChannelWise>) {
-            for (Eigen::Index r = 0; r != w.rows(); ++r) {
-                auto const x = detail::row(w, r);
-                amct_distill::fake_quantize<B>(x, detail::row(out, r), scale_of(detail::range_of(x)));
-            }
+            auto const to_constants = [](detail::ValueRange range) {
+                return detail::constants<B>(scale_of(range));
+            };
+            auto const stream = w.data() != out.data() &&
+                                static_cast<std::size_t>(w.size()) * sizeof(float) > on.streaming_size;
+            auto const cols = static_cast<std::size_t>(w.cols());
+            auto const from = static_cast<std::size_t>(w.outerStride());
+            auto const to = static_cast<std::size_t>(out.outerStride());
+            detail::in_parts(on, static_cast<std::size_t>(w.rows()), detail::rows_per_task(w),
+                             [&](std::size_t begin, std::size_t end) {
+                                 auto const run = [&]<bool Stream>(std::bool_constant<Stream>) {
+                                     detail::run_on(
+                                         on.instructions,
+                                         detail::fake_quantize_rows_loop<Stream, decltype(to_constants)>{
+                                             w.data() + begin * from, out.data() + begin * to, end - begin,
+                                             cols, from, to, to_constants});
+                                 };
+                                 stream ? run(std::true_type{}) : run(std::false_type{});
+                             });
         } else {
-            ScaleOffset const p = scale_of(detail::range_of(w));
-            for (Eigen::Index r = 0; r != w.rows(); ++r)
-                amct_distill::fake_quantize<B>(detail::row(w, r), detail::row(out, r), p);
+            ScaleOffset const p = scale_of(detail::range_of(w, on));
+            detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
+                amct_distill::fake_quantize<B>(detail::row(w, r), detail::row(out, r), p, serial);
+            });
         }
     }
 
@@ -100,29 +79,29 @@ public:
     void constrain() {}
 
     /// One per row, or one.
-    std::vector<ScaleOffset> scale_offsets(const ConstMatrixRef& w) const {
+    std::vector<ScaleOffset> scale_offsets(const ConstMatrixRef& w, const Execution& on = {}) const {
         if constexpr (std::same_as<G, ChannelWise>) {
-            std::vector<ScaleOffset> scales;
-            scales.reserve(static_cast<std::size_t>(w.rows()));
-            for (Eigen::Index r = 0; r != w.rows(); ++r)
-                scales.push_back(scale_of(detail::range_of(detail::row(w, r))));
+            std::vector<ScaleOffset> scales(static_cast<std::size_t>(w.rows()));
+            detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
+                scales[static_cast<std::size_t>(r)] = scale_of(detail::range_of(detail::row(w, r), serial));
+            });
             return scales;
         } else {
-            return {scale_of(detail::range_of(w))};
+            return {scale_of(detail::range_of(w, on))};
         }
     }
 
     /// The integers. Errors as in `initialize`.
-    result<QuantizedMatrix> quantize(const ConstMatrixRef& w) const {
-        if (auto ok = check(w); !ok) return ok.diagnostics();
-        return amct_distill::quantize<B>(w, scale_offsets(w));
+    result<QuantizedMatrix> quantize(const ConstMatrixRef& w, const Execution& on = {}) const {
+        if (auto ok = check(w, on); !ok) return ok.diagnostics();
+        return amct_distill::quantize<B>(w, scale_offsets(w, on), on);
     }
 
 private:
-    static result<void> check(const ConstMatrixRef& w) {
-        if (auto ok = check_finite(w, "weights"); !ok) return ok;
+    static result<void> check(const ConstMatrixRef& w, const Execution& on) {
+        if (auto ok = check_finite(w, "weights", on); !ok) return ok;
         if constexpr (std::same_as<S, Asymmetric>) {
-            ClipRange const range = detail::range_of(w);
+            ClipRange const range = detail::clips(detail::range_of(w, on));
             if (!std::isfinite(range.max - range.min))
                 return general_error(detail::concat("weights: the range ", detail::number(range.min), " to ",
                                                     detail::number(range.max),
@@ -131,11 +110,11 @@ private:
         return {};
     }
 
-    static ScaleOffset scale_of(ClipRange range) {
+    static ScaleOffset scale_of(detail::ValueRange range) {
         if constexpr (std::same_as<S, Symmetric>)
-            return symmetric_scale<B>(range);
+            return symmetric_scale<B>(detail::clips(range));
         else
-            return asymmetric_scale<B>(range);
+            return asymmetric_scale<B>(detail::clips(range));
     }
 };
 

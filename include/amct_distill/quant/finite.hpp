@@ -3,12 +3,10 @@
 ///     if (auto ok = check_finite(w, "weights"); !ok) return ok;
 ///     // weights: value at [3, 5] is nan; only finite values can be quantized: check where they come from
 #pragma once
-#include <bit>
 #include <charconv>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
-#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,6 +14,7 @@
 #include "../core/concat.hpp"
 #include "../core/result.hpp"
 #include "affine.hpp"
+#include "range.hpp"
 
 namespace amct_distill {
 
@@ -27,14 +26,6 @@ std::string number(T v) {
     if (std::isnan(v)) return "nan";
     char text[32];
     return {text, std::to_chars(text, text + sizeof text, v).ptr};
-}
-
-/// Whether all are finite: no early exit, so that the loop is vectorized.
-inline bool all_finite(std::span<const float> x) {
-    constexpr std::uint32_t exponent = 0x7F800000u;
-    std::uint32_t found = 0;
-    for (float v : x) found |= (std::bit_cast<std::uint32_t>(v) & exponent) == exponent ? 1u : 0u;
-    return found == 0;
 }
 
 inline std::size_t first_not_finite(std::span<const float> x) {
@@ -57,23 +48,22 @@ inline std::size_t first_not_finite(std::span<const float> x) {
 }  // namespace detail
 
 /// `what` begins the message and names the tensor, "conv1: weights".
-inline result<void> check_finite(std::span<const float> x, std::string_view what) {
+inline result<void> check_finite(std::span<const float> x, std::string_view what, const Execution& on = {}) {
     if (x.empty()) return detail::no_values(what, "");
-    if (detail::all_finite(x)) return {};
+    if (detail::range_of(x, on).finite) return {};
     std::size_t const i = detail::first_not_finite(x);
     return detail::not_finite(what, detail::concat(i), x[i]);
 }
 
 /// The index in the message is [row, column].
-inline result<void> check_finite(const ConstMatrixRef& w, std::string_view what) {
+inline result<void> check_finite(const ConstMatrixRef& w, std::string_view what, const Execution& on = {}) {
     if (w.size() == 0) return detail::no_values(what, detail::concat(" (", w.rows(), " x ", w.cols(), ")"));
-    for (Eigen::Index r = 0; r != w.rows(); ++r) {
+    if (detail::range_of(w, on).finite) return {};
+    for (Eigen::Index r = 0;; ++r) {
         auto const x = detail::row(w, r);
-        if (detail::all_finite(x)) continue;
         std::size_t const c = detail::first_not_finite(x);
-        return detail::not_finite(what, detail::concat(r, ", ", c), x[c]);
+        if (c != x.size()) return detail::not_finite(what, detail::concat(r, ", ", c), x[c]);
     }
-    return {};
 }
 
 }  // namespace amct_distill

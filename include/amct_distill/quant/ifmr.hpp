@@ -6,15 +6,14 @@
 ///     result<IfmrResult> found = ifmr.finish();    // found->clip, found->scale_offset
 ///
 /// Source: AMCT's IFMR. The winner is the candidate with the smallest sum, in double, of the squares of the
-/// exact float32 errors; AMCT sums in float32 and can miss it. All observed values are kept until the end.
+/// exact float32 errors; AMCT sums in float32 and can miss it. All observed values count: none is sampled.
 #pragma once
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
-#include <functional>
 #include <limits>
+#include <numeric>
 #include <span>
 #include <vector>
 
@@ -22,9 +21,15 @@
 #include "../core/result.hpp"
 #include "../policy/forward.hpp"
 #include "affine.hpp"
+#include "execution.hpp"
 #include "finite.hpp"
+#include "histogram.hpp"
+#include "kernels/ifmr.hpp"
+#include "kernels/range.hpp"
 #include "ordered_sum.hpp"
 #include "range.hpp"
+#include "tail.hpp"
+#include "value_store.hpp"
 
 namespace amct_distill {
 
@@ -36,16 +41,22 @@ struct IfmrOptions {
     double search_start = 0.7;
     double search_end = 1.3;
     double search_step = 0.01;
+    /// Of memory for values; at least 512 KB are used. What is more goes to a temporary file, and `finish`
+    /// reads it three times.
+    std::size_t max_bytes = static_cast<std::size_t>(-1);
+    /// Evaluate every candidate exactly; otherwise only those that could be the best.
+    bool every_loss = false;
 
     static constexpr double max_candidates = 10000;
 };
 
 struct IfmrResult {
     ScaleOffset scale_offset{};
-    ClipRange clip{};              ///< the values of the highest and the lowest code
-    std::size_t best = 0;          ///< the winning candidate: the first with the smallest loss
-    std::vector<double> losses{};  ///< mean squared error, by candidate
-    ClipRange range{};             ///< the percentiles, extended to hold 0
+    ClipRange clip{};                   ///< the values of the highest and the lowest code
+    std::size_t best = 0;               ///< the winning candidate: the first with the smallest loss
+    std::vector<double> losses{};       ///< mean squared error, by candidate: exact for the best
+    std::vector<double> loss_errors{};  ///< how far each may be from the exact one; 0: it is
+    ClipRange range{};                  ///< the percentiles, extended to hold 0
 };
 
 /// With M = max(|max|, |min|) of the percentiles and limit as in `symmetric_scale`, ratio r has
@@ -60,31 +71,46 @@ public:
     using symmetry = S;
 
     Ifmr() = default;
-    explicit Ifmr(IfmrOptions options) : options_(options) {}
+    explicit Ifmr(IfmrOptions options) : options_(options), values_(options.max_bytes) {}
 
     /// Adds a batch, of any shape. An error when it is empty or has a value that is not finite; it is then
-    /// not added.
-    result<void> observe(std::span<const float> batch) {
-        if (auto ok = check_finite(batch, "activations"); !ok) return ok;
-        values_.insert(values_.end(), batch.begin(), batch.end());
-        return {};
+    /// not added. Also when the temporary file cannot be written; no calibration is possible then.
+    result<void> observe(std::span<const float> batch, const Execution& on = {}) {
+        // The check finds the range of each few values too, which tells `finish` where the outermost are.
+        std::size_t const before = ranges_.size();
+        ranges_.resize(before + (batch.size() + detail::sum_block - 1) / detail::sum_block);
+        detail::in_parts(on, batch.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
+            for (std::size_t i = begin; i < end; i += detail::sum_block) {
+                std::size_t const n = (std::min)(detail::sum_block, end - i);
+                ranges_[before + i / detail::sum_block] = {
+                    values_.size() + i + n,
+                    detail::run_on(on.instructions, detail::range_loop{batch.data() + i, n})};
+            }
+        });
+        bool const finite = std::all_of(ranges_.begin() + static_cast<std::ptrdiff_t>(before), ranges_.end(),
+                                        [](const Range& r) { return r.values.finite; });
+        if (batch.empty() || !finite) {
+            ranges_.resize(before);
+            return check_finite(batch, "activations", on);
+        }
+        return values_.append(batch);
     }
 
     /// The best clip range of all values observed. Errors: no batch, options outside their limits, values so
-    /// large that no candidate has a finite loss.
-    result<IfmrResult> finish() const {
+    /// large that no candidate has a finite loss, a temporary file that cannot be read.
+    result<IfmrResult> finish(const Execution& on = {}) const {
         if (auto ok = check_options(); !ok) return ok.diagnostics();
-        if (values_.empty())
+        if (values_.size() == 0)
             return general_error("IFMR: no batch was observed; call observe() before finish()");
 
         IfmrResult found;
-        found.range = {(std::max)(0.0f, kth<std::greater<>>(options_.max_percentile)),
-                       (std::min)(0.0f, kth<std::less<>>(options_.min_percentile))};
+        float largest = 0;
+        if (auto ok = find_range(found.range, largest); !ok) return ok.diagnostics();
         std::vector<Candidate> const candidates = candidates_in(found.range);
-        found.losses = losses(candidates);
+        if (auto ok = find_losses(on, candidates, largest, found); !ok) return ok.diagnostics();
         double smallest = std::numeric_limits<double>::infinity();
         for (std::size_t i = 0; i != candidates.size(); ++i) {
-            if (found.losses[i] < smallest) {
+            if (found.loss_errors[i] == 0 && found.losses[i] < smallest) {
                 smallest = found.losses[i];
                 found.best = i;
             }
@@ -99,9 +125,29 @@ public:
     }
 
 private:
+    /// Of values that were observed together.
+    struct Range {
+        std::size_t end;  // the place of the first after them
+        detail::ValueRange values;
+    };
+
     struct Candidate {
         float upper, lower;  // values are clamped to these
         ScaleOffset p;
+
+        detail::SquaredError terms(std::span<const float> x) const {
+            return {x.data(), upper, lower, p.scale};
+        }
+        /// Precondition: the ends and the scale are finite.
+        detail::Codes codes() const {
+            auto const code = [this](float end) { return static_cast<int>(std::nearbyint(end / p.scale)); };
+            return {p.scale, std::same_as<S, Symmetric> ? 0 : code(lower), code(upper)};
+        }
+        bool is_finite() const { return std::isfinite(upper - lower) && std::isfinite(p.scale); }
+        /// All values become 0: the loss does not depend on the candidate.
+        bool is_zero() const {
+            return is_finite() && codes().max_code == 0 && std::nearbyint(lower / p.scale) == 0;
+        }
     };
 
     double count_of_candidates() const {
@@ -124,14 +170,30 @@ private:
         return {};
     }
 
-    /// The k-th value in the order of Before, k = N - int(percentile * N) but at least 1.
-    template <class Before>
-    float kth(double percentile) const {
+    /// The percentiles - the k-th value from an end, k = N - int(percentile * N) but at least 1 - extended to
+    /// hold 0, and the largest magnitude of all values.
+    result<void> find_range(ClipRange& range, float& largest) const {
         std::size_t const n = values_.size();
-        auto const below = static_cast<std::size_t>(percentile * static_cast<double>(n));
-        std::vector<float> first((std::max<std::size_t>)(1, n - (std::min)(n, below)));
-        std::partial_sort_copy(values_.begin(), values_.end(), first.begin(), first.end(), Before{});
-        return first.back();
+        auto const k = [n](double percentile) {
+            auto const below = static_cast<std::size_t>(percentile * static_cast<double>(n));
+            return (std::max<std::size_t>)(1, n - (std::min)(n, below));
+        };
+        detail::Tails tails(k(options_.max_percentile), k(options_.min_percentile));
+        auto current = ranges_.begin();
+        std::size_t place = 0;
+        auto read = values_.for_each_part([&](std::span<const float> part) {
+            while (!part.empty()) {
+                std::size_t const size = (std::min)(part.size(), current->end - place);
+                tails.add(part.first(size), current->values);
+                place += size;
+                part = part.subspan(size);
+                if (place == current->end) ++current;
+            }
+        });
+        range = {(std::max)(0.0f, tails.kth_largest()), (std::min)(0.0f, tails.kth_smallest())};
+        largest = 0;
+        for (const Range& r : ranges_) largest = (std::max)({largest, r.values.max, -r.values.min});
+        return read;
     }
 
     std::vector<Candidate> candidates_in(ClipRange range) const {
@@ -152,35 +214,108 @@ private:
         return all;
     }
 
-    /// Every block of values is read from memory once, and evaluated for all candidates while in cache.
-    std::vector<double> losses(const std::vector<Candidate>& candidates) const {
-        std::vector<double> loss(candidates.size());
-        for (std::size_t begin = 0; begin < values_.size(); begin += detail::sum_block) {
-            auto const block = std::span(values_).subspan(begin).first(
-                (std::min)(detail::sum_block, values_.size() - begin));
-            for (std::size_t c = 0; c != candidates.size(); ++c) loss[c] += block_loss(block, candidates[c]);
+    /// All losses, or those of the candidates that the histogram leaves, and estimates of the others.
+    result<void> find_losses(const Execution& on, const std::vector<Candidate>& candidates, float largest,
+                             IfmrResult& found) const {
+        // Below, the sweep takes less time than the bounds do.
+        constexpr std::size_t few = 8192;
+        found.losses.assign(candidates.size(), 0);
+        found.loss_errors.assign(candidates.size(), 0);
+        std::vector<std::size_t> left(candidates.size());
+        std::iota(left.begin(), left.end(), std::size_t{0});
+        std::vector<detail::LossBound> bounds;
+        double unit_squared = 0;
+        if (values_.size() >= few && !options_.every_loss)
+            if (auto ok = bound_losses(on, candidates, largest, bounds, unit_squared); !ok) return ok;
+        if (!bounds.empty()) {
+            double lowest = std::numeric_limits<double>::infinity();
+            for (const auto& bound : bounds) lowest = (std::min)(lowest, bound.high());
+            std::erase_if(left, [&](std::size_t i) { return bounds[i].low() > lowest; });
         }
-        for (double& sum : loss) sum /= static_cast<double>(values_.size());
-        return loss;
+        if (auto ok = evaluate(on, candidates, left, found.losses); !ok) return ok;
+        if (bounds.empty()) return {};
+
+        // An estimate lacks the sum of squares, which an exact loss has.
+        double const to_mean = unit_squared / static_cast<double>(values_.size());
+        std::size_t const known = left[0];
+        std::size_t next = 0;
+        for (std::size_t i = 0; i != candidates.size(); ++i) {
+            if (next != left.size() && left[next] == i) {
+                ++next;
+                continue;
+            }
+            found.losses[i] = found.losses[known] + (bounds[i].estimate - bounds[known].estimate) * to_mean;
+            found.loss_errors[i] = (bounds[i].slack + bounds[known].slack) * to_mean;
+        }
+        return {};
     }
 
-    /// Errors are those of float32, whose product is rounded before the subtraction. Taking the sign last
-    /// (the scale is positive) keeps the two apart: next to each other, g++ makes an FMA of them where the
-    /// target has one, even across a round trip through double.
-    static double block_loss(std::span<const float> block, Candidate candidate) {
-        float const upper = candidate.upper, lower = candidate.lower, scale = candidate.p.scale;
-        return detail::ordered_sums<1>(block.size(), [=](std::size_t i) {
-            float const x = block[i];
-            float clamped = x > upper ? upper : x;
-            clamped = clamped < lower ? lower : clamped;
-            float const t = clamped / scale;
-            float const error = std::copysign(detail::round_unsigned_zero(t) * scale, t) - x;
-            return std::array{detail::product(error, error)};
-        })[0];
+    /// `bounds` stays empty where the histogram cannot be used.
+    result<void> bound_losses(const Execution& on, const std::vector<Candidate>& candidates, float largest,
+                              std::vector<detail::LossBound>& bounds, double& unit_squared) const {
+        std::vector<detail::Codes> codes;
+        float kept = 0;  // the largest magnitude that some candidate does not clip
+        for (const Candidate& c : candidates) {
+            if (!c.is_finite()) return {};
+            codes.push_back(c.codes());
+            kept = (std::max)({kept, std::abs(c.upper), std::abs(c.lower)});
+        }
+        // Cells are a twentieth of a step or less, and their words stay in the first-level cache.
+        constexpr int cell_bits = (std::min)(12, B::width + 6);
+        detail::CertifiedHistogram<std::same_as<S, Asymmetric>, cell_bits> histogram(
+            (std::min)(kept, largest));
+        if (!histogram.usable(codes)) return {};
+        if (auto ok = values_.for_each_part([&](std::span<const float> part) { histogram.add(part, on); });
+            !ok)
+            return ok;
+        if (histogram.too_many_beyond()) return {};
+        histogram.finish();
+        for (const detail::Codes& c : codes) bounds.push_back(histogram.bound(c));
+        unit_squared = histogram.unit_squared();
+        return {};
+    }
+
+    /// The exact losses of the candidates in `which`. Every block of values is read from memory once, and
+    /// evaluated for all of them while in cache.
+    result<void> evaluate(const Execution& on, const std::vector<Candidate>& candidates,
+                          const std::vector<std::size_t>& which, std::vector<double>& losses) const {
+        std::vector<std::size_t> todo;
+        std::size_t zero = candidates.size();
+        for (std::size_t i : which) {
+            bool const is_zero = candidates[i].is_zero();
+            if (is_zero && zero != candidates.size()) continue;
+            if (is_zero) zero = i;
+            todo.push_back(i);
+        }
+        Execution serial;
+        serial.instructions = on.instructions;
+        auto read = values_.for_each_part([&](std::span<const float> part) {
+            std::size_t const blocks = (part.size() - 1) / detail::sum_block + 1;
+            std::vector<double> sums(blocks * todo.size());
+            detail::in_parts(
+                on, blocks, detail::task_size / detail::sum_block, [&](std::size_t begin, std::size_t end) {
+                    for (std::size_t k = begin; k != end; ++k) {
+                        auto const block =
+                            part.subspan(k * detail::sum_block)
+                                .first((std::min)(detail::sum_block, part.size() - k * detail::sum_block));
+                        for (std::size_t c = 0; c != todo.size(); ++c)
+                            sums[k * todo.size() + c] = detail::ordered_sums(
+                                serial, block.size(), candidates[todo[c]].terms(block))[0];
+                    }
+                });
+            for (std::size_t k = 0; k != blocks; ++k)
+                for (std::size_t c = 0; c != todo.size(); ++c) losses[todo[c]] += sums[k * todo.size() + c];
+        });
+        if (!read) return read;
+        for (std::size_t i : todo) losses[i] /= static_cast<double>(values_.size());
+        for (std::size_t i : which)
+            if (candidates[i].is_zero()) losses[i] = losses[zero];
+        return {};
     }
 
     IfmrOptions options_{};
-    std::vector<float> values_{};
+    detail::ValueStore values_{options_.max_bytes};
+    std::vector<Range> ranges_{};
 };
 
 }  // namespace amct_distill

@@ -1,21 +1,37 @@
 /// Packed INT4: two codes a byte, the low nibble first, every row padded to whole bytes.
 ///
-///     auto const q = arq.quantize(w);                                    // Arq<Int4, ...>
-///     auto const bytes = pack_int4(q->codes, q->rows, q->cols);          // rows * packed_row_bytes(cols)
-///     auto const codes = unpack_int4(*bytes, q->rows, q->cols);          // *codes == q->codes
+///     PackedInt4 const p = quantize_int4(w, arq.scale_offsets(w));      // straight from floats
+///     auto const q = arq.quantize(w);                                   // or by way of codes
+///     auto const bytes = pack_int4(q->codes, q->rows, q->cols);         // *bytes == p.bytes
+///     auto const codes = unpack_int4(*bytes, q->rows, q->cols);         // *codes == q->codes
 #pragma once
+#include <algorithm>
+#include <array>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "../core/concat.hpp"
 #include "../core/result.hpp"
 #include "../policy/bits.hpp"
+#include "affine.hpp"
+#include "execution.hpp"
+#include "kernels/int4.hpp"
 
 namespace amct_distill {
 
 constexpr std::size_t packed_row_bytes(std::size_t cols) { return cols / 2 + cols % 2; }
+
+/// The integers of a weight, packed.
+struct PackedInt4 {
+    std::size_t rows = 0;
+    std::size_t cols = 0;
+    std::vector<std::uint8_t> bytes{};  ///< rows * packed_row_bytes(cols)
+    std::vector<ScaleOffset> scales{};  ///< one, or one per row
+};
 
 /// `codes` is a row-major rows x cols matrix of codes in -8..7. The nibble that pads an odd row is 0.
 inline result<std::vector<std::uint8_t>> pack_int4(std::span<const std::int8_t> codes, std::size_t rows,
@@ -26,15 +42,15 @@ inline result<std::vector<std::uint8_t>> pack_int4(std::span<const std::int8_t> 
                                             " matrix; pass the rows and columns they were quantized with"));
     std::vector<std::uint8_t> bytes(rows * packed_row_bytes(cols));
     for (std::size_t r = 0; r != rows; ++r) {
-        for (std::size_t c = 0; c != cols; ++c) {
-            int const code = codes[r * cols + c];
-            if (code < Int4::qmin || code > Int4::qmax)
-                return general_error(detail::concat("pack_int4: code ", code, " at [", r, ", ", c,
-                                                    "] is outside -8..7; quantize with Int4"));
-            unsigned const nibble = static_cast<unsigned>(code) & 0xFu;
-            std::uint8_t& byte = bytes[r * packed_row_bytes(cols) + c / 2];
-            byte = static_cast<std::uint8_t>(byte | (c % 2 == 0 ? nibble : nibble << 4));
-        }
+        auto const row = codes.subspan(r * cols, cols);
+        if (detail::run_on(
+                best_instructions(),
+                detail::pack_int4_loop{row.data(), bytes.data() + r * packed_row_bytes(cols), cols}))
+            continue;
+        auto const bad = std::find_if(row.begin(), row.end(),
+                                      [](std::int8_t c) { return c < Int4::qmin || c > Int4::qmax; });
+        return general_error(detail::concat("pack_int4: code ", static_cast<int>(*bad), " at [", r, ", ",
+                                            bad - row.begin(), "] is outside -8..7; quantize with Int4"));
     }
     return bytes;
 }
@@ -47,14 +63,55 @@ inline result<std::vector<std::int8_t>> unpack_int4(std::span<const std::uint8_t
                                             rows * packed_row_bytes(cols), " bytes, found ", bytes.size(),
                                             "; pass the rows and columns it was packed with"));
     std::vector<std::int8_t> codes(rows * cols);
-    for (std::size_t r = 0; r != rows; ++r) {
-        for (std::size_t c = 0; c != cols; ++c) {
-            unsigned const byte = bytes[r * packed_row_bytes(cols) + c / 2];
-            unsigned const nibble = c % 2 == 0 ? byte & 0xFu : byte >> 4;
-            codes[r * cols + c] = static_cast<std::int8_t>(static_cast<int>(nibble ^ 8u) - 8);
-        }
-    }
+    for (std::size_t r = 0; r != rows; ++r)
+        detail::run_on(best_instructions(),
+                       detail::unpack_int4_loop{bytes.data() + r * packed_row_bytes(cols),
+                                                codes.data() + r * cols, cols});
     return codes;
+}
+
+/// `bytes` has packed_row_bytes(x.size()) entries. Preconditions: that; x has no NaN.
+inline void quantize_int4(std::span<const float> x, std::span<std::uint8_t> bytes, ScaleOffset p,
+                          const Execution& on = {}) {
+    assert(bytes.size() == packed_row_bytes(x.size()));
+    detail::in_parts(on, x.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
+        detail::run_on(on.instructions, detail::quantize_int4_loop{x.data() + begin, bytes.data() + begin / 2,
+                                                                   end - begin, detail::constants<Int4>(p)});
+    });
+}
+
+/// Preconditions: `scales` has 1 or w.rows() entries; w has no NaN.
+inline PackedInt4 quantize_int4(const ConstMatrixRef& w, std::vector<ScaleOffset> scales,
+                                const Execution& on = {}) {
+    assert(scales.size() == 1 || scales.size() == static_cast<std::size_t>(w.rows()));
+    PackedInt4 q{static_cast<std::size_t>(w.rows()), static_cast<std::size_t>(w.cols()), {}, {}};
+    std::size_t const row_bytes = packed_row_bytes(q.cols);
+    q.bytes.resize(q.rows * row_bytes);
+    auto const all = std::span(q.bytes);
+    detail::for_each_row(on, w, [&](Eigen::Index row, const Execution& serial) {
+        auto const r = static_cast<std::size_t>(row);
+        quantize_int4(detail::row(w, row), all.subspan(r * row_bytes, row_bytes),
+                      scales[scales.size() == 1 ? 0 : r], serial);
+    });
+    q.scales = std::move(scales);
+    return q;
+}
+
+/// What the codes stand for. Preconditions: `out` has the shape of q, whose members agree.
+inline void dequantize(const PackedInt4& q, MatrixRef out, const Execution& on = {}) {
+    assert(q.rows == static_cast<std::size_t>(out.rows()) && q.cols == static_cast<std::size_t>(out.cols()));
+    detail::for_each_row(on, out, [&](Eigen::Index row, const Execution& serial) {
+        auto const r = static_cast<std::size_t>(row);
+        std::span<float> const y = detail::row(out, row);
+        std::array<std::int8_t, 1024> codes;  // stays in the cache
+        for (std::size_t c = 0; c < q.cols; c += codes.size()) {
+            auto const some = std::span(codes).first((std::min)(codes.size(), q.cols - c));
+            detail::run_on(serial.instructions,
+                           detail::unpack_int4_loop{q.bytes.data() + r * packed_row_bytes(q.cols) + c / 2,
+                                                    some.data(), some.size()});
+            dequantize(some, y.subspan(c, some.size()), q.scales[q.scales.size() == 1 ? 0 : r], serial);
+        }
+    });
 }
 
 }  // namespace amct_distill

@@ -1,6 +1,6 @@
 /// Sums in double whose order of additions is fixed: the same bits however many threads or lanes compute it.
 ///
-///     auto const [loss] = ordered_sums<1>(n, [&](std::size_t i) { return std::array{x[i] * x[i]}; });
+///     auto const [sum] = ordered_sums(on, n, Dot{x, y});       // terms: see kernels/sums.hpp
 ///
 /// The order: elements go in blocks of `sum_block`; in a block, element i is added to lane i % sum_lanes, and
 /// at its end the lanes are added from the first to the last; the blocks are added from the first to the
@@ -9,37 +9,49 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <vector>
+
+#include "execution.hpp"
+#include "kernels/sums.hpp"
 
 namespace amct_distill::detail {
 
-inline constexpr std::size_t sum_lanes = 8;
-inline constexpr std::size_t sum_block = 4096;
+/// The terms of elements `begin` to `begin + n`, n at most sum_block.
+template <class Terms>
+struct block_of {
+    static constexpr std::size_t sums = Terms::sums;
+    Terms terms;
+    std::size_t begin;
 
-/// `term(i)`, called once for each i < n in increasing order, returns the i-th term of each of `Sums` sums.
-template <std::size_t Sums, class Term>
-std::array<double, Sums> ordered_sums(std::size_t n, Term term) {
-    std::array<double, Sums> total{};
-    for (std::size_t begin = 0; begin < n; begin += sum_block) {
-        std::size_t const end = (std::min)(n, begin + sum_block);
-        std::array<std::array<double, sum_lanes>, Sums> lanes{};
-        auto const add = [&](std::size_t i, std::size_t lane) {
-            auto const terms = term(i);
-            for (std::size_t s = 0; s != Sums; ++s) lanes[s][lane] += terms[s];
-        };
-        std::size_t i = begin;
-        for (; i + sum_lanes <= end; i += sum_lanes)
-            for (std::size_t lane = 0; lane != sum_lanes; ++lane) add(i + lane, lane);
-        for (; i != end; ++i) add(i, i % sum_lanes);
-        for (std::size_t s = 0; s != Sums; ++s) {
-            double block = 0;
-            for (double lane : lanes[s]) block += lane;
-            total[s] += block;
-        }
+    template <int Bytes>
+    [[gnu::always_inline]] void add(std::size_t i, std::size_t lane, SumLanes<Bytes>* to) const {
+        terms.template add<Bytes>(begin + i, lane, to);
     }
+};
+
+template <class Terms>
+std::array<double, Terms::sums> ordered_sums(const Execution& on, std::size_t n, const Terms& terms) {
+    using Sums = std::array<double, Terms::sums>;
+    auto const block = [&](std::size_t k) {
+        std::size_t const begin = k * sum_block;
+        return run_on(on.instructions,
+                      block_sum_loop<block_of<Terms>>{{terms, begin}, (std::min)(sum_block, n - begin)});
+    };
+    Sums total{};
+    auto const add = [&](const Sums& part) {
+        for (std::size_t s = 0; s != Terms::sums; ++s) total[s] += part[s];
+    };
+    std::size_t const blocks = n / sum_block + (n % sum_block != 0);
+    if (!on.parallel_for || n <= task_size) {
+        for (std::size_t k = 0; k != blocks; ++k) add(block(k));
+        return total;
+    }
+    std::vector<Sums> parts(blocks);
+    in_parts(on, blocks, task_size / sum_block, [&](std::size_t begin, std::size_t end) {
+        for (std::size_t k = begin; k != end; ++k) parts[k] = block(k);
+    });
+    for (const Sums& part : parts) add(part);
     return total;
 }
-
-/// a * b in double: exact for float factors, so that adding it rounds once, with or without FMA instructions.
-inline double product(float a, float b) { return static_cast<double>(a) * static_cast<double>(b); }
 
 }  // namespace amct_distill::detail

@@ -9,9 +9,15 @@
 #pragma once
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <span>
+#include <vector>
 
 #include "affine.hpp"
+#include "execution.hpp"
+#include "kernels/range.hpp"
 
 namespace amct_distill {
 
@@ -32,6 +38,44 @@ float symmetric_limit(ClipRange range) {
     return static_cast<float>(B::qmax + (std::abs(range.max) < std::abs(range.min) ? 1 : 0));
 }
 inline float magnitude(ClipRange range) { return (std::max)(std::abs(range.max), std::abs(range.min)); }
+
+/// Of all parts.
+template <class Part>
+ValueRange range_in_parts(const Execution& on, std::size_t n, std::size_t size, const Part& range_of_part) {
+    if (!on.parallel_for || n <= size) return range_of_part(0, n);
+    std::vector<ValueRange> parts((n - 1) / size + 1);
+    in_parts(on, n, size,
+             [&](std::size_t begin, std::size_t end) { parts[begin / size] = range_of_part(begin, end); });
+    ValueRange all = parts[0];
+    for (const ValueRange& part : parts)
+        all = {(std::max)(all.max, part.max), (std::min)(all.min, part.min), all.finite && part.finite};
+    return all;
+}
+
+/// Largest and smallest value; a NaN is passed over. Precondition of its use as a ClipRange: not empty.
+inline ValueRange range_of(std::span<const float> x, const Execution& on = {}) {
+    return range_in_parts(on, x.size(), task_size, [&](std::size_t begin, std::size_t end) {
+        return run_on(on.instructions, range_loop{x.data() + begin, end - begin});
+    });
+}
+
+inline ValueRange range_of(const ConstMatrixRef& w, const Execution& on = {}) {
+    if (w.rows() <= 1 || w.outerStride() == w.cols())
+        return range_of(std::span<const float>(w.data(), static_cast<std::size_t>(w.size())), on);
+    return range_in_parts(
+        on, static_cast<std::size_t>(w.rows()), rows_per_task(w), [&](std::size_t begin, std::size_t end) {
+            ValueRange all{-std::numeric_limits<float>::infinity(), std::numeric_limits<float>::infinity(),
+                           true};
+            for (std::size_t r = begin; r != end; ++r) {
+                ValueRange const one =
+                    run_on(on.instructions, range_loop{row(w, static_cast<Eigen::Index>(r)).data(),
+                                                       static_cast<std::size_t>(w.cols())});
+                all = {(std::max)(all.max, one.max), (std::min)(all.min, one.min), all.finite && one.finite};
+            }
+            return all;
+        });
+}
+inline ClipRange clips(ValueRange range) { return {range.max, range.min}; }
 
 /// `offset_of(t)` is the offset, given t = min / scale <= 0. A NaN in the range takes the guarded branch.
 template <BitWidth B, class OffsetOf>

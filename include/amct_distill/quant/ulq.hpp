@@ -8,7 +8,6 @@
 ///
 /// Source: AMCT's weight ULQ; the forward is equal to it bit for bit.
 #pragma once
-#include <array>
 #include <cassert>
 #include <cmath>
 #include <concepts>
@@ -20,7 +19,9 @@
 #include "../policy/forward.hpp"
 #include "affine.hpp"
 #include "arq.hpp"
+#include "execution.hpp"
 #include "finite.hpp"
+#include "kernels/gradient.hpp"
 #include "ordered_sum.hpp"
 #include "range.hpp"
 
@@ -35,19 +36,21 @@ public:
     using symmetry = Symmetric;
 
     /// Takes ARQ's scales of w. An error when w is empty or has a value that is not finite.
-    result<void> initialize(const ConstMatrixRef& w) {
-        if (auto ok = check_finite(w, "weights"); !ok) return ok;
+    result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
+        if (auto ok = check_finite(w, "weights", on); !ok) return ok;
         scales_.clear();
-        for (ScaleOffset p : Arq<B, G>{}.scale_offsets(w)) scales_.push_back(p.scale);
+        for (ScaleOffset p : Arq<B, G>{}.scale_offsets(w, on)) scales_.push_back(p.scale);
         last_good_ = scales_;
         return {};
     }
 
     /// out = the values w's codes stand for. Precondition: equal shapes; out may be w.
-    void fake_quantize(const ConstMatrixRef& w, MatrixRef out) const {
+    void fake_quantize(const ConstMatrixRef& w, MatrixRef out, const Execution& on = {}) const {
         assert(w.rows() == out.rows() && w.cols() == out.cols());
-        for (Eigen::Index r = 0; r != w.rows(); ++r)
-            amct_distill::fake_quantize<B>(detail::row(w, r), detail::row(out, r), {scale_of_row(w, r), 0});
+        detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
+            amct_distill::fake_quantize<B>(detail::row(w, r), detail::row(out, r), {scale_of_row(w, r), 0},
+                                           serial);
+        });
     }
 
     /// Straight through for the weights: grad_w = grad_out, outside the range too. For a scale s, with
@@ -55,18 +58,22 @@ public:
     /// ds = sum of grad_out * (qmax where w > s * qmax; qmin where w < s * qmin; else round(t) - t), divided
     /// by sqrt(K * qmax). A row's sum is ordered_sums; rows are added from the first to the last.
     void backward(const ConstMatrixRef& w, const ConstMatrixRef& grad_out, MatrixRef grad_w,
-                  std::span<float> grad_scales) const {
+                  std::span<float> grad_scales, const Execution& on = {}) const {
         assert(grad_scales.size() == scales_.size());
         double const divisor = std::sqrt(static_cast<double>(w.cols()) * B::qmax);
-        double sum = 0;
-        for (Eigen::Index r = 0; r != w.rows(); ++r) {
-            sum += scale_gradient(detail::row(w, r), detail::row(grad_out, r), scale_of_row(w, r));
-            if constexpr (std::same_as<G, ChannelWise>) {
-                grad_scales[static_cast<std::size_t>(r)] = static_cast<float>(sum / divisor);
-                sum = 0;
-            }
+        std::vector<double> sums(static_cast<std::size_t>(w.rows()));
+        detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
+            sums[static_cast<std::size_t>(r)] =
+                scale_gradient(detail::row(w, r), detail::row(grad_out, r), scale_of_row(w, r), serial);
+        });
+        if constexpr (std::same_as<G, ChannelWise>) {
+            for (std::size_t r = 0; r != sums.size(); ++r)
+                grad_scales[r] = static_cast<float>(sums[r] / divisor);
+        } else {
+            double sum = 0;
+            for (double of_row : sums) sum += of_row;
+            grad_scales[0] = static_cast<float>(sum / divisor);
         }
-        if constexpr (std::same_as<G, TensorWise>) grad_scales[0] = static_cast<float>(sum / divisor);
         grad_w = grad_out;
     }
 
@@ -94,9 +101,9 @@ public:
     }
 
     /// The integers. An error when w is empty or has a value that is not finite.
-    result<QuantizedMatrix> quantize(const ConstMatrixRef& w) const {
-        if (auto ok = check_finite(w, "weights"); !ok) return ok.diagnostics();
-        return amct_distill::quantize<B>(w, scale_offsets(w));
+    result<QuantizedMatrix> quantize(const ConstMatrixRef& w, const Execution& on = {}) const {
+        if (auto ok = check_finite(w, "weights", on); !ok) return ok.diagnostics();
+        return amct_distill::quantize<B>(w, scale_offsets(w), on);
     }
 
 private:
@@ -110,14 +117,12 @@ private:
         }
     }
 
-    static double scale_gradient(std::span<const float> w, std::span<const float> g, float scale) {
+    static double scale_gradient(std::span<const float> w, std::span<const float> g, float scale,
+                                 const Execution& on) {
         constexpr auto qmax = static_cast<float>(B::qmax), qmin = static_cast<float>(B::qmin);
-        float const upper = scale * qmax, lower = scale * qmin;
-        return detail::ordered_sums<1>(w.size(), [=](std::size_t i) {
-            float const t = w[i] / scale;
-            float const slope = w[i] > upper ? qmax : w[i] < lower ? qmin : detail::round_half_even(t) - t;
-            return std::array{detail::product(slope, g[i])};
-        })[0];
+        return detail::ordered_sums(
+            on, w.size(),
+            detail::ScaleGradient{w.data(), g.data(), scale, qmax, qmin, scale * qmax, scale * qmin})[0];
     }
 
     std::vector<float> scales_{};

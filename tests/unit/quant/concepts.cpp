@@ -73,4 +73,26 @@ TEST_CASE("what lacks a part is not") {
     CHECK_FALSE(WeightQuantizer<int>);
 }
 
+TEST_CASE("the checks with a line for each missing part agree with the concepts") {
+    STATIC_REQUIRE(check_weight_quantizer<Arq<Int4, ChannelWise>>());
+    STATIC_REQUIRE(check_weight_quantizer<Ulq<Int8, TensorWise>>());
+    STATIC_REQUIRE(check_weight_quantizer<Pow2<Int4, ChannelWise>>());
+    STATIC_REQUIRE(check_activation_quantizer<ActUlq<Int8>>());
+
+    // Each part is asked for by itself: what lacks one has the others.
+    STATIC_REQUIRE_FALSE(detail::BackwardOfWeights<NoBackward>);
+    STATIC_REQUIRE(detail::FakeQuantizesWeights<NoBackward>);
+    STATIC_REQUIRE(detail::InitializesWeights<NoBackward>);
+    STATIC_REQUIRE(detail::ScalesOfWeights<NoBackward>);
+    STATIC_REQUIRE(detail::QuantizesWeights<NoBackward>);
+    STATIC_REQUIRE(detail::HasBits<NoBackward>);
+    STATIC_REQUIRE(detail::HasGranularity<NoBackward>);
+    STATIC_REQUIRE_FALSE(detail::HasBits<int>);
+    STATIC_REQUIRE_FALSE(detail::HasGranularity<ActUlq<Int8>>);
+    STATIC_REQUIRE_FALSE(detail::HasCalibrator<Arq<Int8, ChannelWise>>);
+    STATIC_REQUIRE_FALSE(detail::ScaleOfActivations<Arq<Int8, ChannelWise>>);
+    STATIC_REQUIRE_FALSE(detail::BackwardOfActivations<Arq<Int8, ChannelWise>>);
+    CHECK(check_activation_quantizer<ActUlq<Int4>>());
+}
+
 }  // namespace quant_concepts_test

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "support/catch.hpp"
+#include "support/executions.hpp"
 #include "support/golden.hpp"
 
 namespace quant_ifmr_test {
@@ -59,14 +60,20 @@ Loss reference(const std::vector<float>& x, ClipRange range, int bits, bool with
 
 IfmrOptions options_of(const golden::json::value& attrs) {
     auto const value = [&](const char* name) { return attrs.at(name).to_number<double>(); };
-    return {value("max_percentile"), value("min_percentile"), value("search_start"), value("search_end"),
-            value("search_step")};
+    IfmrOptions options;
+    options.max_percentile = value("max_percentile");
+    options.min_percentile = value("min_percentile");
+    options.search_start = value("search_start");
+    options.search_end = value("search_end");
+    options.search_step = value("search_step");
+    return options;
 }
 
 /// Whether the case is one where the original's losses overflow.
 template <class Q>
 bool run_golden(const golden::json::value& c) {
-    auto const options = options_of(c.at("attrs"));
+    auto options = options_of(c.at("attrs"));
+    options.every_loss = true;
     bool const with_offset = c.at("attrs").at("with_offset").as_bool();
     Q ifmr(options);
     std::vector<float> all;
@@ -76,6 +83,16 @@ bool run_golden(const golden::json::value& c) {
         all.insert(all.end(), x.begin(), x.end());
     }
     auto const found = ifmr.finish().value();
+    options.every_loss = false;
+    for (const auto& on : support::executions()) {
+        INFO(on.name);
+        CHECK(ifmr.finish(on.how)->losses == found.losses);
+        Q quick(options);
+        REQUIRE(quick.observe(all, on.how));
+        auto const same = quick.finish(on.how).value();
+        CHECK(same.best == found.best);
+        CHECK(same.losses[same.best] == found.losses[found.best]);
+    }
 
     auto const& inner = c.at("intermediate");
     CHECK(golden::same_bits(found.range.max, golden::to_float(inner.at("max_value"))));

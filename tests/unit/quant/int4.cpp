@@ -3,6 +3,7 @@
 #include <random>
 
 #include "support/catch.hpp"
+#include "support/executions.hpp"
 
 namespace quant_int4_test {
 
@@ -58,6 +59,57 @@ TEST_CASE("what cannot be packed or unpacked is an error") {
         error(unpack_int4(std::vector<std::uint8_t>(3), 2, 3)) ==
         "error: unpack_int4: a 2 x 3 matrix takes 4 bytes, found 3; pass the rows and columns it was packed "
         "with");
+}
+
+TEST_CASE("floats become the nibbles of their codes, with every instruction set and number of threads") {
+    std::size_t wrong = 0, ran = 0;
+    for (Eigen::Index cols : {1, 2, 31, 32, 33, 64, 65, 131, 3000}) {
+        RowMajorMatrix const w = 4 * RowMajorMatrix::Random(70, cols);
+        std::vector<ScaleOffset> scales;
+        for (int r = 0; r != 70; ++r) scales.push_back({0.2f + 0.01f * static_cast<float>(r), r % 3});
+        auto const codes = quantize<Int4>(w, scales);
+        RowMajorMatrix expected(70, cols), out(70, cols);
+        for (Eigen::Index r = 0; r != 70; ++r)
+            dequantize(std::span(codes.codes)
+                           .subspan(static_cast<std::size_t>(r * cols), static_cast<std::size_t>(cols)),
+                       {expected.data() + r * cols, static_cast<std::size_t>(cols)},
+                       scales[static_cast<std::size_t>(r)]);
+        auto const bytes = pack_int4(codes.codes, 70, static_cast<std::size_t>(cols)).value();
+        for (const auto& on : support::executions()) {
+            auto const packed = quantize_int4(w, scales, on.how);
+            if (packed.bytes != bytes || packed.scales != scales) ++wrong;
+            dequantize(packed, out, on.how);
+            if (out != expected) ++wrong;
+            ++ran;
+        }
+    }
+    CHECK(wrong == 0);
+    CHECK(ran >= 54);
+}
+
+TEST_CASE("loops of packing give the same with every instruction set") {
+    std::mt19937 random(2);
+    std::uniform_int_distribution<int> code(-8, 7);
+    std::size_t wrong = 0;
+    for (InstructionSet set : all_instruction_sets) {
+        if (!available(set)) continue;
+        for (std::size_t n = 0; n != 140; ++n) {
+            std::vector<std::int8_t> codes(n), back(n);
+            for (auto& c : codes) c = static_cast<std::int8_t>(code(random));
+            std::vector<std::uint8_t> bytes(packed_row_bytes(n));
+            if (!detail::run_on(set, detail::pack_int4_loop{codes.data(), bytes.data(), n})) ++wrong;
+            if (bytes != pack_int4(codes, 1, n).value()) ++wrong;
+            detail::run_on(set, detail::unpack_int4_loop{bytes.data(), back.data(), n});
+            if (back != codes) ++wrong;
+            for (int bad : {-9, 8, 127, -128}) {
+                if (n == 0) break;
+                auto with = codes;
+                with[n * 7 / 8] = static_cast<std::int8_t>(bad);
+                if (detail::run_on(set, detail::pack_int4_loop{with.data(), bytes.data(), n})) ++wrong;
+            }
+        }
+    }
+    CHECK(wrong == 0);
 }
 
 }  // namespace quant_int4_test

@@ -3,30 +3,52 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/executions.hpp"
 
 namespace quant_ordered_sum_test {
 
 using namespace amct_distill;
 
-TEST_CASE("every element is added once, in increasing order") {
-    for (std::size_t n : {0u, 1u, 7u, 8u, 9u, 4095u, 4096u, 4097u, 10000u}) {
-        std::size_t next = 0;
-        bool ordered = true;
-        auto const [count, sum] = detail::ordered_sums<2>(n, [&](std::size_t i) {
-            ordered = ordered && i == next++;
-            return std::array{1.0, static_cast<double>(i)};
-        });
-        CHECK(ordered);
-        CHECK(count == static_cast<double>(n));
-        CHECK(sum == static_cast<double>(n) * (static_cast<double>(n) - 1) / 2);
+namespace {
+
+struct Dot {
+    static constexpr std::size_t sums = 2;
+    const float *x, *y;
+
+    template <int Bytes>
+    [[gnu::always_inline]] void add(std::size_t i, std::size_t lane, detail::SumLanes<Bytes>* to) const {
+        typename detail::lanes<Bytes>::floats a, b;
+        detail::load(x + i, a);
+        detail::load(y + i, b);
+        to[0].add_product(a, b, lane);
+        to[1].add_product(b, b, lane);
+    }
+};
+
+}  // namespace
+
+TEST_CASE("every element is added once") {
+    for (const auto& on : support::executions()) {
+        INFO(on.name);
+        for (std::size_t n : {0u, 1u, 7u, 8u, 9u, 15u, 16u, 17u, 4095u, 4096u, 4097u, 10000u, 70000u}) {
+            std::vector<float> x(n), ones(n, 1.0f);
+            for (std::size_t i = 0; i != n; ++i) x[i] = static_cast<float>(i);
+            auto const [sum, count] = detail::ordered_sums(on.how, n, Dot{x.data(), ones.data()});
+            CHECK(count == static_cast<double>(n));
+            CHECK(sum == static_cast<double>(n) * (static_cast<double>(n) - 1) / 2);
+        }
     }
 }
 
-TEST_CASE("the order is lanes within blocks, then blocks") {
+TEST_CASE("the order is lanes within blocks, then blocks, with every instruction set and number of threads") {
     // Terms of very different sizes: any other order of additions gives other bits.
-    std::size_t const n = 2 * detail::sum_block + 13;
-    std::vector<double> x(n);
-    for (std::size_t i = 0; i != n; ++i) x[i] = (i % 3 == 0 ? 1e16 : 0.1) / static_cast<double>(i + 1);
+    std::size_t const n = 20 * detail::sum_block + 13;
+    std::vector<float> x(n), y(n);
+    for (std::size_t i = 0; i != n; ++i) {
+        x[i] = (i % 3 == 0 ? 1e16f : 0.1f) / static_cast<float>(i + 1);
+        y[i] = i % 2 == 0 ? 0.3f : 0.7f;
+    }
+    auto const term = [&](std::size_t i) { return static_cast<double>(x[i]) * static_cast<double>(y[i]); };
 
     double expected = 0;
     for (std::size_t block = 0; block < n; block += detail::sum_block) {
@@ -35,15 +57,18 @@ TEST_CASE("the order is lanes within blocks, then blocks") {
             double of_lane = 0;
             for (std::size_t i = block + lane; i < std::min(n, block + detail::sum_block);
                  i += detail::sum_lanes)
-                of_lane += x[i];
+                of_lane += term(i);
             of_block += of_lane;
         }
         expected += of_block;
     }
-    CHECK(detail::ordered_sums<1>(n, [&](std::size_t i) { return std::array{x[i]}; })[0] == expected);
+    for (const auto& on : support::executions()) {
+        INFO(on.name);
+        CHECK(detail::ordered_sums(on.how, n, Dot{x.data(), y.data()})[0] == expected);
+    }
 
     double plain = 0;
-    for (double v : x) plain += v;
+    for (std::size_t i = 0; i != n; ++i) plain += term(i);
     CHECK(plain != expected);
 }
 

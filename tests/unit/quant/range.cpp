@@ -1,6 +1,9 @@
 #include <amct_distill/quant/range.hpp>
 
+#include <limits>
+
 #include "support/catch.hpp"
+#include "support/executions.hpp"
 
 namespace quant_range_test {
 
@@ -45,6 +48,53 @@ TEST_CASE("a scale below epsilon becomes one") {
 TEST_CASE("clip_of is what the codes reach") {
     CHECK(clip_of<Int8>({0.5f, 0}) == ClipRange{63.5f, -64.0f});
     CHECK(clip_of<Int4>({2.0f, -8}) == ClipRange{30.0f, 0.0f});
+}
+
+TEST_CASE("the range is found wherever its ends are, and so is what is not finite") {
+    std::size_t wrong = 0, ran = 0;
+    constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+    constexpr float infinity = std::numeric_limits<float>::infinity();
+    for (const auto& on : support::executions()) {
+        for (std::size_t n : {1u, 2u, 7u, 15u, 16u, 17u, 33u, 70u}) {
+            for (std::size_t i = 0; i != n; ++i) {
+                std::vector<float> x(n, -1.0f);
+                x[i] = 2;
+                x[(i + n / 2) % n] = n == 1 ? 2.0f : -3.0f;
+                auto const range = detail::range_of(x, on.how);
+                if (range.max != 2.0f || range.min != (n == 1 ? 2.0f : -3.0f) || !range.finite) ++wrong;
+                for (float bad : {nan, -nan, infinity, -infinity}) {
+                    x[i] = bad;
+                    if (detail::range_of(x, on.how).finite) ++wrong;
+                }
+                x[i] = nan;  // passed over
+                if (n > 2 && detail::range_of(x, on.how).max != -1.0f) ++wrong;
+                ++ran;
+            }
+        }
+        std::vector<float> large(300000, 0.5f);
+        large[299999] = 4;
+        large[70000] = -5;
+        auto const range = detail::range_of(large, on.how);
+        if (range.max != 4 || range.min != -5 || !range.finite) ++wrong;
+        large[131072] = nan;
+        if (detail::range_of(large, on.how).finite) ++wrong;
+
+        RowMajorMatrix const w = RowMajorMatrix::Random(900, 300);
+        auto const view = w.block(3, 5, 880, 290);
+        if (detail::range_of(view, on.how).max != view.maxCoeff() ||
+            detail::range_of(view, on.how).min != view.minCoeff())
+            ++wrong;
+    }
+    CHECK(wrong == 0);
+    CHECK(ran > 100);
+}
+
+TEST_CASE("the zero of a range is +0.0") {
+    for (const auto& on : support::executions()) {
+        std::vector<float> const x{-0.0f, 0.0f, -0.0f};
+        CHECK_FALSE(std::signbit(detail::range_of(x, on.how).max));
+        CHECK_FALSE(std::signbit(detail::range_of(x, on.how).min));
+    }
 }
 
 }  // namespace quant_range_test

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "support/catch.hpp"
+#include "support/executions.hpp"
 #include "support/golden.hpp"
 
 namespace quant_ulq_test {
@@ -60,8 +61,11 @@ void run_golden(const golden::json::value& c) {
         ulq.constrain();
 
         RowMajorMatrix out(w.rows(), w.cols());
-        ulq.fake_quantize(w, out);
-        CHECK(golden::first_difference(values(out), golden::floats(step.at("output"))) == golden::npos);
+        for (const auto& on : support::executions()) {
+            INFO(on.name);
+            ulq.fake_quantize(w, out, on.how);
+            CHECK(golden::first_difference(values(out), golden::floats(step.at("output"))) == golden::npos);
+        }
         auto const scale_out = golden::floats(step.at("scale_out"));
         auto const scales = ulq.scale_offsets(w);
         REQUIRE(scales.size() == scale_out.size());
@@ -76,6 +80,11 @@ void run_golden(const golden::json::value& c) {
         std::vector<float> grad_scales(scales.size());
         ulq.backward(w, g, grad_w, grad_scales);
         CHECK(grad_w == g);
+        for (const auto& on : support::executions()) {
+            std::vector<float> same(grad_scales.size());
+            ulq.backward(w, g, grad_w, same, on.how);
+            CHECK(same == grad_scales);
+        }
         auto const expected = golden::floats(step.at("grad_scale"));
         for (std::size_t i = 0; i != expected.size(); ++i) {
             double const s = static_cast<double>(scales[i].scale), factor = reciprocal ? -s * s : 1.0;
@@ -117,6 +126,7 @@ TEST_CASE("weight ULQ is the original's") {
     golden::print_count(
         "ulq_wts.json", ran, total,
         "0 divergences; " + std::to_string(reciprocal) + " with reciprocal scales, converted");
+    support::print_instruction_sets("golden ulq_wts.json");
     CHECK(ran == total);
 }
 

@@ -1,0 +1,136 @@
+/// The loops of packed INT4: codes to nibbles and back, and floats to nibbles without codes in between.
+///
+///     bool const all_in_range = run_on(set, pack_int4_loop{codes, bytes, n});
+///
+/// n codes take n / 2 bytes, and one more where n is odd; its high nibble is 0. int4.hpp has the functions
+/// for callers.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "affine.hpp"
+#include "lanes.hpp"
+
+namespace amct_distill::detail {
+
+inline std::uint8_t nibbles(int low, int high) {
+    return static_cast<std::uint8_t>((static_cast<unsigned>(low) & 0xFu) |
+                                     ((static_cast<unsigned>(high) & 0xFu) << 4));
+}
+
+#if defined(__GNUC__)
+/// 32 codes into 16 bytes.
+[[gnu::always_inline]] inline void pack_32(const bytes16& first, const bytes16& second, ubytes16& out) {
+    typedef std::uint16_t words8 __attribute__((vector_size(16)));
+    // A word is two codes: its low byte becomes their nibbles.
+    words8 a = __builtin_bit_cast(words8, first), b = __builtin_bit_cast(words8, second);
+    a = (a & 0x0F) | (a >> 4 & 0xF0);
+    b = (b & 0x0F) | (b >> 4 & 0xF0);
+    out = __builtin_shufflevector(__builtin_bit_cast(ubytes16, a), __builtin_bit_cast(ubytes16, b), 0, 2, 4,
+                                  6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+}
+#endif
+
+/// Returns whether all codes are in -8..7; what is written is of no use otherwise.
+struct pack_int4_loop {
+    const std::int8_t* codes;
+    std::uint8_t* bytes;
+    std::size_t n;
+
+    template <int Bytes>
+    [[gnu::always_inline]] bool run() const {
+        std::size_t i = 0;
+        bool outside = false;
+#if defined(__GNUC__)
+        if constexpr (Bytes != 4) {
+            bytes16 far{};
+            for (; i + 32 <= n; i += 32) {
+                bytes16 a, b;
+                ubytes16 packed;
+                load(codes + i, a);
+                load(codes + i + 16, b);
+                far |= (a < -8) | (a > 7) | (b < -8) | (b > 7);
+                pack_32(a, b, packed);
+                store(packed, bytes + i / 2);
+            }
+            for (int k = 0; k != 16; ++k) outside |= far[k] != 0;
+        }
+#endif
+        for (; i < n; i += 2) {
+            int const low = codes[i], high = i + 1 < n ? codes[i + 1] : 0;
+            outside |= low < -8 || low > 7 || high < -8 || high > 7;
+            bytes[i / 2] = nibbles(low, high);
+        }
+        return !outside;
+    }
+};
+
+struct unpack_int4_loop {
+    const std::uint8_t* bytes;
+    std::int8_t* codes;
+    std::size_t n;
+
+    /// Four bits of two's complement to eight.
+    static std::int8_t extended(unsigned nibble) {
+        return static_cast<std::int8_t>(static_cast<int>(nibble ^ 8u) - 8);
+    }
+
+    template <int Bytes>
+    [[gnu::always_inline]] void run() const {
+        std::size_t i = 0;
+#if defined(__GNUC__)
+        if constexpr (Bytes != 4) {
+            for (; i + 32 <= n; i += 32) {
+                ubytes16 both;
+                load(bytes + i / 2, both);
+                ubytes16 const low = ((both & 0x0F) ^ 8) - 8, high = ((both >> 4) ^ 8) - 8;
+                ubytes16 const first = __builtin_shufflevector(low, high, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20,
+                                                               5, 21, 6, 22, 7, 23);
+                ubytes16 const second = __builtin_shufflevector(low, high, 8, 24, 9, 25, 10, 26, 11, 27, 12,
+                                                                28, 13, 29, 14, 30, 15, 31);
+                store(first, codes + i);
+                store(second, codes + i + 16);
+            }
+        }
+#endif
+        for (; i < n; i += 2) {
+            codes[i] = extended(bytes[i / 2] & 0xFu);
+            if (i + 1 < n) codes[i + 1] = extended(bytes[i / 2] >> 4);
+        }
+    }
+};
+
+/// Precondition: no NaN.
+struct quantize_int4_loop {
+    const float* x;
+    std::uint8_t* bytes;
+    std::size_t n;
+    AffineConstants p;
+
+    template <int Bytes>
+    [[gnu::always_inline]] void run() const {
+        std::size_t i = 0;
+#if defined(__GNUC__)
+        if constexpr (Bytes != 4) {
+            for (; i + 32 <= n; i += 32) {
+                bytes16 a, b;
+                ubytes16 packed;
+                prefetch(x + i + read_ahead);
+                prefetch(x + i + read_ahead + 16);
+                codes_of_16<Bytes>(x + i, p, a);
+                codes_of_16<Bytes>(x + i + 16, p, b);
+                pack_32(a, b, packed);
+                store(packed, bytes + i / 2);
+            }
+        }
+#endif
+        for (; i < n; i += 2) {
+            std::int32_t low, high = 0;
+            codes_of<float>(x + i, p, low);
+            if (i + 1 < n) codes_of<float>(x + i + 1, p, high);
+            bytes[i / 2] = nibbles(low, high);
+        }
+    }
+};
+
+}  // namespace amct_distill::detail

@@ -1,0 +1,89 @@
+/// The loop that finds the largest and the smallest value, and whether all are finite.
+///
+///     ValueRange const r = run_on(set, range_loop{x, n});      // of no values: {-inf, inf, true}
+///
+/// A NaN is passed over by the range and makes `finite` false. The zero of a range is +0.0, whichever zeros
+/// it was found among. range.hpp makes scales of ranges.
+#pragma once
+#include <cstddef>
+#include <limits>
+
+#include "lanes.hpp"
+
+namespace amct_distill::detail {
+
+struct ValueRange {
+    float max, min;
+    bool finite;
+};
+
+struct range_loop {
+    const float* x;
+    std::size_t n;
+
+    /// Two vectors at a time: comparing takes longer than the processor needs to begin the next.
+    template <class F>
+    struct State {
+        F max[2], min[2];
+        ints_of<F> nan;
+    };
+
+    template <class F>
+    [[gnu::always_inline]] static void step(const float* p, State<F>& s, std::size_t k) {
+        F v;
+        load(p, v);
+        s.max[k] = v > s.max[k] ? v : s.max[k];
+        s.min[k] = v < s.min[k] ? v : s.min[k];
+        s.nan |= v != v;
+    }
+
+    /// The largest or the smallest element: halves are compared with each other, which takes fewer steps one
+    /// after the other than elements do. It is what short rows wait for.
+    template <bool Largest, class F>
+    [[gnu::always_inline]] static float extreme(const F& v) {
+        if constexpr (sizeof(F) == 4) {
+            return v;
+        }
+#if defined(__GNUC__)
+        else if constexpr (sizeof(F) == 16) {
+            F const far = __builtin_shufflevector(v, v, 2, 3, 0, 1);
+            F const two = Largest ? (v > far ? v : far) : (v < far ? v : far);
+            return Largest ? (two[0] > two[1] ? two[0] : two[1]) : (two[0] < two[1] ? two[0] : two[1]);
+        } else {
+            using Half = typename lanes<sizeof(F) / 2>::floats;
+            Half low, high;
+            halves(v, low, high);
+            Half const both = Largest ? (low > high ? low : high) : (low < high ? low : high);
+            return extreme<Largest>(both);
+        }
+#endif
+    }
+
+    template <int Bytes>
+    [[gnu::always_inline]] ValueRange run() const {
+        using F = typename lanes<Bytes>::floats;
+        constexpr std::size_t count = lanes<Bytes>::count;
+        constexpr float infinity = std::numeric_limits<float>::infinity();
+        State<F> wide{{F{} - infinity, F{} - infinity}, {F{} + infinity, F{} + infinity}, {}};
+        State<float> one{{-infinity, -infinity}, {infinity, infinity}, 0};
+        std::size_t i = 0;
+        for (; n - i >= 2 * count; i += 2 * count) {
+            step(x + i, wide, 0);
+            step(x + i + count, wide, 1);
+        }
+        for (; i < n; ++i) step(x + i, one, 0);
+
+        wide.max[0] = wide.max[1] > wide.max[0] ? wide.max[1] : wide.max[0];
+        wide.min[0] = wide.min[1] < wide.min[0] ? wide.min[1] : wide.min[0];
+        std::int32_t nan[count];
+        store(wide.nan, nan);
+        for (std::int32_t v : nan) one.nan |= v;
+        float const max = extreme<true>(wide.max[0]), min = extreme<false>(wide.min[0]);
+        one.max[0] = max > one.max[0] ? max : one.max[0];
+        one.min[0] = min < one.min[0] ? min : one.min[0];
+        return {one.max[0] + 0.0f, one.min[0] + 0.0f,
+                one.nan == 0 && one.max[0] < infinity && one.min[0] > -infinity};
+    }
+};
+
+}  // namespace amct_distill::detail

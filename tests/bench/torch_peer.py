@@ -1,0 +1,99 @@
+#!/usr/bin/python3
+"""PyTorch's quantizers on the sizes of bench_quant, and a torch IFMR: what users would run otherwise.
+
+    /usr/bin/python3 tests/bench/torch_peer.py [threads] [rounds]
+
+Run by hand where python3-torch is installed. Times are medians, as ratios to a copy of the same floats taken
+in turns in the same run, and in ns. Outputs are allocated by PyTorch at each call, page faults included where
+its allocator returns memory to the system: that is how it is used.
+"""
+import statistics
+import sys
+import time
+
+import torch
+
+SIZES = [(64, 64), (1024, 1024), (4096, 4096)]
+
+
+def ifmr(x, bits=8):
+    """Percentiles, then 61 candidates one after the other, as AMCT does it. x: one-dimensional."""
+    n = x.numel()
+    k = max(1, n - int(0.999999 * n))
+    high = max(0.0, torch.topk(x, k).values[-1].item())
+    low = min(0.0, torch.topk(x, k, largest=False).values[-1].item())
+    limit = 2 ** (bits - 1) - 1 + (1 if abs(high) < abs(low) else 0)
+    largest = max(abs(high), abs(low))
+    best, best_loss = None, float("inf")
+    for i in range(61):
+        clip = (0.7 + 0.01 * i) * largest
+        scale = clip / limit
+        loss = (torch.round(x.clamp(-clip, clip) / scale) * scale - x).pow(2).mean().item()
+        if loss < best_loss:
+            best, best_loss = scale, loss
+    return best
+
+
+def cases(rows, cols):
+    torch.manual_seed(1)
+    w = torch.randn(rows, cols)
+    g = torch.randn(rows, cols)
+    out = torch.empty_like(w)
+    scale, zero = 4.0 / 127, 3
+    scales = (w.abs().amax(1) / 127).contiguous()
+    zeros = torch.zeros(rows, dtype=torch.int32)
+    scale_t = torch.tensor([scale], requires_grad=True)
+    zero_t = torch.tensor([float(zero)], requires_grad=True)
+    x = w.clone().requires_grad_(True)
+
+    def learnable():
+        y = torch._fake_quantize_learnable_per_tensor_affine(x, scale_t, zero_t, -128, 127, 1.0)
+        y.backward(g)
+        x.grad = scale_t.grad = zero_t.grad = None
+
+    def arq():
+        s = w.abs().amax(1) / 127
+        return torch.fake_quantize_per_channel_affine(w, s, zeros, 0, -128, 127)
+
+    yield "copy", lambda: out.copy_(w)
+    yield "fake_quantize_per_tensor", lambda: torch.fake_quantize_per_tensor_affine(w, scale, zero, -128, 127)
+    yield "fake_quantize_per_channel", lambda: torch.fake_quantize_per_channel_affine(w, scales, zeros, 0, -128, 127)
+    yield "ARQ channel-wise", arq
+    yield "quantize_per_channel", lambda: torch.quantize_per_channel(w, scales.double(), zeros.long(), 0, torch.qint8)
+    yield "learnable forward+backward", learnable
+    if rows == 1024:  # 16.8 M values take it half a minute
+        yield "IFMR INT8", lambda: ifmr(w.view(-1))
+
+
+def measure(named, rounds):
+    named = list(named)
+    repeat = []
+    for _, run in named:
+        run()
+        begin = time.perf_counter()
+        run()
+        repeat.append(max(1, min(2000, int(1e-3 / (time.perf_counter() - begin)))))
+    times = [[] for _ in named]
+    for _ in range(rounds):
+        for k, (_, run) in enumerate(named):
+            begin = time.perf_counter()
+            for _ in range(repeat[k]):
+                run()
+            times[k].append((time.perf_counter() - begin) / repeat[k])
+    medians = [statistics.median(t) for t in times]
+    return [(name, medians[0] / t, t * 1e9) for (name, _), t in zip(named, medians)]
+
+
+def main():
+    threads = int(sys.argv[1]) if len(sys.argv) > 1 else 1
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
+    torch.set_num_threads(threads)
+    print(f"torch {torch.__version__}, {threads} thread(s); the copy's time over the function's, and ns")
+    for rows, cols in SIZES:
+        print(f"{rows} x {cols}")
+        for name, ratio, ns in measure(cases(rows, cols), rounds):
+            print(f"  {name:28s} {ratio:8.3f} {ns:14.0f}")
+
+
+if __name__ == "__main__":
+    main()
