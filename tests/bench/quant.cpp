@@ -14,6 +14,7 @@
 #include <amct_distill/quant/ulq.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
