@@ -17,7 +17,7 @@
 
 #include "../nn/network.hpp"
 #include "../plan/plan.hpp"
-#include "../quant/finite.hpp"
+#include "../quant/range.hpp"
 #include "adamw.hpp"
 #include "dump.hpp"
 #include "report.hpp"
@@ -224,8 +224,9 @@ private:
         return *loss;
     }
     bool all_finite(nn::Tensor* nn::NamedParameter::*member) const {
-        return std::ranges::all_of(
-            trained_, [&](const nn::NamedParameter& p) { return detail::all_finite((p.*member)->span()); });
+        return std::ranges::all_of(trained_, [&](const nn::NamedParameter& p) {
+            return detail::range_of((p.*member)->span()).finite;
+        });
     }
 
     const nn::Network& teacher_;

@@ -46,11 +46,19 @@ inline void copy_to(std::span<const float> from, nn::Tensor& to) {
     std::copy(from.begin(), from.end(), to.data());
 }
 
-/// An activation quantizer, and the calibrator that finds its first clips.
+/// An activation quantizer, and the calibrator that finds its first clips. What a calibrator has observed can
+/// be large and need not be copyable: a copy begins its calibration anew.
 template <ActivationQuantizer Q>
 struct calibrated {
     Q quantizer{};
     typename Q::calibrator calibrator{};
+
+    explicit calibrated(Q q = {}) : quantizer(std::move(q)) {}
+    calibrated(const calibrated& other) : quantizer(other.quantizer) {}
+    calibrated(calibrated&&) = default;
+    calibrated& operator=(calibrated&&) = default;
+    calibrated& operator=(const calibrated& other) { return *this = calibrated(other); }
+    ~calibrated() = default;
 };
 template <class>
 struct with_calibrators;
@@ -112,7 +120,7 @@ public:
             [&]<class Q>(detail::calibrated<Q>& held) -> result<void> {
                 auto const found = held.calibrator.finish();
                 if (!found) return found.diagnostics();
-                held = {Q(found->clip, fixed_min_), {}};
+                held = detail::calibrated<Q>(Q(found->clip, fixed_min_));
                 is_calibrated_ = true;
                 take_parameters();
                 return {};
