@@ -121,3 +121,9 @@ void check_file(const std::string& file) {
 TEST_CASE("configurations resolve as in the original: a chain") { check_file("chain"); }
 TEST_CASE("configurations resolve as in the original: linear layers") { check_file("mlp"); }
 TEST_CASE("configurations resolve as in the original: a residual") { check_file("residual"); }
+TEST_CASE("configurations resolve as in the original: activations") { check_file("acts"); }
+TEST_CASE("configurations resolve as in the original: pooling") { check_file("convpool"); }
+TEST_CASE("configurations resolve as in the original: depthwise") { check_file("depthwise"); }
+TEST_CASE("configurations resolve as in the original: nested modules") { check_file("nested"); }
+TEST_CASE("configurations resolve as in the original: a shared ReLU") { check_file("shared_relu"); }
+TEST_CASE("configurations resolve as in the original: special layers") { check_file("special"); }
