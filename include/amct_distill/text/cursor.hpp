@@ -129,10 +129,9 @@ protected:
                 path.append(']');
             }
         }
-        notes_.push_back({severity, static_cast<std::size_t>(where - begin_), std::move(path),
-                          notes_.size() + 1 == max_diagnostics
-                              ? say(message, " (further messages are not shown)")
-                              : std::move(message)});
+        if (notes_.size() + 1 == max_diagnostics) message.append(" (further messages are not shown)");
+        notes_.push_back(
+            {severity, static_cast<std::size_t>(where - begin_), std::move(path), std::move(message)});
     }
     /// An error of meaning: reading goes on.
     [[gnu::cold, gnu::noinline]] constexpr bool error(const char* where, text_buffer message) {
@@ -168,7 +167,8 @@ protected:
     [[gnu::cold, gnu::noinline]] static constexpr text_buffer suggestion(std::string_view word,
                                                                          const Names& names) {
         std::string_view const name = nearest(word, names);
-        return name.empty() ? text_buffer{} : say("; did you mean `", name, "`?");
+        if (name.empty()) return {};  // (g++ 12 cannot evaluate `?:` between two buffers)
+        return say("; did you mean `", name, "`?");
     }
     constexpr bool check_characters() {
         std::string_view const text(begin_, static_cast<std::size_t>(end_ - begin_));

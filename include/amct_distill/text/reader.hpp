@@ -27,6 +27,11 @@ namespace detail {
 class text_reader : public scalar_reader {
 public:
     using scalar_reader::scalar_reader;
+    /// For messages of string_view, in constant evaluation.
+    constexpr text_reader(std::string_view text, const reader_options& options, string_arena& arena)
+        : scalar_reader(text, options) {
+        arena_ = &arena;
+    }
 
     /// Reads the whole text into `message`; whether it is free of errors.
     template <class M>
