@@ -66,9 +66,9 @@ protected:
         constexpr std::string_view wanted = std::signed_integral<T> ? "an integer" : "an unsigned integer";
         if (std::unsigned_integral<T> && peek('-')) return wrong_type(wanted);
         bool const negative = std::signed_integral<T> && take('-');
-        if (!sees(grammar::number)) return wrong_type(wanted);
         const char* const number_at = at_;
         std::string_view const number = token(grammar::number);
+        if (number.empty()) return wrong_type(wanted);
         base const b = base_of(number);
         if (b == base::none) return error(number_at, say("expected ", wanted, ", found `", number, "`"));
         whole_number const n = to_whole(number, b);
@@ -83,8 +83,7 @@ protected:
     constexpr bool scalar(bool& v) {
         const char* const where = at_;
         constexpr std::string_view wanted = "true or false";
-        if (sees(grammar::number)) {
-            std::string_view const number = token(grammar::number);
+        if (std::string_view const number = token(grammar::number); !number.empty()) {
             base const b = base_of(number);
             whole_number const n = b == base::none ? whole_number{2, false} : to_whole(number, b);
             if (!n.fits || n.value > 1)
@@ -92,8 +91,8 @@ protected:
             v = n.value == 1;
             return true;
         }
-        if (!sees(grammar::identifier)) return wrong_type(wanted);
         std::string_view const word = token(grammar::identifier);
+        if (word.empty()) return wrong_type(wanted);
         v = word == "true" || word == "True" || word == "t";
         return v || word == "false" || word == "False" || word == "f" ||
                error(where, say("expected ", wanted, ", found `", word, "`"));
@@ -104,15 +103,13 @@ protected:
         const char* const where = at_;
         bool const negative = take('-');
         const char* const number_at = at_;
-        if (sees(grammar::number)) {
-            std::string_view number = token(grammar::number);
+        if (std::string_view number = token(grammar::number); !number.empty()) {
             const char *const b = number.data(), *const e = b + number.size();
             if (!grammar::match_all(grammar::decimal, b, e))
                 return error(number_at, say("expected a decimal number, found `", number, "`"));
             if (number.back() == 'f' || number.back() == 'F') number.remove_suffix(1);
             v = to_floating<T>(number);
-        } else if (sees(grammar::identifier)) {
-            std::string_view const word = token(grammar::identifier);
+        } else if (std::string_view const word = token(grammar::identifier); !word.empty()) {
             if (same_ignoring_case(word, "inf") || same_ignoring_case(word, "infinity"))
                 v = std::numeric_limits<T>::infinity();
             else if (same_ignoring_case(word, "nan"))
@@ -145,15 +142,13 @@ protected:
                 wanted.append(say(i == 0 ? "" : i + 1 == names.size() ? " or " : ", ", "`", names[i], "`"));
             return error(where, say("expected ", wanted, ", found `", seen, "`", suggestion(seen, names)));
         };
-        if (sees(grammar::identifier)) {
-            std::string_view const word = token(grammar::identifier);
+        if (std::string_view const word = token(grammar::identifier); !word.empty()) {
             for (auto const& [name, value] : all)
                 if (name == word) return v = value, true;
             return unknown(word);
         }
         bool const negative = take('-');
-        if (sees(grammar::number)) {
-            std::string_view const number = token(grammar::number);
+        if (std::string_view const number = token(grammar::number); !number.empty()) {
             base const b = base_of(number);
             if (b == base::none) return unknown(number);
             whole_number const n = to_whole(number, b);
@@ -176,12 +171,12 @@ protected:
     /// Appends what the quoted pieces here mean.
     template <class Out>
     constexpr bool pieces(Out& out, bool must_be_utf8) {
-        if (!sees(grammar::quoted)) return wrong_type(a_string);
         const char* const where = at_;
         std::size_t const start = out.size();
         bool escapes = false;
-        for (std::string_view piece = token(grammar::quoted); !piece.empty();
-             piece = token(grammar::quoted)) {
+        std::string_view piece = token(grammar::quoted);
+        if (piece.empty()) return wrong_type(a_string);
+        for (; !piece.empty(); piece = token(grammar::quoted)) {
             piece = piece.substr(1, piece.size() - 2);
             if (piece.find('\\') == piece.npos) {
                 out.insert(out.end(), piece.begin(), piece.end());
