@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 . cmake/install_packages.sh
 boost=libboost-dev
 command -v apt-cache >/dev/null && boost=$(boost_package)
-need_packages g++ clang libclang-rt-dev cmake ninja-build libeigen3-dev catch2 protobuf-compiler "$boost"
+need_packages g++ clang libclang-rt-dev cmake ninja-build libeigen3-dev catch2 protobuf-compiler libprotobuf-dev "$boost"
 
 [ $# -gt 0 ] || set -- ci-gcc ci-clang asan
 for preset in "$@"; do
@@ -17,9 +17,9 @@ for preset in "$@"; do
     printf '\n==== %s: test\n' "$preset"
     log="build/$preset/ctest.txt"
     status=0
-    ctest --preset "$preset" >"$log" 2>&1 || status=$?
+    ctest --preset "$preset" -j "$(nproc)" >"$log" 2>&1 || status=$?
     # The counts that passing tests print (golden cases, ...), which ctest keeps in a log of its own.
-    grep -h '^golden ' "build/$preset/Testing/Temporary/LastTest.log" | sort -u || true
+    grep -hE '^(golden |conformance: |-- compile_fail: )' "build/$preset/Testing/Temporary/LastTest.log" | sort -u || true
     grep -vE '^ +Start ' "$log"
     [ "$status" -eq 0 ] || exit "$status"
 done

@@ -8,6 +8,7 @@
 #pragma once
 #include "config/messages.hpp"
 #include "config/record.hpp"
+#include "config/static_config.hpp"
 #include "core/diagnostic.hpp"
 #include "core/file.hpp"
 #include "core/fixed_string.hpp"
@@ -31,6 +32,7 @@
 #include "plan/plan.hpp"
 #include "plan/resolve.hpp"
 #include "plan/select.hpp"
+#include "plan/static_select.hpp"
 #include "plan/target.hpp"
 #include "plan/topology.hpp"
 #include "policy/bits.hpp"
@@ -44,6 +46,7 @@
 #include "quant/ifmr.hpp"
 #include "quant/int4.hpp"
 #include "quant/ulq.hpp"
+#include "reflect/bytes.hpp"
 #include "reflect/fields.hpp"
 #include "reflect/labels.hpp"
 #include "text/printer.hpp"

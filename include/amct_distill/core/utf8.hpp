@@ -6,6 +6,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 #include <type_traits>
 
@@ -13,18 +14,29 @@ namespace amct_distill::detail {
 
 constexpr bool is_utf8_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0u) == 0x80u; }
 
+/// How many bytes at the beginning are ASCII for sure: all but the last few of them, eight at a time.
+inline std::size_t ascii_prefix(std::string_view s) {
+    std::size_t i = 0;
+    std::uint64_t eight = 0;
+    for (; i + sizeof eight <= s.size(); i += sizeof eight) {
+        std::memcpy(&eight, s.data() + i, sizeof eight);
+        if ((eight & 0x8080808080808080u) != 0) break;
+    }
+    return i;
+}
+inline bool is_ascii(std::string_view s) {
+    s.remove_prefix(ascii_prefix(s));
+    for (char c : s)
+        if ((static_cast<unsigned char>(c) & 0x80u) != 0) return false;
+    return true;
+}
+
 /// The first byte that is not part of valid UTF-8 (no surrogates, no overlong forms), or npos.
 constexpr std::size_t first_invalid_utf8(std::string_view s) {
     auto const byte = [&](std::size_t k) { return std::uint32_t{static_cast<unsigned char>(s[k])}; };
     for (std::size_t i = 0; i < s.size();) {
         if (!std::is_constant_evaluated()) {  // eight ASCII bytes at a time
-            constexpr std::size_t step = 8;
-            while (i + step <= s.size()) {
-                std::uint32_t any = 0;
-                for (std::size_t k = 0; k != step; ++k) any |= byte(i + k);
-                if (any >= 0x80) break;
-                i += step;
-            }
+            i += ascii_prefix(s.substr(i));
             if (i == s.size()) break;
         }
         std::uint32_t const lead = byte(i);

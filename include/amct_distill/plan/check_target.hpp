@@ -49,12 +49,12 @@ void check_target(const std::vector<BasicPlannedLayer<Algorithms>>& layers,
         const auto& layer = layers[i];
         if (!layer.quant_enable) continue;
         const auto& said = rules[i].strongest();
-        auto const path = [](const auto& section, const auto& algorithm, std::string_view field) {
-            return concat(section.path, '.', algorithm.name(), '.', field);
+        auto const path = [](const auto& section, std::string_view field) {
+            return concat(section.path, '.', field);
         };
         if (!target.channel_wise_linear && layer.type == "Linear" && wants_channels(layer.weights))
             wrong.add(layer.name, layer.weights_from["channel_wise"].where,
-                      path(said.weights, layer.weights, "channel_wise"),
+                      path(said.weights, "channel_wise"),
                       concat("a Linear has one weight scale on target ", target.name,
                              "; set channel_wise to false for it"));
 
@@ -63,8 +63,8 @@ void check_target(const std::vector<BasicPlannedLayer<Algorithms>>& layers,
         const Provenance& of_data = layer.data_from["dst_type"];
         const Provenance& of_weights = layer.weights_from["dst_type"];
         wrong.add(layer.name, of_weights.by_user ? of_weights.where : of_data.where,
-                  of_weights.by_user ? path(said.weights, layer.weights, "dst_type")
-                  : of_data.by_user  ? path(said.data, layer.data, "dst_type")
+                  of_weights.by_user ? path(said.weights, "dst_type")
+                  : of_data.by_user  ? path(said.data, "dst_type")
                                      : std::string(),
                   concat("activations are ", data, " (", of_data.text, "), weights ", weights, " (",
                          of_weights.text, "), and target ", target.name,

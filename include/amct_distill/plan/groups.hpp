@@ -23,10 +23,10 @@ struct paths {
     std::vector<std::size_t> nodes{};  // of the path, when there is one
 };
 
-/// The paths from a node to the uses of a module, none of them through another use of it. Time linear in
-/// the graph.
-inline paths paths_between(const graph& g, std::size_t start, std::size_t end_module) {
-    auto const is_end = [&](std::size_t n) { return g.topology().nodes[n].module == end_module; };
+/// The paths from a node to those for which `is_end` holds, none of them through another such node. Time
+/// linear in the graph.
+template <class IsEnd>
+paths paths_between(const graph& g, std::size_t start, const IsEnd& is_end) {
     std::vector<std::size_t> ways(g.size(), 0);  // from the start to each node, counted up to 2
     ways[start] = 1;
     std::size_t count = 0, node = start;
@@ -68,11 +68,15 @@ inline std::vector<std::size_t> nodes_of_group(const graph& g, std::size_t start
                            "used once"));
         return {};
     }
-    paths way = paths_between(g, g.uses(start).front(), end);
+    auto const use_of = [&](std::size_t module) {
+        return [&g, module](std::size_t n) { return g.topology().nodes[n].module == module; };
+    };
+    paths way = paths_between(g, g.uses(start).front(), use_of(end));
     if (way.count == 0) {
         const auto& ends = g.uses(end);
-        bool const reversed = std::any_of(
-            ends.begin(), ends.end(), [&](std::size_t n) { return paths_between(g, n, start).count != 0; });
+        bool const reversed = std::any_of(ends.begin(), ends.end(), [&](std::size_t n) {
+            return paths_between(g, n, use_of(start)).count != 0;
+        });
         found.error(where, path,
                     reversed ? concat("`", last, "` comes before `", first,
                                       "`: exchange start_layer_name and end_layer_name")

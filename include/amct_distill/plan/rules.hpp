@@ -124,7 +124,9 @@ private:
             said.path = r.name.empty() ? std::string(field_name) : concat(r.name, '.', field_name);
             said.name = r.name.empty() ? said.path : r.name;
             said.where = either(field.position(), where);
-            if (field.has_value()) said.choice = &((*field).*oneof_member);
+            if (!field.has_value()) return;
+            said.choice = &((*field).*oneof_member);
+            said.path = concat(said.path, '.', said.choice->name());
         };
         read(holder.distill_data_quant_config, &BasicDataQuantConfig<Algorithms>::data_quant_algo,
              "distill_data_quant_config", r.data);

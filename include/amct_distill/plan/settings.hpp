@@ -30,7 +30,7 @@ struct section {
     const oneof<Alternatives>* choice = nullptr;  // null: nothing
     std::string name{};                           // "distill_override_layers[1]"
     Position where{};                             // of the rule
-    std::string path{};                           // of the oneof, for findings
+    std::string path{};                           // of its settings, for findings
 };
 
 /// What the defaults depend on.
@@ -145,7 +145,7 @@ void check_clips(const section<Alternatives>& said, findings& found) {
                                        std::string_view rule) {
                     if (ok && std::isfinite(*clip)) return;
                     found.error(either(clip.position(), said.where),
-                                concat(said.path, '.', said.choice->name(), ".clip_max_min.", name),
+                                concat(said.path, ".clip_max_min.", name),
                                 concat(name, " must be ", rule, " and finite, and is ", shortest(*clip),
                                        "; leave clip_max_min out, and IFMR computes the clips"));
                 };

@@ -14,6 +14,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <type_traits>
@@ -47,7 +48,7 @@ struct blank_t {
 };
 }  // namespace detail
 
-/// `required`: a message spelled in C++ that leaves it out does not compile.
+/// `required`: a message spelled in C++ that leaves it out does not compile (but for clang 14, which misses it).
 template <class T>
 class required : public detail::located {
 public:
@@ -148,6 +149,11 @@ public:
     /// Sets alternative `I`, counted from 0.
     template <std::size_t I, class... A>
     constexpr auto& emplace(A&&... a) {
+        if (std::is_constant_evaluated()) {  // clang cannot evaluate emplace of libstdc++ 12
+            std::destroy_at(&value_);
+            std::construct_at(&value_, std::in_place_index<I + 1>, std::forward<A>(a)...);
+            return *std::get_if<I + 1>(&value_);
+        }
         return value_.template emplace<I + 1>(std::forward<A>(a)...);
     }
     /// The variant behind it; `std::monostate` when nothing is set.

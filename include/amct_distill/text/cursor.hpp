@@ -79,8 +79,19 @@ public:
     constexpr const std::vector<reader_note>& notes() const { return notes_; }
 
 protected:
+    /// A field that is being read: the fields that lead here are a list through the stack.
+    struct step {
+        std::string_view name;
+        std::size_t index;
+        step* outer;
+    };
+    static constexpr std::size_t no_index = static_cast<std::size_t>(-1);
+
     // ---- tokens
     constexpr void skip() {
+        // Mostly there is nothing, or one blank: not worth a rule.
+        if (peek(' ')) ++at_;
+        if (at_ == end_ || (*at_ > ' ' && *at_ != '#')) return;
         const char* const start = at_;
         grammar::match(grammar::skipped, at_, end_);
         if (std::is_constant_evaluated()) return;  // positions of fields are for run time
@@ -109,7 +120,9 @@ protected:
     /// Line and column of the current token, in time linear over the whole text.
     constexpr Position here() {
         if (std::is_constant_evaluated()) return {};
-        columns_ += count_code_points({column_mark_, static_cast<std::size_t>(at_ - column_mark_)});
+        columns_ += static_cast<std::size_t>(at_ - column_mark_);
+        if (!ascii_)
+            for (const char* p = column_mark_; p != at_; ++p) columns_ -= is_utf8_continuation(*p) ? 1u : 0u;
         column_mark_ = at_;
         return {line_, columns_ + 1};
     }
@@ -120,19 +133,17 @@ protected:
         if (severity == Severity::error) ++errors_;
         if (notes_.size() == max_diagnostics) return;
         text_buffer path;
-        for (const step& s : path_) {
-            if (!path.empty()) path.append('.');
-            path.append(s.name);
-            if (s.index != no_index) {
-                path.append('[');
-                path.append(s.index);
-                path.append(']');
-            }
-        }
-        notes_.push_back({severity, static_cast<std::size_t>(where - begin_), std::move(path),
-                          notes_.size() + 1 == max_diagnostics
-                              ? say(message, " (further messages are not shown)")
-                              : std::move(message)});
+        append_path(path, path_);
+        if (notes_.size() + 1 == max_diagnostics) message.append(" (further messages are not shown)");
+        notes_.push_back(
+            {severity, static_cast<std::size_t>(where - begin_), std::move(path), std::move(message)});
+    }
+    static constexpr void append_path(text_buffer& out, const step* s) {
+        if (s == nullptr) return;
+        append_path(out, s->outer);
+        if (!out.empty()) out.append('.');
+        out.append(s->name);
+        if (s->index != no_index) out.append(say("[", s->index, "]"));
     }
     /// An error of meaning: reading goes on.
     [[gnu::cold, gnu::noinline]] constexpr bool error(const char* where, text_buffer message) {
@@ -168,7 +179,8 @@ protected:
     [[gnu::cold, gnu::noinline]] static constexpr text_buffer suggestion(std::string_view word,
                                                                          const Names& names) {
         std::string_view const name = nearest(word, names);
-        return name.empty() ? text_buffer{} : say("; did you mean `", name, "`?");
+        if (name.empty()) return {};  // (g++ 12 cannot evaluate `?:` between two buffers)
+        return say("; did you mean `", name, "`?");
     }
     constexpr bool check_characters() {
         std::string_view const text(begin_, static_cast<std::size_t>(end_ - begin_));
@@ -176,6 +188,7 @@ protected:
             return stop(begin_, say("the text begins with a byte order mark; save it as UTF-8 without BOM"));
         if (auto const bad = first_invalid_utf8(text); bad != text.npos)
             return stop(begin_ + bad, say("not valid UTF-8; save the text as UTF-8"));
+        if (!std::is_constant_evaluated()) ascii_ = is_ascii(text);
         if (auto const nul = text.find('\0'); nul != text.npos)
             return stop(begin_ + nul, say("a NUL character cannot stand in a text"));
         return true;
@@ -259,23 +272,18 @@ protected:
         return skip_value();
     }
 
-    struct step {
-        std::string_view name;
-        std::size_t index;
-    };
-    static constexpr std::size_t no_index = static_cast<std::size_t>(-1);
-
     const char* at_;  // the current token; blanks before it are skipped
     const char* end_;
     const reader_options& options_;
-    std::vector<step> path_{};  // the fields that lead here
-    std::size_t depth_ = 0;     // messages that are open
+    step* path_ = nullptr;   // the innermost field
+    std::size_t depth_ = 0;  // messages that are open
     std::size_t errors_ = 0;
 
 private:
     const char* begin_;
     const char* column_mark_;  // columns_ code points of the line lie before it
     std::size_t columns_ = 0;
+    bool ascii_ = false;  // the whole text: a column is a byte
     std::size_t line_ = 1;
     std::vector<reader_note> notes_{};
 };

@@ -27,6 +27,11 @@ namespace detail {
 class text_reader : public scalar_reader {
 public:
     using scalar_reader::scalar_reader;
+    /// For messages of string_view, in constant evaluation.
+    constexpr text_reader(std::string_view text, const reader_options& options, string_arena& arena)
+        : scalar_reader(text, options) {
+        arena_ = &arena;
+    }
 
     /// Reads the whole text into `message`; whether it is free of errors.
     template <class M>
@@ -117,7 +122,8 @@ private:
         constexpr text_field entry = text_fields<M>[K];
         using F = reflect::field_type<M, entry.member>;
         auto& f = reflect::get<entry.member>(m);
-        path_.push_back({entry.name, no_index});
+        step here{entry.name, no_index, path_};
+        path_ = &here;
         bool const ok = [&] {
             if constexpr (list_field<F>) {
                 return elements(f, position);
@@ -154,7 +160,7 @@ private:
                 }
             }
         }();
-        if (ok) path_.pop_back();
+        path_ = here.outer;
         return ok;
     }
     /// Notes a duplicate; whether to read it all the same.
@@ -169,12 +175,20 @@ private:
     constexpr bool elements(L& list, Position position) {
         using T = typename L::value_type;
         auto const one = [&](Position p) {
-            path_.back().index = list.size();
-            list.push_back(blank_value<T>());
+            path_->index = list.size();
+            bool ok = true;
+            if constexpr (std::is_same_v<T, bool>) {  // std::vector<bool> has no bool to read into
+                bool v = false;
+                ok = value(v, false);
+                list.push_back(v);
+            } else {
+                list.push_back(blank_value<T>());
+                ok = value(list.back(), false);
+            }
             if constexpr (requires { list.note_position(p); }) {
                 if (!std::is_constant_evaluated()) list.note_position(p);
             }
-            return value(list.back(), false);
+            return ok;
         };
         bool const colon = take(':');
         const char* const opened = at_;
@@ -187,7 +201,7 @@ private:
         do
             if (!one(here())) return false;
         while (take(','));
-        path_.back().index = no_index;
+        path_->index = no_index;
         if (at_ == end_)
             return stop(at_, say("expected `]` to close the list that begins at ", place(opened),
                                  ", found the end of the text"));

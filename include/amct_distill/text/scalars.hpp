@@ -9,7 +9,9 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
+#include "../reflect/bytes.hpp"
 #include "cursor.hpp"
 #include "decimal.hpp"
 
@@ -23,6 +25,12 @@ requires(!std::same_as<T, bool>) constexpr std::string_view integer_name() {
     else
         return sizeof(T) == 4 ? "uint32 (0 to 4294967295)" : "uint64 (0 to 18446744073709551615)";
 }
+
+/// Characters of strings that are not one piece of the text, for messages of string_view.
+struct string_arena {
+    std::vector<char> chars{};
+    const char* placed = nullptr;  // where they will stand; null: not known yet, and no string points to them
+};
 
 /// Reads one scalar into a variable of its type. False: an error of syntax, reading stops.
 class scalar_reader : public text_cursor {
@@ -58,9 +66,9 @@ protected:
         constexpr std::string_view wanted = std::signed_integral<T> ? "an integer" : "an unsigned integer";
         if (std::unsigned_integral<T> && peek('-')) return wrong_type(wanted);
         bool const negative = std::signed_integral<T> && take('-');
-        if (!sees(grammar::number)) return wrong_type(wanted);
         const char* const number_at = at_;
         std::string_view const number = token(grammar::number);
+        if (number.empty()) return wrong_type(wanted);
         base const b = base_of(number);
         if (b == base::none) return error(number_at, say("expected ", wanted, ", found `", number, "`"));
         whole_number const n = to_whole(number, b);
@@ -75,8 +83,7 @@ protected:
     constexpr bool scalar(bool& v) {
         const char* const where = at_;
         constexpr std::string_view wanted = "true or false";
-        if (sees(grammar::number)) {
-            std::string_view const number = token(grammar::number);
+        if (std::string_view const number = token(grammar::number); !number.empty()) {
             base const b = base_of(number);
             whole_number const n = b == base::none ? whole_number{2, false} : to_whole(number, b);
             if (!n.fits || n.value > 1)
@@ -84,8 +91,8 @@ protected:
             v = n.value == 1;
             return true;
         }
-        if (!sees(grammar::identifier)) return wrong_type(wanted);
         std::string_view const word = token(grammar::identifier);
+        if (word.empty()) return wrong_type(wanted);
         v = word == "true" || word == "True" || word == "t";
         return v || word == "false" || word == "False" || word == "f" ||
                error(where, say("expected ", wanted, ", found `", word, "`"));
@@ -96,15 +103,13 @@ protected:
         const char* const where = at_;
         bool const negative = take('-');
         const char* const number_at = at_;
-        if (sees(grammar::number)) {
-            std::string_view number = token(grammar::number);
+        if (std::string_view number = token(grammar::number); !number.empty()) {
             const char *const b = number.data(), *const e = b + number.size();
             if (!grammar::match_all(grammar::decimal, b, e))
                 return error(number_at, say("expected a decimal number, found `", number, "`"));
             if (number.back() == 'f' || number.back() == 'F') number.remove_suffix(1);
             v = to_floating<T>(number);
-        } else if (sees(grammar::identifier)) {
-            std::string_view const word = token(grammar::identifier);
+        } else if (std::string_view const word = token(grammar::identifier); !word.empty()) {
             if (same_ignoring_case(word, "inf") || same_ignoring_case(word, "infinity"))
                 v = std::numeric_limits<T>::infinity();
             else if (same_ignoring_case(word, "nan"))
@@ -137,15 +142,13 @@ protected:
                 wanted.append(say(i == 0 ? "" : i + 1 == names.size() ? " or " : ", ", "`", names[i], "`"));
             return error(where, say("expected ", wanted, ", found `", seen, "`", suggestion(seen, names)));
         };
-        if (sees(grammar::identifier)) {
-            std::string_view const word = token(grammar::identifier);
+        if (std::string_view const word = token(grammar::identifier); !word.empty()) {
             for (auto const& [name, value] : all)
                 if (name == word) return v = value, true;
             return unknown(word);
         }
         bool const negative = take('-');
-        if (sees(grammar::number)) {
-            std::string_view const number = token(grammar::number);
+        if (std::string_view const number = token(grammar::number); !number.empty()) {
             base const b = base_of(number);
             if (b == base::none) return unknown(number);
             whole_number const n = to_whole(number, b);
@@ -163,30 +166,61 @@ protected:
             wanted.append(say(i == 0 ? "" : i + 1 == names.size() ? " or " : ", ", "`", names[i], "`"));
         return wrong_type(wanted.view());
     }
-    constexpr bool scalar(std::string& v) {
-        if (!sees(grammar::quoted)) return wrong_type("a string in quotes");
-        v.clear();
+    static constexpr std::string_view a_string = "a string in quotes";
+
+    /// Appends what the quoted pieces here mean.
+    template <class Out>
+    constexpr bool pieces(Out& out, bool must_be_utf8) {
         const char* const where = at_;
+        std::size_t const start = out.size();
         bool escapes = false;
-        for (std::string_view piece = token(grammar::quoted); !piece.empty();
-             piece = token(grammar::quoted)) {
+        std::string_view piece = token(grammar::quoted);
+        if (piece.empty()) return wrong_type(a_string);
+        for (; !piece.empty(); piece = token(grammar::quoted)) {
             piece = piece.substr(1, piece.size() - 2);
             if (piece.find('\\') == piece.npos) {
-                v.append(piece);
+                out.insert(out.end(), piece.begin(), piece.end());
                 continue;
             }
             escapes = true;
-            if (auto const bad = unescape(piece, v); !bad.message.empty()) {
+            if (auto const bad = unescape(piece, out); !bad.message.empty()) {
                 error(piece.data() + bad.offset, say(bad.message));
                 while (!token(grammar::quoted).empty()) {}
                 return true;
             }
         }
         // Raw bytes were checked with the whole text; escapes can spell bytes that are no UTF-8.
-        if (escapes && first_invalid_utf8(v) != v.npos)
+        if (must_be_utf8 && escapes &&
+            first_invalid_utf8({out.data() + start, out.size() - start}) != std::string_view::npos)
             error(where, say("the escapes of this string do not spell valid UTF-8"));
         return true;
     }
+    constexpr bool scalar(std::string& v) {
+        v.clear();
+        return pieces(v, true);
+    }
+    constexpr bool scalar(bytes& v) {
+        v.clear();
+        return pieces(v, false);
+    }
+    /// For constant evaluation: a part of the text where the string is one piece without escapes, else of the
+    /// arena.
+    constexpr bool scalar(std::string_view& v) {
+        const char* probe = at_;
+        if (arena_ == nullptr || !grammar::match(grammar::quoted, probe, end_)) return wrong_type(a_string);
+        std::string_view const piece(at_ + 1, static_cast<std::size_t>(probe - at_ - 2));
+        grammar::match(grammar::skipped, probe, end_);
+        if (piece.find('\\') == piece.npos && (probe == end_ || (*probe != '"' && *probe != '\''))) {
+            v = piece;
+            at_ = probe;
+            return true;
+        }
+        std::size_t const start = arena_->chars.size();
+        if (!pieces(arena_->chars, true)) return false;
+        if (arena_->placed != nullptr) v = {arena_->placed + start, arena_->chars.size() - start};
+        return true;
+    }
+    string_arena* arena_ = nullptr;
 };
 
 }  // namespace amct_distill::detail

@@ -73,7 +73,7 @@ constexpr escape_error unescape(std::string_view text, Out& out) {
             continue;
         }
         ++i;
-        if (c == 'x' || c == 'X') {
+        if (c == 'x') {
             std::uint32_t const code = number(16, 2);
             if (digits == 0) return {start, "expected hexadecimal digits behind `\\x`"};
             out.push_back(static_cast<char>(code));

@@ -2,6 +2,7 @@
 // made of it.
 #include <algorithm>
 #include <amct_distill/adapters/json.hpp>
+#include <amct_distill/adapters/json_reader.hpp>
 #include <amct_distill/plan/resolve.hpp>
 #include <amct_distill/text/reader.hpp>
 #include <boost/json/parse.hpp>
@@ -74,6 +75,52 @@ result<DistillPlan> plan_of(const json::value& text, const Topology& topology, d
     return resolve(*config, topology, target::ascend, {.text = cfg});
 }
 
+/// Whether two plans say the same; where each setting came from aside.
+bool same_settings(const DistillPlan& a, const DistillPlan& b) {
+    auto const same_layer = [](const PlannedLayer& x, const PlannedLayer& y) {
+        return x.name == y.name && x.type == y.type && x.module == y.module && x.node == y.node &&
+               x.quant_enable == y.quant_enable && x.data == y.data && x.weights == y.weights &&
+               x.block == y.block;
+    };
+    auto const same_block = [](const PlannedBlock& x, const PlannedBlock& y) {
+        return x.nodes == y.nodes && x.names == y.names;
+    };
+    return a.batch_num.value == b.batch_num.value && a.group_size.value == b.group_size.value &&
+           a.data_dump.value == b.data_dump.value && std::ranges::equal(a.layers, b.layers, same_layer) &&
+           std::ranges::equal(a.blocks, b.blocks, same_block);
+}
+
+/// The JSON texts of a file, read.
+void check_parse_cases(const std::string& file) {
+    json::value const golden_file = golden::load("config/" + file + ".json");
+    Topology const topology = golden::topology(golden_file.at("graph"));
+    // What the original takes and we do not.
+    constexpr std::string_view stricter[] = {"batch_true", "extra_layer_key", "group_wrong_order",
+                                             "groups_overlap"};
+    const auto& cases = golden_file.at("parse_cases").as_array();
+    std::size_t ran = 0, diverging = 0;
+    for (const auto& c : cases) {
+        std::string_view const name = c.at("name").as_string();
+        auto const plan = plan_from_json(c.at("text").as_string(), topology, target::ascend);
+        INFO(file << ": " << name << '\n' << to_string(plan.diagnostics()));
+        ++ran;
+        if (std::ranges::find(stricter, name) != std::end(stricter)) {
+            CHECK(c.as_object().contains("parsed"));
+            CHECK_FALSE(plan);
+            ++diverging;
+        } else if (c.as_object().contains("raises")) {
+            CHECK_FALSE(plan);
+        } else {
+            REQUIRE(plan);
+            CHECK(to_json(*plan) == c.at("parsed"));
+        }
+    }
+    golden::print_count("config/" + file + ".json parse_cases", ran, cases.size(),
+                        detail::concat(diverging, " diverge as listed"));
+    CHECK(ran == 34);
+    CHECK(diverging == std::size(stricter));
+}
+
 void check_file(const std::string& file) {
     json::value const golden_file = golden::load("config/" + file + ".json");
     Topology const topology = golden::topology(golden_file.at("graph"));
@@ -104,6 +151,11 @@ void check_file(const std::string& file) {
         json::value const ours = to_json(*plan);
         CHECK(ours == expected);
         CHECK(print_json(ours) == print_json(expected));  // the order of the keys, too
+        auto const again = plan_from_json(print_json(ours), topology, target::ascend);
+        INFO(to_string(again.diagnostics()));
+        REQUIRE(again);
+        CHECK(same_settings(*again, *plan));
+        CHECK(print_json(to_json(*again)) == print_json(ours));
         const auto* text = c.as_object().if_contains("json_text");
         if (text && text->is_string() && !diverges) {
             CHECK(print_json(ours) == std::string_view(text->as_string()));
@@ -123,5 +175,13 @@ void check_file(const std::string& file) {
 TEST_CASE("configurations resolve as in the original: a chain") { check_file("chain"); }
 TEST_CASE("configurations resolve as in the original: linear layers") { check_file("mlp"); }
 TEST_CASE("configurations resolve as in the original: a residual") { check_file("residual"); }
+TEST_CASE("configurations resolve as in the original: activations") { check_file("acts"); }
+TEST_CASE("configurations resolve as in the original: pooling") { check_file("convpool"); }
+TEST_CASE("configurations resolve as in the original: depthwise") { check_file("depthwise"); }
+TEST_CASE("configurations resolve as in the original: nested modules") { check_file("nested"); }
+TEST_CASE("configurations resolve as in the original: a shared ReLU") { check_file("shared_relu"); }
+TEST_CASE("configurations resolve as in the original: special layers") { check_file("special"); }
+TEST_CASE("the plan's JSON is read as the original reads it: a chain") { check_parse_cases("chain"); }
+TEST_CASE("the plan's JSON is read as the original reads it: linear layers") { check_parse_cases("mlp"); }
 
 }  // namespace adapters_golden_plans_test

@@ -101,11 +101,11 @@ TEST_CASE("clip_max is above 0, clip_min below, both finite") {
     CHECK(clip_errors(0.1f, -0.3f).empty());
     CHECK(
         clip_errors(-1.0f, -2.0f) ==
-        "error: x.ulq_quantize.clip_max_min.clip_max: clip_max must be above 0 and finite, and is -1; leave "
+        "error: x.clip_max_min.clip_max: clip_max must be above 0 and finite, and is -1; leave "
         "clip_max_min out, and IFMR computes the clips");
     CHECK(
         clip_errors(1.0f, 0.5f) ==
-        "error: x.ulq_quantize.clip_max_min.clip_min: clip_min must be below 0 and finite, and is 0.5; leave "
+        "error: x.clip_max_min.clip_min: clip_min must be below 0 and finite, and is 0.5; leave "
         "clip_max_min out, and IFMR computes the clips");
     CHECK_FALSE(clip_errors(0.0f, -1.0f).empty());
     CHECK_FALSE(clip_errors(1.0f, 0.0f).empty());
@@ -113,9 +113,9 @@ TEST_CASE("clip_max is above 0, clip_min below, both finite") {
     CHECK_FALSE(clip_errors(1.0f, -inf).empty());
     CHECK(
         clip_errors(std::nanf(""), inf) ==
-        "error: x.ulq_quantize.clip_max_min.clip_max: clip_max must be above 0 and finite, and is nan; leave "
+        "error: x.clip_max_min.clip_max: clip_max must be above 0 and finite, and is nan; leave "
         "clip_max_min out, and IFMR computes the clips\n"
-        "error: x.ulq_quantize.clip_max_min.clip_min: clip_min must be below 0 and finite, and is inf; leave "
+        "error: x.clip_max_min.clip_min: clip_min must be below 0 and finite, and is inf; leave "
         "clip_max_min out, and IFMR computes the clips");
 }
 

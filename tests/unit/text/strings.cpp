@@ -17,13 +17,14 @@ std::string unescaped(std::string_view s) {
 TEST_CASE("every escape means what protobuf says") {
     CHECK(unescaped(R"(\a\b\f\n\r\t\v\?\\\'\")") == "\a\b\f\n\r\t\v?\\'\"");
     CHECK(unescaped(R"(\101\7\1234)") == "A\7S4");
-    CHECK(unescaped(R"(\x41\x9z\XfF)") == "A\tz\xff");
+    CHECK(unescaped(R"(\x41\x9z\xfF)") == "A\tz\xff");
     CHECK(unescaped(R"(\u00e9\u5c42\U0001F600)") == "\xc3\xa9\xe5\xb1\x82\xf0\x9f\x98\x80");
     CHECK(unescaped(R"(\0)") == std::string(1, '\0'));
 }
 
 TEST_CASE("a bad escape is named, with its place") {
     CHECK(unescaped(R"(ab\q)") == R"(2: unknown escape; a backslash itself is written `\\`)");
+    CHECK(unescaped(R"(\X41)") == R"(0: unknown escape; a backslash itself is written `\\`)");
     CHECK(unescaped(R"(\400)") == R"(0: octal escapes end at `\377`)");
     CHECK(unescaped(R"(\xg)") == R"(0: expected hexadecimal digits behind `\x`)");
     CHECK(unescaped(R"(\u12)") == R"(0: expected four hexadecimal digits behind `\u`)");

@@ -1,0 +1,36 @@
+// Any bytes through the reader: no crash, and what is read prints back to the same message; an error has a message.
+#include <amct_distill/config/messages.hpp>
+#include <amct_distill/config/record.hpp>
+#include <amct_distill/text/printer.hpp>
+#include <amct_distill/text/reader.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+using namespace amct_distill;
+
+namespace {
+
+template <class M>
+void check(std::string_view text, const reader_options& options) {
+    auto const message = read<M>(text, options);
+    if (!message) {
+        if (to_string(message.diagnostics()).empty()) std::abort();
+        return;
+    }
+    std::string const printed = print(*message);
+    auto const again = read<M>(printed);
+    if (!again || print(*again) != printed) std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    std::string_view const text(reinterpret_cast<const char*>(data), size);
+    check<AMCTDistillConfig>(text, {});
+    check<AMCTDistillConfig>(text,
+                             {.on_duplicate = duplicates::last_wins, .unknown_fields_are_warnings = true});
+    check<ScaleOffsetRecord>(text, {});
+    return 0;
+}

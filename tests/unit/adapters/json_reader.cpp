@@ -1,0 +1,196 @@
+#include <amct_distill/adapters/json_reader.hpp>
+
+#include <amct_distill/adapters/json.hpp>
+
+#include "support/catch.hpp"
+
+namespace adapters_json_reader_test {
+
+using namespace amct_distill;
+
+namespace {
+
+/// conv1, relu1, conv2.
+Topology two_layers() {
+    Topology t;
+    t.modules = {{"conv1", "Conv2d"}, {"relu1", "ReLU"}, {"conv2", "Conv2d"}};
+    t.nodes = {{"conv1", "Conv2d", 0, {}}, {"relu1", "ReLU", 1, {0}}, {"conv2", "Conv2d", 2, {1}}};
+    t.outputs = {2};
+    return t;
+}
+/// The head that every text has, with two groups, then the layers.
+std::string with_layers(std::string_view layers) {
+    return detail::concat(R"({"version": 1, "batch_num": 2, "group_size": 1, "data_dump": false,
+"distill_group": [["conv1", "relu1"], ["conv2"]],
+)",
+                          layers, "}");
+}
+std::string with_groups(std::string_view groups) {
+    return detail::concat(R"({"version": 1, "batch_num": 2, "group_size": 1, "data_dump": false,
+"conv1": {},
+"distill_group": )",
+                          groups, "}");
+}
+std::string errors(std::string_view text) {
+    auto const plan = plan_from_json(text, two_layers(), target::generic, "p.json");
+    REQUIRE_FALSE(plan);
+    return to_string(plan.diagnostics());
+}
+std::string first_line(std::string_view text) {
+    auto const all = errors(text);
+    return all.substr(0, all.find('\n'));
+}
+
+struct NeedsMore {
+    template <class, class>
+    using quantizer = int;
+    required<std::uint32_t> exponent;
+};
+struct needy : standard_algorithms {
+    struct weights {
+        ARQDistill arq_distill;
+        NeedsMore needs_more;
+    };
+};
+
+}  // namespace
+
+TEST_CASE("what the JSON leaves out takes the default; a layer that is not there is not quantized") {
+    auto const plan = plan_from_json(
+        with_layers(R"("conv1": {"distill_weight_config": {"dst_type": "INT4"}})"), two_layers());
+    INFO(to_string(plan.diagnostics()));
+    REQUIRE(plan);
+    CHECK(plan->batch_num.value == 2);
+    CHECK(plan->layers[0].quant_enable);
+    CHECK(describe(plan->layers[0].weights) == "arq_distill, INT4, channel_wise");
+    CHECK(describe(plan->layers[0].data) == "ulq_quantize, INT8");
+    CHECK_FALSE(plan->layers[1].quant_enable);
+    CHECK(plan->layers[1].block == std::size_t{1});
+    CHECK(plan->layers[0].weights_from["dst_type"].text == "conv1.distill_weight_config at 3:37");
+    CHECK(plan->blocks[0].from.text == "distill_group[0] at 2:19");
+}
+
+TEST_CASE("a wrong value in the JSON is shown with its place and the keys that lead to it") {
+    CHECK(errors(with_layers(R"("conv1": {"distill_data_config": {"dst_type": "INT16"}})")) ==
+          "p.json:3:35: error: conv1.distill_data_config.dst_type: expected \"INT4\" or \"INT8\", found "
+          "\"INT16\"\n"
+          "  \"conv1\": {\"distill_data_config\": {\"dst_type\": \"INT16\"}}}\n"
+          "                                    ^");
+    auto const in_data = [](std::string_view settings) {
+        return first_line(
+            with_layers(detail::concat(R"("conv1": {"distill_data_config": {)", settings, "}}")));
+    };
+    CHECK(in_data(R"("fixed_min": 1)") ==
+          "p.json:3:35: error: conv1.distill_data_config.fixed_min: expected true or false, found 1");
+    CHECK(in_data(R"("clip_max": 3, "clip_min": -3.0)") ==
+          "p.json:3:35: error: conv1.distill_data_config.clip_max: expected a float32 above 0, as 6.0, found "
+          "3");
+    CHECK(in_data(R"("clip_max": 1e39, "clip_min": -3.0)") ==
+          "p.json:3:35: error: conv1.distill_data_config.clip_max: expected a float32 above 0, as 6.0, found "
+          "1E39");
+    CHECK(in_data(R"("clip_min": -3.0)") ==
+          "p.json:3:35: error: conv1.distill_data_config.clip_min: clip_max and clip_min are given both, or "
+          "neither: then IFMR computes them");
+    CHECK(in_data(R"("dst_typ": "INT4")") ==
+          "p.json:3:35: error: conv1.distill_data_config.dst_typ: unknown key; did you mean `dst_type`?");
+    CHECK(in_data(R"("algo": "ifmr")") ==
+          "p.json:3:35: error: conv1.distill_data_config.algo: expected an algorithm: `ulq_quantize`, found "
+          "\"ifmr\"");
+    CHECK(
+        in_data(R"("algo": null)") ==
+        "p.json:3:35: error: conv1.distill_data_config.algo: expected the name of an algorithm, found null");
+    CHECK(first_line(with_layers(R"("conv1": {"quant": true})")) ==
+          "p.json:3:11: error: conv1.quant: unknown key; what can stand here is `quant_enable`, "
+          "`distill_data_config` and `distill_weight_config`");
+    CHECK(first_line(with_layers(R"("conv1": [])")) ==
+          "p.json:3:1: error: conv1: expected an object, found a list");
+    CHECK(first_line(with_layers(R"("conv3": {})")) ==
+          "p.json:3:1: error: conv3: no layer is named `conv3`; did you mean `conv1`?");
+    CHECK(first_line(with_layers(R"("conv1": {"quant_enable": false})")) ==
+          "p.json: error: no layer is quantized, and nothing is left to distill; give one \"quant_enable\": "
+          "true");
+}
+
+TEST_CASE("keys of the JSON are there once") {
+    CHECK(errors(R"({"version": 1,
+"\u0076ersion": 1})") ==
+          "p.json:2:1: error: version: set more than once; first at 1:2\n"
+          "  \"\\u0076ersion\": 1}\n"
+          "  ^");
+    auto const missing = errors("{}");
+    for (std::string_view key : {"version", "batch_num", "group_size", "data_dump", "distill_group"})
+        CHECK_THAT(missing, Catch::Contains(detail::concat("missing key `", key, '`')));
+    CHECK(first_line("[]") == "p.json:1:1: error: expected an object, found a list");
+    CHECK(first_line("{\"version\": 1,\n nope}") == "p.json:2:2: error: this is no JSON: syntax error");
+    CHECK(first_line("{} {}") == "p.json:1:4: error: this is no JSON: extra data");
+    CHECK(first_line("") == "p.json:1:1: error: this is no JSON: incomplete JSON");
+    CHECK(first_line(std::string(1000, '[')) == "p.json:1:33: error: this is no JSON: too deep");
+}
+
+TEST_CASE("groups of the JSON are whole paths, in order, and share no layer") {
+    CHECK(first_line(with_groups(R"([["conv1", "relu1"], ["relu1", "conv2"]])")) ==
+          "p.json:3:39: error: distill_group[1]: `relu1` is already in distill_group[0] at 3:19, and a layer "
+          "is "
+          "in one group only");
+    CHECK(first_line(with_groups(R"([["conv2"], ["conv1", "relu1"]])")) ==
+          "p.json:3:30: error: distill_group[1]: `conv1` comes before `conv2` in the network: write the "
+          "groups in "
+          "its order");
+    CHECK(first_line(with_groups(R"([["conv1", "conv2"]])")) ==
+          "p.json:3:29: error: distill_group[0][1]: does not read `conv1`: a group is a path of layers, each "
+          "reading the one before");
+    CHECK(first_line(with_groups(R"([[]])")) ==
+          "p.json:3:19: error: distill_group[0]: an empty group; remove it");
+    CHECK(first_line(with_groups(R"([3])")) ==
+          "p.json:3:19: error: distill_group[0]: expected a list of layers, found 3");
+    CHECK(first_line(with_groups(R"([["conv1", null]])")) ==
+          "p.json:3:29: error: distill_group[0][1]: expected the name of a layer, found null");
+    CHECK(first_line(with_groups(R"([["conv"]])")) ==
+          "p.json:3:20: error: distill_group[0][0]: no layer is named `conv`; did you mean `conv1`?");
+}
+
+TEST_CASE("a group of the JSON is one path of modules that can be distilled, from a layer used once") {
+    Topology
+        t;  // conv1 -> relu -> conv2 -> relu -> pool, and conv1 beside it to a conv3 that also reads conv2
+    t.modules = {{"conv1", "Conv2d"},
+                 {"relu", "ReLU"},
+                 {"conv2", "Conv2d"},
+                 {"pool", "MaxPool2d"},
+                 {"conv3", "Conv2d"}};
+    t.nodes = {{"conv1", "Conv2d", 0, {}}, {"relu", "ReLU", 1, {0}},      {"conv2", "Conv2d", 2, {1}},
+               {"relu2", "ReLU", 1, {2}},  {"pool", "MaxPool2d", 3, {3}}, {"conv3", "Conv2d", 4, {1, 2}}};
+    t.outputs = {4, 5};
+    auto const read = [&](std::string_view group) {
+        return plan_from_json(with_groups(detail::concat("[[", group, "]]")), t, target::generic, "p.json");
+    };
+    auto const shared = read(R"("conv1", "relu", "conv2", "relu")");  // the ReLU twice
+    REQUIRE(shared);
+    CHECK(shared->blocks[0].nodes == std::vector<std::size_t>{0, 1, 2, 3});
+    auto const message = [&](std::string_view group) {
+        auto const plan = read(group);
+        REQUIRE_FALSE(plan);
+        return plan.diagnostics().front().message;
+    };
+    CHECK(message(R"("relu", "conv2")") ==
+          "a group cannot start at a shared layer: start it at a layer that is used once");
+    CHECK(
+        message(R"("conv2", "relu", "pool")") ==
+        "a MaxPool2d cannot stand in a group, which is made of Conv2d, Linear, BatchNorm2d, ReLU, LeakyReLU, "
+        "Sigmoid, Tanh and Softmax modules only");
+    CHECK(message(R"("conv1", "relu", "conv3")") ==
+          "several paths lead from `conv1` to `conv3`, and a group is one path: start it behind the fork, or "
+          "end "
+          "it before");
+}
+
+TEST_CASE("an algorithm with required settings of its own does not fit the JSON") {
+    auto const plan = plan_from_json<needy>(
+        with_layers(R"("conv1": {"distill_weight_config": {"algo": "needs_more"}})"), two_layers());
+    REQUIRE_FALSE(plan);
+    CHECK_THAT(
+        to_string(plan.diagnostics()),
+        Catch::Contains("conv1.distill_weight_config: this algorithm has required settings that the format "
+                        "has no place for; use the text format"));
+}
+
+}  // namespace adapters_json_reader_test
