@@ -55,7 +55,7 @@ struct needy : standard_algorithms {
 
 }  // namespace
 
-TEST_CASE("what the JSON leaves out takes the default; a layer that is not there is not quantized") {
+TEST_CASE("what the JSON leaves out takes the default: a layer that is not there is not quantized") {
     auto const plan = plan_from_json(
         with_layers(R"("conv1": {"distill_weight_config": {"dst_type": "INT4"}})"), two_layers());
     INFO(to_string(plan.diagnostics()));

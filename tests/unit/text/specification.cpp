@@ -117,7 +117,7 @@ TEST_CASE("rule 5 and 6: a bool and an enum take their names and their numbers o
     CHECK(good("").b.get());
 }
 
-TEST_CASE("rule 7: escapes of bytes may spell any bytes; those of strings only UTF-8") {
+TEST_CASE("rule 7: escapes of bytes may spell any bytes, those of strings only UTF-8") {
     CHECK(*good(R"(raw: "\377\x00\345" 'a')").raw == bytes("\xff\0\xe5"
                                                            "a",
                                                            4));
