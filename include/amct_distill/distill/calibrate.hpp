@@ -31,20 +31,18 @@ result<void> calibrate(BasicStudent<Algorithms>& student, std::span<const nn::Te
         if (auto* const q = student.quantizers(layer.name); q != nullptr && !q->is_calibrated())
             waiting.push_back({network.operations()[layer.node], layer.name, q});
 
-    auto const named = [](const std::string& layer, Diagnostics all) {
-        for (Diagnostic& d : all) d.message = detail::concat("layer `", layer, "`: ", d.message);
-        return all;
-    };
     nn::Tape tape;
     for (std::size_t i = 0; i != student.plan().batch_num.value; ++i) {
         network.forward(batches[i % batches.size()], tape, nn::Mode::evaluate);
         for (Waiting& w : waiting) {
             const nn::Tensor& x = tape.output(network.node(w.node).inputs[0]);
-            if (auto ok = w.quantizers->observe(x.span()); !ok) return named(w.name, ok.diagnostics());
+            if (auto ok = w.quantizers->observe(x.span()); !ok)
+                return detail::of_layer(w.name, ok.diagnostics());
         }
     }
     for (Waiting& w : waiting)
-        if (auto ok = w.quantizers->finish_calibration(); !ok) return named(w.name, ok.diagnostics());
+        if (auto ok = w.quantizers->finish_calibration(); !ok)
+            return detail::of_layer(w.name, ok.diagnostics());
     return {};
 }
 

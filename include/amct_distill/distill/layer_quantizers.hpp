@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -39,6 +40,12 @@ inline nn::MatrixMap<float> weight_matrix(nn::Tensor& w) {
 }
 inline nn::ConstMatrixMap<float> weight_matrix(const nn::Tensor& w) {
     return nn::matrix(w, w.dim(0), static_cast<nn::Index>(w.size()) / w.dim(0));
+}
+
+/// The diagnostics of what a layer was given, with its name.
+inline Diagnostics of_layer(std::string_view layer, Diagnostics all) {
+    for (Diagnostic& d : all) d.message = concat("layer `", layer, "`: ", d.message);
+    return all;
 }
 
 inline void copy_to(std::span<const float> from, nn::Tensor& to) {
@@ -84,7 +91,7 @@ public:
                 return q.weights_.template emplace<Q>(made_from<Q>(settings))
                     .initialize(detail::weight_matrix(weight));
             });
-        if (!weights) return named(layer.name, weights.diagnostics());
+        if (!weights) return detail::of_layer(layer.name, weights.diagnostics());
         auto const data = visit_activation_quantizer(
             layer.data, [&]<class Q>(std::type_identity<Q>, const auto& settings) -> result<void> {
                 static_assert(ActivationQuantizer<Q>);
@@ -100,7 +107,7 @@ public:
                 }
                 return {};
             });
-        if (!data) return named(layer.name, data.diagnostics());
+        if (!data) return detail::of_layer(layer.name, data.diagnostics());
         q.take_parameters();
         return q;
     }
@@ -218,10 +225,6 @@ private:
             return Q(settings);
         else
             return Q{};
-    }
-    static Diagnostics named(const std::string& layer, Diagnostics all) {
-        for (Diagnostic& d : all) d.message = detail::concat("layer `", layer, "`: ", d.message);
-        return all;
     }
     template <class Q>
     static void exchange(Q& q, nn::Tensor& values) {
