@@ -13,6 +13,7 @@
 #include "core/file.hpp"
 #include "core/fixed_string.hpp"
 #include "core/result.hpp"
+#include "core/version.hpp"
 #include "deploy/fold.hpp"
 #include "deploy/record.hpp"
 #include "distill/adamw.hpp"

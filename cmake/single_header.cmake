@@ -1,0 +1,123 @@
+# cmake [-DOUT=<directory>] -P single_header.cmake
+# Writes the headers of include/ as two files that are copied alone, to single_include/ or to OUT:
+#   amct_distill_quant.hpp   policy/, quant/ and what they include: no Boost
+#   amct_distill.hpp         all of it but adapters/
+# Headers come in the order in which they include each other, otherwise by name, so the same headers give the
+# same files. The first part of amct_distill.hpp is amct_distill_quant.hpp, so that a translation unit may include
+# both: AMCT_DISTILL_VERSION, which that part defines, says that it has been seen.
+cmake_minimum_required(VERSION 3.25)
+get_filename_component(root "${CMAKE_CURRENT_LIST_DIR}/.." ABSOLUTE)
+set(include "${root}/include/amct_distill")
+if(NOT OUT)
+    set(OUT "${root}/single_include")
+endif()
+
+# Characters that mean something in a CMake list stand as control characters while a text is taken apart.
+set(code 1)
+foreach(character IN ITEMS "\\" "[" "]" ";")
+    string(ASCII ${code} stand_in_${code})
+    math(EXPR code "${code} + 1")
+endforeach()
+function(read_lines file variable)
+    file(READ "${file}" text)
+    string(REPLACE "\\" "${stand_in_1}" text "${text}")
+    string(REPLACE "[" "${stand_in_2}" text "${text}")
+    string(REPLACE "]" "${stand_in_3}" text "${text}")
+    string(REPLACE ";" "${stand_in_4}" text "${text}")
+    string(REPLACE "\n" ";" text "${text}")
+    set(${variable} "${text}" PARENT_SCOPE)
+endfunction()
+function(write_text file text)
+    string(REPLACE "${stand_in_1}" "\\" text "${text}")
+    string(REPLACE "${stand_in_2}" "[" text "${text}")
+    string(REPLACE "${stand_in_3}" "]" text "${text}")
+    string(REPLACE "${stand_in_4}" ";" text "${text}")
+    string(REGEX REPLACE "\n\n\n+" "\n\n" text "${text}")
+    file(WRITE "${file}" "${text}")
+endfunction()
+
+# Appends a header to the global `body`, those that it includes first, and its <...> to the global `system`.
+set_property(GLOBAL PROPERTY seen "")
+function(append_header file)
+    get_property(seen GLOBAL PROPERTY seen)
+    if(file IN_LIST seen)
+        return()
+    endif()
+    set_property(GLOBAL APPEND PROPERTY seen "${file}")
+    get_filename_component(directory "${file}" DIRECTORY)
+    file(RELATIVE_PATH name "${include}" "${file}")
+
+    read_lines("${file}" lines)
+    set(own "")
+    set(depth 0)  # of #if
+    foreach(line IN LISTS lines)
+        if(line MATCHES "^[ \t]*#[ \t]*if")
+            math(EXPR depth "${depth} + 1")
+        elseif(line MATCHES "^[ \t]*#[ \t]*endif")
+            math(EXPR depth "${depth} - 1")
+        endif()
+        if(line MATCHES "^[ \t]*#[ \t]*pragma[ \t]+once")
+            continue()
+        elseif(line MATCHES "^[ \t]*#[ \t]*include[ \t]*\"([^\"]+)\"")
+            if(depth GREATER 0)
+                message(FATAL_ERROR "${name}: ${line}: one of our own headers, included inside of an #if")
+            endif()
+            get_filename_component(other "${CMAKE_MATCH_1}" ABSOLUTE BASE_DIR "${directory}")
+            append_header("${other}")
+        elseif(depth EQUAL 0 AND line MATCHES "^[ \t]*#[ \t]*include[ \t]*(<[^>]+>)")
+            set_property(GLOBAL APPEND PROPERTY system "${CMAKE_MATCH_1}")
+        else()
+            string(APPEND own "${line}\n")
+        endif()
+    endforeach()
+    set_property(GLOBAL APPEND_STRING PROPERTY body "\n// ---- amct_distill/${name}\n\n${own}")
+endfunction()
+
+# The text of some headers, without those that an earlier call gave.
+function(text_of variable)
+    set_property(GLOBAL PROPERTY system "")
+    set_property(GLOBAL PROPERTY body "")
+    foreach(file IN LISTS ARGN)
+        append_header("${file}")
+    endforeach()
+    get_property(includes GLOBAL PROPERTY system)
+    get_property(body GLOBAL PROPERTY body)
+    list(REMOVE_ITEM includes ${earlier_includes})
+    list(REMOVE_DUPLICATES includes)
+    list(SORT includes)
+    set(earlier_includes "${earlier_includes};${includes}" PARENT_SCOPE)
+    list(TRANSFORM includes PREPEND "#include ")
+    list(JOIN includes "\n" includes)
+    set(${variable} "${includes}\n${body}" PARENT_SCOPE)
+endfunction()
+
+set(version "${include}/core/version.hpp")
+file(STRINGS "${version}" number REGEX "define AMCT_DISTILL_VERSION ")
+string(REGEX REPLACE ".*AMCT_DISTILL_VERSION ([0-9]+).*" "\\1" number "${number}")
+
+set(earlier_includes "none")
+file(GLOB_RECURSE quant_headers "${include}/policy/*.hpp" "${include}/quant/*.hpp")
+file(GLOB_RECURSE other_headers "${include}/*.hpp")
+list(FILTER other_headers EXCLUDE REGEX "/include/amct_distill/adapters/")
+list(REMOVE_ITEM other_headers "${include}/amct_distill.hpp")  # only includes
+text_of(quant "${version}" ${quant_headers})
+text_of(others ${other_headers})
+
+set(made "// Made from include/ by cmake/single_header.cmake: change the headers there.\n#pragma once\n")
+set(quant "\
+#ifndef AMCT_DISTILL_VERSION
+${quant}
+#elif AMCT_DISTILL_VERSION != ${number}
+#error \"two versions of amct_distill in one translation unit\"
+#endif  // AMCT_DISTILL_VERSION
+")
+write_text("${OUT}/amct_distill_quant.hpp" "\
+/// amct_distill's quantizers in one file: ARQ, ULQ and IFMR at INT4 and INT8. Needs C++20 and Eigen.
+${made}
+${quant}")
+write_text("${OUT}/amct_distill.hpp" "\
+/// amct_distill in one file, all but its adapters: reads AMCT's distillation configurations, resolves them to a
+/// plan, quantizes, distills and writes the record. Needs C++20, Boost (PFR, Spirit X3: headers) and Eigen.
+${made}
+${quant}
+${others}")

@@ -1,0 +1,3363 @@
+/// amct_distill's quantizers in one file: ARQ, ULQ and IFMR at INT4 and INT8. Needs C++20 and Eigen.
+// Made from include/ by cmake/single_header.cmake: change the headers there.
+#pragma once
+
+#ifndef AMCT_DISTILL_VERSION
+#include <Eigen/Core>
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cerrno>
+#include <cfloat>
+#include <charconv>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <numeric>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+// ---- amct_distill/core/version.hpp
+
+/// The version of amct_distill: the only macros that its headers leave behind.
+///
+///     #if AMCT_DISTILL_VERSION >= 200      // 0.2.0 or newer
+///
+/// CMake takes the project's version from here.
+
+#define AMCT_DISTILL_VERSION_MAJOR 0
+#define AMCT_DISTILL_VERSION_MINOR 1
+#define AMCT_DISTILL_VERSION_PATCH 0
+#define AMCT_DISTILL_VERSION 100  // 10000 * major + 100 * minor + patch
+
+// ---- amct_distill/policy/bits.hpp
+
+/// Bit widths as types: how many bits a quantized value has, and the codes they give.
+///
+///     Arq<Int4, ChannelWise>            // weights in 4 bits
+///     Int4::qmin == -8, Int4::qmax == 7, Int4::name == "INT4"
+///     struct Int6 : bits<6> { static constexpr std::string_view name = "INT6"; };   // a width of your own
+
+namespace amct_distill {
+
+/// Signed two's complement codes of `N` bits.
+template <int N>
+struct bits {
+    static_assert(N >= 2 && N <= 8,
+                  "bits<N>: N must be 2..8; for a layer that stays in float use quant_skip_layers");
+    static constexpr int width = N;
+    static constexpr int qmin = -(1 << (N - 1));
+    static constexpr int qmax = (1 << (N - 1)) - 1;
+    using storage = std::int8_t;  ///< one code, not packed
+};
+
+/// The names are those of the configuration's DataType.
+struct Int4 : bits<4> {
+    static constexpr std::string_view name = "INT4";
+};
+struct Int8 : bits<8> {
+    static constexpr std::string_view name = "INT8";
+};
+
+template <class B>
+concept BitWidth = requires {
+    { B::name } -> std::convertible_to<std::string_view>;
+    typename bits<B::width>;
+    requires B::qmin == bits<B::width>::qmin&& B::qmax == bits<B::width>::qmax;
+    requires std::same_as<typename B::storage, typename bits<B::width>::storage>;
+};
+
+}  // namespace amct_distill
+
+// ---- amct_distill/policy/granularity.hpp
+
+/// How many scales a weight has: one per output channel, or one for the whole tensor.
+///
+///     Arq<Int8, ChannelWise>      // as many scales as rows of the weight matrix
+///     Arq<Int8, TensorWise>       // one
+
+namespace amct_distill {
+
+struct ChannelWise {
+    static constexpr std::string_view name = "channel_wise";
+};
+struct TensorWise {
+    static constexpr std::string_view name = "tensor_wise";
+};
+
+template <class G>
+concept Granularity = std::same_as<G, ChannelWise> || std::same_as<G, TensorWise>;
+
+}  // namespace amct_distill
+
+// ---- amct_distill/policy/symmetry.hpp
+
+/// Whether the integer 0 stands for the real 0: offset 0 (symmetric), or an offset fitted to the range.
+///
+///     Arq<Int8, ChannelWise>                  // weights are symmetric by default
+///     ActUlq<Int8>                            // activations are asymmetric by default
+///     Arq<Int8, ChannelWise, Asymmetric>
+
+namespace amct_distill {
+
+struct Symmetric {
+    static constexpr std::string_view name = "symmetric";
+};
+struct Asymmetric {
+    static constexpr std::string_view name = "asymmetric";
+};
+
+template <class S>
+concept Symmetry = std::same_as<S, Symmetric> || std::same_as<S, Asymmetric>;
+
+}  // namespace amct_distill
+
+// ---- amct_distill/policy/forward.hpp
+
+/// The quantizers' names, declared: enough for a message to name its quantizer, without Eigen.
+///
+///     template <class B, class G> using quantizer = Arq<B, G>;   // in the message ARQDistill
+///
+/// Their definitions are in quant/arq.hpp, quant/ulq.hpp, quant/act_ulq.hpp and quant/ifmr.hpp.
+
+namespace amct_distill {
+
+template <BitWidth B, Granularity G, Symmetry S = Symmetric>
+class Arq;
+template <BitWidth B, Granularity G>
+class Ulq;
+template <BitWidth B, Symmetry S = Asymmetric>
+class ActUlq;
+template <BitWidth B, Symmetry S = Symmetric>
+class Ifmr;
+
+}  // namespace amct_distill
+
+// ---- amct_distill/policy/supports.hpp
+
+/// What an engine can run: a closed list of quantizers, asked at compile time.
+///
+///     using engine = supports<Arq<Int4, ChannelWise>, Arq<Int8, ChannelWise>, ActUlq<Int8>>;
+///     static_assert(engine::has<ActUlq<Int8>>);
+///     static_assert(!engine::has<ActUlq<Int4>>);
+///
+/// Only what the list has is instantiated, so it is also what an embedder pays for.
+
+namespace amct_distill {
+
+template <class... Q>
+struct supports {
+    template <class X>
+    static constexpr bool has = (std::same_as<X, Q> || ...);
+};
+
+/// An engine without limits.
+struct supports_all {
+    template <class X>
+    static constexpr bool has = true;
+};
+
+}  // namespace amct_distill
+
+// ---- amct_distill/core/concat.hpp
+
+/// One string from pieces: texts, characters and whole numbers.
+///
+///     detail::concat("expected ", 3, " channels, found ", n)
+///
+/// (`std::string + "..."` would do, but g++ 12 at -O2 answers it with false -Wrestrict and -Warray-bounds
+/// warnings, GCC bugs 105329 and 105651.)
+
+namespace amct_distill::detail {
+
+inline void append(std::string& out, std::string_view piece) { out.append(piece); }
+inline void append(std::string& out, char piece) { out.push_back(piece); }
+template <std::integral N>
+requires(!std::same_as<N, char> && !std::same_as<N, bool>) void append(std::string& out, N piece) {
+    out.append(std::to_string(piece));
+}
+
+template <class... Pieces>
+std::string concat(const Pieces&... pieces) {
+    std::string out;
+    (append(out, pieces), ...);
+    return out;
+}
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/core/utf8.hpp
+
+/// Whether a text is UTF-8.
+///
+///     detail::first_invalid_utf8("caf\xc3\xa9") == std::string_view::npos
+///
+/// Usable in constant evaluation.
+
+namespace amct_distill::detail {
+
+constexpr bool is_utf8_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0u) == 0x80u; }
+
+/// How many bytes at the beginning are ASCII for sure: all but the last few of them, eight at a time.
+inline std::size_t ascii_prefix(std::string_view s) {
+    std::size_t i = 0;
+    std::uint64_t eight = 0;
+    for (; i + sizeof eight <= s.size(); i += sizeof eight) {
+        std::memcpy(&eight, s.data() + i, sizeof eight);
+        if ((eight & 0x8080808080808080u) != 0) break;
+    }
+    return i;
+}
+inline bool is_ascii(std::string_view s) {
+    s.remove_prefix(ascii_prefix(s));
+    for (char c : s)
+        if ((static_cast<unsigned char>(c) & 0x80u) != 0) return false;
+    return true;
+}
+
+/// The first byte that is not part of valid UTF-8 (no surrogates, no overlong forms), or npos.
+constexpr std::size_t first_invalid_utf8(std::string_view s) {
+    auto const byte = [&](std::size_t k) { return std::uint32_t{static_cast<unsigned char>(s[k])}; };
+    for (std::size_t i = 0; i < s.size();) {
+        if (!std::is_constant_evaluated()) {  // eight ASCII bytes at a time
+            i += ascii_prefix(s.substr(i));
+            if (i == s.size()) break;
+        }
+        std::uint32_t const lead = byte(i);
+        if (lead < 0x80) {
+            ++i;
+            continue;
+        }
+        std::size_t const length = lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3 : lead >> 3 == 30 ? 4 : 0;
+        if (length == 0 || i + length > s.size()) return i;
+        std::uint32_t code = lead & (0x7Fu >> length);
+        for (std::size_t k = 1; k < length; ++k) {
+            if (byte(i + k) >> 6 != 2) return i;
+            code = code << 6 | (byte(i + k) & 0x3Fu);
+        }
+        constexpr std::uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+        if (code < least[length] || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) return i;
+        i += length;
+    }
+    return std::string_view::npos;
+}
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/core/diagnostic.hpp
+
+/// A message about one place in a text: where, what, and the line it is about.
+///
+///     Diagnostic d = diagnostic_at(Severity::error, "quant.cfg", text, offset, "batch_num", "expected `:`");
+///     std::cerr << to_string(d);
+///     // quant.cfg:3:11: error: batch_num: expected `:`, found `1`
+///     //   batch_num 1
+///     //             ^
+
+namespace amct_distill {
+
+enum class Severity { error, warning };
+
+/// A place in a text, 1-based; columns count code points, a tab counts one. `line == 0`: no place.
+struct Position {
+    std::size_t line = 0;
+    std::size_t column = 0;
+    friend constexpr bool operator==(const Position&, const Position&) = default;
+};
+
+struct Diagnostic {
+    Severity severity = Severity::error;
+    std::string source{};   ///< name of the text, as given to the reader; may be empty
+    Position where{};       ///< {0, 0} when the message is not about a place
+    std::string path{};     ///< the fields that lead there, `a.b[1].c`; may be empty
+    std::string message{};  ///< what is wrong, and the remedy
+    std::string excerpt{};  ///< the line, cut to `max_excerpt` code points around the place; may be empty
+    std::size_t caret = 0;  ///< 0-based column of the caret below `excerpt`
+    bool quoted = false;    ///< the text was at hand: `excerpt` and `caret` are its
+
+    static constexpr std::size_t max_excerpt = 100;
+    friend bool operator==(const Diagnostic&, const Diagnostic&) = default;
+};
+
+namespace detail {
+
+/// Code points of a text that may not be valid UTF-8: every byte that does not continue another one.
+constexpr std::size_t count_code_points(std::string_view text) {
+    return static_cast<std::size_t>(
+        std::count_if(text.begin(), text.end(), [](char c) { return !is_utf8_continuation(c); }));
+}
+
+constexpr Position position_of(std::string_view text, std::size_t offset) {
+    std::string_view const before = text.substr(0, offset);
+    auto const newline = before.rfind('\n');
+    std::string_view const line = newline == before.npos ? before : before.substr(newline + 1);
+    auto const lines = static_cast<std::size_t>(std::count(before.begin(), before.end(), '\n'));
+    return {lines + 1, count_code_points(line) + 1};
+}
+
+/// Fills in the excerpt of a diagnostic whose position is set.
+inline void quote_line(Diagnostic& d, std::string_view text, std::size_t offset) {
+    std::string_view const before = text.substr(0, offset);
+    auto const newline = before.rfind('\n');
+    std::size_t const start = newline == before.npos ? 0 : newline + 1;
+    std::size_t stop = (std::min)(text.find('\n', offset), text.size());
+    if (stop > start && text[stop - 1] == '\r') --stop;
+    std::string_view const line = text.substr(start, (std::max)(stop, start) - start);
+
+    // The window of code points that is shown: all of a short line, else around the caret.
+    std::size_t const length = count_code_points(line), column = d.where.column - 1;
+    std::size_t const first =
+        length <= Diagnostic::max_excerpt ? 0
+        : column <= Diagnostic::max_excerpt / 2
+            ? 0
+            : (std::min)(column - Diagnostic::max_excerpt / 2, length - Diagnostic::max_excerpt);
+    std::size_t index = 0;
+    bool shown = false;
+    std::size_t valid = (std::min)(first_invalid_utf8(line), line.size());  // up to here
+    for (std::size_t i = 0; i != line.size(); ++i) {
+        char c = line[i];
+        if (!is_utf8_continuation(c)) {
+            shown = index >= first && index < first + Diagnostic::max_excerpt;
+            ++index;
+        }
+        // What a terminal would act on (NUL, escape, a carriage return, ...) or cannot show is one `?`.
+        bool const control = (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == '\x7f';
+        if (control || i == valid) c = '?';
+        if (i == valid) valid = (std::min)(first_invalid_utf8(line.substr(i + 1)), line.size()) + i + 1;
+        if (shown) d.excerpt += c;
+    }
+    d.caret = column - first;
+    d.quoted = true;
+}
+
+}  // namespace detail
+
+/// The diagnostic for byte `offset` of `text`: finds line and column, copies the line.
+inline Diagnostic diagnostic_at(Severity severity, std::string_view source, std::string_view text,
+                                std::size_t offset, std::string path, std::string message) {
+    offset = (std::min)(offset, text.size());
+    Diagnostic d{severity, std::string(source), detail::position_of(text, offset), std::move(path),
+                 std::move(message)};
+    detail::quote_line(d, text, offset);
+    return d;
+}
+
+/// A diagnostic that is not about a place in a text.
+// Not inlined: an error path is cold, and inlining it draws false -Wstringop-overflow from g++ 12.
+[[gnu::cold, gnu::noinline]] inline Diagnostic general_error(std::string message) {
+    Diagnostic d;
+    d.message = std::move(message);
+    return d;
+}
+[[gnu::cold, gnu::noinline]] inline Diagnostic general_warning(std::string message) {
+    Diagnostic d = general_error(std::move(message));
+    d.severity = Severity::warning;
+    return d;
+}
+
+/// `source:line:column: error: path: message`, then the line, indented by two, and a caret. No newline at
+/// the end.
+inline std::string to_string(const Diagnostic& d) {
+    std::string out = d.source;
+    if (d.where.line != 0) {
+        if (!out.empty()) out += ':';
+        out += detail::concat(d.where.line, ':', d.where.column);
+    }
+    if (!out.empty()) out += ": ";
+    out += d.severity == Severity::error ? "error: " : "warning: ";
+    if (!d.path.empty()) out += detail::concat(d.path, ": ");
+    out += d.message;
+    if (d.quoted) {
+        out += detail::concat("\n  ", d.excerpt, "\n  ");
+        // Tabs stay tabs, so that the caret stands below its token whatever the tab width.
+        std::size_t left = d.caret;
+        for (std::size_t i = 0; i < d.excerpt.size() && left != 0; ++i) {
+            if (detail::is_utf8_continuation(d.excerpt[i])) continue;
+            out += d.excerpt[i] == '\t' ? '\t' : ' ';
+            --left;
+        }
+        out.append(left, ' ');
+        out += '^';
+    }
+    return out;
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/core/result.hpp
+
+/// A value, or the diagnostics that say why there is none; the return type of every edge that meets input.
+///
+///     result<AMCTDistillConfig> config = read<AMCTDistillConfig>(text);
+///     if (!config) { std::cerr << to_string(config.diagnostics()); return 1; }
+///     use(*config);
+///     use(read<AMCTDistillConfig>(text).value());   // throws config_error with the same text
+///
+/// Diagnostics of a result that holds a value are warnings.
+
+namespace amct_distill {
+
+using Diagnostics = std::vector<Diagnostic>;
+
+/// All diagnostics, a line break between them.
+inline std::string to_string(std::span<const Diagnostic> all) {
+    std::string out;
+    for (const Diagnostic& d : all) {
+        if (!out.empty()) out += '\n';
+        out += to_string(d);
+    }
+    return out;
+}
+
+/// What `result::value()` throws; `what()` is the text of all diagnostics.
+class config_error : public std::exception {
+public:
+    explicit config_error(Diagnostics diagnostics)
+        : diagnostics_(std::move(diagnostics)), text_(to_string(diagnostics_)) {}
+    const char* what() const noexcept override { return text_.c_str(); }
+    const Diagnostics& diagnostics() const noexcept { return diagnostics_; }
+
+private:
+    Diagnostics diagnostics_;
+    std::string text_;
+};
+
+namespace detail {
+[[noreturn]] inline void raise(const Diagnostics& diagnostics) {
+#if defined(__cpp_exceptions)
+    throw config_error(diagnostics);
+#else
+    std::fprintf(stderr, "%s\n", to_string(diagnostics).c_str());
+    std::abort();  // -fno-exceptions: ask has_value() first
+#endif
+}
+}  // namespace detail
+
+template <class T>
+class [[nodiscard]] result {
+public:
+    using value_type = T;
+
+    result(T value) : value_(std::move(value)) {}
+    result(T value, Diagnostics warnings) : value_(std::move(value)), diagnostics_(std::move(warnings)) {}
+    result(Diagnostic error) { diagnostics_.push_back(std::move(error)); }
+    result(Diagnostics errors) : diagnostics_(std::move(errors)) {}
+
+    bool has_value() const noexcept { return value_.has_value(); }
+    explicit operator bool() const noexcept { return has_value(); }
+    /// Errors, when there is no value; warnings, when there is one.
+    const Diagnostics& diagnostics() const noexcept { return diagnostics_; }
+
+    /// Precondition: has_value().
+    const T& operator*() const& noexcept { return *value_; }
+    T& operator*() & noexcept { return *value_; }
+    T&& operator*() && noexcept { return *std::move(value_); }
+    const T* operator->() const noexcept { return &*value_; }
+    T* operator->() noexcept { return &*value_; }
+
+    /// The value; throws config_error when there is none (aborts under -fno-exceptions).
+    const T& value() const& { return check(), *value_; }
+    T& value() & { return check(), *value_; }
+    T&& value() && { return check(), *std::move(value_); }
+
+private:
+    void check() const {
+        if (!value_) detail::raise(diagnostics_);
+    }
+
+    std::optional<T> value_{};
+    Diagnostics diagnostics_{};
+};
+
+/// Success, or the diagnostics that say what failed.
+template <>
+class [[nodiscard]] result<void> {
+public:
+    using value_type = void;
+
+    result() = default;
+    result(Diagnostic error) : failed_(true) { diagnostics_.push_back(std::move(error)); }
+    result(Diagnostics errors) : failed_(true), diagnostics_(std::move(errors)) {}
+
+    bool has_value() const noexcept { return !failed_; }
+    explicit operator bool() const noexcept { return has_value(); }
+    const Diagnostics& diagnostics() const noexcept { return diagnostics_; }
+    void value() const {
+        if (failed_) detail::raise(diagnostics_);
+    }
+
+private:
+    bool failed_ = false;
+    Diagnostics diagnostics_{};
+};
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/kernels/instructions.hpp
+
+/// The instruction sets that the loops are compiled for, and the choice of one at run time.
+///
+///     struct twice {                                    // a kernel: its loop, for vectors of any width
+///         float* x; std::size_t n;
+///         template <int Bytes> [[gnu::always_inline]] void run() const { ... }
+///     };
+///     run_on(best_instructions(), twice{x, n});         // compiled once for each, chosen by the processor
+///
+/// So a program compiled with plain -O2 runs at the speed of its machine. Results do not depend on the
+/// choice, bit for bit.
+
+#if defined(__linux__)
+#include <unistd.h>
+#endif
+
+namespace amct_distill {
+
+/// In order of speed. `vectors` are of 16 bytes and need nothing beyond what the compiler may use anyway
+/// (SSE2 on x86-64, NEON on AArch64).
+enum class InstructionSet { scalar, vectors, avx2, avx512 };
+
+inline constexpr InstructionSet all_instruction_sets[] = {InstructionSet::scalar, InstructionSet::vectors,
+                                                          InstructionSet::avx2, InstructionSet::avx512};
+
+constexpr std::string_view name(InstructionSet set) {
+    constexpr std::string_view names[] = {"scalar", "16-byte vectors", "AVX2", "AVX-512"};
+    return names[static_cast<std::size_t>(set)];
+}
+
+/// Whether this compiler and this machine have it.
+inline bool available(InstructionSet set) {
+    switch (set) {
+        case InstructionSet::scalar:
+            return true;
+#if defined(__GNUC__)
+        case InstructionSet::vectors:
+            return true;
+#if defined(__x86_64__) || defined(__i386__)
+        case InstructionSet::avx2:
+            return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+        case InstructionSet::avx512:
+            return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                   __builtin_cpu_supports("fma");
+#endif
+#endif
+        default:
+            return false;
+    }
+}
+
+/// The fastest available; asked of the processor once.
+inline InstructionSet best_instructions() {
+    static InstructionSet const best = [] {
+        InstructionSet found = InstructionSet::scalar;
+        for (InstructionSet set : all_instruction_sets)
+            if (available(set)) found = set;
+        return found;
+    }();
+    return best;
+}
+
+/// Half the last-level cache in bytes. Outputs that are larger are written past the caches: nothing of them
+/// would be left there for the next reader, and a store into the cache reads the line first.
+inline std::size_t streaming_size() {
+    static std::size_t const size = [] {
+        long cache = 0;
+#if defined(_SC_LEVEL3_CACHE_SIZE)
+        cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
+        if (cache <= 0) cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
+#endif
+        return cache > 0 ? static_cast<std::size_t>(cache) / 2 : std::size_t{8} << 20;
+    }();
+    return size;
+}
+
+namespace detail {
+
+// The kernel goes by value: through a reference, its members would be loaded again after every store.
+template <class Kernel>
+[[gnu::noinline]] auto run_scalar(Kernel kernel) {
+    return kernel.template run<4>();
+}
+#if defined(__GNUC__)
+template <class Kernel>
+[[gnu::noinline]] auto run_vectors(Kernel kernel) {
+    return kernel.template run<16>();
+}
+#if defined(__x86_64__) || defined(__i386__)
+template <class Kernel>
+[[gnu::noinline, gnu::target("avx2,fma")]] auto run_avx2(Kernel kernel) {
+    return kernel.template run<32>();
+}
+template <class Kernel>
+[[gnu::noinline, gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]] auto run_avx512(Kernel kernel) {
+    return kernel.template run<64>();
+}
+#endif
+#endif
+
+/// kernel.run<Bytes>() with vectors of `Bytes` bytes, compiled for `set`. Precondition: available(set).
+template <class Kernel>
+auto run_on(InstructionSet set, const Kernel& kernel) {
+    switch (set) {
+#if defined(__GNUC__)
+#if defined(__x86_64__) || defined(__i386__)
+        case InstructionSet::avx512:
+            return run_avx512(kernel);
+        case InstructionSet::avx2:
+            return run_avx2(kernel);
+#endif
+        case InstructionSet::vectors:
+            return run_vectors(kernel);
+#endif
+        default:
+            return run_scalar(kernel);
+    }
+}
+
+}  // namespace detail
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/execution.hpp
+
+/// How a loop is run: with which instructions, on how many threads. Results do not depend on it, bit for
+/// bit.
+///
+///     Execution on;                                     // the best instructions, this thread
+///     on.parallel_for = [&](std::size_t n, const std::function<void(std::size_t)>& task) {
+///         pool.run(n, task);                            // task(0), ..., task(n - 1), in any order, on any
+///     };                                                // threads; returns when all are done
+///     fake_quantize<Int8>(x, y, p, on);
+
+namespace amct_distill {
+
+struct Execution {
+    InstructionSet instructions = best_instructions();
+    /// Empty: all on the calling thread.
+    std::function<void(std::size_t tasks, const std::function<void(std::size_t)>& task)> parallel_for{};
+    /// Outputs of more bytes are written past the caches.
+    std::size_t streaming_size = amct_distill::streaming_size();
+};
+
+namespace detail {
+
+/// What a thread takes at a time, in elements: 256 KB of floats are some 50 us of work, a thousand times
+/// what handing out a task costs. A multiple of `sum_block`.
+inline constexpr std::size_t task_size = std::size_t{1} << 16;
+
+/// body(begin, end) for parts of 0..n that begin at multiples of `size`; on one thread, in a single part.
+template <class Body>
+void in_parts(const Execution& on, std::size_t n, std::size_t size, const Body& body) {
+    if (!on.parallel_for || n <= size) return body(std::size_t{0}, n);
+    on.parallel_for((n - 1) / size + 1,
+                    [&](std::size_t k) { body(k * size, (std::min)(n, (k + 1) * size)); });
+}
+
+}  // namespace detail
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/kernels/lanes.hpp
+
+/// Vectors of floats of any width, a float alone among them, and the few things the loops do with them.
+///
+///     using F = lanes<Bytes>::floats;          // 4 bytes: float; 16, 32, 64: 4, 8, 16 of them
+///     F v; load(x, v);  v = v / scale;  round_lanes(v);  store(v, y);
+///
+/// Written in the vector extensions of GCC and clang: a loop's body is written once, for every width, and
+/// inlined into functions that are compiled for an instruction set each (instructions.hpp). Vectors go by
+/// reference, since passing them by value is another calling convention on each of those.
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+// GCC has a macro for each of the options that -ffast-math stands for, clang only for the first two.
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__ > 0) || \
+    defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) || defined(__NO_SIGNED_ZEROS__)
+#error \
+    "amct_distill rounds by IEEE arithmetic: compile without -ffast-math, -Ofast and their parts \
+(-ffinite-math-only, -fassociative-math, -freciprocal-math, -fno-signed-zeros)"
+#endif
+// 16 differs from 0 in _Float16 only.
+static_assert(
+    FLT_EVAL_METHOD == 0 || FLT_EVAL_METHOD == 16,
+    "amct_distill needs float arithmetic in float precision; on 32-bit x86 use -msse2 -mfpmath=sse");
+
+namespace amct_distill::detail {
+
+template <int Bytes>
+struct lanes;
+
+template <>
+struct lanes<4> {
+    using floats = float;
+    using ints = std::int32_t;
+    using doubles = double;
+    static constexpr std::size_t count = 1;
+};
+
+#if defined(__GNUC__)
+template <int Bytes>
+struct lanes {
+    typedef float floats __attribute__((vector_size(Bytes)));
+    typedef std::int32_t ints __attribute__((vector_size(Bytes)));
+    typedef double doubles __attribute__((vector_size(Bytes)));  // half as many
+    static constexpr std::size_t count = Bytes / 4;
+};
+typedef std::int8_t bytes16 __attribute__((vector_size(16)));
+typedef std::uint8_t ubytes16 __attribute__((vector_size(16)));
+#endif
+
+template <class F>
+using ints_of = typename lanes<sizeof(F)>::ints;
+
+template <class T, class V>
+[[gnu::always_inline]] inline void load(const T* p, V& v) {
+    std::memcpy(&v, p, sizeof v);
+}
+template <class V, class T>
+[[gnu::always_inline]] inline void store(const V& v, T* p) {
+    std::memcpy(p, &v, sizeof v);
+}
+
+/// The nearest whole number, ties to even; -0.3 gives -0.0. Precondition: |v| <= 2^22.
+///
+/// Floats between 2^23 and 2^24 are the integers, so adding 1.5 * 2^23 makes the addition itself round, in
+/// the processor's default mode (to nearest, ties to even), and subtracting it again is exact. SSE2 has no
+/// rounding instruction.
+inline constexpr float rounding_shift = 12582912.0f;
+
+template <class F>
+[[gnu::always_inline]] inline void round_lanes(F& v) {
+    using I = ints_of<F>;
+    I const sign = __builtin_bit_cast(I, v) & INT32_MIN;
+    F const whole = (v + rounding_shift) - rounding_shift;
+    v = __builtin_bit_cast(F, __builtin_bit_cast(I, whole) | sign);
+}
+
+#if defined(__GNUC__)
+/// The halves of a vector of floats, as doubles. (g++ 12 converts a whole vector by an instruction for each
+/// half, but half a vector element by element.)
+template <class F, class D>
+[[gnu::always_inline]] inline void widen(const F& v, D& low, D& high) {
+    using Both = typename lanes<2 * sizeof(F)>::doubles;
+    Both const d = __builtin_convertvector(v, Both);
+    if constexpr (sizeof(F) == 16) {
+        low = __builtin_shufflevector(d, d, 0, 1);
+        high = __builtin_shufflevector(d, d, 2, 3);
+    } else if constexpr (sizeof(F) == 32) {
+        low = __builtin_shufflevector(d, d, 0, 1, 2, 3);
+        high = __builtin_shufflevector(d, d, 4, 5, 6, 7);
+    } else {
+        low = __builtin_shufflevector(d, d, 0, 1, 2, 3, 4, 5, 6, 7);
+        high = __builtin_shufflevector(d, d, 8, 9, 10, 11, 12, 13, 14, 15);
+    }
+}
+#endif
+
+#if defined(__GNUC__)
+template <class F, class Half>
+[[gnu::always_inline]] inline void halves(const F& v, Half& low, Half& high) {
+    if constexpr (sizeof(F) == 32) {
+        low = __builtin_shufflevector(v, v, 0, 1, 2, 3);
+        high = __builtin_shufflevector(v, v, 4, 5, 6, 7);
+    } else {
+        low = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7);
+        high = __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+    }
+}
+
+/// 16 bytes of a vector, the K-th.
+template <int K, class V, class Piece>
+[[gnu::always_inline]] inline void piece(const V& v, Piece& out) {
+    static_assert(sizeof out == 16);
+    if constexpr (sizeof(V) == 16)
+        out = v;
+    else
+        out = __builtin_shufflevector(v, v, 4 * K, 4 * K + 1, 4 * K + 2, 4 * K + 3);
+}
+
+/// The low bytes of 16 ints that are in -128..127.
+[[gnu::always_inline]] inline void narrow(const lanes<16>::ints& a, const lanes<16>::ints& b,
+                                          const lanes<16>::ints& c, const lanes<16>::ints& d, bytes16& out) {
+#if defined(__SSE2__)
+    out = __builtin_bit_cast(
+        bytes16,
+        _mm_packs_epi16(_mm_packs_epi32(__builtin_bit_cast(__m128i, a), __builtin_bit_cast(__m128i, b)),
+                        _mm_packs_epi32(__builtin_bit_cast(__m128i, c), __builtin_bit_cast(__m128i, d))));
+#else
+    typedef std::int8_t bytes4 __attribute__((vector_size(4)));
+    lanes<16>::ints const* const parts[] = {&a, &b, &c, &d};
+    for (int k = 0; k != 4; ++k) {
+        bytes4 const part = __builtin_convertvector(*parts[k], bytes4);
+        std::memcpy(reinterpret_cast<char*>(&out) + 4 * k, &part, 4);
+    }
+#endif
+}
+#endif
+
+/// Asks for the line of the cache that p is in.
+[[gnu::always_inline]] inline void prefetch([[maybe_unused]] const void* p) {
+#if defined(__GNUC__)
+    __builtin_prefetch(p);
+#endif
+}
+
+/// Whether whole lines of the cache can be written past it from p on.
+inline bool is_aligned(const float* p) { return reinterpret_cast<std::uintptr_t>(p) % 64 == 0; }
+
+/// Past the caches, where the processor can: p must then be a multiple of 16 bytes. `streaming_fence` comes
+/// after the last.
+template <class F>
+[[gnu::always_inline]] inline void store_streaming(const F& v, float* p) {
+#if defined(__SSE2__)
+    if constexpr (sizeof(F) >= 16) {
+        __m128 part;
+        piece<0>(v, part);
+        _mm_stream_ps(p, part);
+        if constexpr (sizeof(F) >= 32) {
+            piece<1>(v, part);
+            _mm_stream_ps(p + 4, part);
+        }
+        if constexpr (sizeof(F) >= 64) {
+            piece<2>(v, part);
+            _mm_stream_ps(p + 8, part);
+            piece<3>(v, part);
+            _mm_stream_ps(p + 12, part);
+        }
+        return;
+    }
+#endif
+    store(v, p);
+}
+inline void streaming_fence() {
+#if defined(__SSE2__)
+    _mm_sfence();
+#endif
+}
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/quant/kernels/range.hpp
+
+/// The loop that finds the largest and the smallest value, and whether all are finite.
+///
+///     ValueRange const r = run_on(set, range_loop{x, n});      // of no values: {-inf, inf, true}
+///
+/// A NaN is passed over by the range and makes `finite` false. The zero of a range is +0.0, whichever zeros
+/// it was found among. range.hpp makes scales of ranges.
+
+namespace amct_distill::detail {
+
+struct ValueRange {
+    float max, min;
+    bool finite;
+};
+
+struct range_loop {
+    const float* x;
+    std::size_t n;
+
+    /// Two vectors at a time: comparing takes longer than the processor needs to begin the next.
+    template <class F>
+    struct State {
+        F max[2], min[2];
+        ints_of<F> nan;
+    };
+
+    template <class F>
+    [[gnu::always_inline]] static void step(const float* p, State<F>& s, std::size_t k) {
+        F v;
+        load(p, v);
+        s.max[k] = v > s.max[k] ? v : s.max[k];
+        s.min[k] = v < s.min[k] ? v : s.min[k];
+        s.nan |= v != v;
+    }
+
+    /// The largest or the smallest element: halves are compared with each other, which takes fewer steps one
+    /// after the other than elements do. It is what short rows wait for.
+    template <bool Largest, class F>
+    [[gnu::always_inline]] static float extreme(const F& v) {
+        if constexpr (sizeof(F) == 4) {
+            return v;
+        }
+#if defined(__GNUC__)
+        else if constexpr (sizeof(F) == 16) {
+            F const far = __builtin_shufflevector(v, v, 2, 3, 0, 1);
+            F const two = Largest ? (v > far ? v : far) : (v < far ? v : far);
+            return Largest ? (two[0] > two[1] ? two[0] : two[1]) : (two[0] < two[1] ? two[0] : two[1]);
+        } else {
+            using Half = typename lanes<sizeof(F) / 2>::floats;
+            Half low, high;
+            halves(v, low, high);
+            Half const both = Largest ? (low > high ? low : high) : (low < high ? low : high);
+            return extreme<Largest>(both);
+        }
+#endif
+    }
+
+    template <int Bytes>
+    [[gnu::always_inline]] ValueRange run() const {
+        using F = typename lanes<Bytes>::floats;
+        constexpr std::size_t count = lanes<Bytes>::count;
+        constexpr float infinity = std::numeric_limits<float>::infinity();
+        State<F> wide{{F{} - infinity, F{} - infinity}, {F{} + infinity, F{} + infinity}, {}};
+        State<float> one{{-infinity, -infinity}, {infinity, infinity}, 0};
+        std::size_t i = 0;
+        for (; n - i >= 2 * count; i += 2 * count) {
+            step(x + i, wide, 0);
+            step(x + i + count, wide, 1);
+        }
+        for (; i < n; ++i) step(x + i, one, 0);
+
+        wide.max[0] = wide.max[1] > wide.max[0] ? wide.max[1] : wide.max[0];
+        wide.min[0] = wide.min[1] < wide.min[0] ? wide.min[1] : wide.min[0];
+        std::int32_t nan[count];
+        store(wide.nan, nan);
+        for (std::int32_t v : nan) one.nan |= v;
+        float const max = extreme<true>(wide.max[0]), min = extreme<false>(wide.min[0]);
+        one.max[0] = max > one.max[0] ? max : one.max[0];
+        one.min[0] = min < one.min[0] ? min : one.min[0];
+        return {one.max[0] + 0.0f, one.min[0] + 0.0f,
+                one.nan == 0 && one.max[0] < infinity && one.min[0] > -infinity};
+    }
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/quant/kernels/affine.hpp
+
+/// The loops of affine quantization: floats to the values their codes stand for, to codes, and back.
+///
+///     run_on(set, fake_quantize_loop<false>{x, y, n, {scale, offset, -128, 127}});
+///
+/// Elements are independent: a part of a loop gives the same bits as the whole. Input and output may be the
+/// same array. affine.hpp has the functions for callers.
+
+namespace amct_distill::detail {
+
+struct AffineConstants {
+    float scale, offset;
+    float lowest, highest;  ///< codes
+};
+
+/// Clamping to whole numbers first gives the same as rounding first, and keeps to the precondition of the
+/// rounding. A NaN stays one.
+template <class F>
+[[gnu::always_inline]] inline void scale_and_clamp(F& v, AffineConstants p) {
+    F const lowest = F{} + p.lowest, highest = F{} + p.highest;
+    v = v / p.scale + p.offset;
+    v = v < lowest ? lowest : v;
+    v = v > highest ? highest : v;
+}
+
+template <bool Streaming>
+struct fake_quantize_loop {
+    const float* x;
+    float* y;
+    std::size_t n;
+    AffineConstants p;
+    /// What is read after x, to be on its way to the cache while this is computed.
+    const float* next = nullptr;
+
+    template <int Bytes, bool Stream>
+    [[gnu::always_inline]] void step(std::size_t i) const {
+        typename lanes<Bytes>::floats v;
+        load(x + i, v);
+        scale_and_clamp(v, p);
+        round_lanes(v);
+        v = (v - p.offset) * p.scale;
+        if constexpr (Stream)
+            store_streaming(v, y + i);
+        else
+            store(v, y + i);
+    }
+
+    template <int Bytes>
+    [[gnu::always_inline]] void run() const {
+        constexpr std::size_t count = lanes<Bytes>::count;
+        std::size_t i = 0;
+        if constexpr (Streaming)
+            for (; i < n && !is_aligned(y + i); ++i) step<4, false>(i);
+        constexpr std::size_t line = 16 > count ? 16 : count;
+        if (next != nullptr) {
+            for (; n - i >= line; i += line) {
+                prefetch(next + i);
+#pragma GCC unroll 4
+                for (std::size_t k = 0; k < line; k += count) step<Bytes, Streaming>(i + k);
+            }
+        }
+        for (; n - i >= count; i += count) step<Bytes, Streaming>(i);
+        for (; i < n; ++i) step<4, false>(i);
+        if constexpr (Streaming) streaming_fence();
+    }
+};
+
+/// Rows, each with the range of its own: a row is still in the cache when it is read again.
+/// `to_constants(ValueRange)` makes scale and offset of a range.
+template <bool Streaming, class ToConstants>
+struct fake_quantize_rows_loop {
+    const float* x;
+    float* y;
+    std::size_t rows, cols;
+    std::size_t x_stride, y_stride;  ///< from row to row, in floats
+    ToConstants to_constants;
+
+    template <int Bytes>
+    [[gnu::always_inline]] void run() const {
+        for (std::size_t r = 0; r != rows; ++r) {
+            const float* const row = x + r * x_stride;
+            AffineConstants const p = to_constants(range_loop{row, cols}.template run<Bytes>());
+            const float* const next = r + 1 != rows ? row + x_stride : nullptr;
+            fake_quantize_loop<Streaming>{row, y + r * y_stride, cols, p, next}.template run<Bytes>();
+        }
+    }
+};
+
+/// The code is in the low bits of what rounding by `rounding_shift` leaves there.
+template <class F>
+[[gnu::always_inline]] inline void codes_of(const float* x, AffineConstants p, ints_of<F>& codes) {
+    constexpr std::int32_t shift = 0x4B400000;  // the bits of rounding_shift
+    F v;
+    load(x, v);
+    scale_and_clamp(v, p);
+    v = v + rounding_shift;
+    codes = __builtin_bit_cast(ints_of<F>, v) - shift;
+}
+
+#if defined(__GNUC__)
+/// 16 codes.
+template <int Bytes>
+[[gnu::always_inline]] inline void codes_of_16(const float* x, AffineConstants p, bytes16& out) {
+    using F = typename lanes<Bytes>::floats;
+    lanes<16>::ints a, b, c, d;
+    if constexpr (Bytes == 16) {
+        codes_of<F>(x, p, a);
+        codes_of<F>(x + 4, p, b);
+        codes_of<F>(x + 8, p, c);
+        codes_of<F>(x + 12, p, d);
+    } else if constexpr (Bytes == 32) {
+        ints_of<F> low, high;
+        codes_of<F>(x, p, low);
+        codes_of<F>(x + 8, p, high);
+        piece<0>(low, a);
+        piece<1>(low, b);
+        piece<0>(high, c);
+        piece<1>(high, d);
+    } else {
+        ints_of<F> all;
+        codes_of<F>(x, p, all);
+        piece<0>(all, a);
+        piece<1>(all, b);
+        piece<2>(all, c);
+        piece<3>(all, d);
+    }
+    narrow(a, b, c, d, out);
+}
+#endif
+
+/// How far ahead floats are asked for, where little is written and reading is what a loop waits for: measured
+/// 15 % faster on Zen 3. (A prefetch beyond the end of an array does no harm.)
+inline constexpr std::size_t read_ahead = 512;
+
+/// Precondition: no NaN.
+struct quantize_loop {
+    const float* x;
+    std::int8_t* codes;
+    std::size_t n;
+    AffineConstants p;
+
+    template <int Bytes>
+    [[gnu::always_inline]] void run() const {
+        std::size_t i = 0;
+#if defined(__GNUC__)
+        if constexpr (Bytes != 4) {
+            for (; i + 16 <= n; i += 16) {
+                bytes16 some;
+                prefetch(x + i + read_ahead);
+                codes_of_16<Bytes>(x + i, p, some);
+                store(some, codes + i);
+            }
+        }
+#endif
+        for (; i != n; ++i) {
+            std::int32_t code;
+            codes_of<float>(x + i, p, code);
+            codes[i] = static_cast<std::int8_t>(code);
+        }
+    }
+};
+
+/// Codes of 8 bits at most. The conversions of bytes to floats are written for 16-byte vectors; wider ones
+/// gain nothing, the loop waits for memory.
+struct dequantize_loop {
+    const std::int8_t* codes;
+    float* y;
+    std::size_t n;
+    float scale, offset;
+
+    template <int Bytes>
+    [[gnu::always_inline]] void run() const {
+        std::size_t i = 0;
+#if defined(__SSE2__)
+        if constexpr (Bytes != 4) {
+            for (; i + 16 <= n; i += 16) {
+                __m128i some, words[2];
+                load(codes + i, some);
+                words[0] = _mm_unpacklo_epi8(some, some);
+                words[1] = _mm_unpackhi_epi8(some, some);
+#pragma GCC unroll 2
+                for (std::size_t k = 0; k != 2; ++k) {
+                    // Each byte four times in 32 bits; the shift leaves the last, with its sign.
+                    __m128i const low = _mm_srai_epi32(_mm_unpacklo_epi16(words[k], words[k]), 24);
+                    __m128i const high = _mm_srai_epi32(_mm_unpackhi_epi16(words[k], words[k]), 24);
+                    store((_mm_cvtepi32_ps(low) - offset) * scale, y + i + 8 * k);
+                    store((_mm_cvtepi32_ps(high) - offset) * scale, y + i + 8 * k + 4);
+                }
+            }
+        }
+#endif
+        for (; i != n; ++i) y[i] = (static_cast<float>(codes[i]) - offset) * scale;
+    }
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/quant/affine.hpp
+
+/// Affine quantization, x ~ (code - offset) * scale: of a value, of a span, of a matrix's rows.
+///
+///     ScaleOffset const p{0.5f, 0};
+///     quantize<Int4>(1.3f, p) == 3;   dequantize(3, p) == 1.5f;   fake_quantize<Int4>(1.3f, p) == 1.5f;
+///     fake_quantize<Int8>(x, y, p);   // spans of equal size; they may be the same
+///
+/// code = clamp(round(x / scale + offset), qmin, qmax) in float32, division a true division, round half to
+/// even: bit for bit what AMCT computes.
+
+namespace amct_distill {
+
+struct ScaleOffset {
+    float scale = 1;
+    std::int32_t offset = 0;
+    friend constexpr bool operator==(const ScaleOffset&, const ScaleOffset&) = default;
+};
+
+/// A weight as a matrix: a row per output channel (Linear `[out, in]`, Conv2d `[out, in * kh * kw]`).
+using RowMajorMatrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+/// Views of it. Anything that is not float32 does not convert; what is not row-major is copied first.
+using ConstMatrixRef = Eigen::Ref<const RowMajorMatrix, 0, Eigen::OuterStride<>>;
+using MatrixRef = Eigen::Ref<RowMajorMatrix, 0, Eigen::OuterStride<>>;
+
+/// The integers of a weight, not packed.
+struct QuantizedMatrix {
+    std::size_t rows = 0;
+    std::size_t cols = 0;
+    std::vector<std::int8_t> codes{};   ///< row-major
+    std::vector<ScaleOffset> scales{};  ///< one, or one per row
+};
+
+namespace detail {
+
+/// std::nearbyint, which is a call where the processor has no such instruction. Precondition: |v| <= 2^22.
+inline float round_half_even(float v) {
+    round_lanes(v);
+    return v;
+}
+
+template <BitWidth B>
+AffineConstants constants(ScaleOffset p) {
+    return {p.scale, static_cast<float>(p.offset), static_cast<float>(B::qmin), static_cast<float>(B::qmax)};
+}
+
+inline std::span<const float> row(const ConstMatrixRef& w, Eigen::Index r) {
+    return {w.data() + r * w.outerStride(), static_cast<std::size_t>(w.cols())};
+}
+inline std::span<float> row(MatrixRef& w, Eigen::Index r) {
+    return {w.data() + r * w.outerStride(), static_cast<std::size_t>(w.cols())};
+}
+
+/// How many rows a thread takes at a time.
+inline std::size_t rows_per_task(const ConstMatrixRef& w) {
+    return (task_size - 1) / (std::max)(static_cast<std::size_t>(w.cols()), std::size_t{1}) + 1;
+}
+
+/// body(r, serial) for each row, `serial` being `on` without its threads: rows are what threads share.
+template <class Body>
+void for_each_row(const Execution& on, const ConstMatrixRef& w, const Body& body) {
+    Execution serial;
+    serial.instructions = on.instructions;
+    // A row is written past the caches where the whole would be.
+    serial.streaming_size = static_cast<std::size_t>(w.size()) * sizeof(float) > on.streaming_size
+                                ? 0
+                                : static_cast<std::size_t>(-1);
+    in_parts(on, static_cast<std::size_t>(w.rows()), rows_per_task(w),
+             [&](std::size_t begin, std::size_t end) {
+                 for (std::size_t r = begin; r != end; ++r) body(static_cast<Eigen::Index>(r), serial);
+             });
+}
+
+}  // namespace detail
+
+/// The nearest value that a code stands for. A NaN stays one; an infinity becomes the end of the range.
+template <BitWidth B>
+float fake_quantize(float x, ScaleOffset p) {
+    detail::scale_and_clamp(x, detail::constants<B>(p));
+    return (detail::round_half_even(x) - static_cast<float>(p.offset)) * p.scale;
+}
+
+/// The code, in qmin..qmax. Precondition: x is not NaN.
+template <BitWidth B>
+typename B::storage quantize(float x, ScaleOffset p) {
+    detail::scale_and_clamp(x, detail::constants<B>(p));
+    return static_cast<typename B::storage>(detail::round_half_even(x));
+}
+
+/// What a code stands for: fake_quantize, except that a code has no -0.0.
+inline float dequantize(std::int32_t code, ScaleOffset p) {
+    return (static_cast<float>(code) - static_cast<float>(p.offset)) * p.scale;
+}
+
+/// Of every element. Preconditions of the three: equal sizes; x has no NaN to quantize. x and y may be the
+/// same span, but not overlap otherwise.
+template <BitWidth B>
+void fake_quantize(std::span<const float> x, std::span<float> y, ScaleOffset p, const Execution& on = {}) {
+    assert(x.size() == y.size());
+    bool const stream = x.data() != y.data() && y.size_bytes() > on.streaming_size;
+    detail::AffineConstants const c = detail::constants<B>(p);
+    detail::in_parts(on, x.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
+        float const* const from = x.data() + begin;
+        float* const to = y.data() + begin;
+        if (stream)
+            detail::run_on(on.instructions, detail::fake_quantize_loop<true>{from, to, end - begin, c});
+        else
+            detail::run_on(on.instructions, detail::fake_quantize_loop<false>{from, to, end - begin, c});
+    });
+}
+template <BitWidth B>
+void quantize(std::span<const float> x, std::span<typename B::storage> codes, ScaleOffset p,
+              const Execution& on = {}) {
+    assert(x.size() == codes.size());
+    detail::AffineConstants const c = detail::constants<B>(p);
+    detail::in_parts(on, x.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
+        detail::run_on(on.instructions,
+                       detail::quantize_loop{x.data() + begin, codes.data() + begin, end - begin, c});
+    });
+}
+inline void dequantize(std::span<const std::int8_t> codes, std::span<float> y, ScaleOffset p,
+                       const Execution& on = {}) {
+    assert(codes.size() == y.size());
+    detail::in_parts(on, y.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
+        detail::run_on(on.instructions,
+                       detail::dequantize_loop{codes.data() + begin, y.data() + begin, end - begin, p.scale,
+                                               static_cast<float>(p.offset)});
+    });
+}
+
+/// The codes of a matrix with one scale, or one per row. Preconditions: `scales` has 1 or w.rows() entries;
+/// w has no NaN.
+template <BitWidth B>
+QuantizedMatrix quantize(const ConstMatrixRef& w, std::vector<ScaleOffset> scales, const Execution& on = {}) {
+    assert(scales.size() == 1 || scales.size() == static_cast<std::size_t>(w.rows()));
+    QuantizedMatrix q{static_cast<std::size_t>(w.rows()), static_cast<std::size_t>(w.cols()), {}, {}};
+    q.codes.resize(q.rows * q.cols);
+    auto const all = std::span(q.codes);
+    detail::for_each_row(on, w, [&](Eigen::Index row, const Execution& serial) {
+        auto const r = static_cast<std::size_t>(row);
+        quantize<B>(detail::row(w, row), all.subspan(r * q.cols, q.cols), scales[scales.size() == 1 ? 0 : r],
+                    serial);
+    });
+    q.scales = std::move(scales);
+    return q;
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/range.hpp
+
+/// From a range of values to the scale and offset that cover it, and back.
+///
+///     ClipRange const range{1.0f, -2.0f};
+///     symmetric_scale<Int8>(range)     // {2 / 128, 0}: the negative side is the longer one, and has a code
+///     more asymmetric_scale<Int8>(range)    // {3 / 255, 42} clip_of<Int8>(p)                 // the range
+///     of values that p's codes stand for
+///
+/// A scale below `scale_epsilon` (a range of zeros, mostly) becomes 1: it would only divide noise.
+
+namespace amct_distill {
+
+/// The values that are kept; what lies outside is clipped.
+struct ClipRange {
+    float max = 0;
+    float min = 0;
+    friend constexpr bool operator==(const ClipRange&, const ClipRange&) = default;
+};
+
+inline constexpr float scale_epsilon = 0x1p-23f;
+
+namespace detail {
+
+/// The largest integer that the longer side of a symmetric range is mapped to.
+template <BitWidth B>
+float symmetric_limit(ClipRange range) {
+    return static_cast<float>(B::qmax + (std::abs(range.max) < std::abs(range.min) ? 1 : 0));
+}
+inline float magnitude(ClipRange range) { return (std::max)(std::abs(range.max), std::abs(range.min)); }
+
+/// Of all parts.
+template <class Part>
+ValueRange range_in_parts(const Execution& on, std::size_t n, std::size_t size, const Part& range_of_part) {
+    if (!on.parallel_for || n <= size) return range_of_part(0, n);
+    std::vector<ValueRange> parts((n - 1) / size + 1);
+    in_parts(on, n, size,
+             [&](std::size_t begin, std::size_t end) { parts[begin / size] = range_of_part(begin, end); });
+    ValueRange all = parts[0];
+    for (const ValueRange& part : parts)
+        all = {(std::max)(all.max, part.max), (std::min)(all.min, part.min), all.finite && part.finite};
+    return all;
+}
+
+/// Largest and smallest value; a NaN is passed over. Precondition of its use as a ClipRange: not empty.
+inline ValueRange range_of(std::span<const float> x, const Execution& on = {}) {
+    return range_in_parts(on, x.size(), task_size, [&](std::size_t begin, std::size_t end) {
+        return run_on(on.instructions, range_loop{x.data() + begin, end - begin});
+    });
+}
+
+inline ValueRange range_of(const ConstMatrixRef& w, const Execution& on = {}) {
+    if (w.rows() <= 1 || w.outerStride() == w.cols())
+        return range_of(std::span<const float>(w.data(), static_cast<std::size_t>(w.size())), on);
+    return range_in_parts(
+        on, static_cast<std::size_t>(w.rows()), rows_per_task(w), [&](std::size_t begin, std::size_t end) {
+            ValueRange all{-std::numeric_limits<float>::infinity(), std::numeric_limits<float>::infinity(),
+                           true};
+            for (std::size_t r = begin; r != end; ++r) {
+                ValueRange const one =
+                    run_on(on.instructions, range_loop{row(w, static_cast<Eigen::Index>(r)).data(),
+                                                       static_cast<std::size_t>(w.cols())});
+                all = {(std::max)(all.max, one.max), (std::min)(all.min, one.min), all.finite && one.finite};
+            }
+            return all;
+        });
+}
+inline ClipRange clips(ValueRange range) { return {range.max, range.min}; }
+
+/// `offset_of(t)` is the offset, given t = min / scale <= 0. A NaN in the range takes the guarded branch.
+template <BitWidth B, class OffsetOf>
+ScaleOffset asymmetric_scale(ClipRange range, OffsetOf offset_of) {
+    float const max = (std::max)(0.0f, range.max), min = (std::min)(0.0f, range.min);
+    float const scale = (max - min) / static_cast<float>(B::qmax - B::qmin);
+    if (!(scale >= scale_epsilon)) return {1.0f, B::qmin};
+    return {scale, static_cast<std::int32_t>(offset_of(min / scale))};
+}
+
+}  // namespace detail
+
+/// Scale ratio * max(|max|, |min|) / limit, offset 0; limit = qmax, or qmax + 1 when |max| < |min|.
+template <BitWidth B>
+ScaleOffset symmetric_scale(ClipRange range, float ratio = 1.0f) {
+    float const scale = ratio * detail::magnitude(range) / detail::symmetric_limit<B>(range);
+    return {scale >= scale_epsilon ? scale : 1.0f, 0};
+}
+
+/// Scale (max - min) / (2^n - 1) of the range extended to hold 0; offset qmin - round(min / scale), so that
+/// 0 has a code. AMCT's ARQ and IFMR with offset.
+template <BitWidth B>
+ScaleOffset asymmetric_scale(ClipRange range) {
+    return detail::asymmetric_scale<B>(
+        range, [](float t) { return static_cast<float>(B::qmin) - detail::round_half_even(t); });
+}
+
+/// The same scale, with the offset round(qmin - min / scale): AMCT's ULQ. It differs from the one above
+/// where the float32 subtraction rounds min / scale onto a tie.
+template <BitWidth B>
+ScaleOffset asymmetric_scale_learned(ClipRange range) {
+    return detail::asymmetric_scale<B>(
+        range, [](float t) { return detail::round_half_even(static_cast<float>(B::qmin) - t); });
+}
+
+/// The values of the highest and the lowest code.
+template <BitWidth B>
+ClipRange clip_of(ScaleOffset p) {
+    return {dequantize(B::qmax, p), dequantize(B::qmin, p)};
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/finite.hpp
+
+/// The check of every input: it holds values, and each of them is finite.
+///
+///     if (auto ok = check_finite(w, "weights"); !ok) return ok;
+///     // weights: value at [3, 5] is nan; only finite values can be quantized: check where they come from
+
+namespace amct_distill {
+
+namespace detail {
+
+/// The shortest text that reads back as the same number; "nan", "inf", "-inf".
+template <std::floating_point T>
+std::string number(T v) {
+    if (std::isnan(v)) return "nan";
+    char text[32];
+    return {text, std::to_chars(text, text + sizeof text, v).ptr};
+}
+
+inline std::size_t first_not_finite(std::span<const float> x) {
+    std::size_t i = 0;
+    while (i != x.size() && std::isfinite(x[i])) ++i;
+    return i;
+}
+
+// Not inlined: an error path is cold, and inlining this one draws a false -Wstringop-overflow from g++ 12.
+[[gnu::cold, gnu::noinline]] inline Diagnostic not_finite(std::string_view what, std::string_view index,
+                                                          float value) {
+    return general_error(concat(what, ": value at [", index, "] is ", number(value),
+                                "; only finite values can be quantized: check where they come from"));
+}
+
+[[gnu::cold, gnu::noinline]] inline Diagnostic no_values(std::string_view what, std::string_view shape) {
+    return general_error(concat(what, ": no values", shape, "; an empty tensor cannot be quantized"));
+}
+
+}  // namespace detail
+
+/// `what` begins the message and names the tensor, "conv1: weights".
+inline result<void> check_finite(std::span<const float> x, std::string_view what, const Execution& on = {}) {
+    if (x.empty()) return detail::no_values(what, "");
+    if (detail::range_of(x, on).finite) return {};
+    std::size_t const i = detail::first_not_finite(x);
+    return detail::not_finite(what, detail::concat(i), x[i]);
+}
+
+/// The index in the message is [row, column].
+inline result<void> check_finite(const ConstMatrixRef& w, std::string_view what, const Execution& on = {}) {
+    if (w.size() == 0) return detail::no_values(what, detail::concat(" (", w.rows(), " x ", w.cols(), ")"));
+    if (detail::range_of(w, on).finite) return {};
+    for (Eigen::Index r = 0;; ++r) {
+        auto const x = detail::row(w, r);
+        std::size_t const c = detail::first_not_finite(x);
+        if (c != x.size()) return detail::not_finite(what, detail::concat(r, ", ", c), x[c]);
+    }
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/kernels/fixed_point.hpp
+
+/// The loops that turn floats into 24-bit fixed point and count them by its upper bits (histogram.hpp).
+///
+///     bool const all = run_on(set, fixed_point_loop<false>{x, n, factor, u});      // u[i] = |x[i]| * factor
+///     run_on(set, count_loop<false, 12>{x, n, factor, words, &beyond});            // of 2^12 cells
+///
+/// The product is rounded to float and its fraction cut off. With `Signed`, 23 bits of magnitude below a bit
+/// of sign. Where the magnitude does not fit, u has a higher bit too, and the result is false.
+
+namespace amct_distill::detail {
+
+template <bool Signed>
+struct fixed_point_loop {
+    static constexpr int magnitude_bits = Signed ? 23 : 24;
+    static constexpr std::int32_t does_not_fit = std::int32_t{1} << 24;
+
+    const float* x;
+    std::size_t n;
+    float factor;
+    std::int32_t* u;
+
+    template <class F>
+    [[gnu::always_inline]] void step(std::size_t i, ints_of<F>& all) const {
+        using I = ints_of<F>;
+        F const limit = F{} + static_cast<float>(1 << magnitude_bits);
+        F v;
+        load(x + i, v);
+        F product = __builtin_bit_cast(F, __builtin_bit_cast(I, v) & INT32_MAX) * factor;
+        I fits{}, whole;
+        if constexpr (sizeof(F) == 4) {
+            fits = product < limit ? -1 : 0;
+            product = fits ? product : 0.0f;
+            whole = static_cast<I>(product);
+        }
+#if defined(__GNUC__)
+        else {
+            fits = product < limit;
+            product = __builtin_bit_cast(F, __builtin_bit_cast(I, product) & fits);
+            whole = __builtin_convertvector(product, I);
+        }
+#endif
+        if constexpr (Signed) whole |= __builtin_bit_cast(I, v) >> 31 & (1 << 23);
+        whole |= ~fits & does_not_fit;
+        all &= fits;
+        store(whole, u + i);
+    }
+
+    template <int Bytes>
+    [[gnu::always_inline]] bool run() const {
+        using F = typename lanes<Bytes>::floats;
+        constexpr std::size_t count = lanes<Bytes>::count;
+        ints_of<F> wide = ints_of<F>{} - 1;
+        std::int32_t one = -1, of_lane[count];
+        std::size_t i = 0;
+        for (; n - i >= count; i += count) step<F>(i, wide);
+        for (; i < n; ++i) step<float>(i, one);
+        std::memcpy(of_lane, &wide, sizeof of_lane);
+        for (std::int32_t v : of_lane) one &= v;
+        return one != 0;
+    }
+};
+
+/// Adds the values to `words`, one for each of 2^CellBits cells: their number above `sum_bits` bits of the
+/// sum of their fixed point (the magnitudes of it). Values that do not fit are appended to `beyond`.
+template <bool Signed, int CellBits>
+struct count_loop {
+    static constexpr int magnitude_bits = fixed_point_loop<Signed>::magnitude_bits;
+    static constexpr std::size_t cells = std::size_t{1} << CellBits;
+    static constexpr int sum_bits = 44;
+
+    const float* x;
+    std::size_t n;
+    float factor;
+    std::uint64_t* words;
+    std::vector<float>* beyond;
+
+    [[gnu::always_inline]] static void add(std::int32_t u, std::uint64_t* to) {
+        auto const w = static_cast<std::uint32_t>(u);
+        std::uint32_t const magnitude = Signed ? w & 0x7FFFFFu : w;
+        to[w >> (24 - CellBits)] += (std::uint64_t{1} << sum_bits) + magnitude;
+    }
+
+    template <int Bytes>
+    [[gnu::always_inline]] void run() const {
+        constexpr std::size_t block = 1024;  // small beside the words, in the first-level cache
+        std::int32_t u[block];
+        for (std::size_t i = 0; i < n; i += block) {
+            std::size_t const size = n - i < block ? n - i : block;
+            if (fixed_point_loop<Signed>{x + i, size, factor, u}.template run<Bytes>()) {
+                std::size_t k = 0;
+                for (; size - k >= 4; k += 4) {
+                    add(u[k], words);
+                    add(u[k + 1], words);
+                    add(u[k + 2], words);
+                    add(u[k + 3], words);
+                }
+                for (; k < size; ++k) add(u[k], words);
+            } else {
+                for (std::size_t k = 0; k != size; ++k) {
+                    if (u[k] >= fixed_point_loop<Signed>::does_not_fit)
+                        beyond->push_back(x[i + k]);
+                    else
+                        add(u[k], words);
+                }
+            }
+        }
+    }
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/quant/histogram.hpp
+
+/// A certified histogram for IFMR: one pass over the values tells, for each candidate, between which bounds
+/// its loss is, so that only those that could be the smallest need be evaluated exactly.
+///
+///     CertifiedHistogram<false, 12> histogram(largest);     // of |x|, 2^12 cells up to `largest`
+///     if (histogram.usable(candidates)) histogram.add(part, on);  ...
+///     histogram.finish();
+///     LossBound const of_first = histogram.bound(candidates[0]);
+///
+/// How it works. The loss of a candidate, with q_k = float(k * s) for its codes k and e the float32 error, is
+/// L = sum e(x)^2. But for rounding that is sum min_k (q_k - x)^2 (a code is the nearest one there is), and
+///
+///     L - sum x^2 = sum g(x),   g(x) = min_k (q_k^2 - 2 q_k x)
+///
+/// where sum x^2 is common to all candidates and g is concave and piecewise linear. Where a cell of the
+/// histogram lies within one piece, the number n of its values and their sum S give its part exactly,
+/// n q_k^2 - 2 q_k S. In a cell [a, b) with a boundary t between pieces k and k + 1, the k-th piece is too
+/// large by 2 (q_{k+1} - q_k) * sum (x - t)+, of which with the mean m = S / n the convexity of (x - t)+ gives
+///
+///     n (m - t)+  <=  sum (x - t)+  <=  n (m - a)(b - t) / (b - a)      (Jensen; the chord)
+///
+/// Lengths are measured in units of the fixed point, x -> F x with F = (2^24 - 2^4) / largest (Signed: 2^23),
+/// and e = 2^-24. What else separates this from L, term by term as in `bound`:
+///
+///  1. Fixed point. w = float(F x) < 2^24 has an error of at most e w, and u = trunc(w): so x is within
+///     h = 1/2 + e (u + 1) <= 3/2 of u + 1/2, which is taken for it - by all candidates alike, so that
+///     sum x^2 stays common. A squared error changes with slope 2 |error|, that is step + 2h at most between
+///     the outermost codes (step: the largest q_{k+1} - q_k), where it moves by h (step + 2h) at most, and
+///     by 2h (d + h) for a value at d beyond an outermost code.
+///  2. Codes. float(x / s) passes k + 1/2 within a relative e of it, and (q_k + q_{k+1}) / 2 is within
+///     e (|k| + 1) s of (k + 1/2) s. Values between the two, 2.02 e (|k| + 1) step apart at most, have the
+///     other code, at 2 step times the distance. They are in the boundary's cell or the two beside it.
+///  3. float(q_k - x) rounds once, relative e: 2 e L, with what the summation in double adds below 3.1 e L.
+///     L <= n (step / 2 + 3)^2 between the outermost codes and sum d^2 <= max d * sum d beyond them.
+///  4. Values beyond `largest` have the outermost code of every candidate. They are kept as they are, for
+///     they are few, or the histogram is not used; so nothing is added for them.
+///  5. Double arithmetic here: at most 2 (codes + cells) roundings, 2^-53 each, on the path of any term, and
+///     as many as there are values beyond `largest`.
+///
+/// Counts and sums are integers, exact. A cell is one 64-bit word, a count above 44 bits of sum, so that a
+/// value costs one addition. Words are emptied into wider counters after 2^19 values at most: the sum is then
+/// below 2^19 * 2^24 = 2^43 and the count, of 20 bits, below 2^20.
+
+namespace amct_distill::detail {
+
+/// What the loss of a candidate depends on: values become float(k * scale), k = min_code..max_code.
+struct Codes {
+    float scale;
+    int min_code, max_code;
+};
+
+/// Its loss times F^2, without the sum of squares, is within `slack` of `estimate`.
+struct LossBound {
+    double estimate = 0, slack = 0;
+    double low() const { return estimate - slack; }
+    double high() const { return estimate + slack; }
+};
+
+/// `Signed` makes a histogram of x, otherwise of |x|, for candidates that treat x and -x alike.
+template <bool Signed, int CellBits>
+class CertifiedHistogram {
+    using Loop = count_loop<Signed, CellBits>;
+    static constexpr std::size_t cells = Loop::cells;
+    static constexpr double epsilon = 0x1p-24;
+
+public:
+    /// `largest`: the largest magnitude that a candidate does not clip, or a smaller one that all values have.
+    /// To be checked by `usable` first.
+    explicit CertifiedHistogram(float largest)
+        : factor_(static_cast<float>((1 << Loop::magnitude_bits) - 16) / largest),
+          counts_(cells),
+          sums_(cells) {}
+
+    /// Whether fixed point can represent the values, and cells are narrow enough for the candidates: at most
+    /// one boundary in each, and farther from the next than step 2 above looks.
+    bool usable(std::span<const Codes> candidates) const {
+        if (!(std::isnormal(factor_) && factor_ < 0x1p100f && factor_ > 0x1p-100f)) return false;
+        return std::all_of(candidates.begin(), candidates.end(), [&](const Codes& c) {
+            double const step = static_cast<double>(c.scale) * static_cast<double>(factor_);
+            bool const finite = std::isfinite(c.scale * static_cast<float>(c.max_code)) &&
+                                std::isfinite(c.scale * static_cast<float>(c.min_code));
+            return finite && (c.min_code == c.max_code || step >= 4 * width());
+        });
+    }
+
+    /// Precondition: all finite.
+    void add(std::span<const float> x, const Execution& on) {
+        std::mutex merging;
+        in_parts(on, x.size(), period, [&](std::size_t begin, std::size_t end) {
+            std::vector<std::uint64_t> words(cells);
+            for (std::size_t i = begin; i < end; i += period) {
+                std::vector<float> beyond;
+                run_on(on.instructions,
+                       Loop{x.data() + i, (std::min)(period, end - i), factor_, words.data(), &beyond});
+                std::lock_guard const lock(merging);
+                empty(words);
+                beyond_.insert(beyond_.end(), beyond.begin(), beyond.end());
+            }
+        });
+        total_ += x.size();
+    }
+
+    /// Whether so many values lie beyond `largest` that counting them was of no use.
+    bool too_many_beyond() const { return beyond_.size() > total_ / 16 + 1024; }
+
+    /// Call once, after the last `add`.
+    void finish() {
+        std::sort(beyond_.begin(), beyond_.end());  // no matter in which order they came
+        for (float v : beyond_) {
+            double const y = static_cast<double>(v) * static_cast<double>(factor_);
+            auto& [n, sum] = above(v) ? above_ : below_;
+            ++n;
+            sum += Signed ? y : std::abs(y);
+            beyond_squares_ += y * y;
+        }
+        n_.assign(cells + 1, 0);
+        s_.assign(cells + 1, 0);
+        for (std::size_t j = 0; j != cells; ++j) {
+            // In increasing order: of the negative ones, the largest magnitude first.
+            std::size_t const half = cells / 2, cell = !Signed ? j : j < half ? cells - 1 - j : j - half;
+            auto const n = static_cast<double>(counts_[cell]);
+            double const magnitude = static_cast<double>(sums_[cell]) + n / 2;
+            magnitudes_ += magnitude;
+            n_[j + 1] = n_[j] + n;
+            s_[j + 1] = s_[j] + (Signed && j < half ? -magnitude : magnitude);
+        }
+    }
+
+    LossBound bound(const Codes& c) const {
+        auto const q = [&](int k) {
+            return static_cast<double>(static_cast<float>(k) * c.scale) * static_cast<double>(factor_);
+        };
+        double const n = n_[cells], scale = static_cast<double>(c.scale) * static_cast<double>(factor_);
+        // Neighbours are a scale apart, but for the rounding of both.
+        double const step =
+            c.min_code == c.max_code ? 0 : scale * (1 + 4 * epsilon * (std::max)(-c.min_code, c.max_code));
+        double estimate = 0, magnitude = 0, slack = 0;
+        auto const add_line = [&](double count, double sum, double to) {
+            estimate += count * to * to - 2 * to * sum;
+            magnitude += count * to * to + 2 * std::abs(to * sum);
+        };
+
+        std::size_t begin = 0;  // the first cell that no code has taken yet
+        for (int k = c.min_code; k != c.max_code; ++k) {
+            double const here = q(k), next = q(k + 1), t = (here + next) / 2;
+            std::size_t const end = cellsbelow(t);  // the last of them may have t inside
+            if (end > begin) add_line(n_[end] - n_[begin], s_[end] - s_[begin], here);
+            if (end != 0) {
+                double const a = edge(end - 1), b = edge(end), count = n_[end] - n_[end - 1];
+                if (count > 0 && t < b) {
+                    double const m = (std::clamp)((s_[end] - s_[end - 1]) / count, a, b);
+                    double const least = count * (std::max)(0.0, m - t);
+                    double const most = count * (m - a) * (b - t) / (b - a);
+                    estimate -= (next - here) * (least + most);
+                    slack += (next - here) * (std::max)(0.0, most - least);
+                }
+            }
+            double const near = n_[(std::min)(end + 1, cells)] - n_[end < 2 ? 0 : end - 2];
+            slack += near * 2 * step * 2.02 * epsilon * (std::abs(k) + 2) * step;  // 2
+            begin = (std::max)(begin, end);
+        }
+        add_line(n - n_[begin], s_[cells] - s_[begin], q(c.max_code));
+        add_line(above_.n, above_.sum, q(c.max_code));
+        add_line(below_.n, below_.sum, q(c.min_code));
+
+        // Beyond the outermost codes: the sum of distances, from the edge of the cell the code is in.
+        std::size_t const top = cellsbelow(q(c.max_code)), last = top == 0 ? 0 : top - 1;
+        double beyond = s_[cells] - s_[last] - (n - n_[last]) * edge(last),
+               farthest = edge(cells) - edge(last);
+        if (Signed) {
+            std::size_t const first = cellsbelow(q(c.min_code));
+            beyond += n_[first] * edge(first) - s_[first];
+            farthest = (std::max)(farthest, edge(first) - edge(0));
+        }
+        slack += step * (n / 2 + 1.01 * epsilon * (magnitudes_ + n)) + 4.5 * n + 3 * beyond + 4.5 * n;  // 1
+        double const inside = step / 2 + 3;
+        double const loss = n * inside * inside + (farthest + 1.5) * (beyond + 1.5 * n) + beyond_squares_;
+        slack += 3.1 * epsilon * loss;  // 3
+        slack += 0x1p-52 * (c.max_code - c.min_code + static_cast<double>(cells) + above_.n + below_.n) *
+                 magnitude;  // 5
+        return {estimate, slack};
+    }
+
+    /// To turn an estimate into a sum of squared errors.
+    double unit_squared() const { return 1 / (static_cast<double>(factor_) * static_cast<double>(factor_)); }
+
+private:
+    struct Sum {
+        double n = 0, sum = 0;
+    };
+
+    static bool above(float v) { return !Signed || v > 0; }
+    static constexpr double width() { return 1 << (24 - CellBits); }
+    double edge(std::size_t j) const {
+        return (static_cast<double>(j) - (Signed ? static_cast<double>(cells / 2) : 0.0)) * width();
+    }
+    /// How many cells begin at or below t.
+    std::size_t cellsbelow(double t) const {
+        double const j = std::floor((t - edge(0)) / width()) + 1;
+        return static_cast<std::size_t>((std::clamp)(j, 0.0, static_cast<double>(cells)));
+    }
+
+    void empty(std::span<std::uint64_t> words) {
+        for (std::size_t j = 0; j != cells; ++j) {
+            counts_[j] += words[j] >> Loop::sum_bits;
+            sums_[j] += words[j] & ((std::uint64_t{1} << Loop::sum_bits) - 1);
+            words[j] = 0;
+        }
+    }
+
+    static constexpr std::size_t period = std::size_t{1} << 19;
+
+    float factor_;
+    std::vector<std::uint64_t> counts_, sums_;
+    std::vector<float> beyond_{};
+    std::size_t total_ = 0;
+    // Since finish(): of the cells up to the j-th in increasing order, and of what lies beyond them.
+    std::vector<double> n_{}, s_{};
+    Sum above_{}, below_{};
+    double magnitudes_ = 0, beyond_squares_ = 0;
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/quant/kernels/sums.hpp
+
+/// The loop that adds up a block of terms in double, in the order of ordered_sum.hpp, whatever the width of
+/// the vectors.
+///
+///     struct dot {                              // terms: products of floats
+///         static constexpr std::size_t sums = 1;
+///         const float *x, *y;
+///         template <int Bytes> [[gnu::always_inline]] void add(std::size_t i, std::size_t lane,
+///                                                              SumLanes<Bytes>* to) const {
+///             typename lanes<Bytes>::floats a, b;
+///             load(x + i, a), load(y + i, b);
+///             to[0].add_product(a, b, lane);
+///         }
+///     };
+///     std::array<double, 1> const part = run_on(set, block_sum_loop<dot>{{x, y}, n});
+
+namespace amct_distill::detail {
+
+inline constexpr std::size_t sum_lanes = 8;
+inline constexpr std::size_t sum_block = 4096;
+
+/// The eight lanes of a sum, in vectors of doubles.
+template <int Bytes>
+struct SumLanes {
+    using F = typename lanes<Bytes>::floats;
+    using D = typename lanes<Bytes>::doubles;
+    static constexpr std::size_t width = sizeof(D) / sizeof(double);
+
+    D sums[sum_lanes / width];
+
+    /// Adds a * b, exactly formed since the factors are floats, so with or without an FMA instruction; its
+    /// first element to `lane`.
+    [[gnu::always_inline]] void add_product(const F& a, const F& b, std::size_t lane) {
+        if constexpr (Bytes == 4) {
+            sums[lane] += static_cast<double>(a) * static_cast<double>(b);
+        } else {
+#if defined(__GNUC__)
+            D low_a, high_a, low_b, high_b;
+            widen(a, low_a, high_a);
+            widen(b, low_b, high_b);
+            sums[lane / width] += low_a * low_b;
+            sums[(lane + width) % sum_lanes / width] += high_a * high_b;
+#endif
+        }
+    }
+};
+
+template <class Terms>
+struct block_sum_loop {
+    Terms terms;
+    std::size_t n;  ///< at most sum_block
+
+    template <int Bytes>
+    [[gnu::always_inline]] std::array<double, Terms::sums> run() const {
+        constexpr std::size_t count = lanes<Bytes>::count;
+        constexpr std::size_t step = count > sum_lanes ? count : sum_lanes;
+        SumLanes<Bytes> wide[Terms::sums] = {};
+        std::size_t i = 0;
+        for (; n - i >= step; i += step) {
+#pragma GCC unroll 8
+            for (std::size_t k = 0; k < step; k += count) terms.template add<Bytes>(i + k, k, wide);
+        }
+        SumLanes<4> one[Terms::sums];
+        std::memcpy(one, wide, sizeof one);
+        for (; i < n; ++i) terms.template add<4>(i, i % sum_lanes, one);
+
+        std::array<double, Terms::sums> total{};
+        for (std::size_t s = 0; s != Terms::sums; ++s)
+            for (double lane : one[s].sums) total[s] += lane;
+        return total;
+    }
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/quant/kernels/ifmr.hpp
+
+/// The terms of a candidate's loss (ifmr.hpp): squares of the float32 errors of fake quantization.
+///
+///     double const sum = ordered_sums(on, n, SquaredError{x, upper, lower, scale})[0];
+
+namespace amct_distill::detail {
+
+struct SquaredError {
+    static constexpr std::size_t sums = 1;
+    const float* x;
+    float upper, lower;  ///< values are clamped to these
+    float scale;
+
+    /// Errors are those of float32, whose product is rounded before the subtraction. Giving the product its
+    /// sign (the scale is positive) after the multiplication keeps the two apart: next to each other, g++
+    /// makes an FMA of them where the target has one.
+    template <int Bytes>
+    [[gnu::always_inline]] void add(std::size_t i, std::size_t lane, SumLanes<Bytes>* to) const {
+        using F = typename lanes<Bytes>::floats;
+        using I = typename lanes<Bytes>::ints;
+        F const highest = F{} + upper, lowest = F{} + lower;
+        F v;
+        load(x + i, v);
+        F t = v > highest ? highest : v;
+        t = t < lowest ? lowest : t;
+        t = t / scale;
+        I const sign = __builtin_bit_cast(I, t) & INT32_MIN;
+        F const nearest = ((t + rounding_shift) - rounding_shift) * scale;
+        F const error = __builtin_bit_cast(F, (__builtin_bit_cast(I, nearest) & INT32_MAX) | sign) - v;
+        to[0].add_product(error, error, lane);
+    }
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/quant/ordered_sum.hpp
+
+/// Sums in double whose order of additions is fixed: the same bits however many threads or lanes compute it.
+///
+///     auto const [sum] = ordered_sums(on, n, Dot{x, y});       // terms: see kernels/sums.hpp
+///
+/// The order: elements go in blocks of `sum_block`; in a block, element i is added to lane i % sum_lanes, and
+/// at its end the lanes are added from the first to the last; the blocks are added from the first to the
+/// last. Lanes are what a vector register adds, blocks are what a thread takes.
+
+namespace amct_distill::detail {
+
+/// The terms of elements `begin` to `begin + n`, n at most sum_block.
+template <class Terms>
+struct block_of {
+    static constexpr std::size_t sums = Terms::sums;
+    Terms terms;
+    std::size_t begin;
+
+    template <int Bytes>
+    [[gnu::always_inline]] void add(std::size_t i, std::size_t lane, SumLanes<Bytes>* to) const {
+        terms.template add<Bytes>(begin + i, lane, to);
+    }
+};
+
+template <class Terms>
+std::array<double, Terms::sums> ordered_sums(const Execution& on, std::size_t n, const Terms& terms) {
+    using Sums = std::array<double, Terms::sums>;
+    auto const block = [&](std::size_t k) {
+        std::size_t const begin = k * sum_block;
+        return run_on(on.instructions,
+                      block_sum_loop<block_of<Terms>>{{terms, begin}, (std::min)(sum_block, n - begin)});
+    };
+    Sums total{};
+    auto const add = [&](const Sums& part) {
+        for (std::size_t s = 0; s != Terms::sums; ++s) total[s] += part[s];
+    };
+    std::size_t const blocks = n / sum_block + (n % sum_block != 0);
+    if (!on.parallel_for || n <= task_size) {
+        for (std::size_t k = 0; k != blocks; ++k) add(block(k));
+        return total;
+    }
+    std::vector<Sums> parts(blocks);
+    in_parts(on, blocks, task_size / sum_block, [&](std::size_t begin, std::size_t end) {
+        for (std::size_t k = begin; k != end; ++k) parts[k] = block(k);
+    });
+    for (const Sums& part : parts) add(part);
+    return total;
+}
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/quant/tail.hpp
+
+/// The k-th largest and the k-th smallest of values that come in parts, each with its range.
+///
+///     Tails tails(k_largest, k_smallest);
+///     tails.add(part, range_of(part));  ...
+///     tails.kth_largest();  tails.kth_smallest();
+///
+/// Only what could still be among the k outermost is kept, and a part without such values is not read.
+
+namespace amct_distill::detail {
+
+/// The first k in the order of Before.
+template <class Before>
+class Tail {
+public:
+    /// `last`: no value comes after it. Precondition: k > 0.
+    Tail(std::size_t k, float last) : k_(k), threshold_(last) {}
+
+    float threshold() const { return threshold_; }
+
+    /// Values equal to the threshold need not be kept: they leave the k-th as it is.
+    void add(float v) {
+        if (!Before{}(v, threshold_)) return;
+        kept_.push_back(v);
+        if (kept_.size() >= 2 * k_ + 1024) shrink();
+    }
+
+    /// Precondition: at least k values were added.
+    float kth() {
+        if (kept_.size() >= k_) shrink();
+        return threshold_;
+    }
+
+private:
+    void shrink() {
+        auto const kth = kept_.begin() + static_cast<std::ptrdiff_t>(k_ - 1);
+        std::nth_element(kept_.begin(), kth, kept_.end(), Before{});
+        threshold_ = *kth;
+        kept_.resize(k_);
+    }
+
+    std::size_t k_;
+    float threshold_;
+    std::vector<float> kept_{};
+};
+
+class Tails {
+public:
+    Tails(std::size_t k_largest, std::size_t k_smallest)
+        : largest_(k_largest, -std::numeric_limits<float>::infinity()),
+          smallest_(k_smallest, std::numeric_limits<float>::infinity()) {}
+
+    /// Precondition: all finite, `range` their range or a larger one.
+    void add(std::span<const float> x, ValueRange range) {
+        if (range.max > largest_.threshold())
+            for (float v : x) largest_.add(v);
+        if (range.min < smallest_.threshold())
+            for (float v : x) smallest_.add(v);
+    }
+
+    float kth_largest() { return largest_.kth(); }
+    float kth_smallest() { return smallest_.kth(); }
+
+private:
+    Tail<std::greater<>> largest_;
+    Tail<std::less<>> smallest_;
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/quant/value_store.hpp
+
+/// Values of many batches, one after the other; beyond a number of bytes in a temporary file.
+///
+///     ValueStore values(64 << 20);                        // at most 64 MB of memory
+///     values.append(batch);  ...
+///     values.for_each_part([&](std::span<const float> part) { ... });      // in the order of appending
+///
+/// The file has no name and vanishes with the object. Nothing is ever left out.
+
+namespace amct_distill::detail {
+
+class ValueStore {
+public:
+    /// Half of the bytes hold what was appended last, half are for reading the file; at least 512 KB.
+    explicit ValueStore(std::size_t max_bytes)
+        : capacity_((std::max)(max_bytes / (2 * sizeof(float)) / task_size, std::size_t{1}) * task_size),
+          in_memory_(max_bytes == static_cast<std::size_t>(-1)) {}
+
+    std::size_t size() const { return written_ + recent_.size(); }
+    bool uses_file() const { return file_ != nullptr; }
+
+    /// An error when the file cannot be written; the store is then of no more use.
+    result<void> append(std::span<const float> x) {
+        if (in_memory_) {
+            recent_.insert(recent_.end(), x.begin(), x.end());
+            return {};
+        }
+        while (!x.empty()) {
+            if (recent_.size() == capacity_)
+                if (auto ok = write(); !ok) return ok;
+            std::size_t const n = (std::min)(x.size(), capacity_ - recent_.size());
+            recent_.insert(recent_.end(), x.begin(), x.begin() + static_cast<std::ptrdiff_t>(n));
+            x = x.subspan(n);
+        }
+        return {};
+    }
+
+    /// body(part): all parts but the last are multiples of `task_size`. An error when the file cannot be read.
+    template <class Body>
+    result<void> for_each_part(const Body& body) const {
+        if (file_) {
+            std::rewind(file_.get());
+            std::vector<float> part(capacity_);
+            for (std::size_t read = 0; read != written_; read += capacity_) {
+                if (std::fread(part.data(), sizeof(float), capacity_, file_.get()) != capacity_)
+                    return failed("read");
+                body(std::span<const float>(part));
+            }
+        }
+        if (!recent_.empty()) body(std::span<const float>(recent_));
+        return {};
+    }
+
+private:
+    struct close {
+        void operator()(std::FILE* file) const { std::fclose(file); }
+    };
+
+    result<void> write() {
+        if (!file_) file_.reset(std::tmpfile());
+        if (!file_ || std::fseek(file_.get(), 0, SEEK_END) != 0 ||
+            std::fwrite(recent_.data(), sizeof(float), capacity_, file_.get()) != capacity_)
+            return failed("write");
+        written_ += capacity_;
+        recent_.clear();
+        return {};
+    }
+
+    [[gnu::cold, gnu::noinline]] static Diagnostic failed(const char* what) {
+        return general_error(concat("cannot ", what, " the temporary file of observed values: ",
+                                    std::strerror(errno), "; make room for it, or allow more memory"));
+    }
+
+    std::size_t capacity_;
+    bool in_memory_;
+    std::size_t written_ = 0;
+    std::unique_ptr<std::FILE, close> file_{};
+    std::vector<float> recent_{};
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/quant/ifmr.hpp
+
+/// IFMR, input feature map reconstruction: the clip range of activations with the smallest squared error.
+///
+///     Ifmr<Int8> ifmr;
+///     ifmr.observe(batch1).value();
+///     ifmr.observe(batch2).value();
+///     result<IfmrResult> found = ifmr.finish();    // found->clip, found->scale_offset
+///
+/// Source: AMCT's IFMR. The winner is the candidate with the smallest sum, in double, of the squares of the
+/// exact float32 errors; AMCT sums in float32 and can miss it. All observed values count: none is sampled.
+
+namespace amct_distill {
+
+/// Candidate i has the ratio float(search_start + i * search_step), for i < ceil((search_end - search_start)
+/// / search_step). The defaults give 61 of them, 0.70 to 1.30: in double, 0.6 / 0.01 is a little over 60.
+struct IfmrOptions {
+    double max_percentile = 0.999999;  ///< the part of the values that are not above the range, (0, 1]
+    double min_percentile = 0.999999;  ///< the part of the values that are not below it, (0, 1]
+    double search_start = 0.7;
+    double search_end = 1.3;
+    double search_step = 0.01;
+    /// Of memory for values; at least 512 KB are used. What is more goes to a temporary file, and `finish`
+    /// reads it three times.
+    std::size_t max_bytes = static_cast<std::size_t>(-1);
+    /// Evaluate every candidate exactly; otherwise only those that could be the best.
+    bool every_loss = false;
+
+    static constexpr double max_candidates = 10000;
+};
+
+struct IfmrResult {
+    ScaleOffset scale_offset{};
+    ClipRange clip{};                   ///< the values of the highest and the lowest code
+    std::size_t best = 0;               ///< the winning candidate: the first with the smallest loss
+    std::vector<double> losses{};       ///< mean squared error, by candidate: exact for the best
+    std::vector<double> loss_errors{};  ///< how far each may be from the exact one; 0: it is
+    ClipRange range{};                  ///< the percentiles, extended to hold 0
+};
+
+/// With M = max(|max|, |min|) of the percentiles and limit as in `symmetric_scale`, ratio r has
+///   symmetric:   scale r * M / limit, values clamped to -r * M .. r * M;
+///   asymmetric:  scale and offset of `asymmetric_scale` of r * max and min (the ratio moves only the upper
+///                end), values clamped to min .. r * max.
+/// Its loss is mean((round(clamp(x) / scale) * scale - x)^2): not clamped to the integers of n bits.
+template <BitWidth B, Symmetry S>
+class Ifmr {
+public:
+    using bits = B;
+    using symmetry = S;
+
+    Ifmr() = default;
+    explicit Ifmr(IfmrOptions options) : options_(options), values_(options.max_bytes) {}
+
+    /// Adds a batch, of any shape. An error when it is empty or has a value that is not finite; it is then
+    /// not added. Also when the temporary file cannot be written; no calibration is possible then.
+    result<void> observe(std::span<const float> batch, const Execution& on = {}) {
+        // The check finds the range of each few values too, which tells `finish` where the outermost are.
+        std::size_t const before = ranges_.size();
+        ranges_.resize(before + (batch.size() + detail::sum_block - 1) / detail::sum_block);
+        detail::in_parts(on, batch.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
+            for (std::size_t i = begin; i < end; i += detail::sum_block) {
+                std::size_t const n = (std::min)(detail::sum_block, end - i);
+                ranges_[before + i / detail::sum_block] = {
+                    values_.size() + i + n,
+                    detail::run_on(on.instructions, detail::range_loop{batch.data() + i, n})};
+            }
+        });
+        bool const finite = std::all_of(ranges_.begin() + static_cast<std::ptrdiff_t>(before), ranges_.end(),
+                                        [](const Range& r) { return r.values.finite; });
+        if (batch.empty() || !finite) {
+            ranges_.resize(before);
+            return check_finite(batch, "activations", on);
+        }
+        return values_.append(batch);
+    }
+
+    /// The best clip range of all values observed. Errors: no batch, options outside their limits, values so
+    /// large that no candidate has a finite loss, a temporary file that cannot be read.
+    result<IfmrResult> finish(const Execution& on = {}) const {
+        if (auto ok = check_options(); !ok) return ok.diagnostics();
+        if (values_.size() == 0)
+            return general_error("IFMR: no batch was observed; call observe() before finish()");
+
+        IfmrResult found;
+        float largest = 0;
+        if (auto ok = find_range(found.range, largest); !ok) return ok.diagnostics();
+        std::vector<Candidate> const candidates = candidates_in(found.range);
+        if (auto ok = find_losses(on, candidates, largest, found); !ok) return ok.diagnostics();
+        double smallest = std::numeric_limits<double>::infinity();
+        for (std::size_t i = 0; i != candidates.size(); ++i) {
+            if (found.loss_errors[i] == 0 && found.losses[i] < smallest) {
+                smallest = found.losses[i];
+                found.best = i;
+            }
+        }
+        if (!std::isfinite(smallest))
+            return general_error(detail::concat(
+                "IFMR: no candidate has a finite loss for values between ", detail::number(found.range.min),
+                " and ", detail::number(found.range.max), "; scale the network's input down"));
+        found.scale_offset = candidates[found.best].p;
+        found.clip = clip_of<B>(found.scale_offset);
+        return found;
+    }
+
+private:
+    /// Of values that were observed together.
+    struct Range {
+        std::size_t end;  // the place of the first after them
+        detail::ValueRange values;
+    };
+
+    struct Candidate {
+        float upper, lower;  // values are clamped to these
+        ScaleOffset p;
+
+        detail::SquaredError terms(std::span<const float> x) const {
+            return {x.data(), upper, lower, p.scale};
+        }
+        /// Precondition: the ends and the scale are finite.
+        detail::Codes codes() const {
+            auto const code = [this](float end) { return static_cast<int>(std::nearbyint(end / p.scale)); };
+            return {p.scale, std::same_as<S, Symmetric> ? 0 : code(lower), code(upper)};
+        }
+        bool is_finite() const { return std::isfinite(upper - lower) && std::isfinite(p.scale); }
+        /// All values become 0: the loss does not depend on the candidate.
+        bool is_zero() const {
+            return is_finite() && codes().max_code == 0 && std::nearbyint(lower / p.scale) == 0;
+        }
+    };
+
+    double count_of_candidates() const {
+        return std::ceil((options_.search_end - options_.search_start) / options_.search_step);
+    }
+
+    result<void> check_options() const {
+        using detail::number;
+        for (double p : {options_.max_percentile, options_.min_percentile})
+            if (!(p > 0 && p <= 1))
+                return general_error(detail::concat("IFMR: the percentile ", number(p),
+                                                    " is not in (0, 1]; the default is 0.999999"));
+        double const count = count_of_candidates();
+        if (!(options_.search_start > 0 && options_.search_step > 0 && count >= 1 &&
+              count <= IfmrOptions::max_candidates))
+            return general_error(detail::concat(
+                "IFMR: the search from ", number(options_.search_start), " to ", number(options_.search_end),
+                " by ", number(options_.search_step),
+                " is not one of 1 to 10000 positive ratios; the default is from 0.7 to 1.3 by 0.01"));
+        return {};
+    }
+
+    /// The percentiles - the k-th value from an end, k = N - int(percentile * N) but at least 1 - extended to
+    /// hold 0, and the largest magnitude of all values.
+    result<void> find_range(ClipRange& range, float& largest) const {
+        std::size_t const n = values_.size();
+        auto const k = [n](double percentile) {
+            auto const below = static_cast<std::size_t>(percentile * static_cast<double>(n));
+            return (std::max<std::size_t>)(1, n - (std::min)(n, below));
+        };
+        detail::Tails tails(k(options_.max_percentile), k(options_.min_percentile));
+        auto current = ranges_.begin();
+        std::size_t place = 0;
+        auto read = values_.for_each_part([&](std::span<const float> part) {
+            while (!part.empty()) {
+                std::size_t const size = (std::min)(part.size(), current->end - place);
+                tails.add(part.first(size), current->values);
+                place += size;
+                part = part.subspan(size);
+                if (place == current->end) ++current;
+            }
+        });
+        range = {(std::max)(0.0f, tails.kth_largest()), (std::min)(0.0f, tails.kth_smallest())};
+        largest = 0;
+        for (const Range& r : ranges_) largest = (std::max)({largest, r.values.max, -r.values.min});
+        return read;
+    }
+
+    std::vector<Candidate> candidates_in(ClipRange range) const {
+        auto const count = static_cast<std::size_t>(count_of_candidates());
+        std::vector<Candidate> all;
+        all.reserve(count);
+        for (std::size_t i = 0; i != count; ++i) {
+            auto const ratio =
+                static_cast<float>(options_.search_start + static_cast<double>(i) * options_.search_step);
+            if constexpr (std::same_as<S, Symmetric>) {
+                float const upper = ratio * detail::magnitude(range);
+                all.push_back({upper, -upper, symmetric_scale<B>(range, ratio)});
+            } else {
+                float const upper = ratio * range.max;
+                all.push_back({upper, range.min, asymmetric_scale<B>({upper, range.min})});
+            }
+        }
+        return all;
+    }
+
+    /// All losses, or those of the candidates that the histogram leaves, and estimates of the others.
+    result<void> find_losses(const Execution& on, const std::vector<Candidate>& candidates, float largest,
+                             IfmrResult& found) const {
+        // Below, the sweep takes less time than the bounds do.
+        constexpr std::size_t few = 8192;
+        found.losses.assign(candidates.size(), 0);
+        found.loss_errors.assign(candidates.size(), 0);
+        std::vector<std::size_t> left(candidates.size());
+        std::iota(left.begin(), left.end(), std::size_t{0});
+        std::vector<detail::LossBound> bounds;
+        double unit_squared = 0;
+        if (values_.size() >= few && !options_.every_loss)
+            if (auto ok = bound_losses(on, candidates, largest, bounds, unit_squared); !ok) return ok;
+        if (!bounds.empty()) {
+            double lowest = std::numeric_limits<double>::infinity();
+            for (const auto& bound : bounds) lowest = (std::min)(lowest, bound.high());
+            std::erase_if(left, [&](std::size_t i) { return bounds[i].low() > lowest; });
+        }
+        if (auto ok = evaluate(on, candidates, left, found.losses); !ok) return ok;
+        if (bounds.empty()) return {};
+
+        // An estimate lacks the sum of squares, which an exact loss has.
+        double const to_mean = unit_squared / static_cast<double>(values_.size());
+        std::size_t const known = left[0];
+        std::size_t next = 0;
+        for (std::size_t i = 0; i != candidates.size(); ++i) {
+            if (next != left.size() && left[next] == i) {
+                ++next;
+                continue;
+            }
+            found.losses[i] = found.losses[known] + (bounds[i].estimate - bounds[known].estimate) * to_mean;
+            found.loss_errors[i] = (bounds[i].slack + bounds[known].slack) * to_mean;
+        }
+        return {};
+    }
+
+    /// `bounds` stays empty where the histogram cannot be used.
+    result<void> bound_losses(const Execution& on, const std::vector<Candidate>& candidates, float largest,
+                              std::vector<detail::LossBound>& bounds, double& unit_squared) const {
+        std::vector<detail::Codes> codes;
+        float kept = 0;  // the largest magnitude that some candidate does not clip
+        for (const Candidate& c : candidates) {
+            if (!c.is_finite()) return {};
+            codes.push_back(c.codes());
+            kept = (std::max)({kept, std::abs(c.upper), std::abs(c.lower)});
+        }
+        // Cells are a twentieth of a step or less, and their words stay in the first-level cache.
+        constexpr int cell_bits = (std::min)(12, B::width + 6);
+        detail::CertifiedHistogram<std::same_as<S, Asymmetric>, cell_bits> histogram(
+            (std::min)(kept, largest));
+        if (!histogram.usable(codes)) return {};
+        if (auto ok = values_.for_each_part([&](std::span<const float> part) { histogram.add(part, on); });
+            !ok)
+            return ok;
+        if (histogram.too_many_beyond()) return {};
+        histogram.finish();
+        for (const detail::Codes& c : codes) bounds.push_back(histogram.bound(c));
+        unit_squared = histogram.unit_squared();
+        return {};
+    }
+
+    /// The exact losses of the candidates in `which`. Every block of values is read from memory once, and
+    /// evaluated for all of them while in cache.
+    result<void> evaluate(const Execution& on, const std::vector<Candidate>& candidates,
+                          const std::vector<std::size_t>& which, std::vector<double>& losses) const {
+        std::vector<std::size_t> todo;
+        std::size_t zero = candidates.size();
+        for (std::size_t i : which) {
+            bool const is_zero = candidates[i].is_zero();
+            if (is_zero && zero != candidates.size()) continue;
+            if (is_zero) zero = i;
+            todo.push_back(i);
+        }
+        Execution serial;
+        serial.instructions = on.instructions;
+        auto read = values_.for_each_part([&](std::span<const float> part) {
+            std::size_t const blocks = (part.size() - 1) / detail::sum_block + 1;
+            std::vector<double> sums(blocks * todo.size());
+            detail::in_parts(
+                on, blocks, detail::task_size / detail::sum_block, [&](std::size_t begin, std::size_t end) {
+                    for (std::size_t k = begin; k != end; ++k) {
+                        auto const block =
+                            part.subspan(k * detail::sum_block)
+                                .first((std::min)(detail::sum_block, part.size() - k * detail::sum_block));
+                        for (std::size_t c = 0; c != todo.size(); ++c)
+                            sums[k * todo.size() + c] = detail::ordered_sums(
+                                serial, block.size(), candidates[todo[c]].terms(block))[0];
+                    }
+                });
+            for (std::size_t k = 0; k != blocks; ++k)
+                for (std::size_t c = 0; c != todo.size(); ++c) losses[todo[c]] += sums[k * todo.size() + c];
+        });
+        if (!read) return read;
+        for (std::size_t i : todo) losses[i] /= static_cast<double>(values_.size());
+        for (std::size_t i : which)
+            if (candidates[i].is_zero()) losses[i] = losses[zero];
+        return {};
+    }
+
+    IfmrOptions options_{};
+    detail::ValueStore values_{options_.max_bytes};
+    std::vector<Range> ranges_{};
+};
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/kernels/gradient.hpp
+
+/// The terms of ULQ's gradients: of clips (act_ulq.hpp) and of scales (ulq.hpp), whose formulas are there.
+///
+///     std::array<double, 2> const sums = ordered_sums(on, n, ClipGradient{x, g, dx, constants});
+
+namespace amct_distill::detail {
+
+struct ClipGradientConstants {
+    float scale, levels;
+    float upper, lower;        ///< outside of them x is clipped
+    float clip_max, clip_min;  ///< and has the rounding error of these
+};
+
+/// Writes dx and adds the terms of d clip_max and d clip_min, times `levels`: so a division for each element
+/// becomes one for the sum. dx may be g. Streaming: past the caches; dx is then a multiple of 64 bytes.
+template <bool Streaming>
+struct ClipGradient {
+    static constexpr std::size_t sums = 2;
+    const float* x;
+    const float* g;
+    float* dx;
+    ClipGradientConstants c;
+
+    template <int Bytes>
+    [[gnu::always_inline]] void add(std::size_t i, std::size_t lane, SumLanes<Bytes>* to) const {
+        using F = typename lanes<Bytes>::floats;
+        F const zero{}, levels = zero + c.levels, clip_max = zero + c.clip_max, clip_min = zero + c.clip_min;
+        F v, grad;
+        load(x + i, v);
+        load(g + i, grad);
+        auto const up = v > c.upper;
+        auto const dn = v < c.lower;
+        F t = dn ? clip_min : v;
+        t = (up ? clip_max : t) / c.scale;
+        F error = t;
+        round_lanes(error);
+        error = error - t;
+        F inside = up ? zero : grad;
+        inside = dn ? zero : inside;
+        if constexpr (Streaming)
+            store_streaming(inside, dx + i);
+        else
+            store(inside, dx + i);
+        F const of_max = error + (up ? levels : zero), of_min = (dn ? levels : zero) - error;
+        to[0].add_product(of_max, grad, lane);
+        to[1].add_product(of_min, grad, lane);
+    }
+};
+
+/// The terms of ds, before the division by sqrt(K * qmax).
+struct ScaleGradient {
+    static constexpr std::size_t sums = 1;
+    const float* w;
+    const float* g;
+    float scale, qmax, qmin;
+    float upper, lower;  ///< scale * qmax, scale * qmin
+
+    template <int Bytes>
+    [[gnu::always_inline]] void add(std::size_t i, std::size_t lane, SumLanes<Bytes>* to) const {
+        using F = typename lanes<Bytes>::floats;
+        F const zero{}, highest = zero + qmax, lowest = zero + qmin;
+        F v, grad;
+        load(w + i, v);
+        load(g + i, grad);
+        F const t = v / scale;
+        F slope = t;
+        round_lanes(slope);
+        slope = slope - t;
+        slope = v < lower ? lowest : slope;
+        slope = v > upper ? highest : slope;
+        to[0].add_product(slope, grad, lane);
+    }
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/quant/act_ulq.hpp
+
+/// ULQ, universal linear quantization of activations: the clips are trained. For weights see ulq.hpp.
+///
+///     ActUlq<Int8> ulq(ClipRange{6.0f, -6.0f}, /*fixed_min=*/false);
+///     ulq.fake_quantize(x, y);
+///     ulq.backward(x, grad_y, grad_x, grad_clips);   // then the optimizer changes ulq.parameters()
+///     ulq.constrain();
+///
+/// Source: AMCT's activation ULQ; forward and grad_x are equal to it bit for bit.
+
+namespace amct_distill {
+
+/// Scale and offset come from the clips: `asymmetric_scale_learned` or, symmetric, `symmetric_scale` of the
+/// clips extended to hold 0.
+template <BitWidth B, Symmetry S>
+class ActUlq {
+public:
+    using bits = B;
+    using symmetry = S;
+    using calibrator = Ifmr<B>;
+
+    /// Not calibrated yet: scale 1.
+    ActUlq() = default;
+    /// The state at the first step.
+    ActUlq(ClipRange clip, bool fixed_min) : ActUlq(clip, clip, fixed_min) { constrain(); }
+    /// The state between an optimizer step and `constrain`, which comes next: clips as the optimizer left
+    /// them, and those of the step before.
+    ActUlq(ClipRange clip, ClipRange previous, bool fixed_min)
+        : clips_{clip.max, clip.min}, previous_(previous), fixed_min_(fixed_min) {}
+
+    /// {clip_max, clip_min}.
+    std::span<float> parameters() { return clips_; }
+    std::span<const float> parameters() const { return clips_; }
+
+    ClipRange clip() const { return {clips_[0], clips_[1]}; }
+    bool fixed_min() const { return fixed_min_; }
+    ScaleOffset scale_offset() const { return scale_of(clip()); }
+
+    /// Whether `constrain` has something sound to fall back to and nothing to repair: clips and previous
+    /// clips finite, and the width of their range too. (Where AMCT fails at the next forward.)
+    result<void> check() const {
+        for (auto [name, range] : {std::pair<std::string_view, ClipRange>{"clip", clip()},
+                                   std::pair<std::string_view, ClipRange>{"previous clip", previous_}})
+            if (!std::isfinite(range.max - range.min))
+                return general_error(detail::concat(
+                    "activations: the ", name, " range is ", detail::number(range.min), " to ",
+                    detail::number(range.max), "; its ends and its width must be finite: set other clips"));
+        return {};
+    }
+
+    /// What AMCT does to the clips at the start of a forward; here after each change of `parameters()`:
+    ///   1. with fixed_min, clip_min = 0;
+    ///   2. if clip_max - clip_min == 0, both clips as they were at the previous step; else if clip_max < 0,
+    ///      clip_max as it was; else if clip_min > 0, clip_min as it was.
+    /// Nothing else is repaired: a clip_max below clip_min does no harm, since the range is extended to hold
+    /// 0. Before the two steps, a clip that is not finite is set to its previous value; after them, so are
+    /// both if the range is wider than the largest float. (AMCT fails in these cases.)
+    void constrain() {
+        ClipRange now = clip();
+        if (!std::isfinite(now.max)) now.max = previous_.max;
+        if (!std::isfinite(now.min)) now.min = previous_.min;
+        if (fixed_min_) now.min = 0;
+        if (now.max - now.min == 0)
+            now = previous_;
+        else if (now.max < 0)
+            now.max = previous_.max;
+        else if (now.min > 0)
+            now.min = previous_.min;
+        if (!std::isfinite(now.max - now.min)) now = previous_;
+        clips_ = {now.max, now.min};
+        previous_ = now;
+    }
+
+    /// y = the values x's codes stand for. Precondition: equal sizes; y may be x.
+    void fake_quantize(std::span<const float> x, std::span<float> y, const Execution& on = {}) const {
+        amct_distill::fake_quantize<B>(x, y, scale_offset(), on);
+    }
+
+    /// With `up` = x > s * (qmax - o), `dn` = x < s * (qmin - o),
+    /// t = (up ? clip_max : dn ? clip_min : x) / s and e = (round(t) - t) / (2^n - 1):
+    ///   d clip_max = sum of (e + up) * g,   d clip_min = sum of (dn - e) * g,
+    ///   dx = g where neither up nor dn, else 0.
+    /// The sums are ordered_sums. Preconditions: equal sizes; grad_clips has two entries. grad_x may be grad_y.
+    void backward(std::span<const float> x, std::span<const float> grad_y, std::span<float> grad_x,
+                  std::span<float> grad_clips, const Execution& on = {}) const {
+        assert(x.size() == grad_y.size() && x.size() == grad_x.size() && grad_clips.size() == 2);
+        constexpr auto levels = static_cast<float>(B::qmax - B::qmin);
+        ClipRange const c = clip();
+        ScaleOffset const p = scale_offset();
+        auto const offset = static_cast<float>(p.offset);
+        float const upper = p.scale * (static_cast<float>(B::qmax) - offset);
+        float const lower = p.scale * (static_cast<float>(B::qmin) - offset);
+
+        detail::ClipGradientConstants const constants{p.scale, levels, upper, lower, c.max, c.min};
+        bool const stream = grad_x.data() != grad_y.data() && grad_x.data() != x.data() &&
+                            grad_x.size_bytes() > on.streaming_size && detail::is_aligned(grad_x.data());
+        auto const sums =
+            stream ? detail::ordered_sums(
+                         on, x.size(),
+                         detail::ClipGradient<true>{x.data(), grad_y.data(), grad_x.data(), constants})
+                   : detail::ordered_sums(
+                         on, x.size(),
+                         detail::ClipGradient<false>{x.data(), grad_y.data(), grad_x.data(), constants});
+        if (stream) detail::streaming_fence();
+        grad_clips[0] = static_cast<float>(sums[0] / static_cast<double>(levels));
+        grad_clips[1] = static_cast<float>(sums[1] / static_cast<double>(levels));
+    }
+
+private:
+    static ScaleOffset scale_of(ClipRange range) {
+        if constexpr (std::same_as<S, Symmetric>)
+            return symmetric_scale<B>({(std::max)(0.0f, range.max), (std::min)(0.0f, range.min)});
+        else
+            return asymmetric_scale_learned<B>(range);
+    }
+
+    std::array<float, 2> clips_{};
+    ClipRange previous_{};
+    bool fixed_min_ = false;
+};
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/arq.hpp
+
+/// ARQ, adaptive range quantization of weights: the largest weight of a row, or of all, sets the scale.
+///
+///     Arq<Int4, ChannelWise> arq;
+///     arq.fake_quantize(w, out);                  // w: one row per output channel
+///     result<QuantizedMatrix> q = arq.quantize(w);
+///
+/// Source: AMCT's ARQ; equal to it bit for bit. Nothing is trained and nothing is kept: scales are recomputed
+/// from the weights each time.
+
+namespace amct_distill {
+
+/// Symmetric: `symmetric_scale` of the range; asymmetric: `asymmetric_scale` of it (range.hpp).
+template <BitWidth B, Granularity G, Symmetry S>
+class Arq {
+public:
+    using bits = B;
+    using granularity = G;
+    using symmetry = S;
+
+    /// An error when w is empty, has a value that is not finite, or, asymmetric, is wider than a float holds.
+    result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) { return check(w, on); }
+
+    /// out = the values w's codes stand for. Preconditions: equal shapes, not empty; out may be w.
+    void fake_quantize(const ConstMatrixRef& w, MatrixRef out, const Execution& on = {}) const {
+        assert(w.rows() == out.rows() && w.cols() == out.cols());
+        if constexpr (std::same_as<G, ChannelWise>) {
+            auto const to_constants = [](detail::ValueRange range) {
+                return detail::constants<B>(scale_of(range));
+            };
+            auto const stream = w.data() != out.data() &&
+                                static_cast<std::size_t>(w.size()) * sizeof(float) > on.streaming_size;
+            auto const cols = static_cast<std::size_t>(w.cols());
+            auto const from = static_cast<std::size_t>(w.outerStride());
+            auto const to = static_cast<std::size_t>(out.outerStride());
+            detail::in_parts(on, static_cast<std::size_t>(w.rows()), detail::rows_per_task(w),
+                             [&](std::size_t begin, std::size_t end) {
+                                 auto const run = [&]<bool Stream>(std::bool_constant<Stream>) {
+                                     detail::run_on(
+                                         on.instructions,
+                                         detail::fake_quantize_rows_loop<Stream, decltype(to_constants)>{
+                                             w.data() + begin * from, out.data() + begin * to, end - begin,
+                                             cols, from, to, to_constants});
+                                 };
+                                 stream ? run(std::true_type{}) : run(std::false_type{});
+                             });
+        } else {
+            ScaleOffset const p = scale_of(detail::range_of(w, on));
+            detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
+                amct_distill::fake_quantize<B>(detail::row(w, r), detail::row(out, r), p, serial);
+            });
+        }
+    }
+
+    /// Straight through: grad_w = grad_out. `grad_parameters` is empty.
+    void backward(const ConstMatrixRef&, const ConstMatrixRef& grad_out, MatrixRef grad_w,
+                  [[maybe_unused]] std::span<float> grad_parameters) const {
+        assert(grad_parameters.empty());
+        grad_w = grad_out;
+    }
+
+    /// Nothing is trained.
+    std::span<float> parameters() { return {}; }
+    std::span<const float> parameters() const { return {}; }
+    void constrain() {}
+
+    /// One per row, or one.
+    std::vector<ScaleOffset> scale_offsets(const ConstMatrixRef& w, const Execution& on = {}) const {
+        if constexpr (std::same_as<G, ChannelWise>) {
+            std::vector<ScaleOffset> scales(static_cast<std::size_t>(w.rows()));
+            detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
+                scales[static_cast<std::size_t>(r)] = scale_of(detail::range_of(detail::row(w, r), serial));
+            });
+            return scales;
+        } else {
+            return {scale_of(detail::range_of(w, on))};
+        }
+    }
+
+    /// The integers. Errors as in `initialize`.
+    result<QuantizedMatrix> quantize(const ConstMatrixRef& w, const Execution& on = {}) const {
+        if (auto ok = check(w, on); !ok) return ok.diagnostics();
+        return amct_distill::quantize<B>(w, scale_offsets(w, on), on);
+    }
+
+private:
+    static result<void> check(const ConstMatrixRef& w, const Execution& on) {
+        if (auto ok = check_finite(w, "weights", on); !ok) return ok;
+        if constexpr (std::same_as<S, Asymmetric>) {
+            ClipRange const range = detail::clips(detail::range_of(w, on));
+            if (!std::isfinite(range.max - range.min))
+                return general_error(detail::concat("weights: the range ", detail::number(range.min), " to ",
+                                                    detail::number(range.max),
+                                                    " is wider than the largest float; use Symmetric"));
+        }
+        return {};
+    }
+
+    static ScaleOffset scale_of(detail::ValueRange range) {
+        if constexpr (std::same_as<S, Symmetric>)
+            return symmetric_scale<B>(detail::clips(range));
+        else
+            return asymmetric_scale<B>(detail::clips(range));
+    }
+};
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/checked.hpp
+
+/// Quantization of what comes from outside: everything is checked first, and on an error nothing is written.
+///
+///     result<void> done = checked_fake_quantize<Int4>(w, out, scales);
+///     // error: weights: value at [3, 5] is nan; only finite values can be quantized: ...
+///     // error: scales: the scale of row 2 is 0; a scale is positive and finite: ...
+///     auto const w = as_channels(data, 64);           // of 64 rows, or the error that 64 does not divide
+///
+/// The functions of affine.hpp take the same as a precondition. Values are float32; float16 is to be widened
+/// first.
+
+namespace amct_distill {
+
+/// A tensor of any shape whose first dimension is `channels`, as a matrix of a row per channel.
+inline result<Eigen::Map<const RowMajorMatrix>> as_channels(std::span<const float> x, std::size_t channels) {
+    if (x.empty()) return detail::no_values("weights", "");
+    if (channels == 0 || x.size() % channels != 0)
+        return general_error(detail::concat("weights: ", channels, " channels do not divide ", x.size(),
+                                            " values; pass the size of the first dimension"));
+    return Eigen::Map<const RowMajorMatrix>(x.data(), static_cast<Eigen::Index>(channels),
+                                            static_cast<Eigen::Index>(x.size() / channels));
+}
+
+/// One scale, or one per row; each positive and finite, with an offset that B has a code for.
+template <BitWidth B>
+result<void> check_scales(std::span<const ScaleOffset> scales, std::size_t rows) {
+    if (scales.size() != 1 && scales.size() != rows)
+        return general_error(detail::concat("scales: ", scales.size(), " scales for ", rows,
+                                            " rows; pass one, or one per row"));
+    for (std::size_t r = 0; r != scales.size(); ++r) {
+        auto const [scale, offset] = scales[r];
+        if (!(scale > 0) || !std::isfinite(scale))
+            return general_error(detail::concat("scales: the scale of row ", r, " is ", detail::number(scale),
+                                                "; a scale is positive and finite: recompute it"));
+        if (offset < B::qmin || offset > B::qmax)
+            return general_error(detail::concat("scales: the offset of row ", r, " is ", offset, ", outside ",
+                                                B::qmin, "..", B::qmax, "; use the bits it was found with"));
+    }
+    return {};
+}
+
+namespace detail {
+
+template <BitWidth B>
+result<void> check_all(const ConstMatrixRef& w, std::span<const ScaleOffset> scales, const Execution& on) {
+    if (auto ok = check_finite(w, "weights", on); !ok) return ok;
+    return check_scales<B>(scales, static_cast<std::size_t>(w.rows()));
+}
+
+inline Diagnostic not_equal_shapes(Eigen::Index rows, Eigen::Index cols, const ConstMatrixRef& out) {
+    return general_error(concat("output: its shape is ", out.rows(), " x ", out.cols(),
+                                ", that of the input ", rows, " x ", cols, "; pass one of the same shape"));
+}
+
+}  // namespace detail
+
+/// out = the values w's codes stand for; out may be w. Reads w twice: an output that was begun could not be
+/// taken back.
+template <BitWidth B>
+result<void> checked_fake_quantize(const ConstMatrixRef& w, MatrixRef out,
+                                   std::span<const ScaleOffset> scales, const Execution& on = {}) {
+    if (w.rows() != out.rows() || w.cols() != out.cols())
+        return detail::not_equal_shapes(w.rows(), w.cols(), out);
+    if (auto ok = detail::check_all<B>(w, scales, on); !ok) return ok;
+    detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
+        fake_quantize<B>(detail::row(w, r), detail::row(out, r),
+                         scales[scales.size() == 1 ? 0 : static_cast<std::size_t>(r)], serial);
+    });
+    return {};
+}
+
+template <BitWidth B>
+result<QuantizedMatrix> checked_quantize(const ConstMatrixRef& w, std::vector<ScaleOffset> scales,
+                                         const Execution& on = {}) {
+    if (auto ok = detail::check_all<B>(w, scales, on); !ok) return ok.diagnostics();
+    return quantize<B>(w, std::move(scales), on);
+}
+
+/// What the codes stand for, which must be of B's bits.
+template <BitWidth B>
+result<void> checked_dequantize(const QuantizedMatrix& q, MatrixRef out, const Execution& on = {}) {
+    auto const rows = static_cast<Eigen::Index>(q.rows), cols = static_cast<Eigen::Index>(q.cols);
+    if (rows != out.rows() || cols != out.cols()) return detail::not_equal_shapes(rows, cols, out);
+    if (q.codes.empty() || q.codes.size() != q.rows * q.cols)
+        return general_error(detail::concat("codes: ", q.codes.size(), " codes are not a matrix of ", q.rows,
+                                            " x ", q.cols, "; pass what was quantized"));
+    if (auto ok = check_scales<B>(q.scales, q.rows); !ok) return ok;
+    for (std::size_t i = 0; i != q.codes.size(); ++i)
+        if (q.codes[i] < B::qmin || q.codes[i] > B::qmax)
+            return general_error(detail::concat("codes: code ", static_cast<int>(q.codes[i]), " at [",
+                                                i / q.cols, ", ", i % q.cols, "] is outside ", B::qmin, "..",
+                                                B::qmax, "; use the bits it was quantized with"));
+    detail::for_each_row(on, out, [&](Eigen::Index row, const Execution& serial) {
+        auto const r = static_cast<std::size_t>(row);
+        dequantize(std::span(q.codes).subspan(r * q.cols, q.cols), detail::row(out, row),
+                   q.scales[q.scales.size() == 1 ? 0 : r], serial);
+    });
+    return {};
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/concepts.hpp
+
+/// What a quantizer must offer to take part in distillation: models are Arq and Ulq for weights, ActUlq for
+/// activations with Ifmr as its calibrator; a quantizer of your own needs nothing else, no base class.
+///
+///     static_assert(WeightQuantizer<MyPow2<Int4, ChannelWise>>);
+///     static_assert(check_weight_quantizer<MyPow2<Int4, ChannelWise>>());     // says what is missing
+///
+/// Forward and backward are const: a quantizer changes in `initialize`, in `constrain`, and through
+/// `parameters()`, which an optimizer writes to. Copies are independent (a snapshot is a copy).
+
+namespace amct_distill {
+
+/// `parameters()`: what is trained; may be empty. `constrain()`: after each change of them, before the next
+/// forward, restores what must hold (scales positive, clips ordered).
+template <class Q>
+concept HasParameters = std::copyable<Q> && std::default_initializable<Q> && requires(Q q, const Q& c) {
+    { q.parameters() } -> std::same_as<std::span<float>>;
+    { c.parameters() } -> std::same_as<std::span<const float>>;
+    { q.constrain() } -> std::same_as<void>;
+};
+
+/// `w` is the float weight, a row per output channel; the other matrices have its shape, and
+/// `grad_parameters` the size of `parameters()`. Gradients are written, not added.
+template <class Q>
+concept WeightQuantizer = HasParameters<Q> && BitWidth<typename Q::bits> &&
+    Granularity<typename Q::granularity> &&
+    requires(Q q, const Q& c, const ConstMatrixRef& w, MatrixRef out, std::span<float> grad_parameters) {
+    { q.initialize(w) } -> std::same_as<result<void>>;
+    { c.fake_quantize(w, out) } -> std::same_as<void>;
+    { c.backward(w, /*grad_out*/ w, /*grad_w*/ out, grad_parameters) } -> std::same_as<void>;
+    { c.scale_offsets(w) } -> std::same_as<std::vector<ScaleOffset>>;
+    { c.quantize(w) } -> std::same_as<result<QuantizedMatrix>>;
+};
+
+/// Finds the clips from the values of some batches.
+template <class C>
+concept Calibrator = std::default_initializable<C> && requires(C c, const C& done, std::span<const float> x) {
+    { c.observe(x) } -> std::same_as<result<void>>;
+    { done.finish()->clip } -> std::convertible_to<ClipRange>;
+    { done.finish().has_value() } -> std::same_as<bool>;
+};
+
+/// Constructed from the initial clips and fixed_min (the lower clip is 0 and stays it). `x` is the input of
+/// the layer, of any shape; the other spans of elements have its size, `grad_parameters` is
+/// {d clip_max, d clip_min}, as `parameters()` is {clip_max, clip_min}. Gradients are written, not added.
+template <class Q>
+concept ActivationQuantizer = HasParameters<Q> && BitWidth<typename Q::bits> &&
+    Calibrator<typename Q::calibrator> && std::constructible_from<Q, ClipRange, bool> &&
+    requires(const Q& c, std::span<const float> x, std::span<float> y, std::span<float> grad_parameters) {
+    { c.clip() } -> std::same_as<ClipRange>;
+    { c.scale_offset() } -> std::same_as<ScaleOffset>;
+    { c.fake_quantize(x, y) } -> std::same_as<void>;
+    { c.backward(x, /*grad_out*/ x, /*grad_in*/ y, grad_parameters) } -> std::same_as<void>;
+};
+
+namespace detail {
+
+template <class Q>
+concept HasBits = BitWidth<typename Q::bits>;
+template <class Q>
+concept HasGranularity = Granularity<typename Q::granularity>;
+template <class Q>
+concept HasCalibrator = Calibrator<typename Q::calibrator>;
+template <class Q>
+concept ReturnsParameters = requires(Q q, const Q& c) {
+    { q.parameters() } -> std::same_as<std::span<float>>;
+    { c.parameters() } -> std::same_as<std::span<const float>>;
+};
+template <class Q>
+concept Constrains = requires(Q q) {
+    { q.constrain() } -> std::same_as<void>;
+};
+
+template <class Q>
+concept InitializesWeights = requires(Q q, const ConstMatrixRef& w) {
+    { q.initialize(w) } -> std::same_as<result<void>>;
+};
+template <class Q>
+concept FakeQuantizesWeights = requires(const Q& c, const ConstMatrixRef& w, MatrixRef out) {
+    { c.fake_quantize(w, out) } -> std::same_as<void>;
+};
+template <class Q>
+concept BackwardOfWeights = requires(const Q& c, const ConstMatrixRef& w, MatrixRef out,
+                                     std::span<float> grad) {
+    { c.backward(w, w, out, grad) } -> std::same_as<void>;
+};
+template <class Q>
+concept ScalesOfWeights = requires(const Q& c, const ConstMatrixRef& w) {
+    { c.scale_offsets(w) } -> std::same_as<std::vector<ScaleOffset>>;
+};
+template <class Q>
+concept QuantizesWeights = requires(const Q& c, const ConstMatrixRef& w) {
+    { c.quantize(w) } -> std::same_as<result<QuantizedMatrix>>;
+};
+
+template <class Q>
+concept ScaleOfActivations = requires(const Q& c) {
+    { c.clip() } -> std::same_as<ClipRange>;
+    { c.scale_offset() } -> std::same_as<ScaleOffset>;
+};
+template <class Q>
+concept FakeQuantizesActivations = requires(const Q& c, std::span<const float> x, std::span<float> y) {
+    { c.fake_quantize(x, y) } -> std::same_as<void>;
+};
+template <class Q>
+concept BackwardOfActivations = requires(const Q& c, std::span<const float> x, std::span<float> y) {
+    { c.backward(x, x, y, y) } -> std::same_as<void>;
+};
+
+/// What both kinds must have.
+template <class Q>
+consteval bool check_quantizer() {
+    static_assert(std::copyable<Q> && std::default_initializable<Q>,
+                  "a quantizer must be copyable and default-constructible: a snapshot of it is a copy");
+    static_assert(HasBits<Q>,
+                  "a quantizer names its width: add `using bits = Int4;`, Int8 or bits of your own");
+    static_assert(ReturnsParameters<Q>,
+                  "a quantizer shows what is trained: add `std::span<float> parameters()` and "
+                  "`std::span<const float> parameters() const`, empty if nothing is");
+    static_assert(
+        Constrains<Q>,
+        "a quantizer restores what must hold after a training step: add `void constrain()`, empty if "
+        "nothing need be");
+    return true;
+}
+
+}  // namespace detail
+
+/// Whether Q is a WeightQuantizer; if not, a line of compile error for each part that it lacks.
+template <class Q>
+consteval bool check_weight_quantizer() {
+    detail::check_quantizer<Q>();
+    static_assert(detail::HasGranularity<Q>,
+                  "a weight quantizer names its granularity: add `using granularity = ChannelWise;` or "
+                  "TensorWise");
+    static_assert(detail::InitializesWeights<Q>,
+                  "a weight quantizer begins with the float weights: add "
+                  "`result<void> initialize(const ConstMatrixRef& w)`");
+    static_assert(detail::FakeQuantizesWeights<Q>,
+                  "a weight quantizer has a forward: add "
+                  "`void fake_quantize(const ConstMatrixRef& w, MatrixRef out) const`");
+    static_assert(detail::BackwardOfWeights<Q>,
+                  "a weight quantizer has a backward: add `void backward(const ConstMatrixRef& w, const "
+                  "ConstMatrixRef& grad_out, MatrixRef grad_w, std::span<float> grad_parameters) const`");
+    static_assert(detail::ScalesOfWeights<Q>,
+                  "a weight quantizer tells its scales: add "
+                  "`std::vector<ScaleOffset> scale_offsets(const ConstMatrixRef& w) const`");
+    static_assert(detail::QuantizesWeights<Q>,
+                  "a weight quantizer gives the integers: add "
+                  "`result<QuantizedMatrix> quantize(const ConstMatrixRef& w) const`");
+    return WeightQuantizer<Q>;
+}
+
+/// Whether Q is an ActivationQuantizer; if not, a line of compile error for each part that it lacks.
+template <class Q>
+consteval bool check_activation_quantizer() {
+    detail::check_quantizer<Q>();
+    static_assert(detail::HasCalibrator<Q>,
+                  "an activation quantizer names what finds its first clips: add `using calibrator = "
+                  "Ifmr<bits>;` or one of your own with observe() and finish()");
+    static_assert(std::constructible_from<Q, ClipRange, bool>,
+                  "an activation quantizer is made from its clips: add a constructor `(ClipRange clip, bool "
+                  "fixed_min)`");
+    static_assert(detail::ScaleOfActivations<Q>,
+                  "an activation quantizer tells its scale: add `ClipRange clip() const` and `ScaleOffset "
+                  "scale_offset() const`");
+    static_assert(detail::FakeQuantizesActivations<Q>,
+                  "an activation quantizer has a forward: add `void fake_quantize(std::span<const float> x, "
+                  "std::span<float> y) const`");
+    static_assert(detail::BackwardOfActivations<Q>,
+                  "an activation quantizer has a backward: add `void backward(std::span<const float> x, "
+                  "std::span<const float> grad_out, std::span<float> grad_in, std::span<float> "
+                  "grad_parameters) const`");
+    return ActivationQuantizer<Q>;
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/kernels/int4.hpp
+
+/// The loops of packed INT4: codes to nibbles and back, and floats to nibbles without codes in between.
+///
+///     bool const all_in_range = run_on(set, pack_int4_loop{codes, bytes, n});
+///
+/// n codes take n / 2 bytes, and one more where n is odd; its high nibble is 0. int4.hpp has the functions
+/// for callers.
+
+namespace amct_distill::detail {
+
+inline std::uint8_t nibbles(int low, int high) {
+    return static_cast<std::uint8_t>((static_cast<unsigned>(low) & 0xFu) |
+                                     ((static_cast<unsigned>(high) & 0xFu) << 4));
+}
+
+#if defined(__GNUC__)
+/// 32 codes into 16 bytes.
+[[gnu::always_inline]] inline void pack_32(const bytes16& first, const bytes16& second, ubytes16& out) {
+    typedef std::uint16_t words8 __attribute__((vector_size(16)));
+    // A word is two codes: its low byte becomes their nibbles.
+    words8 a = __builtin_bit_cast(words8, first), b = __builtin_bit_cast(words8, second);
+    a = (a & 0x0F) | (a >> 4 & 0xF0);
+    b = (b & 0x0F) | (b >> 4 & 0xF0);
+    out = __builtin_shufflevector(__builtin_bit_cast(ubytes16, a), __builtin_bit_cast(ubytes16, b), 0, 2, 4,
+                                  6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+}
+#endif
+
+/// Returns whether all codes are in -8..7; what is written is of no use otherwise.
+struct pack_int4_loop {
+    const std::int8_t* codes;
+    std::uint8_t* bytes;
+    std::size_t n;
+
+    template <int Bytes>
+    [[gnu::always_inline]] bool run() const {
+        std::size_t i = 0;
+        bool outside = false;
+#if defined(__GNUC__)
+        if constexpr (Bytes != 4) {
+            bytes16 far{};
+            for (; i + 32 <= n; i += 32) {
+                bytes16 a, b;
+                ubytes16 packed;
+                load(codes + i, a);
+                load(codes + i + 16, b);
+                far |= (a < -8) | (a > 7) | (b < -8) | (b > 7);
+                pack_32(a, b, packed);
+                store(packed, bytes + i / 2);
+            }
+            for (int k = 0; k != 16; ++k) outside |= far[k] != 0;
+        }
+#endif
+        for (; i < n; i += 2) {
+            int const low = codes[i], high = i + 1 < n ? codes[i + 1] : 0;
+            outside |= low < -8 || low > 7 || high < -8 || high > 7;
+            bytes[i / 2] = nibbles(low, high);
+        }
+        return !outside;
+    }
+};
+
+struct unpack_int4_loop {
+    const std::uint8_t* bytes;
+    std::int8_t* codes;
+    std::size_t n;
+
+    /// Four bits of two's complement to eight.
+    static std::int8_t extended(unsigned nibble) {
+        return static_cast<std::int8_t>(static_cast<int>(nibble ^ 8u) - 8);
+    }
+
+    template <int Bytes>
+    [[gnu::always_inline]] void run() const {
+        std::size_t i = 0;
+#if defined(__GNUC__)
+        if constexpr (Bytes != 4) {
+            for (; i + 32 <= n; i += 32) {
+                ubytes16 both;
+                load(bytes + i / 2, both);
+                ubytes16 const low = ((both & 0x0F) ^ 8) - 8, high = ((both >> 4) ^ 8) - 8;
+                ubytes16 const first = __builtin_shufflevector(low, high, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20,
+                                                               5, 21, 6, 22, 7, 23);
+                ubytes16 const second = __builtin_shufflevector(low, high, 8, 24, 9, 25, 10, 26, 11, 27, 12,
+                                                                28, 13, 29, 14, 30, 15, 31);
+                store(first, codes + i);
+                store(second, codes + i + 16);
+            }
+        }
+#endif
+        for (; i < n; i += 2) {
+            codes[i] = extended(bytes[i / 2] & 0xFu);
+            if (i + 1 < n) codes[i + 1] = extended(bytes[i / 2] >> 4);
+        }
+    }
+};
+
+/// Precondition: no NaN.
+struct quantize_int4_loop {
+    const float* x;
+    std::uint8_t* bytes;
+    std::size_t n;
+    AffineConstants p;
+
+    template <int Bytes>
+    [[gnu::always_inline]] void run() const {
+        std::size_t i = 0;
+#if defined(__GNUC__)
+        if constexpr (Bytes != 4) {
+            for (; i + 32 <= n; i += 32) {
+                bytes16 a, b;
+                ubytes16 packed;
+                prefetch(x + i + read_ahead);
+                prefetch(x + i + read_ahead + 16);
+                codes_of_16<Bytes>(x + i, p, a);
+                codes_of_16<Bytes>(x + i + 16, p, b);
+                pack_32(a, b, packed);
+                store(packed, bytes + i / 2);
+            }
+        }
+#endif
+        for (; i < n; i += 2) {
+            std::int32_t low, high = 0;
+            codes_of<float>(x + i, p, low);
+            if (i + 1 < n) codes_of<float>(x + i + 1, p, high);
+            bytes[i / 2] = nibbles(low, high);
+        }
+    }
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/quant/int4.hpp
+
+/// Packed INT4: two codes a byte, the low nibble first, every row padded to whole bytes.
+///
+///     PackedInt4 const p = quantize_int4(w, arq.scale_offsets(w));      // straight from floats
+///     auto const q = arq.quantize(w);                                   // or by way of codes
+///     auto const bytes = pack_int4(q->codes, q->rows, q->cols);         // *bytes == p.bytes
+///     auto const codes = unpack_int4(*bytes, q->rows, q->cols);         // *codes == q->codes
+
+namespace amct_distill {
+
+constexpr std::size_t packed_row_bytes(std::size_t cols) { return cols / 2 + cols % 2; }
+
+/// The integers of a weight, packed.
+struct PackedInt4 {
+    std::size_t rows = 0;
+    std::size_t cols = 0;
+    std::vector<std::uint8_t> bytes{};  ///< rows * packed_row_bytes(cols)
+    std::vector<ScaleOffset> scales{};  ///< one, or one per row
+};
+
+/// `codes` is a row-major rows x cols matrix of codes in -8..7. The nibble that pads an odd row is 0.
+inline result<std::vector<std::uint8_t>> pack_int4(std::span<const std::int8_t> codes, std::size_t rows,
+                                                   std::size_t cols) {
+    if (codes.size() != rows * cols)
+        return general_error(detail::concat("pack_int4: ", codes.size(), " codes are not a ", rows, " x ",
+                                            cols,
+                                            " matrix; pass the rows and columns they were quantized with"));
+    std::vector<std::uint8_t> bytes(rows * packed_row_bytes(cols));
+    for (std::size_t r = 0; r != rows; ++r) {
+        auto const row = codes.subspan(r * cols, cols);
+        if (detail::run_on(
+                best_instructions(),
+                detail::pack_int4_loop{row.data(), bytes.data() + r * packed_row_bytes(cols), cols}))
+            continue;
+        auto const bad = std::find_if(row.begin(), row.end(),
+                                      [](std::int8_t c) { return c < Int4::qmin || c > Int4::qmax; });
+        return general_error(detail::concat("pack_int4: code ", static_cast<int>(*bad), " at [", r, ", ",
+                                            bad - row.begin(), "] is outside -8..7; quantize with Int4"));
+    }
+    return bytes;
+}
+
+/// The inverse of pack_int4; what is in the padding does not matter.
+inline result<std::vector<std::int8_t>> unpack_int4(std::span<const std::uint8_t> bytes, std::size_t rows,
+                                                    std::size_t cols) {
+    if (bytes.size() != rows * packed_row_bytes(cols))
+        return general_error(detail::concat("unpack_int4: a ", rows, " x ", cols, " matrix takes ",
+                                            rows * packed_row_bytes(cols), " bytes, found ", bytes.size(),
+                                            "; pass the rows and columns it was packed with"));
+    std::vector<std::int8_t> codes(rows * cols);
+    for (std::size_t r = 0; r != rows; ++r)
+        detail::run_on(best_instructions(),
+                       detail::unpack_int4_loop{bytes.data() + r * packed_row_bytes(cols),
+                                                codes.data() + r * cols, cols});
+    return codes;
+}
+
+/// `bytes` has packed_row_bytes(x.size()) entries. Preconditions: that; x has no NaN.
+inline void quantize_int4(std::span<const float> x, std::span<std::uint8_t> bytes, ScaleOffset p,
+                          const Execution& on = {}) {
+    assert(bytes.size() == packed_row_bytes(x.size()));
+    detail::in_parts(on, x.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
+        detail::run_on(on.instructions, detail::quantize_int4_loop{x.data() + begin, bytes.data() + begin / 2,
+                                                                   end - begin, detail::constants<Int4>(p)});
+    });
+}
+
+/// Preconditions: `scales` has 1 or w.rows() entries; w has no NaN.
+inline PackedInt4 quantize_int4(const ConstMatrixRef& w, std::vector<ScaleOffset> scales,
+                                const Execution& on = {}) {
+    assert(scales.size() == 1 || scales.size() == static_cast<std::size_t>(w.rows()));
+    PackedInt4 q{static_cast<std::size_t>(w.rows()), static_cast<std::size_t>(w.cols()), {}, {}};
+    std::size_t const row_bytes = packed_row_bytes(q.cols);
+    q.bytes.resize(q.rows * row_bytes);
+    auto const all = std::span(q.bytes);
+    detail::for_each_row(on, w, [&](Eigen::Index row, const Execution& serial) {
+        auto const r = static_cast<std::size_t>(row);
+        quantize_int4(detail::row(w, row), all.subspan(r * row_bytes, row_bytes),
+                      scales[scales.size() == 1 ? 0 : r], serial);
+    });
+    q.scales = std::move(scales);
+    return q;
+}
+
+/// What the codes stand for. Preconditions: `out` has the shape of q, whose members agree.
+inline void dequantize(const PackedInt4& q, MatrixRef out, const Execution& on = {}) {
+    assert(q.rows == static_cast<std::size_t>(out.rows()) && q.cols == static_cast<std::size_t>(out.cols()));
+    detail::for_each_row(on, out, [&](Eigen::Index row, const Execution& serial) {
+        auto const r = static_cast<std::size_t>(row);
+        std::span<float> const y = detail::row(out, row);
+        std::array<std::int8_t, 1024> codes;  // stays in the cache
+        for (std::size_t c = 0; c < q.cols; c += codes.size()) {
+            auto const some = std::span(codes).first((std::min)(codes.size(), q.cols - c));
+            detail::run_on(serial.instructions,
+                           detail::unpack_int4_loop{q.bytes.data() + r * packed_row_bytes(q.cols) + c / 2,
+                                                    some.data(), some.size()});
+            dequantize(some, y.subspan(c, some.size()), q.scales[q.scales.size() == 1 ? 0 : r], serial);
+        }
+    });
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/ulq.hpp
+
+/// ULQ, universal linear quantization of weights: the scales are trained. For activations see act_ulq.hpp.
+///
+///     Ulq<Int4, ChannelWise> ulq;
+///     ulq.initialize(w).value();                       // begins with ARQ's scales
+///     ulq.fake_quantize(w, out);
+///     ulq.backward(w, grad_out, grad_w, grad_scales);  // then the optimizer changes ulq.parameters()
+///     ulq.constrain();
+///
+/// Source: AMCT's weight ULQ; the forward is equal to it bit for bit.
+
+namespace amct_distill {
+
+/// Symmetric, offset 0. `initialize` comes first; every w after it has the same number of rows.
+template <BitWidth B, Granularity G>
+class Ulq {
+public:
+    using bits = B;
+    using granularity = G;
+    using symmetry = Symmetric;
+
+    /// Takes ARQ's scales of w. An error when w is empty or has a value that is not finite.
+    result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
+        if (auto ok = check_finite(w, "weights", on); !ok) return ok;
+        scales_.clear();
+        for (ScaleOffset p : Arq<B, G>{}.scale_offsets(w, on)) scales_.push_back(p.scale);
+        last_good_ = scales_;
+        return {};
+    }
+
+    /// out = the values w's codes stand for. Precondition: equal shapes; out may be w.
+    void fake_quantize(const ConstMatrixRef& w, MatrixRef out, const Execution& on = {}) const {
+        assert(w.rows() == out.rows() && w.cols() == out.cols());
+        detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
+            amct_distill::fake_quantize<B>(detail::row(w, r), detail::row(out, r), {scale_of_row(w, r), 0},
+                                           serial);
+        });
+    }
+
+    /// Straight through for the weights: grad_w = grad_out, outside the range too. For a scale s, with
+    /// t = w / s and K the row length (also when the scale is of the whole tensor):
+    /// ds = sum of grad_out * (qmax where w > s * qmax; qmin where w < s * qmin; else round(t) - t), divided
+    /// by sqrt(K * qmax). A row's sum is ordered_sums; rows are added from the first to the last.
+    void backward(const ConstMatrixRef& w, const ConstMatrixRef& grad_out, MatrixRef grad_w,
+                  std::span<float> grad_scales, const Execution& on = {}) const {
+        assert(grad_scales.size() == scales_.size());
+        double const divisor = std::sqrt(static_cast<double>(w.cols()) * B::qmax);
+        std::vector<double> sums(static_cast<std::size_t>(w.rows()));
+        detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
+            sums[static_cast<std::size_t>(r)] =
+                scale_gradient(detail::row(w, r), detail::row(grad_out, r), scale_of_row(w, r), serial);
+        });
+        if constexpr (std::same_as<G, ChannelWise>) {
+            for (std::size_t r = 0; r != sums.size(); ++r)
+                grad_scales[r] = static_cast<float>(sums[r] / divisor);
+        } else {
+            double sum = 0;
+            for (double of_row : sums) sum += of_row;
+            grad_scales[0] = static_cast<float>(sum / divisor);
+        }
+        grad_w = grad_out;
+    }
+
+    /// The scales: one per row, or one.
+    std::span<float> parameters() { return scales_; }
+    std::span<const float> parameters() const { return scales_; }
+
+    /// A scale below `scale_epsilon` or not finite falls back to its last good value. (AMCT has no guard here
+    /// and divides by it.)
+    void constrain() {
+        for (std::size_t i = 0; i != scales_.size(); ++i) {
+            if (scales_[i] >= scale_epsilon && std::isfinite(scales_[i]))
+                last_good_[i] = scales_[i];
+            else
+                scales_[i] = last_good_[i];
+        }
+    }
+
+    /// One per row, or one.
+    std::vector<ScaleOffset> scale_offsets(const ConstMatrixRef&) const {
+        std::vector<ScaleOffset> all;
+        all.reserve(scales_.size());
+        for (float scale : scales_) all.push_back({scale, 0});
+        return all;
+    }
+
+    /// The integers. An error when w is empty or has a value that is not finite.
+    result<QuantizedMatrix> quantize(const ConstMatrixRef& w, const Execution& on = {}) const {
+        if (auto ok = check_finite(w, "weights", on); !ok) return ok.diagnostics();
+        return amct_distill::quantize<B>(w, scale_offsets(w), on);
+    }
+
+private:
+    float scale_of_row([[maybe_unused]] const ConstMatrixRef& w, Eigen::Index r) const {
+        if constexpr (std::same_as<G, ChannelWise>) {
+            assert(scales_.size() == static_cast<std::size_t>(w.rows()));
+            return scales_[static_cast<std::size_t>(r)];
+        } else {
+            assert(scales_.size() == 1);
+            return scales_[0];
+        }
+    }
+
+    static double scale_gradient(std::span<const float> w, std::span<const float> g, float scale,
+                                 const Execution& on) {
+        constexpr auto qmax = static_cast<float>(B::qmax), qmin = static_cast<float>(B::qmin);
+        return detail::ordered_sums(
+            on, w.size(),
+            detail::ScaleGradient{w.data(), g.data(), scale, qmax, qmin, scale * qmax, scale * qmin})[0];
+    }
+
+    std::vector<float> scales_{};
+    std::vector<float> last_good_{};
+};
+
+}  // namespace amct_distill
+
+#elif AMCT_DISTILL_VERSION != 100
+#error "two versions of amct_distill in one translation unit"
+#endif  // AMCT_DISTILL_VERSION

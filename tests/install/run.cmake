@@ -1,0 +1,63 @@
+# cmake -DBUILD=<build directory> -DSOURCE=<project> -DWORK=<scratch directory> -DCOMPILER=... -DGENERATOR=...
+#       -DPKG_CONFIG=<program, or NOTFOUND> -P run.cmake
+# Installs, moves what was installed, and builds a project that uses it in each of the ways there are.
+function(run what)
+    execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE out ERROR_VARIABLE err)
+    set(status "${status}" PARENT_SCOPE)
+    set(said "${out}${err}" PARENT_SCOPE)
+endfunction()
+function(expect_success what)
+    if(NOT status EQUAL 0)
+        message(FATAL_ERROR "${what}: failed\n${said}")
+    endif()
+endfunction()
+function(configure how)
+    run("${how}" ${CMAKE_COMMAND} -S ${SOURCE}/tests/install/user -B ${WORK}/${how} -G ${GENERATOR}
+        -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_PREFIX_PATH=${WORK}/moved -DSOURCE=${SOURCE} -DHOW=${how})
+    set(status "${status}" PARENT_SCOPE)
+    set(said "${said}" PARENT_SCOPE)
+endfunction()
+function(expect_greeting what program)
+    run("${what}" ${program})
+    if(NOT said STREQUAL "amct_distill ${version}: 1.3 is 1.5\n")
+        message(FATAL_ERROR "${what}: the program says\n${said}")
+    endif()
+    message(STATUS "ok: ${what}")
+endfunction()
+
+file(READ ${SOURCE}/include/amct_distill/core/version.hpp version)
+string(REGEX REPLACE ".*MAJOR ([0-9]+).*MINOR ([0-9]+).*PATCH ([0-9]+).*" "\\1.\\2.\\3" version "${version}")
+
+file(REMOVE_RECURSE ${WORK})
+run(install ${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/installed)
+expect_success(install)
+file(RENAME ${WORK}/installed ${WORK}/moved)
+
+foreach(how IN ITEMS distill quant subdirectory fetch)
+    configure(${how})
+    expect_success("${how}: configure")
+    run(${how} ${CMAKE_COMMAND} --build ${WORK}/${how})
+    expect_success("${how}: build")
+    expect_greeting(${how} ${WORK}/${how}/user)
+endforeach()
+
+configure(newer)
+if(status EQUAL 0 OR NOT said MATCHES "amct_distill-config.cmake, version: ${version}")
+    message(FATAL_ERROR "a newer version is found, or the one that is there not named\n${said}")
+endif()
+configure(misspelled)
+if(status EQUAL 0 OR NOT said MATCHES "components `quant` and `distill`,[ \n]+no[ \n]+`quants`")
+    message(FATAL_ERROR "an unknown component is found, or not named\n${said}")
+endif()
+
+if(PKG_CONFIG)
+    run(pkg-config ${CMAKE_COMMAND} -E env PKG_CONFIG_PATH=${WORK}/moved/share/pkgconfig
+        ${PKG_CONFIG} --cflags "amct_distill >= ${version}")
+    expect_success(pkg-config)
+    string(STRIP "${said}" flags)
+    separate_arguments(flags UNIX_COMMAND "${flags}")
+    run(pkg-config ${COMPILER} -std=c++20 ${flags} -DWITH_CONFIGURATIONS ${SOURCE}/tests/install/user/user.cpp
+        -o ${WORK}/pkg_config_user)
+    expect_success("pkg-config: build")
+    expect_greeting(pkg-config ${WORK}/pkg_config_user)
+endif()

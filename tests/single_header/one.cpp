@@ -1,0 +1,21 @@
+// With two.cpp: both headers in one translation unit, in either order, and both units in one program although they
+// are compiled with different options (one definition rule).
+#include "amct_distill.hpp"
+#include "amct_distill_quant.hpp"
+// and then
+#include <cstdio>
+
+#include "two.hpp"
+
+using namespace amct_distill;
+
+Answers answers_of_one() { return answers(); }
+
+int main() {
+    Answers const one = answers_of_one(), two = answers_of_two();
+    if (one.printed == two.printed && one.codes == two.codes && one.clip == two.clip && one.failed &&
+        two.failed)
+        return 0;
+    std::fprintf(stderr, "one:\n%s\ntwo:\n%s\n", one.printed.c_str(), two.printed.c_str());
+    return 1;
+}
