@@ -8,8 +8,14 @@
 ///
 /// The quantizers may be incomplete types here: they are only named.
 #pragma once
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
 #include <type_traits>
+#include <utility>
 #include <variant>
+#include <vector>
 
 #include "../config/messages.hpp"
 #include "../core/concat.hpp"
@@ -17,6 +23,7 @@
 #include "../policy/bits.hpp"
 #include "../policy/granularity.hpp"
 #include "../policy/supports.hpp"
+#include "../reflect/fields.hpp"
 #include "../reflect/labels.hpp"
 #include "describe.hpp"
 #include "quantizers.hpp"
@@ -50,14 +57,44 @@ requires(Supported::template has<typename First::quantizer>) struct answer<Suppo
 template <class Supported, class F, class... C>
 typename answer<Supported, F, C...>::type answer_to(type_list<C...>);
 
-/// Runs `f` for one quantizer, or says that the engine does not have it.
+/// What an engine has of an algorithm list, as describe() says it: "`arq_distill, INT8, channel_wise`, `...`".
+template <class Supported, class Alternatives>
+std::string names_of_supported() {
+    std::vector<std::string> names;
+    auto const add = [&]<class B, class G, class M>(B, G, std::type_identity<M>, std::string_view name) {
+        auto const supported = [] {
+            if constexpr (requires { typename M::template quantizer<B, G>; })
+                return Supported::template has<typename M::template quantizer<B, G>>;
+            else
+                return Supported::template has<typename M::template quantizer<B>>;
+        };
+        if (!supported()) return;
+        std::string one = concat('`', name, has_dst_type<M> ? concat(", ", B::name) : "",
+                                 has_channel_wise<M> ? concat(", ", G::name) : "", '`');
+        if (std::find(names.begin(), names.end(), one) == names.end()) names.push_back(std::move(one));
+    };
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+        auto const of = [&]<std::size_t K>(std::integral_constant<std::size_t, K>) {
+            std::type_identity<reflect::field_type<Alternatives, K>> const message;
+            std::string_view const name = reflect::field_name<Alternatives, K>();
+            add(Int4{}, ChannelWise{}, message, name), add(Int4{}, TensorWise{}, message, name);
+            add(Int8{}, ChannelWise{}, message, name), add(Int8{}, TensorWise{}, message, name);
+        };
+        (of(std::integral_constant<std::size_t, I>{}), ...);
+    }
+    (std::make_index_sequence<reflect::field_count<Alternatives>>{});
+    std::string all;
+    for (const std::string& name : names) all += all.empty() ? name : concat(", ", name);
+    return all;
+}
+
+/// Runs `f` for one quantizer, or says that the engine does not have it, and what it has.
 template <class Supported, class Answer, class Quantizer, class Alternatives, class M, class F>
 Answer run_for(const oneof<Alternatives>& resolved, const M& message, F& f) {
     if constexpr (!Supported::template has<Quantizer>) {
-        return general_error(
-            concat("`", describe(resolved),
-                   "` is not in the list of what this engine supports; choose other settings for "
-                   "the layer, or skip it with quant_skip_layers"));
+        return general_error(concat("`", describe(resolved), "` is not what this engine runs; it has ",
+                                    names_of_supported<Supported, Alternatives>(),
+                                    "; choose one of them for the layer, or skip it with quant_skip_layers"));
     } else if constexpr (std::is_void_v<std::invoke_result_t<F&, std::type_identity<Quantizer>, const M&>>) {
         f(std::type_identity<Quantizer>{}, message);
         return {};
