@@ -27,6 +27,6 @@ using config = static_config<R"(
 
 int main() {
     static engine::Network<config::value> const network;
-    std::printf("%d bytes of weights; ", network.bytes());
+    std::printf("%zu bytes of weights; ", network.bytes());
     engine::report([&](const float* image) { return network.recognize(image); });
 }

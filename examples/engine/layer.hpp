@@ -28,17 +28,17 @@ struct Shape {
 };
 
 /// Codes of weights in memory: INT8 a byte each, INT4 two in a byte, the low nibble first.
-template <class Bits, int N>
+template <class Bits, std::size_t N>
 class Codes {
 public:
     int operator[](int i) const { return bytes_[static_cast<std::size_t>(i)]; }
     void set(int i, int code) { bytes_[static_cast<std::size_t>(i)] = static_cast<std::int8_t>(code); }
-    static constexpr int size() { return N; }
+    static constexpr std::size_t size() { return N; }
 
 private:
     std::array<std::int8_t, N> bytes_{};
 };
-template <int N>
+template <std::size_t N>
 class Codes<amct_distill::Int4, N> {
 public:
     int operator[](int i) const {
@@ -50,7 +50,7 @@ public:
         int const shift = i % 2 * 4;
         byte = static_cast<std::uint8_t>((byte & ~(15 << shift)) | (code & 15) << shift);
     }
-    static constexpr int size() { return (N + 1) / 2; }
+    static constexpr std::size_t size() { return (N + 1) / 2; }
 
 private:
     std::array<std::uint8_t, (N + 1) / 2> bytes_{};
@@ -62,6 +62,8 @@ public:
     using bits = typename Weights::bits;
     static constexpr bool channel_wise =
         std::same_as<typename Weights::granularity, amct_distill::ChannelWise>;
+
+    using stored = Codes<bits, static_cast<std::size_t>(S.out_channels* S.row())>;
 
     Layer() = default;
 
@@ -93,7 +95,7 @@ public:
         }
     }
 
-    static constexpr int bytes() { return Codes<bits, S.out_channels * S.row()>::size(); }
+    static constexpr std::size_t bytes() { return stored::size(); }
 
 private:
     std::int32_t sum(const std::int32_t* x, int channel, int row, int column) const {
@@ -109,7 +111,7 @@ private:
         return total;
     }
 
-    Codes<bits, S.out_channels * S.row()> codes_{};
+    stored codes_{};
     std::array<float, static_cast<std::size_t>(S.out_channels)> scales_{};
     const float* bias_ = nullptr;
     amct_distill::ScaleOffset input_{};

@@ -43,7 +43,7 @@ requires amct_distill::RunsOn<Config, capabilities>
 class Network {
 public:
     int recognize(const float* image) const { return engine::recognize(image, conv1_, conv2_, fc_); }
-    static constexpr int bytes() {
+    static constexpr std::size_t bytes() {
         return decltype(conv1_)::bytes() + decltype(conv2_)::bytes() + decltype(fc_)::bytes();
     }
 

@@ -57,35 +57,38 @@ requires(Supported::template has<typename First::quantizer>) struct answer<Suppo
 template <class Supported, class F, class... C>
 typename answer<Supported, F, C...>::type answer_to(type_list<C...>);
 
-/// What an engine has of an algorithm list, as describe() says it: "`arq_distill, INT8, channel_wise`, `...`".
+/// Adds what an engine has of a message's quantizers, as describe() says it.
+template <class Supported, class M, class B, class G>
+void add_supported(std::string_view name, std::vector<std::string>& all) {
+    bool supported = false;
+    if constexpr (requires { typename M::template quantizer<B, G>; })
+        supported = Supported::template has<typename M::template quantizer<B, G>>;
+    else
+        supported = Supported::template has<typename M::template quantizer<B>>;
+    if (!supported) return;
+    std::string one = concat('`', name, has_dst_type<M> ? concat(", ", B::name) : "",
+                             has_channel_wise<M> ? concat(", ", G::name) : "", '`');
+    if (std::find(all.begin(), all.end(), one) == all.end()) all.push_back(std::move(one));
+}
+/// All that it has of an algorithm list: "`arq_distill, INT8, channel_wise`, `...`".
 template <class Supported, class Alternatives>
 std::string names_of_supported() {
-    std::vector<std::string> names;
-    auto const add = [&]<class B, class G, class M>(B, G, std::type_identity<M>, std::string_view name) {
-        auto const supported = [] {
-            if constexpr (requires { typename M::template quantizer<B, G>; })
-                return Supported::template has<typename M::template quantizer<B, G>>;
-            else
-                return Supported::template has<typename M::template quantizer<B>>;
-        };
-        if (!supported()) return;
-        std::string one = concat('`', name, has_dst_type<M> ? concat(", ", B::name) : "",
-                                 has_channel_wise<M> ? concat(", ", G::name) : "", '`');
-        if (std::find(names.begin(), names.end(), one) == names.end()) names.push_back(std::move(one));
-    };
+    std::vector<std::string> all;
+    const auto& names = reflect::field_names<Alternatives>;
     [&]<std::size_t... I>(std::index_sequence<I...>) {
-        auto const of = [&]<std::size_t K>(std::integral_constant<std::size_t, K>) {
-            std::type_identity<reflect::field_type<Alternatives, K>> const message;
-            std::string_view const name = reflect::field_name<Alternatives, K>();
-            add(Int4{}, ChannelWise{}, message, name), add(Int4{}, TensorWise{}, message, name);
-            add(Int8{}, ChannelWise{}, message, name), add(Int8{}, TensorWise{}, message, name);
-        };
-        (of(std::integral_constant<std::size_t, I>{}), ...);
+        (add_supported<Supported, reflect::field_type<Alternatives, I>, Int4, ChannelWise>(names[I], all),
+         ...);
+        (add_supported<Supported, reflect::field_type<Alternatives, I>, Int4, TensorWise>(names[I], all),
+         ...);
+        (add_supported<Supported, reflect::field_type<Alternatives, I>, Int8, ChannelWise>(names[I], all),
+         ...);
+        (add_supported<Supported, reflect::field_type<Alternatives, I>, Int8, TensorWise>(names[I], all),
+         ...);
     }
     (std::make_index_sequence<reflect::field_count<Alternatives>>{});
-    std::string all;
-    for (const std::string& name : names) all += all.empty() ? name : concat(", ", name);
-    return all;
+    std::string text;
+    for (const std::string& one : all) append(text, concat(text.empty() ? "" : ", ", one));
+    return text;
 }
 
 /// Runs `f` for one quantizer, or says that the engine does not have it, and what it has.
