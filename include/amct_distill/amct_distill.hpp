@@ -30,6 +30,7 @@
 #include "nn/pool.hpp"
 #include "nn/structure.hpp"
 #include "nn/tensor.hpp"
+#include "plan/check_engine.hpp"
 #include "plan/plan.hpp"
 #include "plan/resolve.hpp"
 #include "plan/select.hpp"

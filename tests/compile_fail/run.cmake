@@ -1,6 +1,6 @@
-# cmake -DCOMPILER=... -DINCLUDE=... -DCASES=cases.cpp -P run.cmake
+# cmake -DCOMPILER=... -DINCLUDE=... -DCASES=cases.cpp [-DFLAGS=...] [-DLEAST=<cases>] -P run.cmake
 # cases.cpp compiles; with -DBAD it does not, and the compiler says what each `// expect: <regular expression>` says.
-set(compile ${COMPILER} -std=c++20 -fsyntax-only "-I${INCLUDE}")
+set(compile ${COMPILER} -std=c++20 -fsyntax-only "-I${INCLUDE}" ${FLAGS})
 if(COMPILER_ID STREQUAL "Clang")
     list(APPEND compile -ferror-limit=0)
 endif()
@@ -30,7 +30,10 @@ foreach(expectation IN LISTS expectations)
         string(APPEND missing "  ${expectation}\n")
     endif()
 endforeach()
-if(missing OR count LESS 10)
+if(NOT LEAST)
+    set(LEAST 10)
+endif()
+if(missing OR count LESS LEAST)
     message(FATAL_ERROR "${count} expectations; the compiler does not say\n${missing}but\n${output}")
 endif()
 message(STATUS "compile_fail: ${count} messages seen")

@@ -8,8 +8,14 @@
 ///
 /// The quantizers may be incomplete types here: they are only named.
 #pragma once
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
 #include <type_traits>
+#include <utility>
 #include <variant>
+#include <vector>
 
 #include "../config/messages.hpp"
 #include "../core/concat.hpp"
@@ -17,6 +23,7 @@
 #include "../policy/bits.hpp"
 #include "../policy/granularity.hpp"
 #include "../policy/supports.hpp"
+#include "../reflect/fields.hpp"
 #include "../reflect/labels.hpp"
 #include "describe.hpp"
 #include "quantizers.hpp"
@@ -50,14 +57,47 @@ requires(Supported::template has<typename First::quantizer>) struct answer<Suppo
 template <class Supported, class F, class... C>
 typename answer<Supported, F, C...>::type answer_to(type_list<C...>);
 
-/// Runs `f` for one quantizer, or says that the engine does not have it.
+/// Adds what an engine has of a message's quantizers, as describe() says it.
+template <class Supported, class M, class B, class G>
+void add_supported(std::string_view name, std::vector<std::string>& all) {
+    bool supported = false;
+    if constexpr (requires { typename M::template quantizer<B, G>; })
+        supported = Supported::template has<typename M::template quantizer<B, G>>;
+    else
+        supported = Supported::template has<typename M::template quantizer<B>>;
+    if (!supported) return;
+    std::string one = concat('`', name, has_dst_type<M> ? concat(", ", B::name) : "",
+                             has_channel_wise<M> ? concat(", ", G::name) : "", '`');
+    if (std::find(all.begin(), all.end(), one) == all.end()) all.push_back(std::move(one));
+}
+/// All that it has of an algorithm list: "`arq_distill, INT8, channel_wise`, `...`".
+template <class Supported, class Alternatives>
+std::string names_of_supported() {
+    std::vector<std::string> all;
+    const auto& names = reflect::field_names<Alternatives>;
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+        (add_supported<Supported, reflect::field_type<Alternatives, I>, Int4, ChannelWise>(names[I], all),
+         ...);
+        (add_supported<Supported, reflect::field_type<Alternatives, I>, Int4, TensorWise>(names[I], all),
+         ...);
+        (add_supported<Supported, reflect::field_type<Alternatives, I>, Int8, ChannelWise>(names[I], all),
+         ...);
+        (add_supported<Supported, reflect::field_type<Alternatives, I>, Int8, TensorWise>(names[I], all),
+         ...);
+    }
+    (std::make_index_sequence<reflect::field_count<Alternatives>>{});
+    std::string text;
+    for (const std::string& one : all) append(text, concat(text.empty() ? "" : ", ", one));
+    return text;
+}
+
+/// Runs `f` for one quantizer, or says that the engine does not have it, and what it has.
 template <class Supported, class Answer, class Quantizer, class Alternatives, class M, class F>
 Answer run_for(const oneof<Alternatives>& resolved, const M& message, F& f) {
     if constexpr (!Supported::template has<Quantizer>) {
-        return general_error(
-            concat("`", describe(resolved),
-                   "` is not in the list of what this engine supports; choose other settings for "
-                   "the layer, or skip it with quant_skip_layers"));
+        return general_error(concat("`", describe(resolved), "` is not what this engine runs; it has ",
+                                    names_of_supported<Supported, Alternatives>(),
+                                    "; choose one of them for the layer, or skip it with quant_skip_layers"));
     } else if constexpr (std::is_void_v<std::invoke_result_t<F&, std::type_identity<Quantizer>, const M&>>) {
         f(std::type_identity<Quantizer>{}, message);
         return {};

@@ -4,6 +4,7 @@
 ///     weight_quantizer_for<config::value, "conv1", "Conv2d">          // Arq<Int4, ChannelWise>
 ///     weight_quantizer_for<config::value, "fc", "Linear">             // Arq<Int4, TensorWise>
 ///     activation_quantizer_for<config::value, "fc", "Linear">         // ActUlq<Int8>
+///     activation_settings_for<config::value, "fc", "Linear">.clip_max_min     // the message: not set here
 ///     static_assert(RunsOn<config::value, supports<Arq<Int4, ChannelWise>, Arq<Int4, TensorWise>>>);
 ///
 /// The rules and the defaults are those of resolve(): skip > override of the layer > override of the type >
@@ -125,6 +126,22 @@ constexpr selection data_of(const Config& config, std::string_view layer, std::s
     return s;
 }
 
+/// The message that names the activation quantizer, as the user wrote it.
+template <const auto& Config, fixed_string Layer, fixed_string Type>
+constexpr auto activation_message() {
+    using alternatives = typename std::remove_cvref_t<decltype(Config)>::algorithms::data;
+    constexpr selection selected = data_of(Config, Layer.view(), Type.view());
+    static_assert(selected.quantized,
+                  "activation_settings_for: the configuration skips the layer; ask for its "
+                  "activation_quantizer_for first, which is then void");
+    auto message = blank_value<reflect::field_type<alternatives, selected.alternative>>();
+    with_rule_of(Config, Layer.view(), Type.view(), [&](const auto& rule) {
+        if (const auto* const said = data_algorithm(rule); said != nullptr && said->has_value())
+            message = std::get<selected.alternative + 1>(said->value());
+    });
+    return message;
+}
+
 /// Whether an engine has the quantizer of a selection.
 template <class Supported, class Alternatives, template <class, selection> class Selected>
 constexpr bool has_selected(const selection& s) {
@@ -191,6 +208,11 @@ template <const auto& Config, fixed_string Layer, fixed_string Type>
 requires(detail::is_static_type(Type.view())) using activation_quantizer_for =
     typename detail::selected_data<typename std::remove_cvref_t<decltype(Config)>::algorithms::data,
                                    detail::data_of(Config, Layer.view(), Type.view())>::type;
+
+/// The settings of its activations: the message of the algorithm, with the clips when the user gave them.
+template <const auto& Config, fixed_string Layer, fixed_string Type>
+requires(detail::is_static_type(Type.view())) inline constexpr auto activation_settings_for =
+    detail::activation_message<Config, Layer, Type>();
 
 /// Whether `Engine` (a `supports<...>`) has every quantizer that the configuration can ask for, on Conv2d and
 /// Linear layers of any name. An override of a layer, whose type is not known here, has to run as either. Of an

@@ -72,15 +72,13 @@ TEST_CASE("only what an engine supports is instantiated, and anything else is an
     CHECK(to_string(visit_weight_quantizer<engine>(
                         weights{WtsULQDistill{.dst_type = DataType::INT4, .channel_wise = true}}, only_these)
                         .diagnostics()) ==
-          "error: `ulq_distill, INT4, channel_wise` is not in the list of what this engine supports; choose "
-          "other "
-          "settings for the layer, or skip it with quant_skip_layers");
+          "error: `ulq_distill, INT4, channel_wise` is not what this engine runs; it has `arq_distill, INT8, "
+          "channel_wise`; choose one of them for the layer, or skip it with quant_skip_layers");
     CHECK(to_string(
               visit_activation_quantizer<engine>(data{ActULQquantize{.dst_type = DataType::INT4}}, only_these)
                   .diagnostics()) ==
-          "error: `ulq_quantize, INT4` is not in the list of what this engine supports; choose other "
-          "settings for "
-          "the layer, or skip it with quant_skip_layers");
+          "error: `ulq_quantize, INT4` is not what this engine runs; it has `ulq_quantize, INT8`; choose one "
+          "of them for the layer, or skip it with quant_skip_layers");
 }
 
 TEST_CASE("a message without an algorithm is an error") {

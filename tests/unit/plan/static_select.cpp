@@ -131,4 +131,17 @@ TEST_CASE("an algorithm of one's own is selected by the compiler, without regist
     STATIC_REQUIRE(RunsOn<config::value, supports<Pow2<Int4, TensorWise>>>);
 }
 
+TEST_CASE("the settings of a layer's activations are those of the rule that holds for it") {
+    using config = static_config<R"(
+        distill_data_quant_config { ulq_quantize { clip_max_min { clip_max: 2 clip_min: -1 } } }
+        distill_override_layers { layer_name: "fc" }
+        distill_override_layers { layer_name: "fc2"
+            distill_data_quant_config { ulq_quantize { fixed_min: true dst_type: INT4 } } }
+    )">;
+    STATIC_REQUIRE(*activation_settings_for<config::value, "conv", "Conv2d">.clip_max_min->clip_max == 2);
+    STATIC_REQUIRE(!activation_settings_for<config::value, "fc", "Linear">.clip_max_min.has_value());
+    STATIC_REQUIRE(activation_settings_for<config::value, "fc2", "Linear"> ==
+                   ActULQquantize{.fixed_min = true, .dst_type = DataType::INT4});
+}
+
 }  // namespace plan_static_select_test
