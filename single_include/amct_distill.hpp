@@ -4870,13 +4870,16 @@ protected:
     constexpr bool scalar(E& v) {
         const char* const where = at_;
         constexpr auto all = enumerators(E{});
-        text_buffer wanted;
         std::array<std::string_view, all.size()> names{};
         for (std::size_t i = 0; i != all.size(); ++i) names[i] = all[i].first;
-        auto const unknown = [&](std::string_view seen) {
+        auto const wanted = [&] {
+            text_buffer list;
             for (std::size_t i = 0; i != names.size(); ++i)
-                wanted.append(say(i == 0 ? "" : i + 1 == names.size() ? " or " : ", ", "`", names[i], "`"));
-            return error(where, say("expected ", wanted, ", found `", seen, "`", suggestion(seen, names)));
+                list.append(say(i == 0 ? "" : i + 1 == names.size() ? " or " : ", ", "`", names[i], "`"));
+            return list;
+        };
+        auto const unknown = [&](std::string_view seen) {
+            return error(where, say("expected ", wanted(), ", found `", seen, "`", suggestion(seen, names)));
         };
         if (std::string_view const word = token(grammar::identifier); !word.empty()) {
             for (auto const& [name, value] : all)
@@ -4898,9 +4901,7 @@ protected:
                 std::string_view(where, static_cast<std::size_t>(number.data() + number.size() - where)));
         }
         if (negative) return stop(at_, say("expected a number behind `-`, found ", found()));
-        for (std::size_t i = 0; i != names.size(); ++i)
-            wanted.append(say(i == 0 ? "" : i + 1 == names.size() ? " or " : ", ", "`", names[i], "`"));
-        return wrong_type(wanted.view());
+        return wrong_type(wanted().view());
     }
     static constexpr std::string_view a_string = "a string in quotes";
 
@@ -7441,14 +7442,47 @@ requires(Supported::template has<typename First::quantizer>) struct answer<Suppo
 template <class Supported, class F, class... C>
 typename answer<Supported, F, C...>::type answer_to(type_list<C...>);
 
-/// Runs `f` for one quantizer, or says that the engine does not have it.
+/// Adds what an engine has of a message's quantizers, as describe() says it.
+template <class Supported, class M, class B, class G>
+void add_supported(std::string_view name, std::vector<std::string>& all) {
+    bool supported = false;
+    if constexpr (requires { typename M::template quantizer<B, G>; })
+        supported = Supported::template has<typename M::template quantizer<B, G>>;
+    else
+        supported = Supported::template has<typename M::template quantizer<B>>;
+    if (!supported) return;
+    std::string one = concat('`', name, has_dst_type<M> ? concat(", ", B::name) : "",
+                             has_channel_wise<M> ? concat(", ", G::name) : "", '`');
+    if (std::find(all.begin(), all.end(), one) == all.end()) all.push_back(std::move(one));
+}
+/// All that it has of an algorithm list: "`arq_distill, INT8, channel_wise`, `...`".
+template <class Supported, class Alternatives>
+std::string names_of_supported() {
+    std::vector<std::string> all;
+    const auto& names = reflect::field_names<Alternatives>;
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+        (add_supported<Supported, reflect::field_type<Alternatives, I>, Int4, ChannelWise>(names[I], all),
+         ...);
+        (add_supported<Supported, reflect::field_type<Alternatives, I>, Int4, TensorWise>(names[I], all),
+         ...);
+        (add_supported<Supported, reflect::field_type<Alternatives, I>, Int8, ChannelWise>(names[I], all),
+         ...);
+        (add_supported<Supported, reflect::field_type<Alternatives, I>, Int8, TensorWise>(names[I], all),
+         ...);
+    }
+    (std::make_index_sequence<reflect::field_count<Alternatives>>{});
+    std::string text;
+    for (const std::string& one : all) append(text, concat(text.empty() ? "" : ", ", one));
+    return text;
+}
+
+/// Runs `f` for one quantizer, or says that the engine does not have it, and what it has.
 template <class Supported, class Answer, class Quantizer, class Alternatives, class M, class F>
 Answer run_for(const oneof<Alternatives>& resolved, const M& message, F& f) {
     if constexpr (!Supported::template has<Quantizer>) {
-        return general_error(
-            concat("`", describe(resolved),
-                   "` is not in the list of what this engine supports; choose other settings for "
-                   "the layer, or skip it with quant_skip_layers"));
+        return general_error(concat("`", describe(resolved), "` is not what this engine runs; it has ",
+                                    names_of_supported<Supported, Alternatives>(),
+                                    "; choose one of them for the layer, or skip it with quant_skip_layers"));
     } else if constexpr (std::is_void_v<std::invoke_result_t<F&, std::type_identity<Quantizer>, const M&>>) {
         f(std::type_identity<Quantizer>{}, message);
         return {};
@@ -9625,6 +9659,260 @@ std::string quoted_list(const Names& names) {
 }  // namespace detail
 }  // namespace amct_distill
 
+// ---- amct_distill/plan/static_select.hpp
+
+/// From a configuration that the compiler read to a layer's quantizer types, and to whether an engine can run it.
+///
+///     using config = static_config<R"(distill_weight_quant_config { arq_distill { dst_type: INT4 } })">;
+///     weight_quantizer_for<config::value, "conv1", "Conv2d">          // Arq<Int4, ChannelWise>
+///     weight_quantizer_for<config::value, "fc", "Linear">             // Arq<Int4, TensorWise>
+///     activation_quantizer_for<config::value, "fc", "Linear">         // ActUlq<Int8>
+///     activation_settings_for<config::value, "fc", "Linear">.clip_max_min     // the message: not set here
+///     static_assert(RunsOn<config::value, supports<Arq<Int4, ChannelWise>, Arq<Int4, TensorWise>>>);
+///
+/// The rules and the defaults are those of resolve(): skip > override of the layer > override of the type >
+/// global; an override replaces all of it. Names cannot be checked here: there is no network.
+
+namespace amct_distill {
+namespace detail {
+
+/// An algorithm with what decides its quantizer's type.
+struct selection {
+    bool quantized = true;
+    std::size_t alternative = 0;
+    bool int4 = false;
+    bool channels = false;
+    friend bool operator==(const selection&, const selection&) = default;
+};
+
+/// No algorithm named: the first of the list.
+template <class Alternatives>
+constexpr selection select(const oneof<Alternatives>* said, bool is_conv) {
+    auto const of = [&](std::size_t alternative, const auto& message) {
+        selection s{.alternative = alternative};
+        if constexpr (requires { message.dst_type.get() == DataType::INT4; })
+            s.int4 = message.dst_type.get() == DataType::INT4;
+        if constexpr (requires { message.channel_wise.get(); })
+            s.channels = message.channel_wise.has_value() ? *message.channel_wise : is_conv;
+        return s;
+    };
+    if (said == nullptr || !said->has_value())
+        return of(0, blank_value<reflect::field_type<Alternatives, 0>>());
+    return std::visit(
+        [&]<class M>(const M& message) {
+            if constexpr (std::is_same_v<M, std::monostate>)
+                return selection{};
+            else
+                return of(said->value().index() - 1, message);
+        },
+        said->value());
+}
+/// `rule` is the configuration, or one of its overrides.
+template <class Rule>
+constexpr auto data_algorithm(const Rule& rule) {
+    return rule.distill_data_quant_config.has_value() ? &rule.distill_data_quant_config->data_quant_algo
+                                                      : nullptr;
+}
+template <class Rule>
+constexpr auto weight_algorithm(const Rule& rule) {
+    return rule.distill_weight_quant_config.has_value()
+               ? &rule.distill_weight_quant_config->weights_quant_algo
+               : nullptr;
+}
+
+template <class Strings>
+constexpr bool contains(const Strings& strings, std::string_view name) {
+    for (std::string_view s : strings)
+        if (s == name) return true;
+    return false;
+}
+
+/// Calls `f(rule)` for what holds for a layer; false when it is skipped.
+template <class Config, class F>
+constexpr bool with_rule_of(const Config& config, std::string_view layer, std::string_view type, F&& f) {
+    if (contains(config.quant_skip_layers, layer) || contains(config.quant_skip_layer_types, type))
+        return false;
+    for (const auto& o : config.distill_override_layers)
+        if (*o.layer_name == layer) return f(o), true;
+    for (const auto& o : config.distill_override_layer_types)
+        if (*o.layer_type == type) return f(o), true;
+    return f(config), true;
+}
+
+constexpr bool is_static_type(std::string_view type) { return type == "Conv2d" || type == "Linear"; }
+
+template <class Alternatives, selection S>
+struct selected_weights {
+    using type = void;
+};
+template <class Alternatives, selection S>
+requires(S.quantized) struct selected_weights<Alternatives, S> {
+    using type = typename reflect::field_type<Alternatives, S.alternative>::template quantizer<
+        std::conditional_t<S.int4, Int4, Int8>, std::conditional_t<S.channels, ChannelWise, TensorWise>>;
+};
+template <class Alternatives, selection S>
+struct selected_data {
+    using type = void;
+};
+template <class Alternatives, selection S>
+requires(S.quantized) struct selected_data<Alternatives, S> {
+    using type = typename reflect::field_type<Alternatives, S.alternative>::template quantizer<
+        std::conditional_t<S.int4, Int4, Int8>>;
+};
+
+template <class Config>
+constexpr selection weights_of(const Config& config, std::string_view layer, std::string_view type) {
+    selection s{};
+    s.quantized = with_rule_of(
+        config, layer, type, [&](const auto& rule) { s = select(weight_algorithm(rule), type == "Conv2d"); });
+    return s;
+}
+template <class Config>
+constexpr selection data_of(const Config& config, std::string_view layer, std::string_view type) {
+    selection s{};
+    s.quantized = with_rule_of(config, layer, type,
+                               [&](const auto& rule) { s = select(data_algorithm(rule), type == "Conv2d"); });
+    return s;
+}
+
+/// The message that names the activation quantizer, as the user wrote it.
+template <const auto& Config, fixed_string Layer, fixed_string Type>
+constexpr auto activation_message() {
+    using alternatives = typename std::remove_cvref_t<decltype(Config)>::algorithms::data;
+    constexpr selection selected = data_of(Config, Layer.view(), Type.view());
+    static_assert(selected.quantized,
+                  "activation_settings_for: the configuration skips the layer; ask for its "
+                  "activation_quantizer_for first, which is then void");
+    auto message = blank_value<reflect::field_type<alternatives, selected.alternative>>();
+    with_rule_of(Config, Layer.view(), Type.view(), [&](const auto& rule) {
+        if (const auto* const said = data_algorithm(rule); said != nullptr && said->has_value())
+            message = std::get<selected.alternative + 1>(said->value());
+    });
+    return message;
+}
+
+/// Whether an engine has the quantizer of a selection.
+template <class Supported, class Alternatives, template <class, selection> class Selected>
+constexpr bool has_selected(const selection& s) {
+    bool has = false;
+    auto const one = [&]<std::size_t I, bool Four, bool Channels>() {
+        if (s.alternative != I || s.int4 != Four || s.channels != Channels) return;
+        using quantizer = typename Selected<Alternatives, selection{true, I, Four, Channels}>::type;
+        has = Supported::template has<quantizer>;
+    };
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+        ((one.template operator()<I, false, false>(), one.template operator()<I, false, true>(),
+          one.template operator()<I, true, false>(), one.template operator()<I, true, true>()),
+         ...);
+    }
+    (std::make_index_sequence<reflect::field_count<Alternatives>>{});
+    return has;
+}
+/// Whether it has any quantizer of a list.
+template <class Supported, class... C>
+constexpr bool has_any(type_list<C...>) {
+    return (Supported::template has<typename C::quantizer> || ...);
+}
+
+/// Every layer that a rule may hold for, of either type.
+template <class Supported, class Config>
+constexpr bool runs_on(const Config& config) {
+    using data = typename Config::algorithms::data;
+    using weights = typename Config::algorithms::weights;
+    bool ok = true;
+    auto const check = [&](const auto& rule, std::string_view type) {
+        if (contains(config.quant_skip_layer_types, type)) return;
+        if constexpr (has_any<Supported>(all_weight_choices<weights>{}))
+            ok = ok && has_selected<Supported, weights, selected_weights>(
+                           select(weight_algorithm(rule), type == "Conv2d"));
+        if constexpr (has_any<Supported>(all_activation_choices<data>{}))
+            ok = ok &&
+                 has_selected<Supported, data, selected_data>(select(data_algorithm(rule), type == "Conv2d"));
+    };
+    for (std::string_view type : {"Conv2d", "Linear"}) {
+        for (const auto& o : config.distill_override_layers)
+            if (!contains(config.quant_skip_layers, *o.layer_name)) check(o, type);
+        bool overridden = false;
+        for (const auto& o : config.distill_override_layer_types)
+            if (*o.layer_type == type) {
+                check(o, type);
+                overridden = true;
+            }
+        if (!overridden) check(config, type);
+    }
+    return ok && (has_any<Supported>(all_weight_choices<weights>{}) ||
+                  has_any<Supported>(all_activation_choices<data>{}));
+}
+
+}  // namespace detail
+
+/// The weight quantizer of a layer; `void` when the configuration skips it. `Type` is "Conv2d" or "Linear".
+template <const auto& Config, fixed_string Layer, fixed_string Type>
+requires(detail::is_static_type(Type.view())) using weight_quantizer_for =
+    typename detail::selected_weights<typename std::remove_cvref_t<decltype(Config)>::algorithms::weights,
+                                      detail::weights_of(Config, Layer.view(), Type.view())>::type;
+
+/// Its activation quantizer; `void` when the configuration skips it.
+template <const auto& Config, fixed_string Layer, fixed_string Type>
+requires(detail::is_static_type(Type.view())) using activation_quantizer_for =
+    typename detail::selected_data<typename std::remove_cvref_t<decltype(Config)>::algorithms::data,
+                                   detail::data_of(Config, Layer.view(), Type.view())>::type;
+
+/// The settings of its activations: the message of the algorithm, with the clips when the user gave them.
+template <const auto& Config, fixed_string Layer, fixed_string Type>
+requires(detail::is_static_type(Type.view())) inline constexpr auto activation_settings_for =
+    detail::activation_message<Config, Layer, Type>();
+
+/// Whether `Engine` (a `supports<...>`) has every quantizer that the configuration can ask for, on Conv2d and
+/// Linear layers of any name. An override of a layer, whose type is not known here, has to run as either. Of an
+/// engine that lists weight quantizers alone, or activation quantizers alone, only those are asked for.
+template <const auto& Config, class Engine>
+concept RunsOn = detail::runs_on<Engine>(Config);
+
+}  // namespace amct_distill
+
+// ---- amct_distill/plan/check_engine.hpp
+
+/// Whether an engine can run a plan: the run-time twin of RunsOn.
+///
+///     using engine = supports<Arq<Int8, ChannelWise>, ActUlq<Int8>>;
+///     check_engine<engine>(plan, {.source = "quant.cfg", .text = text}).value();
+///     // quant.cfg:3:7: error: layer `fc`: `arq_distill, INT8, tensor_wise` is not what this engine runs; it has ...
+
+namespace amct_distill {
+
+/// Errors, all of them: layers that want a quantizer that `Engine` does not list, each at the place in the
+/// configuration where its algorithm was chosen. Of an engine that lists weight quantizers alone, or activation
+/// quantizers alone, only those are asked for.
+template <class Engine, class Algorithms>
+result<void> check_engine(const BasicDistillPlan<Algorithms>& plan, const resolve_options& options = {}) {
+    constexpr bool has_weights =
+        detail::has_any<Engine>(detail::all_weight_choices<typename Algorithms::weights>{});
+    constexpr bool has_data =
+        detail::has_any<Engine>(detail::all_activation_choices<typename Algorithms::data>{});
+    static_assert(
+        has_weights || has_data,
+        "check_engine: the engine supports none of the quantizers that the algorithm list can name; "
+        "add one to supports<...>");
+    detail::findings found(options);
+    for (const auto& layer : plan.layers) {
+        if (!layer.quant_enable) continue;
+        auto const check = [&](const result<void>& visited, const Provenance& from) {
+            for (const Diagnostic& error : visited.diagnostics())
+                found.error(from.where, {}, detail::concat("layer `", layer.name, "`: ", error.message));
+        };
+        auto const nothing = [](auto, const auto&) {};
+        if constexpr (has_weights)
+            check(visit_weight_quantizer<Engine>(layer.weights, nothing), layer.weights_from.algo);
+        if constexpr (has_data)
+            check(visit_activation_quantizer<Engine>(layer.data, nothing), layer.data_from.algo);
+    }
+    if (found.failed()) return found.errors();
+    return {};
+}
+
+}  // namespace amct_distill
+
 // ---- amct_distill/plan/names.hpp
 
 /// The layers and types of layer that a configuration names, looked up; a name that fits nothing is a
@@ -10454,196 +10742,6 @@ result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Stora
                                              const resolve_options& options = {}) {
     return detail::resolve(config, topology, target, detail::findings(options));
 }
-
-}  // namespace amct_distill
-
-// ---- amct_distill/plan/static_select.hpp
-
-/// From a configuration that the compiler read to a layer's quantizer types, and to whether an engine can run it.
-///
-///     using config = static_config<R"(distill_weight_quant_config { arq_distill { dst_type: INT4 } })">;
-///     weight_quantizer_for<config::value, "conv1", "Conv2d">          // Arq<Int4, ChannelWise>
-///     weight_quantizer_for<config::value, "fc", "Linear">             // Arq<Int4, TensorWise>
-///     activation_quantizer_for<config::value, "fc", "Linear">         // ActUlq<Int8>
-///     static_assert(RunsOn<config::value, supports<Arq<Int4, ChannelWise>, Arq<Int4, TensorWise>>>);
-///
-/// The rules and the defaults are those of resolve(): skip > override of the layer > override of the type >
-/// global; an override replaces all of it. Names cannot be checked here: there is no network.
-
-namespace amct_distill {
-namespace detail {
-
-/// An algorithm with what decides its quantizer's type.
-struct selection {
-    bool quantized = true;
-    std::size_t alternative = 0;
-    bool int4 = false;
-    bool channels = false;
-    friend bool operator==(const selection&, const selection&) = default;
-};
-
-/// No algorithm named: the first of the list.
-template <class Alternatives>
-constexpr selection select(const oneof<Alternatives>* said, bool is_conv) {
-    auto const of = [&](std::size_t alternative, const auto& message) {
-        selection s{.alternative = alternative};
-        if constexpr (requires { message.dst_type.get() == DataType::INT4; })
-            s.int4 = message.dst_type.get() == DataType::INT4;
-        if constexpr (requires { message.channel_wise.get(); })
-            s.channels = message.channel_wise.has_value() ? *message.channel_wise : is_conv;
-        return s;
-    };
-    if (said == nullptr || !said->has_value())
-        return of(0, blank_value<reflect::field_type<Alternatives, 0>>());
-    return std::visit(
-        [&]<class M>(const M& message) {
-            if constexpr (std::is_same_v<M, std::monostate>)
-                return selection{};
-            else
-                return of(said->value().index() - 1, message);
-        },
-        said->value());
-}
-/// `rule` is the configuration, or one of its overrides.
-template <class Rule>
-constexpr auto data_algorithm(const Rule& rule) {
-    return rule.distill_data_quant_config.has_value() ? &rule.distill_data_quant_config->data_quant_algo
-                                                      : nullptr;
-}
-template <class Rule>
-constexpr auto weight_algorithm(const Rule& rule) {
-    return rule.distill_weight_quant_config.has_value()
-               ? &rule.distill_weight_quant_config->weights_quant_algo
-               : nullptr;
-}
-
-template <class Strings>
-constexpr bool contains(const Strings& strings, std::string_view name) {
-    for (std::string_view s : strings)
-        if (s == name) return true;
-    return false;
-}
-
-/// Calls `f(rule)` for what holds for a layer; false when it is skipped.
-template <class Config, class F>
-constexpr bool with_rule_of(const Config& config, std::string_view layer, std::string_view type, F&& f) {
-    if (contains(config.quant_skip_layers, layer) || contains(config.quant_skip_layer_types, type))
-        return false;
-    for (const auto& o : config.distill_override_layers)
-        if (*o.layer_name == layer) return f(o), true;
-    for (const auto& o : config.distill_override_layer_types)
-        if (*o.layer_type == type) return f(o), true;
-    return f(config), true;
-}
-
-constexpr bool is_static_type(std::string_view type) { return type == "Conv2d" || type == "Linear"; }
-
-template <class Alternatives, selection S>
-struct selected_weights {
-    using type = void;
-};
-template <class Alternatives, selection S>
-requires(S.quantized) struct selected_weights<Alternatives, S> {
-    using type = typename reflect::field_type<Alternatives, S.alternative>::template quantizer<
-        std::conditional_t<S.int4, Int4, Int8>, std::conditional_t<S.channels, ChannelWise, TensorWise>>;
-};
-template <class Alternatives, selection S>
-struct selected_data {
-    using type = void;
-};
-template <class Alternatives, selection S>
-requires(S.quantized) struct selected_data<Alternatives, S> {
-    using type = typename reflect::field_type<Alternatives, S.alternative>::template quantizer<
-        std::conditional_t<S.int4, Int4, Int8>>;
-};
-
-template <class Config>
-constexpr selection weights_of(const Config& config, std::string_view layer, std::string_view type) {
-    selection s{};
-    s.quantized = with_rule_of(
-        config, layer, type, [&](const auto& rule) { s = select(weight_algorithm(rule), type == "Conv2d"); });
-    return s;
-}
-template <class Config>
-constexpr selection data_of(const Config& config, std::string_view layer, std::string_view type) {
-    selection s{};
-    s.quantized = with_rule_of(config, layer, type,
-                               [&](const auto& rule) { s = select(data_algorithm(rule), type == "Conv2d"); });
-    return s;
-}
-
-/// Whether an engine has the quantizer of a selection.
-template <class Supported, class Alternatives, template <class, selection> class Selected>
-constexpr bool has_selected(const selection& s) {
-    bool has = false;
-    auto const one = [&]<std::size_t I, bool Four, bool Channels>() {
-        if (s.alternative != I || s.int4 != Four || s.channels != Channels) return;
-        using quantizer = typename Selected<Alternatives, selection{true, I, Four, Channels}>::type;
-        has = Supported::template has<quantizer>;
-    };
-    [&]<std::size_t... I>(std::index_sequence<I...>) {
-        ((one.template operator()<I, false, false>(), one.template operator()<I, false, true>(),
-          one.template operator()<I, true, false>(), one.template operator()<I, true, true>()),
-         ...);
-    }
-    (std::make_index_sequence<reflect::field_count<Alternatives>>{});
-    return has;
-}
-/// Whether it has any quantizer of a list.
-template <class Supported, class... C>
-constexpr bool has_any(type_list<C...>) {
-    return (Supported::template has<typename C::quantizer> || ...);
-}
-
-/// Every layer that a rule may hold for, of either type.
-template <class Supported, class Config>
-constexpr bool runs_on(const Config& config) {
-    using data = typename Config::algorithms::data;
-    using weights = typename Config::algorithms::weights;
-    bool ok = true;
-    auto const check = [&](const auto& rule, std::string_view type) {
-        if (contains(config.quant_skip_layer_types, type)) return;
-        if constexpr (has_any<Supported>(all_weight_choices<weights>{}))
-            ok = ok && has_selected<Supported, weights, selected_weights>(
-                           select(weight_algorithm(rule), type == "Conv2d"));
-        if constexpr (has_any<Supported>(all_activation_choices<data>{}))
-            ok = ok &&
-                 has_selected<Supported, data, selected_data>(select(data_algorithm(rule), type == "Conv2d"));
-    };
-    for (std::string_view type : {"Conv2d", "Linear"}) {
-        for (const auto& o : config.distill_override_layers)
-            if (!contains(config.quant_skip_layers, *o.layer_name)) check(o, type);
-        bool overridden = false;
-        for (const auto& o : config.distill_override_layer_types)
-            if (*o.layer_type == type) {
-                check(o, type);
-                overridden = true;
-            }
-        if (!overridden) check(config, type);
-    }
-    return ok && (has_any<Supported>(all_weight_choices<weights>{}) ||
-                  has_any<Supported>(all_activation_choices<data>{}));
-}
-
-}  // namespace detail
-
-/// The weight quantizer of a layer; `void` when the configuration skips it. `Type` is "Conv2d" or "Linear".
-template <const auto& Config, fixed_string Layer, fixed_string Type>
-requires(detail::is_static_type(Type.view())) using weight_quantizer_for =
-    typename detail::selected_weights<typename std::remove_cvref_t<decltype(Config)>::algorithms::weights,
-                                      detail::weights_of(Config, Layer.view(), Type.view())>::type;
-
-/// Its activation quantizer; `void` when the configuration skips it.
-template <const auto& Config, fixed_string Layer, fixed_string Type>
-requires(detail::is_static_type(Type.view())) using activation_quantizer_for =
-    typename detail::selected_data<typename std::remove_cvref_t<decltype(Config)>::algorithms::data,
-                                   detail::data_of(Config, Layer.view(), Type.view())>::type;
-
-/// Whether `Engine` (a `supports<...>`) has every quantizer that the configuration can ask for, on Conv2d and
-/// Linear layers of any name. An override of a layer, whose type is not known here, has to run as either. Of an
-/// engine that lists weight quantizers alone, or activation quantizers alone, only those are asked for.
-template <const auto& Config, class Engine>
-concept RunsOn = detail::runs_on<Engine>(Config);
 
 }  // namespace amct_distill
 
