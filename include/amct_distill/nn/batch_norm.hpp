@@ -50,11 +50,11 @@ public:
     BasicTensor<T>& running_var() { return running_var_; }
     const BasicTensor<T>& running_var() const { return running_var_; }
 
-    std::vector<BasicParameter<T>> parameters() {
-        return {{"weight", Role::affine, &weight_},
-                {"bias", Role::affine, &bias_},
-                {"running_mean", Role::statistic, &running_mean_},
-                {"running_var", Role::statistic, &running_var_}};
+    void parameters(std::vector<BasicParameter<T>>& list) {
+        list.push_back({"weight", Role::affine, &weight_});
+        list.push_back({"bias", Role::affine, &bias_});
+        list.push_back({"running_mean", Role::statistic, &running_mean_});
+        list.push_back({"running_var", Role::statistic, &running_var_});
     }
 
     result<Shape> output_shape(std::span<const Shape> inputs) const {

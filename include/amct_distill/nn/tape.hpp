@@ -42,11 +42,32 @@ public:
     BasicTensor<T>& gradient(NodeId node) { return slot(node).gradient; }
     const BasicTensor<T>& gradient(NodeId node) const { return slots_.at(node.index).gradient; }
 
-    /// The gradients of a module's parameters, parallel to its `parameters()`; summed over all backward
+    /// The gradients of a module's parameters, parallel to its parameters; summed over all backward
     /// runs since `BasicNetwork::zero_gradients`. Empty before.
     std::span<BasicTensor<T>> parameter_gradients(std::size_t module) {
         if (parameters_.size() <= module) parameters_.resize(module + 1);
         return parameters_[module];
+    }
+
+    /// What it holds, in bytes. After a step of a network that is, for every node: the output and, where it
+    /// was run backward, the gradient, as large as each other; a gradient for every parameter; and what the
+    /// modules borrow. Conv2d and Linear borrow at most, in values and for t threads:
+    ///
+    ///     forward    (128 * 256 + 256) t                                  Conv2d
+    ///     backward   the same + 106496 t + max(weights, min(2 Mi, 8 weights))
+    ///
+    /// and a quantized layer its quantized input and weight, and a gradient of both twice.
+    std::size_t bytes() const {
+        std::size_t sum = 0;
+        auto const add = [&](const BasicTensor<T>& t) { sum += t.capacity() * sizeof(T); };
+        for (const Slot& slot : slots_) {
+            add(slot.output);
+            add(slot.gradient);
+            sum += slot.scratch.bytes();
+        }
+        for (const auto& gradients : parameters_)
+            for (const BasicTensor<T>& gradient : gradients) add(gradient);
+        return sum;
     }
 
     /// Whether a backward run also computes the gradients of what its nodes read from outside the run: the
@@ -72,6 +93,7 @@ private:
     std::vector<const BasicTensor<T>*> inputs_{};  // of the node being run
     std::vector<BasicTensor<T>*> grad_inputs_{};   // likewise
     Shape shape_{};                                // likewise, of its output
+    std::vector<BasicParameter<T>> list_{};        // of the module that `fit_gradients` looks at
 };
 
 using Tape = BasicTape<float>;

@@ -10,6 +10,7 @@
 #include <Eigen/Core>
 #include <algorithm>
 #include <cstddef>
+#include <initializer_list>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -87,17 +88,23 @@ public:
         values_.resize(count(shape));
         shape_ = shape;
     }
+    /// resize({8, 3}), without a Shape that would be allocated for it.
+    void resize(std::initializer_list<Index> shape) {
+        values_.resize(count({shape.begin(), shape.size()}));
+        shape_.assign(shape);
+    }
     void fill(T value) { std::fill(values_.begin(), values_.end(), value); }
 
     friend bool operator==(const BasicTensor&, const BasicTensor&) = default;
 
 private:
-    static std::size_t count(const Shape& shape) {
+    static std::size_t count(std::span<const Index> shape) {
         std::size_t n = shape.empty() ? 0 : 1;
         for (Index d : shape) {
             if (d < 0)
-                throw std::invalid_argument(
-                    detail::concat("Tensor: shape ", to_string(shape), " has a negative dimension"));
+                throw std::invalid_argument(detail::concat("Tensor: shape ",
+                                                           to_string(Shape(shape.begin(), shape.end())),
+                                                           " has a negative dimension"));
             n *= static_cast<std::size_t>(d);
         }
         return n;
