@@ -156,17 +156,6 @@ void multiply(InstructionSet set, Product<T> p, const RowOfB& row_of_b, T* buffe
 /// How many parts of at most `size` something of length n has.
 constexpr nn::Index parts(nn::Index n, nn::Index size) { return (n + size - 1) / size; }
 
-/// The sum in double, in eight lanes that are added in the end.
-template <class T>
-double sum_of(const T* x, nn::Index n) {
-    double lanes[8] = {};
-    nn::Index i = 0;
-    for (; i + 8 <= n; i += 8)
-        for (int k = 0; k != 8; ++k) lanes[k] += double(x[i + k]);
-    for (; i != n; ++i) lanes[0] += double(x[i]);
-    return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
-}
-
 /// to = from^T; `from` is rows x cols.
 template <class T>
 void transpose(const T* from, nn::Index from_stride, nn::Index rows, nn::Index cols, T* to,

@@ -9,6 +9,7 @@
 /// the hooks `parameters(list)`, `constrain()`, `update_statistics(inputs)`; nothing is registered or derived
 /// from. The example user_module.cpp has one.
 #pragma once
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <deque>
@@ -76,6 +77,15 @@ public:
             executor_->parallel_for(static_cast<std::size_t>(count), call);
         else
             Executor::run_here(static_cast<std::size_t>(count), call);
+    }
+    /// f(begin, end) for parts of [0, n) whose elements have nothing to do with each other.
+    template <class F>
+    void in_parts(std::size_t n, F&& f) const {
+        constexpr std::size_t size = 1 << 14;
+        parallel_for(static_cast<Index>((n + size - 1) / size), double(n), [&](Index part, Index) {
+            std::size_t const begin = static_cast<std::size_t>(part) * size;
+            f(begin, (std::min)(n, begin + size));
+        });
     }
     /// The threads in the quantizers' form.
     const Execution& execution() const {

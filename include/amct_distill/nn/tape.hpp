@@ -51,12 +51,14 @@ public:
 
     /// What it holds, in bytes. After a step of a network that is, for every node: the output and, where it
     /// was run backward, the gradient, as large as each other; a gradient for every parameter; and what the
-    /// modules borrow. Conv2d and Linear borrow at most, in values and for t threads:
+    /// modules borrow. For t threads, a batch of n, and weights of w values, these are at most, in values:
     ///
-    ///     forward    (128 * 256 + 256) t                                  Conv2d
-    ///     backward   the same + 106496 t + max(weights, min(2 Mi, 8 weights))
+    ///     Conv2d, forward     33024 t
+    ///     Conv2d, backward    139520 t + max(w, min(2 Mi, 8 w))     (kernels of at most 416 pixels)
+    ///     Linear              98560 t + n max(inputs, outputs)
     ///
-    /// and a quantized layer its quantized input and weight, and a gradient of both twice.
+    /// and of a quantized layer, besides, three times its weight and three times its input. Nothing grows
+    /// from step to step.
     std::size_t bytes() const {
         std::size_t sum = 0;
         auto const add = [&](const BasicTensor<T>& t) { sum += t.capacity() * sizeof(T); };

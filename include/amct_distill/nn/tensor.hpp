@@ -139,6 +139,17 @@ void require_matrix(const nn::BasicTensor<T>& tensor, nn::Index rows, nn::Index 
             concat("a tensor ", nn::to_string(tensor.shape()), " is no ", rows, " x ", cols, " matrix"));
 }
 
+/// The sum in double, in eight lanes that are added in the end.
+template <class T>
+double sum_of(const T* x, nn::Index n) {
+    double lanes[8] = {};
+    nn::Index i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (int k = 0; k != 8; ++k) lanes[k] += double(x[i + k]);
+    for (; i != n; ++i) lanes[0] += double(x[i]);
+    return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+}
+
 }  // namespace amct_distill::detail
 
 namespace amct_distill::nn {

@@ -114,11 +114,4 @@ TEST_CASE("a transpose, of sizes that its blocks divide or not") {
         }
 }
 
-TEST_CASE("a sum in lanes is the sum") {
-    for (Index n : {0, 1, 8, 1001}) {
-        std::vector<float> x(static_cast<std::size_t>(n), 0.1f);
-        CHECK(detail::sum_of(x.data(), n) == Approx(0.1 * double(n)));
-    }
-}
-
 }  // namespace nn_matrix_product_test
