@@ -6,8 +6,10 @@
 ///     if (Conv2d* conv = m.get_if<Conv2d>()) conv->weight().fill(0);
 ///
 /// A module of one's own is a copyable type with the members that the concept `ModuleOf` lists, and any of
-/// the hooks `parameters`, `constrain`, `update_statistics`; nothing is registered or derived from.
+/// the hooks `parameters(list)`, `constrain()`, `update_statistics(inputs)`; nothing is registered or derived
+/// from. The example user_module.cpp has one.
 #pragma once
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <deque>
@@ -54,14 +56,36 @@ public:
         return tensors_[k];
     }
 
+    /// `size` values for every thread that may work at a time; worker w has those from w * size on.
+    T* buffer(std::size_t k, Index size) { return buffer(k, size, static_cast<Index>(threads())); }
+    T* buffer(std::size_t k, Index size, Index workers) {
+        tensor(k).resize({size * workers});
+        return tensor(k).data();
+    }
+
     /// Whose threads the module uses; null: the caller's alone.
     void use(const Executor* executor) { executor_ = executor; }
     std::size_t threads() const { return executor_ ? static_cast<std::size_t>(executor_->threads()) : 1; }
-    /// f(i), or f(i, worker), for every i below `count`: see `Executor::parallel_for`.
+    /// f(i, worker) for every i below `count`, all of which is `work` additions or so: see
+    /// `Executor::parallel_for`. Where it takes no longer than waking a thread, on the caller's alone.
     template <class F>
-    void parallel_for(std::size_t count, F&& f) const {
-        if (executor_) return executor_->parallel_for(count, std::forward<F>(f));
-        Executor::run_here(count, f);
+    void parallel_for(Index count, double work, F&& f) const {
+        auto const call = [&f](std::size_t i, std::size_t worker) {
+            f(static_cast<Index>(i), static_cast<Index>(worker));
+        };
+        if (executor_ && work > 1e6)
+            executor_->parallel_for(static_cast<std::size_t>(count), call);
+        else
+            Executor::run_here(static_cast<std::size_t>(count), call);
+    }
+    /// f(begin, end) for parts of [0, n) whose elements have nothing to do with each other.
+    template <class F>
+    void in_parts(std::size_t n, F&& f) const {
+        constexpr std::size_t size = 1 << 14;
+        parallel_for(static_cast<Index>((n + size - 1) / size), double(n), [&](Index part, Index) {
+            std::size_t const begin = static_cast<std::size_t>(part) * size;
+            f(begin, (std::min)(n, begin + size));
+        });
     }
     /// The threads in the quantizers' form.
     const Execution& execution() const {
@@ -93,7 +117,10 @@ using BasicInputs = std::span<const BasicTensor<T>* const>;
 /// - `forward(inputs, output, scratch, mode)`: `output` has its shape already; its values are overwritten.
 /// - `backward(inputs, output, grad_output, grad_inputs, grad_parameters, scratch, mode)`: ADDS to the
 ///   gradients, so that fan-out and accumulation need nothing else. A null `grad_inputs[i]` is not wanted;
-///   two of them may be the same tensor. `grad_parameters` run parallel to `parameters()`.
+///   two of them may be the same tensor. `grad_parameters` run parallel to `parameters`.
+/// - Optionally `parameters(list)`: appends a `BasicParameter<T>` for each; always the same ones in one order.
+///   `constrain()`: what must hold after every step of the optimizer. `update_statistics(inputs)`: what it
+///   learns outside of the gradients. A hook that is misspelt is not there: test that it is called.
 template <class M, class T>
 concept ModuleOf = std::copyable<M> &&
     requires(const M m, std::span<const Shape> shapes, BasicInputs<T> inputs, BasicTensor<T>& output,
@@ -133,11 +160,27 @@ public:
         held_->backward(inputs, output, grad_output, grad_inputs, grad_parameters, scratch, mode);
     }
 
-    std::vector<BasicParameter<T>> parameters() { return held_->parameters(); }
+    std::vector<BasicParameter<T>> parameters() {
+        std::vector<BasicParameter<T>> list;
+        held_->parameters(list);
+        return list;
+    }
     std::vector<BasicConstParameter<T>> parameters() const {
-        std::vector<BasicConstParameter<T>> out;
-        for (const auto& p : held_->parameters()) out.push_back({p.name, p.role, p.value});
-        return out;
+        std::vector<BasicParameter<T>> all;
+        held_->parameters(all);
+        std::vector<BasicConstParameter<T>> list;
+        for (const auto& p : all) list.push_back({p.name, p.role, p.value});
+        return list;
+    }
+    /// Makes the gradients run parallel to the parameters: zeros, where there is none of a parameter's shape.
+    /// `list` is a buffer.
+    void fit_gradients(std::vector<BasicTensor<T>>& gradients, std::vector<BasicParameter<T>>& list) const {
+        list.clear();
+        held_->parameters(list);
+        gradients.resize(list.size());
+        for (std::size_t k = 0; k != list.size(); ++k)
+            if (gradients[k].shape() != list[k].value->shape())
+                gradients[k] = BasicTensor<T>(list[k].value->shape());
     }
     /// What must hold after every step of the optimizer (a clip range that stays open, ...).
     void constrain() { held_->constrain(); }
@@ -170,7 +213,7 @@ private:
         virtual void backward(BasicInputs<T>, const BasicTensor<T>&, const BasicTensor<T>&,
                               std::span<BasicTensor<T>* const>, std::span<BasicTensor<T>>, BasicScratch<T>&,
                               Mode) const = 0;
-        virtual std::vector<BasicParameter<T>> parameters() = 0;
+        virtual void parameters(std::vector<BasicParameter<T>>&) = 0;
         virtual void constrain() = 0;
         virtual void update_statistics(BasicInputs<T>) = 0;
     };
@@ -198,11 +241,11 @@ private:
                       BasicScratch<T>& scratch, Mode mode) const override {
             module.backward(inputs, output, grad_output, grad_inputs, grad_parameters, scratch, mode);
         }
-        std::vector<BasicParameter<T>> parameters() override {
-            if constexpr (requires { module.parameters(); })
-                return module.parameters();
-            else
-                return {};
+        void parameters([[maybe_unused]] std::vector<BasicParameter<T>>& list) override {
+            static_assert(
+                !requires { module.parameters(); },
+                "a module's parameters(list) appends to the list: void parameters(list)");
+            if constexpr (requires { module.parameters(list); }) module.parameters(list);
         }
         void constrain() override {
             if constexpr (requires { module.constrain(); }) module.constrain();

@@ -377,14 +377,9 @@ private:
 
     /// The gradients of a module's parameters; made, as zeros, where they are not there in that shape.
     std::span<BasicTensor<T>> fit_gradients(std::size_t m, BasicTape<T>& tape) const {
-        auto const parameters = modules_[m].module.parameters();
         tape.parameter_gradients(m);
-        auto& gradients = tape.parameters_[m];
-        gradients.resize(parameters.size());
-        for (std::size_t k = 0; k != parameters.size(); ++k)
-            if (gradients[k].shape() != parameters[k].value->shape())
-                gradients[k] = BasicTensor<T>(parameters[k].value->shape());
-        return gradients;
+        modules_[m].module.fit_gradients(tape.parameters_[m], tape.list_);
+        return tape.parameters_[m];
     }
 
     std::vector<Node> nodes_{};
