@@ -22,9 +22,12 @@ struct LayerReport {
     std::vector<ScaleOffset> weight_scales{};  ///< one, or one per output channel
     ScaleOffset data_scale{};
     ClipRange data_clip{};
-    bool user_clips = false;  ///< the first clips were the user's, not IFMR's
-    double weight_sqnr = 0;   ///< signal to quantization noise of the weights, dB
-    double data_sqnr = 0;     ///< the same of the layer's inputs, over all batches, dB
+    bool user_clips = false;                   ///< the first clips were the user's, not IFMR's
+    double weight_sqnr = 0;                    ///< signal to quantization noise of the weights, dB
+    double data_sqnr = 0;                      ///< the same of the layer's inputs, over all batches, dB
+    double saturation = 0;                     ///< share of the layer's inputs outside of the clips, 0 to 1
+    std::size_t channels = 0;                  ///< output channels
+    std::vector<std::size_t> dead_channels{};  ///< whose weights are all quantized to 0
 };
 
 /// A block; its loss is the mean squared error of its output over all batches.

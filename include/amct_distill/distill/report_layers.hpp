@@ -2,6 +2,7 @@
 ///
 ///     for (const LayerReport& l : report_layers(student, batches)) std::cout << l.name << ": " << l.data_sqnr;
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <limits>
@@ -30,9 +31,32 @@ struct noise {
     }
 };
 
+/// Counts the values outside of the clips, which always hold 0.
+struct outside {
+    std::size_t values = 0, clipped = 0;
+    void add(const nn::Tensor& x, ClipRange clip) {
+        float const high = (std::max)(clip.max, 0.0f), low = (std::min)(clip.min, 0.0f);
+        for (float v : x) clipped += static_cast<std::size_t>(v > high || v < low);
+        values += x.size();
+    }
+    double share() const {
+        return values == 0 ? 0 : static_cast<double>(clipped) / static_cast<double>(values);
+    }
+};
+
+/// The rows of a quantized weight that are all 0.
+inline std::vector<std::size_t> zero_rows(const nn::Tensor& weight) {
+    std::vector<std::size_t> rows;
+    auto const count = static_cast<std::size_t>(weight.dim(0)), cols = weight.size() / count;
+    for (std::size_t r = 0; r != count; ++r)
+        if (std::ranges::all_of(weight.span().subspan(r * cols, cols), [](float v) { return v == 0; }))
+            rows.push_back(r);
+    return rows;
+}
+
 }  // namespace detail
 
-/// Of every quantized layer, in definition order; `batches` are what its data_sqnr is measured on.
+/// Of every quantized layer, in definition order; `batches` are what the figures of its data are measured on.
 template <class Algorithms>
 std::vector<LayerReport> report_layers(const BasicStudent<Algorithms>& student,
                                        std::span<const nn::Tensor> batches) {
@@ -59,19 +83,27 @@ std::vector<LayerReport> report_layers(const BasicStudent<Algorithms>& student,
         detail::noise n;
         n.add(weight, quantized);
         r.weight_sqnr = n.sqnr();
+        r.channels = static_cast<std::size_t>(weight.dim(0));
+        r.dead_channels = detail::zero_rows(quantized);
         inputs.push_back(network.node(network.operations()[layer.node]).inputs.at(0));
         quantizers.push_back(q);
     }
     std::vector<detail::noise> noises(reports.size());
+    std::vector<detail::outside> clipped(reports.size());
     nn::Tape tape;
     for (const nn::Tensor& batch : batches) {
         network.forward(batch, tape, nn::Mode::evaluate);
         for (std::size_t k = 0; k != reports.size(); ++k) {
-            quantizers[k]->quantize_data(tape.output(inputs[k]), quantized);
-            noises[k].add(tape.output(inputs[k]), quantized);
+            const nn::Tensor& x = tape.output(inputs[k]);
+            quantizers[k]->quantize_data(x, quantized);
+            noises[k].add(x, quantized);
+            clipped[k].add(x, reports[k].data_clip);
         }
     }
-    for (std::size_t k = 0; k != reports.size(); ++k) reports[k].data_sqnr = noises[k].sqnr();
+    for (std::size_t k = 0; k != reports.size(); ++k) {
+        reports[k].data_sqnr = noises[k].sqnr();
+        reports[k].saturation = clipped[k].share();
+    }
     return reports;
 }
 
