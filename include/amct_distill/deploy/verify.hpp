@@ -73,17 +73,15 @@ inline std::int64_t explained_difference(const DeployedLayer& layer) {
 /// Adds one batch to the comparison.
 inline void compare_sums(const IntegerLayer& integer, const IntegerTensor& sums, const nn::Tensor& simulated,
                          VerifiedLayer& to) {
-    std::size_t const channels = integer.layer().rows();
-    auto const positions = static_cast<std::size_t>(nn::product(sums.shape(), 2, sums.rank()));
     to.outputs += sums.size();
-    for (std::size_t i = 0; i != sums.size(); ++i) {
-        double const unit = integer.layer().dequantization_scale(i / positions % channels);
+    integer.for_each_sum(sums, [&](std::size_t i, std::size_t channel) {
+        double const unit = static_cast<double>(integer.layer().dequantization_scale(channel));
         auto const expected =
             static_cast<std::int64_t>(std::nearbyint(static_cast<double>(simulated[i]) / unit));
         std::int64_t const d = std::abs(expected - sums[i]);
         if (d != 0) ++to.different;
         to.largest = (std::max)(to.largest, d);
-    }
+    });
 }
 inline void compare_inputs(const IntegerLayer& integer, const nn::Tensor& simulated, const nn::Tensor& found,
                            VerifiedLayer& to) {

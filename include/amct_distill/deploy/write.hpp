@@ -63,7 +63,7 @@ inline result<void> write_deployment(const std::filesystem::path& directory,
     std::filesystem::path const record = directory / "record.txt";
     std::error_code error;
     std::filesystem::remove(record, error);
-    if (error) return detail::file_error("replace", record, error.value());
+    if (error) return detail::file_error("remove", record, error.value());
     for (const DeployedLayer& layer : layers) {
         std::string const name = detail::file_name(layer.name);
         auto const rows = static_cast<nn::Index>(layer.rows());
@@ -75,8 +75,11 @@ inline result<void> write_deployment(const std::filesystem::path& directory,
                 : detail::npy_file("|i1", layer.float_weight().shape(), std::span(layer.weights)));
         if (!ok) return ok;
         std::filesystem::path const bias = directory / (name + ".bias.npy");
-        std::filesystem::remove(bias, error);
-        if (layer.bias.empty()) continue;
+        if (layer.bias.empty()) {  // nor one of an older deployment
+            std::filesystem::remove(bias, error);
+            if (error) return detail::file_error("remove", bias, error.value());
+            continue;
+        }
         if (auto written = write_file(bias, detail::npy_file("<i4", {rows}, std::span(layer.bias))); !written)
             return written;
     }

@@ -222,7 +222,7 @@ TEST_CASE("golden: the export of trained students, its record and its integers")
     CHECK(ran == cases.size());
     CHECK(counts.equal_outputs == counts.outputs);
     golden::print_count(
-        "export", ran, cases.size(),
+        "export.json", ran, cases.size(),
         detail::concat(counts.codes, " codes and ", counts.biases, " biases equal, ", counts.equal_outputs,
                        " of ", counts.outputs, " outputs equal in bits; ", counts.new_codes, " of ",
                        counts.channels, " channels diverge: negative gamma and code -128"));
