@@ -8938,15 +8938,7 @@ public:
 
     explicit IntegerLayer(DeployedLayer layer) : layer_(std::move(layer)) {
         auto const codes = layer_.codes();
-        weights_ = IntegerTensor({static_cast<nn::Index>(codes.size())});
-        std::copy(codes.begin(), codes.end(), weights_.begin());
-        if (const auto* conv = std::get_if<nn::Conv2d>(&layer_.layer)) {
-            options_ = conv->options();
-        } else {  // a Linear is a pointwise convolution of images of one pixel
-            const auto& linear = std::get<nn::Linear>(layer_.layer).options();
-            options_.in_channels = linear.in_features;
-            options_.out_channels = linear.out_features;
-        }
+        weights_.assign(codes.begin(), codes.end());
     }
 
     const DeployedLayer& layer() const { return layer_; }
@@ -8975,36 +8967,32 @@ public:
         sums.resize(*shape);
         std::vector<std::int8_t> codes;
         quantize_data(x, codes);
-        IntegerTensor image({static_cast<nn::Index>(codes.size())}), columns;
-        for (std::size_t i = 0; i != codes.size(); ++i) image[i] = codes[i] - layer_.data.offset;
-
-        const auto& o = options_;
-        bool const is_image = x.rank() == 4;
-        detail::Window const window{is_image ? nn::Size2{x.dim(2), x.dim(3)} : nn::Size2{1, 1}, o.kernel,
-                                    o.stride, o.padding, o.dilation};
-        nn::Index const channels = o.in_channels / o.groups, outputs = o.out_channels / o.groups;
-        nn::Index const pixels = channels * window.input[0] * window.input[1];
-        nn::Index const taps = channels * window.taps(), positions = window.positions();
-        columns.resize({taps, positions});
-        for (nn::Index i = 0; i != x.dim(0) * o.groups; ++i) {
-            nn::Index const first = i % o.groups * outputs;
-            nn::MatrixMap<std::int32_t> y(sums.data() + i * outputs * positions, outputs, positions);
-            for (nn::Index c = 0; c != outputs; ++c)
-                y.row(c).setConstant(layer_.bias.empty() ? 0
-                                                         : layer_.bias[static_cast<std::size_t>(first + c)]);
-            detail::image_to_columns(image.data() + i * pixels, channels, window, columns.data());
-            y.noalias() += nn::ConstMatrixMap<std::int32_t>(weights_.data() + first * taps, outputs, taps) *
-                           nn::ConstMatrixMap<std::int32_t>(columns.data(), taps, positions);
-        }
+        std::vector<std::int32_t> values(codes.begin(), codes.end());
+        for (std::int32_t& v : values) v -= layer_.data.offset;
+        for_each_sum(sums, [&](std::size_t i, std::size_t channel) {
+            sums[i] = layer_.bias.empty() ? 0 : layer_.bias[channel];
+        });
+        if (const auto* conv = std::get_if<nn::Conv2d>(&layer_.layer))
+            add_convolution(conv->options(), x.shape(), values.data(), sums);
+        else
+            add_product(values.data(), sums);
     }
 
     /// float32(sum) * (scale_d * scale_w).
     void dequantize(const IntegerTensor& sums, nn::Tensor& output) const {
         output.resize(sums.shape());
-        std::size_t const channels = layer_.rows();
-        auto const positions = static_cast<std::size_t>(nn::product(sums.shape(), 2, sums.rank()));
-        for (std::size_t i = 0; i != sums.size(); ++i)
-            output[i] = static_cast<float>(sums[i]) * layer_.dequantization_scale(i / positions % channels);
+        for_each_sum(sums, [&](std::size_t i, std::size_t channel) {
+            output[i] = static_cast<float>(sums[i]) * layer_.dequantization_scale(channel);
+        });
+    }
+    /// f(index, output channel) for each of the sums.
+    template <class F>
+    void for_each_sum(const IntegerTensor& sums, F f) const {
+        nn::Index const positions = nn::product(sums.shape(), 2, sums.rank());
+        std::size_t i = 0;
+        while (i != sums.size())
+            for (std::size_t channel = 0; channel != layer_.rows(); ++channel)
+                for (nn::Index p = 0; p != positions; ++p) f(i++, channel);
     }
 
     void forward(nn::Inputs inputs, nn::Tensor& output, nn::Scratch&, nn::Mode) const {
@@ -9019,9 +9007,38 @@ public:
     }
 
 private:
+    void add_product(const std::int32_t* values, IntegerTensor& sums) const {
+        std::size_t const rows = layer_.rows(), cols = layer_.cols();
+        for (std::size_t i = 0; i != sums.size(); ++i)
+            sums[i] = std::inner_product(values + i / rows * cols, values + (i / rows + 1) * cols,
+                                         weights_.data() + i % rows * cols, sums[i]);
+    }
+
+    void add_convolution(const nn::Conv2dOptions& o, const nn::Shape& input, const std::int32_t* values,
+                         IntegerTensor& sums) const {
+        detail::Window const w{{input[2], input[3]}, o.kernel, o.stride, o.padding, o.dilation};
+        nn::Index const ins = o.in_channels / o.groups, outs = o.out_channels / o.groups;
+        nn::Index const pixels = input[2] * input[3], cols = w.output(1), stride = w.stride[1];
+        std::int32_t* y = sums.data();
+        for (nn::Index i = 0; i != input[0] * o.out_channels; ++i, y += w.positions()) {
+            nn::Index const image = i / o.out_channels, channel = i % o.out_channels;
+            const std::int32_t* plane = values + (image * o.in_channels + channel / outs * ins) * pixels;
+            const std::int32_t* weight = weights_.data() + channel * ins * w.taps();
+            for (nn::Index c = 0; c != ins; ++c, plane += pixels)
+                for (nn::Index tap = 0; tap != w.taps(); ++tap, ++weight) {
+                    nn::Index const dy = w.offset(0, tap / o.kernel[1]), dx = w.offset(1, tap % o.kernel[1]);
+                    auto const y_inside = w.inside(0, dy), x_inside = w.inside(1, dx);
+                    for (nn::Index row = y_inside.first; row < y_inside.last; ++row) {
+                        nn::Index const line = (row * w.stride[0] + dy) * input[3] + dx;
+                        for (nn::Index col = x_inside.first; col < x_inside.last; ++col)
+                            y[row * cols + col] += *weight * plane[line + col * stride];
+                    }
+                }
+        }
+    }
+
     DeployedLayer layer_;
-    nn::Conv2dOptions options_{};
-    IntegerTensor weights_{};
+    std::vector<std::int32_t> weights_{};  // the codes, widened
 };
 
 /// A deployed layer in float: its input quantized by the student's own quantizer, times what the codes of the
@@ -9202,17 +9219,15 @@ inline std::int64_t explained_difference(const DeployedLayer& layer) {
 /// Adds one batch to the comparison.
 inline void compare_sums(const IntegerLayer& integer, const IntegerTensor& sums, const nn::Tensor& simulated,
                          VerifiedLayer& to) {
-    std::size_t const channels = integer.layer().rows();
-    auto const positions = static_cast<std::size_t>(nn::product(sums.shape(), 2, sums.rank()));
     to.outputs += sums.size();
-    for (std::size_t i = 0; i != sums.size(); ++i) {
-        double const unit = integer.layer().dequantization_scale(i / positions % channels);
+    integer.for_each_sum(sums, [&](std::size_t i, std::size_t channel) {
+        double const unit = static_cast<double>(integer.layer().dequantization_scale(channel));
         auto const expected =
             static_cast<std::int64_t>(std::nearbyint(static_cast<double>(simulated[i]) / unit));
         std::int64_t const d = std::abs(expected - sums[i]);
         if (d != 0) ++to.different;
         to.largest = (std::max)(to.largest, d);
-    }
+    });
 }
 inline void compare_inputs(const IntegerLayer& integer, const nn::Tensor& simulated, const nn::Tensor& found,
                            VerifiedLayer& to) {
@@ -9482,7 +9497,7 @@ inline result<void> write_deployment(const std::filesystem::path& directory,
     std::filesystem::path const record = directory / "record.txt";
     std::error_code error;
     std::filesystem::remove(record, error);
-    if (error) return detail::file_error("replace", record, error.value());
+    if (error) return detail::file_error("remove", record, error.value());
     for (const DeployedLayer& layer : layers) {
         std::string const name = detail::file_name(layer.name);
         auto const rows = static_cast<nn::Index>(layer.rows());
@@ -9494,8 +9509,11 @@ inline result<void> write_deployment(const std::filesystem::path& directory,
                 : detail::npy_file("|i1", layer.float_weight().shape(), std::span(layer.weights)));
         if (!ok) return ok;
         std::filesystem::path const bias = directory / (name + ".bias.npy");
-        std::filesystem::remove(bias, error);
-        if (layer.bias.empty()) continue;
+        if (layer.bias.empty()) {  // nor one of an older deployment
+            std::filesystem::remove(bias, error);
+            if (error) return detail::file_error("remove", bias, error.value());
+            continue;
+        }
         if (auto written = write_file(bias, detail::npy_file("<i4", {rows}, std::span(layer.bias))); !written)
             return written;
     }
