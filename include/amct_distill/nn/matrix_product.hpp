@@ -6,7 +6,7 @@
 ///                                    .depth = 70, .cols = 100}, row_of_b, buffer.data());
 ///
 /// Not Eigen's, because that has the instructions that the compiler was told of: at plain -O2 a sixth of the
-/// machine's speed. This one is compiled for each instruction set and chosen at run time. The rows of b are
+/// machine's speed. (EIGEN_USE_BLAS and EIGEN_DONT_PARALLELIZE change nothing here.) This one is compiled for each instruction set and chosen at run time. The rows of b are
 /// copied to panels of 32 columns, or computed there: the columns of a convolution are nowhere else.
 ///
 /// An element of c is a sum in the order of k, in blocks of `product_depth`; it depends neither on threads,
