@@ -1,5 +1,5 @@
-// A module of one's own in a network that is quantized and distilled: PReLU, a ReLU whose slope for negative
-// values is learned, one for each channel. Nothing is registered or derived from; the concept ModuleOf says
+// A module of one's own in a network that is quantized and distilled: a LeakyReLU whose slopes for negative
+// values are learned, one for each channel. Nothing is registered or derived from; the concept ModuleOf says
 // what a module has.
 #include <amct_distill/amct_distill.hpp>
 #include <cstdio>
@@ -9,12 +9,15 @@ using namespace amct_distill;
 
 namespace {
 
-struct PReLU {
-    /// What a configuration calls it; here, as PyTorch does.
-    static constexpr std::string_view type_name = "PReLU";
+struct LearnedLeakyReLU {
+    /// What configurations and plans know it by. As an activation it is trained together with the layer before
+    /// it; a module of a type that AMCT has not would stand between the blocks, and stay as it is.
+    static constexpr std::string_view type_name = "LeakyReLU";
 
     nn::Tensor slope;  // [channels]
-    explicit PReLU(nn::Index channels, float start = 0.25f) : slope({channels}) { slope.fill(start); }
+    explicit LearnedLeakyReLU(nn::Index channels, float start = 0.25f) : slope({channels}) {
+        slope.fill(start);
+    }
 
     /// An optional hook: what is trained. The optimizer takes the learning rate of the role.
     void parameters(std::vector<nn::Parameter>& list) { list.push_back({"slope", nn::Role::affine, &slope}); }
@@ -57,18 +60,17 @@ struct PReLU {
         });
     }
 };
-static_assert(nn::ModuleOf<PReLU, float>);
+static_assert(nn::ModuleOf<LearnedLeakyReLU, float>);
 
 nn::Network make_teacher() {
     nn::Network net;
-    nn::NodeId x = net.input("image", {3, 12, 12});
+    nn::NodeId x = net.input("image", {3, 8, 8});
     x = net.add("conv1", nn::Conv2d({.in_channels = 3, .out_channels = 8, .kernel = {3, 3}}), {x});
-    x = net.add("prelu1", PReLU(8), {x});
+    x = net.add("leaky1", LearnedLeakyReLU(8), {x});
     x = net.add("conv2", nn::Conv2d({.in_channels = 8, .out_channels = 8, .kernel = {3, 3}}), {x});
-    x = net.add("prelu2", PReLU(8), {x});
-    x = net.add("pool", nn::GlobalAveragePool{}, {x});
+    x = net.add("leaky2", LearnedLeakyReLU(8), {x});
     x = net.add_function("/Flatten", nn::Flatten{}, {x});
-    x = net.add("fc", nn::Linear({.in_features = 8, .out_features = 4}), {x});
+    x = net.add("fc", nn::Linear({.in_features = 128, .out_features = 10}), {x});
     net.output(x);
     nn::initialize(net, 1);
     return net;
@@ -76,7 +78,7 @@ nn::Network make_teacher() {
 
 std::string slopes(const nn::Network& net, std::string_view layer) {
     std::string text;
-    for (float a : net.module(layer).get_if<PReLU>()->slope) {
+    for (float a : net.module(layer).get_if<LearnedLeakyReLU>()->slope) {
         char number[16];
         std::snprintf(number, sizeof number, " %5.3f", static_cast<double>(a));
         text += number;
@@ -91,7 +93,7 @@ int main() try {
     std::vector<nn::Tensor> batches;
     std::mt19937_64 bits(2);
     for (int i = 0; i != 4; ++i) {
-        nn::Tensor& batch = batches.emplace_back(nn::Shape{16, 3, 12, 12});
+        nn::Tensor& batch = batches.emplace_back(nn::Shape{16, 3, 8, 8});
         for (float& v : batch) v = static_cast<float>(2 * nn::next_uniform(bits) - 1);
     }
 
@@ -101,9 +103,9 @@ int main() try {
                             .value();
     Student student = make_student(teacher, resolve(config, teacher.topology()).value()).value();
     calibrate(student, batches).value();
-    auto const report = distill(teacher, student, batches, {.epochs = 10}).value();
+    auto const report = distill(teacher, student, batches, {.epochs = 20}).value();
 
-    for (const char* layer : {"prelu1", "prelu2"}) {
+    for (const char* layer : {"leaky1", "leaky2"}) {
         std::printf("%s, a %s: the slopes\n", layer, std::string(teacher.module(layer).type()).c_str());
         std::printf("  of the teacher  %s\n", slopes(teacher, layer).c_str());
         std::printf("  of the student  %s\n", slopes(student.network(), layer).c_str());
@@ -111,7 +113,7 @@ int main() try {
     std::printf("Mean squared error of the outputs: %.3g calibrated, %.3g distilled\n",
                 report.output_error_calibrated, report.output_error_distilled);
 
-    bool const learned = slopes(teacher, "prelu1") != slopes(student.network(), "prelu1");
+    bool const learned = slopes(teacher, "leaky1") != slopes(student.network(), "leaky1");
     bool const closer = report.output_error_distilled < report.output_error_calibrated;
     if (learned && closer)
         std::puts("The student has learned slopes of its own, and is closer to the teacher.");
