@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""PyTorch's quantizers on the sizes of bench_quant, and a torch IFMR: what users would run otherwise.
+"""PyTorch's quantizers on the sizes of bench_quant, a torch IFMR, and the convolution of bench_conv: what users
+would run otherwise.
 
     /usr/bin/python3 tests/bench/torch_peer.py [threads] [rounds]
 
@@ -65,6 +66,33 @@ def cases(rows, cols):
         yield "IFMR INT8", lambda: ifmr(w.view(-1))
 
 
+def convolution(rounds):
+    """As in bench_conv.cpp, in ms: forward, and forward and backward of 8 x 64 x 56 x 56, 3 x 3."""
+    torch.manual_seed(1)
+    x = torch.randn(8, 64, 56, 56, requires_grad=True)
+    g = torch.randn(8, 64, 56, 56)
+    conv = torch.nn.Conv2d(64, 64, 3, padding=1)
+
+    def forward():
+        with torch.no_grad():
+            conv(x)
+
+    def both():
+        x.grad = None
+        conv.zero_grad()
+        conv(x).backward(g)
+
+    multiplications = 8 * 64 * 64 * 9 * 56 * 56
+    for name, run, passes in (("forward", forward, 1), ("forward and backward", both, 3)):
+        times = []
+        for _ in range(rounds + 2):
+            begin = time.perf_counter()
+            run()
+            times.append(time.perf_counter() - begin)
+        seconds = statistics.median(times[2:])
+        print(f"  {name:28s} {seconds * 1e3:8.2f} ms {passes * 2e-9 * multiplications / seconds:8.1f} GFLOPS")
+
+
 def measure(named, rounds):
     named = list(named)
     repeat = []
@@ -93,6 +121,8 @@ def main():
         print(f"{rows} x {cols}")
         for name, ratio, ns in measure(cases(rows, cols), rounds):
             print(f"  {name:28s} {ratio:8.3f} {ns:14.0f}")
+    print("convolution, 8 x 64 x 56 x 56, 3 x 3")
+    convolution(rounds)
 
 
 if __name__ == "__main__":

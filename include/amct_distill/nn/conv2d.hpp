@@ -75,18 +75,30 @@ public:
     void forward_with(const BasicTensor<T>& weight, const BasicTensor<T>& input, BasicTensor<T>& output,
                       BasicScratch<T>& scratch) const {
         Sizes const s = sizes(input);
-        Index const blocks = detail::parts(s.positions, detail::product_cols);
+        Index const step = s.outputs < few_outputs ? 16 * detail::product_cols : detail::product_cols;
+        Index const blocks = detail::parts(s.positions, step);
         T* const buffers = scratch.buffer(0, detail::product_buffer);
         auto const set = scratch.execution().instructions;
         scratch.parallel_for(s.images * s.groups * blocks, s.work, [&](Index task, Index worker) {
-            Index const first = task % blocks * detail::product_cols, image = task / blocks;
+            Index const first = task % blocks * step, image = task / blocks;
             Index const channel = image % s.groups * s.outputs;  // the first output of the group
-            Index const n = (std::min)(detail::product_cols, s.positions - first);
+            Index const n = (std::min)(step, s.positions - first);
             T* const y = output.data() + image * s.outputs * s.positions + first;
             for (Index c = 0; c != s.outputs; ++c)
                 std::fill_n(y + c * s.positions, n,
                             this->options().bias ? this->bias().data()[channel + c] : T(0));
             const T* const x = input.data() + image * s.pixels;
+            T* const buffer = buffers + worker * detail::product_buffer;
+            if (s.outputs < few_outputs) {
+                for (Index tap = 0; tap != s.taps; ++tap) {
+                    s.read(x, tap, first, n, buffer);
+                    for (Index c = 0; c != s.outputs; ++c)
+                        detail::run_on(set, detail::add_scaled_loop<T>{
+                                                buffer, weight.data()[(channel + c) * s.taps + tap],
+                                                y + c * s.positions, n});
+                }
+                return;
+            }
             detail::multiply<T>(
                 set,
                 {.c = y,
@@ -157,6 +169,8 @@ private:
         return s;
     }
 
+    // Below, as in a depthwise convolution, panels would mostly hold what is not used.
+    static constexpr Index few_outputs = 4;
     // Of a product for the weights' gradient.
     static constexpr Index gradient_taps = 576, gradient_positions = 128;
 
@@ -193,6 +207,17 @@ private:
                         s.read(x, tap + k, first, n, columns + k * gradient_positions);
                     const T* const g =
                         grad_output.data() + (image * s.groups + group) * s.outputs * s.positions + first;
+                    if (s.outputs < few_outputs) {
+                        for (Index k = 0; k != taps; ++k)
+                            for (Index c = 0; c != s.outputs; ++c) {
+                                T& to = sum[k * s.outputs + c];
+                                T const dot =
+                                    detail::run_on(set, detail::dot_loop<T>{columns + k * gradient_positions,
+                                                                            g + c * s.positions, n});
+                                to = add ? to + dot : dot;
+                            }
+                        continue;
+                    }
                     for (Index out = 0; out < s.outputs; out += detail::product_cols) {
                         Index const outs = (std::min)(detail::product_cols, s.outputs - out);
                         detail::transpose(g + out * s.positions, s.positions, outs, n, transposed, outs);

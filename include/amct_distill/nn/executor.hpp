@@ -18,7 +18,11 @@
 #include <mutex>
 #include <stdexcept>
 #include <type_traits>
+#if __has_include(<Eigen/ThreadPool>)  // since Eigen 5
+#include <Eigen/ThreadPool>
+#else
 #include <unsupported/Eigen/CXX11/ThreadPool>
+#endif
 
 #include "../core/concat.hpp"
 #include "../quant/execution.hpp"

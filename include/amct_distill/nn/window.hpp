@@ -23,12 +23,34 @@ inline std::string to_string(const Size2& size) { return detail::concat(size[0],
 
 namespace amct_distill::detail {
 
-/// std::copy for some tens of values, without a call.
+/// std::copy for the some tens of values of a row: without a call, and without a loop for the last ones,
+/// which are copied again where need be. The arrays do not overlap.
 template <class T>
-void copy_short(const T* from, nn::Index n, T* to) {
+void copy_row(const T* from, nn::Index n, T* to) {
     constexpr nn::Index step = 8;
-    for (; n >= step; n -= step, from += step, to += step) std::memcpy(to, from, step * sizeof(T));
-    for (; n > 0; --n) *to++ = *from++;
+    if (n < step) {
+        for (nn::Index i = 0; i < n; ++i) to[i] = from[i];
+        return;
+    }
+    for (nn::Index i = 0; i < n - step; i += step) std::memcpy(to + i, from + i, step * sizeof(T));
+    std::memcpy(to + n - step, from + n - step, step * sizeof(T));
+}
+
+/// to += from, in vectors that g++ at -O2 does not make by itself.
+template <class T>
+void add_row(const T* from, nn::Index n, T* to) {
+    nn::Index i = 0;
+#if defined(__GNUC__)
+    typedef T vector __attribute__((vector_size(16)));
+    for (constexpr nn::Index step = 16 / sizeof(T); i + step <= n; i += step) {
+        vector a, b;
+        std::memcpy(&a, from + i, sizeof a);
+        std::memcpy(&b, to + i, sizeof b);
+        b += a;
+        std::memcpy(to + i, &b, sizeof b);
+    }
+#endif
+    for (; i < n; ++i) to[i] += from[i];
 }
 
 struct Window {
@@ -41,7 +63,7 @@ struct Window {
     /// Positions of the window along `axis`, as PyTorch counts them; 0 or less when it does not fit.
     nn::Index output(std::size_t axis) const {
         nn::Index const room = input[axis] + 2 * padding[axis] - dilation[axis] * (kernel[axis] - 1) - 1;
-        return room < 0 ? 0 : room / stride[axis] + 1;
+        return room < 0 ? 0 : steps(axis, room) + 1;
     }
     nn::Index positions() const { return output(0) * output(1); }
     nn::Index taps() const { return kernel[0] * kernel[1]; }
@@ -49,14 +71,17 @@ struct Window {
     /// What tap `k` of the window at output 0 reads; at output `o` it is `o * stride` further on.
     nn::Index offset(std::size_t axis, nn::Index k) const { return k * dilation[axis] - padding[axis]; }
 
+    /// n / stride: this is computed for every tap, and a division takes as long as copying a row of it.
+    nn::Index steps(std::size_t axis, nn::Index n) const { return stride[axis] == 1 ? n : n / stride[axis]; }
+
     struct Range {
         nn::Index first = 0, last = 0;
     };
     /// The outputs [first, last) at which a tap with this offset reads inside the image, not the padding.
     Range inside(std::size_t axis, nn::Index offset) const {
-        nn::Index const s = stride[axis], end = input[axis] - offset;  // o * s in [-offset, end)
-        nn::Index const last = end <= 0 ? 0 : (std::min)((end - 1) / s + 1, output(axis));
-        nn::Index const first = offset >= 0 ? 0 : (-offset + s - 1) / s;
+        nn::Index const end = input[axis] - offset;  // o * stride in [-offset, end)
+        nn::Index const last = end <= 0 ? 0 : (std::min)(steps(axis, end - 1) + 1, output(axis));
+        nn::Index const first = offset >= 0 ? 0 : steps(axis, -offset + stride[axis] - 1);
         return {(std::min)(first, last), last};
     }
 };
@@ -92,7 +117,7 @@ void read_tap(const T* plane, const Window& w, nn::Index ky, nn::Index kx, nn::I
                         end = std::clamp(x_inside.last, begin, last);
         std::fill(to + x, to + begin, T(0));
         if (step == 1)
-            copy_short(from + begin, end - begin, to + begin);
+            copy_row(from + begin, end - begin, to + begin);
         else
             for (nn::Index i = begin; i != end; ++i) to[i] = from[i * step];
         std::fill(to + end, to + last, T(0));
@@ -111,8 +136,8 @@ void add_tap(const T* line, const Window& w, nn::Index ky, nn::Index kx, nn::Ind
         T* const to = plane + (y * w.stride[0] + dy) * w.input[1] + dx;
         nn::Index const begin = std::clamp(x_inside.first, x, last),
                         end = std::clamp(x_inside.last, begin, last);
-        if (step == 1)  // Eigen, because g++ at -O2 leaves the loop scalar
-            nn::ArrayMap<T>(to + begin, end - begin) += nn::ConstArrayMap<T>(from + begin, end - begin);
+        if (step == 1)
+            add_row(from + begin, end - begin, to + begin);
         else
             for (nn::Index i = begin; i != end; ++i) to[i * step] += from[i];
     });

@@ -52,6 +52,9 @@ const std::vector<Case>& cases() {
         {"no bias", {.in_channels = 2, .out_channels = 3, .kernel = {3, 3}, .bias = false}, {2, 2, 4, 4}},
         {"one position", {.in_channels = 2, .out_channels = 3, .kernel = {4, 4}}, {3, 2, 4, 4}},
         {"one column of positions", {.in_channels = 2, .out_channels = 3, .kernel = {1, 4}}, {2, 2, 5, 4}},
+        {"several parts of positions and of depth",
+         {.in_channels = 15, .out_channels = 2, .kernel = {3, 3}, .padding = {1, 1}},
+         {1, 15, 19, 18}},
         {"more padding than image",
          {.in_channels = 1, .out_channels = 1, .kernel = {3, 3}, .padding = {4, 4}},
          {1, 1, 1, 2}},
@@ -110,9 +113,44 @@ TEST_CASE("Conv2d: forward is the definition") {
 
 TEST_CASE("Conv2d: gradients are those of central differences") {
     for (const Case& c : cases()) {
+        if (product(c.input, 0, 4) > 1000) continue;  // see the next test
         INFO(c.what);
         BasicModule<double> module = filled(c.options);
         CHECK(gradient_error(module, {c.input}) < gradient_tolerance);
+    }
+}
+
+TEST_CASE("Conv2d: gradients of large ones, which go in parts, are the adjoint of forward") {
+    // Without bias the output y is linear in x and in w: <g, y(x, w)> = <dx, x> = <dw, w>, for any x and w.
+    for (const Case& c :
+         {Case{"all parts",
+               {.in_channels = 65, .out_channels = 260, .kernel = {3, 3}, .padding = {1, 1}},
+               {9, 65, 17, 16}},
+          Case{"parts in groups",
+               {.in_channels = 8, .out_channels = 6, .kernel = {5, 3}, .stride = {1, 2}, .groups = 2},
+               {11, 8, 40, 41}}}) {
+        INFO(c.what);
+        BasicConv2d<double> conv = filled(c.options);
+        conv.bias().fill(0);
+        BasicTensor<double> x(c.input), gx(c.input), gw(conv.weight().shape()), gb(conv.bias().shape());
+        fill_distinct(x, 3);
+        auto const y = run<double>(conv, {x});
+        BasicTensor<double> g(y.shape());
+        fill_distinct(g, 4);
+        BasicScratch<double> scratch;
+        conv.backward_with(conv.weight(), x, g, &gx, &gw, &gb, scratch);
+
+        BasicTensor<double> other_x(c.input);
+        fill_distinct(other_x, 5);
+        BasicConv2d<double> other_w = conv;
+        fill_distinct(other_w.weight(), 6);
+        auto const dot = [](const auto& a, const auto& b) { return (array(a) * array(b)).sum(); };
+        auto const tolerance = 1e-9;  // of sums of up to a million products of order 1, in another order
+        CHECK(std::abs(dot(g, run<double>(conv, {other_x})) - dot(gx, other_x)) < tolerance);
+        CHECK(std::abs(dot(g, run<double>(other_w, {x})) - dot(gw, other_w.weight())) < tolerance);
+        double const before = dot(g, y);
+        conv.bias().fill(1);
+        CHECK(std::abs(dot(g, run<double>(conv, {x})) - before - array(gb).sum()) < tolerance);
     }
 }
 

@@ -30,6 +30,29 @@ TEST_CASE("Linear: gradients are those of central differences") {
     }
 }
 
+TEST_CASE("Linear: outputs and gradients of a large one, which goes in parts") {
+    Index const n = 270, in = 300, out = 280;
+    BasicLinear<double> fc({.in_features = in, .out_features = out, .bias = false});
+    BasicTensor<double> x({n, in}), g({n, out}), gx(x.shape()), gw(fc.weight().shape());
+    fill_distinct(x, 1), fill_distinct(g, 2), fill_distinct(fc.weight(), 3);
+    BasicScratch<double> scratch;
+    fc.backward_with(fc.weight(), x, g, &gx, &gw, nullptr, scratch);
+    auto const y = run<double>(fc, {x});
+    double worst = 0;
+    auto const compare = [&](double sum, double found) { worst = (std::max)(worst, std::abs(sum - found)); };
+    for (std::size_t i = 0; i < 270; i += 7)  // some of each
+        for (std::size_t j = 0; j < 280; j += 9) {
+            double sum = 0, sum_x = 0, sum_w = 0;
+            for (std::size_t k = 0; k != 300; ++k) sum += x[i * 300 + k] * fc.weight()[j * 300 + k];
+            for (std::size_t k = 0; k != 280; ++k) sum_x += g[i * 280 + k] * fc.weight()[k * 300 + j];
+            for (std::size_t k = 0; k != 270; ++k) sum_w += g[k * 280 + i] * x[k * 300 + j];
+            compare(sum, y[i * 280 + j]);
+            compare(sum_x, gx[i * 300 + j]);
+            compare(sum_w, gw[i * 300 + j]);
+        }
+    CHECK(worst < 1e-12);  // sums of 300 products below 1, in another order
+}
+
 TEST_CASE("Linear: parameters") {
     BasicModule<double> fc = BasicLinear<double>({.in_features = 3, .out_features = 2});
     auto const p = fc.parameters();

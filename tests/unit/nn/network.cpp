@@ -56,6 +56,22 @@ double dot(const BasicTensor<double>& a, const BasicTensor<double>& b) {
     return matrix(a, 1, Index(a.size())).row(0).dot(matrix(b, 1, Index(b.size())).row(0));
 }
 
+/// The largest difference between a gradient and the central difference of the loss.
+template <class Loss>
+double difference(BasicTensor<double>& value, const BasicTensor<double>& gradient, const Loss& loss) {
+    double worst = 0;
+    for (std::size_t i = 0; i != value.size(); ++i) {
+        double const at = value[i];
+        value[i] = at + gradient_step;
+        double const above = loss();
+        value[i] = at - gradient_step;
+        double const below = loss();
+        value[i] = at;
+        worst = (std::max)(worst, std::abs((above - below) / (2 * gradient_step) - gradient[i]));
+    }
+    return worst;
+}
+
 /// A module that takes the batch apart, which none may.
 struct Transposed : BasicIdentity<float> {
     result<Shape> output_shape(std::span<const Shape> inputs) const {
@@ -116,31 +132,64 @@ TEST_CASE("network: gradients of the whole are those of central differences") {
         net.zero_gradients(tape);
         net.backward(weights, tape, mode);
 
-        auto const compare = [&](BasicTensor<double>& value, const BasicTensor<double>& gradient) {
-            double worst = 0;
-            for (std::size_t i = 0; i != value.size(); ++i) {
-                double const at = value[i];
-                value[i] = at + gradient_step;
-                double const above = loss();
-                value[i] = at - gradient_step;
-                double const below = loss();
-                value[i] = at;
-                worst = (std::max)(worst, std::abs((above - below) / (2 * gradient_step) - gradient[i]));
-            }
-            return worst;
-        };
-        CHECK(compare(x, tape.gradient(net.inputs()[0])) < gradient_tolerance);
+        CHECK(difference(x, tape.gradient(net.inputs()[0]), loss) < gradient_tolerance);
         auto const parameters = net.parameters(tape);
         std::string names;
         for (const auto& p : parameters) {
             names += p.name + ' ';
             INFO(p.name);
-            if (p.role != Role::statistic) CHECK(compare(*p.value, *p.gradient) < gradient_tolerance);
+            if (p.role != Role::statistic)
+                CHECK(difference(*p.value, *p.gradient, loss) < gradient_tolerance);
         }
         CHECK(names ==
               "stem.weight stem.bias bn.weight bn.bias bn.running_mean bn.running_var conv.weight fc.weight "
               "fc.bias ");
         CHECK(net.modules()[parameters.back().module].name == "fc");
+    }
+}
+
+TEST_CASE("network: gradients of a block's mean squared error are those of central differences") {
+    BasicNetwork<double> net;
+    NodeId const image = net.input("image", {2, 5, 5});
+    std::vector<NodeId> block;
+    auto const add = [&](const char* name, BasicModule<double> module, NodeId from) {
+        block.push_back(net.add(name, std::move(module), {from}));
+        return block.back();
+    };
+    NodeId x = net.add("before", BasicTanh<double>{}, {image});
+    x = add("conv",
+            BasicConv2d<double>(
+                {.in_channels = 2, .out_channels = 4, .kernel = {3, 3}, .padding = {1, 1}, .groups = 2}),
+            x);
+    x = add("bn", BasicBatchNorm2d<double>({.num_features = 4}), x);
+    x = add("leaky", BasicLeakyReLU<double>{}, x);
+    x = add("pool", BasicMaxPool2d<double>({.kernel = {2, 2}}), x);
+    x = add("flatten", BasicFlatten<double>{}, x);
+    x = add("fc", BasicLinear<double>({.in_features = 16, .out_features = 3}), x);
+    net.output(net.add("after", BasicSoftmax<double>{}, {x}));
+    initialize(net, 5);
+
+    BasicTape<double> tape;
+    tape.input_gradients = true;
+    BasicTensor<double> const target = images<double>(3, {3}, 2);
+    NodeId const feed = *net.find("before");
+    tape.output(feed) = images<double>(3, {2, 5, 5}, 1);
+    auto const loss = [&] {
+        net.forward_nodes(block, tape, Mode::evaluate);
+        return (array(tape.output(x)) - array(target)).square().mean();
+    };
+    (void)loss();
+    BasicTensor<double> gradient(target.shape());
+    array(gradient) = (array(tape.output(x)) - array(target)) * (2.0 / double(target.size()));
+    net.zero_gradients(tape);
+    net.backward_nodes(block, gradient, tape, Mode::evaluate);
+
+    CHECK(difference(tape.output(feed), tape.gradient(feed), loss) < gradient_tolerance);
+    for (const auto& p : net.parameters(tape)) {
+        INFO(p.name);
+        if (p.role == Role::statistic) continue;
+        CHECK(array(*p.gradient).abs().maxCoeff() > 1e-4);
+        CHECK(difference(*p.value, *p.gradient, loss) < gradient_tolerance);
     }
 }
 

@@ -39,13 +39,14 @@ TEST_CASE("structure: gradients are those of central differences") {
     Shape const image{2, 3, 2, 2};
     using M = BasicModule<double>;
     M add = BasicAdd<double>{}, flatten = BasicFlatten<double>{}, reshape = BasicReshape<double>({4, -1});
-    M identity = BasicIdentity<double>{}, concat = BasicConcat<double>{},
+    M identity = BasicIdentity<double>{}, dropout = BasicDropout<double>{}, concat = BasicConcat<double>{},
       concat_last = BasicConcat<double>(3);
     CHECK(gradient_error(add, {image, image}) < gradient_tolerance);
     CHECK(gradient_error(add, {image, image, image}) < gradient_tolerance);
     CHECK(gradient_error(flatten, {image}) < gradient_tolerance);
     CHECK(gradient_error(reshape, {image}) < gradient_tolerance);
     CHECK(gradient_error(identity, {image}) < gradient_tolerance);
+    CHECK(gradient_error(dropout, {image}, Mode::train) < gradient_tolerance);
     CHECK(gradient_error(concat, {image, {2, 1, 2, 2}, {2, 4, 2, 2}}) < gradient_tolerance);
     CHECK(gradient_error(concat_last, {image, {2, 3, 2, 5}}) < gradient_tolerance);
 }
