@@ -154,17 +154,19 @@ void make_tie(std::vector<float>& x, unsigned seed) {
     auto const first = std::min_element(losses.begin(), losses.end()) - losses.begin();
     losses[static_cast<std::size_t>(first)] = HUGE_VAL;
     auto const second = std::min_element(losses.begin(), losses.end()) - losses.begin();
-    auto const scale = [&](std::ptrdiff_t i) {
-        return symmetric_scale<B>(range, static_cast<float>(0.7 + static_cast<double>(i) * 0.01)).scale;
+    auto const ratio = [](std::ptrdiff_t i) {
+        return static_cast<float>(0.7 + static_cast<double>(i) * 0.01);
     };
-    float const s1 = scale(first), s2 = scale(second);
+    float const largest = std::max(range.max, -range.min);
+    float const s1 = symmetric_scale<B>(range, ratio(first)).scale;
+    float const s2 = symmetric_scale<B>(range, ratio(second)).scale;
     auto const difference = [&](float v) {
-        auto const square = [v](float s) {
-            volatile float const y = fake_quantize<B>(v, {s, 0});
+        auto const square = [&](float upper, float scale) {
+            volatile float const y = std::nearbyint(std::clamp(v, -upper, upper) / scale) * scale;
             float const e = y - v;
             return static_cast<double>(e) * static_cast<double>(e);
         };
-        return square(s2) - square(s1);
+        return square(ratio(second) * largest, s2) - square(ratio(first) * largest, s1);
     };
     double gap = 0;
     for (float v : x) gap += difference(v);
