@@ -4,7 +4,8 @@
 ///
 /// The order: elements go in blocks of `sum_block`; in a block, element i is added to lane i % sum_lanes, and
 /// at its end the lanes are added from the first to the last; the blocks are added from the first to the
-/// last. Lanes are what a vector register adds, blocks are what a thread takes.
+/// last. Lanes are what a vector register adds, blocks are what a thread takes. Terms that are floats are
+/// first added in runs of 64 (block_sum_loop), as fixed.
 #pragma once
 #include <algorithm>
 #include <array>
