@@ -44,8 +44,8 @@ struct ClipGradient {
         load(g + i, grad);
         residual_of(quotient, residual);
         ints_of<F> above, below;
-        less(F{} + upper, v, above);
-        less(v, F{} + lower, below);
+        less(upper - F{}, v, above);
+        less(v, lower - F{}, below);  // F{} + lower would not be -0
         F inside = grad;
         mask(inside, ~(above | below));
         if constexpr (Streaming)
