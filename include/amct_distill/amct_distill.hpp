@@ -50,6 +50,7 @@
 #include "quant/act_ulq.hpp"
 #include "quant/affine.hpp"
 #include "quant/arq.hpp"
+#include "quant/checked.hpp"
 #include "quant/concepts.hpp"
 #include "quant/ifmr.hpp"
 #include "quant/int4.hpp"

@@ -103,26 +103,32 @@ public:
     void backward(std::span<const float> x, std::span<const float> grad_y, std::span<float> grad_x,
                   std::span<float> grad_clips, const Execution& on = {}) const {
         assert(x.size() == grad_y.size() && x.size() == grad_x.size() && grad_clips.size() == 2);
-        constexpr auto levels = static_cast<float>(B::qmax - B::qmin);
+        constexpr double levels = B::qmax - B::qmin;
         ClipRange const c = clip();
         ScaleOffset const p = scale_offset();
         auto const offset = static_cast<float>(p.offset);
         float const upper = p.scale * (static_cast<float>(B::qmax) - offset);
-        float const lower = p.scale * (static_cast<float>(B::qmin) - offset);
+        float lower = p.scale * (static_cast<float>(B::qmin) - offset);
+        if (lower == 0) lower = -0.0f;  // the same, as a bound
 
-        detail::ClipGradientConstants const constants{p.scale, levels, upper, lower, c.max, c.min};
         bool const stream = grad_x.data() != grad_y.data() && grad_x.data() != x.data() &&
                             grad_x.size_bytes() > on.streaming_size && detail::is_aligned(grad_x.data());
-        auto const sums =
-            stream ? detail::ordered_sums(
-                         on, x.size(),
-                         detail::ClipGradient<true>{x.data(), grad_y.data(), grad_x.data(), constants})
-                   : detail::ordered_sums(
-                         on, x.size(),
-                         detail::ClipGradient<false>{x.data(), grad_y.data(), grad_x.data(), constants});
+        auto const sums = [&](auto terms) { return detail::ordered_sums(on, x.size(), terms); };
+        auto const [inside, above, below] =
+            stream ? sums(detail::ClipGradient<true>{x.data(), grad_y.data(), grad_x.data(), p.scale, upper,
+                                                     lower})
+                   : sums(detail::ClipGradient<false>{x.data(), grad_y.data(), grad_x.data(), p.scale, upper,
+                                                      lower});
         if (stream) detail::streaming_fence();
-        grad_clips[0] = static_cast<float>(sums[0] / static_cast<double>(levels));
-        grad_clips[1] = static_cast<float>(sums[1] / static_cast<double>(levels));
+
+        // What is clipped has the residual of its clip.
+        auto const residual_of = [&](float clip) {
+            float const t = clip / p.scale;
+            return static_cast<double>(detail::round_half_even(t) - t);
+        };
+        double const e = (inside + residual_of(c.max) * above + residual_of(c.min) * below) / levels;
+        grad_clips[0] = static_cast<float>(above + e);
+        grad_clips[1] = static_cast<float>(below - e);
     }
 
 private:

@@ -65,8 +65,11 @@ inline std::span<float> row(MatrixRef& w, Eigen::Index r) {
 }
 
 /// How many rows a thread takes at a time.
+inline std::size_t rows_per_task(std::size_t cols) {
+    return (task_size - 1) / (std::max)(cols, std::size_t{1}) + 1;
+}
 inline std::size_t rows_per_task(const ConstMatrixRef& w) {
-    return (task_size - 1) / (std::max)(static_cast<std::size_t>(w.cols()), std::size_t{1}) + 1;
+    return rows_per_task(static_cast<std::size_t>(w.cols()));
 }
 
 /// body(r, serial) for each row, `serial` being `on` without its threads: rows are what threads share.
@@ -82,6 +85,19 @@ void for_each_row(const Execution& on, const ConstMatrixRef& w, const Body& body
              [&](std::size_t begin, std::size_t end) {
                  for (std::size_t r = begin; r != end; ++r) body(static_cast<Eigen::Index>(r), serial);
              });
+}
+
+/// quantize_row(row of w, its part of `out`, its scale, execution), `out` being equal parts, one per row.
+/// Precondition: `scales` has 1 or w.rows() entries.
+template <class Code, class QuantizeRow>
+void quantize_rows(const Execution& on, const ConstMatrixRef& w, std::span<const ScaleOffset> scales,
+                   std::span<Code> out, const QuantizeRow& quantize_row) {
+    assert(scales.size() == 1 || scales.size() == static_cast<std::size_t>(w.rows()));
+    std::size_t const size = w.rows() == 0 ? 0 : out.size() / static_cast<std::size_t>(w.rows());
+    for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
+        auto const k = static_cast<std::size_t>(r);
+        quantize_row(row(w, r), out.subspan(k * size, size), scales[scales.size() == 1 ? 0 : k], serial);
+    });
 }
 
 }  // namespace detail
@@ -115,10 +131,12 @@ void fake_quantize(std::span<const float> x, std::span<float> y, ScaleOffset p, 
     detail::in_parts(on, x.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
         float const* const from = x.data() + begin;
         float* const to = y.data() + begin;
-        if (stream)
+        if (stream) {
             detail::run_on(on.instructions, detail::fake_quantize_loop<true>{from, to, end - begin, c});
-        else
+            detail::streaming_fence();
+        } else {
             detail::run_on(on.instructions, detail::fake_quantize_loop<false>{from, to, end - begin, c});
+        }
     });
 }
 template <BitWidth B>
@@ -145,15 +163,11 @@ inline void dequantize(std::span<const std::int8_t> codes, std::span<float> y, S
 /// w has no NaN.
 template <BitWidth B>
 QuantizedMatrix quantize(const ConstMatrixRef& w, std::vector<ScaleOffset> scales, const Execution& on = {}) {
-    assert(scales.size() == 1 || scales.size() == static_cast<std::size_t>(w.rows()));
     QuantizedMatrix q{static_cast<std::size_t>(w.rows()), static_cast<std::size_t>(w.cols()), {}, {}};
     q.codes.resize(q.rows * q.cols);
-    auto const all = std::span(q.codes);
-    detail::for_each_row(on, w, [&](Eigen::Index row, const Execution& serial) {
-        auto const r = static_cast<std::size_t>(row);
-        quantize<B>(detail::row(w, row), all.subspan(r * q.cols, q.cols), scales[scales.size() == 1 ? 0 : r],
-                    serial);
-    });
+    detail::quantize_rows(
+        on, w, scales, std::span(q.codes),
+        [](auto x, auto codes, ScaleOffset p, const Execution& serial) { quantize<B>(x, codes, p, serial); });
     q.scales = std::move(scales);
     return q;
 }

@@ -7,6 +7,7 @@
 #pragma once
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
@@ -35,38 +36,42 @@ struct PackedInt4 {
 
 /// `codes` is a row-major rows x cols matrix of codes in -8..7. The nibble that pads an odd row is 0.
 inline result<std::vector<std::uint8_t>> pack_int4(std::span<const std::int8_t> codes, std::size_t rows,
-                                                   std::size_t cols) {
+                                                   std::size_t cols, const Execution& on = {}) {
     if (codes.size() != rows * cols)
         return general_error(detail::concat("pack_int4: ", codes.size(), " codes are not a ", rows, " x ",
                                             cols,
                                             " matrix; pass the rows and columns they were quantized with"));
     std::vector<std::uint8_t> bytes(rows * packed_row_bytes(cols));
-    for (std::size_t r = 0; r != rows; ++r) {
-        auto const row = codes.subspan(r * cols, cols);
-        if (detail::run_on(
-                best_instructions(),
-                detail::pack_int4_loop{row.data(), bytes.data() + r * packed_row_bytes(cols), cols}))
-            continue;
-        auto const bad = std::find_if(row.begin(), row.end(),
-                                      [](std::int8_t c) { return c < Int4::qmin || c > Int4::qmax; });
-        return general_error(detail::concat("pack_int4: code ", static_cast<int>(*bad), " at [", r, ", ",
-                                            bad - row.begin(), "] is outside -8..7; quantize with Int4"));
-    }
-    return bytes;
+    std::atomic<bool> fits = true;
+    detail::in_parts(on, rows, detail::rows_per_task(cols), [&](std::size_t begin, std::size_t end) {
+        for (std::size_t r = begin; r != end; ++r)
+            if (!detail::run_on(on.instructions,
+                                detail::pack_int4_loop{codes.data() + r * cols,
+                                                       bytes.data() + r * packed_row_bytes(cols), cols}))
+                fits = false;
+    });
+    if (fits) return bytes;
+    auto const bad = std::find_if(codes.begin(), codes.end(),
+                                  [](std::int8_t c) { return c < Int4::qmin || c > Int4::qmax; });
+    auto const i = static_cast<std::size_t>(bad - codes.begin());
+    return general_error(detail::concat("pack_int4: code ", static_cast<int>(*bad), " at [", i / cols, ", ",
+                                        i % cols, "] is outside -8..7; quantize with Int4"));
 }
 
 /// The inverse of pack_int4; what is in the padding does not matter.
 inline result<std::vector<std::int8_t>> unpack_int4(std::span<const std::uint8_t> bytes, std::size_t rows,
-                                                    std::size_t cols) {
+                                                    std::size_t cols, const Execution& on = {}) {
     if (bytes.size() != rows * packed_row_bytes(cols))
         return general_error(detail::concat("unpack_int4: a ", rows, " x ", cols, " matrix takes ",
                                             rows * packed_row_bytes(cols), " bytes, found ", bytes.size(),
                                             "; pass the rows and columns it was packed with"));
     std::vector<std::int8_t> codes(rows * cols);
-    for (std::size_t r = 0; r != rows; ++r)
-        detail::run_on(best_instructions(),
-                       detail::unpack_int4_loop{bytes.data() + r * packed_row_bytes(cols),
-                                                codes.data() + r * cols, cols});
+    detail::in_parts(on, rows, detail::rows_per_task(cols), [&](std::size_t begin, std::size_t end) {
+        for (std::size_t r = begin; r != end; ++r)
+            detail::run_on(on.instructions,
+                           detail::unpack_int4_loop{bytes.data() + r * packed_row_bytes(cols),
+                                                    codes.data() + r * cols, cols});
+    });
     return codes;
 }
 
@@ -83,16 +88,12 @@ inline void quantize_int4(std::span<const float> x, std::span<std::uint8_t> byte
 /// Preconditions: `scales` has 1 or w.rows() entries; w has no NaN.
 inline PackedInt4 quantize_int4(const ConstMatrixRef& w, std::vector<ScaleOffset> scales,
                                 const Execution& on = {}) {
-    assert(scales.size() == 1 || scales.size() == static_cast<std::size_t>(w.rows()));
     PackedInt4 q{static_cast<std::size_t>(w.rows()), static_cast<std::size_t>(w.cols()), {}, {}};
-    std::size_t const row_bytes = packed_row_bytes(q.cols);
-    q.bytes.resize(q.rows * row_bytes);
-    auto const all = std::span(q.bytes);
-    detail::for_each_row(on, w, [&](Eigen::Index row, const Execution& serial) {
-        auto const r = static_cast<std::size_t>(row);
-        quantize_int4(detail::row(w, row), all.subspan(r * row_bytes, row_bytes),
-                      scales[scales.size() == 1 ? 0 : r], serial);
-    });
+    q.bytes.resize(q.rows * packed_row_bytes(q.cols));
+    detail::quantize_rows(on, w, scales, std::span(q.bytes),
+                          [](auto x, auto bytes, ScaleOffset p, const Execution& serial) {
+                              quantize_int4(x, bytes, p, serial);
+                          });
     q.scales = std::move(scales);
     return q;
 }

@@ -4,7 +4,8 @@
 ///
 /// The order: elements go in blocks of `sum_block`; in a block, element i is added to lane i % sum_lanes, and
 /// at its end the lanes are added from the first to the last; the blocks are added from the first to the
-/// last. Lanes are what a vector register adds, blocks are what a thread takes.
+/// last. Lanes are what a vector register adds, blocks are what a thread takes. Terms that are floats are
+/// first added in runs of 64 (block_sum_loop), as fixed.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -19,12 +20,21 @@ namespace amct_distill::detail {
 template <class Terms>
 struct block_of {
     static constexpr std::size_t sums = Terms::sums;
-    Terms terms;
-    std::size_t begin;
+    Terms inner;
+    std::size_t first;
 
     template <int Bytes>
-    [[gnu::always_inline]] void add(std::size_t i, std::size_t lane, SumLanes<Bytes>* to) const {
-        terms.template add<Bytes>(begin + i, lane, to);
+    [[gnu::always_inline]] void add(std::size_t i, std::size_t lane, SumLanes<Bytes>* to) const
+        requires(!in_runs<Terms>) {
+        inner.template add<Bytes>(first + i, lane, to);
+    }
+    template <class F>
+    [[gnu::always_inline]] void begin(std::size_t i, F& v) const requires(in_runs<Terms>) {
+        inner.begin(first + i, v);
+    }
+    template <class F>
+    [[gnu::always_inline]] void terms(std::size_t i, const F& v, F* of) const requires(in_runs<Terms>) {
+        inner.terms(first + i, v, of);
     }
 };
 

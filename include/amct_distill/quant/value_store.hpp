@@ -31,15 +31,16 @@ public:
     std::size_t size() const { return written_ + recent_.size(); }
     bool uses_file() const { return file_ != nullptr; }
 
-    /// An error when the file cannot be written; the store is then of no more use.
+    /// An error when the file cannot be written, and from then on: values are missing.
     result<void> append(std::span<const float> x) {
+        if (!complete_) return complete_;
         if (in_memory_) {
             recent_.insert(recent_.end(), x.begin(), x.end());
             return {};
         }
         while (!x.empty()) {
             if (recent_.size() == capacity_)
-                if (auto ok = write(); !ok) return ok;
+                if (complete_ = write(); !complete_) return complete_;
             std::size_t const n = (std::min)(x.size(), capacity_ - recent_.size());
             recent_.insert(recent_.end(), x.begin(), x.begin() + static_cast<std::ptrdiff_t>(n));
             x = x.subspan(n);
@@ -47,9 +48,11 @@ public:
         return {};
     }
 
-    /// body(part): all parts but the last are multiples of `task_size`. An error when the file cannot be read.
+    /// body(part): all parts but the last are multiples of `task_size`. An error when the file cannot be read,
+    /// or could not be written.
     template <class Body>
     result<void> for_each_part(const Body& body) const {
+        if (!complete_) return complete_;
         if (file_) {
             std::rewind(file_.get());
             std::vector<float> part(capacity_);
@@ -88,6 +91,7 @@ private:
     std::size_t written_ = 0;
     std::unique_ptr<std::FILE, close> file_{};
     std::vector<float> recent_{};
+    result<void> complete_{};
 };
 
 }  // namespace amct_distill::detail

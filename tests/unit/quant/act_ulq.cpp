@@ -235,6 +235,47 @@ TEMPLATE_TEST_CASE("the clip gradients are the slopes of the loss with the round
     CHECK(wrong == 0);
 }
 
+TEST_CASE("gradients have the same bits in every way to run, and those of exact sums but for 3e-7") {
+    std::size_t wrong = 0, ran = 0;
+    double worst = 0;
+    for (std::size_t n : {1u, 15u, 16u, 63u, 64u, 65u, 127u, 1000u, 4097u, 70000u}) {
+        auto x = normal(n, 1), g = normal(n, 2);
+        for (std::size_t i = 0; i < n; i += 7) x[i] = i % 2 == 0 ? 0.0f : -0.0f;
+        for (std::size_t i = 5; i < n; i += 50) x[i] = i % 4 == 0 ? 3e38f : -3e38f;
+        for (ActUlq<Int8> const& q : {ActUlq<Int8>({1.1f, -0.7f}, false), ActUlq<Int8>({1.5f, 0.0f}, true),
+                                      ActUlq<Int8>({1e-5f, -2e-5f}, false)}) {
+            auto const p = q.scale_offset();
+            double max = 0, min = 0, size = 0;
+            std::vector<float> expected(n), grad_x(n), grad_clips(2), first;
+            for (std::size_t i = 0; i != n; ++i) {
+                bool const up = x[i] > p.scale * static_cast<float>(127 - p.offset);
+                bool const dn = x[i] < p.scale * static_cast<float>(-128 - p.offset);
+                float const t = (up ? q.clip().max : dn ? q.clip().min : x[i]) / p.scale;
+                double const e = static_cast<double>(std::nearbyint(t) - t) / 255;
+                auto const grad = static_cast<double>(g[i]);
+                expected[i] = up || dn ? 0.0f : g[i];
+                max += (e + up) * grad;
+                min += (dn - e) * grad;
+                size += (std::abs(e) + up + dn) * std::abs(grad);
+            }
+            for (const auto& on : support::executions()) {
+                q.backward(x, g, grad_x, grad_clips, on.how);
+                if (first.empty()) first = grad_clips;
+                if (golden::first_difference(grad_x, expected) != golden::npos || grad_clips != first)
+                    ++wrong;
+                ++ran;
+            }
+            // The results are rounded to float, too.
+            worst = std::max(
+                {worst, (std::abs(static_cast<double>(first[0]) - max) - 0x1p-24 * std::abs(max)) / size,
+                 (std::abs(static_cast<double>(first[1]) - min) - 0x1p-24 * std::abs(min)) / size});
+        }
+    }
+    CHECK(wrong == 0);
+    CHECK(ran >= 180);
+    CHECK(worst <= 5 * 0x1p-24);
+}
+
 TEST_CASE("what is clipped moves its clip, one for one, when zero is the other end") {
     ActUlq<Int8> const q({255.0f / 128, 0.0f}, true);  // 255 steps of 1 / 128: no rounding error
     std::vector<float> const x{5.0f, 9.0f}, g{1.0f, 0.5f};

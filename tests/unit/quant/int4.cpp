@@ -76,6 +76,9 @@ TEST_CASE("floats become the nibbles of their codes, with every instruction set 
                        scales[static_cast<std::size_t>(r)]);
         auto const bytes = pack_int4(codes.codes, 70, static_cast<std::size_t>(cols)).value();
         for (const auto& on : support::executions()) {
+            if (pack_int4(codes.codes, 70, static_cast<std::size_t>(cols), on.how).value() != bytes) ++wrong;
+            if (unpack_int4(bytes, 70, static_cast<std::size_t>(cols), on.how).value() != codes.codes)
+                ++wrong;
             auto const packed = quantize_int4(w, scales, on.how);
             if (packed.bytes != bytes || packed.scales != scales) ++wrong;
             dequantize(packed, out, on.how);

@@ -1,6 +1,14 @@
 #include <amct_distill/quant/value_store.hpp>
 
+#include <amct_distill/quant/ifmr.hpp>
+
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <csignal>
+#include <functional>
 #include <numeric>
+#include <string>
 #include <utility>
 
 #include "support/catch.hpp"
@@ -18,7 +26,56 @@ std::vector<float> all(const detail::ValueStore& store) {
     return out;
 }
 
+/// What `body` returns in a process of its own, in which `limit` is set.
+std::string with_limit(int limit, rlim_t value, const std::function<std::string()>& body) {
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    std::fflush(nullptr);
+    pid_t const child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        std::signal(SIGXFSZ, SIG_IGN);  // the write fails instead
+        rlimit const both{value, value};
+        std::string const text = setrlimit(limit, &both) == 0 ? body() : "no limit set";
+        bool const written = write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size());
+        _exit(written ? 0 : 1);
+    }
+    close(ends[1]);
+    std::string text;
+    char some[256];
+    for (ssize_t n; (n = read(ends[0], some, sizeof some)) > 0;)
+        text.append(some, static_cast<std::size_t>(n));
+    close(ends[0]);
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+    return text;
+}
+
 }  // namespace
+
+TEST_CASE("a temporary file that cannot be written is an error, of this batch and of all that follows") {
+    auto const observe = [] {
+        std::vector<float> const x(3 * detail::task_size, 1.0f);
+        IfmrOptions options;
+        options.max_bytes = 1;
+        Ifmr<Int8> ifmr(options);
+        auto const text = [](const auto& r) {
+            return r ? std::string("ok\n") : to_string(r.diagnostics()) + "\n";
+        };
+        std::string all = text(ifmr.observe(std::span(x).first(100)));
+        all += text(ifmr.observe(x));
+        all += text(ifmr.observe(std::span(x).first(100)));
+        return all + text(ifmr.finish());
+    };
+    auto const says = [](std::string const& why) {
+        std::string const error = "error: cannot write the temporary file of observed values: " + why +
+                                  "; make room for it, or allow more memory\n";
+        return "ok\n" + error + error + error;
+    };
+    CHECK(with_limit(RLIMIT_FSIZE, 100000, observe) == says("File too large"));
+    CHECK(with_limit(RLIMIT_NOFILE, 0, observe) == says("Too many open files"));
+}
 
 TEST_CASE("values come back in the order they were appended, from memory or from a file") {
     std::vector<float> x(200001);

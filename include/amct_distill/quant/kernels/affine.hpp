@@ -21,13 +21,19 @@ struct AffineConstants {
 /// Clamping to whole numbers first gives the same as rounding first, and keeps to the precondition of the
 /// rounding. A NaN stays one.
 template <class F>
-[[gnu::always_inline]] inline void scale_and_clamp(F& v, AffineConstants p) {
+[[gnu::always_inline]] inline void clamp(F& v, AffineConstants p) {
     F const lowest = F{} + p.lowest, highest = F{} + p.highest;
-    v = v / p.scale + p.offset;
+    v = v + p.offset;
     v = v < lowest ? lowest : v;
     v = v > highest ? highest : v;
 }
+template <class F>
+[[gnu::always_inline]] inline void scale_and_clamp(F& v, AffineConstants p) {
+    v = v / p.scale;
+    clamp(v, p);
+}
 
+/// Streaming: past the caches; `streaming_fence` is to come after it.
 template <bool Streaming>
 struct fake_quantize_loop {
     const float* x;
@@ -37,11 +43,15 @@ struct fake_quantize_loop {
     /// What is read after x, to be on its way to the cache while this is computed.
     const float* next = nullptr;
 
-    template <int Bytes, bool Stream>
-    [[gnu::always_inline]] void step(std::size_t i) const {
-        typename lanes<Bytes>::floats v;
+    template <class F>
+    [[gnu::always_inline]] void quotient(std::size_t i, F& v) const {
         load(x + i, v);
-        scale_and_clamp(v, p);
+        v = v / p.scale;
+    }
+    template <bool Stream, class F>
+    [[gnu::always_inline]] void finish(const F& quotient, std::size_t i) const {
+        F v = quotient;
+        clamp(v, p);
         round_lanes(v);
         v = (v - p.offset) * p.scale;
         if constexpr (Stream)
@@ -49,24 +59,46 @@ struct fake_quantize_loop {
         else
             store(v, y + i);
     }
+    template <int Bytes, bool Stream>
+    [[gnu::always_inline]] void step(std::size_t i) const {
+        typename lanes<Bytes>::floats v;
+        quotient(i, v);
+        finish<Stream>(v, i);
+    }
 
+    /// Divisions are begun four vectors before their quotients are used: what waits for a quotient takes up
+    /// the processor's queue, and in order of the program that would be most of the queue.
     template <int Bytes>
     [[gnu::always_inline]] void run() const {
-        constexpr std::size_t count = lanes<Bytes>::count;
+        using F = typename lanes<Bytes>::floats;
+        constexpr std::size_t count = lanes<Bytes>::count, batch = 4 * count;
         std::size_t i = 0;
         if constexpr (Streaming)
             for (; i < n && !is_aligned(y + i); ++i) step<4, false>(i);
-        constexpr std::size_t line = 16 > count ? 16 : count;
-        if (next != nullptr) {
-            for (; n - i >= line; i += line) {
-                prefetch(next + i);
+        if (n - i >= batch) {
+            F now[4];
 #pragma GCC unroll 4
-                for (std::size_t k = 0; k < line; k += count) step<Bytes, Streaming>(i + k);
+            for (std::size_t k = 0; k != 4; ++k) quotient(i + k * count, now[k]);
+            for (; n - i >= 2 * batch; i += batch) {
+                F after[4];
+                if (next != nullptr) {
+#pragma GCC unroll 4
+                    for (std::size_t k = 0; k < batch; k += 16) prefetch(next + i, k);
+                }
+#pragma GCC unroll 4
+                for (std::size_t k = 0; k != 4; ++k) quotient(i + batch + k * count, after[k]);
+#pragma GCC unroll 4
+                for (std::size_t k = 0; k != 4; ++k) {
+                    finish<Streaming>(now[k], i + k * count);
+                    now[k] = after[k];
+                }
             }
+#pragma GCC unroll 4
+            for (std::size_t k = 0; k != 4; ++k) finish<Streaming>(now[k], i + k * count);
+            i += batch;
         }
         for (; n - i >= count; i += count) step<Bytes, Streaming>(i);
         for (; i < n; ++i) step<4, false>(i);
-        if constexpr (Streaming) streaming_fence();
     }
 };
 
@@ -80,14 +112,26 @@ struct fake_quantize_rows_loop {
     std::size_t x_stride, y_stride;  ///< from row to row, in floats
     ToConstants to_constants;
 
+    /// The range of a short row is found before the row ahead of it is written: from a range to its scale is
+    /// a chain of some 50 cycles, which a processor fills with the other row. A long row is written at once,
+    /// while the next comes from memory.
     template <int Bytes>
     [[gnu::always_inline]] void run() const {
-        for (std::size_t r = 0; r != rows; ++r) {
-            const float* const row = x + r * x_stride;
-            AffineConstants const p = to_constants(range_loop{row, cols}.template run<Bytes>());
-            const float* const next = r + 1 != rows ? row + x_stride : nullptr;
-            fake_quantize_loop<Streaming>{row, y + r * y_stride, cols, p, next}.template run<Bytes>();
+        constexpr std::size_t longest_short = 1024;
+        std::size_t const behind = cols <= longest_short ? 1 : 0;
+        AffineConstants before{}, now{};
+        for (std::size_t r = 0; r != rows + behind; ++r) {
+            if (r < rows) now = to_constants(range_loop{x + r * x_stride, cols}.template run<Bytes>());
+            if (r >= behind) {
+                const float* const row = x + (r - behind) * x_stride;
+                const float* const next = behind == 0 && r + 1 < rows ? row + x_stride : nullptr;
+                fake_quantize_loop<Streaming>{row, y + (r - behind) * y_stride, cols,
+                                              behind == 0 ? now : before, next}
+                    .template run<Bytes>();
+            }
+            before = now;
         }
+        if constexpr (Streaming) streaming_fence();
     }
 };
 
@@ -133,10 +177,6 @@ template <int Bytes>
 }
 #endif
 
-/// How far ahead floats are asked for, where little is written and reading is what a loop waits for: measured
-/// 15 % faster on Zen 3. (A prefetch beyond the end of an array does no harm.)
-inline constexpr std::size_t read_ahead = 512;
-
 /// Precondition: no NaN.
 struct quantize_loop {
     const float* x;
@@ -151,7 +191,7 @@ struct quantize_loop {
         if constexpr (Bytes != 4) {
             for (; i + 16 <= n; i += 16) {
                 bytes16 some;
-                prefetch(x + i + read_ahead);
+                prefetch(x + i, read_ahead);
                 codes_of_16<Bytes>(x + i, p, some);
                 store(some, codes + i);
             }

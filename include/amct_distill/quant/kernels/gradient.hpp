@@ -1,6 +1,9 @@
 /// The terms of ULQ's gradients: of clips (act_ulq.hpp) and of scales (ulq.hpp), whose formulas are there.
 ///
-///     std::array<double, 2> const sums = ordered_sums(on, n, ClipGradient{x, g, dx, constants});
+///     std::array<double, 2> const sums = ordered_sums(on, n, ClipGradient<false>{x, g, dx, constants});
+///
+/// A term is a factor times g, in float; the factor is round(x / scale) - x / scale within the range, and a
+/// constant for all that is clipped to one end of it.
 #pragma once
 #include <cstddef>
 
@@ -9,45 +12,51 @@
 
 namespace amct_distill::detail {
 
-struct ClipGradientConstants {
-    float scale, levels;
-    float upper, lower;        ///< outside of them x is clipped
-    float clip_max, clip_min;  ///< and has the rounding error of these
-};
+/// round(t) - t; of no use where t is beyond 2^22.
+template <class F>
+[[gnu::always_inline]] inline void residual_of(const F& t, F& residual) {
+    residual = ((t + rounding_shift) - rounding_shift) - t;
+}
 
-/// Writes dx and adds the terms of d clip_max and d clip_min, times `levels`: so a division for each element
-/// becomes one for the sum. dx may be g. Streaming: past the caches; dx is then a multiple of 64 bytes.
+/// The three sums that both gradients of clips are made of: of the residual times g within the range, of g
+/// above it, and of g below. Writes dx, which may be g. Streaming: past the caches; dx is then a multiple of
+/// 64 bytes.
 template <bool Streaming>
 struct ClipGradient {
-    static constexpr std::size_t sums = 2;
+    static constexpr std::size_t sums = 3;
     const float* x;
     const float* g;
     float* dx;
-    ClipGradientConstants c;
+    float scale, upper;
+    float lower;  ///< not +0 but -0: see `less`
 
-    template <int Bytes>
-    [[gnu::always_inline]] void add(std::size_t i, std::size_t lane, SumLanes<Bytes>* to) const {
-        using F = typename lanes<Bytes>::floats;
-        F const zero{}, levels = zero + c.levels, clip_max = zero + c.clip_max, clip_min = zero + c.clip_min;
-        F v, grad;
+    template <class F>
+    [[gnu::always_inline]] void begin(std::size_t i, F& quotient) const {
+        prefetch(x + i, read_ahead);
+        prefetch(g + i, read_ahead);
+        load(x + i, quotient);
+        quotient = quotient / scale;
+    }
+    template <class F>
+    [[gnu::always_inline]] void terms(std::size_t i, const F& quotient, F* of) const {
+        F v, grad, residual;
         load(x + i, v);
         load(g + i, grad);
-        auto const up = v > c.upper;
-        auto const dn = v < c.lower;
-        F t = dn ? clip_min : v;
-        t = (up ? clip_max : t) / c.scale;
-        F error = t;
-        round_lanes(error);
-        error = error - t;
-        F inside = up ? zero : grad;
-        inside = dn ? zero : inside;
+        residual_of(quotient, residual);
+        ints_of<F> above, below;
+        less(upper - F{}, v, above);
+        less(v, lower - F{}, below);  // F{} + lower would not be -0
+        F inside = grad;
+        mask(inside, ~(above | below));
         if constexpr (Streaming)
             store_streaming(inside, dx + i);
         else
             store(inside, dx + i);
-        F const of_max = error + (up ? levels : zero), of_min = (dn ? levels : zero) - error;
-        to[0].add_product(of_max, grad, lane);
-        to[1].add_product(of_min, grad, lane);
+        mask(residual, ~(above | below));  // it can be a NaN outside
+        of[0] = residual * inside;
+        of[1] = of[2] = grad;
+        mask(of[1], above);
+        mask(of[2], below);
     }
 };
 
@@ -59,20 +68,23 @@ struct ScaleGradient {
     float scale, qmax, qmin;
     float upper, lower;  ///< scale * qmax, scale * qmin
 
-    template <int Bytes>
-    [[gnu::always_inline]] void add(std::size_t i, std::size_t lane, SumLanes<Bytes>* to) const {
-        using F = typename lanes<Bytes>::floats;
-        F const zero{}, highest = zero + qmax, lowest = zero + qmin;
-        F v, grad;
+    template <class F>
+    [[gnu::always_inline]] void begin(std::size_t i, F& quotient) const {
+        prefetch(w + i, read_ahead);
+        prefetch(g + i, read_ahead);
+        load(w + i, quotient);
+        quotient = quotient / scale;
+    }
+    template <class F>
+    [[gnu::always_inline]] void terms(std::size_t i, const F& quotient, F* of) const {
+        F const zero{};
+        F v, grad, factor;
         load(w + i, v);
         load(g + i, grad);
-        F const t = v / scale;
-        F slope = t;
-        round_lanes(slope);
-        slope = slope - t;
-        slope = v < lower ? lowest : slope;
-        slope = v > upper ? highest : slope;
-        to[0].add_product(slope, grad, lane);
+        residual_of(quotient, factor);
+        factor = v < lower ? zero + qmin : factor;
+        factor = v > upper ? zero + qmax : factor;
+        of[0] = factor * grad;
     }
 };
 

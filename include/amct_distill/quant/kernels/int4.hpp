@@ -115,8 +115,8 @@ struct quantize_int4_loop {
             for (; i + 32 <= n; i += 32) {
                 bytes16 a, b;
                 ubytes16 packed;
-                prefetch(x + i + read_ahead);
-                prefetch(x + i + read_ahead + 16);
+                prefetch(x + i, read_ahead);
+                prefetch(x + i, read_ahead + 16);
                 codes_of_16<Bytes>(x + i, p, a);
                 codes_of_16<Bytes>(x + i + 16, p, b);
                 pack_32(a, b, packed);

@@ -25,7 +25,7 @@ struct range_loop {
     template <class F>
     struct State {
         F max[2], min[2];
-        ints_of<F> nan;
+        F nan;  ///< the last NaN, or 0
     };
 
     template <class F>
@@ -34,7 +34,7 @@ struct range_loop {
         load(p, v);
         s.max[k] = v > s.max[k] ? v : s.max[k];
         s.min[k] = v < s.min[k] ? v : s.min[k];
-        s.nan |= v != v;
+        s.nan = v == v ? s.nan : v;
     }
 
     /// The largest or the smallest element: halves are compared with each other, which takes fewer steps one
@@ -59,13 +59,31 @@ struct range_loop {
 #endif
     }
 
+    template <class F>
+    [[gnu::always_inline]] static float sum(const F& v) {
+        if constexpr (sizeof(F) == 4) {
+            return v;
+        }
+#if defined(__GNUC__)
+        else if constexpr (sizeof(F) == 16) {
+            F const two = v + __builtin_shufflevector(v, v, 2, 3, 0, 1);
+            return two[0] + two[1];
+        } else {
+            typename lanes<sizeof(F) / 2>::floats low, high;
+            halves(v, low, high);
+            low += high;
+            return sum(low);
+        }
+#endif
+    }
+
     template <int Bytes>
     [[gnu::always_inline]] ValueRange run() const {
         using F = typename lanes<Bytes>::floats;
         constexpr std::size_t count = lanes<Bytes>::count;
         constexpr float infinity = std::numeric_limits<float>::infinity();
         State<F> wide{{F{} - infinity, F{} - infinity}, {F{} + infinity, F{} + infinity}, {}};
-        State<float> one{{-infinity, -infinity}, {infinity, infinity}, 0};
+        State<float> one{{-infinity, -infinity}, {infinity, infinity}, 0.0f};
         std::size_t i = 0;
         for (; n - i >= 2 * count; i += 2 * count) {
             step(x + i, wide, 0);
@@ -75,14 +93,11 @@ struct range_loop {
 
         wide.max[0] = wide.max[1] > wide.max[0] ? wide.max[1] : wide.max[0];
         wide.min[0] = wide.min[1] < wide.min[0] ? wide.min[1] : wide.min[0];
-        std::int32_t nan[count];
-        store(wide.nan, nan);
-        for (std::int32_t v : nan) one.nan |= v;
         float const max = extreme<true>(wide.max[0]), min = extreme<false>(wide.min[0]);
         one.max[0] = max > one.max[0] ? max : one.max[0];
         one.min[0] = min < one.min[0] ? min : one.min[0];
         return {one.max[0] + 0.0f, one.min[0] + 0.0f,
-                one.nan == 0 && one.max[0] < infinity && one.min[0] > -infinity};
+                sum(wide.nan) + one.nan == 0 && one.max[0] < infinity && one.min[0] > -infinity};
     }
 };
 
