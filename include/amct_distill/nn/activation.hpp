@@ -58,7 +58,7 @@ public:
     static constexpr std::string_view type_name = "ReLU";
     static constexpr std::string_view operation = "Relu";
     void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>&, Mode) const {
-        array(output) = array(*inputs[0]).max(T(0)) + T(0);
+        array(output) = (array(*inputs[0]).max)(T(0)) + T(0);
     }
     static T slope_times(T, T y, T g) { return y <= 0 ? T(0) : g; }
 };
@@ -72,7 +72,7 @@ public:
     T negative_slope() const { return slopes_[0]; }
     void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>&, Mode) const {
         ConstArrayMap<T> const x = array(*inputs[0]);
-        array(output) = x.max(T(0)) + x.min(T(0)) * negative_slope() + T(0);
+        array(output) = (x.max)(T(0)) + (x.min)(T(0)) * negative_slope() + T(0);
     }
     T slope_times(T x, T, T g) const { return g * slopes_[x > 0]; }
 
