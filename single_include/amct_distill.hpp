@@ -663,8 +663,8 @@ inline constexpr std::size_t task_size = std::size_t{1} << 16;
 template <class Body>
 void in_parts(const Execution& on, std::size_t n, std::size_t size, const Body& body) {
     if (!on.parallel_for || n <= size) return body(std::size_t{0}, n);
-    on.parallel_for((n - 1) / size + 1,
-                    [&](std::size_t k) { body(k * size, (std::min)(n, (k + 1) * size)); });
+    auto const part = [&](std::size_t k) { body(k * size, (std::min)(n, (k + 1) * size)); };
+    on.parallel_for((n - 1) / size + 1, std::cref(part));  // a std::function of a reference: no allocation
 }
 
 }  // namespace detail
@@ -1321,12 +1321,19 @@ inline float magnitude(ClipRange range) { return (std::max)(std::abs(range.max),
 template <class Part>
 ValueRange range_in_parts(const Execution& on, std::size_t n, std::size_t size, const Part& range_of_part) {
     if (!on.parallel_for || n <= size) return range_of_part(0, n);
-    std::vector<ValueRange> parts((n - 1) / size + 1);
-    in_parts(on, n, size,
-             [&](std::size_t begin, std::size_t end) { parts[begin / size] = range_of_part(begin, end); });
-    ValueRange all = parts[0];
-    for (const ValueRange& part : parts)
-        all = {(std::max)(all.max, part.max), (std::min)(all.min, part.min), all.finite && part.finite};
+    std::array<ValueRange, 64> parts;  // at a time, on the stack
+    std::size_t const step = parts.size() * size;
+    ValueRange all = range_of_part(0, 1);
+    for (std::size_t first = 0; first < n; first += step) {
+        std::size_t const count = (std::min)(step, n - first);
+        in_parts(on, count, size, [&](std::size_t begin, std::size_t end) {
+            parts[begin / size] = range_of_part(first + begin, first + end);
+        });
+        std::size_t const used = on.parallel_for && count > size ? (count - 1) / size + 1 : 1;
+        for (std::size_t k = 0; k != used; ++k)
+            all = {(std::max)(all.max, parts[k].max), (std::min)(all.min, parts[k].min),
+                   all.finite && parts[k].finite};
+    }
     return all;
 }
 
@@ -1947,11 +1954,14 @@ std::array<double, Terms::sums> ordered_sums(const Execution& on, std::size_t n,
         for (std::size_t k = 0; k != blocks; ++k) add(block(k));
         return total;
     }
-    std::vector<Sums> parts(blocks);
-    in_parts(on, blocks, task_size / sum_block, [&](std::size_t begin, std::size_t end) {
-        for (std::size_t k = begin; k != end; ++k) parts[k] = block(k);
-    });
-    for (const Sums& part : parts) add(part);
+    std::array<Sums, 1024> parts;  // of 4 M elements, on the stack
+    for (std::size_t first = 0; first < blocks; first += parts.size()) {
+        std::size_t const count = (std::min)(parts.size(), blocks - first);
+        in_parts(on, count, task_size / sum_block, [&](std::size_t begin, std::size_t end) {
+            for (std::size_t k = begin; k != end; ++k) parts[k] = block(first + k);
+        });
+        for (std::size_t k = 0; k != count; ++k) add(parts[k]);
+    }
     return total;
 }
 
@@ -3289,19 +3299,25 @@ public:
                   std::span<float> grad_scales, const Execution& on = {}) const {
         assert(grad_scales.size() == scales_.size());
         double const divisor = std::sqrt(static_cast<double>(w.cols()) * B::qmax);
-        std::vector<double> sums(static_cast<std::size_t>(w.rows()));
-        detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
-            sums[static_cast<std::size_t>(r)] =
-                scale_gradient(detail::row(w, r), detail::row(grad_out, r), scale_of_row(w, r), serial);
-        });
-        if constexpr (std::same_as<G, ChannelWise>) {
-            for (std::size_t r = 0; r != sums.size(); ++r)
-                grad_scales[r] = static_cast<float>(sums[r] / divisor);
-        } else {
-            double sum = 0;
-            for (double of_row : sums) sum += of_row;
-            grad_scales[0] = static_cast<float>(sum / divisor);
+        std::array<double, 256> sums;  // of some rows, on the stack
+        double whole = 0;
+        auto const step = static_cast<Eigen::Index>(sums.size());
+        for (Eigen::Index first = 0; first < w.rows(); first += step) {
+            Eigen::Index const rows = (std::min)(step, w.rows() - first);
+            detail::for_each_row(on, w.middleRows(first, rows), [&](Eigen::Index i, const Execution& serial) {
+                Eigen::Index const r = first + i;
+                sums[static_cast<std::size_t>(i)] =
+                    scale_gradient(detail::row(w, r), detail::row(grad_out, r), scale_of_row(w, r), serial);
+            });
+            for (Eigen::Index i = 0; i != rows; ++i) {
+                double const sum = sums[static_cast<std::size_t>(i)];
+                if constexpr (std::same_as<G, ChannelWise>)
+                    grad_scales[static_cast<std::size_t>(first + i)] = static_cast<float>(sum / divisor);
+                else
+                    whole += sum;
+            }
         }
+        if constexpr (!std::same_as<G, ChannelWise>) grad_scales[0] = static_cast<float>(whole / divisor);
         grad_w = grad_out;
     }
 
@@ -3363,6 +3379,7 @@ private:
 #error "two versions of amct_distill in one translation unit"
 #endif  // AMCT_DISTILL_VERSION
 
+#include <atomic>
 #include <bit>
 #include <boost/pfr/core.hpp>
 #include <boost/pfr/tuple_size.hpp>
@@ -3373,12 +3390,14 @@ private:
 #include <compare>
 #include <deque>
 #include <filesystem>
+#include <initializer_list>
 #include <iterator>
 #include <random>
 #include <stdexcept>
 #include <system_error>
 #include <tuple>
 #include <unordered_map>
+#include <unsupported/Eigen/CXX11/ThreadPool>
 #include <variant>
 
 // ---- amct_distill/reflect/fields.hpp
@@ -4736,7 +4755,7 @@ requires(std::is_same_v<F, float> || std::is_same_v<F, double>) constexpr F
             constexpr std::uint64_t below_float = (std::uint64_t{1} << 29) - 1,
                                     halfway = std::uint64_t{1} << 28;
             if ((std::bit_cast<std::uint64_t>(value) & below_float) != halfway &&
-                value <= std::numeric_limits<float>::max())
+                value <= (std::numeric_limits<float>::max)())
                 return static_cast<float>(value);
         }
     }
@@ -4789,7 +4808,7 @@ protected:
         whole_number n;
         for (char c : number) {
             auto const d = static_cast<std::uint64_t>(hex_value(c));
-            if (n.value > (std::numeric_limits<std::uint64_t>::max() - d) / radix) n.fits = false;
+            if (n.value > ((std::numeric_limits<std::uint64_t>::max)() - d) / radix) n.fits = false;
             n.value = n.value * radix + d;
         }
         return n;
@@ -4807,7 +4826,7 @@ protected:
         if (b == base::none) return error(number_at, say("expected ", wanted, ", found `", number, "`"));
         whole_number const n = to_whole(number, b);
         std::uint64_t const most =
-            static_cast<std::uint64_t>(std::numeric_limits<T>::max()) + (negative ? 1u : 0u);
+            static_cast<std::uint64_t>((std::numeric_limits<T>::max)()) + (negative ? 1u : 0u);
         if (!n.fits || n.value > most)
             return error(where,
                          say("`", negative ? "-" : "", number, "` is out of range for ", integer_name<T>()));
@@ -4868,13 +4887,16 @@ protected:
     constexpr bool scalar(E& v) {
         const char* const where = at_;
         constexpr auto all = enumerators(E{});
-        text_buffer wanted;
         std::array<std::string_view, all.size()> names{};
         for (std::size_t i = 0; i != all.size(); ++i) names[i] = all[i].first;
-        auto const unknown = [&](std::string_view seen) {
+        auto const wanted = [&] {
+            text_buffer list;
             for (std::size_t i = 0; i != names.size(); ++i)
-                wanted.append(say(i == 0 ? "" : i + 1 == names.size() ? " or " : ", ", "`", names[i], "`"));
-            return error(where, say("expected ", wanted, ", found `", seen, "`", suggestion(seen, names)));
+                list.append(say(i == 0 ? "" : i + 1 == names.size() ? " or " : ", ", "`", names[i], "`"));
+            return list;
+        };
+        auto const unknown = [&](std::string_view seen) {
+            return error(where, say("expected ", wanted(), ", found `", seen, "`", suggestion(seen, names)));
         };
         if (std::string_view const word = token(grammar::identifier); !word.empty()) {
             for (auto const& [name, value] : all)
@@ -4896,9 +4918,7 @@ protected:
                 std::string_view(where, static_cast<std::size_t>(number.data() + number.size() - where)));
         }
         if (negative) return stop(at_, say("expected a number behind `-`, found ", found()));
-        for (std::size_t i = 0; i != names.size(); ++i)
-            wanted.append(say(i == 0 ? "" : i + 1 == names.size() ? " or " : ", ", "`", names[i], "`"));
-        return wrong_type(wanted.view());
+        return wrong_type(wanted().view());
     }
     static constexpr std::string_view a_string = "a string in quotes";
 
@@ -5510,6 +5530,206 @@ inline result<void> write_file(const std::filesystem::path& path, std::string_vi
 
 }  // namespace amct_distill
 
+// ---- amct_distill/core/table.hpp
+
+/// Rows of text as a table: columns as wide as their widest cell, two blanks between them.
+///
+///     detail::text_table({{"layer", "SQNR"}, {"conv1", "48.9 dB"}});   // the first row is the heading
+///     detail::shortened("backbone.layer1.0.conv1", 17);                // "...layer1.0.conv1"
+///     detail::short_number(0.00125);                                   // "1.25e-03"
+
+namespace amct_distill::detail {
+
+using TableRow = std::vector<std::string>;
+
+/// Columns on a terminal, one per code point.
+inline std::size_t text_width(std::string_view s) {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(s, [](char c) { return !is_utf8_continuation(c); }));
+}
+
+/// Each line begins with two blanks and ends with its last cell. A row may have fewer cells than others.
+inline std::string text_table(const std::vector<TableRow>& rows) {
+    std::vector<std::size_t> widths;
+    for (const TableRow& row : rows) {
+        widths.resize((std::max)(widths.size(), row.size()));
+        for (std::size_t k = 0; k != row.size(); ++k) widths[k] = (std::max)(widths[k], text_width(row[k]));
+    }
+    std::string out;
+    for (const TableRow& row : rows) {
+        std::string line;
+        for (std::size_t k = 0; k != row.size(); ++k) {
+            line.append(2, ' ');
+            line.append(row[k]);
+            line.append(widths[k] - text_width(row[k]), ' ');
+        }
+        line.resize(line.find_last_not_of(' ') + 1);
+        out.append(line);
+        out.push_back('\n');
+    }
+    return out;
+}
+
+/// The text, or its end behind "..." when it is longer than `width` columns (at least 4).
+inline std::string shortened(std::string_view text, std::size_t width) {
+    std::size_t columns = text_width(text);
+    if (columns <= width) return std::string(text);
+    while (columns > width - 3) {
+        text.remove_prefix(1);
+        while (!text.empty() && is_utf8_continuation(text.front())) text.remove_prefix(1);
+        --columns;
+    }
+    return concat("...", text);
+}
+
+/// Three digits: "1.25e-03".
+inline std::string short_number(double x) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.2e", x);
+    return text;
+}
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/plan/topology.hpp
+
+/// What resolving a configuration needs to know of a network: its modules, their use, and the graph.
+///
+///     Topology t;
+///     t.modules = {{"conv1", "Conv2d"}, {"relu1", "ReLU"}};
+///     t.nodes = {{"conv1", "Conv2d", 0, {}}, {"relu1", "ReLU", 1, {0}}};
+///     t.outputs = {1};
+
+namespace amct_distill {
+
+/// A named module of the network; the name and the type are what a configuration speaks of.
+struct TopologyModule {
+    std::string name{};        ///< unique, "layer1.0.conv1"
+    std::string type{};        ///< as PyTorch spells it: "Conv2d", "Linear", "BatchNorm2d", "ReLU", ...
+    bool zero_padding = true;  ///< a Conv2d pads with zeros (`padding_mode="zeros"`)
+};
+
+/// One use of an operation in the graph.
+struct TopologyNode {
+    std::string name{};  ///< unique
+    std::string type{};  ///< the module's type; without a module the operation, "Flatten", "Add", "Relu", ...
+    std::optional<std::size_t> module{};  ///< index into `modules`; none for a functional operation
+    std::vector<std::size_t> inputs{};    ///< nodes read, in order; inputs of the network are not nodes
+};
+
+struct Topology {
+    std::vector<TopologyModule> modules{};  ///< in definition order
+    std::vector<TopologyNode> nodes{};      ///< in graph order: a node comes after those it reads
+    std::vector<std::size_t> outputs{};     ///< nodes whose output leaves the network
+};
+
+}  // namespace amct_distill
+
+// ---- amct_distill/nn/executor.hpp
+
+/// The threads of a run: one pool for all that is computed in it.
+///
+///     Executor executor(4);
+///     tape.use(&executor);                                        // the modules' loops
+///     executor.parallel_for(8, [&](std::size_t i) { ... });       // 0 to 7, in any order
+///     fake_quantize<Int8>(x, y, p, executor.execution());         // the quantizers' loops
+///
+/// Whoever shares out work cuts it in parts that do not depend on the number of threads, and adds up what
+/// the parts gave in their order: then the results have the same bits for any number.
+
+namespace amct_distill::nn {
+
+class Executor {
+public:
+    /// The caller of `parallel_for` is one of the threads. Throws std::invalid_argument unless 1 to 1024.
+    explicit Executor(int threads) : threads_(threads) {
+        if (threads < 1 || threads > 1024)
+            throw std::invalid_argument(
+                detail::concat("Executor: expected 1 to 1024 threads, found ", threads));
+        if (threads == 1) return;
+        pool_ = std::make_unique<Eigen::ThreadPool>(threads - 1);
+        execution_.parallel_for = [this](std::size_t tasks, const std::function<void(std::size_t)>& task) {
+            parallel_for(tasks, task);
+        };
+    }
+    Executor(const Executor&) = delete;
+    Executor& operator=(const Executor&) = delete;
+
+    int threads() const { return threads_; }
+
+    /// f(i), or f(i, worker), for every i below `count`; returns when all are done. `worker` is below
+    /// threads(), and no two calls at the same time have the same: an index of buffers. A call from within
+    /// f runs on the thread that it comes from. What f throws is thrown here, the first of it by i, and what
+    /// has not begun by then is left out.
+    template <class F>
+    void parallel_for(std::size_t count, F&& f) const {
+        if (!pool_ || count < 2 || pool_->CurrentThreadId() >= 0) return run_here(count, f);
+        auto const helpers = static_cast<unsigned>((std::min)(count, static_cast<std::size_t>(threads_)) - 1);
+        Job<std::remove_reference_t<F>> job(f, count, helpers);
+        for (unsigned k = 0; k != helpers; ++k)  // a pointer: std::function holds it without allocating
+            pool_->Schedule([at = &job] {
+                at->work();
+                at->done.Notify();
+            });
+        job.work();
+        job.done.Wait();
+        if (job.error) std::rethrow_exception(job.error);
+    }
+
+    /// The same on the calling thread alone, in order.
+    template <class F>
+    static void run_here(std::size_t count, F&& f) {
+        for (std::size_t i = 0; i != count; ++i) call(f, i, 0);
+    }
+
+    /// The same threads, for the quantizers.
+    const Execution& execution() const { return execution_; }
+
+private:
+    template <class F>
+    static void call(F& f, std::size_t i, [[maybe_unused]] std::size_t worker) {
+        if constexpr (std::is_invocable_v<F&, std::size_t, std::size_t>)
+            f(i, worker);
+        else
+            f(i);
+    }
+
+    template <class F>
+    struct Job {
+        Job(F& function, std::size_t n, unsigned helpers) : f(function), count(n), done(helpers) {}
+
+        void work() {
+            std::size_t const worker = workers++;
+            for (std::size_t i; (i = next++) < count;) {
+                try {
+                    call(f, i, worker);
+                } catch (...) {
+                    std::lock_guard const lock(mutex);
+                    if (i < failed) {
+                        failed = i;
+                        error = std::current_exception();
+                    }
+                    next = count;
+                }
+            }
+        }
+
+        F& f;
+        std::size_t const count;
+        std::atomic<std::size_t> next{0}, workers{0};
+        std::mutex mutex{};  // of the two below
+        std::size_t failed = static_cast<std::size_t>(-1);
+        std::exception_ptr error{};
+        Eigen::Barrier done;  // of the helpers
+    };
+
+    int threads_;
+    std::unique_ptr<Eigen::ThreadPoolInterface> pool_{};
+    Execution execution_{};
+};
+
+}  // namespace amct_distill::nn
+
 // ---- amct_distill/nn/tensor.hpp
 
 /// A row-major tensor that owns its values, and Eigen's view of it as a matrix. The batch is always dimension
@@ -5570,6 +5790,8 @@ public:
     Index dim(std::size_t i) const { return shape_.at(i); }
     std::size_t size() const { return values_.size(); }
     bool empty() const { return values_.empty(); }
+    /// The number of values that it has room for.
+    std::size_t capacity() const { return values_.capacity(); }
 
     T* data() { return values_.data(); }
     const T* data() const { return values_.data(); }
@@ -5588,17 +5810,23 @@ public:
         values_.resize(count(shape));
         shape_ = shape;
     }
+    /// resize({8, 3}), without a Shape that would be allocated for it.
+    void resize(std::initializer_list<Index> shape) {
+        values_.resize(count({shape.begin(), shape.size()}));
+        shape_.assign(shape);
+    }
     void fill(T value) { std::fill(values_.begin(), values_.end(), value); }
 
     friend bool operator==(const BasicTensor&, const BasicTensor&) = default;
 
 private:
-    static std::size_t count(const Shape& shape) {
+    static std::size_t count(std::span<const Index> shape) {
         std::size_t n = shape.empty() ? 0 : 1;
         for (Index d : shape) {
             if (d < 0)
-                throw std::invalid_argument(
-                    detail::concat("Tensor: shape ", to_string(shape), " has a negative dimension"));
+                throw std::invalid_argument(detail::concat("Tensor: shape ",
+                                                           to_string(Shape(shape.begin(), shape.end())),
+                                                           " has a negative dimension"));
             n *= static_cast<std::size_t>(d);
         }
         return n;
@@ -5631,6 +5859,17 @@ void require_matrix(const nn::BasicTensor<T>& tensor, nn::Index rows, nn::Index 
     if (rows < 0 || cols < 0 || rows * cols != size)
         throw std::invalid_argument(
             concat("a tensor ", nn::to_string(tensor.shape()), " is no ", rows, " x ", cols, " matrix"));
+}
+
+/// The sum in double, in eight lanes that are added in the end.
+template <class T>
+double sum_of(const T* x, nn::Index n) {
+    double lanes[8] = {};
+    nn::Index i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (int k = 0; k != 8; ++k) lanes[k] += double(x[i + k]);
+    for (; i != n; ++i) lanes[0] += double(x[i]);
+    return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
 }
 
 }  // namespace amct_distill::detail
@@ -5672,7 +5911,8 @@ ConstArrayMap<T> array(const BasicTensor<T>& tensor) {
 ///     if (Conv2d* conv = m.get_if<Conv2d>()) conv->weight().fill(0);
 ///
 /// A module of one's own is a copyable type with the members that the concept `ModuleOf` lists, and any of
-/// the hooks `parameters`, `constrain`, `update_statistics`; nothing is registered or derived from.
+/// the hooks `parameters(list)`, `constrain()`, `update_statistics(inputs)`; nothing is registered or derived
+/// from. The example user_module.cpp has one.
 
 namespace amct_distill::nn {
 
@@ -5695,19 +5935,65 @@ struct BasicConstParameter {
     const BasicTensor<T>* value = nullptr;
 };
 
-/// Buffers that a node lends to its module, so that only the first step allocates. They carry nothing from
-/// one call to the next.
+/// What a node lends to its module: buffers, so that only the first step allocates, and threads. The buffers
+/// carry nothing from one call to the next.
 template <class T>
 class BasicScratch {
 public:
-    /// The k-th buffer; references stay valid when others are asked for.
+    /// The k-th buffer; references stay valid when others are asked for. Not from within `parallel_for`: ask
+    /// for all of them before.
     BasicTensor<T>& tensor(std::size_t k) {
         while (tensors_.size() <= k) tensors_.emplace_back();
         return tensors_[k];
     }
 
+    /// `size` values for every thread that may work at a time; worker w has those from w * size on.
+    T* buffer(std::size_t k, Index size) { return buffer(k, size, static_cast<Index>(threads())); }
+    T* buffer(std::size_t k, Index size, Index workers) {
+        tensor(k).resize({size * workers});
+        return tensor(k).data();
+    }
+
+    /// Whose threads the module uses; null: the caller's alone.
+    void use(const Executor* executor) { executor_ = executor; }
+    std::size_t threads() const { return executor_ ? static_cast<std::size_t>(executor_->threads()) : 1; }
+    /// f(i, worker) for every i below `count`, all of which is `work` additions or so: see
+    /// `Executor::parallel_for`. Where it takes no longer than waking a thread, on the caller's alone.
+    template <class F>
+    void parallel_for(Index count, double work, F&& f) const {
+        auto const call = [&f](std::size_t i, std::size_t worker) {
+            f(static_cast<Index>(i), static_cast<Index>(worker));
+        };
+        if (executor_ && work > 1e6)
+            executor_->parallel_for(static_cast<std::size_t>(count), call);
+        else
+            Executor::run_here(static_cast<std::size_t>(count), call);
+    }
+    /// f(begin, end) for parts of [0, n) whose elements have nothing to do with each other.
+    template <class F>
+    void in_parts(std::size_t n, F&& f) const {
+        constexpr std::size_t size = 1 << 14;
+        parallel_for(static_cast<Index>((n + size - 1) / size), double(n), [&](Index part, Index) {
+            std::size_t const begin = static_cast<std::size_t>(part) * size;
+            f(begin, (std::min)(n, begin + size));
+        });
+    }
+    /// The threads in the quantizers' form.
+    const Execution& execution() const {
+        static const Execution alone{};
+        return executor_ ? executor_->execution() : alone;
+    }
+
+    /// What the buffers hold, in bytes.
+    std::size_t bytes() const {
+        std::size_t sum = 0;
+        for (const auto& t : tensors_) sum += t.capacity() * sizeof(T);
+        return sum;
+    }
+
 private:
     std::deque<BasicTensor<T>> tensors_{};
+    const Executor* executor_ = nullptr;
 };
 
 template <class T>
@@ -5722,7 +6008,10 @@ using BasicInputs = std::span<const BasicTensor<T>* const>;
 /// - `forward(inputs, output, scratch, mode)`: `output` has its shape already; its values are overwritten.
 /// - `backward(inputs, output, grad_output, grad_inputs, grad_parameters, scratch, mode)`: ADDS to the
 ///   gradients, so that fan-out and accumulation need nothing else. A null `grad_inputs[i]` is not wanted;
-///   two of them may be the same tensor. `grad_parameters` run parallel to `parameters()`.
+///   two of them may be the same tensor. `grad_parameters` run parallel to `parameters`.
+/// - Optionally `parameters(list)`: appends a `BasicParameter<T>` for each; always the same ones in one order.
+///   `constrain()`: what must hold after every step of the optimizer. `update_statistics(inputs)`: what it
+///   learns outside of the gradients. A hook that is misspelt is not there: test that it is called.
 template <class M, class T>
 concept ModuleOf = std::copyable<M> &&
     requires(const M m, std::span<const Shape> shapes, BasicInputs<T> inputs, BasicTensor<T>& output,
@@ -5762,11 +6051,27 @@ public:
         held_->backward(inputs, output, grad_output, grad_inputs, grad_parameters, scratch, mode);
     }
 
-    std::vector<BasicParameter<T>> parameters() { return held_->parameters(); }
+    std::vector<BasicParameter<T>> parameters() {
+        std::vector<BasicParameter<T>> list;
+        held_->parameters(list);
+        return list;
+    }
     std::vector<BasicConstParameter<T>> parameters() const {
-        std::vector<BasicConstParameter<T>> out;
-        for (const auto& p : held_->parameters()) out.push_back({p.name, p.role, p.value});
-        return out;
+        std::vector<BasicParameter<T>> all;
+        held_->parameters(all);
+        std::vector<BasicConstParameter<T>> list;
+        for (const auto& p : all) list.push_back({p.name, p.role, p.value});
+        return list;
+    }
+    /// Makes the gradients run parallel to the parameters: zeros, where there is none of a parameter's shape.
+    /// `list` is a buffer.
+    void fit_gradients(std::vector<BasicTensor<T>>& gradients, std::vector<BasicParameter<T>>& list) const {
+        list.clear();
+        held_->parameters(list);
+        gradients.resize(list.size());
+        for (std::size_t k = 0; k != list.size(); ++k)
+            if (gradients[k].shape() != list[k].value->shape())
+                gradients[k] = BasicTensor<T>(list[k].value->shape());
     }
     /// What must hold after every step of the optimizer (a clip range that stays open, ...).
     void constrain() { held_->constrain(); }
@@ -5799,7 +6104,7 @@ private:
         virtual void backward(BasicInputs<T>, const BasicTensor<T>&, const BasicTensor<T>&,
                               std::span<BasicTensor<T>* const>, std::span<BasicTensor<T>>, BasicScratch<T>&,
                               Mode) const = 0;
-        virtual std::vector<BasicParameter<T>> parameters() = 0;
+        virtual void parameters(std::vector<BasicParameter<T>>&) = 0;
         virtual void constrain() = 0;
         virtual void update_statistics(BasicInputs<T>) = 0;
     };
@@ -5827,11 +6132,11 @@ private:
                       BasicScratch<T>& scratch, Mode mode) const override {
             module.backward(inputs, output, grad_output, grad_inputs, grad_parameters, scratch, mode);
         }
-        std::vector<BasicParameter<T>> parameters() override {
-            if constexpr (requires { module.parameters(); })
-                return module.parameters();
-            else
-                return {};
+        void parameters([[maybe_unused]] std::vector<BasicParameter<T>>& list) override {
+            static_assert(
+                !requires { module.parameters(); },
+                "a module's parameters(list) appends to the list: void parameters(list)");
+            if constexpr (requires { module.parameters(list); }) module.parameters(list);
         }
         void constrain() override {
             if constexpr (requires { module.constrain(); }) module.constrain();
@@ -5867,192 +6172,6 @@ inline Diagnostic unexpected_inputs(std::string_view expected, std::span<const n
 
 }  // namespace amct_distill::detail
 
-// ---- amct_distill/nn/batch_norm.hpp
-
-/// Batch normalization of images, [N, C, H, W], as torch.nn.BatchNorm2d with affine parameters.
-///
-///     BatchNorm2d bn({.num_features = 8});
-///     bn.weight(), bn.bias(), bn.running_mean(), bn.running_var();   // [8] each
-///
-/// y = (x - mean) / sqrt(var + eps) * weight + bias, per channel. Mode::evaluate takes the running
-/// statistics; Mode::train the batch's own (variance divided by n), and `update_statistics` then moves the
-/// running ones towards them (variance divided by n - 1). Sums are taken in double.
-
-namespace amct_distill::nn {
-
-struct BatchNorm2dOptions {
-    Index num_features = 0;
-    double eps = 1e-5;
-    double momentum = 0.1;
-    friend bool operator==(const BatchNorm2dOptions&, const BatchNorm2dOptions&) = default;
-};
-
-template <class T>
-class BasicBatchNorm2d {
-public:
-    static constexpr std::string_view type_name = "BatchNorm2d";
-
-    /// Weight and running variance are 1, the others 0; throws std::invalid_argument without features.
-    explicit BasicBatchNorm2d(const BatchNorm2dOptions& options) : options_(options) {
-        if (options.num_features < 1)
-            throw std::invalid_argument("BatchNorm2d: num_features must be at least 1");
-        for (auto* tensor : {&weight_, &bias_, &running_mean_, &running_var_})
-            tensor->resize({options.num_features});
-        weight_.fill(1);
-        running_var_.fill(1);
-    }
-
-    const BatchNorm2dOptions& options() const { return options_; }
-    BasicTensor<T>& weight() { return weight_; }
-    const BasicTensor<T>& weight() const { return weight_; }
-    BasicTensor<T>& bias() { return bias_; }
-    const BasicTensor<T>& bias() const { return bias_; }
-    BasicTensor<T>& running_mean() { return running_mean_; }
-    const BasicTensor<T>& running_mean() const { return running_mean_; }
-    BasicTensor<T>& running_var() { return running_var_; }
-    const BasicTensor<T>& running_var() const { return running_var_; }
-
-    std::vector<BasicParameter<T>> parameters() {
-        return {{"weight", Role::affine, &weight_},
-                {"bias", Role::affine, &bias_},
-                {"running_mean", Role::statistic, &running_mean_},
-                {"running_var", Role::statistic, &running_var_}};
-    }
-
-    result<Shape> output_shape(std::span<const Shape> inputs) const {
-        if (inputs.size() != 1 || inputs[0].size() != 4 || inputs[0][1] != options_.num_features)
-            return detail::unexpected_inputs(
-                detail::concat("one input [N, ", options_.num_features, ", H, W]"), inputs);
-        return inputs[0];
-    }
-
-    /// Throws std::invalid_argument in Mode::train when a channel has one value: it has no variance.
-    void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>&, Mode mode) const {
-        const BasicTensor<T>& x = *inputs[0];
-        for (std::size_t c = 0; c != weight_.size(); ++c) {
-            Normalization const n = normalization(x, c, mode);
-            T const factor = weight_[c] * T(n.inverse_deviation);
-            T const shift = bias_[c] - T(n.mean) * factor;
-            for (Index i = 0; i != x.dim(0); ++i) plane(output, i, c) = plane(x, i, c) * factor + shift;
-        }
-    }
-
-    void backward(BasicInputs<T> inputs, const BasicTensor<T>&, const BasicTensor<T>& grad_output,
-                  std::span<BasicTensor<T>* const> grad_inputs, std::span<BasicTensor<T>> grad_parameters,
-                  BasicScratch<T>&, Mode mode) const {
-        const BasicTensor<T>& x = *inputs[0];
-        for (std::size_t c = 0; c != weight_.size(); ++c) {
-            Normalization const n = normalization(x, c, mode);
-            double sum = 0, dot = 0;  // of the output's gradient: itself, and with the normalized input
-            for (Index i = 0; i != x.dim(0); ++i) {
-                sum += plane(grad_output, i, c).template cast<double>().sum();
-                dot += (plane(grad_output, i, c).template cast<double>() *
-                        (plane(x, i, c).template cast<double>() - n.mean))
-                           .sum();
-            }
-            dot *= n.inverse_deviation;
-            grad_parameters[0][c] += T(dot);
-            grad_parameters[1][c] += T(sum);
-            if (!grad_inputs[0]) continue;
-            // In train the mean and the variance depend on every input, which takes away from the gradient
-            // its mean and its component along the normalized input.
-            T const factor = T(weight_[c] * n.inverse_deviation);
-            T const mean_gradient = mode == Mode::train ? T(sum / n.count) : T(0);
-            T const slope = mode == Mode::train ? T(dot / n.count * n.inverse_deviation) : T(0);
-            for (Index i = 0; i != x.dim(0); ++i)
-                plane(*grad_inputs[0], i, c) +=
-                    (plane(grad_output, i, c) - mean_gradient - (plane(x, i, c) - T(n.mean)) * slope) *
-                    factor;
-        }
-    }
-
-    /// The running statistics after a batch in Mode::train: running += momentum * (batch - running).
-    void update_statistics(BasicInputs<T> inputs) {
-        for (std::size_t c = 0; c != weight_.size(); ++c) {
-            Normalization const n = normalization(*inputs[0], c, Mode::train);
-            double const unbiased = n.variance * n.count / (n.count - 1);
-            running_mean_[c] =
-                T((1 - options_.momentum) * double(running_mean_[c]) + options_.momentum * n.mean);
-            running_var_[c] =
-                T((1 - options_.momentum) * double(running_var_[c]) + options_.momentum * unbiased);
-        }
-    }
-
-private:
-    struct Normalization {
-        double count = 0, mean = 0, variance = 0, inverse_deviation = 0;
-    };
-    Normalization normalization(const BasicTensor<T>& x, std::size_t c, Mode mode) const {
-        Normalization n;
-        n.count = double(x.dim(0) * x.dim(2) * x.dim(3));
-        if (mode == Mode::evaluate) {
-            n.mean = double(running_mean_[c]);
-            n.variance = double(running_var_[c]);
-        } else {
-            if (n.count < 2)
-                throw std::invalid_argument(detail::concat(
-                    "BatchNorm2d: Mode::train needs more than one value per channel, found an input ",
-                    to_string(x.shape())));
-            for (Index i = 0; i != x.dim(0); ++i) n.mean += plane(x, i, c).template cast<double>().sum();
-            n.mean /= n.count;
-            for (Index i = 0; i != x.dim(0); ++i)
-                n.variance += (plane(x, i, c).template cast<double>() - n.mean).square().sum();
-            n.variance /= n.count;
-        }
-        n.inverse_deviation = 1 / std::sqrt(n.variance + options_.eps);
-        return n;
-    }
-
-    /// Channel c of image i.
-    template <class Tensor>
-    static auto plane(Tensor& tensor, Index i, std::size_t c) {
-        using Map = std::conditional_t<std::is_const_v<Tensor>, ConstArrayMap<T>, ArrayMap<T>>;
-        Index const pixels = tensor.dim(2) * tensor.dim(3);
-        return Map(tensor.data() + (i * tensor.dim(1) + Index(c)) * pixels, pixels);
-    }
-
-    BatchNorm2dOptions options_;
-    BasicTensor<T> weight_{}, bias_{}, running_mean_{}, running_var_{};
-};
-
-using BatchNorm2d = BasicBatchNorm2d<float>;
-
-}  // namespace amct_distill::nn
-
-// ---- amct_distill/plan/topology.hpp
-
-/// What resolving a configuration needs to know of a network: its modules, their use, and the graph.
-///
-///     Topology t;
-///     t.modules = {{"conv1", "Conv2d"}, {"relu1", "ReLU"}};
-///     t.nodes = {{"conv1", "Conv2d", 0, {}}, {"relu1", "ReLU", 1, {0}}};
-///     t.outputs = {1};
-
-namespace amct_distill {
-
-/// A named module of the network; the name and the type are what a configuration speaks of.
-struct TopologyModule {
-    std::string name{};        ///< unique, "layer1.0.conv1"
-    std::string type{};        ///< as PyTorch spells it: "Conv2d", "Linear", "BatchNorm2d", "ReLU", ...
-    bool zero_padding = true;  ///< a Conv2d pads with zeros (`padding_mode="zeros"`)
-};
-
-/// One use of an operation in the graph.
-struct TopologyNode {
-    std::string name{};  ///< unique
-    std::string type{};  ///< the module's type; without a module the operation, "Flatten", "Add", "Relu", ...
-    std::optional<std::size_t> module{};  ///< index into `modules`; none for a functional operation
-    std::vector<std::size_t> inputs{};    ///< nodes read, in order; inputs of the network are not nodes
-};
-
-struct Topology {
-    std::vector<TopologyModule> modules{};  ///< in definition order
-    std::vector<TopologyNode> nodes{};      ///< in graph order: a node comes after those it reads
-    std::vector<std::size_t> outputs{};     ///< nodes whose output leaves the network
-};
-
-}  // namespace amct_distill
-
 // ---- amct_distill/nn/tape.hpp
 
 /// What a network computes: every node's output, gradient and buffers, and the parameters' gradients. The
@@ -6077,6 +6196,11 @@ class BasicNetwork;
 template <class T>
 class BasicTape {
 public:
+    /// With whose threads the modules compute; null: the caller's alone. The results are the same bits.
+    explicit BasicTape(const Executor* executor = nullptr) : executor_(executor) {}
+    void use(const Executor* executor) { executor_ = executor; }
+    const Executor* executor() const { return executor_; }
+
     /// The output of a node, of rank 0 before the first run. References stay valid.
     BasicTensor<T>& output(NodeId node) { return slot(node).output; }
     /// Throws std::out_of_range for a node that no run has come by.
@@ -6086,11 +6210,34 @@ public:
     BasicTensor<T>& gradient(NodeId node) { return slot(node).gradient; }
     const BasicTensor<T>& gradient(NodeId node) const { return slots_.at(node.index).gradient; }
 
-    /// The gradients of a module's parameters, parallel to its `parameters()`; summed over all backward
+    /// The gradients of a module's parameters, parallel to its parameters; summed over all backward
     /// runs since `BasicNetwork::zero_gradients`. Empty before.
     std::span<BasicTensor<T>> parameter_gradients(std::size_t module) {
         if (parameters_.size() <= module) parameters_.resize(module + 1);
         return parameters_[module];
+    }
+
+    /// What it holds, in bytes. After a step of a network that is, for every node: the output and, where it
+    /// was run backward, the gradient, as large as each other; a gradient for every parameter; and what the
+    /// modules borrow. For t threads, a batch of n, and weights of w values, these are at most, in values:
+    ///
+    ///     Conv2d, forward     33024 t
+    ///     Conv2d, backward    139520 t + max(w, min(2 Mi, 8 w))     (kernels of at most 416 pixels)
+    ///     Linear              98560 t + n max(inputs, outputs)
+    ///
+    /// and of a quantized layer, besides, three times its weight and three times its input. Nothing grows
+    /// from step to step.
+    std::size_t bytes() const {
+        std::size_t sum = 0;
+        auto const add = [&](const BasicTensor<T>& t) { sum += t.capacity() * sizeof(T); };
+        for (const Slot& slot : slots_) {
+            add(slot.output);
+            add(slot.gradient);
+            sum += slot.scratch.bytes();
+        }
+        for (const auto& gradients : parameters_)
+            for (const BasicTensor<T>& gradient : gradients) add(gradient);
+        return sum;
     }
 
     /// Whether a backward run also computes the gradients of what its nodes read from outside the run: the
@@ -6110,11 +6257,13 @@ private:
         return slots_[node.index];
     }
 
+    const Executor* executor_;
     std::deque<Slot> slots_{};
     std::deque<std::vector<BasicTensor<T>>> parameters_{};
     std::vector<const BasicTensor<T>*> inputs_{};  // of the node being run
     std::vector<BasicTensor<T>*> grad_inputs_{};   // likewise
     Shape shape_{};                                // likewise, of its output
+    std::vector<BasicParameter<T>> list_{};        // of the module that `fit_gradients` looks at
 };
 
 using Tape = BasicTape<float>;
@@ -6336,6 +6485,7 @@ public:
         tape.shape_[0] = tape.inputs_[0]->dim(0);
         auto& slot = tape.slot(id);
         slot.output.resize(tape.shape_);
+        slot.scratch.use(tape.executor_);
         operation(n).forward(tape.inputs_, slot.output, slot.scratch, mode);
     }
 
@@ -6366,6 +6516,7 @@ public:
             fail("layer ", quoted(n.name), ": expected an output ", to_string(n.shape),
                  " and a gradient like it, found ", to_string(slot.output.shape()), " and ",
                  to_string(slot.gradient.shape()));
+        slot.scratch.use(tape.executor_);
         tape.grad_inputs_.clear();
         for (NodeId input : n.inputs) {
             auto& from = tape.slot(input);
@@ -6485,14 +6636,9 @@ private:
 
     /// The gradients of a module's parameters; made, as zeros, where they are not there in that shape.
     std::span<BasicTensor<T>> fit_gradients(std::size_t m, BasicTape<T>& tape) const {
-        auto const parameters = modules_[m].module.parameters();
         tape.parameter_gradients(m);
-        auto& gradients = tape.parameters_[m];
-        gradients.resize(parameters.size());
-        for (std::size_t k = 0; k != parameters.size(); ++k)
-            if (gradients[k].shape() != parameters[k].value->shape())
-                gradients[k] = BasicTensor<T>(parameters[k].value->shape());
-        return gradients;
+        modules_[m].module.fit_gradients(tape.parameters_[m], tape.list_);
+        return tape.parameters_[m];
     }
 
     std::vector<Node> nodes_{};
@@ -6506,101 +6652,225 @@ using Network = BasicNetwork<float>;
 
 }  // namespace amct_distill::nn
 
-// ---- amct_distill/deploy/fold.hpp
-
-/// A BatchNorm2d behind a convolution, as factors of the convolution's output channels.
-///
-///     if (const auto* bn = batch_norm_behind(network, "conv1")) factors = fold_factors(*bn);
-///
-/// bn(conv(x)) = conv'(x) with weight' = weight * factor, bias' = (bias - mean) * factor + beta, per channel.
-
-namespace amct_distill {
-
-/// The BatchNorm2d that alone reads what the layer puts out; null when there is none, or when the layer or the
-/// BatchNorm is used more than once.
-inline const nn::BatchNorm2d* batch_norm_behind(const nn::Network& network, std::string_view layer) {
-    auto const uses = [&](std::size_t module) {
-        std::size_t n = 0;
-        for (nn::NodeId id : network.operations())
-            if (network.node(id).module == module) ++n;
-        return n;
-    };
-    const nn::Network::Node* reader = nullptr;
-    std::size_t readers = 0;
-    auto const node = network.find(layer);
-    if (!node || !network.node(*node).module || uses(*network.node(*node).module) != 1) return nullptr;
-    for (nn::NodeId id : network.operations())
-        for (nn::NodeId input : network.node(id).inputs)
-            if (input == *node) {
-                reader = &network.node(id);
-                ++readers;
-            }
-    for (nn::NodeId output : network.outputs())
-        if (output == *node) return nullptr;
-    if (readers != 1 || !reader->module || uses(*reader->module) != 1) return nullptr;
-    return network.modules()[*reader->module].module.get_if<nn::BatchNorm2d>();
-}
-
-/// gamma / sqrt(running variance + eps), one per channel, in float32.
-inline std::vector<float> fold_factors(const nn::BatchNorm2d& bn) {
-    std::vector<float> factors(bn.weight().size());
-    for (std::size_t c = 0; c != factors.size(); ++c)
-        factors[c] = bn.weight()[c] / std::sqrt(bn.running_var()[c] + static_cast<float>(bn.options().eps));
-    return factors;
-}
-
-}  // namespace amct_distill
-
 // ---- amct_distill/nn/matrix_product.hpp
 
-/// The three matrix products of a layer and its gradients, added to what is there.
+/// The matrix product behind convolution and linear layers: c = a b, or c += a b, on one thread.
 ///
-///     detail::add_product<T>(c, a, b);              // c += a b
-///     detail::add_product_transposed<T>(c, a, b);   // c += a b^T
-///     detail::add_transposed_product<T>(c, a, b);   // c += a^T b
+///     std::vector<float> buffer(product_buffer);
+///     auto const row_of_b = [&](nn::Index k, float*) { return b + k * 100; };
+///     multiply(best_instructions(), {.c = c, .c_stride = 100, .a = a, .a_stride = 70, .rows = 50,
+///                                    .depth = 70, .cols = 100}, row_of_b, buffer.data());
 ///
-/// They are Eigen's; in one place, because each costs the compiler a second, and because of their bits:
-/// under -fopenmp Eigen shares a product out among threads, and its sums then depend on their number. It
-/// does so only where the result may have more than 32 rows. So there we compute 32 rows at a time, which
-/// is 5 to 40 % slower; with EIGEN_DONT_PARALLELIZE defined it is neither threaded nor slower.
+/// Not Eigen's, because that has the instructions that the compiler was told of: at plain -O2 a sixth of the
+/// machine's speed. This one is compiled for each instruction set and chosen at run time. The rows of b are
+/// copied to panels of 32 columns, or computed there: the columns of a convolution are nowhere else.
+///
+/// An element of c is a sum in the order of k, in blocks of `product_depth`; it depends neither on threads,
+/// on how c is cut in parts, nor on the width of vectors. (What it depends on is whether there is a fused
+/// multiply-add: AVX2 and AVX-512 have it, plain x86-64 has not.)
 
 namespace amct_distill::detail {
 
-#ifdef EIGEN_HAS_OPENMP
-inline constexpr int rows_at_once = 32;
-#else
-inline constexpr int rows_at_once = Eigen::Dynamic;
-#endif
+inline constexpr nn::Index product_depth =
+    128;  ///< of b's rows that are in panels at a time: a panel is half an L1
+inline constexpr nn::Index product_cols =
+    256;  ///< the most columns of a product; 256 KB of panels: half an L2
+inline constexpr nn::Index panel_cols = 32;
+/// What `multiply` needs as a buffer: the panels, and a row of b.
+inline constexpr nn::Index product_buffer = product_depth * product_cols + product_cols;
 
-/// Calls f(rows of c, first row, number of rows) for all of c, in blocks that Eigen leaves to one thread.
-template <class T, class F>
-void for_row_blocks(nn::MatrixMap<T> c, F f) {
-    using Rows = Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor, rows_at_once>>;
-    nn::Index const step = rows_at_once == Eigen::Dynamic ? c.rows() : rows_at_once;
-    for (nn::Index first = 0; first < c.rows(); first += step) {
-        nn::Index const rows = (std::min)(step, c.rows() - first);
-        f(Rows(c.data() + first * c.cols(), rows, c.cols()), first, rows);
+template <class T>
+struct Product {
+    T* c = nullptr;
+    nn::Index c_stride = 0;  ///< from row to row
+    const T* a = nullptr;
+    nn::Index a_stride = 0;
+    nn::Index rows = 0, depth = 0, cols = 0;
+    bool add = true;  ///< else c is overwritten
+};
+
+#if defined(__GNUC__)
+template <class T, int Bytes>
+struct product_lanes {
+    typedef T type __attribute__((vector_size(Bytes)));
+    static constexpr int count = Bytes / int(sizeof(T));
+};
+#else
+template <class T, int Bytes>
+struct product_lanes;
+#endif
+template <class T>
+struct product_lanes<T, 4> {  // the scalar instruction set
+    using type = T;
+    static constexpr int count = 1;
+};
+
+/// c += a b over panels that are filled. A tile of c stays in registers: 12 of the 16 that AVX2 has.
+template <class T>
+struct panel_product {
+    Product<T> p;
+    const T* panels;
+
+    template <int Bytes, int Rows>
+    [[gnu::always_inline]] void tile(const T* a, const T* b, T* c, nn::Index c_stride, bool add) const {
+        using V = typename product_lanes<T, Bytes>::type;
+        constexpr int count = product_lanes<T, Bytes>::count;
+        nn::Index const depth = p.depth, stride = p.a_stride;
+        V sums[std::size_t(Rows)][2] = {};
+        for (nn::Index k = 0; k != depth; ++k, b += panel_cols) {
+            V left, right;
+            std::memcpy(&left, b, sizeof left);
+            std::memcpy(&right, b + count, sizeof right);
+#pragma GCC unroll 8
+            for (int r = 0; r != Rows; ++r) {
+                T const factor = a[r * stride + k];
+                sums[r][0] += factor * left;
+                sums[r][1] += factor * right;
+            }
+        }
+#pragma GCC unroll 8
+        for (int r = 0; r != Rows; ++r)
+#pragma GCC unroll 2
+            for (int half = 0; half != 2; ++half) {
+                T* const to = c + r * c_stride + half * count;
+                V sum = sums[r][half];
+                if (add) {
+                    V old;
+                    std::memcpy(&old, to, sizeof old);
+                    sum += old;
+                }
+                std::memcpy(to, &sum, sizeof sum);
+            }
+    }
+
+    /// All tiles of this height that the rows from `row` on have room for; returns the next row.
+    template <int Bytes, int Rows>
+    [[gnu::always_inline]] nn::Index tiles(nn::Index row, const T* b, nn::Index col) const {
+        constexpr int width = 2 * product_lanes<T, Bytes>::count;
+        T aside[std::size_t(Rows * width)];  // where c has only some of the columns
+        nn::Index const cols = (std::min)(p.cols - col, nn::Index(width));
+        bool const whole = cols == width;
+        for (; row + Rows <= p.rows; row += Rows) {
+            T* const c = p.c + row * p.c_stride + col;
+            tile<Bytes, Rows>(p.a + row * p.a_stride, b, whole ? c : aside, whole ? p.c_stride : width,
+                              whole && p.add);
+            if (whole) continue;
+            for (nn::Index r = 0; r != Rows; ++r)
+                for (nn::Index j = 0; j != cols; ++j) {
+                    T& to = c[r * p.c_stride + j];
+                    to = aside[r * width + j] + (p.add ? to : T(0));
+                }
+        }
+        return row;
+    }
+
+    template <int Bytes>
+    [[gnu::always_inline]] void run() const {
+        constexpr int width = 2 * product_lanes<T, Bytes>::count;
+        for (nn::Index col = 0; col < p.cols; col += width) {
+            const T* const b = panels + col / panel_cols * panel_cols * p.depth + col % panel_cols;
+            nn::Index row = 0;
+            if constexpr (Bytes == 64) row = tiles<Bytes, 8>(row, b, col);
+            if constexpr (Bytes == 32) row = tiles<Bytes, 6>(row, b, col);
+            row = tiles<Bytes, 4>(row, b, col);
+            row = tiles<Bytes, 2>(row, b, col);
+            tiles<Bytes, 1>(row, b, col);
+        }
+    }
+};
+
+/// `row_of_b(k, line)` tells where the p.cols values of row k are: in memory of the caller's, or, computed,
+/// in `line`. `buffer` has `product_buffer` values. Precondition: p.cols <= product_cols.
+template <class T, class RowOfB>
+void multiply(InstructionSet set, Product<T> p, const RowOfB& row_of_b, T* buffer) {
+    T* const line = buffer + product_depth * product_cols;
+    nn::Index const depth = p.depth;
+    for (nn::Index first = 0; first < depth; first += product_depth) {
+        p.depth = (std::min)(product_depth, depth - first);
+        for (nn::Index k = 0; k != p.depth; ++k) {
+            const T* const from = row_of_b(first + k, line);
+            nn::Index col = 0;
+            for (; col + panel_cols <= p.cols; col += panel_cols)
+                std::memcpy(buffer + col * p.depth + k * panel_cols, from + col, panel_cols * sizeof(T));
+            if (col == p.cols) continue;
+            T* const last = buffer + col * p.depth + k * panel_cols;
+            std::fill(std::copy(from + col, from + p.cols, last), last + panel_cols, T(0));
+        }
+        run_on(set, panel_product<T>{p, buffer});
+        p.a += p.depth;
+        p.add = true;
     }
 }
 
+/// How many parts of at most `size` something of length n has.
+constexpr nn::Index parts(nn::Index n, nn::Index size) { return (n + size - 1) / size; }
+
+/// to = from^T; `from` is rows x cols.
 template <class T>
-void add_product(nn::MatrixMap<T> c, nn::ConstMatrixMap<T> a, nn::ConstMatrixMap<T> b) {
-    for_row_blocks(c, [&](auto block, nn::Index first, nn::Index rows) {
-        block.noalias() += a.middleRows(first, rows) * b;
-    });
+void transpose(const T* from, nn::Index from_stride, nn::Index rows, nn::Index cols, T* to,
+               nn::Index to_stride) {
+    constexpr nn::Index block = 8;  // lines of the cache at a time: as many as can lie a power of two apart
+    for (nn::Index i = 0; i < rows; i += block)
+        for (nn::Index j = 0; j < cols; j += block)
+            for (nn::Index r = i; r < (std::min)(rows, i + block); ++r)
+                for (nn::Index c = j; c < (std::min)(cols, j + block); ++c)
+                    to[c * to_stride + r] = from[r * from_stride + c];
 }
-template <class T>
-void add_product_transposed(nn::MatrixMap<T> c, nn::ConstMatrixMap<T> a, nn::ConstMatrixMap<T> b) {
-    for_row_blocks(c, [&](auto block, nn::Index first, nn::Index rows) {
-        block.noalias() += a.middleRows(first, rows) * b.transpose();
-    });
-}
-template <class T>
-void add_transposed_product(nn::MatrixMap<T> c, nn::ConstMatrixMap<T> a, nn::ConstMatrixMap<T> b) {
-    for_row_blocks(c, [&](auto block, nn::Index first, nn::Index rows) {
-        block.noalias() += a.middleCols(first, rows).transpose() * b;
-    });
-}
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/nn/weighted_layer.hpp
+
+/// What Conv2d and Linear share: options, a weight and perhaps a bias, and the module's members around them.
+///
+///     class Linear : public detail::WeightedLayer<Linear, float, LinearOptions> {
+///         ... output_shape, and
+///         void forward_with(weight, input, output, scratch) const;    // with another weight than its own
+///         void backward_with(weight, input, grad_output, grad_input, grad_weight, grad_bias, scratch) const;
+///     };
+
+namespace amct_distill::detail {
+
+template <class Derived, class T, class Options>
+class WeightedLayer {
+public:
+    const Options& options() const { return options_; }
+    nn::BasicTensor<T>& weight() { return weight_; }
+    const nn::BasicTensor<T>& weight() const { return weight_; }
+    nn::BasicTensor<T>& bias() { return bias_; }
+    const nn::BasicTensor<T>& bias() const { return bias_; }
+
+    void parameters(std::vector<nn::BasicParameter<T>>& list) {
+        list.push_back({"weight", nn::Role::weight, &weight_});
+        if (options_.bias) list.push_back({"bias", nn::Role::bias, &bias_});
+    }
+    void forward(nn::BasicInputs<T> inputs, nn::BasicTensor<T>& output, nn::BasicScratch<T>& scratch,
+                 nn::Mode) const {
+        self().forward_with(weight_, *inputs[0], output, scratch);
+    }
+    void backward(nn::BasicInputs<T> inputs, const nn::BasicTensor<T>&, const nn::BasicTensor<T>& grad_output,
+                  std::span<nn::BasicTensor<T>* const> grad_inputs,
+                  std::span<nn::BasicTensor<T>> grad_parameters, nn::BasicScratch<T>& scratch,
+                  nn::Mode) const {
+        self().backward_with(weight_, *inputs[0], grad_output, grad_inputs[0], &grad_parameters[0],
+                             options_.bias ? &grad_parameters[1] : nullptr, scratch);
+    }
+
+protected:
+    explicit WeightedLayer(const Options& options) : options_(options) {}
+
+    /// Zeros.
+    void make(const nn::Shape& weight) {
+        weight_.resize(weight);
+        if (options_.bias) bias_.resize({weight[0]});
+    }
+
+private:
+    const Derived& self() const { return static_cast<const Derived&>(*this); }
+
+    Options options_;
+    nn::BasicTensor<T> weight_{}, bias_{};
+};
 
 }  // namespace amct_distill::detail
 
@@ -6623,6 +6893,14 @@ inline std::string to_string(const Size2& size) { return detail::concat(size[0],
 }  // namespace amct_distill::nn
 
 namespace amct_distill::detail {
+
+/// std::copy for some tens of values, without a call.
+template <class T>
+void copy_short(const T* from, nn::Index n, T* to) {
+    constexpr nn::Index step = 8;
+    for (; n >= step; n -= step, from += step, to += step) std::memcpy(to, from, step * sizeof(T));
+    for (; n > 0; --n) *to++ = *from++;
+}
 
 struct Window {
     nn::Size2 input{};  ///< height and width of the image
@@ -6654,55 +6932,61 @@ struct Window {
     }
 };
 
-/// Lays out one image [channels, height, width] as a matrix [channels * taps, positions] whose column is
-/// what the window sees at one position; padding reads as 0. A convolution is then a matrix product.
-template <class T>
-void image_to_columns(const T* image, nn::Index channels, const Window& w, T* columns) {
-    nn::Index const rows = w.output(0), cols = w.output(1);
-    for (nn::Index c = 0; c != channels; ++c, image += w.input[0] * w.input[1])
-        for (nn::Index ky = 0; ky != w.kernel[0]; ++ky)
-            for (nn::Index kx = 0; kx != w.kernel[1]; ++kx) {
-                nn::Index const dy = w.offset(0, ky), dx = w.offset(1, kx);
-                auto const y_inside = w.inside(0, dy), x_inside = w.inside(1, dx);
-                for (nn::Index y = 0; y != rows; ++y, columns += cols) {
-                    if (y < y_inside.first || y >= y_inside.last) {
-                        std::fill_n(columns, cols, T(0));
-                        continue;
-                    }
-                    const T* const line = image + (y * w.stride[0] + dy) * w.input[1];
-                    std::fill(columns, columns + x_inside.first, T(0));
-                    if (w.stride[1] == 1)
-                        std::copy(line + x_inside.first + dx, line + x_inside.last + dx,
-                                  columns + x_inside.first);
-                    else
-                        for (nn::Index x = x_inside.first; x < x_inside.last; ++x)
-                            columns[x] = line[x * w.stride[1] + dx];
-                    std::fill(columns + x_inside.last, columns + cols, T(0));
-                }
-            }
+/// Calls f(y, x, last, k) for the parts in rows of the positions [first, first + n): columns [x, last) of
+/// row y, the k-th and so on of them.
+template <class F>
+void for_each_row_of(const Window& w, nn::Index first, nn::Index n, F f) {
+    nn::Index const cols = w.output(1);
+    nn::Index y = first / cols, x = first % cols;
+    for (nn::Index k = 0; k != n; x = 0, ++y) {
+        nn::Index const last = (std::min)(cols, x + n - k);
+        f(y, x, last, k);
+        k += last - x;
+    }
 }
 
-/// The transpose of `image_to_columns`: adds every entry of the columns to the pixel that it came from.
+/// What tap (ky, kx) of the window sees of an image's plane at the positions [first, first + n); padding
+/// reads as 0. A convolution is a matrix product whose second factor has these as rows.
 template <class T>
-void add_columns_to_image(const T* columns, nn::Index channels, const Window& w, T* image) {
-    nn::Index const rows = w.output(0), cols = w.output(1);
-    for (nn::Index c = 0; c != channels; ++c, image += w.input[0] * w.input[1])
-        for (nn::Index ky = 0; ky != w.kernel[0]; ++ky)
-            for (nn::Index kx = 0; kx != w.kernel[1]; ++kx, columns += rows * cols) {
-                nn::Index const dy = w.offset(0, ky), dx = w.offset(1, kx);
-                auto const y_inside = w.inside(0, dy), x_inside = w.inside(1, dx);
-                nn::Index const width = x_inside.last - x_inside.first;
-                for (nn::Index y = y_inside.first; y < y_inside.last; ++y) {
-                    const T* const from = columns + y * cols;
-                    T* const line = image + (y * w.stride[0] + dy) * w.input[1];
-                    if (w.stride[1] == 1)  // Eigen, because g++ at -O2 leaves the loop scalar
-                        nn::ArrayMap<T>(line + x_inside.first + dx, width) +=
-                            nn::ConstArrayMap<T>(from + x_inside.first, width);
-                    else
-                        for (nn::Index x = x_inside.first; x < x_inside.last; ++x)
-                            line[x * w.stride[1] + dx] += from[x];
-                }
-            }
+void read_tap(const T* plane, const Window& w, nn::Index ky, nn::Index kx, nn::Index first, nn::Index n,
+              T* line) {
+    nn::Index const dy = w.offset(0, ky), dx = w.offset(1, kx), step = w.stride[1];
+    auto const y_inside = w.inside(0, dy), x_inside = w.inside(1, dx);
+    for_each_row_of(w, first, n, [&](nn::Index y, nn::Index x, nn::Index last, nn::Index k) {
+        T* const to = line + k - x;
+        if (y < y_inside.first || y >= y_inside.last) {
+            std::fill(to + x, to + last, T(0));
+            return;
+        }
+        const T* const from = plane + (y * w.stride[0] + dy) * w.input[1] + dx;
+        nn::Index const begin = std::clamp(x_inside.first, x, last),
+                        end = std::clamp(x_inside.last, begin, last);
+        std::fill(to + x, to + begin, T(0));
+        if (step == 1)
+            copy_short(from + begin, end - begin, to + begin);
+        else
+            for (nn::Index i = begin; i != end; ++i) to[i] = from[i * step];
+        std::fill(to + end, to + last, T(0));
+    });
+}
+
+/// The transpose of `read_tap`: adds every value of the line to the pixel that it came from.
+template <class T>
+void add_tap(const T* line, const Window& w, nn::Index ky, nn::Index kx, nn::Index first, nn::Index n,
+             T* plane) {
+    nn::Index const dy = w.offset(0, ky), dx = w.offset(1, kx), step = w.stride[1];
+    auto const y_inside = w.inside(0, dy), x_inside = w.inside(1, dx);
+    for_each_row_of(w, first, n, [&](nn::Index y, nn::Index x, nn::Index last, nn::Index k) {
+        if (y < y_inside.first || y >= y_inside.last) return;
+        const T* const from = line + k - x;
+        T* const to = plane + (y * w.stride[0] + dy) * w.input[1] + dx;
+        nn::Index const begin = std::clamp(x_inside.first, x, last),
+                        end = std::clamp(x_inside.last, begin, last);
+        if (step == 1)  // Eigen, because g++ at -O2 leaves the loop scalar
+            nn::ArrayMap<T>(to + begin, end - begin) += nn::ConstArrayMap<T>(from + begin, end - begin);
+        else
+            for (nn::Index i = begin; i != end; ++i) to[i * step] += from[i];
+    });
 }
 
 }  // namespace amct_distill::detail
@@ -6715,7 +6999,9 @@ void add_columns_to_image(const T* columns, nn::Index channels, const Window& w,
 ///     conv.weight();   // [out, in / groups, kernel height, kernel width]
 ///     conv.bias();     // [out]; empty when the options say `.bias = false`
 ///
-/// Each image and group is one matrix product; matrix_product.hpp says what its bits depend on.
+/// Each image and group is one matrix product; matrix_product.hpp says what its bits depend on. Measured
+/// against Eigen's product of the same columns, and against a product per tap of images that are laid out
+/// with their channels last (no columns, but twice a transposition): see tests/bench/conv.cpp.
 
 namespace amct_distill::nn {
 
@@ -6732,15 +7018,16 @@ struct Conv2dOptions {
 };
 
 template <class T>
-class BasicConv2d {
+class BasicConv2d : public detail::WeightedLayer<BasicConv2d<T>, T, Conv2dOptions> {
 public:
     static constexpr std::string_view type_name = "Conv2d";
     /// A module around this one that needs buffers of its own takes them from here on.
-    static constexpr std::size_t scratch_tensors = 1;
+    static constexpr std::size_t scratch_tensors = 3;
 
     /// Weight and bias are 0; throws std::invalid_argument when the options make no sense.
-    explicit BasicConv2d(const Conv2dOptions& options) : options_(options) {
-        const auto& o = options_;
+    explicit BasicConv2d(const Conv2dOptions& options)
+        : detail::WeightedLayer<BasicConv2d, T, Conv2dOptions>(options) {
+        const auto& o = options;
         auto const least = [](const Size2& size, Index bound) {
             return size[0] >= bound && size[1] >= bound;
         };
@@ -6752,58 +7039,54 @@ public:
             throw std::invalid_argument(detail::concat("Conv2d: ", o.groups, " groups must divide the ",
                                                        o.in_channels, " input and the ", o.out_channels,
                                                        " output channels"));
-        weight_.resize({o.out_channels, o.in_channels / o.groups, o.kernel[0], o.kernel[1]});
-        if (o.bias) bias_.resize({o.out_channels});
-    }
-
-    const Conv2dOptions& options() const { return options_; }
-    BasicTensor<T>& weight() { return weight_; }
-    const BasicTensor<T>& weight() const { return weight_; }
-    BasicTensor<T>& bias() { return bias_; }
-    const BasicTensor<T>& bias() const { return bias_; }
-
-    std::vector<BasicParameter<T>> parameters() {
-        std::vector<BasicParameter<T>> out{{"weight", Role::weight, &weight_}};
-        if (options_.bias) out.push_back({"bias", Role::bias, &bias_});
-        return out;
+        this->make({o.out_channels, o.in_channels / o.groups, o.kernel[0], o.kernel[1]});
     }
 
     result<Shape> output_shape(std::span<const Shape> inputs) const {
-        if (inputs.size() != 1 || inputs[0].size() != 4 || inputs[0][1] != options_.in_channels)
+        if (inputs.size() != 1 || inputs[0].size() != 4 || inputs[0][1] != this->options().in_channels)
             return detail::unexpected_inputs(
-                detail::concat("one input [N, ", options_.in_channels, ", H, W]"), inputs);
+                detail::concat("one input [N, ", this->options().in_channels, ", H, W]"), inputs);
         detail::Window const w = window(inputs[0]);
         if (w.positions() == 0)
             return detail::unexpected_inputs(
-                detail::concat("an image that holds the kernel ", to_string(options_.kernel), " (padding ",
-                               to_string(options_.padding), ", dilation ", to_string(options_.dilation), ")"),
+                detail::concat("an image that holds the kernel ", to_string(this->options().kernel),
+                               " (padding ", to_string(this->options().padding), ", dilation ",
+                               to_string(this->options().dilation), ")"),
                 inputs);
-        return Shape{inputs[0][0], options_.out_channels, w.output(0), w.output(1)};
-    }
-
-    void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>& scratch, Mode) const {
-        forward_with(weight_, *inputs[0], output, scratch);
-    }
-    void backward(BasicInputs<T> inputs, const BasicTensor<T>&, const BasicTensor<T>& grad_output,
-                  std::span<BasicTensor<T>* const> grad_inputs, std::span<BasicTensor<T>> grad_parameters,
-                  BasicScratch<T>& scratch, Mode) const {
-        backward_with(weight_, *inputs[0], grad_output, grad_inputs[0], &grad_parameters[0],
-                      options_.bias ? &grad_parameters[1] : nullptr, scratch);
+        return Shape{inputs[0][0], this->options().out_channels, w.output(0), w.output(1)};
     }
 
     /// The convolution with other weights in the place of its own, such as quantized ones, and its own bias.
     void forward_with(const BasicTensor<T>& weight, const BasicTensor<T>& input, BasicTensor<T>& output,
                       BasicScratch<T>& scratch) const {
-        Products const p = products(input.shape());
-        for (Index i = 0; i != p.count; ++i) {
-            Index const first = i % options_.groups * p.outputs;  // output channel
-            T* const y = output.data() + i * p.outputs * p.positions;
-            for (Index c = 0; c != p.outputs; ++c)
-                std::fill_n(y + c * p.positions, p.positions, options_.bias ? bias_.data()[first + c] : T(0));
-            detail::add_product<T>({y, p.outputs, p.positions},
-                                   {weight.data() + first * p.taps, p.outputs, p.taps},
-                                   {columns_of(input, i, p, scratch), p.taps, p.positions});
-        }
+        Sizes const s = sizes(input);
+        Index const blocks = detail::parts(s.positions, detail::product_cols);
+        T* const buffers = scratch.buffer(0, detail::product_buffer);
+        auto const set = scratch.execution().instructions;
+        scratch.parallel_for(s.images * s.groups * blocks, s.work, [&](Index task, Index worker) {
+            Index const first = task % blocks * detail::product_cols, image = task / blocks;
+            Index const channel = image % s.groups * s.outputs;  // the first output of the group
+            Index const n = (std::min)(detail::product_cols, s.positions - first);
+            T* const y = output.data() + image * s.outputs * s.positions + first;
+            for (Index c = 0; c != s.outputs; ++c)
+                std::fill_n(y + c * s.positions, n,
+                            this->options().bias ? this->bias().data()[channel + c] : T(0));
+            const T* const x = input.data() + image * s.pixels;
+            detail::multiply<T>(
+                set,
+                {.c = y,
+                 .c_stride = s.positions,
+                 .a = weight.data() + channel * s.taps,
+                 .a_stride = s.taps,
+                 .rows = s.outputs,
+                 .depth = s.taps,
+                 .cols = n},
+                [&](Index tap, T* line) {
+                    s.read(x, tap, first, n, line);
+                    return line;
+                },
+                buffers + worker * detail::product_buffer);
+        });
     }
 
     /// The gradients of `forward_with`, added to those that are wanted (not null).
@@ -6811,72 +7094,171 @@ public:
                        const BasicTensor<T>& grad_output, BasicTensor<T>* grad_input,
                        BasicTensor<T>* grad_weight, BasicTensor<T>* grad_bias,
                        BasicScratch<T>& scratch) const {
-        Products const p = products(input.shape());
-        for (Index i = 0; i != p.count; ++i) {
-            Index const first = i % options_.groups * p.outputs;
-            ConstMatrixMap<T> const gy(grad_output.data() + i * p.outputs * p.positions, p.outputs,
-                                       p.positions);
-            if (grad_weight)
-                detail::add_product_transposed<T>({grad_weight->data() + first * p.taps, p.outputs, p.taps},
-                                                  gy,
-                                                  {columns_of(input, i, p, scratch), p.taps, p.positions});
-            if (grad_bias)
-                for (Index c = 0; c != p.outputs; ++c) grad_bias->data()[first + c] += gy.row(c).sum();
-            if (grad_input) {
-                ConstMatrixMap<T> const w(weight.data() + first * p.taps, p.outputs, p.taps);
-                T* const image = grad_input->data() + i * p.pixels;
-                if (p.pointwise) {
-                    detail::add_transposed_product<T>({image, p.taps, p.positions}, w, gy);
-                } else {
-                    BasicTensor<T>& columns = column_buffer(p, scratch);
-                    columns.fill(0);
-                    detail::add_transposed_product<T>(matrix(columns, p.taps, p.positions), w, gy);
-                    detail::add_columns_to_image(columns.data(), p.channels, p.window, image);
-                }
-            }
-        }
+        Sizes const s = sizes(input);
+        if (grad_weight) add_weight_gradient(s, input, grad_output, *grad_weight, scratch);
+        if (grad_bias) add_bias_gradient(s, grad_output, *grad_bias, scratch);
+        if (grad_input) add_input_gradient(s, weight, grad_output, *grad_input, scratch);
     }
 
 private:
-    /// The matrix products of a batch, one per image and group, image by image: outputs x taps times
-    /// taps x positions.
-    struct Products {
+    /// A batch as matrices: for each image and group, outputs x taps (the weights) times taps x positions
+    /// (what the window sees) gives outputs x positions.
+    struct Sizes {
         detail::Window window{};
-        Index count = 0, channels = 0, pixels = 0, outputs = 0, taps = 0, positions = 0;
-        bool pointwise = false;  ///< the image is its own columns
+        Index images = 0, groups = 0, channels = 0, outputs = 0, taps = 0, positions = 0;
+        Index pixels = 0;  ///< of the channels of a group
+        double work = 0;   ///< multiplications in all
+
+        /// The row `tap` of taps x positions, columns [first, first + n), of an image's group.
+        void read(const T* image, Index tap, Index first, Index n, T* line) const {
+            Index const k = tap % window.taps();
+            detail::read_tap(image + tap / window.taps() * window.input[0] * window.input[1], window,
+                             k / window.kernel[1], k % window.kernel[1], first, n, line);
+        }
+        void add(const T* line, Index tap, Index first, Index n, T* image) const {
+            Index const k = tap % window.taps();
+            detail::add_tap(line, window, k / window.kernel[1], k % window.kernel[1], first, n,
+                            image + tap / window.taps() * window.input[0] * window.input[1]);
+        }
     };
 
     detail::Window window(const Shape& input) const {
-        return {{input[2], input[3]}, options_.kernel, options_.stride, options_.padding, options_.dilation};
+        return {{input[2], input[3]},
+                this->options().kernel,
+                this->options().stride,
+                this->options().padding,
+                this->options().dilation};
     }
-    Products products(const Shape& input) const {
-        const auto& o = options_;
-        Products p{.window = window(input)};
-        p.count = input[0] * o.groups;
-        p.channels = o.in_channels / o.groups;
-        p.pixels = p.channels * input[2] * input[3];
-        p.outputs = o.out_channels / o.groups;
-        p.taps = p.channels * p.window.taps();
-        p.positions = p.window.positions();
-        p.pointwise = o.kernel == Size2{1, 1} && o.stride == Size2{1, 1} && o.padding == Size2{0, 0};
-        return p;
-    }
-    static BasicTensor<T>& column_buffer(const Products& p, BasicScratch<T>& scratch) {
-        scratch.tensor(0).resize({p.taps, p.positions});
-        return scratch.tensor(0);
-    }
-    static const T* columns_of(const BasicTensor<T>& input, Index i, const Products& p,
-                               BasicScratch<T>& scratch) {
-        const T* const image = input.data() + i * p.pixels;
-        if (p.pointwise) return image;
-        BasicTensor<T>& columns = column_buffer(p, scratch);
-        detail::image_to_columns(image, p.channels, p.window, columns.data());
-        return columns.data();
+    Sizes sizes(const BasicTensor<T>& input) const {
+        Sizes s{.window = window(input.shape())};
+        s.images = input.dim(0);
+        s.groups = this->options().groups;
+        s.channels = this->options().in_channels / s.groups;
+        s.outputs = this->options().out_channels / s.groups;
+        s.taps = s.channels * s.window.taps();
+        s.positions = s.window.positions();
+        s.pixels = s.channels * input.dim(2) * input.dim(3);
+        s.work = double(s.images * s.groups * s.outputs) * double(s.taps * s.positions);
+        return s;
     }
 
-    Conv2dOptions options_;
-    BasicTensor<T> weight_{};
-    BasicTensor<T> bias_{};
+    // Of a product for the weights' gradient.
+    static constexpr Index gradient_taps = 576, gradient_positions = 128;
+
+    /// taps x positions times positions x outputs, the sum over all images: the images go in parts, whose
+    /// sums are added in the end, from the first to the last. How many parts there are depends on the sizes
+    /// alone: at most 8, and at most 8 MB of them unless one is larger.
+    void add_weight_gradient(const Sizes& s, const BasicTensor<T>& input, const BasicTensor<T>& grad_output,
+                             BasicTensor<T>& grad_weight, BasicScratch<T>& scratch) const {
+        auto const size = static_cast<Index>(grad_weight.size());
+        Index const most = std::clamp((Index(8) << 20) / Index(sizeof(T)) / size, Index(1), Index(8));
+        Index const in_part = detail::parts(s.images, (std::min)(most, s.images));  // images
+        Index const image_parts = detail::parts(s.images, in_part);
+        Index const tap_parts = detail::parts(s.taps, gradient_taps);
+        Index const tap_step = detail::parts(s.taps, tap_parts);
+
+        T* const sums = scratch.buffer(1, image_parts * size, 1);
+        constexpr Index line_buffer = (gradient_taps + detail::product_cols) * gradient_positions;
+        T* const lines = scratch.buffer(2, line_buffer);
+        T* const buffers = scratch.buffer(0, detail::product_buffer);
+        auto const set = scratch.execution().instructions;
+        scratch.parallel_for(image_parts * s.groups * tap_parts, s.work, [&](Index task, Index worker) {
+            Index const tap = task % tap_parts * tap_step, taps = (std::min)(tap_step, s.taps - tap);
+            Index const group = task / tap_parts % s.groups, part = task / tap_parts / s.groups;
+            T* const sum = sums + part * size + (group * s.taps + tap) * s.outputs;
+            T* const columns = lines + worker * line_buffer;
+            T* const transposed = columns + gradient_taps * gradient_positions;
+            Index const last = (std::min)(s.images, (part + 1) * in_part);
+            bool add = false;
+            for (Index image = part * in_part; image != last; ++image)
+                for (Index first = 0; first < s.positions; first += gradient_positions, add = true) {
+                    Index const n = (std::min)(gradient_positions, s.positions - first);
+                    const T* const x = input.data() + (image * s.groups + group) * s.pixels;
+                    for (Index k = 0; k != taps; ++k)
+                        s.read(x, tap + k, first, n, columns + k * gradient_positions);
+                    const T* const g =
+                        grad_output.data() + (image * s.groups + group) * s.outputs * s.positions + first;
+                    for (Index out = 0; out < s.outputs; out += detail::product_cols) {
+                        Index const outs = (std::min)(detail::product_cols, s.outputs - out);
+                        detail::transpose(g + out * s.positions, s.positions, outs, n, transposed, outs);
+                        detail::multiply<T>(
+                            set,
+                            {.c = sum + out,
+                             .c_stride = s.outputs,
+                             .a = columns,
+                             .a_stride = gradient_positions,
+                             .rows = taps,
+                             .depth = n,
+                             .cols = outs,
+                             .add = add},
+                            [&](Index k, T*) { return transposed + k * outs; },
+                            buffers + worker * detail::product_buffer);
+                    }
+                }
+        });
+        scratch.parallel_for(s.groups * s.outputs, double(size) * double(image_parts), [&](Index out, Index) {
+            T* const to = grad_weight.data() + out * s.taps;
+            const T* const from = sums + out / s.outputs * s.taps * s.outputs + out % s.outputs;
+            for (Index tap = 0; tap != s.taps; ++tap) {
+                T sum = from[tap * s.outputs];
+                for (Index part = 1; part != image_parts; ++part) sum += from[part * size + tap * s.outputs];
+                to[tap] += sum;
+            }
+        });
+    }
+
+    void add_bias_gradient(const Sizes& s, const BasicTensor<T>& grad_output, BasicTensor<T>& grad_bias,
+                           BasicScratch<T>& scratch) const {
+        Index const outputs = this->options().out_channels;
+        scratch.parallel_for(outputs, double(grad_output.size()), [&](Index c, Index) {
+            double sum = 0;
+            for (Index image = 0; image != s.images; ++image)
+                sum += detail::sum_of(grad_output.data() + (image * outputs + c) * s.positions, s.positions);
+            grad_bias.data()[c] += T(sum);
+        });
+    }
+
+    /// taps x outputs times outputs x positions gives taps x positions, added to the pixels they came from.
+    void add_input_gradient(const Sizes& s, const BasicTensor<T>& weight, const BasicTensor<T>& grad_output,
+                            BasicTensor<T>& grad_input, BasicScratch<T>& scratch) const {
+        T* const transposed = scratch.buffer(1, static_cast<Index>(weight.size()), 1);
+        for (Index group = 0; group != s.groups; ++group)
+            detail::transpose(weight.data() + group * s.outputs * s.taps, s.taps, s.outputs, s.taps,
+                              transposed + group * s.outputs * s.taps, s.outputs);
+
+        // Channels go in parts of some 144 taps.
+        Index const step = std::clamp(Index(144) / s.window.taps(), Index(1), s.channels);
+        Index const channel_parts = detail::parts(s.channels, step);
+        Index const line_buffer = step * s.window.taps() * detail::product_cols;
+        T* const lines = scratch.buffer(2, line_buffer);
+        T* const buffers = scratch.buffer(0, detail::product_buffer);
+        auto const set = scratch.execution().instructions;
+        scratch.parallel_for(s.images * s.groups * channel_parts, s.work, [&](Index task, Index worker) {
+            Index const channel = task % channel_parts * step, image = task / channel_parts;
+            Index const tap = channel * s.window.taps();
+            Index const taps = (std::min)(step, s.channels - channel) * s.window.taps();
+            T* const columns = lines + worker * line_buffer;
+            for (Index first = 0; first < s.positions; first += detail::product_cols) {
+                Index const n = (std::min)(detail::product_cols, s.positions - first);
+                const T* const g = grad_output.data() + image * s.outputs * s.positions + first;
+                detail::multiply<T>(
+                    set,
+                    {.c = columns,
+                     .c_stride = detail::product_cols,
+                     .a = transposed + (image % s.groups * s.taps + tap) * s.outputs,
+                     .a_stride = s.outputs,
+                     .rows = taps,
+                     .depth = s.outputs,
+                     .cols = n,
+                     .add = false},
+                    [&](Index k, T*) { return g + k * s.positions; },
+                    buffers + worker * detail::product_buffer);
+                for (Index k = 0; k != taps; ++k)
+                    s.add(columns + k * detail::product_cols, tap + k, first, n,
+                          grad_input.data() + image * s.pixels);
+            }
+        });
+    }
 };
 
 using Conv2d = BasicConv2d<float>;
@@ -6901,77 +7283,111 @@ struct LinearOptions {
 };
 
 template <class T>
-class BasicLinear {
+class BasicLinear : public detail::WeightedLayer<BasicLinear<T>, T, LinearOptions> {
 public:
     static constexpr std::string_view type_name = "Linear";
     /// A module around this one that needs buffers of its own takes them from here on.
-    static constexpr std::size_t scratch_tensors = 0;
+    static constexpr std::size_t scratch_tensors = 3;
 
     /// Weight and bias are 0; throws std::invalid_argument when the options make no sense.
-    explicit BasicLinear(const LinearOptions& options) : options_(options) {
+    explicit BasicLinear(const LinearOptions& options)
+        : detail::WeightedLayer<BasicLinear, T, LinearOptions>(options) {
         if (options.in_features < 1 || options.out_features < 1)
             throw std::invalid_argument("Linear: in_features and out_features must be at least 1");
-        weight_.resize({options.out_features, options.in_features});
-        if (options.bias) bias_.resize({options.out_features});
-    }
-
-    const LinearOptions& options() const { return options_; }
-    BasicTensor<T>& weight() { return weight_; }
-    const BasicTensor<T>& weight() const { return weight_; }
-    BasicTensor<T>& bias() { return bias_; }
-    const BasicTensor<T>& bias() const { return bias_; }
-
-    std::vector<BasicParameter<T>> parameters() {
-        std::vector<BasicParameter<T>> out{{"weight", Role::weight, &weight_}};
-        if (options_.bias) out.push_back({"bias", Role::bias, &bias_});
-        return out;
+        this->make({options.out_features, options.in_features});
     }
 
     result<Shape> output_shape(std::span<const Shape> inputs) const {
-        if (inputs.size() != 1 || inputs[0].size() != 2 || inputs[0][1] != options_.in_features)
-            return detail::unexpected_inputs(detail::concat("one input [N, ", options_.in_features, "]"),
-                                             inputs);
-        return Shape{inputs[0][0], options_.out_features};
-    }
-
-    void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>& scratch, Mode) const {
-        forward_with(weight_, *inputs[0], output, scratch);
-    }
-    void backward(BasicInputs<T> inputs, const BasicTensor<T>&, const BasicTensor<T>& grad_output,
-                  std::span<BasicTensor<T>* const> grad_inputs, std::span<BasicTensor<T>> grad_parameters,
-                  BasicScratch<T>& scratch, Mode) const {
-        backward_with(weight_, *inputs[0], grad_output, grad_inputs[0], &grad_parameters[0],
-                      options_.bias ? &grad_parameters[1] : nullptr, scratch);
+        const LinearOptions& o = this->options();
+        if (inputs.size() != 1 || inputs[0].size() != 2 || inputs[0][1] != o.in_features)
+            return detail::unexpected_inputs(detail::concat("one input [N, ", o.in_features, "]"), inputs);
+        return Shape{inputs[0][0], o.out_features};
     }
 
     /// The layer with other weights in the place of its own, such as quantized ones, and its own bias.
     void forward_with(const BasicTensor<T>& weight, const BasicTensor<T>& input, BasicTensor<T>& output,
-                      BasicScratch<T>&) const {
-        Index const n = input.dim(0), in = options_.in_features, out = options_.out_features;
-        output.fill(0);
-        if (options_.bias)
-            for (Index i = 0; i != n; ++i) std::copy(bias_.begin(), bias_.end(), output.data() + i * out);
-        detail::add_product_transposed<T>(matrix(output, n, out), matrix(input, n, in),
-                                          matrix(weight, out, in));
+                      BasicScratch<T>& scratch) const {
+        // The outputs are computed transposed, out x n: so the weights, mostly the larger factor, stay as they
+        // are.
+        Index const n = input.dim(0), in = this->options().in_features, out = this->options().out_features;
+        T* const transposed = scratch.buffer(1, in * n, 1);
+        detail::transpose(input.data(), in, n, in, transposed, n);
+        constexpr Index step = detail::product_cols;
+        T* const results = scratch.buffer(2, step * step);
+        T* const buffers = scratch.buffer(0, detail::product_buffer);
+        auto const set = scratch.execution().instructions;
+        scratch.parallel_for(
+            detail::parts(out, step), double(n * in) * double(out), [&](Index task, Index worker) {
+                Index const first = task * step, outs = (std::min)(step, out - first);
+                T* const result = results + worker * step * step;
+                for (Index i = 0; i < n; i += step) {
+                    Index const cols = (std::min)(step, n - i);
+                    detail::multiply<T>(
+                        set,
+                        {.c = result,
+                         .c_stride = step,
+                         .a = weight.data() + first * in,
+                         .a_stride = in,
+                         .rows = outs,
+                         .depth = in,
+                         .cols = cols,
+                         .add = false},
+                        [&](Index k, T*) { return transposed + k * n + i; },
+                        buffers + worker * detail::product_buffer);
+                    detail::transpose(result, step, outs, cols, output.data() + i * out + first, out);
+                    if (this->options().bias)
+                        for (Index row = i; row != i + cols; ++row)
+                            for (Index o = first; o != first + outs; ++o)
+                                output.data()[row * out + o] += this->bias().data()[o];
+                }
+            });
     }
 
     /// The gradients of `forward_with`, added to those that are wanted (not null).
     void backward_with(const BasicTensor<T>& weight, const BasicTensor<T>& input,
                        const BasicTensor<T>& grad_output, BasicTensor<T>* grad_input,
-                       BasicTensor<T>* grad_weight, BasicTensor<T>* grad_bias, BasicScratch<T>&) const {
-        Index const n = input.dim(0), in = options_.in_features, out = options_.out_features;
-        ConstMatrixMap<T> const gy = matrix(grad_output, n, out);
-        if (grad_weight)
-            detail::add_transposed_product<T>(matrix(*grad_weight, out, in), gy, matrix(input, n, in));
+                       BasicTensor<T>* grad_weight, BasicTensor<T>* grad_bias,
+                       BasicScratch<T>& scratch) const {
+        Index const n = input.dim(0), in = this->options().in_features, out = this->options().out_features;
+        const T* const g = grad_output.data();
+        double const work = double(n * in) * double(out);
+        T* const buffers = scratch.buffer(0, detail::product_buffer);
+        auto const set = scratch.execution().instructions;
+        // Both gradients have a row per output or sample and `in` columns, whose parts are products each.
+        auto const multiply = [&](T* c, const T* a, Index depth, Index rows, const T* b, Index col,
+                                  Index worker) {
+            detail::multiply<T>(
+                set,
+                {.c = c + col,
+                 .c_stride = in,
+                 .a = a,
+                 .a_stride = depth,
+                 .rows = rows,
+                 .depth = depth,
+                 .cols = (std::min)(detail::product_cols, in - col)},
+                [&](Index k, T*) { return b + k * in + col; }, buffers + worker * detail::product_buffer);
+        };
+        if (grad_weight) {
+            constexpr Index step = 64;
+            T* const transposed = scratch.buffer(1, out * n, 1);
+            scratch.parallel_for(detail::parts(out, step), work, [&](Index task, Index worker) {
+                Index const first = task * step, outs = (std::min)(step, out - first);
+                detail::transpose(g + first, out, n, outs, transposed + first * n, n);
+                for (Index col = 0; col < in; col += detail::product_cols)
+                    multiply(grad_weight->data() + first * in, transposed + first * n, n, outs, input.data(),
+                             col, worker);
+            });
+        }
         if (grad_bias)
-            for (Index i = 0; i != n; ++i) array(*grad_bias) += gy.row(i).array().transpose();
-        if (grad_input) detail::add_product<T>(matrix(*grad_input, n, in), gy, matrix(weight, out, in));
+            for (Index i = 0; i != n; ++i)
+                for (Index o = 0; o != out; ++o) grad_bias->data()[o] += g[i * out + o];
+        if (grad_input)
+            scratch.parallel_for(detail::parts(in, detail::product_cols), work,
+                                 [&](Index task, Index worker) {
+                                     multiply(grad_input->data(), g, out, n, weight.data(),
+                                              task * detail::product_cols, worker);
+                                 });
     }
-
-private:
-    LinearOptions options_;
-    BasicTensor<T> weight_{};
-    BasicTensor<T> bias_{};
 };
 
 using Linear = BasicLinear<float>;
@@ -7300,14 +7716,47 @@ requires(Supported::template has<typename First::quantizer>) struct answer<Suppo
 template <class Supported, class F, class... C>
 typename answer<Supported, F, C...>::type answer_to(type_list<C...>);
 
-/// Runs `f` for one quantizer, or says that the engine does not have it.
+/// Adds what an engine has of a message's quantizers, as describe() says it.
+template <class Supported, class M, class B, class G>
+void add_supported(std::string_view name, std::vector<std::string>& all) {
+    bool supported = false;
+    if constexpr (requires { typename M::template quantizer<B, G>; })
+        supported = Supported::template has<typename M::template quantizer<B, G>>;
+    else
+        supported = Supported::template has<typename M::template quantizer<B>>;
+    if (!supported) return;
+    std::string one = concat('`', name, has_dst_type<M> ? concat(", ", B::name) : "",
+                             has_channel_wise<M> ? concat(", ", G::name) : "", '`');
+    if (std::find(all.begin(), all.end(), one) == all.end()) all.push_back(std::move(one));
+}
+/// All that it has of an algorithm list: "`arq_distill, INT8, channel_wise`, `...`".
+template <class Supported, class Alternatives>
+std::string names_of_supported() {
+    std::vector<std::string> all;
+    const auto& names = reflect::field_names<Alternatives>;
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+        (add_supported<Supported, reflect::field_type<Alternatives, I>, Int4, ChannelWise>(names[I], all),
+         ...);
+        (add_supported<Supported, reflect::field_type<Alternatives, I>, Int4, TensorWise>(names[I], all),
+         ...);
+        (add_supported<Supported, reflect::field_type<Alternatives, I>, Int8, ChannelWise>(names[I], all),
+         ...);
+        (add_supported<Supported, reflect::field_type<Alternatives, I>, Int8, TensorWise>(names[I], all),
+         ...);
+    }
+    (std::make_index_sequence<reflect::field_count<Alternatives>>{});
+    std::string text;
+    for (const std::string& one : all) append(text, concat(text.empty() ? "" : ", ", one));
+    return text;
+}
+
+/// Runs `f` for one quantizer, or says that the engine does not have it, and what it has.
 template <class Supported, class Answer, class Quantizer, class Alternatives, class M, class F>
 Answer run_for(const oneof<Alternatives>& resolved, const M& message, F& f) {
     if constexpr (!Supported::template has<Quantizer>) {
-        return general_error(
-            concat("`", describe(resolved),
-                   "` is not in the list of what this engine supports; choose other settings for "
-                   "the layer, or skip it with quant_skip_layers"));
+        return general_error(concat("`", describe(resolved), "` is not what this engine runs; it has ",
+                                    names_of_supported<Supported, Alternatives>(),
+                                    "; choose one of them for the layer, or skip it with quant_skip_layers"));
     } else if constexpr (std::is_void_v<std::invoke_result_t<F&, std::type_identity<Quantizer>, const M&>>) {
         f(std::type_identity<Quantizer>{}, message);
         return {};
@@ -7406,6 +7855,23 @@ inline void copy_to(std::span<const float> from, nn::Tensor& to) {
     std::copy(from.begin(), from.end(), to.data());
 }
 
+/// What a quantizer computes, on some threads where it can use them (the concepts do not ask for it).
+template <class Q, class In, class Out>
+void fake_quantize_on(const Execution& on, const Q& q, const In& in, const Out& out) {
+    if constexpr (requires { q.fake_quantize(in, out, on); })
+        q.fake_quantize(in, out, on);
+    else
+        q.fake_quantize(in, out);
+}
+template <class Q, class In, class Out>
+void backward_on(const Execution& on, const Q& q, const In& in, const In& grad_out, const Out& grad_in,
+                 std::span<float> grad_parameters) {
+    if constexpr (requires { q.backward(in, grad_out, grad_in, grad_parameters, on); })
+        q.backward(in, grad_out, grad_in, grad_parameters, on);
+    else
+        q.backward(in, grad_out, grad_in, grad_parameters);
+}
+
 /// An activation quantizer, and the calibrator that finds its first clips. What a calibrator has observed can
 /// be large and need not be copyable: a copy begins its calibration anew.
 template <ActivationQuantizer Q>
@@ -7490,37 +7956,42 @@ public:
 
     // ---- what a layer computes
 
-    void quantize_weight(const nn::Tensor& w, nn::Tensor& out) const {
+    void quantize_weight(const nn::Tensor& w, nn::Tensor& out, const Execution& on = {}) const {
         out.resize(w.shape());
         std::visit(
-            [&](const auto& q) { q.fake_quantize(detail::weight_matrix(w), detail::weight_matrix(out)); },
+            [&](const auto& q) {
+                detail::fake_quantize_on(on, q, detail::weight_matrix(w), detail::weight_matrix(out));
+            },
             weights_);
     }
-    void quantize_data(const nn::Tensor& x, nn::Tensor& out) const {
+    void quantize_data(const nn::Tensor& x, nn::Tensor& out, const Execution& on = {}) const {
         out.resize(x.shape());
-        std::visit([&](const auto& held) { held.quantizer.fake_quantize(x.span(), out.span()); }, data_);
+        std::visit(
+            [&](const auto& held) { detail::fake_quantize_on(on, held.quantizer, x.span(), out.span()); },
+            data_);
     }
     /// From the gradient of the quantized weight: grad_w is written, grad_scales added to.
     void weight_backward(const nn::Tensor& w, const nn::Tensor& grad_out, nn::Tensor& grad_w,
-                         nn::Tensor* grad_scales, std::vector<float>& buffer) const {
+                         nn::Tensor* grad_scales, nn::Tensor& buffer, const Execution& on = {}) const {
         grad_w.resize(w.shape());
-        buffer.resize(scales_.size());
+        buffer.resize(scales_.shape());
         std::visit(
             [&](const auto& q) {
-                q.backward(detail::weight_matrix(w), detail::weight_matrix(grad_out),
-                           detail::weight_matrix(grad_w), buffer);
+                detail::backward_on(on, q, detail::weight_matrix(w), detail::weight_matrix(grad_out),
+                                    detail::weight_matrix(grad_w), buffer.span());
             },
             weights_);
         for (std::size_t i = 0; i != buffer.size(); ++i) (*grad_scales)[i] += buffer[i];
     }
     /// From the gradient of the quantized input: grad_x is written, grad_clips added to.
     void data_backward(const nn::Tensor& x, const nn::Tensor& grad_out, nn::Tensor& grad_x,
-                       nn::Tensor& grad_clips, std::vector<float>& buffer) const {
+                       nn::Tensor& grad_clips, nn::Tensor& buffer, const Execution& on = {}) const {
         grad_x.resize(x.shape());
-        buffer.resize(clips_.size());
+        buffer.resize(clips_.shape());
         std::visit(
             [&](const auto& held) {
-                held.quantizer.backward(x.span(), grad_out.span(), grad_x.span(), buffer);
+                detail::backward_on(on, held.quantizer, x.span(), grad_out.span(), grad_x.span(),
+                                    buffer.span());
             },
             data_);
         for (std::size_t i = 0; i != buffer.size(); ++i) grad_clips[i] += buffer[i];
@@ -7629,10 +8100,9 @@ public:
     LayerQuantizers<Algorithms>& quantizers() { return quantizers_; }
 
     /// Those of the float layer, then "scales" and "clips" where they are trained.
-    std::vector<nn::BasicParameter<float>> parameters() {
-        auto out = layer_.parameters();
-        quantizers_.append_parameters(out);
-        return out;
+    void parameters(std::vector<nn::BasicParameter<float>>& list) {
+        layer_.parameters(list);
+        quantizers_.append_parameters(list);
     }
     void constrain() { quantizers_.constrain(); }
 
@@ -7641,7 +8111,7 @@ public:
     }
 
     void forward(nn::Inputs inputs, nn::Tensor& output, nn::Scratch& scratch, nn::Mode) const {
-        quantizers_.quantize_weight(layer_.weight(), scratch.tensor(quantized_weight));
+        quantizers_.quantize_weight(layer_.weight(), scratch.tensor(quantized_weight), scratch.execution());
         layer_.forward_with(scratch.tensor(quantized_weight), input_of(*inputs[0], scratch), output, scratch);
     }
 
@@ -7655,7 +8125,7 @@ public:
         bool const needs_data = quantizers_.trains_clips() || grad_x != nullptr;
 
         nn::Tensor& weight = scratch.tensor(quantized_weight);
-        quantizers_.quantize_weight(layer_.weight(), weight);
+        quantizers_.quantize_weight(layer_.weight(), weight, scratch.execution());
         const nn::Tensor& input = input_of(x, scratch);
         nn::Tensor& grad_weight = zeros(scratch.tensor(weight_gradient), weight.shape());
         nn::Tensor* grad_data = nullptr;
@@ -7664,13 +8134,14 @@ public:
                              bias ? &grad_parameters[1] : nullptr, scratch);
 
         nn::Tensor& through = scratch.tensor(straight_through);
-        std::vector<float> buffer;
+        nn::Tensor& few = scratch.tensor(few_gradients);
         quantizers_.weight_backward(layer_.weight(), grad_weight, through,
-                                    scales ? &grad_parameters[scales_at] : nullptr, buffer);
+                                    scales ? &grad_parameters[scales_at] : nullptr, few, scratch.execution());
         nn::array(grad_parameters[0]) += nn::array(through);
         if (!needs_data) return;
         if (quantizers_.trains_clips()) {
-            quantizers_.data_backward(x, *grad_data, through, grad_parameters[clips_at], buffer);
+            quantizers_.data_backward(x, *grad_data, through, grad_parameters[clips_at], few,
+                                      scratch.execution());
             grad_data = &through;
         }
         if (grad_x != nullptr) nn::array(*grad_x) += nn::array(*grad_data);
@@ -7681,7 +8152,8 @@ private:
     static constexpr std::size_t quantized_weight = Layer::scratch_tensors,
                                  quantized_data = quantized_weight + 1,
                                  weight_gradient = quantized_weight + 2, data_gradient = quantized_weight + 3,
-                                 straight_through = quantized_weight + 4;
+                                 straight_through = quantized_weight + 4,
+                                 few_gradients = quantized_weight + 5;
 
     static nn::Tensor& zeros(nn::Tensor& t, const nn::Shape& shape) {
         t.resize(shape);
@@ -7690,7 +8162,7 @@ private:
     }
     const nn::Tensor& input_of(const nn::Tensor& x, nn::Scratch& scratch) const {
         if (!quantizers_.is_calibrated()) return x;
-        quantizers_.quantize_data(x, scratch.tensor(quantized_data));
+        quantizers_.quantize_data(x, scratch.tensor(quantized_data), scratch.execution());
         return scratch.tensor(quantized_data);
     }
 
@@ -7784,6 +8256,862 @@ result<BasicStudent<Algorithms>> make_student(const nn::Network& teacher,
 
 }  // namespace amct_distill
 
+// ---- amct_distill/nn/batch_norm.hpp
+
+/// Batch normalization of images, [N, C, H, W], as torch.nn.BatchNorm2d with affine parameters.
+///
+///     BatchNorm2d bn({.num_features = 8});
+///     bn.weight(), bn.bias(), bn.running_mean(), bn.running_var();   // [8] each
+///
+/// y = (x - mean) / sqrt(var + eps) * weight + bias, per channel. Mode::evaluate takes the running
+/// statistics; Mode::train the batch's own (variance divided by n), and `update_statistics` then moves the
+/// running ones towards them (variance divided by n - 1). Sums are taken in double.
+
+namespace amct_distill::nn {
+
+struct BatchNorm2dOptions {
+    Index num_features = 0;
+    double eps = 1e-5;
+    double momentum = 0.1;
+    friend bool operator==(const BatchNorm2dOptions&, const BatchNorm2dOptions&) = default;
+};
+
+template <class T>
+class BasicBatchNorm2d {
+public:
+    static constexpr std::string_view type_name = "BatchNorm2d";
+
+    /// Weight and running variance are 1, the others 0; throws std::invalid_argument without features.
+    explicit BasicBatchNorm2d(const BatchNorm2dOptions& options) : options_(options) {
+        if (options.num_features < 1)
+            throw std::invalid_argument("BatchNorm2d: num_features must be at least 1");
+        for (auto* tensor : {&weight_, &bias_, &running_mean_, &running_var_})
+            tensor->resize({options.num_features});
+        weight_.fill(1);
+        running_var_.fill(1);
+    }
+
+    const BatchNorm2dOptions& options() const { return options_; }
+    BasicTensor<T>& weight() { return weight_; }
+    const BasicTensor<T>& weight() const { return weight_; }
+    BasicTensor<T>& bias() { return bias_; }
+    const BasicTensor<T>& bias() const { return bias_; }
+    BasicTensor<T>& running_mean() { return running_mean_; }
+    const BasicTensor<T>& running_mean() const { return running_mean_; }
+    BasicTensor<T>& running_var() { return running_var_; }
+    const BasicTensor<T>& running_var() const { return running_var_; }
+
+    void parameters(std::vector<BasicParameter<T>>& list) {
+        list.push_back({"weight", Role::affine, &weight_});
+        list.push_back({"bias", Role::affine, &bias_});
+        list.push_back({"running_mean", Role::statistic, &running_mean_});
+        list.push_back({"running_var", Role::statistic, &running_var_});
+    }
+
+    result<Shape> output_shape(std::span<const Shape> inputs) const {
+        if (inputs.size() != 1 || inputs[0].size() != 4 || inputs[0][1] != options_.num_features)
+            return detail::unexpected_inputs(
+                detail::concat("one input [N, ", options_.num_features, ", H, W]"), inputs);
+        return inputs[0];
+    }
+
+    /// Throws std::invalid_argument in Mode::train when a channel has one value: it has no variance.
+    void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>& scratch, Mode mode) const {
+        const BasicTensor<T>& x = *inputs[0];
+        for_each_channel(scratch, x, [&](std::size_t c) {
+            Normalization const n = normalization(x, c, mode);
+            T const factor = weight_[c] * T(n.inverse_deviation);
+            T const shift = bias_[c] - T(n.mean) * factor;
+            for (Index i = 0; i != x.dim(0); ++i) plane(output, i, c) = plane(x, i, c) * factor + shift;
+        });
+    }
+
+    void backward(BasicInputs<T> inputs, const BasicTensor<T>&, const BasicTensor<T>& grad_output,
+                  std::span<BasicTensor<T>* const> grad_inputs, std::span<BasicTensor<T>> grad_parameters,
+                  BasicScratch<T>& scratch, Mode mode) const {
+        const BasicTensor<T>& x = *inputs[0];
+        for_each_channel(scratch, x, [&](std::size_t c) {
+            Normalization const n = normalization(x, c, mode);
+            double sum = 0, dot = 0;  // of the output's gradient: itself, and with the normalized input
+            for (Index i = 0; i != x.dim(0); ++i) {
+                sum += plane(grad_output, i, c).template cast<double>().sum();
+                dot += (plane(grad_output, i, c).template cast<double>() *
+                        (plane(x, i, c).template cast<double>() - n.mean))
+                           .sum();
+            }
+            dot *= n.inverse_deviation;
+            grad_parameters[0][c] += T(dot);
+            grad_parameters[1][c] += T(sum);
+            if (!grad_inputs[0]) return;
+            // In train the mean and the variance depend on every input, which takes away from the gradient
+            // its mean and its component along the normalized input.
+            T const factor = T(weight_[c] * n.inverse_deviation);
+            T const mean_gradient = mode == Mode::train ? T(sum / n.count) : T(0);
+            T const slope = mode == Mode::train ? T(dot / n.count * n.inverse_deviation) : T(0);
+            for (Index i = 0; i != x.dim(0); ++i)
+                plane(*grad_inputs[0], i, c) +=
+                    (plane(grad_output, i, c) - mean_gradient - (plane(x, i, c) - T(n.mean)) * slope) *
+                    factor;
+        });
+    }
+
+    /// The running statistics after a batch in Mode::train: running += momentum * (batch - running).
+    void update_statistics(BasicInputs<T> inputs) {
+        for (std::size_t c = 0; c != weight_.size(); ++c) {
+            Normalization const n = normalization(*inputs[0], c, Mode::train);
+            double const unbiased = n.variance * n.count / (n.count - 1);
+            running_mean_[c] =
+                T((1 - options_.momentum) * double(running_mean_[c]) + options_.momentum * n.mean);
+            running_var_[c] =
+                T((1 - options_.momentum) * double(running_var_[c]) + options_.momentum * unbiased);
+        }
+    }
+
+private:
+    template <class F>
+    void for_each_channel(const BasicScratch<T>& scratch, const BasicTensor<T>& x, F f) const {
+        scratch.parallel_for(options_.num_features, double(x.size()),
+                             [&](Index c, Index) { f(static_cast<std::size_t>(c)); });
+    }
+
+    struct Normalization {
+        double count = 0, mean = 0, variance = 0, inverse_deviation = 0;
+    };
+    Normalization normalization(const BasicTensor<T>& x, std::size_t c, Mode mode) const {
+        Normalization n;
+        n.count = double(x.dim(0) * x.dim(2) * x.dim(3));
+        if (mode == Mode::evaluate) {
+            n.mean = double(running_mean_[c]);
+            n.variance = double(running_var_[c]);
+        } else {
+            if (n.count < 2)
+                throw std::invalid_argument(detail::concat(
+                    "BatchNorm2d: Mode::train needs more than one value per channel, found an input ",
+                    to_string(x.shape())));
+            for (Index i = 0; i != x.dim(0); ++i) n.mean += plane(x, i, c).template cast<double>().sum();
+            n.mean /= n.count;
+            for (Index i = 0; i != x.dim(0); ++i)
+                n.variance += (plane(x, i, c).template cast<double>() - n.mean).square().sum();
+            n.variance /= n.count;
+        }
+        n.inverse_deviation = 1 / std::sqrt(n.variance + options_.eps);
+        return n;
+    }
+
+    /// Channel c of image i.
+    template <class Tensor>
+    static auto plane(Tensor& tensor, Index i, std::size_t c) {
+        using Map = std::conditional_t<std::is_const_v<Tensor>, ConstArrayMap<T>, ArrayMap<T>>;
+        Index const pixels = tensor.dim(2) * tensor.dim(3);
+        return Map(tensor.data() + (i * tensor.dim(1) + Index(c)) * pixels, pixels);
+    }
+
+    BatchNorm2dOptions options_;
+    BasicTensor<T> weight_{}, bias_{}, running_mean_{}, running_var_{};
+};
+
+using BatchNorm2d = BasicBatchNorm2d<float>;
+
+}  // namespace amct_distill::nn
+
+// ---- amct_distill/deploy/fold.hpp
+
+/// A BatchNorm2d behind a convolution, folded into the convolution's weights and bias.
+///
+///     if (const auto* bn = batch_norm_behind(network, "conv1")) {
+///         std::vector<float> factors = fold_factors(*bn);              // one per output channel
+///         FoldedLayer folded = fold(conv.weight(), conv.bias(), *bn);  // bn(conv(x)) = folded(x)
+///     }
+///
+/// weight' = weight * factor, bias' = (bias - mean) * (1 / sqrt(var + eps)) * gamma + beta, per channel, in
+/// float32 and in this order: bit for bit what PyTorch folds, and AMCT with it.
+
+namespace amct_distill {
+
+/// The BatchNorm2d that alone reads what the layer puts out; null when there is none, or when the layer or the
+/// BatchNorm is used more than once.
+inline const nn::BatchNorm2d* batch_norm_behind(const nn::Network& network, std::string_view layer) {
+    auto const uses = [&](std::size_t module) {
+        std::size_t n = 0;
+        for (nn::NodeId id : network.operations())
+            if (network.node(id).module == module) ++n;
+        return n;
+    };
+    const nn::Network::Node* reader = nullptr;
+    std::size_t readers = 0;
+    auto const node = network.find(layer);
+    if (!node || !network.node(*node).module || uses(*network.node(*node).module) != 1) return nullptr;
+    for (nn::NodeId id : network.operations())
+        for (nn::NodeId input : network.node(id).inputs)
+            if (input == *node) {
+                reader = &network.node(id);
+                ++readers;
+            }
+    for (nn::NodeId output : network.outputs())
+        if (output == *node) return nullptr;
+    if (readers != 1 || !reader->module || uses(*reader->module) != 1) return nullptr;
+    return network.modules()[*reader->module].module.get_if<nn::BatchNorm2d>();
+}
+
+namespace detail {
+/// 1 / sqrt(running variance + eps) of a channel.
+inline float inverse_deviation(const nn::BatchNorm2d& bn, std::size_t channel) {
+    return 1.0f / std::sqrt(bn.running_var()[channel] + static_cast<float>(bn.options().eps));
+}
+}  // namespace detail
+
+/// gamma * (1 / sqrt(running variance + eps)), one per channel; negative or 0 as gamma is.
+inline std::vector<float> fold_factors(const nn::BatchNorm2d& bn) {
+    std::vector<float> factors(bn.weight().size());
+    for (std::size_t c = 0; c != factors.size(); ++c)
+        factors[c] = bn.weight()[c] * detail::inverse_deviation(bn, c);
+    return factors;
+}
+
+struct FoldedLayer {
+    nn::Tensor weight{};  ///< of the shape it had
+    nn::Tensor bias{};    ///< [out]
+};
+
+/// `weight` has the BatchNorm's channels as dimension 0; `bias` is [out], or empty for none.
+inline FoldedLayer fold(const nn::Tensor& weight, const nn::Tensor& bias, const nn::BatchNorm2d& bn) {
+    auto const factors = fold_factors(bn);
+    std::size_t const channels = factors.size(), taps = weight.size() / channels;
+    FoldedLayer folded{weight, nn::Tensor({static_cast<nn::Index>(channels)})};
+    for (std::size_t c = 0; c != channels; ++c) {
+        for (std::size_t k = c * taps; k != (c + 1) * taps; ++k) folded.weight[k] *= factors[c];
+        float const centered = (bias.empty() ? 0.0f : bias[c]) - bn.running_mean()[c];
+        folded.bias[c] = centered * detail::inverse_deviation(bn, c) * bn.weight()[c] + bn.bias()[c];
+    }
+    return folded;
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/deploy/deployment.hpp
+
+/// A student's quantized layers as a device runs them: integer weights and biases, and the scales between.
+///
+///     std::vector<DeployedLayer> layers = deploy(student).value();
+///     layers[0].weights;   // one code a byte; INT4: two, the low nibble first, rows padded
+///     layers[0].bias;      // INT32, in units of dequantization_scale(channel)
+///
+/// A layer computes  y = (sum of w * (x - offset) + bias) * (scale_d * scale_w), w and x being codes. What is
+/// folded in, and which codes and scales come of it, says `deploy`.
+
+namespace amct_distill {
+
+struct DeployedLayer {
+    std::string name{};
+    /// The layer in float: its weights are what the codes stand for, its bias is the folded one.
+    std::variant<nn::Conv2d, nn::Linear> layer;
+    int data_bits = 8;
+    int weight_bits = 8;
+    ScaleOffset data{};                      ///< of the input
+    std::vector<float> weight_scales{};      ///< one, or one per output channel; offset 0
+    std::vector<std::uint8_t> weights{};     ///< the codes, a row per output channel; see codes()
+    std::vector<std::int32_t> bias{};        ///< [out]; empty: none
+    std::string batch_norm{};                ///< the BatchNorm that is folded in; empty: none
+    std::vector<std::size_t> requantized{};  ///< channels whose codes are not the student's, see deploy()
+
+    const nn::Tensor& float_weight() const {
+        return std::visit([](const auto& l) -> const nn::Tensor& { return l.weight(); }, layer);
+    }
+    const nn::Tensor& float_bias() const {
+        return std::visit([](const auto& l) -> const nn::Tensor& { return l.bias(); }, layer);
+    }
+    std::size_t rows() const { return static_cast<std::size_t>(float_weight().dim(0)); }
+    std::size_t cols() const { return float_weight().size() / rows(); }
+
+    /// A row per output channel.
+    std::vector<std::int8_t> codes() const {
+        if (weight_bits == 4) return unpack_int4(weights, rows(), cols()).value();
+        return {weights.begin(), weights.end()};
+    }
+    float weight_scale(std::size_t channel) const {
+        return weight_scales[weight_scales.size() == 1 ? 0 : channel];
+    }
+    /// What one unit of the channel's accumulator stands for: scale_d * scale_w, in float32.
+    float dequantization_scale(std::size_t channel) const { return data.scale * weight_scale(channel); }
+};
+
+namespace detail {
+
+/// Codes of `bits` bits.
+inline AffineConstants affine_constants(ScaleOffset p, int bits) {
+    auto const limit = static_cast<float>(1 << (bits - 1));
+    return {p.scale, static_cast<float>(p.offset), -limit, limit - 1};
+}
+
+/// The most that an accumulator of this channel reaches, without the bias: what the data's codes can do to
+/// these weights.
+inline std::int64_t largest_accumulator(std::span<const std::int8_t> row, ScaleOffset data, int data_bits) {
+    std::int64_t const qmin = -(1 << (data_bits - 1)), qmax = -qmin - 1;
+    std::int64_t sum = 0;
+    for (std::int8_t c : row) sum += std::abs(static_cast<int>(c));
+    return sum * (std::max)(qmax - data.offset, data.offset - qmin);
+}
+
+/// Scales and codes of the folded layer, from the student's, whose codes begin as `codes`.
+class LayerDeployment {
+public:
+    LayerDeployment(DeployedLayer& out, QuantizedMatrix student, const nn::BatchNorm2d* bn)
+        : out_(out), codes_(std::move(student)), has_factors_(bn != nullptr) {
+        const nn::Tensor& weight = out.float_weight();
+        folded_ = bn ? fold(weight, out.float_bias(), *bn) : FoldedLayer{weight, out.float_bias()};
+        factors_ = bn ? fold_factors(*bn) : std::vector<float>(codes_.rows, 1.0f);
+    }
+
+    result<void> run() {
+        for (ScaleOffset p : codes_.scales)
+            if (p.offset != 0)
+                return general_error(concat("weights with an offset (", p.offset,
+                                            ") are not deployed; use a symmetric weight quantizer"));
+        if (auto ok = check_finite(folded_.weight.span(), "folded weights"); !ok) return ok;
+        if (!folded_.bias.empty())
+            if (auto ok = check_finite(folded_.bias.span(), "folded bias"); !ok) return ok;
+        take_scales();
+        return take_bias();
+    }
+
+private:
+    float bias_of(std::size_t r) const { return folded_.bias.empty() ? 0.0f : folded_.bias[r]; }
+    std::span<std::int8_t> row(std::size_t r) {
+        return std::span(codes_.codes).subspan(r * codes_.cols, codes_.cols);
+    }
+
+    void take_scales() {
+        int const qmin = -(1 << (out_.weight_bits - 1)), qmax = -qmin - 1;
+        std::vector<float> scales(codes_.rows);
+        for (std::size_t r = 0; r != codes_.rows; ++r) {
+            float const factor = factors_[r];
+            auto const own = row(r);
+            bool const flipped = factor < 0;
+            float scale = codes_.scales[codes_.scales.size() == 1 ? 0 : r].scale * std::fabs(factor);
+            bool requantize = false;
+            if (flipped && std::find(own.begin(), own.end(), qmin) != own.end()) {
+                scale = scale * static_cast<float>(-qmin) / static_cast<float>(qmax);
+                requantize = true;
+            }
+            float const bias = std::fabs(bias_of(r)) / out_.data.scale;
+            if (scale < scale_epsilon || scale < bias / 0x1p30f) {
+                scale = (std::max)(scale_epsilon, bias / 0x1p22f);
+                requantize = true;
+            }
+            if (requantize) {
+                run_on(best_instructions(),
+                       quantize_loop{folded_.weight.data() + r * codes_.cols, own.data(), own.size(),
+                                     affine_constants({scale, 0}, out_.weight_bits)});
+                out_.requantized.push_back(r);
+            } else if (flipped) {
+                for (std::int8_t& c : own) c = static_cast<std::int8_t>(-c);
+            }
+            scales[r] = scale;
+        }
+        if (codes_.scales.size() == 1 && !has_factors_ && out_.requantized.empty()) scales.resize(1);
+        out_.weight_scales = std::move(scales);
+        if (out_.weight_bits == 4)
+            out_.weights = pack_int4(codes_.codes, codes_.rows, codes_.cols).value();
+        else
+            out_.weights.assign(codes_.codes.begin(), codes_.codes.end());
+
+        nn::Tensor meant(folded_.weight.shape());
+        for (std::size_t r = 0; r != codes_.rows; ++r)
+            dequantize(row(r), meant.span().subspan(r * codes_.cols, codes_.cols), {out_.weight_scale(r), 0});
+        set_float(std::move(meant));
+    }
+
+    result<void> take_bias() {
+        for (std::size_t r = 0; r != codes_.rows; ++r) {
+            float const unit = out_.dequantization_scale(r);
+            if (!(unit > 0) || !std::isfinite(unit))
+                return general_error(concat("channel ", r, ": scale_d * scale_w is ", number(unit),
+                                            ", not a positive float; calibrate with other data"));
+            float const bias = std::nearbyint(bias_of(r) / unit);
+            std::int64_t const most = largest_accumulator(row(r), out_.data, out_.data_bits) +
+                                      static_cast<std::int64_t>(std::fabs(bias));
+            if (most > (std::numeric_limits<std::int32_t>::max)())
+                return general_error(concat("channel ", r, ": its accumulator can reach ", most,
+                                            ", more than INT32 holds (", codes_.cols,
+                                            " weights a channel); use INT4, or split the layer"));
+            if (!folded_.bias.empty()) out_.bias.push_back(static_cast<std::int32_t>(bias));
+        }
+        return {};
+    }
+
+    void set_float(nn::Tensor weight) {
+        auto const with_bias = [&]<class Layer>(Layer& layer) {
+            auto options = layer.options();
+            options.bias = !folded_.bias.empty();
+            Layer made(options);
+            made.weight() = std::move(weight);
+            made.bias() = folded_.bias;
+            layer = std::move(made);
+        };
+        std::visit(with_bias, out_.layer);
+    }
+
+    DeployedLayer& out_;
+    QuantizedMatrix codes_;
+    FoldedLayer folded_{};
+    std::vector<float> factors_{};
+    bool has_factors_;
+};
+
+}  // namespace detail
+
+/// The quantized layers, in definition order. A BatchNorm that alone reads a convolution is folded into it
+/// (fold.hpp); with `factor` = gamma / sqrt(var + eps) of an output channel:
+///
+/// - The codes are the student's, with the sign of the factor, and the scale is the student's times |factor|:
+///   per channel, also where one scale served the tensor. So the folded layer computes what was simulated.
+/// - A negative factor would turn code qmin into qmax + 1, which there is not. A channel that has this code
+///   gets the scale times -qmin / qmax, as ARQ would find it for the folded weights, and new codes: those of
+///   the folded float weights.
+/// - A factor of 0 leaves codes 0, and the bias is the whole output. The scale stays positive: where it would
+///   fall below `scale_epsilon`, or so low that the bias would take more than 30 bits, it is the least with
+///   which the bias takes 22, as many as a float32 has anyway; the codes are then new ones as above.
+/// - bias = round((folded bias) / (scale_d * scale_w)), in float32, half to even.
+///
+/// Channels with new codes are named in `requantized`. Errors, all of them, each with its layer: not
+/// calibrated; weights, or what BatchNorm makes of them, not finite; weights with an offset; an accumulator
+/// that could leave INT32: per channel, sum of |w| * max(qmax - offset, offset - qmin) + |bias| must not.
+template <class Algorithms>
+result<std::vector<DeployedLayer>> deploy(const BasicStudent<Algorithms>& student) {
+    const nn::Network& network = student.network();
+    std::vector<DeployedLayer> layers;
+    Diagnostics errors;
+    auto const add = [&]<class Layer>(const std::string& name,
+                                      const QuantizedLayer<Layer, Algorithms>& from) -> result<void> {
+        const auto& q = from.quantizers();
+        if (!q.is_calibrated()) return general_error("it is not calibrated; call calibrate() first");
+        auto codes = q.weight_codes(from.layer().weight());
+        if (!codes) return codes.diagnostics();
+        DeployedLayer out{.name = name, .layer = from.layer()};
+        out.data_bits = q.data_bits();
+        out.weight_bits = q.weight_bits();
+        out.data = q.data_scale();
+        const auto* const bn = batch_norm_behind(network, name);
+        for (const auto& m : network.modules())
+            if (bn != nullptr && m.module.template get_if<nn::BatchNorm2d>() == bn) out.batch_norm = m.name;
+        if (auto ok = detail::LayerDeployment(out, *std::move(codes), bn).run(); !ok) return ok;
+        layers.push_back(std::move(out));
+        return {};
+    };
+    for (const auto& planned : student.plan().layers) {
+        const nn::Module& module = network.module(planned.name);
+        result<void> added;
+        if (const auto* conv = module.template get_if<QuantizedLayer<nn::Conv2d, Algorithms>>())
+            added = add(planned.name, *conv);
+        else if (const auto* linear = module.template get_if<QuantizedLayer<nn::Linear, Algorithms>>())
+            added = add(planned.name, *linear);
+        for (Diagnostic& d : detail::of_layer(planned.name, added.diagnostics()))
+            errors.push_back(std::move(d));
+    }
+    if (!errors.empty()) return errors;
+    return layers;
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/nn/structure.hpp
+
+/// What joins and reshapes: Add, Concat, Flatten, Reshape, Identity, Dropout.
+///
+///     x = net.add_function("/Add", Add{}, {x, shortcut});
+///     x = net.add_function("/Concat", Concat(1), {x, y});       // along the channels
+///     x = net.add_function("/Flatten", Flatten{}, {x});         // [N, C, H, W] -> [N, C * H * W]
+///     x = net.add_function("/Reshape", Reshape({16, -1}), {x}); // [N, ...] -> [N, 16, what is left]
+
+namespace amct_distill::detail {
+
+/// What only changes the shape: the values pass in their order, and so do the gradients.
+template <class T>
+class PassThrough {
+public:
+    void forward(nn::BasicInputs<T> inputs, nn::BasicTensor<T>& output, nn::BasicScratch<T>&,
+                 nn::Mode) const {
+        std::copy(inputs[0]->begin(), inputs[0]->end(), output.begin());
+    }
+    void backward(nn::BasicInputs<T>, const nn::BasicTensor<T>&, const nn::BasicTensor<T>& grad_output,
+                  std::span<nn::BasicTensor<T>* const> grad_inputs, std::span<nn::BasicTensor<T>>,
+                  nn::BasicScratch<T>&, nn::Mode) const {
+        if (grad_inputs[0]) array(*grad_inputs[0]) += array(grad_output);
+    }
+};
+
+}  // namespace amct_distill::detail
+
+namespace amct_distill::nn {
+
+/// The sum of two or more inputs of one shape.
+template <class T>
+class BasicAdd {
+public:
+    static constexpr std::string_view type_name = "Add";
+
+    result<Shape> output_shape(std::span<const Shape> inputs) const {
+        if (inputs.size() < 2 ||
+            std::adjacent_find(inputs.begin(), inputs.end(), std::not_equal_to<>{}) != inputs.end())
+            return detail::unexpected_inputs("two or more inputs of one shape", inputs);
+        return inputs[0];
+    }
+    void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>&, Mode) const {
+        array(output) = array(*inputs[0]) + array(*inputs[1]);
+        for (const BasicTensor<T>* x : inputs.subspan(2)) array(output) += array(*x);
+    }
+    void backward(BasicInputs<T>, const BasicTensor<T>&, const BasicTensor<T>& grad_output,
+                  std::span<BasicTensor<T>* const> grad_inputs, std::span<BasicTensor<T>>, BasicScratch<T>&,
+                  Mode) const {
+        for (BasicTensor<T>* gx : grad_inputs)
+            if (gx) array(*gx) += array(grad_output);
+    }
+};
+
+/// The inputs one after another along a dimension.
+template <class T>
+class BasicConcat {
+public:
+    static constexpr std::string_view type_name = "Concat";
+    /// Throws std::invalid_argument for dimension 0, the batch.
+    explicit BasicConcat(std::size_t dim = 1) : dim_(dim) {
+        if (dim == 0) throw std::invalid_argument("Concat: dim 0 is the batch; expected 1 or more");
+    }
+    std::size_t dim() const { return dim_; }
+
+    result<Shape> output_shape(std::span<const Shape> inputs) const {
+        auto const joins = [&](Shape other) {
+            if (other.size() <= dim_ || other.size() != inputs[0].size()) return false;
+            other[dim_] = inputs[0][dim_];
+            return other == inputs[0];
+        };
+        if (inputs.empty() || !std::all_of(inputs.begin(), inputs.end(), joins))
+            return detail::unexpected_inputs(
+                detail::concat("inputs whose shapes differ in dimension ", dim_, " at most"), inputs);
+        Shape shape = inputs[0];
+        for (const Shape& other : inputs.subspan(1)) shape[dim_] += other[dim_];
+        return shape;
+    }
+    void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>&, Mode) const {
+        Index const outer = product(output.shape(), 0, dim_);
+        MatrixMap<T> y = lines(output, outer);
+        Index first = 0;
+        for (const BasicTensor<T>* input : inputs) {
+            ConstMatrixMap<T> const x = lines(*input, outer);
+            y.middleCols(first, x.cols()) = x;
+            first += x.cols();
+        }
+    }
+    void backward(BasicInputs<T> inputs, const BasicTensor<T>&, const BasicTensor<T>& grad_output,
+                  std::span<BasicTensor<T>* const> grad_inputs, std::span<BasicTensor<T>>, BasicScratch<T>&,
+                  Mode) const {
+        Index const outer = product(grad_output.shape(), 0, dim_);
+        ConstMatrixMap<T> const gy = lines(grad_output, outer);
+        Index first = 0;
+        for (std::size_t i = 0; i != inputs.size(); ++i) {
+            Index const cols = static_cast<Index>(inputs[i]->size()) / outer;
+            if (grad_inputs[i]) lines(*grad_inputs[i], outer) += gy.middleCols(first, cols);
+            first += cols;
+        }
+    }
+
+private:
+    /// Rows are the dimensions before `dim`, columns the others.
+    template <class Tensor>
+    static auto lines(Tensor& tensor, Index outer) {
+        return matrix(tensor, outer, static_cast<Index>(tensor.size()) / outer);
+    }
+    std::size_t dim_;
+};
+
+/// Joins the dimensions from `start_dim` on into one.
+template <class T>
+class BasicFlatten : public detail::PassThrough<T> {
+public:
+    static constexpr std::string_view type_name = "Flatten";
+    /// Throws std::invalid_argument for dimension 0, the batch.
+    explicit BasicFlatten(std::size_t start_dim = 1) : start_dim_(start_dim) {
+        if (start_dim == 0)
+            throw std::invalid_argument("Flatten: start_dim 0 is the batch; expected 1 or more");
+    }
+    std::size_t start_dim() const { return start_dim_; }
+
+    result<Shape> output_shape(std::span<const Shape> inputs) const {
+        if (inputs.size() != 1 || inputs[0].size() <= start_dim_)
+            return detail::unexpected_inputs(detail::concat("one input with a dimension ", start_dim_),
+                                             inputs);
+        Shape shape(inputs[0].begin(), inputs[0].begin() + static_cast<std::ptrdiff_t>(start_dim_));
+        shape.push_back(product(inputs[0], start_dim_, inputs[0].size()));
+        return shape;
+    }
+
+private:
+    std::size_t start_dim_;
+};
+
+/// Another shape for the same values of each sample.
+template <class T>
+class BasicReshape : public detail::PassThrough<T> {
+public:
+    static constexpr std::string_view type_name = "Reshape";
+    /// The shape without the batch; one dimension may be -1: what is left. Throws std::invalid_argument
+    /// when it is none.
+    explicit BasicReshape(Shape sample) : sample_(std::move(sample)) {
+        auto const is_free = [](Index d) { return d == -1; };
+        auto const is_known = [](Index d) { return d > 0; };
+        auto const free = std::count_if(sample_.begin(), sample_.end(), is_free);
+        auto const known = std::count_if(sample_.begin(), sample_.end(), is_known);
+        if (sample_.empty() || free > 1 || free + known != std::ssize(sample_))
+            throw std::invalid_argument(
+                "Reshape: expected the dimensions after the batch, each at least 1, one of them perhaps -1");
+    }
+    const Shape& sample() const { return sample_; }
+
+    result<Shape> output_shape(std::span<const Shape> inputs) const {
+        if (inputs.size() != 1 || inputs[0].empty()) return detail::unexpected_inputs("one input", inputs);
+        Index const values = product(inputs[0], 1, inputs[0].size());
+        Shape shape = sample_;
+        auto const free = std::find(shape.begin(), shape.end(), -1);
+        Index const known = free == shape.end() ? product(shape, 0, shape.size())
+                                                : -product(shape, 0, shape.size());  // without the -1
+        if (free == shape.end() ? known != values : values % known != 0)
+            return detail::unexpected_inputs(
+                detail::concat("one input whose samples have ", free == shape.end() ? "" : "a multiple of ",
+                               known, " values"),
+                inputs);
+        if (free != shape.end()) *free = values / known;
+        shape.insert(shape.begin(), inputs[0][0]);
+        return shape;
+    }
+
+private:
+    Shape sample_;
+};
+
+template <class T>
+class BasicIdentity : public detail::PassThrough<T> {
+public:
+    static constexpr std::string_view type_name = "Identity";
+    result<Shape> output_shape(std::span<const Shape> inputs) const {
+        if (inputs.size() != 1) return detail::unexpected_inputs("one input", inputs);
+        return inputs[0];
+    }
+};
+
+/// The identity, in train too: a place for the name. What is trained here learns to follow a teacher, and a
+/// random teacher or student has nothing to teach or to be compared.
+template <class T>
+class BasicDropout : public BasicIdentity<T> {
+public:
+    static constexpr std::string_view type_name = "Dropout";
+};
+
+using Add = BasicAdd<float>;
+using Concat = BasicConcat<float>;
+using Flatten = BasicFlatten<float>;
+using Reshape = BasicReshape<float>;
+using Identity = BasicIdentity<float>;
+using Dropout = BasicDropout<float>;
+
+}  // namespace amct_distill::nn
+
+// ---- amct_distill/deploy/integer.hpp
+
+/// A deployed Conv2d or Linear, run in integers as a device does: a module like any other.
+///
+///     IntegerLayer layer(deploy(student).value()[0]);
+///     layer.accumulate(x, sums);                          // INT32: codes of x times codes of the weights, + bias
+///     nn::Network device = integer_network(student).value();   // every quantized layer in integers
+///     nn::Tensor logits = device.predict(images);
+///
+/// Requantization is AMCT's: a sum times the float32 scale_d * scale_w of its channel is the layer's output,
+/// float32, and the quantizer of the layer that reads it makes codes of it again. What lies between quantized
+/// layers (activations, pooling, skipped layers) runs in float.
+
+namespace amct_distill {
+
+using IntegerTensor = nn::BasicTensor<std::int32_t>;
+
+class IntegerLayer {
+public:
+    static constexpr std::string_view type_name = "IntegerLayer";
+
+    explicit IntegerLayer(DeployedLayer layer) : layer_(std::move(layer)) {
+        auto const codes = layer_.codes();
+        weights_.assign(codes.begin(), codes.end());
+    }
+
+    const DeployedLayer& layer() const { return layer_; }
+
+    result<nn::Shape> output_shape(std::span<const nn::Shape> inputs) const {
+        return std::visit([&](const auto& l) { return l.output_shape(inputs); }, layer_.layer);
+    }
+
+    /// The codes of an input. Throws std::invalid_argument when it has a value that is not finite.
+    void quantize_data(const nn::Tensor& x, std::vector<std::int8_t>& codes) const {
+        if (auto const ok = check_finite(x.span(), layer_.name); !ok)
+            throw std::invalid_argument(ok.diagnostics()[0].message);
+        codes.resize(x.size());
+        detail::run_on(best_instructions(),
+                       detail::quantize_loop{x.data(), codes.data(), codes.size(),
+                                             detail::affine_constants(layer_.data, layer_.data_bits)});
+    }
+
+    /// The INT32 accumulators, of the shape of the output: sum of w * (x - offset) over what the window sees,
+    /// padding being 0, plus bias. They cannot overflow: `deploy` has checked it. Throws
+    /// std::invalid_argument when x does not have the shape of an input or is not finite.
+    void accumulate(const nn::Tensor& x, IntegerTensor& sums) const {
+        auto const shape = output_shape(std::array{x.shape()});
+        if (!shape)
+            throw std::invalid_argument(detail::concat(layer_.name, ": ", shape.diagnostics()[0].message));
+        sums.resize(*shape);
+        std::vector<std::int8_t> codes;
+        quantize_data(x, codes);
+        std::vector<std::int32_t> values(codes.begin(), codes.end());
+        for (std::int32_t& v : values) v -= layer_.data.offset;
+        for_each_sum(sums, [&](std::size_t i, std::size_t channel) {
+            sums[i] = layer_.bias.empty() ? 0 : layer_.bias[channel];
+        });
+        if (const auto* conv = std::get_if<nn::Conv2d>(&layer_.layer))
+            add_convolution(conv->options(), x.shape(), values.data(), sums);
+        else
+            add_product(values.data(), sums);
+    }
+
+    /// float32(sum) * (scale_d * scale_w).
+    void dequantize(const IntegerTensor& sums, nn::Tensor& output) const {
+        output.resize(sums.shape());
+        for_each_sum(sums, [&](std::size_t i, std::size_t channel) {
+            output[i] = static_cast<float>(sums[i]) * layer_.dequantization_scale(channel);
+        });
+    }
+    /// f(index, output channel) for each of the sums.
+    template <class F>
+    void for_each_sum(const IntegerTensor& sums, F f) const {
+        nn::Index const positions = nn::product(sums.shape(), 2, sums.rank());
+        std::size_t i = 0;
+        while (i != sums.size())
+            for (std::size_t channel = 0; channel != layer_.rows(); ++channel)
+                for (nn::Index p = 0; p != positions; ++p) f(i++, channel);
+    }
+
+    void forward(nn::Inputs inputs, nn::Tensor& output, nn::Scratch&, nn::Mode) const {
+        IntegerTensor sums;
+        accumulate(*inputs[0], sums);
+        dequantize(sums, output);
+    }
+    [[noreturn]] void backward(nn::Inputs, const nn::Tensor&, const nn::Tensor&, std::span<nn::Tensor* const>,
+                               std::span<nn::Tensor>, nn::Scratch&, nn::Mode) const {
+        throw std::invalid_argument(
+            detail::concat("layer `", layer_.name, "` runs in integers: train the student"));
+    }
+
+private:
+    void add_product(const std::int32_t* values, IntegerTensor& sums) const {
+        std::size_t const rows = layer_.rows(), cols = layer_.cols();
+        for (std::size_t i = 0; i != sums.size(); ++i)
+            sums[i] = std::inner_product(values + i / rows * cols, values + (i / rows + 1) * cols,
+                                         weights_.data() + i % rows * cols, sums[i]);
+    }
+
+    void add_convolution(const nn::Conv2dOptions& o, const nn::Shape& input, const std::int32_t* values,
+                         IntegerTensor& sums) const {
+        detail::Window const w{{input[2], input[3]}, o.kernel, o.stride, o.padding, o.dilation};
+        nn::Index const ins = o.in_channels / o.groups, outs = o.out_channels / o.groups;
+        nn::Index const pixels = input[2] * input[3], cols = w.output(1), stride = w.stride[1];
+        std::int32_t* y = sums.data();
+        for (nn::Index i = 0; i != input[0] * o.out_channels; ++i, y += w.positions()) {
+            nn::Index const image = i / o.out_channels, channel = i % o.out_channels;
+            const std::int32_t* plane = values + (image * o.in_channels + channel / outs * ins) * pixels;
+            const std::int32_t* weight = weights_.data() + channel * ins * w.taps();
+            for (nn::Index c = 0; c != ins; ++c, plane += pixels)
+                for (nn::Index tap = 0; tap != w.taps(); ++tap, ++weight) {
+                    nn::Index const dy = w.offset(0, tap / o.kernel[1]), dx = w.offset(1, tap % o.kernel[1]);
+                    auto const y_inside = w.inside(0, dy), x_inside = w.inside(1, dx);
+                    for (nn::Index row = y_inside.first; row < y_inside.last; ++row) {
+                        nn::Index const line = (row * w.stride[0] + dy) * input[3] + dx;
+                        for (nn::Index col = x_inside.first; col < x_inside.last; ++col)
+                            y[row * cols + col] += *weight * plane[line + col * stride];
+                    }
+                }
+        }
+    }
+
+    DeployedLayer layer_;
+    std::vector<std::int32_t> weights_{};  // the codes, widened
+};
+
+/// A deployed layer in float: its input quantized by the student's own quantizer, times what the codes of the
+/// weights stand for. What the integers are compared with.
+template <class Layer, class Algorithms = standard_algorithms>
+class SimulatedLayer {
+public:
+    static constexpr std::string_view type_name = "SimulatedLayer";
+
+    SimulatedLayer(Layer layer, LayerQuantizers<Algorithms> quantizers)
+        : layer_(std::move(layer)), quantizers_(std::move(quantizers)) {}
+
+    result<nn::Shape> output_shape(std::span<const nn::Shape> inputs) const {
+        return layer_.output_shape(inputs);
+    }
+    void forward(nn::Inputs inputs, nn::Tensor& output, nn::Scratch& scratch, nn::Mode) const {
+        nn::Tensor& x = scratch.tensor(Layer::scratch_tensors);
+        quantizers_.quantize_data(*inputs[0], x);
+        layer_.forward_with(layer_.weight(), x, output, scratch);
+    }
+    [[noreturn]] void backward(nn::Inputs, const nn::Tensor&, const nn::Tensor&, std::span<nn::Tensor* const>,
+                               std::span<nn::Tensor>, nn::Scratch&, nn::Mode) const {
+        throw std::invalid_argument("a deployed layer is not trained: train the student");
+    }
+
+private:
+    Layer layer_;
+    LayerQuantizers<Algorithms> quantizers_;
+};
+
+namespace detail {
+
+/// The network with `made(layer)` for each deployed layer, and nothing where a BatchNorm is folded.
+template <class Made>
+nn::Network with_deployed(const nn::Network& network, std::span<const DeployedLayer> layers,
+                          const Made& made) {
+    nn::Network out = network;
+    for (const DeployedLayer& layer : layers) {
+        out.replace(layer.name, made(layer));
+        if (!layer.batch_norm.empty()) out.replace(layer.batch_norm, nn::Identity{});
+    }
+    return out;
+}
+
+}  // namespace detail
+
+/// The student's network with its quantized layers in integers; `layers` are what `deploy` made of it.
+inline nn::Network integer_network(const nn::Network& student, std::span<const DeployedLayer> layers) {
+    return detail::with_deployed(student, layers, [](const DeployedLayer& l) { return IntegerLayer(l); });
+}
+/// Errors: those of `deploy`.
+template <class Algorithms>
+result<nn::Network> integer_network(const BasicStudent<Algorithms>& student) {
+    auto const layers = deploy(student);
+    if (!layers) return layers.diagnostics();
+    return integer_network(student.network(), *layers);
+}
+
+/// The same in float, with SimulatedLayers.
+template <class Algorithms>
+nn::Network simulation_network(const BasicStudent<Algorithms>& student,
+                               std::span<const DeployedLayer> layers) {
+    return detail::with_deployed(student.network(), layers, [&](const DeployedLayer& l) {
+        return std::visit(
+            [&]<class Layer>(const Layer& layer) -> nn::Module {
+                return SimulatedLayer<Layer, Algorithms>(layer, *student.quantizers(l.name));
+            },
+            l.layer);
+    });
+}
+
+}  // namespace amct_distill
+
 // ---- amct_distill/deploy/record.hpp
 
 /// The record of a student: the quantization factors that a deployment tool needs, recomputed from its final
@@ -7793,64 +9121,412 @@ result<BasicStudent<Algorithms>> make_student(const nn::Network& teacher,
 ///     write_file("record.txt", print(record)).value();
 
 namespace amct_distill {
-namespace detail {
-
-/// The scales of a layer's weights behind which a BatchNorm stands: scale * |factor|, per channel, also where
-/// one scale served the tensor. A negative factor turns code qmin into qmax + 1, which there is not; a channel
-/// that has that code gets the scale that makes it qmax, as ARQ would find it for the folded weights.
-inline std::vector<ScaleOffset> fold_scales(const QuantizedMatrix& codes, const std::vector<float>& factors,
-                                            int bits) {
-    int const qmin = -(1 << (bits - 1)), qmax = -qmin - 1;
-    std::vector<ScaleOffset> folded;
-    for (std::size_t r = 0; r != codes.rows; ++r) {
-        float scale = codes.scales[codes.scales.size() == 1 ? 0 : r].scale * std::fabs(factors[r]);
-        auto const row = codes.codes.begin() + static_cast<std::ptrdiff_t>(r * codes.cols);
-        if (factors[r] < 0 && std::find(row, row + static_cast<std::ptrdiff_t>(codes.cols), qmin) !=
-                                  row + static_cast<std::ptrdiff_t>(codes.cols))
-            scale = scale * static_cast<float>(-qmin) / static_cast<float>(qmax);
-        folded.push_back({scale, 0});
-    }
-    return folded;
-}
-
-inline std::string data_type_name(int bits) { return concat("INT", bits); }
-
-}  // namespace detail
 
 /// One entry per quantized layer, in definition order. The types are named where they are not the schema's
-/// default, INT8: `act_type` of the data, `wts_type` of the weights, `dst_type` when both are the same. Errors:
-/// a layer is not calibrated, or its weights are not finite.
-template <class Algorithms>
-result<ScaleOffsetRecord> make_record(const BasicStudent<Algorithms>& student) {
+/// default, INT8: `act_type` of the data, `wts_type` of the weights, `dst_type` when both are the same.
+inline ScaleOffsetRecord make_record(std::span<const DeployedLayer> layers) {
     ScaleOffsetRecord record;
-    for (const auto& layer : student.plan().layers) {
-        const auto* const q = student.quantizers(layer.name);
-        if (q == nullptr) continue;
-        auto const fail = [&](std::string_view why) {
-            return general_error(detail::concat("make_record: layer `", layer.name, "`", why));
-        };
-        if (!q->is_calibrated()) return fail(" is not calibrated; call calibrate() first");
-        auto const codes = q->weight_codes(*student.weight(layer.name));
-        if (!codes) return fail(detail::concat(": ", codes.diagnostics()[0].message));
-
-        std::vector<ScaleOffset> scales = codes->scales;
-        if (const auto* bn = batch_norm_behind(student.network(), layer.name))
-            scales = detail::fold_scales(*codes, fold_factors(*bn), q->weight_bits());
-
+    auto const type_name = [](int bits) { return detail::concat("INT", bits); };
+    for (const DeployedLayer& layer : layers) {
         SingleLayerRecord one;
-        one.scale_d = q->data_scale().scale;
-        one.offset_d = q->data_scale().offset;
-        for (ScaleOffset p : scales) {
-            one.scale_w.push_back(p.scale);
-            one.offset_w.push_back(p.offset);
+        one.scale_d = layer.data.scale;
+        one.offset_d = layer.data.offset;
+        for (float scale : layer.weight_scales) {
+            one.scale_w.push_back(scale);
+            one.offset_w.push_back(0);
         }
-        if (q->data_bits() == q->weight_bits() && q->data_bits() != 8)
-            one.dst_type = detail::data_type_name(q->data_bits());
-        if (q->data_bits() != 8) one.act_type = detail::data_type_name(q->data_bits());
-        if (q->weight_bits() != 8) one.wts_type = detail::data_type_name(q->weight_bits());
+        if (layer.data_bits == layer.weight_bits && layer.data_bits != 8)
+            one.dst_type = type_name(layer.data_bits);
+        if (layer.data_bits != 8) one.act_type = type_name(layer.data_bits);
+        if (layer.weight_bits != 8) one.wts_type = type_name(layer.weight_bits);
         record.record.push_back({.key = layer.name, .value = std::move(one)});
     }
     return record;
+}
+
+/// Errors: those of `deploy`.
+template <class Algorithms>
+result<ScaleOffsetRecord> make_record(const BasicStudent<Algorithms>& student) {
+    auto const layers = deploy(student);
+    if (!layers) return layers.diagnostics();
+    return make_record(std::span<const DeployedLayer>(*layers));
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/deploy/verify.hpp
+
+/// Whether the integers compute what was simulated, layer by layer.
+///
+///     VerifyReport report = verify(student, batches).value();
+///     std::cout << to_table(report);
+///     if (!report.agrees()) ...                           // a difference that rounding does not explain
+///
+/// Every layer is given the input that it has in the simulation, so that each answers for itself.
+
+namespace amct_distill {
+
+struct VerifiedLayer {
+    std::string name{};
+    /// The INT32 sums, against the simulation's output in the same unit, rounded.
+    std::size_t outputs = 0;
+    std::size_t different = 0;
+    std::int64_t largest = 0;    ///< difference, in units of the sum
+    std::int64_t explained = 0;  ///< what the rounding of float32 and of the bias explain: see verify()
+    /// The codes that the layer reads, against those of the simulation: what the layers before it put out,
+    /// requantized.
+    std::size_t inputs = 0;
+    std::size_t inputs_different = 0;
+    int inputs_largest = 0;                ///< difference, in codes
+    std::size_t requantized_channels = 0;  ///< whose weight codes are not the student's: see deploy()
+};
+
+struct VerifyReport {
+    std::vector<VerifiedLayer> layers{};
+    /// Of the network's first output: mean squared and largest difference between the integers, run from end
+    /// to end, and the student, not folded.
+    double output_error = 0;
+    double output_largest = 0;
+    /// Mean square of the student's output, to compare with.
+    double output_square = 0;
+
+    /// No layer's sums differ by more than rounding explains.
+    bool agrees() const {
+        return std::ranges::all_of(layers, [](const VerifiedLayer& l) { return l.largest <= l.explained; });
+    }
+};
+
+namespace detail {
+
+/// The most by which a sum may differ from the rounded simulation. The simulation computes K products of two
+/// rounded factors and adds them and the bias in float32: each term passes at most K + 3 roundings, and two
+/// more are in scale_d * scale_w and in the bias. With u = 2^-24, whatever the order of the sum, its error is
+/// below g * S, g = (K + 5) u / (1 - (K + 5) u), S the sum of the terms' magnitudes; at most, in units of the
+/// sum, what the codes can reach plus |bias|. Rounding the bias adds 1/2, rounding the simulation 1/2.
+inline std::int64_t explained_difference(const DeployedLayer& layer) {
+    auto const codes = layer.codes();
+    double const n = (static_cast<double>(layer.cols()) + 5) * 0x1p-24, growth = n / (1 - n);
+    double most = 0;
+    for (std::size_t r = 0; r != layer.rows(); ++r) {
+        auto const row = std::span(codes).subspan(r * layer.cols(), layer.cols());
+        double sum = static_cast<double>(largest_accumulator(row, layer.data, layer.data_bits));
+        if (!layer.bias.empty()) sum += std::abs(static_cast<double>(layer.bias[r])) + 1;
+        most = (std::max)(most, sum);
+    }
+    return static_cast<std::int64_t>(growth * most + 1);
+}
+
+/// Adds one batch to the comparison.
+inline void compare_sums(const IntegerLayer& integer, const IntegerTensor& sums, const nn::Tensor& simulated,
+                         VerifiedLayer& to) {
+    to.outputs += sums.size();
+    integer.for_each_sum(sums, [&](std::size_t i, std::size_t channel) {
+        double const unit = static_cast<double>(integer.layer().dequantization_scale(channel));
+        auto const expected =
+            static_cast<std::int64_t>(std::nearbyint(static_cast<double>(simulated[i]) / unit));
+        std::int64_t const d = std::abs(expected - sums[i]);
+        if (d != 0) ++to.different;
+        to.largest = (std::max)(to.largest, d);
+    });
+}
+inline void compare_inputs(const IntegerLayer& integer, const nn::Tensor& simulated, const nn::Tensor& found,
+                           VerifiedLayer& to) {
+    std::vector<std::int8_t> a, b;
+    integer.quantize_data(simulated, a);
+    integer.quantize_data(found, b);
+    to.inputs += a.size();
+    for (std::size_t i = 0; i != a.size(); ++i) {
+        int const d = std::abs(a[i] - b[i]);
+        if (d != 0) ++to.inputs_different;
+        to.inputs_largest = (std::max)(to.inputs_largest, d);
+    }
+}
+
+}  // namespace detail
+
+/// Runs the batches through the simulation (`simulation_network`: folded, float32) and through the integers.
+/// Each integer layer takes the simulation's input; its sums are compared with the simulation's output, and
+/// what becomes of them on the way to the next quantized layers with the codes those read in the simulation.
+/// The sums can differ only by rounding, `explained` says how far; codes then differ where a value lies that
+/// close to the middle between two codes. Errors: no batches, and those of `deploy`. Throws
+/// std::invalid_argument when a batch is not an input of the network.
+template <class Algorithms>
+result<VerifyReport> verify(const BasicStudent<Algorithms>& student, std::span<const nn::Tensor> batches) {
+    if (batches.empty()) return general_error("verify: no batches; give at least one");
+    auto const layers = deploy(student);
+    if (!layers) return layers.diagnostics();
+    nn::Network const simulation = simulation_network(student, *layers);
+    nn::Network const device = integer_network(student.network(), *layers);
+
+    VerifyReport report;
+    std::vector<const IntegerLayer*> integer;
+    std::vector<nn::NodeId> nodes;
+    for (const DeployedLayer& l : *layers) {
+        report.layers.push_back({.name = l.name,
+                                 .explained = detail::explained_difference(l),
+                                 .requantized_channels = l.requantized.size()});
+        integer.push_back(device.module(l.name).get_if<IntegerLayer>());
+        nodes.push_back(*device.find(l.name));
+    }
+
+    nn::Tape simulated, mixed, other;
+    IntegerTensor sums;
+    double values = 0;
+    for (const nn::Tensor& batch : batches) {
+        simulation.forward(batch, simulated, nn::Mode::evaluate);
+        mixed.output(simulation.inputs()[0]) = batch;
+        for (nn::NodeId id : simulation.operations()) {
+            auto const found = std::ranges::find(nodes, id);
+            if (found == nodes.end()) {
+                simulation.forward_node(id, mixed, nn::Mode::evaluate);
+                continue;
+            }
+            auto const k = static_cast<std::size_t>(found - nodes.begin());
+            nn::NodeId const input = simulation.node(id).inputs[0];
+            detail::compare_inputs(*integer[k], simulated.output(input), mixed.output(input),
+                                   report.layers[k]);
+            integer[k]->accumulate(simulated.output(input), sums);
+            detail::compare_sums(*integer[k], sums, simulated.output(id), report.layers[k]);
+            integer[k]->dequantize(sums, mixed.output(id));
+        }
+
+        const nn::Tensor& theirs = student.network().forward(batch, other, nn::Mode::evaluate);
+        nn::Tensor const ours = device.predict(batch);
+        for (std::size_t i = 0; i != ours.size(); ++i) {
+            double const y = static_cast<double>(theirs[i]), d = static_cast<double>(ours[i]) - y;
+            report.output_error += d * d;
+            report.output_square += y * y;
+            report.output_largest = (std::max)(report.output_largest, std::abs(d));
+        }
+        values += static_cast<double>(ours.size());
+    }
+    report.output_error /= values;
+    report.output_square /= values;
+    return report;
+}
+
+/// A table of at most 100 columns, and what it comes to.
+inline std::string to_table(const VerifyReport& report) {
+    std::vector<detail::TableRow> rows{
+        {"layer", "sums", "differ", "by", "explained", "codes in", "differ", "by", "new codes"}};
+    for (const VerifiedLayer& l : report.layers)
+        rows.push_back({detail::shortened(l.name, 20), std::to_string(l.outputs), std::to_string(l.different),
+                        std::to_string(l.largest), std::to_string(l.explained), std::to_string(l.inputs),
+                        std::to_string(l.inputs_different), std::to_string(l.inputs_largest),
+                        l.requantized_channels == 0 ? std::string("none")
+                                                    : detail::concat(l.requantized_channels, " ch.")});
+    return detail::concat(
+        detail::text_table(rows),
+        report.agrees() ? "  The integers compute what was simulated.\n"
+                        : "  The integers do NOT compute what was simulated: rounding explains less.\n",
+        "  From the student, whole: mean squared difference ", detail::short_number(report.output_error),
+        " (of ", detail::short_number(report.output_square), "), at most ",
+        detail::short_number(report.output_largest), ".\n");
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/text/printer.hpp
+
+/// Any aggregate message as protobuf text format.
+///
+///     std::string text = print(config);
+///     read<AMCTDistillConfig>(text).value() == config
+///
+/// The canonical form of protobuf's TextFormat: two spaces of indentation, one field a line, fields in schema
+/// order, `message {`, strings escaped to 7 bits, floats as the shortest text that reads back.
+
+namespace amct_distill {
+namespace detail {
+
+class text_printer {
+public:
+    explicit text_printer(std::string& out) : out_(out) {}
+
+    template <class M>
+    void fields_of(const M& m) {
+        [&]<std::size_t... I>(std::index_sequence<I...>) {
+            (member(reflect::field_name<M, I>(), reflect::get<I>(m)), ...);
+        }
+        (std::make_index_sequence<reflect::field_count<M>>{});
+    }
+
+private:
+    template <class F>
+    void member(std::string_view name, const F& f) {
+        if constexpr (is_required<F>) {
+            field(name, *f);
+        } else if constexpr (is_optional<F>) {
+            if (f.has_value()) field(name, *f);
+        } else if constexpr (is_oneof<F>) {
+            std::visit(
+                [&]<class T>(const T& alternative) {
+                    if constexpr (!std::is_same_v<T, std::monostate>) field(f.name(), alternative);
+                },
+                f.value());
+        } else {
+            for (const auto& element : f) field(name, element);
+        }
+    }
+    template <class T>
+    void field(std::string_view name, const T& value) {
+        out_.append(2 * depth_, ' ');
+        out_ += name;
+        if constexpr (message_type<T>) {
+            out_ += " {\n";
+            ++depth_;
+            fields_of(value);
+            --depth_;
+            out_.append(2 * depth_, ' ');
+            out_ += "}\n";
+        } else {
+            out_ += ": ";
+            scalar(value);
+            out_ += '\n';
+        }
+    }
+
+    void scalar(bool v) { out_ += v ? "true" : "false"; }
+    template <class T>
+    requires((std::integral<T> && !std::same_as<T, bool>) || std::floating_point<T>) void scalar(T v) {
+        if constexpr (std::floating_point<T>) {
+            if (std::isnan(v)) {  // to_chars would print a sign that the format does not have
+                out_ += "nan";
+                return;
+            }
+        }
+        char buffer[64];  // the longest double is 24 characters
+        auto const end = std::to_chars(buffer, buffer + sizeof buffer, v).ptr;
+        out_.append(buffer, end);
+    }
+    template <class E>
+    requires std::is_enum_v<E>
+    void scalar(E v) {
+        for (auto const& [name, value] : enumerators(E{}))
+            if (value == v) {
+                out_ += name;
+                return;
+            }
+        scalar(static_cast<std::underlying_type_t<E>>(v));
+    }
+    void scalar(std::string_view s) {
+        out_ += '"';
+        for (char c : s) {
+            auto const byte = static_cast<unsigned char>(c);
+            constexpr std::string_view plain = "\n\r\t\"'\\", escaped = "nrt\"'\\";
+            if (auto const k = plain.find(c); k != plain.npos) {
+                out_ += '\\';
+                out_ += escaped[k];
+            } else if (byte < 0x20 || byte >= 0x7F) {
+                out_ += '\\';
+                for (int shift : {6, 3, 0}) out_ += static_cast<char>('0' + (byte >> shift & 7));
+            } else {
+                out_ += c;
+            }
+        }
+        out_ += '"';
+    }
+
+    std::string& out_;
+    std::size_t depth_ = 0;
+};
+
+}  // namespace detail
+
+template <class M>
+requires detail::message_type<M> std::string print(const M& message) {
+    std::string out;
+    detail::text_printer(out).fields_of(message);
+    return out;
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/deploy/write.hpp
+
+/// A deployment as files: the record, and the integers of each layer as NumPy's `.npy`.
+///
+///     write_deployment("out", student).value();
+///
+///     out/record.txt         scales, offsets and types: ScaleOffsetRecord, text format
+///     out/conv1.weight.npy   int8, of the weight's shape; INT4: uint8 [out, bytes], two codes a byte, the low
+///                            nibble first, rows padded
+///     out/conv1.bias.npy     int32 [out], in units of scale_d * scale_w; absent when the layer has none
+///
+/// In file names, bytes of a layer's name other than letters, digits, `_`, `-` and `.` are written as %2F.
+
+namespace amct_distill {
+namespace detail {
+
+/// A `.npy` file of version 1.0, row-major; `type` as NumPy spells it, "<i4".
+template <class T>
+std::string npy_file(std::string_view type, const nn::Shape& shape, std::span<const T> values) {
+    static_assert(std::endian::native == std::endian::little, "amct_distill: .npy files are little-endian");
+    std::string header = concat("{'descr': '", type, "', 'fortran_order': False, 'shape': (");
+    for (nn::Index d : shape) append(header, concat(d, ", "));
+    header.append("), }");
+    header.append(64 - (10 + header.size() + 1) % 64, ' ');  // with magic and length, a multiple of 64
+    header.push_back('\n');
+    std::string file("\x93NUMPY\x01\x00", 8);
+    file.push_back(static_cast<char>(header.size() & 0xFF));
+    file.push_back(static_cast<char>(header.size() >> 8));
+    file.append(header);
+    file.append(reinterpret_cast<const char*>(values.data()), values.size_bytes());
+    return file;
+}
+
+inline std::string file_name(std::string_view layer) {
+    constexpr std::string_view hex = "0123456789ABCDEF";
+    std::string out;
+    for (char c : layer) {
+        bool const plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                           c == '_' || c == '-' || c == '.';
+        auto const byte = static_cast<unsigned char>(c);
+        append(out, plain ? std::string(1, c) : concat('%', hex[byte >> 4], hex[byte & 15]));
+    }
+    return out;
+}
+
+}  // namespace detail
+
+/// Makes the directory. Each file is written to a temporary name and renamed; an older record is removed
+/// first and the record is written last, so that a directory with a record is complete. Error: a file cannot
+/// be written (a full disk, ...); it names the file.
+inline result<void> write_deployment(const std::filesystem::path& directory,
+                                     std::span<const DeployedLayer> layers) {
+    std::filesystem::path const record = directory / "record.txt";
+    std::error_code error;
+    std::filesystem::remove(record, error);
+    if (error) return detail::file_error("remove", record, error.value());
+    for (const DeployedLayer& layer : layers) {
+        std::string const name = detail::file_name(layer.name);
+        auto const rows = static_cast<nn::Index>(layer.rows());
+        auto const ok = write_file(
+            directory / (name + ".weight.npy"),
+            layer.weight_bits == 4
+                ? detail::npy_file("|u1", {rows, static_cast<nn::Index>(packed_row_bytes(layer.cols()))},
+                                   std::span(layer.weights))
+                : detail::npy_file("|i1", layer.float_weight().shape(), std::span(layer.weights)));
+        if (!ok) return ok;
+        std::filesystem::path const bias = directory / (name + ".bias.npy");
+        if (layer.bias.empty()) {  // nor one of an older deployment
+            std::filesystem::remove(bias, error);
+            if (error) return detail::file_error("remove", bias, error.value());
+            continue;
+        }
+        if (auto written = write_file(bias, detail::npy_file("<i4", {rows}, std::span(layer.bias))); !written)
+            return written;
+    }
+    return write_file(record, print(make_record(layers)));
+}
+
+/// Errors: those of `deploy` and of writing.
+template <class Algorithms>
+result<void> write_deployment(const std::filesystem::path& directory,
+                              const BasicStudent<Algorithms>& student) {
+    auto const layers = deploy(student);
+    if (!layers) return layers.diagnostics();
+    return write_deployment(directory, std::span<const DeployedLayer>(*layers));
 }
 
 }  // namespace amct_distill
@@ -8112,9 +9788,12 @@ struct LayerReport {
     std::vector<ScaleOffset> weight_scales{};  ///< one, or one per output channel
     ScaleOffset data_scale{};
     ClipRange data_clip{};
-    bool user_clips = false;  ///< the first clips were the user's, not IFMR's
-    double weight_sqnr = 0;   ///< signal to quantization noise of the weights, dB
-    double data_sqnr = 0;     ///< the same of the layer's inputs, over all batches, dB
+    bool user_clips = false;                   ///< the first clips were the user's, not IFMR's
+    double weight_sqnr = 0;                    ///< signal to quantization noise of the weights, dB
+    double data_sqnr = 0;                      ///< the same of the layer's inputs, over all batches, dB
+    double saturation = 0;                     ///< share of the layer's inputs outside of the clips, 0 to 1
+    std::size_t channels = 0;                  ///< output channels
+    std::vector<std::size_t> dead_channels{};  ///< whose weights are all quantized to 0
 };
 
 /// A block; its loss is the mean squared error of its output over all batches.
@@ -8125,6 +9804,7 @@ struct BlockReport {
     std::vector<double> epoch_losses{};  ///< mean over the training steps of each epoch
     int best_epoch = 0;              ///< after which epoch the kept parameters were seen; 0: as calibrated
     std::size_t teacher_inputs = 0;  ///< steps that took the teacher's input, the student's being too far off
+    double seconds = 0;              ///< wall time of the block's training
     std::string stopped{};           ///< why it ended early; empty: it did not
 };
 
@@ -8417,6 +10097,109 @@ result<void> calibrate(BasicStudent<Algorithms>& student, std::span<const nn::Te
 
 }  // namespace amct_distill
 
+// ---- amct_distill/distill/report_layers.hpp
+
+/// The quantization of each layer of a student, measured on data.
+///
+///     for (const LayerReport& l : report_layers(student, batches)) std::cout << l.name << ": " << l.data_sqnr;
+
+namespace amct_distill {
+namespace detail {
+
+/// Signal and noise of a quantized tensor, in squares.
+struct noise {
+    double signal = 0, error = 0;
+    void add(const nn::Tensor& x, const nn::Tensor& quantized) {
+        for (std::size_t i = 0; i != x.size(); ++i) {
+            double const v = static_cast<double>(x[i]), d = v - static_cast<double>(quantized[i]);
+            signal += v * v;
+            error += d * d;
+        }
+    }
+    /// 10 log10(signal / noise); infinite without noise.
+    double sqnr() const {
+        return error == 0 ? std::numeric_limits<double>::infinity() : 10 * std::log10(signal / error);
+    }
+};
+
+/// Counts the values outside of the clips, which always hold 0.
+struct outside {
+    std::size_t values = 0, clipped = 0;
+    void add(const nn::Tensor& x, ClipRange clip) {
+        float const high = (std::max)(clip.max, 0.0f), low = (std::min)(clip.min, 0.0f);
+        for (float v : x) clipped += static_cast<std::size_t>(v > high || v < low);
+        values += x.size();
+    }
+    double share() const {
+        return values == 0 ? 0 : static_cast<double>(clipped) / static_cast<double>(values);
+    }
+};
+
+/// The rows of a quantized weight that are all 0.
+inline std::vector<std::size_t> zero_rows(const nn::Tensor& weight) {
+    std::vector<std::size_t> rows;
+    auto const count = static_cast<std::size_t>(weight.dim(0)), cols = weight.size() / count;
+    for (std::size_t r = 0; r != count; ++r)
+        if (std::ranges::all_of(weight.span().subspan(r * cols, cols), [](float v) { return v == 0; }))
+            rows.push_back(r);
+    return rows;
+}
+
+}  // namespace detail
+
+/// Of every quantized layer, in definition order; `batches` are what the figures of its data are measured on.
+template <class Algorithms>
+std::vector<LayerReport> report_layers(const BasicStudent<Algorithms>& student,
+                                       std::span<const nn::Tensor> batches) {
+    const nn::Network& network = student.network();
+    std::vector<LayerReport> reports;
+    std::vector<nn::NodeId> inputs;
+    std::vector<const LayerQuantizers<Algorithms>*> quantizers;
+    nn::Tensor quantized;
+    for (const auto& layer : student.plan().layers) {
+        const auto* const q = student.quantizers(layer.name);
+        if (q == nullptr) continue;
+        const nn::Tensor& weight = *student.weight(layer.name);
+        LayerReport& r = reports.emplace_back();
+        r.name = layer.name;
+        r.weight_policy = q->weight_policy();
+        r.data_policy = q->data_policy();
+        r.weight_bits = q->weight_bits();
+        r.data_bits = q->data_bits();
+        r.weight_scales = q->weight_scales(weight);
+        r.data_scale = q->data_scale();
+        r.data_clip = q->data_clip();
+        r.user_clips = q->has_user_clips();
+        q->quantize_weight(weight, quantized);
+        detail::noise n;
+        n.add(weight, quantized);
+        r.weight_sqnr = n.sqnr();
+        r.channels = static_cast<std::size_t>(weight.dim(0));
+        r.dead_channels = detail::zero_rows(quantized);
+        inputs.push_back(network.node(network.operations()[layer.node]).inputs.at(0));
+        quantizers.push_back(q);
+    }
+    std::vector<detail::noise> noises(reports.size());
+    std::vector<detail::outside> clipped(reports.size());
+    nn::Tape tape;
+    for (const nn::Tensor& batch : batches) {
+        network.forward(batch, tape, nn::Mode::evaluate);
+        for (std::size_t k = 0; k != reports.size(); ++k) {
+            const nn::Tensor& x = tape.output(inputs[k]);
+            quantizers[k]->quantize_data(x, quantized);
+            noises[k].add(x, quantized);
+            clipped[k].add(x, reports[k].data_clip);
+        }
+    }
+    for (std::size_t k = 0; k != reports.size(); ++k) {
+        reports[k].data_sqnr = noises[k].sqnr();
+        reports[k].saturation = clipped[k].share();
+    }
+    return reports;
+}
+
+}  // namespace amct_distill
+
 // ---- amct_distill/distill/distill.hpp
 
 /// Block-wise distillation: the student learns, block after block, to reproduce the float teacher.
@@ -8456,66 +10239,7 @@ inline double output_error(const nn::Network& teacher, const nn::Network& studen
     return sum / values;
 }
 
-/// Signal and noise of a quantized tensor, in squares.
-struct noise {
-    double signal = 0, error = 0;
-    void add(const nn::Tensor& x, const nn::Tensor& quantized) {
-        for (std::size_t i = 0; i != x.size(); ++i) {
-            double const v = static_cast<double>(x[i]), d = v - static_cast<double>(quantized[i]);
-            signal += v * v;
-            error += d * d;
-        }
-    }
-    /// 10 log10(signal / noise); infinite without noise.
-    double sqnr() const {
-        return error == 0 ? std::numeric_limits<double>::infinity() : 10 * std::log10(signal / error);
-    }
-};
-
 }  // namespace detail
-
-/// Of every quantized layer, in definition order; `batches` are what its data_sqnr is measured on.
-template <class Algorithms>
-std::vector<LayerReport> report_layers(const BasicStudent<Algorithms>& student,
-                                       std::span<const nn::Tensor> batches) {
-    const nn::Network& network = student.network();
-    std::vector<LayerReport> reports;
-    std::vector<nn::NodeId> inputs;
-    std::vector<const LayerQuantizers<Algorithms>*> quantizers;
-    nn::Tensor quantized;
-    for (const auto& layer : student.plan().layers) {
-        const auto* const q = student.quantizers(layer.name);
-        if (q == nullptr) continue;
-        const nn::Tensor& weight = *student.weight(layer.name);
-        LayerReport& r = reports.emplace_back();
-        r.name = layer.name;
-        r.weight_policy = q->weight_policy();
-        r.data_policy = q->data_policy();
-        r.weight_bits = q->weight_bits();
-        r.data_bits = q->data_bits();
-        r.weight_scales = q->weight_scales(weight);
-        r.data_scale = q->data_scale();
-        r.data_clip = q->data_clip();
-        r.user_clips = q->has_user_clips();
-        q->quantize_weight(weight, quantized);
-        detail::noise n;
-        n.add(weight, quantized);
-        r.weight_sqnr = n.sqnr();
-        inputs.push_back(network.node(network.operations()[layer.node]).inputs.at(0));
-        quantizers.push_back(q);
-    }
-    std::vector<detail::noise> noises(reports.size());
-    nn::Tape tape;
-    for (const nn::Tensor& batch : batches) {
-        network.forward(batch, tape, nn::Mode::evaluate);
-        for (std::size_t k = 0; k != reports.size(); ++k) {
-            quantizers[k]->quantize_data(tape.output(inputs[k]), quantized);
-            noises[k].add(tape.output(inputs[k]), quantized);
-        }
-    }
-    for (std::size_t k = 0; k != reports.size(); ++k) reports[k].data_sqnr = noises[k].sqnr();
-    return reports;
-}
 
 /// Distills a calibrated student of `teacher`. Errors: no batches; a layer that is not calibrated; the dump
 /// cannot be written or read (the student is then as calibrated). Throws std::invalid_argument when a batch does
@@ -8569,6 +10293,117 @@ result<DistillReport> distill(const nn::Network& teacher, BasicStudent<Algorithm
 
 }  // namespace amct_distill
 
+// ---- amct_distill/distill/report_text.hpp
+
+/// A distillation report as tables of at most 100 columns.
+///
+///     std::cout << to_table(report);
+///
+/// Four tables: the weights, the inputs and the blocks of the network, and each block's loss per epoch. Long
+/// names keep their end.
+
+namespace amct_distill {
+namespace detail {
+
+inline std::string formatted(const char* format, double x) {
+    char text[64];
+    std::snprintf(text, sizeof text, format, x);
+    return text;
+}
+inline std::string decibel(double x) {
+    return std::isfinite(x) ? formatted("%.1f dB", x) : std::string(x > 0 ? "exact" : "-");
+}
+
+inline std::string weights_table(const std::vector<LayerReport>& layers) {
+    std::vector<TableRow> rows{{"layer", "weights", "scale", "SQNR", "dead channels"}};
+    for (const LayerReport& l : layers) {
+        std::string scale;
+        if (!l.weight_scales.empty()) {
+            float low = l.weight_scales[0].scale, high = low;
+            for (ScaleOffset p : l.weight_scales) {
+                low = (std::min)(low, p.scale);
+                high = (std::max)(high, p.scale);
+            }
+            scale = short_number(static_cast<double>(low));
+            if (low != high) append(scale, concat(" .. ", short_number(static_cast<double>(high))));
+        }
+        rows.push_back({shortened(l.name, 18), shortened(l.weight_policy, 31), std::move(scale),
+                        decibel(l.weight_sqnr), concat(l.dead_channels.size(), " of ", l.channels)});
+    }
+    return text_table(rows);
+}
+
+inline std::string data_table(const std::vector<LayerReport>& layers) {
+    std::vector<TableRow> rows{{"layer", "inputs", "scale", "clips", "by", "SQNR", "outside"}};
+    for (const LayerReport& l : layers)
+        rows.push_back({shortened(l.name, 18), shortened(l.data_policy, 18),
+                        short_number(static_cast<double>(l.data_scale.scale)),
+                        concat(formatted("%.3g", static_cast<double>(l.data_clip.min)), " .. ",
+                               formatted("%.3g", static_cast<double>(l.data_clip.max))),
+                        l.user_clips ? "you" : "IFMR", decibel(l.data_sqnr),
+                        formatted("%.2f %%", 100 * l.saturation)});
+    return text_table(rows);
+}
+
+/// "conv1", or "conv1 .. relu1".
+inline std::string block_name(const BlockReport& block) {
+    if (block.names.empty()) return {};
+    if (block.names.size() == 1) return shortened(block.names[0], 28);
+    return concat(shortened(block.names.front(), 12), " .. ", shortened(block.names.back(), 12));
+}
+
+inline std::string blocks_table(const std::vector<BlockReport>& blocks) {
+    std::vector<TableRow> rows{
+        {"block", "modules", "error", "distilled", "best epoch", "teacher's input", "seconds"}};
+    for (std::size_t b = 0; b != blocks.size(); ++b) {
+        const BlockReport& r = blocks[b];
+        rows.push_back({std::to_string(b + 1), block_name(r), short_number(r.loss_before),
+                        short_number(r.loss_after),
+                        r.best_epoch == 0 ? "calibrated" : std::to_string(r.best_epoch),
+                        r.teacher_inputs == 0 ? "never" : concat(r.teacher_inputs, " steps"),
+                        formatted("%.2f", r.seconds)});
+    }
+    std::string out = text_table(rows);
+    for (std::size_t b = 0; b != blocks.size(); ++b)
+        if (!blocks[b].stopped.empty())
+            append(out, concat("  block ", b + 1, " ended early: ", blocks[b].stopped, '\n'));
+    return out;
+}
+
+/// Eight epochs a line.
+inline std::string losses_table(const std::vector<BlockReport>& blocks) {
+    constexpr std::size_t per_line = 8;
+    std::vector<TableRow> rows{{"block", "loss per epoch"}};
+    for (std::size_t b = 0; b != blocks.size(); ++b) {
+        const std::vector<double>& losses = blocks[b].epoch_losses;
+        for (std::size_t first = 0; first < losses.size(); first += per_line) {
+            TableRow& row = rows.emplace_back(TableRow{first == 0 ? std::to_string(b + 1) : "", ""});
+            for (std::size_t e = first; e < losses.size() && e < first + per_line; ++e)
+                append(row[1], concat(e == first ? "" : "  ", short_number(losses[e])));
+        }
+    }
+    return rows.size() == 1 ? std::string() : concat('\n', text_table(rows));
+}
+
+}  // namespace detail
+
+inline std::string to_table(const DistillReport& report) {
+    std::string out =
+        detail::concat(detail::weights_table(report.layers), '\n', detail::data_table(report.layers), '\n',
+                       detail::blocks_table(report.blocks), detail::losses_table(report.blocks));
+    detail::append(out, detail::concat("\n  output, mean squared error to the teacher's: ",
+                                       detail::short_number(report.output_error_calibrated), " calibrated, ",
+                                       detail::short_number(report.output_error_distilled), " distilled\n"));
+    if (report.kept_calibrated)
+        detail::append(out,
+                       "  The distilled network was farther from the teacher: the calibrated one stays.\n");
+    if (report.cancelled)
+        detail::append(out, "  The distillation was cancelled; what it had reached stays.\n");
+    return out;
+}
+
+}  // namespace amct_distill
+
 // ---- amct_distill/nn/activation.hpp
 
 /// Activations: ReLU, LeakyReLU, Sigmoid, Tanh element by element, and Softmax along a dimension; all as in
@@ -8580,8 +10415,8 @@ result<DistillReport> distill(const nn::Network& teacher, BasicStudent<Algorithm
 
 namespace amct_distill::detail {
 
-/// What the element-wise activations share. `Derived` has `value(x)`, and `slope_times(x, y, g)`: the
-/// gradient `g` of the output `y`, carried to the input `x`.
+/// What the element-wise activations share. `Derived` has `value(x)`, or `values(x, y)` of arrays, and
+/// `slope_times(x, y, g)`: the gradient `g` of the output `y`, carried to the input `x`.
 template <class Derived, class T>
 class Elementwise {
 public:
@@ -8589,21 +10424,31 @@ public:
         if (inputs.size() != 1) return unexpected_inputs("one input", inputs);
         return inputs[0];
     }
-    void forward(nn::BasicInputs<T> inputs, nn::BasicTensor<T>& output, nn::BasicScratch<T>&,
+    void forward(nn::BasicInputs<T> inputs, nn::BasicTensor<T>& output, nn::BasicScratch<T>& scratch,
                  nn::Mode) const {
         const T* const x = inputs[0]->data();
         T* const y = output.data();
-        for (std::size_t i = 0; i != output.size(); ++i) y[i] = self().value(x[i]);
+        scratch.in_parts(output.size(), [&](std::size_t begin, std::size_t end) {
+            auto const n = static_cast<nn::Index>(end - begin);
+            nn::ConstArrayMap<T> const from(x + begin, n);
+            nn::ArrayMap<T> to(y + begin, n);
+            if constexpr (requires { self().values(from, to); })
+                self().values(from, to);
+            else
+                for (nn::Index i = 0; i != n; ++i) to[i] = self().value(from[i]);
+        });
     }
     void backward(nn::BasicInputs<T> inputs, const nn::BasicTensor<T>& output,
                   const nn::BasicTensor<T>& grad_output, std::span<nn::BasicTensor<T>* const> grad_inputs,
-                  std::span<nn::BasicTensor<T>>, nn::BasicScratch<T>&, nn::Mode) const {
+                  std::span<nn::BasicTensor<T>>, nn::BasicScratch<T>& scratch, nn::Mode) const {
         if (!grad_inputs[0]) return;
         const T* const x = inputs[0]->data();
         const T* const y = output.data();
         const T* const g = grad_output.data();
         T* const gx = grad_inputs[0]->data();
-        for (std::size_t i = 0; i != output.size(); ++i) gx[i] += self().slope_times(x[i], y[i], g[i]);
+        scratch.in_parts(output.size(), [&](std::size_t begin, std::size_t end) {
+            for (std::size_t i = begin; i != end; ++i) gx[i] += self().slope_times(x[i], y[i], g[i]);
+        });
     }
 
 private:
@@ -8622,9 +10467,7 @@ class BasicReLU : public detail::Elementwise<BasicReLU<T>, T> {
 public:
     static constexpr std::string_view type_name = "ReLU";
     static constexpr std::string_view operation = "Relu";
-    void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>&, Mode) const {
-        array(output) = array(*inputs[0]).max(T(0)) + T(0);
-    }
+    static void values(const ConstArrayMap<T>& x, ArrayMap<T>& y) { y = (x.max)(T(0)) + T(0); }
     static T slope_times(T, T y, T g) { return y <= 0 ? T(0) : g; }
 };
 
@@ -8635,9 +10478,8 @@ public:
     static constexpr std::string_view operation = "LeakyRelu";
     explicit BasicLeakyReLU(T negative_slope = T(0.01)) : slopes_{negative_slope, T(1)} {}
     T negative_slope() const { return slopes_[0]; }
-    void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>&, Mode) const {
-        ConstArrayMap<T> const x = array(*inputs[0]);
-        array(output) = x.max(T(0)) + x.min(T(0)) * negative_slope() + T(0);
+    void values(const ConstArrayMap<T>& x, ArrayMap<T>& y) const {
+        y = (x.max)(T(0)) + (x.min)(T(0)) * negative_slope() + T(0);
     }
     T slope_times(T x, T, T g) const { return g * slopes_[x > 0]; }
 
@@ -8788,7 +10630,9 @@ struct PoolOptions {
 namespace amct_distill::detail {
 
 /// What the two sliding pools share: options, shapes, and the walk over planes and window positions.
-template <class T>
+/// `Derived` has, for the patch of a plane that a window covers, `pooled(plane, patch)`, and
+/// `carry_back(g, plane, patch, grad_plane)`: adds the gradient of what `pooled` gave.
+template <class Derived, class T>
 class SlidingPool {
 public:
     /// Throws std::invalid_argument when the options make no sense.
@@ -8805,6 +10649,26 @@ public:
                                                    " must be at most half the kernel ",
                                                    nn::to_string(o.kernel)));
         }
+    }
+
+    void forward(nn::BasicInputs<T> inputs, nn::BasicTensor<T>& output, nn::BasicScratch<T>& scratch,
+                 nn::Mode) const {
+        const T* const x = inputs[0]->data();
+        T* const y = output.data();
+        for_each_patch(inputs[0]->shape(), scratch, [&](nn::Index plane, const Patch& patch, nn::Index out) {
+            y[out] = self().pooled(x + plane, patch);
+        });
+    }
+    void backward(nn::BasicInputs<T> inputs, const nn::BasicTensor<T>&, const nn::BasicTensor<T>& grad_output,
+                  std::span<nn::BasicTensor<T>* const> grad_inputs, std::span<nn::BasicTensor<T>>,
+                  nn::BasicScratch<T>& scratch, nn::Mode) const {
+        if (!grad_inputs[0]) return;
+        const T* const x = inputs[0]->data();
+        const T* const g = grad_output.data();
+        T* const gx = grad_inputs[0]->data();
+        for_each_patch(inputs[0]->shape(), scratch, [&](nn::Index plane, const Patch& patch, nn::Index out) {
+            self().carry_back(g[out], x + plane, patch, gx + plane);
+        });
     }
 
     /// With the stride filled in.
@@ -8829,27 +10693,40 @@ protected:
     /// What a window covers of a plane, without the padding: rows [top, bottom) of columns [left, right).
     struct Patch {
         nn::Index top = 0, bottom = 0, left = 0, right = 0;
+        nn::Index width = 0;  ///< of the plane
+
+        /// Calls f(offset in the plane) for every pixel.
+        template <class F>
+        void for_each_pixel(F f) const {
+            for (nn::Index row = top; row != bottom; ++row)
+                for (nn::Index i = row * width + left; i != row * width + right; ++i) f(i);
+        }
     };
+
+private:
+    const Derived& self() const { return static_cast<const Derived&>(*this); }
 
     /// Calls f(offset of the plane in the input, patch, offset in the output) for every output value.
     template <class F>
-    void for_each_patch(const nn::Shape& input, F f) const {
+    void for_each_patch(const nn::Shape& input, const nn::BasicScratch<T>& scratch, F f) const {
         Window const w = window(input);
         nn::Index const rows = w.output(0), cols = w.output(1), height = input[2], width = input[3];
-        nn::Index out = 0;
-        for (nn::Index plane = 0; plane != input[0] * input[1]; ++plane)
-            for (nn::Index y = 0; y != rows; ++y)
-                for (nn::Index x = 0; x != cols; ++x, ++out) {
-                    nn::Index const top = y * w.stride[0] - w.padding[0],
-                                    left = x * w.stride[1] - w.padding[1];
-                    f(plane * height * width,
-                      Patch{(std::max)(top, nn::Index(0)), (std::min)(top + w.kernel[0], height),
-                            (std::max)(left, nn::Index(0)), (std::min)(left + w.kernel[1], width)},
-                      out);
-                }
+        nn::Index const planes = input[0] * input[1];
+        scratch.parallel_for(
+            planes, double(planes * w.positions() * w.taps()), [&](nn::Index plane, nn::Index) {
+                nn::Index out = plane * rows * cols;
+                for (nn::Index y = 0; y != rows; ++y)
+                    for (nn::Index x = 0; x != cols; ++x, ++out) {
+                        nn::Index const top = y * w.stride[0] - w.padding[0],
+                                        left = x * w.stride[1] - w.padding[1];
+                        f(plane * height * width,
+                          Patch{(std::max)(top, nn::Index(0)), (std::min)(top + w.kernel[0], height),
+                                (std::max)(left, nn::Index(0)), (std::min)(left + w.kernel[1], width), width},
+                          out);
+                    }
+            });
     }
 
-private:
     nn::PoolOptions options_;
 };
 
@@ -8860,76 +10737,49 @@ namespace amct_distill::nn {
 /// The largest value of each window; the gradient goes to the first that is largest, and NaN is larger than
 /// all.
 template <class T>
-class BasicMaxPool2d : public detail::SlidingPool<T> {
+class BasicMaxPool2d : public detail::SlidingPool<BasicMaxPool2d<T>, T> {
+    using Base = detail::SlidingPool<BasicMaxPool2d, T>;
+
 public:
     static constexpr std::string_view type_name = "MaxPool2d";
     static constexpr std::string_view operation = "MaxPool";
-    using detail::SlidingPool<T>::SlidingPool;
+    using Base::Base;
 
-    void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>&, Mode) const {
-        const T* const x = inputs[0]->data();
-        T* const y = output.data();
-        Index const width = inputs[0]->dim(3);
-        this->for_each_patch(inputs[0]->shape(), [&](Index plane, const auto& patch, Index out) {
-            y[out] = x[plane + largest(x + plane, patch, width)];
-        });
+    static T pooled(const T* plane, const typename Base::Patch& patch) {
+        return plane[largest(plane, patch)];
     }
-    void backward(BasicInputs<T> inputs, const BasicTensor<T>&, const BasicTensor<T>& grad_output,
-                  std::span<BasicTensor<T>* const> grad_inputs, std::span<BasicTensor<T>>, BasicScratch<T>&,
-                  Mode) const {
-        if (!grad_inputs[0]) return;
-        const T* const x = inputs[0]->data();
-        const T* const g = grad_output.data();
-        T* const gx = grad_inputs[0]->data();
-        Index const width = inputs[0]->dim(3);
-        this->for_each_patch(inputs[0]->shape(), [&](Index plane, const auto& patch, Index out) {
-            gx[plane + largest(x + plane, patch, width)] += g[out];
-        });
+    static void carry_back(T g, const T* plane, const typename Base::Patch& patch, T* grad_plane) {
+        grad_plane[largest(plane, patch)] += g;
     }
 
 private:
-    template <class Patch>
-    static Index largest(const T* plane, const Patch& patch, Index width) {
-        Index best = patch.top * width + patch.left;
-        for (Index y = patch.top; y != patch.bottom; ++y)
-            for (Index i = y * width + patch.left; i != y * width + patch.right; ++i)
-                if (plane[i] > plane[best] || (std::isnan(plane[i]) && !std::isnan(plane[best]))) best = i;
+    static Index largest(const T* plane, const typename Base::Patch& patch) {
+        Index best = patch.top * patch.width + patch.left;
+        patch.for_each_pixel([&](Index i) {
+            if (plane[i] > plane[best] || (std::isnan(plane[i]) && !std::isnan(plane[best]))) best = i;
+        });
         return best;
     }
 };
 
 /// The mean of each window; padding counts as zeros (`count_include_pad=True`).
 template <class T>
-class BasicAvgPool2d : public detail::SlidingPool<T> {
+class BasicAvgPool2d : public detail::SlidingPool<BasicAvgPool2d<T>, T> {
+    using Base = detail::SlidingPool<BasicAvgPool2d, T>;
+
 public:
     static constexpr std::string_view type_name = "AvgPool2d";
     static constexpr std::string_view operation = "AveragePool";
-    using detail::SlidingPool<T>::SlidingPool;
+    using Base::Base;
 
-    void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>&, Mode) const {
-        const T* const x = inputs[0]->data();
-        T* const y = output.data();
-        Index const width = inputs[0]->dim(3);
-        this->for_each_patch(inputs[0]->shape(), [&](Index plane, const auto& patch, Index out) {
-            T sum = 0;
-            for (Index row = patch.top; row != patch.bottom; ++row)
-                for (Index col = patch.left; col != patch.right; ++col) sum += x[plane + row * width + col];
-            y[out] = sum / window_size();
-        });
+    T pooled(const T* plane, const typename Base::Patch& patch) const {
+        T sum = 0;
+        patch.for_each_pixel([&](Index i) { sum += plane[i]; });
+        return sum / window_size();
     }
-    void backward(BasicInputs<T> inputs, const BasicTensor<T>&, const BasicTensor<T>& grad_output,
-                  std::span<BasicTensor<T>* const> grad_inputs, std::span<BasicTensor<T>>, BasicScratch<T>&,
-                  Mode) const {
-        if (!grad_inputs[0]) return;
-        const T* const g = grad_output.data();
-        T* const gx = grad_inputs[0]->data();
-        Index const width = inputs[0]->dim(3);
-        this->for_each_patch(inputs[0]->shape(), [&](Index plane, const auto& patch, Index out) {
-            T const share = g[out] / window_size();
-            for (Index row = patch.top; row != patch.bottom; ++row)
-                for (Index col = patch.left; col != patch.right; ++col)
-                    gx[plane + row * width + col] += share;
-        });
+    void carry_back(T g, const T*, const typename Base::Patch& patch, T* grad_plane) const {
+        T const share = g / window_size();
+        patch.for_each_pixel([&](Index i) { grad_plane[i] += share; });
     }
 
 private:
@@ -8949,16 +10799,23 @@ public:
         return Shape{inputs[0][0], inputs[0][1], 1, 1};
     }
     void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>&, Mode) const {
-        auto const planes = static_cast<Index>(output.size());
-        matrix(output, planes, 1) = matrix(*inputs[0], planes, pixels(*inputs[0])).rowwise().mean();
+        Index const n = pixels(*inputs[0]);
+        const T* plane = inputs[0]->data();
+        for (T& mean : output) {
+            mean = T(detail::sum_of(plane, n) / double(n));
+            plane += n;
+        }
     }
     void backward(BasicInputs<T> inputs, const BasicTensor<T>&, const BasicTensor<T>& grad_output,
                   std::span<BasicTensor<T>* const> grad_inputs, std::span<BasicTensor<T>>, BasicScratch<T>&,
                   Mode) const {
         if (!grad_inputs[0]) return;
-        auto const planes = static_cast<Index>(grad_output.size());
         Index const n = pixels(*inputs[0]);
-        matrix(*grad_inputs[0], planes, n).colwise() += matrix(grad_output, planes, 1).col(0) / T(n);
+        T* plane = grad_inputs[0]->data();
+        for (T g : grad_output) {
+            ArrayMap<T>(plane, n) += g / T(n);
+            plane += n;
+        }
     }
 
 private:
@@ -8968,207 +10825,6 @@ private:
 using MaxPool2d = BasicMaxPool2d<float>;
 using AvgPool2d = BasicAvgPool2d<float>;
 using GlobalAveragePool = BasicGlobalAveragePool<float>;
-
-}  // namespace amct_distill::nn
-
-// ---- amct_distill/nn/structure.hpp
-
-/// What joins and reshapes: Add, Concat, Flatten, Reshape, Identity, Dropout.
-///
-///     x = net.add_function("/Add", Add{}, {x, shortcut});
-///     x = net.add_function("/Concat", Concat(1), {x, y});       // along the channels
-///     x = net.add_function("/Flatten", Flatten{}, {x});         // [N, C, H, W] -> [N, C * H * W]
-///     x = net.add_function("/Reshape", Reshape({16, -1}), {x}); // [N, ...] -> [N, 16, what is left]
-
-namespace amct_distill::detail {
-
-/// What only changes the shape: the values pass in their order, and so do the gradients.
-template <class T>
-class PassThrough {
-public:
-    void forward(nn::BasicInputs<T> inputs, nn::BasicTensor<T>& output, nn::BasicScratch<T>&,
-                 nn::Mode) const {
-        std::copy(inputs[0]->begin(), inputs[0]->end(), output.begin());
-    }
-    void backward(nn::BasicInputs<T>, const nn::BasicTensor<T>&, const nn::BasicTensor<T>& grad_output,
-                  std::span<nn::BasicTensor<T>* const> grad_inputs, std::span<nn::BasicTensor<T>>,
-                  nn::BasicScratch<T>&, nn::Mode) const {
-        if (grad_inputs[0]) array(*grad_inputs[0]) += array(grad_output);
-    }
-};
-
-}  // namespace amct_distill::detail
-
-namespace amct_distill::nn {
-
-/// The sum of two or more inputs of one shape.
-template <class T>
-class BasicAdd {
-public:
-    static constexpr std::string_view type_name = "Add";
-
-    result<Shape> output_shape(std::span<const Shape> inputs) const {
-        if (inputs.size() < 2 ||
-            std::adjacent_find(inputs.begin(), inputs.end(), std::not_equal_to<>{}) != inputs.end())
-            return detail::unexpected_inputs("two or more inputs of one shape", inputs);
-        return inputs[0];
-    }
-    void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>&, Mode) const {
-        array(output) = array(*inputs[0]) + array(*inputs[1]);
-        for (const BasicTensor<T>* x : inputs.subspan(2)) array(output) += array(*x);
-    }
-    void backward(BasicInputs<T>, const BasicTensor<T>&, const BasicTensor<T>& grad_output,
-                  std::span<BasicTensor<T>* const> grad_inputs, std::span<BasicTensor<T>>, BasicScratch<T>&,
-                  Mode) const {
-        for (BasicTensor<T>* gx : grad_inputs)
-            if (gx) array(*gx) += array(grad_output);
-    }
-};
-
-/// The inputs one after another along a dimension.
-template <class T>
-class BasicConcat {
-public:
-    static constexpr std::string_view type_name = "Concat";
-    /// Throws std::invalid_argument for dimension 0, the batch.
-    explicit BasicConcat(std::size_t dim = 1) : dim_(dim) {
-        if (dim == 0) throw std::invalid_argument("Concat: dim 0 is the batch; expected 1 or more");
-    }
-    std::size_t dim() const { return dim_; }
-
-    result<Shape> output_shape(std::span<const Shape> inputs) const {
-        auto const joins = [&](Shape other) {
-            if (other.size() <= dim_ || other.size() != inputs[0].size()) return false;
-            other[dim_] = inputs[0][dim_];
-            return other == inputs[0];
-        };
-        if (inputs.empty() || !std::all_of(inputs.begin(), inputs.end(), joins))
-            return detail::unexpected_inputs(
-                detail::concat("inputs whose shapes differ in dimension ", dim_, " at most"), inputs);
-        Shape shape = inputs[0];
-        for (const Shape& other : inputs.subspan(1)) shape[dim_] += other[dim_];
-        return shape;
-    }
-    void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>&, Mode) const {
-        Index const outer = product(output.shape(), 0, dim_);
-        MatrixMap<T> y = lines(output, outer);
-        Index first = 0;
-        for (const BasicTensor<T>* input : inputs) {
-            ConstMatrixMap<T> const x = lines(*input, outer);
-            y.middleCols(first, x.cols()) = x;
-            first += x.cols();
-        }
-    }
-    void backward(BasicInputs<T> inputs, const BasicTensor<T>&, const BasicTensor<T>& grad_output,
-                  std::span<BasicTensor<T>* const> grad_inputs, std::span<BasicTensor<T>>, BasicScratch<T>&,
-                  Mode) const {
-        Index const outer = product(grad_output.shape(), 0, dim_);
-        ConstMatrixMap<T> const gy = lines(grad_output, outer);
-        Index first = 0;
-        for (std::size_t i = 0; i != inputs.size(); ++i) {
-            Index const cols = static_cast<Index>(inputs[i]->size()) / outer;
-            if (grad_inputs[i]) lines(*grad_inputs[i], outer) += gy.middleCols(first, cols);
-            first += cols;
-        }
-    }
-
-private:
-    /// Rows are the dimensions before `dim`, columns the others.
-    template <class Tensor>
-    static auto lines(Tensor& tensor, Index outer) {
-        return matrix(tensor, outer, static_cast<Index>(tensor.size()) / outer);
-    }
-    std::size_t dim_;
-};
-
-/// Joins the dimensions from `start_dim` on into one.
-template <class T>
-class BasicFlatten : public detail::PassThrough<T> {
-public:
-    static constexpr std::string_view type_name = "Flatten";
-    /// Throws std::invalid_argument for dimension 0, the batch.
-    explicit BasicFlatten(std::size_t start_dim = 1) : start_dim_(start_dim) {
-        if (start_dim == 0)
-            throw std::invalid_argument("Flatten: start_dim 0 is the batch; expected 1 or more");
-    }
-    std::size_t start_dim() const { return start_dim_; }
-
-    result<Shape> output_shape(std::span<const Shape> inputs) const {
-        if (inputs.size() != 1 || inputs[0].size() <= start_dim_)
-            return detail::unexpected_inputs(detail::concat("one input with a dimension ", start_dim_),
-                                             inputs);
-        Shape shape(inputs[0].begin(), inputs[0].begin() + static_cast<std::ptrdiff_t>(start_dim_));
-        shape.push_back(product(inputs[0], start_dim_, inputs[0].size()));
-        return shape;
-    }
-
-private:
-    std::size_t start_dim_;
-};
-
-/// Another shape for the same values of each sample.
-template <class T>
-class BasicReshape : public detail::PassThrough<T> {
-public:
-    static constexpr std::string_view type_name = "Reshape";
-    /// The shape without the batch; one dimension may be -1: what is left. Throws std::invalid_argument
-    /// when it is none.
-    explicit BasicReshape(Shape sample) : sample_(std::move(sample)) {
-        auto const is_free = [](Index d) { return d == -1; };
-        auto const is_known = [](Index d) { return d > 0; };
-        auto const free = std::count_if(sample_.begin(), sample_.end(), is_free);
-        auto const known = std::count_if(sample_.begin(), sample_.end(), is_known);
-        if (sample_.empty() || free > 1 || free + known != std::ssize(sample_))
-            throw std::invalid_argument(
-                "Reshape: expected the dimensions after the batch, each at least 1, one of them perhaps -1");
-    }
-    const Shape& sample() const { return sample_; }
-
-    result<Shape> output_shape(std::span<const Shape> inputs) const {
-        if (inputs.size() != 1 || inputs[0].empty()) return detail::unexpected_inputs("one input", inputs);
-        Index const values = product(inputs[0], 1, inputs[0].size());
-        Shape shape = sample_;
-        auto const free = std::find(shape.begin(), shape.end(), -1);
-        Index const known = free == shape.end() ? product(shape, 0, shape.size())
-                                                : -product(shape, 0, shape.size());  // without the -1
-        if (free == shape.end() ? known != values : values % known != 0)
-            return detail::unexpected_inputs(
-                detail::concat("one input whose samples have ", free == shape.end() ? "" : "a multiple of ",
-                               known, " values"),
-                inputs);
-        if (free != shape.end()) *free = values / known;
-        shape.insert(shape.begin(), inputs[0][0]);
-        return shape;
-    }
-
-private:
-    Shape sample_;
-};
-
-template <class T>
-class BasicIdentity : public detail::PassThrough<T> {
-public:
-    static constexpr std::string_view type_name = "Identity";
-    result<Shape> output_shape(std::span<const Shape> inputs) const {
-        if (inputs.size() != 1) return detail::unexpected_inputs("one input", inputs);
-        return inputs[0];
-    }
-};
-
-/// The identity, in train too: a place for the name. What is trained here learns to follow a teacher, and a
-/// random teacher or student has nothing to teach or to be compared.
-template <class T>
-class BasicDropout : public BasicIdentity<T> {
-public:
-    static constexpr std::string_view type_name = "Dropout";
-};
-
-using Add = BasicAdd<float>;
-using Concat = BasicConcat<float>;
-using Flatten = BasicFlatten<float>;
-using Reshape = BasicReshape<float>;
-using Identity = BasicIdentity<float>;
-using Dropout = BasicDropout<float>;
 
 }  // namespace amct_distill::nn
 
@@ -9468,6 +11124,260 @@ std::string quoted_list(const Names& names) {
 }
 
 }  // namespace detail
+}  // namespace amct_distill
+
+// ---- amct_distill/plan/static_select.hpp
+
+/// From a configuration that the compiler read to a layer's quantizer types, and to whether an engine can run it.
+///
+///     using config = static_config<R"(distill_weight_quant_config { arq_distill { dst_type: INT4 } })">;
+///     weight_quantizer_for<config::value, "conv1", "Conv2d">          // Arq<Int4, ChannelWise>
+///     weight_quantizer_for<config::value, "fc", "Linear">             // Arq<Int4, TensorWise>
+///     activation_quantizer_for<config::value, "fc", "Linear">         // ActUlq<Int8>
+///     activation_settings_for<config::value, "fc", "Linear">.clip_max_min     // the message: not set here
+///     static_assert(RunsOn<config::value, supports<Arq<Int4, ChannelWise>, Arq<Int4, TensorWise>>>);
+///
+/// The rules and the defaults are those of resolve(): skip > override of the layer > override of the type >
+/// global; an override replaces all of it. Names cannot be checked here: there is no network.
+
+namespace amct_distill {
+namespace detail {
+
+/// An algorithm with what decides its quantizer's type.
+struct selection {
+    bool quantized = true;
+    std::size_t alternative = 0;
+    bool int4 = false;
+    bool channels = false;
+    friend bool operator==(const selection&, const selection&) = default;
+};
+
+/// No algorithm named: the first of the list.
+template <class Alternatives>
+constexpr selection select(const oneof<Alternatives>* said, bool is_conv) {
+    auto const of = [&](std::size_t alternative, const auto& message) {
+        selection s{.alternative = alternative};
+        if constexpr (requires { message.dst_type.get() == DataType::INT4; })
+            s.int4 = message.dst_type.get() == DataType::INT4;
+        if constexpr (requires { message.channel_wise.get(); })
+            s.channels = message.channel_wise.has_value() ? *message.channel_wise : is_conv;
+        return s;
+    };
+    if (said == nullptr || !said->has_value())
+        return of(0, blank_value<reflect::field_type<Alternatives, 0>>());
+    return std::visit(
+        [&]<class M>(const M& message) {
+            if constexpr (std::is_same_v<M, std::monostate>)
+                return selection{};
+            else
+                return of(said->value().index() - 1, message);
+        },
+        said->value());
+}
+/// `rule` is the configuration, or one of its overrides.
+template <class Rule>
+constexpr auto data_algorithm(const Rule& rule) {
+    return rule.distill_data_quant_config.has_value() ? &rule.distill_data_quant_config->data_quant_algo
+                                                      : nullptr;
+}
+template <class Rule>
+constexpr auto weight_algorithm(const Rule& rule) {
+    return rule.distill_weight_quant_config.has_value()
+               ? &rule.distill_weight_quant_config->weights_quant_algo
+               : nullptr;
+}
+
+template <class Strings>
+constexpr bool contains(const Strings& strings, std::string_view name) {
+    for (std::string_view s : strings)
+        if (s == name) return true;
+    return false;
+}
+
+/// Calls `f(rule)` for what holds for a layer; false when it is skipped.
+template <class Config, class F>
+constexpr bool with_rule_of(const Config& config, std::string_view layer, std::string_view type, F&& f) {
+    if (contains(config.quant_skip_layers, layer) || contains(config.quant_skip_layer_types, type))
+        return false;
+    for (const auto& o : config.distill_override_layers)
+        if (*o.layer_name == layer) return f(o), true;
+    for (const auto& o : config.distill_override_layer_types)
+        if (*o.layer_type == type) return f(o), true;
+    return f(config), true;
+}
+
+constexpr bool is_static_type(std::string_view type) { return type == "Conv2d" || type == "Linear"; }
+
+template <class Alternatives, selection S>
+struct selected_weights {
+    using type = void;
+};
+template <class Alternatives, selection S>
+requires(S.quantized) struct selected_weights<Alternatives, S> {
+    using type = typename reflect::field_type<Alternatives, S.alternative>::template quantizer<
+        std::conditional_t<S.int4, Int4, Int8>, std::conditional_t<S.channels, ChannelWise, TensorWise>>;
+};
+template <class Alternatives, selection S>
+struct selected_data {
+    using type = void;
+};
+template <class Alternatives, selection S>
+requires(S.quantized) struct selected_data<Alternatives, S> {
+    using type = typename reflect::field_type<Alternatives, S.alternative>::template quantizer<
+        std::conditional_t<S.int4, Int4, Int8>>;
+};
+
+template <class Config>
+constexpr selection weights_of(const Config& config, std::string_view layer, std::string_view type) {
+    selection s{};
+    s.quantized = with_rule_of(
+        config, layer, type, [&](const auto& rule) { s = select(weight_algorithm(rule), type == "Conv2d"); });
+    return s;
+}
+template <class Config>
+constexpr selection data_of(const Config& config, std::string_view layer, std::string_view type) {
+    selection s{};
+    s.quantized = with_rule_of(config, layer, type,
+                               [&](const auto& rule) { s = select(data_algorithm(rule), type == "Conv2d"); });
+    return s;
+}
+
+/// The message that names the activation quantizer, as the user wrote it.
+template <const auto& Config, fixed_string Layer, fixed_string Type>
+constexpr auto activation_message() {
+    using alternatives = typename std::remove_cvref_t<decltype(Config)>::algorithms::data;
+    constexpr selection selected = data_of(Config, Layer.view(), Type.view());
+    static_assert(selected.quantized,
+                  "activation_settings_for: the configuration skips the layer; ask for its "
+                  "activation_quantizer_for first, which is then void");
+    auto message = blank_value<reflect::field_type<alternatives, selected.alternative>>();
+    with_rule_of(Config, Layer.view(), Type.view(), [&](const auto& rule) {
+        if (const auto* const said = data_algorithm(rule); said != nullptr && said->has_value())
+            message = std::get<selected.alternative + 1>(said->value());
+    });
+    return message;
+}
+
+/// Whether an engine has the quantizer of a selection.
+template <class Supported, class Alternatives, template <class, selection> class Selected>
+constexpr bool has_selected(const selection& s) {
+    bool has = false;
+    auto const one = [&]<std::size_t I, bool Four, bool Channels>() {
+        if (s.alternative != I || s.int4 != Four || s.channels != Channels) return;
+        using quantizer = typename Selected<Alternatives, selection{true, I, Four, Channels}>::type;
+        has = Supported::template has<quantizer>;
+    };
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+        ((one.template operator()<I, false, false>(), one.template operator()<I, false, true>(),
+          one.template operator()<I, true, false>(), one.template operator()<I, true, true>()),
+         ...);
+    }
+    (std::make_index_sequence<reflect::field_count<Alternatives>>{});
+    return has;
+}
+/// Whether it has any quantizer of a list.
+template <class Supported, class... C>
+constexpr bool has_any(type_list<C...>) {
+    return (Supported::template has<typename C::quantizer> || ...);
+}
+
+/// Every layer that a rule may hold for, of either type.
+template <class Supported, class Config>
+constexpr bool runs_on(const Config& config) {
+    using data = typename Config::algorithms::data;
+    using weights = typename Config::algorithms::weights;
+    bool ok = true;
+    auto const check = [&](const auto& rule, std::string_view type) {
+        if (contains(config.quant_skip_layer_types, type)) return;
+        if constexpr (has_any<Supported>(all_weight_choices<weights>{}))
+            ok = ok && has_selected<Supported, weights, selected_weights>(
+                           select(weight_algorithm(rule), type == "Conv2d"));
+        if constexpr (has_any<Supported>(all_activation_choices<data>{}))
+            ok = ok &&
+                 has_selected<Supported, data, selected_data>(select(data_algorithm(rule), type == "Conv2d"));
+    };
+    for (std::string_view type : {"Conv2d", "Linear"}) {
+        for (const auto& o : config.distill_override_layers)
+            if (!contains(config.quant_skip_layers, *o.layer_name)) check(o, type);
+        bool overridden = false;
+        for (const auto& o : config.distill_override_layer_types)
+            if (*o.layer_type == type) {
+                check(o, type);
+                overridden = true;
+            }
+        if (!overridden) check(config, type);
+    }
+    return ok && (has_any<Supported>(all_weight_choices<weights>{}) ||
+                  has_any<Supported>(all_activation_choices<data>{}));
+}
+
+}  // namespace detail
+
+/// The weight quantizer of a layer; `void` when the configuration skips it. `Type` is "Conv2d" or "Linear".
+template <const auto& Config, fixed_string Layer, fixed_string Type>
+requires(detail::is_static_type(Type.view())) using weight_quantizer_for =
+    typename detail::selected_weights<typename std::remove_cvref_t<decltype(Config)>::algorithms::weights,
+                                      detail::weights_of(Config, Layer.view(), Type.view())>::type;
+
+/// Its activation quantizer; `void` when the configuration skips it.
+template <const auto& Config, fixed_string Layer, fixed_string Type>
+requires(detail::is_static_type(Type.view())) using activation_quantizer_for =
+    typename detail::selected_data<typename std::remove_cvref_t<decltype(Config)>::algorithms::data,
+                                   detail::data_of(Config, Layer.view(), Type.view())>::type;
+
+/// The settings of its activations: the message of the algorithm, with the clips when the user gave them.
+template <const auto& Config, fixed_string Layer, fixed_string Type>
+requires(detail::is_static_type(Type.view())) inline constexpr auto activation_settings_for =
+    detail::activation_message<Config, Layer, Type>();
+
+/// Whether `Engine` (a `supports<...>`) has every quantizer that the configuration can ask for, on Conv2d and
+/// Linear layers of any name. An override of a layer, whose type is not known here, has to run as either. Of an
+/// engine that lists weight quantizers alone, or activation quantizers alone, only those are asked for.
+template <const auto& Config, class Engine>
+concept RunsOn = detail::runs_on<Engine>(Config);
+
+}  // namespace amct_distill
+
+// ---- amct_distill/plan/check_engine.hpp
+
+/// Whether an engine can run a plan: the run-time twin of RunsOn.
+///
+///     using engine = supports<Arq<Int8, ChannelWise>, ActUlq<Int8>>;
+///     check_engine<engine>(plan, {.source = "quant.cfg", .text = text}).value();
+///     // quant.cfg:3:7: error: layer `fc`: `arq_distill, INT8, tensor_wise` is not what this engine runs; it has ...
+
+namespace amct_distill {
+
+/// Errors, all of them: layers that want a quantizer that `Engine` does not list, each at the place in the
+/// configuration where its algorithm was chosen. Of an engine that lists weight quantizers alone, or activation
+/// quantizers alone, only those are asked for.
+template <class Engine, class Algorithms>
+result<void> check_engine(const BasicDistillPlan<Algorithms>& plan, const resolve_options& options = {}) {
+    constexpr bool has_weights =
+        detail::has_any<Engine>(detail::all_weight_choices<typename Algorithms::weights>{});
+    constexpr bool has_data =
+        detail::has_any<Engine>(detail::all_activation_choices<typename Algorithms::data>{});
+    static_assert(
+        has_weights || has_data,
+        "check_engine: the engine supports none of the quantizers that the algorithm list can name; "
+        "add one to supports<...>");
+    detail::findings found(options);
+    for (const auto& layer : plan.layers) {
+        if (!layer.quant_enable) continue;
+        auto const check = [&](const result<void>& visited, const Provenance& from) {
+            for (const Diagnostic& error : visited.diagnostics())
+                found.error(from.where, {}, detail::concat("layer `", layer.name, "`: ", error.message));
+        };
+        auto const nothing = [](auto, const auto&) {};
+        if constexpr (has_weights)
+            check(visit_weight_quantizer<Engine>(layer.weights, nothing), layer.weights_from.algo);
+        if constexpr (has_data)
+            check(visit_activation_quantizer<Engine>(layer.data, nothing), layer.data_from.algo);
+    }
+    if (found.failed()) return found.errors();
+    return {};
+}
+
 }  // namespace amct_distill
 
 // ---- amct_distill/plan/names.hpp
@@ -10298,312 +12208,6 @@ result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Stora
                                              const Topology& topology, const Target& target = target::generic,
                                              const resolve_options& options = {}) {
     return detail::resolve(config, topology, target, detail::findings(options));
-}
-
-}  // namespace amct_distill
-
-// ---- amct_distill/plan/static_select.hpp
-
-/// From a configuration that the compiler read to a layer's quantizer types, and to whether an engine can run it.
-///
-///     using config = static_config<R"(distill_weight_quant_config { arq_distill { dst_type: INT4 } })">;
-///     weight_quantizer_for<config::value, "conv1", "Conv2d">          // Arq<Int4, ChannelWise>
-///     weight_quantizer_for<config::value, "fc", "Linear">             // Arq<Int4, TensorWise>
-///     activation_quantizer_for<config::value, "fc", "Linear">         // ActUlq<Int8>
-///     static_assert(RunsOn<config::value, supports<Arq<Int4, ChannelWise>, Arq<Int4, TensorWise>>>);
-///
-/// The rules and the defaults are those of resolve(): skip > override of the layer > override of the type >
-/// global; an override replaces all of it. Names cannot be checked here: there is no network.
-
-namespace amct_distill {
-namespace detail {
-
-/// An algorithm with what decides its quantizer's type.
-struct selection {
-    bool quantized = true;
-    std::size_t alternative = 0;
-    bool int4 = false;
-    bool channels = false;
-    friend bool operator==(const selection&, const selection&) = default;
-};
-
-/// No algorithm named: the first of the list.
-template <class Alternatives>
-constexpr selection select(const oneof<Alternatives>* said, bool is_conv) {
-    auto const of = [&](std::size_t alternative, const auto& message) {
-        selection s{.alternative = alternative};
-        if constexpr (requires { message.dst_type.get() == DataType::INT4; })
-            s.int4 = message.dst_type.get() == DataType::INT4;
-        if constexpr (requires { message.channel_wise.get(); })
-            s.channels = message.channel_wise.has_value() ? *message.channel_wise : is_conv;
-        return s;
-    };
-    if (said == nullptr || !said->has_value())
-        return of(0, blank_value<reflect::field_type<Alternatives, 0>>());
-    return std::visit(
-        [&]<class M>(const M& message) {
-            if constexpr (std::is_same_v<M, std::monostate>)
-                return selection{};
-            else
-                return of(said->value().index() - 1, message);
-        },
-        said->value());
-}
-/// `rule` is the configuration, or one of its overrides.
-template <class Rule>
-constexpr auto data_algorithm(const Rule& rule) {
-    return rule.distill_data_quant_config.has_value() ? &rule.distill_data_quant_config->data_quant_algo
-                                                      : nullptr;
-}
-template <class Rule>
-constexpr auto weight_algorithm(const Rule& rule) {
-    return rule.distill_weight_quant_config.has_value()
-               ? &rule.distill_weight_quant_config->weights_quant_algo
-               : nullptr;
-}
-
-template <class Strings>
-constexpr bool contains(const Strings& strings, std::string_view name) {
-    for (std::string_view s : strings)
-        if (s == name) return true;
-    return false;
-}
-
-/// Calls `f(rule)` for what holds for a layer; false when it is skipped.
-template <class Config, class F>
-constexpr bool with_rule_of(const Config& config, std::string_view layer, std::string_view type, F&& f) {
-    if (contains(config.quant_skip_layers, layer) || contains(config.quant_skip_layer_types, type))
-        return false;
-    for (const auto& o : config.distill_override_layers)
-        if (*o.layer_name == layer) return f(o), true;
-    for (const auto& o : config.distill_override_layer_types)
-        if (*o.layer_type == type) return f(o), true;
-    return f(config), true;
-}
-
-constexpr bool is_static_type(std::string_view type) { return type == "Conv2d" || type == "Linear"; }
-
-template <class Alternatives, selection S>
-struct selected_weights {
-    using type = void;
-};
-template <class Alternatives, selection S>
-requires(S.quantized) struct selected_weights<Alternatives, S> {
-    using type = typename reflect::field_type<Alternatives, S.alternative>::template quantizer<
-        std::conditional_t<S.int4, Int4, Int8>, std::conditional_t<S.channels, ChannelWise, TensorWise>>;
-};
-template <class Alternatives, selection S>
-struct selected_data {
-    using type = void;
-};
-template <class Alternatives, selection S>
-requires(S.quantized) struct selected_data<Alternatives, S> {
-    using type = typename reflect::field_type<Alternatives, S.alternative>::template quantizer<
-        std::conditional_t<S.int4, Int4, Int8>>;
-};
-
-template <class Config>
-constexpr selection weights_of(const Config& config, std::string_view layer, std::string_view type) {
-    selection s{};
-    s.quantized = with_rule_of(
-        config, layer, type, [&](const auto& rule) { s = select(weight_algorithm(rule), type == "Conv2d"); });
-    return s;
-}
-template <class Config>
-constexpr selection data_of(const Config& config, std::string_view layer, std::string_view type) {
-    selection s{};
-    s.quantized = with_rule_of(config, layer, type,
-                               [&](const auto& rule) { s = select(data_algorithm(rule), type == "Conv2d"); });
-    return s;
-}
-
-/// Whether an engine has the quantizer of a selection.
-template <class Supported, class Alternatives, template <class, selection> class Selected>
-constexpr bool has_selected(const selection& s) {
-    bool has = false;
-    auto const one = [&]<std::size_t I, bool Four, bool Channels>() {
-        if (s.alternative != I || s.int4 != Four || s.channels != Channels) return;
-        using quantizer = typename Selected<Alternatives, selection{true, I, Four, Channels}>::type;
-        has = Supported::template has<quantizer>;
-    };
-    [&]<std::size_t... I>(std::index_sequence<I...>) {
-        ((one.template operator()<I, false, false>(), one.template operator()<I, false, true>(),
-          one.template operator()<I, true, false>(), one.template operator()<I, true, true>()),
-         ...);
-    }
-    (std::make_index_sequence<reflect::field_count<Alternatives>>{});
-    return has;
-}
-/// Whether it has any quantizer of a list.
-template <class Supported, class... C>
-constexpr bool has_any(type_list<C...>) {
-    return (Supported::template has<typename C::quantizer> || ...);
-}
-
-/// Every layer that a rule may hold for, of either type.
-template <class Supported, class Config>
-constexpr bool runs_on(const Config& config) {
-    using data = typename Config::algorithms::data;
-    using weights = typename Config::algorithms::weights;
-    bool ok = true;
-    auto const check = [&](const auto& rule, std::string_view type) {
-        if (contains(config.quant_skip_layer_types, type)) return;
-        if constexpr (has_any<Supported>(all_weight_choices<weights>{}))
-            ok = ok && has_selected<Supported, weights, selected_weights>(
-                           select(weight_algorithm(rule), type == "Conv2d"));
-        if constexpr (has_any<Supported>(all_activation_choices<data>{}))
-            ok = ok &&
-                 has_selected<Supported, data, selected_data>(select(data_algorithm(rule), type == "Conv2d"));
-    };
-    for (std::string_view type : {"Conv2d", "Linear"}) {
-        for (const auto& o : config.distill_override_layers)
-            if (!contains(config.quant_skip_layers, *o.layer_name)) check(o, type);
-        bool overridden = false;
-        for (const auto& o : config.distill_override_layer_types)
-            if (*o.layer_type == type) {
-                check(o, type);
-                overridden = true;
-            }
-        if (!overridden) check(config, type);
-    }
-    return ok && (has_any<Supported>(all_weight_choices<weights>{}) ||
-                  has_any<Supported>(all_activation_choices<data>{}));
-}
-
-}  // namespace detail
-
-/// The weight quantizer of a layer; `void` when the configuration skips it. `Type` is "Conv2d" or "Linear".
-template <const auto& Config, fixed_string Layer, fixed_string Type>
-requires(detail::is_static_type(Type.view())) using weight_quantizer_for =
-    typename detail::selected_weights<typename std::remove_cvref_t<decltype(Config)>::algorithms::weights,
-                                      detail::weights_of(Config, Layer.view(), Type.view())>::type;
-
-/// Its activation quantizer; `void` when the configuration skips it.
-template <const auto& Config, fixed_string Layer, fixed_string Type>
-requires(detail::is_static_type(Type.view())) using activation_quantizer_for =
-    typename detail::selected_data<typename std::remove_cvref_t<decltype(Config)>::algorithms::data,
-                                   detail::data_of(Config, Layer.view(), Type.view())>::type;
-
-/// Whether `Engine` (a `supports<...>`) has every quantizer that the configuration can ask for, on Conv2d and
-/// Linear layers of any name. An override of a layer, whose type is not known here, has to run as either. Of an
-/// engine that lists weight quantizers alone, or activation quantizers alone, only those are asked for.
-template <const auto& Config, class Engine>
-concept RunsOn = detail::runs_on<Engine>(Config);
-
-}  // namespace amct_distill
-
-// ---- amct_distill/text/printer.hpp
-
-/// Any aggregate message as protobuf text format.
-///
-///     std::string text = print(config);
-///     read<AMCTDistillConfig>(text).value() == config
-///
-/// The canonical form of protobuf's TextFormat: two spaces of indentation, one field a line, fields in schema
-/// order, `message {`, strings escaped to 7 bits, floats as the shortest text that reads back.
-
-namespace amct_distill {
-namespace detail {
-
-class text_printer {
-public:
-    explicit text_printer(std::string& out) : out_(out) {}
-
-    template <class M>
-    void fields_of(const M& m) {
-        [&]<std::size_t... I>(std::index_sequence<I...>) {
-            (member(reflect::field_name<M, I>(), reflect::get<I>(m)), ...);
-        }
-        (std::make_index_sequence<reflect::field_count<M>>{});
-    }
-
-private:
-    template <class F>
-    void member(std::string_view name, const F& f) {
-        if constexpr (is_required<F>) {
-            field(name, *f);
-        } else if constexpr (is_optional<F>) {
-            if (f.has_value()) field(name, *f);
-        } else if constexpr (is_oneof<F>) {
-            std::visit(
-                [&]<class T>(const T& alternative) {
-                    if constexpr (!std::is_same_v<T, std::monostate>) field(f.name(), alternative);
-                },
-                f.value());
-        } else {
-            for (const auto& element : f) field(name, element);
-        }
-    }
-    template <class T>
-    void field(std::string_view name, const T& value) {
-        out_.append(2 * depth_, ' ');
-        out_ += name;
-        if constexpr (message_type<T>) {
-            out_ += " {\n";
-            ++depth_;
-            fields_of(value);
-            --depth_;
-            out_.append(2 * depth_, ' ');
-            out_ += "}\n";
-        } else {
-            out_ += ": ";
-            scalar(value);
-            out_ += '\n';
-        }
-    }
-
-    void scalar(bool v) { out_ += v ? "true" : "false"; }
-    template <class T>
-    requires((std::integral<T> && !std::same_as<T, bool>) || std::floating_point<T>) void scalar(T v) {
-        if constexpr (std::floating_point<T>) {
-            if (std::isnan(v)) {  // to_chars would print a sign that the format does not have
-                out_ += "nan";
-                return;
-            }
-        }
-        char buffer[64];  // the longest double is 24 characters
-        auto const end = std::to_chars(buffer, buffer + sizeof buffer, v).ptr;
-        out_.append(buffer, end);
-    }
-    template <class E>
-    requires std::is_enum_v<E>
-    void scalar(E v) {
-        for (auto const& [name, value] : enumerators(E{}))
-            if (value == v) {
-                out_ += name;
-                return;
-            }
-        scalar(static_cast<std::underlying_type_t<E>>(v));
-    }
-    void scalar(std::string_view s) {
-        out_ += '"';
-        for (char c : s) {
-            auto const byte = static_cast<unsigned char>(c);
-            constexpr std::string_view plain = "\n\r\t\"'\\", escaped = "nrt\"'\\";
-            if (auto const k = plain.find(c); k != plain.npos) {
-                out_ += '\\';
-                out_ += escaped[k];
-            } else if (byte < 0x20 || byte >= 0x7F) {
-                out_ += '\\';
-                for (int shift : {6, 3, 0}) out_ += static_cast<char>('0' + (byte >> shift & 7));
-            } else {
-                out_ += c;
-            }
-        }
-        out_ += '"';
-    }
-
-    std::string& out_;
-    std::size_t depth_ = 0;
-};
-
-}  // namespace detail
-
-template <class M>
-requires detail::message_type<M> std::string print(const M& message) {
-    std::string out;
-    detail::text_printer(out).fields_of(message);
-    return out;
 }
 
 }  // namespace amct_distill

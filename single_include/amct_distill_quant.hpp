@@ -662,8 +662,8 @@ inline constexpr std::size_t task_size = std::size_t{1} << 16;
 template <class Body>
 void in_parts(const Execution& on, std::size_t n, std::size_t size, const Body& body) {
     if (!on.parallel_for || n <= size) return body(std::size_t{0}, n);
-    on.parallel_for((n - 1) / size + 1,
-                    [&](std::size_t k) { body(k * size, (std::min)(n, (k + 1) * size)); });
+    auto const part = [&](std::size_t k) { body(k * size, (std::min)(n, (k + 1) * size)); };
+    on.parallel_for((n - 1) / size + 1, std::cref(part));  // a std::function of a reference: no allocation
 }
 
 }  // namespace detail
@@ -1320,12 +1320,19 @@ inline float magnitude(ClipRange range) { return (std::max)(std::abs(range.max),
 template <class Part>
 ValueRange range_in_parts(const Execution& on, std::size_t n, std::size_t size, const Part& range_of_part) {
     if (!on.parallel_for || n <= size) return range_of_part(0, n);
-    std::vector<ValueRange> parts((n - 1) / size + 1);
-    in_parts(on, n, size,
-             [&](std::size_t begin, std::size_t end) { parts[begin / size] = range_of_part(begin, end); });
-    ValueRange all = parts[0];
-    for (const ValueRange& part : parts)
-        all = {(std::max)(all.max, part.max), (std::min)(all.min, part.min), all.finite && part.finite};
+    std::array<ValueRange, 64> parts;  // at a time, on the stack
+    std::size_t const step = parts.size() * size;
+    ValueRange all = range_of_part(0, 1);
+    for (std::size_t first = 0; first < n; first += step) {
+        std::size_t const count = (std::min)(step, n - first);
+        in_parts(on, count, size, [&](std::size_t begin, std::size_t end) {
+            parts[begin / size] = range_of_part(first + begin, first + end);
+        });
+        std::size_t const used = on.parallel_for && count > size ? (count - 1) / size + 1 : 1;
+        for (std::size_t k = 0; k != used; ++k)
+            all = {(std::max)(all.max, parts[k].max), (std::min)(all.min, parts[k].min),
+                   all.finite && parts[k].finite};
+    }
     return all;
 }
 
@@ -1946,11 +1953,14 @@ std::array<double, Terms::sums> ordered_sums(const Execution& on, std::size_t n,
         for (std::size_t k = 0; k != blocks; ++k) add(block(k));
         return total;
     }
-    std::vector<Sums> parts(blocks);
-    in_parts(on, blocks, task_size / sum_block, [&](std::size_t begin, std::size_t end) {
-        for (std::size_t k = begin; k != end; ++k) parts[k] = block(k);
-    });
-    for (const Sums& part : parts) add(part);
+    std::array<Sums, 1024> parts;  // of 4 M elements, on the stack
+    for (std::size_t first = 0; first < blocks; first += parts.size()) {
+        std::size_t const count = (std::min)(parts.size(), blocks - first);
+        in_parts(on, count, task_size / sum_block, [&](std::size_t begin, std::size_t end) {
+            for (std::size_t k = begin; k != end; ++k) parts[k] = block(first + k);
+        });
+        for (std::size_t k = 0; k != count; ++k) add(parts[k]);
+    }
     return total;
 }
 
@@ -3288,19 +3298,25 @@ public:
                   std::span<float> grad_scales, const Execution& on = {}) const {
         assert(grad_scales.size() == scales_.size());
         double const divisor = std::sqrt(static_cast<double>(w.cols()) * B::qmax);
-        std::vector<double> sums(static_cast<std::size_t>(w.rows()));
-        detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
-            sums[static_cast<std::size_t>(r)] =
-                scale_gradient(detail::row(w, r), detail::row(grad_out, r), scale_of_row(w, r), serial);
-        });
-        if constexpr (std::same_as<G, ChannelWise>) {
-            for (std::size_t r = 0; r != sums.size(); ++r)
-                grad_scales[r] = static_cast<float>(sums[r] / divisor);
-        } else {
-            double sum = 0;
-            for (double of_row : sums) sum += of_row;
-            grad_scales[0] = static_cast<float>(sum / divisor);
+        std::array<double, 256> sums;  // of some rows, on the stack
+        double whole = 0;
+        auto const step = static_cast<Eigen::Index>(sums.size());
+        for (Eigen::Index first = 0; first < w.rows(); first += step) {
+            Eigen::Index const rows = (std::min)(step, w.rows() - first);
+            detail::for_each_row(on, w.middleRows(first, rows), [&](Eigen::Index i, const Execution& serial) {
+                Eigen::Index const r = first + i;
+                sums[static_cast<std::size_t>(i)] =
+                    scale_gradient(detail::row(w, r), detail::row(grad_out, r), scale_of_row(w, r), serial);
+            });
+            for (Eigen::Index i = 0; i != rows; ++i) {
+                double const sum = sums[static_cast<std::size_t>(i)];
+                if constexpr (std::same_as<G, ChannelWise>)
+                    grad_scales[static_cast<std::size_t>(first + i)] = static_cast<float>(sum / divisor);
+                else
+                    whole += sum;
+            }
         }
+        if constexpr (!std::same_as<G, ChannelWise>) grad_scales[0] = static_cast<float>(whole / divisor);
         grad_w = grad_out;
     }
 

@@ -1,6 +1,8 @@
-/// A distillation report as JSON.
+/// A distillation report as JSON, and a verification's.
 ///
-///     write_file("report.json", print_json(to_json(report))).value();
+///     boost::json::object json = to_json(report).as_object();
+///     json["verify"] = to_json(verify(student, batches).value());
+///     write_file("report.json", print_json(json)).value();
 ///
 /// Needs Boost.JSON, as json.hpp. Not part of amct_distill.hpp. JSON has no infinities: what is not finite is null.
 #pragma once
@@ -8,7 +10,11 @@
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 #include <cmath>
+#include <cstddef>
+#include <string>
+#include <utility>
 
+#include "../deploy/verify.hpp"
 #include "../distill/report.hpp"
 #include "json.hpp"
 
@@ -25,7 +31,8 @@ inline boost::json::value to_json(const DistillReport& report) {
     using boost::json::object;
     array layers;
     for (const LayerReport& l : report.layers) {
-        array scales;
+        array scales, dead;
+        for (std::size_t channel : l.dead_channels) dead.emplace_back(channel);
         for (ScaleOffset p : l.weight_scales) scales.emplace_back(static_cast<double>(p.scale));
         layers.push_back(object{{"name", l.name},
                                 {"weight_policy", l.weight_policy},
@@ -39,7 +46,10 @@ inline boost::json::value to_json(const DistillReport& report) {
                                 {"data_clip_min", static_cast<double>(l.data_clip.min)},
                                 {"user_clips", l.user_clips},
                                 {"weight_sqnr", detail::finite_or_null(l.weight_sqnr)},
-                                {"data_sqnr", detail::finite_or_null(l.data_sqnr)}});
+                                {"data_sqnr", detail::finite_or_null(l.data_sqnr)},
+                                {"saturation", l.saturation},
+                                {"channels", l.channels},
+                                {"dead_channels", std::move(dead)}});
     }
     array blocks;
     for (const BlockReport& b : report.blocks) {
@@ -52,6 +62,7 @@ inline boost::json::value to_json(const DistillReport& report) {
                                 {"epoch_losses", std::move(losses)},
                                 {"best_epoch", b.best_epoch},
                                 {"teacher_inputs", b.teacher_inputs},
+                                {"seconds", b.seconds},
                                 {"stopped", b.stopped}});
     }
     return object{{"layers", std::move(layers)},
@@ -60,6 +71,27 @@ inline boost::json::value to_json(const DistillReport& report) {
                   {"output_error_distilled", detail::finite_or_null(report.output_error_distilled)},
                   {"kept_calibrated", report.kept_calibrated},
                   {"cancelled", report.cancelled}};
+}
+
+/// One object per layer, with the names of verify.hpp, and `agrees`.
+inline boost::json::value to_json(const VerifyReport& report) {
+    using boost::json::object;
+    boost::json::array layers;
+    for (const VerifiedLayer& l : report.layers)
+        layers.push_back(object{{"name", l.name},
+                                {"outputs", l.outputs},
+                                {"different", l.different},
+                                {"largest", l.largest},
+                                {"explained", l.explained},
+                                {"inputs", l.inputs},
+                                {"inputs_different", l.inputs_different},
+                                {"inputs_largest", l.inputs_largest},
+                                {"requantized_channels", l.requantized_channels}});
+    return object{{"layers", std::move(layers)},
+                  {"output_error", detail::finite_or_null(report.output_error)},
+                  {"output_largest", detail::finite_or_null(report.output_largest)},
+                  {"output_square", detail::finite_or_null(report.output_square)},
+                  {"agrees", report.agrees()}};
 }
 
 }  // namespace amct_distill

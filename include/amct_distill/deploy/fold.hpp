@@ -1,8 +1,12 @@
-/// A BatchNorm2d behind a convolution, as factors of the convolution's output channels.
+/// A BatchNorm2d behind a convolution, folded into the convolution's weights and bias.
 ///
-///     if (const auto* bn = batch_norm_behind(network, "conv1")) factors = fold_factors(*bn);
+///     if (const auto* bn = batch_norm_behind(network, "conv1")) {
+///         std::vector<float> factors = fold_factors(*bn);              // one per output channel
+///         FoldedLayer folded = fold(conv.weight(), conv.bias(), *bn);  // bn(conv(x)) = folded(x)
+///     }
 ///
-/// bn(conv(x)) = conv'(x) with weight' = weight * factor, bias' = (bias - mean) * factor + beta, per channel.
+/// weight' = weight * factor, bias' = (bias - mean) * (1 / sqrt(var + eps)) * gamma + beta, per channel, in
+/// float32 and in this order: bit for bit what PyTorch folds, and AMCT with it.
 #pragma once
 #include <cmath>
 #include <cstddef>
@@ -39,12 +43,37 @@ inline const nn::BatchNorm2d* batch_norm_behind(const nn::Network& network, std:
     return network.modules()[*reader->module].module.get_if<nn::BatchNorm2d>();
 }
 
-/// gamma / sqrt(running variance + eps), one per channel, in float32.
+namespace detail {
+/// 1 / sqrt(running variance + eps) of a channel.
+inline float inverse_deviation(const nn::BatchNorm2d& bn, std::size_t channel) {
+    return 1.0f / std::sqrt(bn.running_var()[channel] + static_cast<float>(bn.options().eps));
+}
+}  // namespace detail
+
+/// gamma * (1 / sqrt(running variance + eps)), one per channel; negative or 0 as gamma is.
 inline std::vector<float> fold_factors(const nn::BatchNorm2d& bn) {
     std::vector<float> factors(bn.weight().size());
     for (std::size_t c = 0; c != factors.size(); ++c)
-        factors[c] = bn.weight()[c] / std::sqrt(bn.running_var()[c] + static_cast<float>(bn.options().eps));
+        factors[c] = bn.weight()[c] * detail::inverse_deviation(bn, c);
     return factors;
+}
+
+struct FoldedLayer {
+    nn::Tensor weight{};  ///< of the shape it had
+    nn::Tensor bias{};    ///< [out]
+};
+
+/// `weight` has the BatchNorm's channels as dimension 0; `bias` is [out], or empty for none.
+inline FoldedLayer fold(const nn::Tensor& weight, const nn::Tensor& bias, const nn::BatchNorm2d& bn) {
+    auto const factors = fold_factors(bn);
+    std::size_t const channels = factors.size(), taps = weight.size() / channels;
+    FoldedLayer folded{weight, nn::Tensor({static_cast<nn::Index>(channels)})};
+    for (std::size_t c = 0; c != channels; ++c) {
+        for (std::size_t k = c * taps; k != (c + 1) * taps; ++k) folded.weight[k] *= factors[c];
+        float const centered = (bias.empty() ? 0.0f : bias[c]) - bn.running_mean()[c];
+        folded.bias[c] = centered * detail::inverse_deviation(bn, c) * bn.weight()[c] + bn.bias()[c];
+    }
+    return folded;
 }
 
 }  // namespace amct_distill

@@ -53,6 +53,23 @@ inline void copy_to(std::span<const float> from, nn::Tensor& to) {
     std::copy(from.begin(), from.end(), to.data());
 }
 
+/// What a quantizer computes, on some threads where it can use them (the concepts do not ask for it).
+template <class Q, class In, class Out>
+void fake_quantize_on(const Execution& on, const Q& q, const In& in, const Out& out) {
+    if constexpr (requires { q.fake_quantize(in, out, on); })
+        q.fake_quantize(in, out, on);
+    else
+        q.fake_quantize(in, out);
+}
+template <class Q, class In, class Out>
+void backward_on(const Execution& on, const Q& q, const In& in, const In& grad_out, const Out& grad_in,
+                 std::span<float> grad_parameters) {
+    if constexpr (requires { q.backward(in, grad_out, grad_in, grad_parameters, on); })
+        q.backward(in, grad_out, grad_in, grad_parameters, on);
+    else
+        q.backward(in, grad_out, grad_in, grad_parameters);
+}
+
 /// An activation quantizer, and the calibrator that finds its first clips. What a calibrator has observed can
 /// be large and need not be copyable: a copy begins its calibration anew.
 template <ActivationQuantizer Q>
@@ -137,37 +154,42 @@ public:
 
     // ---- what a layer computes
 
-    void quantize_weight(const nn::Tensor& w, nn::Tensor& out) const {
+    void quantize_weight(const nn::Tensor& w, nn::Tensor& out, const Execution& on = {}) const {
         out.resize(w.shape());
         std::visit(
-            [&](const auto& q) { q.fake_quantize(detail::weight_matrix(w), detail::weight_matrix(out)); },
+            [&](const auto& q) {
+                detail::fake_quantize_on(on, q, detail::weight_matrix(w), detail::weight_matrix(out));
+            },
             weights_);
     }
-    void quantize_data(const nn::Tensor& x, nn::Tensor& out) const {
+    void quantize_data(const nn::Tensor& x, nn::Tensor& out, const Execution& on = {}) const {
         out.resize(x.shape());
-        std::visit([&](const auto& held) { held.quantizer.fake_quantize(x.span(), out.span()); }, data_);
+        std::visit(
+            [&](const auto& held) { detail::fake_quantize_on(on, held.quantizer, x.span(), out.span()); },
+            data_);
     }
     /// From the gradient of the quantized weight: grad_w is written, grad_scales added to.
     void weight_backward(const nn::Tensor& w, const nn::Tensor& grad_out, nn::Tensor& grad_w,
-                         nn::Tensor* grad_scales, std::vector<float>& buffer) const {
+                         nn::Tensor* grad_scales, nn::Tensor& buffer, const Execution& on = {}) const {
         grad_w.resize(w.shape());
-        buffer.resize(scales_.size());
+        buffer.resize(scales_.shape());
         std::visit(
             [&](const auto& q) {
-                q.backward(detail::weight_matrix(w), detail::weight_matrix(grad_out),
-                           detail::weight_matrix(grad_w), buffer);
+                detail::backward_on(on, q, detail::weight_matrix(w), detail::weight_matrix(grad_out),
+                                    detail::weight_matrix(grad_w), buffer.span());
             },
             weights_);
         for (std::size_t i = 0; i != buffer.size(); ++i) (*grad_scales)[i] += buffer[i];
     }
     /// From the gradient of the quantized input: grad_x is written, grad_clips added to.
     void data_backward(const nn::Tensor& x, const nn::Tensor& grad_out, nn::Tensor& grad_x,
-                       nn::Tensor& grad_clips, std::vector<float>& buffer) const {
+                       nn::Tensor& grad_clips, nn::Tensor& buffer, const Execution& on = {}) const {
         grad_x.resize(x.shape());
-        buffer.resize(clips_.size());
+        buffer.resize(clips_.shape());
         std::visit(
             [&](const auto& held) {
-                held.quantizer.backward(x.span(), grad_out.span(), grad_x.span(), buffer);
+                detail::backward_on(on, held.quantizer, x.span(), grad_out.span(), grad_x.span(),
+                                    buffer.span());
             },
             data_);
         for (std::size_t i = 0; i != buffer.size(); ++i) grad_clips[i] += buffer[i];

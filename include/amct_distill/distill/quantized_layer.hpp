@@ -32,10 +32,9 @@ public:
     LayerQuantizers<Algorithms>& quantizers() { return quantizers_; }
 
     /// Those of the float layer, then "scales" and "clips" where they are trained.
-    std::vector<nn::BasicParameter<float>> parameters() {
-        auto out = layer_.parameters();
-        quantizers_.append_parameters(out);
-        return out;
+    void parameters(std::vector<nn::BasicParameter<float>>& list) {
+        layer_.parameters(list);
+        quantizers_.append_parameters(list);
     }
     void constrain() { quantizers_.constrain(); }
 
@@ -44,7 +43,7 @@ public:
     }
 
     void forward(nn::Inputs inputs, nn::Tensor& output, nn::Scratch& scratch, nn::Mode) const {
-        quantizers_.quantize_weight(layer_.weight(), scratch.tensor(quantized_weight));
+        quantizers_.quantize_weight(layer_.weight(), scratch.tensor(quantized_weight), scratch.execution());
         layer_.forward_with(scratch.tensor(quantized_weight), input_of(*inputs[0], scratch), output, scratch);
     }
 
@@ -58,7 +57,7 @@ public:
         bool const needs_data = quantizers_.trains_clips() || grad_x != nullptr;
 
         nn::Tensor& weight = scratch.tensor(quantized_weight);
-        quantizers_.quantize_weight(layer_.weight(), weight);
+        quantizers_.quantize_weight(layer_.weight(), weight, scratch.execution());
         const nn::Tensor& input = input_of(x, scratch);
         nn::Tensor& grad_weight = zeros(scratch.tensor(weight_gradient), weight.shape());
         nn::Tensor* grad_data = nullptr;
@@ -67,13 +66,14 @@ public:
                              bias ? &grad_parameters[1] : nullptr, scratch);
 
         nn::Tensor& through = scratch.tensor(straight_through);
-        std::vector<float> buffer;
+        nn::Tensor& few = scratch.tensor(few_gradients);
         quantizers_.weight_backward(layer_.weight(), grad_weight, through,
-                                    scales ? &grad_parameters[scales_at] : nullptr, buffer);
+                                    scales ? &grad_parameters[scales_at] : nullptr, few, scratch.execution());
         nn::array(grad_parameters[0]) += nn::array(through);
         if (!needs_data) return;
         if (quantizers_.trains_clips()) {
-            quantizers_.data_backward(x, *grad_data, through, grad_parameters[clips_at], buffer);
+            quantizers_.data_backward(x, *grad_data, through, grad_parameters[clips_at], few,
+                                      scratch.execution());
             grad_data = &through;
         }
         if (grad_x != nullptr) nn::array(*grad_x) += nn::array(*grad_data);
@@ -84,7 +84,8 @@ private:
     static constexpr std::size_t quantized_weight = Layer::scratch_tensors,
                                  quantized_data = quantized_weight + 1,
                                  weight_gradient = quantized_weight + 2, data_gradient = quantized_weight + 3,
-                                 straight_through = quantized_weight + 4;
+                                 straight_through = quantized_weight + 4,
+                                 few_gradients = quantized_weight + 5;
 
     static nn::Tensor& zeros(nn::Tensor& t, const nn::Shape& shape) {
         t.resize(shape);
@@ -93,7 +94,7 @@ private:
     }
     const nn::Tensor& input_of(const nn::Tensor& x, nn::Scratch& scratch) const {
         if (!quantizers_.is_calibrated()) return x;
-        quantizers_.quantize_data(x, scratch.tensor(quantized_data));
+        quantizers_.quantize_data(x, scratch.tensor(quantized_data), scratch.execution());
         return scratch.tensor(quantized_data);
     }
 

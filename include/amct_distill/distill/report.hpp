@@ -22,9 +22,12 @@ struct LayerReport {
     std::vector<ScaleOffset> weight_scales{};  ///< one, or one per output channel
     ScaleOffset data_scale{};
     ClipRange data_clip{};
-    bool user_clips = false;  ///< the first clips were the user's, not IFMR's
-    double weight_sqnr = 0;   ///< signal to quantization noise of the weights, dB
-    double data_sqnr = 0;     ///< the same of the layer's inputs, over all batches, dB
+    bool user_clips = false;                   ///< the first clips were the user's, not IFMR's
+    double weight_sqnr = 0;                    ///< signal to quantization noise of the weights, dB
+    double data_sqnr = 0;                      ///< the same of the layer's inputs, over all batches, dB
+    double saturation = 0;                     ///< share of the layer's inputs outside of the clips, 0 to 1
+    std::size_t channels = 0;                  ///< output channels
+    std::vector<std::size_t> dead_channels{};  ///< whose weights are all quantized to 0
 };
 
 /// A block; its loss is the mean squared error of its output over all batches.
@@ -35,6 +38,7 @@ struct BlockReport {
     std::vector<double> epoch_losses{};  ///< mean over the training steps of each epoch
     int best_epoch = 0;              ///< after which epoch the kept parameters were seen; 0: as calibrated
     std::size_t teacher_inputs = 0;  ///< steps that took the teacher's input, the student's being too far off
+    double seconds = 0;              ///< wall time of the block's training
     std::string stopped{};           ///< why it ended early; empty: it did not
 };
 

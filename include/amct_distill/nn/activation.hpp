@@ -15,8 +15,8 @@
 
 namespace amct_distill::detail {
 
-/// What the element-wise activations share. `Derived` has `value(x)`, and `slope_times(x, y, g)`: the
-/// gradient `g` of the output `y`, carried to the input `x`.
+/// What the element-wise activations share. `Derived` has `value(x)`, or `values(x, y)` of arrays, and
+/// `slope_times(x, y, g)`: the gradient `g` of the output `y`, carried to the input `x`.
 template <class Derived, class T>
 class Elementwise {
 public:
@@ -24,21 +24,31 @@ public:
         if (inputs.size() != 1) return unexpected_inputs("one input", inputs);
         return inputs[0];
     }
-    void forward(nn::BasicInputs<T> inputs, nn::BasicTensor<T>& output, nn::BasicScratch<T>&,
+    void forward(nn::BasicInputs<T> inputs, nn::BasicTensor<T>& output, nn::BasicScratch<T>& scratch,
                  nn::Mode) const {
         const T* const x = inputs[0]->data();
         T* const y = output.data();
-        for (std::size_t i = 0; i != output.size(); ++i) y[i] = self().value(x[i]);
+        scratch.in_parts(output.size(), [&](std::size_t begin, std::size_t end) {
+            auto const n = static_cast<nn::Index>(end - begin);
+            nn::ConstArrayMap<T> const from(x + begin, n);
+            nn::ArrayMap<T> to(y + begin, n);
+            if constexpr (requires { self().values(from, to); })
+                self().values(from, to);
+            else
+                for (nn::Index i = 0; i != n; ++i) to[i] = self().value(from[i]);
+        });
     }
     void backward(nn::BasicInputs<T> inputs, const nn::BasicTensor<T>& output,
                   const nn::BasicTensor<T>& grad_output, std::span<nn::BasicTensor<T>* const> grad_inputs,
-                  std::span<nn::BasicTensor<T>>, nn::BasicScratch<T>&, nn::Mode) const {
+                  std::span<nn::BasicTensor<T>>, nn::BasicScratch<T>& scratch, nn::Mode) const {
         if (!grad_inputs[0]) return;
         const T* const x = inputs[0]->data();
         const T* const y = output.data();
         const T* const g = grad_output.data();
         T* const gx = grad_inputs[0]->data();
-        for (std::size_t i = 0; i != output.size(); ++i) gx[i] += self().slope_times(x[i], y[i], g[i]);
+        scratch.in_parts(output.size(), [&](std::size_t begin, std::size_t end) {
+            for (std::size_t i = begin; i != end; ++i) gx[i] += self().slope_times(x[i], y[i], g[i]);
+        });
     }
 
 private:
@@ -57,9 +67,7 @@ class BasicReLU : public detail::Elementwise<BasicReLU<T>, T> {
 public:
     static constexpr std::string_view type_name = "ReLU";
     static constexpr std::string_view operation = "Relu";
-    void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>&, Mode) const {
-        array(output) = (array(*inputs[0]).max)(T(0)) + T(0);
-    }
+    static void values(const ConstArrayMap<T>& x, ArrayMap<T>& y) { y = (x.max)(T(0)) + T(0); }
     static T slope_times(T, T y, T g) { return y <= 0 ? T(0) : g; }
 };
 
@@ -70,9 +78,8 @@ public:
     static constexpr std::string_view operation = "LeakyRelu";
     explicit BasicLeakyReLU(T negative_slope = T(0.01)) : slopes_{negative_slope, T(1)} {}
     T negative_slope() const { return slopes_[0]; }
-    void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>&, Mode) const {
-        ConstArrayMap<T> const x = array(*inputs[0]);
-        array(output) = (x.max)(T(0)) + (x.min)(T(0)) * negative_slope() + T(0);
+    void values(const ConstArrayMap<T>& x, ArrayMap<T>& y) const {
+        y = (x.max)(T(0)) + (x.min)(T(0)) * negative_slope() + T(0);
     }
     T slope_times(T x, T, T g) const { return g * slopes_[x > 0]; }
 

@@ -50,11 +50,11 @@ public:
     BasicTensor<T>& running_var() { return running_var_; }
     const BasicTensor<T>& running_var() const { return running_var_; }
 
-    std::vector<BasicParameter<T>> parameters() {
-        return {{"weight", Role::affine, &weight_},
-                {"bias", Role::affine, &bias_},
-                {"running_mean", Role::statistic, &running_mean_},
-                {"running_var", Role::statistic, &running_var_}};
+    void parameters(std::vector<BasicParameter<T>>& list) {
+        list.push_back({"weight", Role::affine, &weight_});
+        list.push_back({"bias", Role::affine, &bias_});
+        list.push_back({"running_mean", Role::statistic, &running_mean_});
+        list.push_back({"running_var", Role::statistic, &running_var_});
     }
 
     result<Shape> output_shape(std::span<const Shape> inputs) const {
@@ -65,21 +65,21 @@ public:
     }
 
     /// Throws std::invalid_argument in Mode::train when a channel has one value: it has no variance.
-    void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>&, Mode mode) const {
+    void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>& scratch, Mode mode) const {
         const BasicTensor<T>& x = *inputs[0];
-        for (std::size_t c = 0; c != weight_.size(); ++c) {
+        for_each_channel(scratch, x, [&](std::size_t c) {
             Normalization const n = normalization(x, c, mode);
             T const factor = weight_[c] * T(n.inverse_deviation);
             T const shift = bias_[c] - T(n.mean) * factor;
             for (Index i = 0; i != x.dim(0); ++i) plane(output, i, c) = plane(x, i, c) * factor + shift;
-        }
+        });
     }
 
     void backward(BasicInputs<T> inputs, const BasicTensor<T>&, const BasicTensor<T>& grad_output,
                   std::span<BasicTensor<T>* const> grad_inputs, std::span<BasicTensor<T>> grad_parameters,
-                  BasicScratch<T>&, Mode mode) const {
+                  BasicScratch<T>& scratch, Mode mode) const {
         const BasicTensor<T>& x = *inputs[0];
-        for (std::size_t c = 0; c != weight_.size(); ++c) {
+        for_each_channel(scratch, x, [&](std::size_t c) {
             Normalization const n = normalization(x, c, mode);
             double sum = 0, dot = 0;  // of the output's gradient: itself, and with the normalized input
             for (Index i = 0; i != x.dim(0); ++i) {
@@ -91,7 +91,7 @@ public:
             dot *= n.inverse_deviation;
             grad_parameters[0][c] += T(dot);
             grad_parameters[1][c] += T(sum);
-            if (!grad_inputs[0]) continue;
+            if (!grad_inputs[0]) return;
             // In train the mean and the variance depend on every input, which takes away from the gradient
             // its mean and its component along the normalized input.
             T const factor = T(weight_[c] * n.inverse_deviation);
@@ -101,7 +101,7 @@ public:
                 plane(*grad_inputs[0], i, c) +=
                     (plane(grad_output, i, c) - mean_gradient - (plane(x, i, c) - T(n.mean)) * slope) *
                     factor;
-        }
+        });
     }
 
     /// The running statistics after a batch in Mode::train: running += momentum * (batch - running).
@@ -117,6 +117,12 @@ public:
     }
 
 private:
+    template <class F>
+    void for_each_channel(const BasicScratch<T>& scratch, const BasicTensor<T>& x, F f) const {
+        scratch.parallel_for(options_.num_features, double(x.size()),
+                             [&](Index c, Index) { f(static_cast<std::size_t>(c)); });
+    }
+
     struct Normalization {
         double count = 0, mean = 0, variance = 0, inverse_deviation = 0;
     };

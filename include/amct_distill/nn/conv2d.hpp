@@ -4,17 +4,18 @@
 ///     conv.weight();   // [out, in / groups, kernel height, kernel width]
 ///     conv.bias();     // [out]; empty when the options say `.bias = false`
 ///
-/// Each image and group is one matrix product; matrix_product.hpp says what its bits depend on.
+/// Each image and group is one matrix product; matrix_product.hpp says what its bits depend on. Measured
+/// against Eigen's product of the same columns, and against a product per tap of images that are laid out
+/// with their channels last (no columns, but twice a transposition): see tests/bench/conv.cpp.
 #pragma once
 #include <algorithm>
 #include <cstddef>
 #include <span>
 #include <stdexcept>
 #include <string_view>
-#include <vector>
 
 #include "matrix_product.hpp"
-#include "module.hpp"
+#include "weighted_layer.hpp"
 #include "window.hpp"
 
 namespace amct_distill::nn {
@@ -32,15 +33,16 @@ struct Conv2dOptions {
 };
 
 template <class T>
-class BasicConv2d {
+class BasicConv2d : public detail::WeightedLayer<BasicConv2d<T>, T, Conv2dOptions> {
 public:
     static constexpr std::string_view type_name = "Conv2d";
     /// A module around this one that needs buffers of its own takes them from here on.
-    static constexpr std::size_t scratch_tensors = 1;
+    static constexpr std::size_t scratch_tensors = 3;
 
     /// Weight and bias are 0; throws std::invalid_argument when the options make no sense.
-    explicit BasicConv2d(const Conv2dOptions& options) : options_(options) {
-        const auto& o = options_;
+    explicit BasicConv2d(const Conv2dOptions& options)
+        : detail::WeightedLayer<BasicConv2d, T, Conv2dOptions>(options) {
+        const auto& o = options;
         auto const least = [](const Size2& size, Index bound) {
             return size[0] >= bound && size[1] >= bound;
         };
@@ -52,58 +54,54 @@ public:
             throw std::invalid_argument(detail::concat("Conv2d: ", o.groups, " groups must divide the ",
                                                        o.in_channels, " input and the ", o.out_channels,
                                                        " output channels"));
-        weight_.resize({o.out_channels, o.in_channels / o.groups, o.kernel[0], o.kernel[1]});
-        if (o.bias) bias_.resize({o.out_channels});
-    }
-
-    const Conv2dOptions& options() const { return options_; }
-    BasicTensor<T>& weight() { return weight_; }
-    const BasicTensor<T>& weight() const { return weight_; }
-    BasicTensor<T>& bias() { return bias_; }
-    const BasicTensor<T>& bias() const { return bias_; }
-
-    std::vector<BasicParameter<T>> parameters() {
-        std::vector<BasicParameter<T>> out{{"weight", Role::weight, &weight_}};
-        if (options_.bias) out.push_back({"bias", Role::bias, &bias_});
-        return out;
+        this->make({o.out_channels, o.in_channels / o.groups, o.kernel[0], o.kernel[1]});
     }
 
     result<Shape> output_shape(std::span<const Shape> inputs) const {
-        if (inputs.size() != 1 || inputs[0].size() != 4 || inputs[0][1] != options_.in_channels)
+        if (inputs.size() != 1 || inputs[0].size() != 4 || inputs[0][1] != this->options().in_channels)
             return detail::unexpected_inputs(
-                detail::concat("one input [N, ", options_.in_channels, ", H, W]"), inputs);
+                detail::concat("one input [N, ", this->options().in_channels, ", H, W]"), inputs);
         detail::Window const w = window(inputs[0]);
         if (w.positions() == 0)
             return detail::unexpected_inputs(
-                detail::concat("an image that holds the kernel ", to_string(options_.kernel), " (padding ",
-                               to_string(options_.padding), ", dilation ", to_string(options_.dilation), ")"),
+                detail::concat("an image that holds the kernel ", to_string(this->options().kernel),
+                               " (padding ", to_string(this->options().padding), ", dilation ",
+                               to_string(this->options().dilation), ")"),
                 inputs);
-        return Shape{inputs[0][0], options_.out_channels, w.output(0), w.output(1)};
-    }
-
-    void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>& scratch, Mode) const {
-        forward_with(weight_, *inputs[0], output, scratch);
-    }
-    void backward(BasicInputs<T> inputs, const BasicTensor<T>&, const BasicTensor<T>& grad_output,
-                  std::span<BasicTensor<T>* const> grad_inputs, std::span<BasicTensor<T>> grad_parameters,
-                  BasicScratch<T>& scratch, Mode) const {
-        backward_with(weight_, *inputs[0], grad_output, grad_inputs[0], &grad_parameters[0],
-                      options_.bias ? &grad_parameters[1] : nullptr, scratch);
+        return Shape{inputs[0][0], this->options().out_channels, w.output(0), w.output(1)};
     }
 
     /// The convolution with other weights in the place of its own, such as quantized ones, and its own bias.
     void forward_with(const BasicTensor<T>& weight, const BasicTensor<T>& input, BasicTensor<T>& output,
                       BasicScratch<T>& scratch) const {
-        Products const p = products(input.shape());
-        for (Index i = 0; i != p.count; ++i) {
-            Index const first = i % options_.groups * p.outputs;  // output channel
-            T* const y = output.data() + i * p.outputs * p.positions;
-            for (Index c = 0; c != p.outputs; ++c)
-                std::fill_n(y + c * p.positions, p.positions, options_.bias ? bias_.data()[first + c] : T(0));
-            detail::add_product<T>({y, p.outputs, p.positions},
-                                   {weight.data() + first * p.taps, p.outputs, p.taps},
-                                   {columns_of(input, i, p, scratch), p.taps, p.positions});
-        }
+        Sizes const s = sizes(input);
+        Index const blocks = detail::parts(s.positions, detail::product_cols);
+        T* const buffers = scratch.buffer(0, detail::product_buffer);
+        auto const set = scratch.execution().instructions;
+        scratch.parallel_for(s.images * s.groups * blocks, s.work, [&](Index task, Index worker) {
+            Index const first = task % blocks * detail::product_cols, image = task / blocks;
+            Index const channel = image % s.groups * s.outputs;  // the first output of the group
+            Index const n = (std::min)(detail::product_cols, s.positions - first);
+            T* const y = output.data() + image * s.outputs * s.positions + first;
+            for (Index c = 0; c != s.outputs; ++c)
+                std::fill_n(y + c * s.positions, n,
+                            this->options().bias ? this->bias().data()[channel + c] : T(0));
+            const T* const x = input.data() + image * s.pixels;
+            detail::multiply<T>(
+                set,
+                {.c = y,
+                 .c_stride = s.positions,
+                 .a = weight.data() + channel * s.taps,
+                 .a_stride = s.taps,
+                 .rows = s.outputs,
+                 .depth = s.taps,
+                 .cols = n},
+                [&](Index tap, T* line) {
+                    s.read(x, tap, first, n, line);
+                    return line;
+                },
+                buffers + worker * detail::product_buffer);
+        });
     }
 
     /// The gradients of `forward_with`, added to those that are wanted (not null).
@@ -111,72 +109,171 @@ public:
                        const BasicTensor<T>& grad_output, BasicTensor<T>* grad_input,
                        BasicTensor<T>* grad_weight, BasicTensor<T>* grad_bias,
                        BasicScratch<T>& scratch) const {
-        Products const p = products(input.shape());
-        for (Index i = 0; i != p.count; ++i) {
-            Index const first = i % options_.groups * p.outputs;
-            ConstMatrixMap<T> const gy(grad_output.data() + i * p.outputs * p.positions, p.outputs,
-                                       p.positions);
-            if (grad_weight)
-                detail::add_product_transposed<T>({grad_weight->data() + first * p.taps, p.outputs, p.taps},
-                                                  gy,
-                                                  {columns_of(input, i, p, scratch), p.taps, p.positions});
-            if (grad_bias)
-                for (Index c = 0; c != p.outputs; ++c) grad_bias->data()[first + c] += gy.row(c).sum();
-            if (grad_input) {
-                ConstMatrixMap<T> const w(weight.data() + first * p.taps, p.outputs, p.taps);
-                T* const image = grad_input->data() + i * p.pixels;
-                if (p.pointwise) {
-                    detail::add_transposed_product<T>({image, p.taps, p.positions}, w, gy);
-                } else {
-                    BasicTensor<T>& columns = column_buffer(p, scratch);
-                    columns.fill(0);
-                    detail::add_transposed_product<T>(matrix(columns, p.taps, p.positions), w, gy);
-                    detail::add_columns_to_image(columns.data(), p.channels, p.window, image);
-                }
-            }
-        }
+        Sizes const s = sizes(input);
+        if (grad_weight) add_weight_gradient(s, input, grad_output, *grad_weight, scratch);
+        if (grad_bias) add_bias_gradient(s, grad_output, *grad_bias, scratch);
+        if (grad_input) add_input_gradient(s, weight, grad_output, *grad_input, scratch);
     }
 
 private:
-    /// The matrix products of a batch, one per image and group, image by image: outputs x taps times
-    /// taps x positions.
-    struct Products {
+    /// A batch as matrices: for each image and group, outputs x taps (the weights) times taps x positions
+    /// (what the window sees) gives outputs x positions.
+    struct Sizes {
         detail::Window window{};
-        Index count = 0, channels = 0, pixels = 0, outputs = 0, taps = 0, positions = 0;
-        bool pointwise = false;  ///< the image is its own columns
+        Index images = 0, groups = 0, channels = 0, outputs = 0, taps = 0, positions = 0;
+        Index pixels = 0;  ///< of the channels of a group
+        double work = 0;   ///< multiplications in all
+
+        /// The row `tap` of taps x positions, columns [first, first + n), of an image's group.
+        void read(const T* image, Index tap, Index first, Index n, T* line) const {
+            Index const k = tap % window.taps();
+            detail::read_tap(image + tap / window.taps() * window.input[0] * window.input[1], window,
+                             k / window.kernel[1], k % window.kernel[1], first, n, line);
+        }
+        void add(const T* line, Index tap, Index first, Index n, T* image) const {
+            Index const k = tap % window.taps();
+            detail::add_tap(line, window, k / window.kernel[1], k % window.kernel[1], first, n,
+                            image + tap / window.taps() * window.input[0] * window.input[1]);
+        }
     };
 
     detail::Window window(const Shape& input) const {
-        return {{input[2], input[3]}, options_.kernel, options_.stride, options_.padding, options_.dilation};
+        return {{input[2], input[3]},
+                this->options().kernel,
+                this->options().stride,
+                this->options().padding,
+                this->options().dilation};
     }
-    Products products(const Shape& input) const {
-        const auto& o = options_;
-        Products p{.window = window(input)};
-        p.count = input[0] * o.groups;
-        p.channels = o.in_channels / o.groups;
-        p.pixels = p.channels * input[2] * input[3];
-        p.outputs = o.out_channels / o.groups;
-        p.taps = p.channels * p.window.taps();
-        p.positions = p.window.positions();
-        p.pointwise = o.kernel == Size2{1, 1} && o.stride == Size2{1, 1} && o.padding == Size2{0, 0};
-        return p;
-    }
-    static BasicTensor<T>& column_buffer(const Products& p, BasicScratch<T>& scratch) {
-        scratch.tensor(0).resize({p.taps, p.positions});
-        return scratch.tensor(0);
-    }
-    static const T* columns_of(const BasicTensor<T>& input, Index i, const Products& p,
-                               BasicScratch<T>& scratch) {
-        const T* const image = input.data() + i * p.pixels;
-        if (p.pointwise) return image;
-        BasicTensor<T>& columns = column_buffer(p, scratch);
-        detail::image_to_columns(image, p.channels, p.window, columns.data());
-        return columns.data();
+    Sizes sizes(const BasicTensor<T>& input) const {
+        Sizes s{.window = window(input.shape())};
+        s.images = input.dim(0);
+        s.groups = this->options().groups;
+        s.channels = this->options().in_channels / s.groups;
+        s.outputs = this->options().out_channels / s.groups;
+        s.taps = s.channels * s.window.taps();
+        s.positions = s.window.positions();
+        s.pixels = s.channels * input.dim(2) * input.dim(3);
+        s.work = double(s.images * s.groups * s.outputs) * double(s.taps * s.positions);
+        return s;
     }
 
-    Conv2dOptions options_;
-    BasicTensor<T> weight_{};
-    BasicTensor<T> bias_{};
+    // Of a product for the weights' gradient.
+    static constexpr Index gradient_taps = 576, gradient_positions = 128;
+
+    /// taps x positions times positions x outputs, the sum over all images: the images go in parts, whose
+    /// sums are added in the end, from the first to the last. How many parts there are depends on the sizes
+    /// alone: at most 8, and at most 8 MB of them unless one is larger.
+    void add_weight_gradient(const Sizes& s, const BasicTensor<T>& input, const BasicTensor<T>& grad_output,
+                             BasicTensor<T>& grad_weight, BasicScratch<T>& scratch) const {
+        auto const size = static_cast<Index>(grad_weight.size());
+        Index const most = std::clamp((Index(8) << 20) / Index(sizeof(T)) / size, Index(1), Index(8));
+        Index const in_part = detail::parts(s.images, (std::min)(most, s.images));  // images
+        Index const image_parts = detail::parts(s.images, in_part);
+        Index const tap_parts = detail::parts(s.taps, gradient_taps);
+        Index const tap_step = detail::parts(s.taps, tap_parts);
+
+        T* const sums = scratch.buffer(1, image_parts * size, 1);
+        constexpr Index line_buffer = (gradient_taps + detail::product_cols) * gradient_positions;
+        T* const lines = scratch.buffer(2, line_buffer);
+        T* const buffers = scratch.buffer(0, detail::product_buffer);
+        auto const set = scratch.execution().instructions;
+        scratch.parallel_for(image_parts * s.groups * tap_parts, s.work, [&](Index task, Index worker) {
+            Index const tap = task % tap_parts * tap_step, taps = (std::min)(tap_step, s.taps - tap);
+            Index const group = task / tap_parts % s.groups, part = task / tap_parts / s.groups;
+            T* const sum = sums + part * size + (group * s.taps + tap) * s.outputs;
+            T* const columns = lines + worker * line_buffer;
+            T* const transposed = columns + gradient_taps * gradient_positions;
+            Index const last = (std::min)(s.images, (part + 1) * in_part);
+            bool add = false;
+            for (Index image = part * in_part; image != last; ++image)
+                for (Index first = 0; first < s.positions; first += gradient_positions, add = true) {
+                    Index const n = (std::min)(gradient_positions, s.positions - first);
+                    const T* const x = input.data() + (image * s.groups + group) * s.pixels;
+                    for (Index k = 0; k != taps; ++k)
+                        s.read(x, tap + k, first, n, columns + k * gradient_positions);
+                    const T* const g =
+                        grad_output.data() + (image * s.groups + group) * s.outputs * s.positions + first;
+                    for (Index out = 0; out < s.outputs; out += detail::product_cols) {
+                        Index const outs = (std::min)(detail::product_cols, s.outputs - out);
+                        detail::transpose(g + out * s.positions, s.positions, outs, n, transposed, outs);
+                        detail::multiply<T>(
+                            set,
+                            {.c = sum + out,
+                             .c_stride = s.outputs,
+                             .a = columns,
+                             .a_stride = gradient_positions,
+                             .rows = taps,
+                             .depth = n,
+                             .cols = outs,
+                             .add = add},
+                            [&](Index k, T*) { return transposed + k * outs; },
+                            buffers + worker * detail::product_buffer);
+                    }
+                }
+        });
+        scratch.parallel_for(s.groups * s.outputs, double(size) * double(image_parts), [&](Index out, Index) {
+            T* const to = grad_weight.data() + out * s.taps;
+            const T* const from = sums + out / s.outputs * s.taps * s.outputs + out % s.outputs;
+            for (Index tap = 0; tap != s.taps; ++tap) {
+                T sum = from[tap * s.outputs];
+                for (Index part = 1; part != image_parts; ++part) sum += from[part * size + tap * s.outputs];
+                to[tap] += sum;
+            }
+        });
+    }
+
+    void add_bias_gradient(const Sizes& s, const BasicTensor<T>& grad_output, BasicTensor<T>& grad_bias,
+                           BasicScratch<T>& scratch) const {
+        Index const outputs = this->options().out_channels;
+        scratch.parallel_for(outputs, double(grad_output.size()), [&](Index c, Index) {
+            double sum = 0;
+            for (Index image = 0; image != s.images; ++image)
+                sum += detail::sum_of(grad_output.data() + (image * outputs + c) * s.positions, s.positions);
+            grad_bias.data()[c] += T(sum);
+        });
+    }
+
+    /// taps x outputs times outputs x positions gives taps x positions, added to the pixels they came from.
+    void add_input_gradient(const Sizes& s, const BasicTensor<T>& weight, const BasicTensor<T>& grad_output,
+                            BasicTensor<T>& grad_input, BasicScratch<T>& scratch) const {
+        T* const transposed = scratch.buffer(1, static_cast<Index>(weight.size()), 1);
+        for (Index group = 0; group != s.groups; ++group)
+            detail::transpose(weight.data() + group * s.outputs * s.taps, s.taps, s.outputs, s.taps,
+                              transposed + group * s.outputs * s.taps, s.outputs);
+
+        // Channels go in parts of some 144 taps.
+        Index const step = std::clamp(Index(144) / s.window.taps(), Index(1), s.channels);
+        Index const channel_parts = detail::parts(s.channels, step);
+        Index const line_buffer = step * s.window.taps() * detail::product_cols;
+        T* const lines = scratch.buffer(2, line_buffer);
+        T* const buffers = scratch.buffer(0, detail::product_buffer);
+        auto const set = scratch.execution().instructions;
+        scratch.parallel_for(s.images * s.groups * channel_parts, s.work, [&](Index task, Index worker) {
+            Index const channel = task % channel_parts * step, image = task / channel_parts;
+            Index const tap = channel * s.window.taps();
+            Index const taps = (std::min)(step, s.channels - channel) * s.window.taps();
+            T* const columns = lines + worker * line_buffer;
+            for (Index first = 0; first < s.positions; first += detail::product_cols) {
+                Index const n = (std::min)(detail::product_cols, s.positions - first);
+                const T* const g = grad_output.data() + image * s.outputs * s.positions + first;
+                detail::multiply<T>(
+                    set,
+                    {.c = columns,
+                     .c_stride = detail::product_cols,
+                     .a = transposed + (image % s.groups * s.taps + tap) * s.outputs,
+                     .a_stride = s.outputs,
+                     .rows = taps,
+                     .depth = s.outputs,
+                     .cols = n,
+                     .add = false},
+                    [&](Index k, T*) { return g + k * s.positions; },
+                    buffers + worker * detail::product_buffer);
+                for (Index k = 0; k != taps; ++k)
+                    s.add(columns + k * detail::product_cols, tap + k, first, n,
+                          grad_input.data() + image * s.pixels);
+            }
+        });
+    }
 };
 
 using Conv2d = BasicConv2d<float>;

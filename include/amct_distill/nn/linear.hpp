@@ -9,10 +9,9 @@
 #include <span>
 #include <stdexcept>
 #include <string_view>
-#include <vector>
 
 #include "matrix_product.hpp"
-#include "module.hpp"
+#include "weighted_layer.hpp"
 
 namespace amct_distill::nn {
 
@@ -24,77 +23,111 @@ struct LinearOptions {
 };
 
 template <class T>
-class BasicLinear {
+class BasicLinear : public detail::WeightedLayer<BasicLinear<T>, T, LinearOptions> {
 public:
     static constexpr std::string_view type_name = "Linear";
     /// A module around this one that needs buffers of its own takes them from here on.
-    static constexpr std::size_t scratch_tensors = 0;
+    static constexpr std::size_t scratch_tensors = 3;
 
     /// Weight and bias are 0; throws std::invalid_argument when the options make no sense.
-    explicit BasicLinear(const LinearOptions& options) : options_(options) {
+    explicit BasicLinear(const LinearOptions& options)
+        : detail::WeightedLayer<BasicLinear, T, LinearOptions>(options) {
         if (options.in_features < 1 || options.out_features < 1)
             throw std::invalid_argument("Linear: in_features and out_features must be at least 1");
-        weight_.resize({options.out_features, options.in_features});
-        if (options.bias) bias_.resize({options.out_features});
-    }
-
-    const LinearOptions& options() const { return options_; }
-    BasicTensor<T>& weight() { return weight_; }
-    const BasicTensor<T>& weight() const { return weight_; }
-    BasicTensor<T>& bias() { return bias_; }
-    const BasicTensor<T>& bias() const { return bias_; }
-
-    std::vector<BasicParameter<T>> parameters() {
-        std::vector<BasicParameter<T>> out{{"weight", Role::weight, &weight_}};
-        if (options_.bias) out.push_back({"bias", Role::bias, &bias_});
-        return out;
+        this->make({options.out_features, options.in_features});
     }
 
     result<Shape> output_shape(std::span<const Shape> inputs) const {
-        if (inputs.size() != 1 || inputs[0].size() != 2 || inputs[0][1] != options_.in_features)
-            return detail::unexpected_inputs(detail::concat("one input [N, ", options_.in_features, "]"),
-                                             inputs);
-        return Shape{inputs[0][0], options_.out_features};
-    }
-
-    void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>& scratch, Mode) const {
-        forward_with(weight_, *inputs[0], output, scratch);
-    }
-    void backward(BasicInputs<T> inputs, const BasicTensor<T>&, const BasicTensor<T>& grad_output,
-                  std::span<BasicTensor<T>* const> grad_inputs, std::span<BasicTensor<T>> grad_parameters,
-                  BasicScratch<T>& scratch, Mode) const {
-        backward_with(weight_, *inputs[0], grad_output, grad_inputs[0], &grad_parameters[0],
-                      options_.bias ? &grad_parameters[1] : nullptr, scratch);
+        const LinearOptions& o = this->options();
+        if (inputs.size() != 1 || inputs[0].size() != 2 || inputs[0][1] != o.in_features)
+            return detail::unexpected_inputs(detail::concat("one input [N, ", o.in_features, "]"), inputs);
+        return Shape{inputs[0][0], o.out_features};
     }
 
     /// The layer with other weights in the place of its own, such as quantized ones, and its own bias.
     void forward_with(const BasicTensor<T>& weight, const BasicTensor<T>& input, BasicTensor<T>& output,
-                      BasicScratch<T>&) const {
-        Index const n = input.dim(0), in = options_.in_features, out = options_.out_features;
-        output.fill(0);
-        if (options_.bias)
-            for (Index i = 0; i != n; ++i) std::copy(bias_.begin(), bias_.end(), output.data() + i * out);
-        detail::add_product_transposed<T>(matrix(output, n, out), matrix(input, n, in),
-                                          matrix(weight, out, in));
+                      BasicScratch<T>& scratch) const {
+        // The outputs are computed transposed, out x n: so the weights, mostly the larger factor, stay as they
+        // are.
+        Index const n = input.dim(0), in = this->options().in_features, out = this->options().out_features;
+        T* const transposed = scratch.buffer(1, in * n, 1);
+        detail::transpose(input.data(), in, n, in, transposed, n);
+        constexpr Index step = detail::product_cols;
+        T* const results = scratch.buffer(2, step * step);
+        T* const buffers = scratch.buffer(0, detail::product_buffer);
+        auto const set = scratch.execution().instructions;
+        scratch.parallel_for(
+            detail::parts(out, step), double(n * in) * double(out), [&](Index task, Index worker) {
+                Index const first = task * step, outs = (std::min)(step, out - first);
+                T* const result = results + worker * step * step;
+                for (Index i = 0; i < n; i += step) {
+                    Index const cols = (std::min)(step, n - i);
+                    detail::multiply<T>(
+                        set,
+                        {.c = result,
+                         .c_stride = step,
+                         .a = weight.data() + first * in,
+                         .a_stride = in,
+                         .rows = outs,
+                         .depth = in,
+                         .cols = cols,
+                         .add = false},
+                        [&](Index k, T*) { return transposed + k * n + i; },
+                        buffers + worker * detail::product_buffer);
+                    detail::transpose(result, step, outs, cols, output.data() + i * out + first, out);
+                    if (this->options().bias)
+                        for (Index row = i; row != i + cols; ++row)
+                            for (Index o = first; o != first + outs; ++o)
+                                output.data()[row * out + o] += this->bias().data()[o];
+                }
+            });
     }
 
     /// The gradients of `forward_with`, added to those that are wanted (not null).
     void backward_with(const BasicTensor<T>& weight, const BasicTensor<T>& input,
                        const BasicTensor<T>& grad_output, BasicTensor<T>* grad_input,
-                       BasicTensor<T>* grad_weight, BasicTensor<T>* grad_bias, BasicScratch<T>&) const {
-        Index const n = input.dim(0), in = options_.in_features, out = options_.out_features;
-        ConstMatrixMap<T> const gy = matrix(grad_output, n, out);
-        if (grad_weight)
-            detail::add_transposed_product<T>(matrix(*grad_weight, out, in), gy, matrix(input, n, in));
+                       BasicTensor<T>* grad_weight, BasicTensor<T>* grad_bias,
+                       BasicScratch<T>& scratch) const {
+        Index const n = input.dim(0), in = this->options().in_features, out = this->options().out_features;
+        const T* const g = grad_output.data();
+        double const work = double(n * in) * double(out);
+        T* const buffers = scratch.buffer(0, detail::product_buffer);
+        auto const set = scratch.execution().instructions;
+        // Both gradients have a row per output or sample and `in` columns, whose parts are products each.
+        auto const multiply = [&](T* c, const T* a, Index depth, Index rows, const T* b, Index col,
+                                  Index worker) {
+            detail::multiply<T>(
+                set,
+                {.c = c + col,
+                 .c_stride = in,
+                 .a = a,
+                 .a_stride = depth,
+                 .rows = rows,
+                 .depth = depth,
+                 .cols = (std::min)(detail::product_cols, in - col)},
+                [&](Index k, T*) { return b + k * in + col; }, buffers + worker * detail::product_buffer);
+        };
+        if (grad_weight) {
+            constexpr Index step = 64;
+            T* const transposed = scratch.buffer(1, out * n, 1);
+            scratch.parallel_for(detail::parts(out, step), work, [&](Index task, Index worker) {
+                Index const first = task * step, outs = (std::min)(step, out - first);
+                detail::transpose(g + first, out, n, outs, transposed + first * n, n);
+                for (Index col = 0; col < in; col += detail::product_cols)
+                    multiply(grad_weight->data() + first * in, transposed + first * n, n, outs, input.data(),
+                             col, worker);
+            });
+        }
         if (grad_bias)
-            for (Index i = 0; i != n; ++i) array(*grad_bias) += gy.row(i).array().transpose();
-        if (grad_input) detail::add_product<T>(matrix(*grad_input, n, in), gy, matrix(weight, out, in));
+            for (Index i = 0; i != n; ++i)
+                for (Index o = 0; o != out; ++o) grad_bias->data()[o] += g[i * out + o];
+        if (grad_input)
+            scratch.parallel_for(detail::parts(in, detail::product_cols), work,
+                                 [&](Index task, Index worker) {
+                                     multiply(grad_input->data(), g, out, n, weight.data(),
+                                              task * detail::product_cols, worker);
+                                 });
     }
-
-private:
-    LinearOptions options_;
-    BasicTensor<T> weight_{};
-    BasicTensor<T> bias_{};
 };
 
 using Linear = BasicLinear<float>;

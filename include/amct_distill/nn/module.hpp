@@ -6,8 +6,10 @@
 ///     if (Conv2d* conv = m.get_if<Conv2d>()) conv->weight().fill(0);
 ///
 /// A module of one's own is a copyable type with the members that the concept `ModuleOf` lists, and any of
-/// the hooks `parameters`, `constrain`, `update_statistics`; nothing is registered or derived from.
+/// the hooks `parameters(list)`, `constrain()`, `update_statistics(inputs)`; nothing is registered or derived
+/// from. The example user_module.cpp has one.
 #pragma once
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <deque>
@@ -18,6 +20,7 @@
 #include <vector>
 
 #include "../core/result.hpp"
+#include "executor.hpp"
 #include "tensor.hpp"
 
 namespace amct_distill::nn {
@@ -41,19 +44,65 @@ struct BasicConstParameter {
     const BasicTensor<T>* value = nullptr;
 };
 
-/// Buffers that a node lends to its module, so that only the first step allocates. They carry nothing from
-/// one call to the next.
+/// What a node lends to its module: buffers, so that only the first step allocates, and threads. The buffers
+/// carry nothing from one call to the next.
 template <class T>
 class BasicScratch {
 public:
-    /// The k-th buffer; references stay valid when others are asked for.
+    /// The k-th buffer; references stay valid when others are asked for. Not from within `parallel_for`: ask
+    /// for all of them before.
     BasicTensor<T>& tensor(std::size_t k) {
         while (tensors_.size() <= k) tensors_.emplace_back();
         return tensors_[k];
     }
 
+    /// `size` values for every thread that may work at a time; worker w has those from w * size on.
+    T* buffer(std::size_t k, Index size) { return buffer(k, size, static_cast<Index>(threads())); }
+    T* buffer(std::size_t k, Index size, Index workers) {
+        tensor(k).resize({size * workers});
+        return tensor(k).data();
+    }
+
+    /// Whose threads the module uses; null: the caller's alone.
+    void use(const Executor* executor) { executor_ = executor; }
+    std::size_t threads() const { return executor_ ? static_cast<std::size_t>(executor_->threads()) : 1; }
+    /// f(i, worker) for every i below `count`, all of which is `work` additions or so: see
+    /// `Executor::parallel_for`. Where it takes no longer than waking a thread, on the caller's alone.
+    template <class F>
+    void parallel_for(Index count, double work, F&& f) const {
+        auto const call = [&f](std::size_t i, std::size_t worker) {
+            f(static_cast<Index>(i), static_cast<Index>(worker));
+        };
+        if (executor_ && work > 1e6)
+            executor_->parallel_for(static_cast<std::size_t>(count), call);
+        else
+            Executor::run_here(static_cast<std::size_t>(count), call);
+    }
+    /// f(begin, end) for parts of [0, n) whose elements have nothing to do with each other.
+    template <class F>
+    void in_parts(std::size_t n, F&& f) const {
+        constexpr std::size_t size = 1 << 14;
+        parallel_for(static_cast<Index>((n + size - 1) / size), double(n), [&](Index part, Index) {
+            std::size_t const begin = static_cast<std::size_t>(part) * size;
+            f(begin, (std::min)(n, begin + size));
+        });
+    }
+    /// The threads in the quantizers' form.
+    const Execution& execution() const {
+        static const Execution alone{};
+        return executor_ ? executor_->execution() : alone;
+    }
+
+    /// What the buffers hold, in bytes.
+    std::size_t bytes() const {
+        std::size_t sum = 0;
+        for (const auto& t : tensors_) sum += t.capacity() * sizeof(T);
+        return sum;
+    }
+
 private:
     std::deque<BasicTensor<T>> tensors_{};
+    const Executor* executor_ = nullptr;
 };
 
 template <class T>
@@ -68,7 +117,10 @@ using BasicInputs = std::span<const BasicTensor<T>* const>;
 /// - `forward(inputs, output, scratch, mode)`: `output` has its shape already; its values are overwritten.
 /// - `backward(inputs, output, grad_output, grad_inputs, grad_parameters, scratch, mode)`: ADDS to the
 ///   gradients, so that fan-out and accumulation need nothing else. A null `grad_inputs[i]` is not wanted;
-///   two of them may be the same tensor. `grad_parameters` run parallel to `parameters()`.
+///   two of them may be the same tensor. `grad_parameters` run parallel to `parameters`.
+/// - Optionally `parameters(list)`: appends a `BasicParameter<T>` for each; always the same ones in one order.
+///   `constrain()`: what must hold after every step of the optimizer. `update_statistics(inputs)`: what it
+///   learns outside of the gradients. A hook that is misspelt is not there: test that it is called.
 template <class M, class T>
 concept ModuleOf = std::copyable<M> &&
     requires(const M m, std::span<const Shape> shapes, BasicInputs<T> inputs, BasicTensor<T>& output,
@@ -108,11 +160,27 @@ public:
         held_->backward(inputs, output, grad_output, grad_inputs, grad_parameters, scratch, mode);
     }
 
-    std::vector<BasicParameter<T>> parameters() { return held_->parameters(); }
+    std::vector<BasicParameter<T>> parameters() {
+        std::vector<BasicParameter<T>> list;
+        held_->parameters(list);
+        return list;
+    }
     std::vector<BasicConstParameter<T>> parameters() const {
-        std::vector<BasicConstParameter<T>> out;
-        for (const auto& p : held_->parameters()) out.push_back({p.name, p.role, p.value});
-        return out;
+        std::vector<BasicParameter<T>> all;
+        held_->parameters(all);
+        std::vector<BasicConstParameter<T>> list;
+        for (const auto& p : all) list.push_back({p.name, p.role, p.value});
+        return list;
+    }
+    /// Makes the gradients run parallel to the parameters: zeros, where there is none of a parameter's shape.
+    /// `list` is a buffer.
+    void fit_gradients(std::vector<BasicTensor<T>>& gradients, std::vector<BasicParameter<T>>& list) const {
+        list.clear();
+        held_->parameters(list);
+        gradients.resize(list.size());
+        for (std::size_t k = 0; k != list.size(); ++k)
+            if (gradients[k].shape() != list[k].value->shape())
+                gradients[k] = BasicTensor<T>(list[k].value->shape());
     }
     /// What must hold after every step of the optimizer (a clip range that stays open, ...).
     void constrain() { held_->constrain(); }
@@ -145,7 +213,7 @@ private:
         virtual void backward(BasicInputs<T>, const BasicTensor<T>&, const BasicTensor<T>&,
                               std::span<BasicTensor<T>* const>, std::span<BasicTensor<T>>, BasicScratch<T>&,
                               Mode) const = 0;
-        virtual std::vector<BasicParameter<T>> parameters() = 0;
+        virtual void parameters(std::vector<BasicParameter<T>>&) = 0;
         virtual void constrain() = 0;
         virtual void update_statistics(BasicInputs<T>) = 0;
     };
@@ -173,11 +241,11 @@ private:
                       BasicScratch<T>& scratch, Mode mode) const override {
             module.backward(inputs, output, grad_output, grad_inputs, grad_parameters, scratch, mode);
         }
-        std::vector<BasicParameter<T>> parameters() override {
-            if constexpr (requires { module.parameters(); })
-                return module.parameters();
-            else
-                return {};
+        void parameters([[maybe_unused]] std::vector<BasicParameter<T>>& list) override {
+            static_assert(
+                !requires { module.parameters(); },
+                "a module's parameters(list) appends to the list: void parameters(list)");
+            if constexpr (requires { module.parameters(list); }) module.parameters(list);
         }
         void constrain() override {
             if constexpr (requires { module.constrain(); }) module.constrain();

@@ -226,6 +226,7 @@ public:
         tape.shape_[0] = tape.inputs_[0]->dim(0);
         auto& slot = tape.slot(id);
         slot.output.resize(tape.shape_);
+        slot.scratch.use(tape.executor_);
         operation(n).forward(tape.inputs_, slot.output, slot.scratch, mode);
     }
 
@@ -256,6 +257,7 @@ public:
             fail("layer ", quoted(n.name), ": expected an output ", to_string(n.shape),
                  " and a gradient like it, found ", to_string(slot.output.shape()), " and ",
                  to_string(slot.gradient.shape()));
+        slot.scratch.use(tape.executor_);
         tape.grad_inputs_.clear();
         for (NodeId input : n.inputs) {
             auto& from = tape.slot(input);
@@ -375,14 +377,9 @@ private:
 
     /// The gradients of a module's parameters; made, as zeros, where they are not there in that shape.
     std::span<BasicTensor<T>> fit_gradients(std::size_t m, BasicTape<T>& tape) const {
-        auto const parameters = modules_[m].module.parameters();
         tape.parameter_gradients(m);
-        auto& gradients = tape.parameters_[m];
-        gradients.resize(parameters.size());
-        for (std::size_t k = 0; k != parameters.size(); ++k)
-            if (gradients[k].shape() != parameters[k].value->shape())
-                gradients[k] = BasicTensor<T>(parameters[k].value->shape());
-        return gradients;
+        modules_[m].module.fit_gradients(tape.parameters_[m], tape.list_);
+        return tape.parameters_[m];
     }
 
     std::vector<Node> nodes_{};

@@ -28,7 +28,9 @@ struct PoolOptions {
 namespace amct_distill::detail {
 
 /// What the two sliding pools share: options, shapes, and the walk over planes and window positions.
-template <class T>
+/// `Derived` has, for the patch of a plane that a window covers, `pooled(plane, patch)`, and
+/// `carry_back(g, plane, patch, grad_plane)`: adds the gradient of what `pooled` gave.
+template <class Derived, class T>
 class SlidingPool {
 public:
     /// Throws std::invalid_argument when the options make no sense.
@@ -45,6 +47,26 @@ public:
                                                    " must be at most half the kernel ",
                                                    nn::to_string(o.kernel)));
         }
+    }
+
+    void forward(nn::BasicInputs<T> inputs, nn::BasicTensor<T>& output, nn::BasicScratch<T>& scratch,
+                 nn::Mode) const {
+        const T* const x = inputs[0]->data();
+        T* const y = output.data();
+        for_each_patch(inputs[0]->shape(), scratch, [&](nn::Index plane, const Patch& patch, nn::Index out) {
+            y[out] = self().pooled(x + plane, patch);
+        });
+    }
+    void backward(nn::BasicInputs<T> inputs, const nn::BasicTensor<T>&, const nn::BasicTensor<T>& grad_output,
+                  std::span<nn::BasicTensor<T>* const> grad_inputs, std::span<nn::BasicTensor<T>>,
+                  nn::BasicScratch<T>& scratch, nn::Mode) const {
+        if (!grad_inputs[0]) return;
+        const T* const x = inputs[0]->data();
+        const T* const g = grad_output.data();
+        T* const gx = grad_inputs[0]->data();
+        for_each_patch(inputs[0]->shape(), scratch, [&](nn::Index plane, const Patch& patch, nn::Index out) {
+            self().carry_back(g[out], x + plane, patch, gx + plane);
+        });
     }
 
     /// With the stride filled in.
@@ -69,27 +91,40 @@ protected:
     /// What a window covers of a plane, without the padding: rows [top, bottom) of columns [left, right).
     struct Patch {
         nn::Index top = 0, bottom = 0, left = 0, right = 0;
+        nn::Index width = 0;  ///< of the plane
+
+        /// Calls f(offset in the plane) for every pixel.
+        template <class F>
+        void for_each_pixel(F f) const {
+            for (nn::Index row = top; row != bottom; ++row)
+                for (nn::Index i = row * width + left; i != row * width + right; ++i) f(i);
+        }
     };
+
+private:
+    const Derived& self() const { return static_cast<const Derived&>(*this); }
 
     /// Calls f(offset of the plane in the input, patch, offset in the output) for every output value.
     template <class F>
-    void for_each_patch(const nn::Shape& input, F f) const {
+    void for_each_patch(const nn::Shape& input, const nn::BasicScratch<T>& scratch, F f) const {
         Window const w = window(input);
         nn::Index const rows = w.output(0), cols = w.output(1), height = input[2], width = input[3];
-        nn::Index out = 0;
-        for (nn::Index plane = 0; plane != input[0] * input[1]; ++plane)
-            for (nn::Index y = 0; y != rows; ++y)
-                for (nn::Index x = 0; x != cols; ++x, ++out) {
-                    nn::Index const top = y * w.stride[0] - w.padding[0],
-                                    left = x * w.stride[1] - w.padding[1];
-                    f(plane * height * width,
-                      Patch{(std::max)(top, nn::Index(0)), (std::min)(top + w.kernel[0], height),
-                            (std::max)(left, nn::Index(0)), (std::min)(left + w.kernel[1], width)},
-                      out);
-                }
+        nn::Index const planes = input[0] * input[1];
+        scratch.parallel_for(
+            planes, double(planes * w.positions() * w.taps()), [&](nn::Index plane, nn::Index) {
+                nn::Index out = plane * rows * cols;
+                for (nn::Index y = 0; y != rows; ++y)
+                    for (nn::Index x = 0; x != cols; ++x, ++out) {
+                        nn::Index const top = y * w.stride[0] - w.padding[0],
+                                        left = x * w.stride[1] - w.padding[1];
+                        f(plane * height * width,
+                          Patch{(std::max)(top, nn::Index(0)), (std::min)(top + w.kernel[0], height),
+                                (std::max)(left, nn::Index(0)), (std::min)(left + w.kernel[1], width), width},
+                          out);
+                    }
+            });
     }
 
-private:
     nn::PoolOptions options_;
 };
 
@@ -100,76 +135,49 @@ namespace amct_distill::nn {
 /// The largest value of each window; the gradient goes to the first that is largest, and NaN is larger than
 /// all.
 template <class T>
-class BasicMaxPool2d : public detail::SlidingPool<T> {
+class BasicMaxPool2d : public detail::SlidingPool<BasicMaxPool2d<T>, T> {
+    using Base = detail::SlidingPool<BasicMaxPool2d, T>;
+
 public:
     static constexpr std::string_view type_name = "MaxPool2d";
     static constexpr std::string_view operation = "MaxPool";
-    using detail::SlidingPool<T>::SlidingPool;
+    using Base::Base;
 
-    void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>&, Mode) const {
-        const T* const x = inputs[0]->data();
-        T* const y = output.data();
-        Index const width = inputs[0]->dim(3);
-        this->for_each_patch(inputs[0]->shape(), [&](Index plane, const auto& patch, Index out) {
-            y[out] = x[plane + largest(x + plane, patch, width)];
-        });
+    static T pooled(const T* plane, const typename Base::Patch& patch) {
+        return plane[largest(plane, patch)];
     }
-    void backward(BasicInputs<T> inputs, const BasicTensor<T>&, const BasicTensor<T>& grad_output,
-                  std::span<BasicTensor<T>* const> grad_inputs, std::span<BasicTensor<T>>, BasicScratch<T>&,
-                  Mode) const {
-        if (!grad_inputs[0]) return;
-        const T* const x = inputs[0]->data();
-        const T* const g = grad_output.data();
-        T* const gx = grad_inputs[0]->data();
-        Index const width = inputs[0]->dim(3);
-        this->for_each_patch(inputs[0]->shape(), [&](Index plane, const auto& patch, Index out) {
-            gx[plane + largest(x + plane, patch, width)] += g[out];
-        });
+    static void carry_back(T g, const T* plane, const typename Base::Patch& patch, T* grad_plane) {
+        grad_plane[largest(plane, patch)] += g;
     }
 
 private:
-    template <class Patch>
-    static Index largest(const T* plane, const Patch& patch, Index width) {
-        Index best = patch.top * width + patch.left;
-        for (Index y = patch.top; y != patch.bottom; ++y)
-            for (Index i = y * width + patch.left; i != y * width + patch.right; ++i)
-                if (plane[i] > plane[best] || (std::isnan(plane[i]) && !std::isnan(plane[best]))) best = i;
+    static Index largest(const T* plane, const typename Base::Patch& patch) {
+        Index best = patch.top * patch.width + patch.left;
+        patch.for_each_pixel([&](Index i) {
+            if (plane[i] > plane[best] || (std::isnan(plane[i]) && !std::isnan(plane[best]))) best = i;
+        });
         return best;
     }
 };
 
 /// The mean of each window; padding counts as zeros (`count_include_pad=True`).
 template <class T>
-class BasicAvgPool2d : public detail::SlidingPool<T> {
+class BasicAvgPool2d : public detail::SlidingPool<BasicAvgPool2d<T>, T> {
+    using Base = detail::SlidingPool<BasicAvgPool2d, T>;
+
 public:
     static constexpr std::string_view type_name = "AvgPool2d";
     static constexpr std::string_view operation = "AveragePool";
-    using detail::SlidingPool<T>::SlidingPool;
+    using Base::Base;
 
-    void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>&, Mode) const {
-        const T* const x = inputs[0]->data();
-        T* const y = output.data();
-        Index const width = inputs[0]->dim(3);
-        this->for_each_patch(inputs[0]->shape(), [&](Index plane, const auto& patch, Index out) {
-            T sum = 0;
-            for (Index row = patch.top; row != patch.bottom; ++row)
-                for (Index col = patch.left; col != patch.right; ++col) sum += x[plane + row * width + col];
-            y[out] = sum / window_size();
-        });
+    T pooled(const T* plane, const typename Base::Patch& patch) const {
+        T sum = 0;
+        patch.for_each_pixel([&](Index i) { sum += plane[i]; });
+        return sum / window_size();
     }
-    void backward(BasicInputs<T> inputs, const BasicTensor<T>&, const BasicTensor<T>& grad_output,
-                  std::span<BasicTensor<T>* const> grad_inputs, std::span<BasicTensor<T>>, BasicScratch<T>&,
-                  Mode) const {
-        if (!grad_inputs[0]) return;
-        const T* const g = grad_output.data();
-        T* const gx = grad_inputs[0]->data();
-        Index const width = inputs[0]->dim(3);
-        this->for_each_patch(inputs[0]->shape(), [&](Index plane, const auto& patch, Index out) {
-            T const share = g[out] / window_size();
-            for (Index row = patch.top; row != patch.bottom; ++row)
-                for (Index col = patch.left; col != patch.right; ++col)
-                    gx[plane + row * width + col] += share;
-        });
+    void carry_back(T g, const T*, const typename Base::Patch& patch, T* grad_plane) const {
+        T const share = g / window_size();
+        patch.for_each_pixel([&](Index i) { grad_plane[i] += share; });
     }
 
 private:
@@ -189,16 +197,23 @@ public:
         return Shape{inputs[0][0], inputs[0][1], 1, 1};
     }
     void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>&, Mode) const {
-        auto const planes = static_cast<Index>(output.size());
-        matrix(output, planes, 1) = matrix(*inputs[0], planes, pixels(*inputs[0])).rowwise().mean();
+        Index const n = pixels(*inputs[0]);
+        const T* plane = inputs[0]->data();
+        for (T& mean : output) {
+            mean = T(detail::sum_of(plane, n) / double(n));
+            plane += n;
+        }
     }
     void backward(BasicInputs<T> inputs, const BasicTensor<T>&, const BasicTensor<T>& grad_output,
                   std::span<BasicTensor<T>* const> grad_inputs, std::span<BasicTensor<T>>, BasicScratch<T>&,
                   Mode) const {
         if (!grad_inputs[0]) return;
-        auto const planes = static_cast<Index>(grad_output.size());
         Index const n = pixels(*inputs[0]);
-        matrix(*grad_inputs[0], planes, n).colwise() += matrix(grad_output, planes, 1).col(0) / T(n);
+        T* plane = grad_inputs[0]->data();
+        for (T g : grad_output) {
+            ArrayMap<T>(plane, n) += g / T(n);
+            plane += n;
+        }
     }
 
 private:

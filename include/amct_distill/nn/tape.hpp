@@ -28,6 +28,11 @@ class BasicNetwork;
 template <class T>
 class BasicTape {
 public:
+    /// With whose threads the modules compute; null: the caller's alone. The results are the same bits.
+    explicit BasicTape(const Executor* executor = nullptr) : executor_(executor) {}
+    void use(const Executor* executor) { executor_ = executor; }
+    const Executor* executor() const { return executor_; }
+
     /// The output of a node, of rank 0 before the first run. References stay valid.
     BasicTensor<T>& output(NodeId node) { return slot(node).output; }
     /// Throws std::out_of_range for a node that no run has come by.
@@ -37,11 +42,34 @@ public:
     BasicTensor<T>& gradient(NodeId node) { return slot(node).gradient; }
     const BasicTensor<T>& gradient(NodeId node) const { return slots_.at(node.index).gradient; }
 
-    /// The gradients of a module's parameters, parallel to its `parameters()`; summed over all backward
+    /// The gradients of a module's parameters, parallel to its parameters; summed over all backward
     /// runs since `BasicNetwork::zero_gradients`. Empty before.
     std::span<BasicTensor<T>> parameter_gradients(std::size_t module) {
         if (parameters_.size() <= module) parameters_.resize(module + 1);
         return parameters_[module];
+    }
+
+    /// What it holds, in bytes. After a step of a network that is, for every node: the output and, where it
+    /// was run backward, the gradient, as large as each other; a gradient for every parameter; and what the
+    /// modules borrow. For t threads, a batch of n, and weights of w values, these are at most, in values:
+    ///
+    ///     Conv2d, forward     33024 t
+    ///     Conv2d, backward    139520 t + max(w, min(2 Mi, 8 w))     (kernels of at most 416 pixels)
+    ///     Linear              98560 t + n max(inputs, outputs)
+    ///
+    /// and of a quantized layer, besides, three times its weight and three times its input. Nothing grows
+    /// from step to step.
+    std::size_t bytes() const {
+        std::size_t sum = 0;
+        auto const add = [&](const BasicTensor<T>& t) { sum += t.capacity() * sizeof(T); };
+        for (const Slot& slot : slots_) {
+            add(slot.output);
+            add(slot.gradient);
+            sum += slot.scratch.bytes();
+        }
+        for (const auto& gradients : parameters_)
+            for (const BasicTensor<T>& gradient : gradients) add(gradient);
+        return sum;
     }
 
     /// Whether a backward run also computes the gradients of what its nodes read from outside the run: the
@@ -61,11 +89,13 @@ private:
         return slots_[node.index];
     }
 
+    const Executor* executor_;
     std::deque<Slot> slots_{};
     std::deque<std::vector<BasicTensor<T>>> parameters_{};
     std::vector<const BasicTensor<T>*> inputs_{};  // of the node being run
     std::vector<BasicTensor<T>*> grad_inputs_{};   // likewise
     Shape shape_{};                                // likewise, of its output
+    std::vector<BasicParameter<T>> list_{};        // of the module that `fit_gradients` looks at
 };
 
 using Tape = BasicTape<float>;

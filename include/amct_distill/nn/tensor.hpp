@@ -10,6 +10,7 @@
 #include <Eigen/Core>
 #include <algorithm>
 #include <cstddef>
+#include <initializer_list>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -67,6 +68,8 @@ public:
     Index dim(std::size_t i) const { return shape_.at(i); }
     std::size_t size() const { return values_.size(); }
     bool empty() const { return values_.empty(); }
+    /// The number of values that it has room for.
+    std::size_t capacity() const { return values_.capacity(); }
 
     T* data() { return values_.data(); }
     const T* data() const { return values_.data(); }
@@ -85,17 +88,23 @@ public:
         values_.resize(count(shape));
         shape_ = shape;
     }
+    /// resize({8, 3}), without a Shape that would be allocated for it.
+    void resize(std::initializer_list<Index> shape) {
+        values_.resize(count({shape.begin(), shape.size()}));
+        shape_.assign(shape);
+    }
     void fill(T value) { std::fill(values_.begin(), values_.end(), value); }
 
     friend bool operator==(const BasicTensor&, const BasicTensor&) = default;
 
 private:
-    static std::size_t count(const Shape& shape) {
+    static std::size_t count(std::span<const Index> shape) {
         std::size_t n = shape.empty() ? 0 : 1;
         for (Index d : shape) {
             if (d < 0)
-                throw std::invalid_argument(
-                    detail::concat("Tensor: shape ", to_string(shape), " has a negative dimension"));
+                throw std::invalid_argument(detail::concat("Tensor: shape ",
+                                                           to_string(Shape(shape.begin(), shape.end())),
+                                                           " has a negative dimension"));
             n *= static_cast<std::size_t>(d);
         }
         return n;
@@ -128,6 +137,17 @@ void require_matrix(const nn::BasicTensor<T>& tensor, nn::Index rows, nn::Index 
     if (rows < 0 || cols < 0 || rows * cols != size)
         throw std::invalid_argument(
             concat("a tensor ", nn::to_string(tensor.shape()), " is no ", rows, " x ", cols, " matrix"));
+}
+
+/// The sum in double, in eight lanes that are added in the end.
+template <class T>
+double sum_of(const T* x, nn::Index n) {
+    double lanes[8] = {};
+    nn::Index i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (int k = 0; k != 8; ++k) lanes[k] += double(x[i + k]);
+    for (; i != n; ++i) lanes[0] += double(x[i]);
+    return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
 }
 
 }  // namespace amct_distill::detail

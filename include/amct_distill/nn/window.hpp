@@ -6,6 +6,7 @@
 #pragma once
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <string>
 
 #include "tensor.hpp"
@@ -21,6 +22,14 @@ inline std::string to_string(const Size2& size) { return detail::concat(size[0],
 }  // namespace amct_distill::nn
 
 namespace amct_distill::detail {
+
+/// std::copy for some tens of values, without a call.
+template <class T>
+void copy_short(const T* from, nn::Index n, T* to) {
+    constexpr nn::Index step = 8;
+    for (; n >= step; n -= step, from += step, to += step) std::memcpy(to, from, step * sizeof(T));
+    for (; n > 0; --n) *to++ = *from++;
+}
 
 struct Window {
     nn::Size2 input{};  ///< height and width of the image
@@ -52,55 +61,61 @@ struct Window {
     }
 };
 
-/// Lays out one image [channels, height, width] as a matrix [channels * taps, positions] whose column is
-/// what the window sees at one position; padding reads as 0. A convolution is then a matrix product.
-template <class T>
-void image_to_columns(const T* image, nn::Index channels, const Window& w, T* columns) {
-    nn::Index const rows = w.output(0), cols = w.output(1);
-    for (nn::Index c = 0; c != channels; ++c, image += w.input[0] * w.input[1])
-        for (nn::Index ky = 0; ky != w.kernel[0]; ++ky)
-            for (nn::Index kx = 0; kx != w.kernel[1]; ++kx) {
-                nn::Index const dy = w.offset(0, ky), dx = w.offset(1, kx);
-                auto const y_inside = w.inside(0, dy), x_inside = w.inside(1, dx);
-                for (nn::Index y = 0; y != rows; ++y, columns += cols) {
-                    if (y < y_inside.first || y >= y_inside.last) {
-                        std::fill_n(columns, cols, T(0));
-                        continue;
-                    }
-                    const T* const line = image + (y * w.stride[0] + dy) * w.input[1];
-                    std::fill(columns, columns + x_inside.first, T(0));
-                    if (w.stride[1] == 1)
-                        std::copy(line + x_inside.first + dx, line + x_inside.last + dx,
-                                  columns + x_inside.first);
-                    else
-                        for (nn::Index x = x_inside.first; x < x_inside.last; ++x)
-                            columns[x] = line[x * w.stride[1] + dx];
-                    std::fill(columns + x_inside.last, columns + cols, T(0));
-                }
-            }
+/// Calls f(y, x, last, k) for the parts in rows of the positions [first, first + n): columns [x, last) of
+/// row y, the k-th and so on of them.
+template <class F>
+void for_each_row_of(const Window& w, nn::Index first, nn::Index n, F f) {
+    nn::Index const cols = w.output(1);
+    nn::Index y = first / cols, x = first % cols;
+    for (nn::Index k = 0; k != n; x = 0, ++y) {
+        nn::Index const last = (std::min)(cols, x + n - k);
+        f(y, x, last, k);
+        k += last - x;
+    }
 }
 
-/// The transpose of `image_to_columns`: adds every entry of the columns to the pixel that it came from.
+/// What tap (ky, kx) of the window sees of an image's plane at the positions [first, first + n); padding
+/// reads as 0. A convolution is a matrix product whose second factor has these as rows.
 template <class T>
-void add_columns_to_image(const T* columns, nn::Index channels, const Window& w, T* image) {
-    nn::Index const rows = w.output(0), cols = w.output(1);
-    for (nn::Index c = 0; c != channels; ++c, image += w.input[0] * w.input[1])
-        for (nn::Index ky = 0; ky != w.kernel[0]; ++ky)
-            for (nn::Index kx = 0; kx != w.kernel[1]; ++kx, columns += rows * cols) {
-                nn::Index const dy = w.offset(0, ky), dx = w.offset(1, kx);
-                auto const y_inside = w.inside(0, dy), x_inside = w.inside(1, dx);
-                nn::Index const width = x_inside.last - x_inside.first;
-                for (nn::Index y = y_inside.first; y < y_inside.last; ++y) {
-                    const T* const from = columns + y * cols;
-                    T* const line = image + (y * w.stride[0] + dy) * w.input[1];
-                    if (w.stride[1] == 1)  // Eigen, because g++ at -O2 leaves the loop scalar
-                        nn::ArrayMap<T>(line + x_inside.first + dx, width) +=
-                            nn::ConstArrayMap<T>(from + x_inside.first, width);
-                    else
-                        for (nn::Index x = x_inside.first; x < x_inside.last; ++x)
-                            line[x * w.stride[1] + dx] += from[x];
-                }
-            }
+void read_tap(const T* plane, const Window& w, nn::Index ky, nn::Index kx, nn::Index first, nn::Index n,
+              T* line) {
+    nn::Index const dy = w.offset(0, ky), dx = w.offset(1, kx), step = w.stride[1];
+    auto const y_inside = w.inside(0, dy), x_inside = w.inside(1, dx);
+    for_each_row_of(w, first, n, [&](nn::Index y, nn::Index x, nn::Index last, nn::Index k) {
+        T* const to = line + k - x;
+        if (y < y_inside.first || y >= y_inside.last) {
+            std::fill(to + x, to + last, T(0));
+            return;
+        }
+        const T* const from = plane + (y * w.stride[0] + dy) * w.input[1] + dx;
+        nn::Index const begin = std::clamp(x_inside.first, x, last),
+                        end = std::clamp(x_inside.last, begin, last);
+        std::fill(to + x, to + begin, T(0));
+        if (step == 1)
+            copy_short(from + begin, end - begin, to + begin);
+        else
+            for (nn::Index i = begin; i != end; ++i) to[i] = from[i * step];
+        std::fill(to + end, to + last, T(0));
+    });
+}
+
+/// The transpose of `read_tap`: adds every value of the line to the pixel that it came from.
+template <class T>
+void add_tap(const T* line, const Window& w, nn::Index ky, nn::Index kx, nn::Index first, nn::Index n,
+             T* plane) {
+    nn::Index const dy = w.offset(0, ky), dx = w.offset(1, kx), step = w.stride[1];
+    auto const y_inside = w.inside(0, dy), x_inside = w.inside(1, dx);
+    for_each_row_of(w, first, n, [&](nn::Index y, nn::Index x, nn::Index last, nn::Index k) {
+        if (y < y_inside.first || y >= y_inside.last) return;
+        const T* const from = line + k - x;
+        T* const to = plane + (y * w.stride[0] + dy) * w.input[1] + dx;
+        nn::Index const begin = std::clamp(x_inside.first, x, last),
+                        end = std::clamp(x_inside.last, begin, last);
+        if (step == 1)  // Eigen, because g++ at -O2 leaves the loop scalar
+            nn::ArrayMap<T>(to + begin, end - begin) += nn::ConstArrayMap<T>(from + begin, end - begin);
+        else
+            for (nn::Index i = begin; i != end; ++i) to[i * step] += from[i];
+    });
 }
 
 }  // namespace amct_distill::detail

@@ -33,8 +33,8 @@ inline constexpr std::size_t task_size = std::size_t{1} << 16;
 template <class Body>
 void in_parts(const Execution& on, std::size_t n, std::size_t size, const Body& body) {
     if (!on.parallel_for || n <= size) return body(std::size_t{0}, n);
-    on.parallel_for((n - 1) / size + 1,
-                    [&](std::size_t k) { body(k * size, (std::min)(n, (k + 1) * size)); });
+    auto const part = [&](std::size_t k) { body(k * size, (std::min)(n, (k + 1) * size)); };
+    on.parallel_for((n - 1) / size + 1, std::cref(part));  // a std::function of a reference: no allocation
 }
 
 }  // namespace detail

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <vector>
 
 #include "execution.hpp"
 #include "kernels/sums.hpp"
@@ -46,11 +45,14 @@ std::array<double, Terms::sums> ordered_sums(const Execution& on, std::size_t n,
         for (std::size_t k = 0; k != blocks; ++k) add(block(k));
         return total;
     }
-    std::vector<Sums> parts(blocks);
-    in_parts(on, blocks, task_size / sum_block, [&](std::size_t begin, std::size_t end) {
-        for (std::size_t k = begin; k != end; ++k) parts[k] = block(k);
-    });
-    for (const Sums& part : parts) add(part);
+    std::array<Sums, 1024> parts;  // of 4 M elements, on the stack
+    for (std::size_t first = 0; first < blocks; first += parts.size()) {
+        std::size_t const count = (std::min)(parts.size(), blocks - first);
+        in_parts(on, count, task_size / sum_block, [&](std::size_t begin, std::size_t end) {
+            for (std::size_t k = begin; k != end; ++k) parts[k] = block(first + k);
+        });
+        for (std::size_t k = 0; k != count; ++k) add(parts[k]);
+    }
     return total;
 }
 

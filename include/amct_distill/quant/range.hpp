@@ -8,6 +8,7 @@
 /// A scale below `scale_epsilon` (a range of zeros, mostly) becomes 1: it would only divide noise.
 #pragma once
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -43,12 +44,19 @@ inline float magnitude(ClipRange range) { return (std::max)(std::abs(range.max),
 template <class Part>
 ValueRange range_in_parts(const Execution& on, std::size_t n, std::size_t size, const Part& range_of_part) {
     if (!on.parallel_for || n <= size) return range_of_part(0, n);
-    std::vector<ValueRange> parts((n - 1) / size + 1);
-    in_parts(on, n, size,
-             [&](std::size_t begin, std::size_t end) { parts[begin / size] = range_of_part(begin, end); });
-    ValueRange all = parts[0];
-    for (const ValueRange& part : parts)
-        all = {(std::max)(all.max, part.max), (std::min)(all.min, part.min), all.finite && part.finite};
+    std::array<ValueRange, 64> parts;  // at a time, on the stack
+    std::size_t const step = parts.size() * size;
+    ValueRange all = range_of_part(0, 1);
+    for (std::size_t first = 0; first < n; first += step) {
+        std::size_t const count = (std::min)(step, n - first);
+        in_parts(on, count, size, [&](std::size_t begin, std::size_t end) {
+            parts[begin / size] = range_of_part(first + begin, first + end);
+        });
+        std::size_t const used = on.parallel_for && count > size ? (count - 1) / size + 1 : 1;
+        for (std::size_t k = 0; k != used; ++k)
+            all = {(std::max)(all.max, parts[k].max), (std::min)(all.min, parts[k].min),
+                   all.finite && parts[k].finite};
+    }
     return all;
 }
 

@@ -8,6 +8,8 @@
 ///
 /// Source: AMCT's weight ULQ; the forward is equal to it bit for bit.
 #pragma once
+#include <algorithm>
+#include <array>
 #include <cassert>
 #include <cmath>
 #include <concepts>
@@ -61,19 +63,25 @@ public:
                   std::span<float> grad_scales, const Execution& on = {}) const {
         assert(grad_scales.size() == scales_.size());
         double const divisor = std::sqrt(static_cast<double>(w.cols()) * B::qmax);
-        std::vector<double> sums(static_cast<std::size_t>(w.rows()));
-        detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
-            sums[static_cast<std::size_t>(r)] =
-                scale_gradient(detail::row(w, r), detail::row(grad_out, r), scale_of_row(w, r), serial);
-        });
-        if constexpr (std::same_as<G, ChannelWise>) {
-            for (std::size_t r = 0; r != sums.size(); ++r)
-                grad_scales[r] = static_cast<float>(sums[r] / divisor);
-        } else {
-            double sum = 0;
-            for (double of_row : sums) sum += of_row;
-            grad_scales[0] = static_cast<float>(sum / divisor);
+        std::array<double, 256> sums;  // of some rows, on the stack
+        double whole = 0;
+        auto const step = static_cast<Eigen::Index>(sums.size());
+        for (Eigen::Index first = 0; first < w.rows(); first += step) {
+            Eigen::Index const rows = (std::min)(step, w.rows() - first);
+            detail::for_each_row(on, w.middleRows(first, rows), [&](Eigen::Index i, const Execution& serial) {
+                Eigen::Index const r = first + i;
+                sums[static_cast<std::size_t>(i)] =
+                    scale_gradient(detail::row(w, r), detail::row(grad_out, r), scale_of_row(w, r), serial);
+            });
+            for (Eigen::Index i = 0; i != rows; ++i) {
+                double const sum = sums[static_cast<std::size_t>(i)];
+                if constexpr (std::same_as<G, ChannelWise>)
+                    grad_scales[static_cast<std::size_t>(first + i)] = static_cast<float>(sum / divisor);
+                else
+                    whole += sum;
+            }
         }
+        if constexpr (!std::same_as<G, ChannelWise>) grad_scales[0] = static_cast<float>(whole / divisor);
         grad_w = grad_out;
     }
 

@@ -134,13 +134,16 @@ protected:
     constexpr bool scalar(E& v) {
         const char* const where = at_;
         constexpr auto all = enumerators(E{});
-        text_buffer wanted;
         std::array<std::string_view, all.size()> names{};
         for (std::size_t i = 0; i != all.size(); ++i) names[i] = all[i].first;
-        auto const unknown = [&](std::string_view seen) {
+        auto const wanted = [&] {
+            text_buffer list;
             for (std::size_t i = 0; i != names.size(); ++i)
-                wanted.append(say(i == 0 ? "" : i + 1 == names.size() ? " or " : ", ", "`", names[i], "`"));
-            return error(where, say("expected ", wanted, ", found `", seen, "`", suggestion(seen, names)));
+                list.append(say(i == 0 ? "" : i + 1 == names.size() ? " or " : ", ", "`", names[i], "`"));
+            return list;
+        };
+        auto const unknown = [&](std::string_view seen) {
+            return error(where, say("expected ", wanted(), ", found `", seen, "`", suggestion(seen, names)));
         };
         if (std::string_view const word = token(grammar::identifier); !word.empty()) {
             for (auto const& [name, value] : all)
@@ -162,9 +165,7 @@ protected:
                 std::string_view(where, static_cast<std::size_t>(number.data() + number.size() - where)));
         }
         if (negative) return stop(at_, say("expected a number behind `-`, found ", found()));
-        for (std::size_t i = 0; i != names.size(); ++i)
-            wanted.append(say(i == 0 ? "" : i + 1 == names.size() ? " or " : ", ", "`", names[i], "`"));
-        return wrong_type(wanted.view());
+        return wrong_type(wanted().view());
     }
     static constexpr std::string_view a_string = "a string in quotes";
 

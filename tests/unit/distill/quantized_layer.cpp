@@ -54,7 +54,8 @@ TEST_CASE("backward is straight through: the layer's gradients, passed on by the
     nn::Tensor y({3, 4, 6, 6}), grad_x(p.x.shape());
     std::array<const nn::Tensor*, 1> const inputs{&p.x};
     p.layer.forward(inputs, y, scratch, nn::Mode::evaluate);
-    auto const parameters = p.layer.parameters();
+    std::vector<nn::Parameter> parameters;
+    p.layer.parameters(parameters);
     REQUIRE(parameters.size() == 4);
     std::vector<nn::Tensor> gradients;
     for (const auto& q : parameters) gradients.emplace_back(q.value->shape());
@@ -67,8 +68,7 @@ TEST_CASE("backward is straight through: the layer's gradients, passed on by the
     q.quantize_weight(p.conv.weight(), weight);
     q.quantize_data(p.x, input);
     p.conv.backward_with(weight, input, p.grad_y, &grad_data, &grad_weight, &grad_bias, other);
-    nn::Tensor through, scales({4}), clips({2});
-    std::vector<float> buffer;
+    nn::Tensor through, scales({4}), clips({2}), buffer;
     q.weight_backward(p.conv.weight(), grad_weight, through, &scales, buffer);
     for (std::size_t i = 0; i != through.size(); ++i) CHECK(gradients[0][i] == through[i] + through[i]);
     for (std::size_t i = 0; i != 4; ++i) CHECK(gradients[1][i] == Approx(2 * grad_bias[i]));
@@ -84,8 +84,10 @@ TEST_CASE("the clips are trained also where nobody wants the gradient of the inp
     nn::Tensor y({3, 4, 6, 6});
     std::array<const nn::Tensor*, 1> const inputs{&p.x};
     p.layer.forward(inputs, y, scratch, nn::Mode::evaluate);
+    std::vector<nn::Parameter> parameters;
+    p.layer.parameters(parameters);
     std::vector<nn::Tensor> gradients;
-    for (const auto& q : p.layer.parameters()) gradients.emplace_back(q.value->shape());
+    for (const auto& q : parameters) gradients.emplace_back(q.value->shape());
     std::array<nn::Tensor*, 1> const nobody{nullptr};
     p.layer.backward(inputs, y, p.grad_y, nobody, gradients, scratch, nn::Mode::evaluate);
     CHECK(gradients[3] != nn::Tensor({2}));

@@ -15,7 +15,7 @@ struct Scale {
     Tensor factor{{1}, {2}};
     int batches = 0;
 
-    std::vector<Parameter> parameters() { return {{"factor", Role::scale, &factor}}; }
+    void parameters(std::vector<Parameter>& list) { list.push_back({"factor", Role::scale, &factor}); }
     void constrain() { factor[0] = (std::min)(factor[0], 1.0f); }
     void update_statistics(Inputs) { ++batches; }
     result<Shape> output_shape(std::span<const Shape> inputs) const {

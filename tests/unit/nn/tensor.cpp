@@ -63,4 +63,11 @@ TEST_CASE("values that do not fill the shape are refused") {
     CHECK_THROWS_WITH(Tensor({2, -3}), "Tensor: shape [2, -3] has a negative dimension");
 }
 
+TEST_CASE("a sum in lanes is the sum") {
+    for (Index n : {0, 1, 8, 1001}) {
+        std::vector<float> x(static_cast<std::size_t>(n), 0.1f);
+        CHECK(amct_distill::detail::sum_of(x.data(), n) == Approx(0.1 * double(n)));
+    }
+}
+
 }  // namespace nn_tensor_test

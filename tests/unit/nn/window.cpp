@@ -35,17 +35,42 @@ TEST_CASE("the outputs at which a tap reads inside the image: by formula and by 
                     }
 }
 
-TEST_CASE("columns of an image, and back") {
-    float const image[] = {1, 2, 3, 4};  // 2x2
-    Window const w{.input = {2, 2}, .kernel = {2, 2}, .padding = {1, 0}};
-    float columns[4 * 3];
-    detail::image_to_columns(image, 1, w, columns);
-    CHECK(std::vector<float>(columns, columns + 12) ==
-          std::vector<float>{0, 1, 3, 0, 2, 4, 1, 3, 0, 2, 4, 0});
-
-    float back[4] = {};
-    detail::add_columns_to_image(columns, 1, w, back);
-    CHECK(std::vector<float>(back, back + 4) == std::vector<float>{2, 4, 6, 8});  // each pixel is seen twice
+TEST_CASE("what a tap sees of an image, in any part of the positions, and back") {
+    for (nn::Index stride : {1, 2})
+        for (nn::Index padding : {0, 1, 3}) {
+            Window const w{.input = {9, 11},
+                           .kernel = {2, 3},
+                           .stride = {stride, stride},
+                           .padding = {padding, padding},
+                           .dilation = {2, 2}};
+            std::vector<float> image(99);
+            for (std::size_t i = 0; i != image.size(); ++i) image[i] = static_cast<float>(i + 1);
+            nn::Index const n = w.positions(), cols = w.output(1);
+            for (nn::Index ky : {0, 1})
+                for (nn::Index kx : {0, 1, 2}) {
+                    std::vector<float> expected, twice(image.size());
+                    for (nn::Index k = 0; k != n; ++k) {
+                        nn::Index const y = k / cols * stride + 2 * ky - padding;
+                        nn::Index const x = k % cols * stride + 2 * kx - padding;
+                        bool const inside = y >= 0 && y < 9 && x >= 0 && x < 11;
+                        auto const at = static_cast<std::size_t>(y * 11 + x);
+                        expected.push_back(inside ? image[at] : 0);
+                        if (inside) twice[at] += 2 * image[at];
+                    }
+                    for (nn::Index size : {1, 5, 16, 100}) {
+                        std::vector<float> line(static_cast<std::size_t>(n), -1), back(image.size());
+                        for (nn::Index first = 0; first < n; first += size)
+                            detail::read_tap(image.data(), w, ky, kx, first, (std::min)(size, n - first),
+                                             line.data() + first);
+                        CHECK(line == expected);
+                        for (int again = 0; again != 2; ++again)
+                            for (nn::Index first = 0; first < n; first += size)
+                                detail::add_tap(line.data() + first, w, ky, kx, first,
+                                                (std::min)(size, n - first), back.data());
+                        CHECK(back == twice);
+                    }
+                }
+        }
 }
 
 }  // namespace nn_window_test

@@ -1,0 +1,166 @@
+// The steps of training after the first allocate nothing: every allocation of this program is counted.
+#include <amct_distill/distill/adamw.hpp>
+#include <amct_distill/distill/calibrate.hpp>
+#include <amct_distill/distill/student.hpp>
+#include <amct_distill/nn/pool.hpp>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+
+#include "support/catch.hpp"
+#include "support/small_network.hpp"
+
+#if defined(__SANITIZE_ADDRESS__) || (defined(__has_feature) && __has_feature(address_sanitizer))
+#define AMCT_DISTILL_WITH_ASAN
+#include <sanitizer/allocator_interface.h>
+#endif
+
+namespace {
+std::atomic<long> allocations{0};
+}
+
+#if defined(AMCT_DISTILL_WITH_ASAN)
+namespace {
+int const installed = __sanitizer_install_malloc_and_free_hooks(
+    [](const volatile void*, std::size_t) { ++allocations; }, [](const volatile void*) {});
+}
+#elif defined(__GLIBC__)
+// The C library's own, under the names that it keeps for this; operator new and Eigen call malloc.
+extern "C" {
+void* __libc_malloc(std::size_t);
+void* __libc_calloc(std::size_t, std::size_t);
+void* __libc_realloc(void*, std::size_t);
+void* __libc_memalign(std::size_t, std::size_t);
+void* malloc(std::size_t n) { return ++allocations, __libc_malloc(n); }
+void* calloc(std::size_t n, std::size_t size) { return ++allocations, __libc_calloc(n, size); }
+void* realloc(void* p, std::size_t n) { return ++allocations, __libc_realloc(p, n); }
+void* memalign(std::size_t alignment, std::size_t n) { return ++allocations, __libc_memalign(alignment, n); }
+void* aligned_alloc(std::size_t alignment, std::size_t n) { return memalign(alignment, n); }
+int posix_memalign(void** p, std::size_t alignment, std::size_t n) {
+    return (*p = memalign(alignment, n)) == nullptr ? ENOMEM : 0;
+}
+}
+#else
+#error "this test counts the allocations of glibc or of AddressSanitizer"
+#endif
+
+using namespace amct_distill;
+
+namespace {
+
+/// Conv-bn-relu-pool and a linear layer; as a whole, and as a block from the middle of a tape.
+struct Step {
+    nn::Network network;
+    nn::Executor executor;
+    nn::Tape tape;
+    nn::Tensor images, gradient;
+    AdamW optimizer{};
+
+    Step(nn::Network net, int threads, const nn::Tensor& batch)
+        : network(std::move(net)), executor(threads), tape(&executor), images(batch) {
+        run_forward();
+        gradient = tape.output(network.outputs()[0]);
+        run_backward();
+        for (auto& p : network.parameters(tape))
+            if (p.role != nn::Role::statistic) optimizer.add(*p.value, *p.gradient, 1e-4);
+        run();
+    }
+    void run_forward() { network.forward(images, tape, nn::Mode::evaluate); }
+    void run_backward() {
+        network.zero_gradients(tape);
+        network.backward(gradient, tape, nn::Mode::evaluate);
+    }
+    void run() {
+        run_forward();
+        run_backward();
+        optimizer.step();
+        network.constrain();
+    }
+};
+
+nn::Tensor batch_of(nn::Index n) {
+    nn::Tensor images({n, 2, 40, 40});
+    for (std::size_t i = 0; i != images.size(); ++i) images[i] = static_cast<float>(i % 61) / 61 - 0.4f;
+    return images;
+}
+
+/// Large enough that every module shares out its work, and that the quantizers do.
+nn::Network large_network() {
+    nn::Network net;
+    nn::NodeId x = net.input("image", {2, 40, 40});
+    x = net.add("conv1", nn::Conv2d({.in_channels = 2, .out_channels = 24, .kernel = {3, 3}}), {x});
+    x = net.add("bn1", nn::BatchNorm2d({.num_features = 24}), {x});
+    x = net.add("relu1", nn::ReLU{}, {x});
+    x = net.add("conv2",
+                nn::Conv2d({.in_channels = 24, .out_channels = 24, .kernel = {3, 3}, .padding = {1, 1}}),
+                {x});
+    x = net.add("pool", nn::MaxPool2d({.kernel = {2, 2}}), {x});
+    x = net.add("global", nn::GlobalAveragePool{}, {x});
+    x = net.add_function("/Flatten", nn::Flatten{}, {x});
+    x = net.add("fc", nn::Linear({.in_features = 24, .out_features = 300}), {x});
+    net.output(x);
+    nn::initialize(net, 5);
+    return net;
+}
+
+constexpr std::string_view ulq_config = R"(
+    batch_num: 1
+    distill_data_quant_config { ulq_quantize { } }
+    distill_weight_quant_config { ulq_distill { dst_type: INT4 channel_wise: false } })";
+
+}  // namespace
+
+TEST_CASE("the counter counts") {
+    long const before = allocations;
+    int* volatile one = new int;  // volatile, or the compiler leaves the pair out
+    delete one;
+    Eigen::aligned_allocator<float> eigen;
+    float* volatile ten = eigen.allocate(10);
+    eigen.deallocate(ten, 10);
+    long const after = allocations;
+    CHECK(after == before + 2);
+}
+
+TEST_CASE("steps after the first allocate nothing: float and quantized, one thread and three") {
+    nn::Tensor const images = batch_of(4);
+    for (bool quantized : {false, true})
+        for (std::string_view config : {std::string_view(support::int4_config), ulq_config})
+            for (int threads : {1, 3}) {
+                if (!quantized && config == ulq_config) continue;
+                nn::Network net = large_network();
+                if (quantized) {
+                    Student student = make_student(net, support::plan_for(net, config)).value();
+                    calibrate(student, std::vector{images}).value();
+                    net = student.network();
+                }
+                Step step(net, threads, images);
+                std::size_t const bytes = step.tape.bytes();
+                long const before = allocations;
+                for (int i = 0; i != 3; ++i) step.run();
+                long const after = allocations;
+                INFO("quantized " << quantized << ", threads " << threads);
+                CHECK(after - before == 0);
+                CHECK(step.tape.bytes() == bytes);
+            }
+}
+
+TEST_CASE("the memory of a step is what the tape says it is") {
+    // Of a convolution and a linear layer, in values; see tape.hpp.
+    for (int threads : {1, 3}) {
+        nn::Network net;
+        nn::NodeId x = net.input("image", {2, 40, 40});
+        x = net.add("conv", nn::Conv2d({.in_channels = 2, .out_channels = 24, .kernel = {3, 3}}), {x});
+        net.output(x);
+        nn::initialize(net, 5);
+        nn::Tape tape;
+        nn::Executor const executor(threads);
+        tape.use(&executor);
+        auto const in = std::size_t{4 * 2 * 40 * 40}, out = std::size_t{4 * 24 * 38 * 38};
+        auto const weights = std::size_t{24 * 2 * 9}, t = static_cast<std::size_t>(threads);
+        nn::Tensor const g = net.forward(batch_of(4), tape, nn::Mode::evaluate);
+        CHECK(tape.bytes() == sizeof(float) * (in + out + t * 33024));
+        net.backward(g, tape, nn::Mode::evaluate);
+        CHECK(tape.bytes() <= sizeof(float) * (in + 2 * out + weights + 24 + 8 * weights + t * 139520));
+    }
+}
