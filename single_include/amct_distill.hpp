@@ -4,7 +4,11 @@
 #pragma once
 
 #ifndef AMCT_DISTILL_VERSION
+#if __has_include(<Eigen/Core>)
 #include <Eigen/Core>
+#else
+#include <eigen3/Eigen/Core>
+#endif
 #include <algorithm>
 #include <array>
 #include <cassert>
@@ -3397,7 +3401,11 @@ private:
 #include <system_error>
 #include <tuple>
 #include <unordered_map>
+#if __has_include(<unsupported/Eigen/CXX11/ThreadPool>)
 #include <unsupported/Eigen/CXX11/ThreadPool>
+#else
+#include <eigen3/unsupported/Eigen/CXX11/ThreadPool>
+#endif
 #include <variant>
 
 // ---- amct_distill/reflect/fields.hpp
