@@ -9,8 +9,7 @@
 ///
 /// In file names, bytes of a layer's name other than letters, digits, `_`, `-` and `.` are written as %2F.
 #pragma once
-#include <bit>
-#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -18,28 +17,12 @@
 #include <system_error>
 
 #include "../core/file.hpp"
+#include "../distill/npy.hpp"
 #include "../text/printer.hpp"
 #include "record.hpp"
 
 namespace amct_distill {
 namespace detail {
-
-/// A `.npy` file of version 1.0, row-major; `type` as NumPy spells it, "<i4".
-template <class T>
-std::string npy_file(std::string_view type, const nn::Shape& shape, std::span<const T> values) {
-    static_assert(std::endian::native == std::endian::little, "amct_distill: .npy files are little-endian");
-    std::string header = concat("{'descr': '", type, "', 'fortran_order': False, 'shape': (");
-    for (nn::Index d : shape) append(header, concat(d, ", "));
-    header.append("), }");
-    header.append(64 - (10 + header.size() + 1) % 64, ' ');  // with magic and length, a multiple of 64
-    header.push_back('\n');
-    std::string file("\x93NUMPY\x01\x00", 8);
-    file.push_back(static_cast<char>(header.size() & 0xFF));
-    file.push_back(static_cast<char>(header.size() >> 8));
-    file.append(header);
-    file.append(reinterpret_cast<const char*>(values.data()), values.size_bytes());
-    return file;
-}
 
 inline std::string file_name(std::string_view layer) {
     constexpr std::string_view hex = "0123456789ABCDEF";
@@ -67,12 +50,12 @@ inline result<void> write_deployment(const std::filesystem::path& directory,
     for (const DeployedLayer& layer : layers) {
         std::string const name = detail::file_name(layer.name);
         auto const rows = static_cast<nn::Index>(layer.rows());
-        auto const ok = write_file(
-            directory / (name + ".weight.npy"),
+        std::filesystem::path const weight = directory / (name + ".weight.npy");
+        auto const ok =
             layer.weight_bits == 4
-                ? detail::npy_file("|u1", {rows, static_cast<nn::Index>(packed_row_bytes(layer.cols()))},
-                                   std::span(layer.weights))
-                : detail::npy_file("|i1", layer.float_weight().shape(), std::span(layer.weights)));
+                ? write_npy<std::uint8_t>(
+                      weight, {rows, static_cast<nn::Index>(packed_row_bytes(layer.cols()))}, layer.weights)
+                : write_npy<std::int8_t>(weight, layer.float_weight().shape(), layer.codes());
         if (!ok) return ok;
         std::filesystem::path const bias = directory / (name + ".bias.npy");
         if (layer.bias.empty()) {  // nor one of an older deployment
@@ -80,8 +63,7 @@ inline result<void> write_deployment(const std::filesystem::path& directory,
             if (error) return detail::file_error("remove", bias, error.value());
             continue;
         }
-        if (auto written = write_file(bias, detail::npy_file("<i4", {rows}, std::span(layer.bias))); !written)
-            return written;
+        if (auto written = write_npy<std::int32_t>(bias, {rows}, layer.bias); !written) return written;
     }
     return write_file(record, print(make_record(layers)));
 }

@@ -1,13 +1,17 @@
-/// Tensors as NumPy's `.npy` files (version 1.0, little-endian float32, row-major).
+/// Arrays as NumPy's `.npy` files (version 1.0, little-endian, row-major).
 ///
 ///     write_npy("run/block0_step0_input.npy", tensor).value();     // whole or not there
 ///     Tensor back = read_npy("run/block0_step0_input.npy").value();   // the same bits
+///     write_npy<std::int32_t>("conv1.bias.npy", {32}, bias).value();
 #pragma once
 #include <bit>
 #include <charconv>
+#include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -20,27 +24,49 @@ static_assert(std::endian::native == std::endian::little,
               "amct_distill: .npy files are written little-endian");
 
 namespace detail {
+
 inline constexpr std::string_view npy_magic{"\x93NUMPY\x01\x00", 8};
-inline constexpr std::string_view npy_begin = "{'descr': '<f4', 'fortran_order': False, 'shape': (";
+
+/// As NumPy spells the type.
+template <class T>
+constexpr std::string_view npy_type() {
+    static_assert(std::same_as<T, float> || std::same_as<T, std::int32_t> || std::same_as<T, std::int8_t> ||
+                      std::same_as<T, std::uint8_t>,
+                  "write_npy: values are float, int32, int8 or uint8");
+    if constexpr (std::same_as<T, float>) return "<f4";
+    if constexpr (std::same_as<T, std::int32_t>) return "<i4";
+    if constexpr (std::same_as<T, std::int8_t>) return "|i1";
+    return "|u1";
+}
+template <class T>
+std::string npy_begin() {
+    return concat("{'descr': '", npy_type<T>(), "', 'fortran_order': False, 'shape': (");
+}
+
 }  // namespace detail
 
-inline result<void> write_npy(const std::filesystem::path& path, const nn::Tensor& tensor) {
-    std::string header(detail::npy_begin);
-    for (nn::Index d : tensor.shape()) header += detail::concat(d, ", ");
-    header += "), }";
+/// Error: the file cannot be written.
+template <class T>
+result<void> write_npy(const std::filesystem::path& path, const nn::Shape& shape, std::span<const T> values) {
+    std::string header = detail::npy_begin<T>();
+    for (nn::Index d : shape) detail::append(header, detail::concat(d, ", "));
+    header.append("), }");
     // magic, two bytes of length, header, newline: a multiple of 64 bytes.
     std::size_t const before = detail::npy_magic.size() + 2;
     header.append(64 - (before + header.size() + 1) % 64, ' ');
-    header += '\n';
+    header.push_back('\n');
 
     std::string content(detail::npy_magic);
-    content += static_cast<char>(header.size() & 0xFF);
-    content += static_cast<char>(header.size() >> 8);
-    content += header;
+    content.push_back(static_cast<char>(header.size() & 0xFF));
+    content.push_back(static_cast<char>(header.size() >> 8));
+    content.append(header);
     std::size_t const data = content.size();
-    content.resize(data + tensor.size() * sizeof(float));
-    if (!tensor.empty()) std::memcpy(content.data() + data, tensor.data(), tensor.size() * sizeof(float));
+    content.resize(data + values.size_bytes());
+    if (!values.empty()) std::memcpy(content.data() + data, values.data(), values.size_bytes());
     return write_file(path, content);
+}
+inline result<void> write_npy(const std::filesystem::path& path, const nn::Tensor& tensor) {
+    return write_npy<float>(path, tensor.shape(), tensor.span());
 }
 
 /// Errors: the file cannot be read, is cut off, or is not one that write_npy writes.
@@ -59,8 +85,9 @@ inline result<nn::Tensor> read_npy(const std::filesystem::path& path) {
     if (rest.size() < before + length) return bad("its header is cut off");
     std::string_view header = rest.substr(before, length);
     rest.remove_prefix(before + length);
-    if (!header.starts_with(detail::npy_begin)) return bad("expected float32, row-major values");
-    header.remove_prefix(detail::npy_begin.size());
+    std::string const begin = detail::npy_begin<float>();
+    if (!header.starts_with(begin)) return bad("expected float32, row-major values");
+    header.remove_prefix(begin.size());
 
     nn::Shape shape;
     std::size_t count = 1;
