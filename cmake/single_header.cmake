@@ -87,6 +87,9 @@ function(text_of variable)
     list(SORT includes)
     set(earlier_includes "${earlier_includes};${includes}" PARENT_SCOPE)
     list(TRANSFORM includes PREPEND "#include ")
+    # Where Eigen is installed in a directory of its own, it need not be named to the compiler.
+    list(TRANSFORM includes REPLACE "(#include )<((unsupported/)?Eigen/.+)>"
+        "#if __has_include(<\\2>)\n\\1<\\2>\n#else\n\\1<eigen3/\\2>\n#endif")
     list(JOIN includes "\n" includes)
     set(${variable} "${includes}\n${body}" PARENT_SCOPE)
 endfunction()

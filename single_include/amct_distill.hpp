@@ -4,7 +4,11 @@
 #pragma once
 
 #ifndef AMCT_DISTILL_VERSION
+#if __has_include(<Eigen/Core>)
 #include <Eigen/Core>
+#else
+#include <eigen3/Eigen/Core>
+#endif
 #include <algorithm>
 #include <array>
 #include <cassert>
@@ -3397,7 +3401,11 @@ private:
 #include <system_error>
 #include <tuple>
 #include <unordered_map>
+#if __has_include(<unsupported/Eigen/CXX11/ThreadPool>)
 #include <unsupported/Eigen/CXX11/ThreadPool>
+#else
+#include <eigen3/unsupported/Eigen/CXX11/ThreadPool>
+#endif
 #include <variant>
 
 // ---- amct_distill/reflect/fields.hpp
@@ -4755,7 +4763,7 @@ requires(std::is_same_v<F, float> || std::is_same_v<F, double>) constexpr F
             constexpr std::uint64_t below_float = (std::uint64_t{1} << 29) - 1,
                                     halfway = std::uint64_t{1} << 28;
             if ((std::bit_cast<std::uint64_t>(value) & below_float) != halfway &&
-                value <= std::numeric_limits<float>::max())
+                value <= (std::numeric_limits<float>::max)())
                 return static_cast<float>(value);
         }
     }
@@ -4808,7 +4816,7 @@ protected:
         whole_number n;
         for (char c : number) {
             auto const d = static_cast<std::uint64_t>(hex_value(c));
-            if (n.value > (std::numeric_limits<std::uint64_t>::max() - d) / radix) n.fits = false;
+            if (n.value > ((std::numeric_limits<std::uint64_t>::max)() - d) / radix) n.fits = false;
             n.value = n.value * radix + d;
         }
         return n;
@@ -4826,7 +4834,7 @@ protected:
         if (b == base::none) return error(number_at, say("expected ", wanted, ", found `", number, "`"));
         whole_number const n = to_whole(number, b);
         std::uint64_t const most =
-            static_cast<std::uint64_t>(std::numeric_limits<T>::max()) + (negative ? 1u : 0u);
+            static_cast<std::uint64_t>((std::numeric_limits<T>::max)()) + (negative ? 1u : 0u);
         if (!n.fits || n.value > most)
             return error(where,
                          say("`", negative ? "-" : "", number, "` is out of range for ", integer_name<T>()));
@@ -8630,7 +8638,7 @@ private:
             float const bias = std::nearbyint(bias_of(r) / unit);
             std::int64_t const most = largest_accumulator(row(r), out_.data, out_.data_bits) +
                                       static_cast<std::int64_t>(std::fabs(bias));
-            if (most > std::numeric_limits<std::int32_t>::max())
+            if (most > (std::numeric_limits<std::int32_t>::max)())
                 return general_error(concat("channel ", r, ": its accumulator can reach ", most,
                                             ", more than INT32 holds (", codes_.cols,
                                             " weights a channel); use INT4, or split the layer"));
@@ -9326,6 +9334,107 @@ inline std::string to_table(const VerifyReport& report) {
 
 }  // namespace amct_distill
 
+// ---- amct_distill/distill/npy.hpp
+
+/// Arrays as NumPy's `.npy` files (version 1.0, little-endian, row-major).
+///
+///     write_npy("run/block0_step0_input.npy", tensor).value();     // whole or not there
+///     Tensor back = read_npy("run/block0_step0_input.npy").value();   // the same bits
+///     write_npy<std::int32_t>("conv1.bias.npy", {32}, bias).value();
+
+namespace amct_distill {
+
+static_assert(std::endian::native == std::endian::little,
+              "amct_distill: .npy files are written little-endian");
+
+namespace detail {
+
+inline constexpr std::string_view npy_magic{"\x93NUMPY\x01\x00", 8};
+
+/// As NumPy spells the type.
+template <class T>
+constexpr std::string_view npy_type() {
+    static_assert(std::same_as<T, float> || std::same_as<T, std::int32_t> || std::same_as<T, std::int8_t> ||
+                      std::same_as<T, std::uint8_t>,
+                  "write_npy: values are float, int32, int8 or uint8");
+    if constexpr (std::same_as<T, float>) return "<f4";
+    if constexpr (std::same_as<T, std::int32_t>) return "<i4";
+    if constexpr (std::same_as<T, std::int8_t>) return "|i1";
+    return "|u1";
+}
+template <class T>
+std::string npy_begin() {
+    return concat("{'descr': '", npy_type<T>(), "', 'fortran_order': False, 'shape': (");
+}
+
+}  // namespace detail
+
+/// Error: the file cannot be written.
+template <class T>
+result<void> write_npy(const std::filesystem::path& path, const nn::Shape& shape, std::span<const T> values) {
+    std::string header = detail::npy_begin<T>();
+    for (nn::Index d : shape) detail::append(header, detail::concat(d, ", "));
+    header.append("), }");
+    // magic, two bytes of length, header, newline: a multiple of 64 bytes.
+    std::size_t const before = detail::npy_magic.size() + 2;
+    header.append(64 - (before + header.size() + 1) % 64, ' ');
+    header.push_back('\n');
+
+    std::string content(detail::npy_magic);
+    content.push_back(static_cast<char>(header.size() & 0xFF));
+    content.push_back(static_cast<char>(header.size() >> 8));
+    content.append(header);
+    std::size_t const data = content.size();
+    content.resize(data + values.size_bytes());
+    if (!values.empty()) std::memcpy(content.data() + data, values.data(), values.size_bytes());
+    return write_file(path, content);
+}
+inline result<void> write_npy(const std::filesystem::path& path, const nn::Tensor& tensor) {
+    return write_npy<float>(path, tensor.shape(), tensor.span());
+}
+
+/// Errors: the file cannot be read, is cut off, or is not one that write_npy writes.
+inline result<nn::Tensor> read_npy(const std::filesystem::path& path) {
+    auto const content = read_file(path);
+    if (!content) return content.diagnostics();
+    auto const bad = [&](std::string_view why) {
+        return general_error(detail::concat("cannot read ", path.string(), ": ", why));
+    };
+    std::string_view rest = *content;
+    std::size_t const before = detail::npy_magic.size() + 2;
+    if (!rest.starts_with(detail::npy_magic) || rest.size() < before)
+        return bad("it is no .npy file of version 1.0");
+    auto const byte = [&](std::size_t i) { return std::size_t{static_cast<unsigned char>(rest[i])}; };
+    std::size_t const length = byte(before - 2) + (byte(before - 1) << 8);
+    if (rest.size() < before + length) return bad("its header is cut off");
+    std::string_view header = rest.substr(before, length);
+    rest.remove_prefix(before + length);
+    std::string const begin = detail::npy_begin<float>();
+    if (!header.starts_with(begin)) return bad("expected float32, row-major values");
+    header.remove_prefix(begin.size());
+
+    nn::Shape shape;
+    std::size_t count = 1;
+    while (!header.empty() && header.front() != ')') {
+        nn::Index d = 0;
+        auto const [end, error] = std::from_chars(header.data(), header.data() + header.size(), d);
+        if (error != std::errc{} || d < 0) return bad("its shape cannot be read");
+        header.remove_prefix(static_cast<std::size_t>(end - header.data()));
+        while (!header.empty() && (header.front() == ',' || header.front() == ' ')) header.remove_prefix(1);
+        shape.push_back(d);
+        count *= static_cast<std::size_t>(d);
+        if (count > rest.size()) return bad("its values are cut off");
+    }
+    if (shape.empty() || rest.size() != count * sizeof(float))
+        return bad(
+            detail::concat("its shape ", nn::to_string(shape), " does not fit its ", rest.size(), " bytes"));
+    nn::Tensor tensor(shape);
+    if (count != 0) std::memcpy(tensor.data(), rest.data(), rest.size());
+    return tensor;
+}
+
+}  // namespace amct_distill
+
 // ---- amct_distill/text/printer.hpp
 
 /// Any aggregate message as protobuf text format.
@@ -9458,23 +9567,6 @@ requires detail::message_type<M> std::string print(const M& message) {
 namespace amct_distill {
 namespace detail {
 
-/// A `.npy` file of version 1.0, row-major; `type` as NumPy spells it, "<i4".
-template <class T>
-std::string npy_file(std::string_view type, const nn::Shape& shape, std::span<const T> values) {
-    static_assert(std::endian::native == std::endian::little, "amct_distill: .npy files are little-endian");
-    std::string header = concat("{'descr': '", type, "', 'fortran_order': False, 'shape': (");
-    for (nn::Index d : shape) append(header, concat(d, ", "));
-    header.append("), }");
-    header.append(64 - (10 + header.size() + 1) % 64, ' ');  // with magic and length, a multiple of 64
-    header.push_back('\n');
-    std::string file("\x93NUMPY\x01\x00", 8);
-    file.push_back(static_cast<char>(header.size() & 0xFF));
-    file.push_back(static_cast<char>(header.size() >> 8));
-    file.append(header);
-    file.append(reinterpret_cast<const char*>(values.data()), values.size_bytes());
-    return file;
-}
-
 inline std::string file_name(std::string_view layer) {
     constexpr std::string_view hex = "0123456789ABCDEF";
     std::string out;
@@ -9501,12 +9593,12 @@ inline result<void> write_deployment(const std::filesystem::path& directory,
     for (const DeployedLayer& layer : layers) {
         std::string const name = detail::file_name(layer.name);
         auto const rows = static_cast<nn::Index>(layer.rows());
-        auto const ok = write_file(
-            directory / (name + ".weight.npy"),
+        std::filesystem::path const weight = directory / (name + ".weight.npy");
+        auto const ok =
             layer.weight_bits == 4
-                ? detail::npy_file("|u1", {rows, static_cast<nn::Index>(packed_row_bytes(layer.cols()))},
-                                   std::span(layer.weights))
-                : detail::npy_file("|i1", layer.float_weight().shape(), std::span(layer.weights)));
+                ? write_npy<std::uint8_t>(
+                      weight, {rows, static_cast<nn::Index>(packed_row_bytes(layer.cols()))}, layer.weights)
+                : write_npy<std::int8_t>(weight, layer.float_weight().shape(), layer.codes());
         if (!ok) return ok;
         std::filesystem::path const bias = directory / (name + ".bias.npy");
         if (layer.bias.empty()) {  // nor one of an older deployment
@@ -9514,8 +9606,7 @@ inline result<void> write_deployment(const std::filesystem::path& directory,
             if (error) return detail::file_error("remove", bias, error.value());
             continue;
         }
-        if (auto written = write_file(bias, detail::npy_file("<i4", {rows}, std::span(layer.bias))); !written)
-            return written;
+        if (auto written = write_npy<std::int32_t>(bias, {rows}, layer.bias); !written) return written;
     }
     return write_file(record, print(make_record(layers)));
 }
@@ -9601,83 +9692,6 @@ private:
     int steps_ = 0;
     std::vector<Entry> entries_{};
 };
-
-}  // namespace amct_distill
-
-// ---- amct_distill/distill/npy.hpp
-
-/// Tensors as NumPy's `.npy` files (version 1.0, little-endian float32, row-major).
-///
-///     write_npy("run/block0_step0_input.npy", tensor).value();     // whole or not there
-///     Tensor back = read_npy("run/block0_step0_input.npy").value();   // the same bits
-
-namespace amct_distill {
-
-static_assert(std::endian::native == std::endian::little,
-              "amct_distill: .npy files are written little-endian");
-
-namespace detail {
-inline constexpr std::string_view npy_magic{"\x93NUMPY\x01\x00", 8};
-inline constexpr std::string_view npy_begin = "{'descr': '<f4', 'fortran_order': False, 'shape': (";
-}  // namespace detail
-
-inline result<void> write_npy(const std::filesystem::path& path, const nn::Tensor& tensor) {
-    std::string header(detail::npy_begin);
-    for (nn::Index d : tensor.shape()) header += detail::concat(d, ", ");
-    header += "), }";
-    // magic, two bytes of length, header, newline: a multiple of 64 bytes.
-    std::size_t const before = detail::npy_magic.size() + 2;
-    header.append(64 - (before + header.size() + 1) % 64, ' ');
-    header += '\n';
-
-    std::string content(detail::npy_magic);
-    content += static_cast<char>(header.size() & 0xFF);
-    content += static_cast<char>(header.size() >> 8);
-    content += header;
-    std::size_t const data = content.size();
-    content.resize(data + tensor.size() * sizeof(float));
-    if (!tensor.empty()) std::memcpy(content.data() + data, tensor.data(), tensor.size() * sizeof(float));
-    return write_file(path, content);
-}
-
-/// Errors: the file cannot be read, is cut off, or is not one that write_npy writes.
-inline result<nn::Tensor> read_npy(const std::filesystem::path& path) {
-    auto const content = read_file(path);
-    if (!content) return content.diagnostics();
-    auto const bad = [&](std::string_view why) {
-        return general_error(detail::concat("cannot read ", path.string(), ": ", why));
-    };
-    std::string_view rest = *content;
-    std::size_t const before = detail::npy_magic.size() + 2;
-    if (!rest.starts_with(detail::npy_magic) || rest.size() < before)
-        return bad("it is no .npy file of version 1.0");
-    auto const byte = [&](std::size_t i) { return std::size_t{static_cast<unsigned char>(rest[i])}; };
-    std::size_t const length = byte(before - 2) + (byte(before - 1) << 8);
-    if (rest.size() < before + length) return bad("its header is cut off");
-    std::string_view header = rest.substr(before, length);
-    rest.remove_prefix(before + length);
-    if (!header.starts_with(detail::npy_begin)) return bad("expected float32, row-major values");
-    header.remove_prefix(detail::npy_begin.size());
-
-    nn::Shape shape;
-    std::size_t count = 1;
-    while (!header.empty() && header.front() != ')') {
-        nn::Index d = 0;
-        auto const [end, error] = std::from_chars(header.data(), header.data() + header.size(), d);
-        if (error != std::errc{} || d < 0) return bad("its shape cannot be read");
-        header.remove_prefix(static_cast<std::size_t>(end - header.data()));
-        while (!header.empty() && (header.front() == ',' || header.front() == ' ')) header.remove_prefix(1);
-        shape.push_back(d);
-        count *= static_cast<std::size_t>(d);
-        if (count > rest.size()) return bad("its values are cut off");
-    }
-    if (shape.empty() || rest.size() != count * sizeof(float))
-        return bad(
-            detail::concat("its shape ", nn::to_string(shape), " does not fit its ", rest.size(), " bytes"));
-    nn::Tensor tensor(shape);
-    if (count != 0) std::memcpy(tensor.data(), rest.data(), rest.size());
-    return tensor;
-}
 
 }  // namespace amct_distill
 
@@ -10467,7 +10481,7 @@ class BasicReLU : public detail::Elementwise<BasicReLU<T>, T> {
 public:
     static constexpr std::string_view type_name = "ReLU";
     static constexpr std::string_view operation = "Relu";
-    static void values(const ConstArrayMap<T>& x, ArrayMap<T>& y) { y = x.max(T(0)) + T(0); }
+    static void values(const ConstArrayMap<T>& x, ArrayMap<T>& y) { y = (x.max)(T(0)) + T(0); }
     static T slope_times(T, T y, T g) { return y <= 0 ? T(0) : g; }
 };
 
@@ -10479,7 +10493,7 @@ public:
     explicit BasicLeakyReLU(T negative_slope = T(0.01)) : slopes_{negative_slope, T(1)} {}
     T negative_slope() const { return slopes_[0]; }
     void values(const ConstArrayMap<T>& x, ArrayMap<T>& y) const {
-        y = x.max(T(0)) + x.min(T(0)) * negative_slope() + T(0);
+        y = (x.max)(T(0)) + (x.min)(T(0)) * negative_slope() + T(0);
     }
     T slope_times(T x, T, T g) const { return g * slopes_[x > 0]; }
 

@@ -3,7 +3,11 @@
 #pragma once
 
 #ifndef AMCT_DISTILL_VERSION
+#if __has_include(<Eigen/Core>)
 #include <Eigen/Core>
+#else
+#include <eigen3/Eigen/Core>
+#endif
 #include <algorithm>
 #include <array>
 #include <cassert>

@@ -58,7 +58,7 @@ protected:
     }
     std::optional<std::uint32_t> at_least_one(const json_item& at) const {
         if (const auto* n = at.value.if_int64())
-            if (*n >= 1 && *n <= std::int64_t{std::numeric_limits<std::uint32_t>::max()})
+            if (*n >= 1 && *n <= std::int64_t{(std::numeric_limits<std::uint32_t>::max)()})
                 return static_cast<std::uint32_t>(*n);
         return unexpected(at, "a whole number from 1 to 4294967295"), std::nullopt;
     }
@@ -69,7 +69,7 @@ protected:
     /// A number with a point or an exponent, as the original wants it, to the nearest float.
     std::optional<float> clip(const json_item& at, bool positive) const {
         if (const auto* x = at.value.if_double())
-            if (std::abs(*x) <= static_cast<double>(std::numeric_limits<float>::max())) {
+            if (std::abs(*x) <= static_cast<double>((std::numeric_limits<float>::max)())) {
                 auto const clip = static_cast<float>(*x);
                 if (positive ? clip > 0 : clip < 0) return clip;
             }

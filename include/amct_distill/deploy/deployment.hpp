@@ -155,7 +155,7 @@ private:
             float const bias = std::nearbyint(bias_of(r) / unit);
             std::int64_t const most = largest_accumulator(row(r), out_.data, out_.data_bits) +
                                       static_cast<std::int64_t>(std::fabs(bias));
-            if (most > std::numeric_limits<std::int32_t>::max())
+            if (most > (std::numeric_limits<std::int32_t>::max)())
                 return general_error(concat("channel ", r, ": its accumulator can reach ", most,
                                             ", more than INT32 holds (", codes_.cols,
                                             " weights a channel); use INT4, or split the layer"));

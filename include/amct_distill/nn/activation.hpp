@@ -67,7 +67,7 @@ class BasicReLU : public detail::Elementwise<BasicReLU<T>, T> {
 public:
     static constexpr std::string_view type_name = "ReLU";
     static constexpr std::string_view operation = "Relu";
-    static void values(const ConstArrayMap<T>& x, ArrayMap<T>& y) { y = x.max(T(0)) + T(0); }
+    static void values(const ConstArrayMap<T>& x, ArrayMap<T>& y) { y = (x.max)(T(0)) + T(0); }
     static T slope_times(T, T y, T g) { return y <= 0 ? T(0) : g; }
 };
 
@@ -79,7 +79,7 @@ public:
     explicit BasicLeakyReLU(T negative_slope = T(0.01)) : slopes_{negative_slope, T(1)} {}
     T negative_slope() const { return slopes_[0]; }
     void values(const ConstArrayMap<T>& x, ArrayMap<T>& y) const {
-        y = x.max(T(0)) + x.min(T(0)) * negative_slope() + T(0);
+        y = (x.max)(T(0)) + (x.min)(T(0)) * negative_slope() + T(0);
     }
     T slope_times(T x, T, T g) const { return g * slopes_[x > 0]; }
 

@@ -201,7 +201,7 @@ requires(std::is_same_v<F, float> || std::is_same_v<F, double>) constexpr F
             constexpr std::uint64_t below_float = (std::uint64_t{1} << 29) - 1,
                                     halfway = std::uint64_t{1} << 28;
             if ((std::bit_cast<std::uint64_t>(value) & below_float) != halfway &&
-                value <= std::numeric_limits<float>::max())
+                value <= (std::numeric_limits<float>::max)())
                 return static_cast<float>(value);
         }
     }

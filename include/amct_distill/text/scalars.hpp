@@ -55,7 +55,7 @@ protected:
         whole_number n;
         for (char c : number) {
             auto const d = static_cast<std::uint64_t>(hex_value(c));
-            if (n.value > (std::numeric_limits<std::uint64_t>::max() - d) / radix) n.fits = false;
+            if (n.value > ((std::numeric_limits<std::uint64_t>::max)() - d) / radix) n.fits = false;
             n.value = n.value * radix + d;
         }
         return n;
@@ -73,7 +73,7 @@ protected:
         if (b == base::none) return error(number_at, say("expected ", wanted, ", found `", number, "`"));
         whole_number const n = to_whole(number, b);
         std::uint64_t const most =
-            static_cast<std::uint64_t>(std::numeric_limits<T>::max()) + (negative ? 1u : 0u);
+            static_cast<std::uint64_t>((std::numeric_limits<T>::max)()) + (negative ? 1u : 0u);
         if (!n.fits || n.value > most)
             return error(where,
                          say("`", negative ? "-" : "", number, "` is out of range for ", integer_name<T>()));

@@ -1,0 +1,3 @@
+# A header begins with a comment on all of it; Doxygen wants to be told so.
+1i\
+/// \\file
