@@ -35,6 +35,7 @@ struct BlockReport {
     std::vector<double> epoch_losses{};  ///< mean over the training steps of each epoch
     int best_epoch = 0;              ///< after which epoch the kept parameters were seen; 0: as calibrated
     std::size_t teacher_inputs = 0;  ///< steps that took the teacher's input, the student's being too far off
+    double seconds = 0;              ///< wall time of the block's training
     std::string stopped{};           ///< why it ended early; empty: it did not
 };
 

@@ -1,0 +1,78 @@
+/// The quantization of each layer of a student, measured on data.
+///
+///     for (const LayerReport& l : report_layers(student, batches)) std::cout << l.name << ": " << l.data_sqnr;
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "report.hpp"
+#include "student.hpp"
+
+namespace amct_distill {
+namespace detail {
+
+/// Signal and noise of a quantized tensor, in squares.
+struct noise {
+    double signal = 0, error = 0;
+    void add(const nn::Tensor& x, const nn::Tensor& quantized) {
+        for (std::size_t i = 0; i != x.size(); ++i) {
+            double const v = static_cast<double>(x[i]), d = v - static_cast<double>(quantized[i]);
+            signal += v * v;
+            error += d * d;
+        }
+    }
+    /// 10 log10(signal / noise); infinite without noise.
+    double sqnr() const {
+        return error == 0 ? std::numeric_limits<double>::infinity() : 10 * std::log10(signal / error);
+    }
+};
+
+}  // namespace detail
+
+/// Of every quantized layer, in definition order; `batches` are what its data_sqnr is measured on.
+template <class Algorithms>
+std::vector<LayerReport> report_layers(const BasicStudent<Algorithms>& student,
+                                       std::span<const nn::Tensor> batches) {
+    const nn::Network& network = student.network();
+    std::vector<LayerReport> reports;
+    std::vector<nn::NodeId> inputs;
+    std::vector<const LayerQuantizers<Algorithms>*> quantizers;
+    nn::Tensor quantized;
+    for (const auto& layer : student.plan().layers) {
+        const auto* const q = student.quantizers(layer.name);
+        if (q == nullptr) continue;
+        const nn::Tensor& weight = *student.weight(layer.name);
+        LayerReport& r = reports.emplace_back();
+        r.name = layer.name;
+        r.weight_policy = q->weight_policy();
+        r.data_policy = q->data_policy();
+        r.weight_bits = q->weight_bits();
+        r.data_bits = q->data_bits();
+        r.weight_scales = q->weight_scales(weight);
+        r.data_scale = q->data_scale();
+        r.data_clip = q->data_clip();
+        r.user_clips = q->has_user_clips();
+        q->quantize_weight(weight, quantized);
+        detail::noise n;
+        n.add(weight, quantized);
+        r.weight_sqnr = n.sqnr();
+        inputs.push_back(network.node(network.operations()[layer.node]).inputs.at(0));
+        quantizers.push_back(q);
+    }
+    std::vector<detail::noise> noises(reports.size());
+    nn::Tape tape;
+    for (const nn::Tensor& batch : batches) {
+        network.forward(batch, tape, nn::Mode::evaluate);
+        for (std::size_t k = 0; k != reports.size(); ++k) {
+            quantizers[k]->quantize_data(tape.output(inputs[k]), quantized);
+            noises[k].add(tape.output(inputs[k]), quantized);
+        }
+    }
+    for (std::size_t k = 0; k != reports.size(); ++k) reports[k].data_sqnr = noises[k].sqnr();
+    return reports;
+}
+
+}  // namespace amct_distill
