@@ -19,3 +19,5 @@ if(NOT TARGET Eigen3::Eigen)
         "  Debian: apt install libeigen3-dev\n"
         "  elsewhere: point Eigen3_DIR or CMAKE_PREFIX_PATH at it")
 endif()
+
+find_package(Threads REQUIRED)

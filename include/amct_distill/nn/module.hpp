@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "../core/result.hpp"
+#include "executor.hpp"
 #include "tensor.hpp"
 
 namespace amct_distill::nn {
@@ -41,19 +42,43 @@ struct BasicConstParameter {
     const BasicTensor<T>* value = nullptr;
 };
 
-/// Buffers that a node lends to its module, so that only the first step allocates. They carry nothing from
-/// one call to the next.
+/// What a node lends to its module: buffers, so that only the first step allocates, and threads. The buffers
+/// carry nothing from one call to the next.
 template <class T>
 class BasicScratch {
 public:
-    /// The k-th buffer; references stay valid when others are asked for.
+    /// The k-th buffer; references stay valid when others are asked for. Not from within `parallel_for`: ask
+    /// for all of them before.
     BasicTensor<T>& tensor(std::size_t k) {
         while (tensors_.size() <= k) tensors_.emplace_back();
         return tensors_[k];
     }
 
+    /// Whose threads the module uses; null: the caller's alone.
+    void use(const Executor* executor) { executor_ = executor; }
+    std::size_t threads() const { return executor_ ? static_cast<std::size_t>(executor_->threads()) : 1; }
+    /// f(i), or f(i, worker), for every i below `count`: see `Executor::parallel_for`.
+    template <class F>
+    void parallel_for(std::size_t count, F&& f) const {
+        if (executor_) return executor_->parallel_for(count, std::forward<F>(f));
+        Executor::run_here(count, f);
+    }
+    /// The threads in the quantizers' form.
+    const Execution& execution() const {
+        static const Execution alone{};
+        return executor_ ? executor_->execution() : alone;
+    }
+
+    /// What the buffers hold, in bytes.
+    std::size_t bytes() const {
+        std::size_t sum = 0;
+        for (const auto& t : tensors_) sum += t.capacity() * sizeof(T);
+        return sum;
+    }
+
 private:
     std::deque<BasicTensor<T>> tensors_{};
+    const Executor* executor_ = nullptr;
 };
 
 template <class T>

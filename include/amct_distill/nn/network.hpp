@@ -226,6 +226,7 @@ public:
         tape.shape_[0] = tape.inputs_[0]->dim(0);
         auto& slot = tape.slot(id);
         slot.output.resize(tape.shape_);
+        slot.scratch.use(tape.executor_);
         operation(n).forward(tape.inputs_, slot.output, slot.scratch, mode);
     }
 
@@ -256,6 +257,7 @@ public:
             fail("layer ", quoted(n.name), ": expected an output ", to_string(n.shape),
                  " and a gradient like it, found ", to_string(slot.output.shape()), " and ",
                  to_string(slot.gradient.shape()));
+        slot.scratch.use(tape.executor_);
         tape.grad_inputs_.clear();
         for (NodeId input : n.inputs) {
             auto& from = tape.slot(input);

@@ -28,6 +28,11 @@ class BasicNetwork;
 template <class T>
 class BasicTape {
 public:
+    /// With whose threads the modules compute; null: the caller's alone. The results are the same bits.
+    explicit BasicTape(const Executor* executor = nullptr) : executor_(executor) {}
+    void use(const Executor* executor) { executor_ = executor; }
+    const Executor* executor() const { return executor_; }
+
     /// The output of a node, of rank 0 before the first run. References stay valid.
     BasicTensor<T>& output(NodeId node) { return slot(node).output; }
     /// Throws std::out_of_range for a node that no run has come by.
@@ -61,6 +66,7 @@ private:
         return slots_[node.index];
     }
 
+    const Executor* executor_;
     std::deque<Slot> slots_{};
     std::deque<std::vector<BasicTensor<T>>> parameters_{};
     std::vector<const BasicTensor<T>*> inputs_{};  // of the node being run

@@ -67,6 +67,8 @@ public:
     Index dim(std::size_t i) const { return shape_.at(i); }
     std::size_t size() const { return values_.size(); }
     bool empty() const { return values_.empty(); }
+    /// The number of values that it has room for.
+    std::size_t capacity() const { return values_.capacity(); }
 
     T* data() { return values_.data(); }
     const T* data() const { return values_.data(); }
