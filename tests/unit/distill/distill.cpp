@@ -148,6 +148,45 @@ TEST_CASE("skipped layers are trained in float") {
     CHECK(bn.weight() != original.weight());
 }
 
+TEST_CASE(
+    "the losses of an epoch are the mean over its steps; trained are weights, clips and weight scales") {
+    std::vector<double> sums(3, 0);
+    Run const r =
+        run(support::int4_config, {.epochs = 2,
+                                   .learning_rates = {.parameters = 3e-4, .clips = 0.01, .scales = 1e-3},
+                                   .on_progress = [&](const Progress& p) {
+                                       if (p.epoch == 1) sums[p.block] += p.loss;
+                                       return true;
+                                   }});
+    for (std::size_t b = 0; b != 3; ++b) {
+        CHECK(r.report.blocks[b].epoch_losses.at(1) == sums[b] / 6);
+        CHECK(r.report.blocks[b].best_epoch > 0);
+        CHECK(r.report.blocks[b].seconds > 0);
+    }
+    CHECK_FALSE(r.report.kept_calibrated);
+    Run const start = run(support::int4_config, {.epochs = 0});
+    const auto &before = *start.student.quantizers("conv2"), &after = *r.student.quantizers("conv2");
+    const nn::Tensor &master = *start.student.weight("conv2"), &trained = *r.student.weight("conv2");
+    CHECK(trained != master);
+    CHECK(after.weight_scales(trained) != before.weight_scales(master));
+    CHECK(after.data_clip().max != before.data_clip().max);
+    CHECK(after.data_clip().min == 0);  // behind a ReLU
+    LearningRates const rates;
+    CHECK(rates.of(nn::Role::weight) == 1e-3);
+    CHECK(rates.of(nn::Role::bias) == 1e-3);
+    CHECK(rates.of(nn::Role::affine) == 1e-3);
+    CHECK(rates.of(nn::Role::clip) == 0.1);
+    CHECK(rates.of(nn::Role::scale) == 1e-4);
+}
+
+TEST_CASE("the last guard: a network that is not clearly nearer to the teacher stays as calibrated") {
+    Run const r = run(support::int4_config,
+                      {.epochs = 1, .learning_rates = {.parameters = 1e-6, .clips = 1e-6, .scales = 1e-9}});
+    CHECK(r.report.kept_calibrated);
+    CHECK(r.report.output_error_distilled == r.report.output_error_calibrated);
+    CHECK(r.output == run(support::int4_config, {.epochs = 0}).output);
+}
+
 TEST_CASE("a block that diverges stops, keeps its best and says so") {
     Run const r = run(support::int4_config, {.epochs = 3, .learning_rates = {.parameters = 1e38}});
     CHECK(r.report.blocks[0].stopped.ends_with("is not finite"));
@@ -231,6 +270,59 @@ TEST_CASE("loss and optimizer can be replaced") {
         CHECK(b.restarts == 0);
     }
     CHECK(trained);
+}
+
+namespace {
+enum class Where { loss, gradient };
+/// Mean squared error with one value that is not finite.
+template <Where where>
+struct PoisonedLoss : MeanSquaredError {
+    double operator()(const nn::Tensor& output, const nn::Tensor& target) const {
+        return where == Where::loss ? std::nan("") : MeanSquaredError::operator()(output, target);
+    }
+    void gradient(const nn::Tensor& output, const nn::Tensor& target, nn::Tensor& gradient) const {
+        MeanSquaredError::gradient(output, target, gradient);
+        if (where == Where::gradient) gradient[0] = HUGE_VALF;
+    }
+};
+struct PoisonedOptimizer : Sgd {
+    PoisonedOptimizer() : Sgd(0.9f) {}
+    void add(nn::Tensor& value, const nn::Tensor& gradient, double rate) {
+        Sgd::add(value, gradient, rate);
+        last = &value;
+    }
+    void step() {
+        Sgd::step();
+        (*last)[0] = std::nanf("");
+    }
+    nn::Tensor* last = nullptr;
+};
+/// Trains all blocks of the small network, each of which must end as it began; what the last one says.
+template <class Loss, class Optimizer>
+std::string poisoned() {
+    nn::Network const teacher = support::small_network();
+    auto const batches = support::small_batches(2, 4);
+    Student student = make_student(teacher, support::plan_for(teacher, support::int4_config)).value();
+    calibrate(student, std::span(batches)).value();
+    nn::Tensor const before = student.predict(batches[0]);
+    CacheBudget budget(1 << 20);
+    Frontier of_student(student.network(), budget), of_teacher(teacher, budget);
+    BlockReport report;
+    bool cancelled = false;
+    for (std::size_t b = 0; b != 3; ++b) {
+        BlockData data(of_student, of_teacher, budget, batches, student.plan().blocks[b], nullptr, b);
+        BlockTrainer<Loss, Optimizer> trainer(student.network(), data);
+        report = trainer.train({.epochs = 3}, {.block = b, .blocks = 3}, cancelled).value();
+        CHECK(student.predict(batches[0]) == before);
+    }
+    return report.stopped;
+}
+}  // namespace
+
+TEST_CASE("NaN or Inf in loss, gradient or parameter is contained in every block, and reported") {
+    CHECK(poisoned<PoisonedLoss<Where::loss>, Sgd>() == "the loss is not finite before training");
+    CHECK(poisoned<PoisonedLoss<Where::gradient>, Sgd>() == "a gradient is not finite");
+    CHECK(poisoned<MeanSquaredError, PoisonedOptimizer>() == "a parameter is not finite");
 }
 
 TEST_CASE(
