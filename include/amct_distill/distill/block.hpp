@@ -45,7 +45,8 @@ public:
         options.check();
         auto const begin = std::chrono::steady_clock::now();
         report_ = {};
-        for (nn::NodeId id : data_.nodes()) report_.names.push_back(student_.node(id).name);
+        for (nn::NodeId id : data_.nodes())
+            if (auto const m = student_.node(id).module) report_.names.push_back(student_.modules()[*m].name);
         auto const finish = [&] {
             std::chrono::duration<double> const spent = std::chrono::steady_clock::now() - begin;
             report_.seconds = spent.count();

@@ -9,6 +9,9 @@
 /// The teacher is never changed. No block ends above the loss it began with, and the student's outputs are nearer
 /// to the teacher's than when calibrated, by 5 % of the error, or the calibrated student is what stays. The same
 /// bits come out whatever the dump, the cache and the threads, and whether a run was interrupted or not.
+///
+/// All of that is measured on the batches. Other data follow where the batches stand for them; with fewer values
+/// in them than a network has weights, many epochs fit the batches alone.
 #pragma once
 #include <cmath>
 #include <cstddef>
@@ -94,7 +97,8 @@ private:
     bool kept_ = false;
 };
 
-/// The checkpoints of the run, or nothing without a run directory. Error: it has some, and they are not asked for.
+/// The checkpoints of the run, or nothing without a run directory. Errors: it cannot be made; it has some, and
+/// they are not asked for.
 template <class Algorithms, class Options, class Loss, class Optimizer>
 result<std::optional<RunDirectory>> open_run(const nn::Network& teacher,
                                              const BasicStudent<Algorithms>& student,
@@ -102,6 +106,9 @@ result<std::optional<RunDirectory>> open_run(const nn::Network& teacher,
                                              const TrainOptions<Loss, Optimizer>& training) {
     std::optional<RunDirectory> run;
     if (options.run_directory.empty()) return run;
+    std::error_code error;  // rather now than after the first block
+    std::filesystem::create_directories(options.run_directory, error);
+    if (error) return file_error("create", options.run_directory, error.value());
     run.emplace(options.run_directory, fingerprint(teacher, student, batches, training),
                 student.plan().blocks);
     if (!options.resume && run->has_checkpoints())

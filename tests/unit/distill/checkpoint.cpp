@@ -82,7 +82,7 @@ void limit_files(rlim_t bytes) {
 
 }  // namespace
 
-TEST_CASE("a run that was cancelled is resumed to the bits of an unbroken one; checkpoints serve again") {
+TEST_CASE("a run that was cancelled is resumed to the bits of an unbroken one, more than once") {
     support::temporary_directory const dir;
     DistillOptions options{.epochs = 2, .run_directory = dir.path() / "run"};
     Work whole;
@@ -251,6 +251,14 @@ TEST_CASE("a full disk is an error that names the file, and nothing is lost") {
             return detail::concat(work.error(options), work.output() == before ? unchanged : "");
         });
     };
+
+    // A run directory that cannot be made is found out before the training.
+    REQUIRE(write_file(dir.path() / "file", ""));
+    std::size_t steps = 0;
+    CHECK(Work{}.error({.on_progress = [&](const Progress&) { return ++steps != 0; },
+                        .run_directory = dir.path() / "file" / "run"}) ==
+          detail::concat("cannot create ", (dir.path() / "file" / "run").string(), ": Not a directory"));
+    CHECK(steps == 0);
 
     // The teacher's dump: an input of a block has 8 * 2 * 6 * 6 floats.
     std::string const dumping = on_full_disk(Work{}, 2000);

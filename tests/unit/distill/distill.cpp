@@ -73,7 +73,7 @@ TEST_CASE("the same run gives the same bits: dumped, cached in part or not at al
     same_as_plain(support::int4_config, {.epochs = 2, .threads = 2});
 }
 
-TEST_CASE("blocks by group_size and by user groups; batch_num over fewer batches than it asks for") {
+TEST_CASE("blocks by group_size and by user groups, batch_num over fewer batches than it asks for") {
     Run const pairs = run(detail::concat(support::int4_config, "group_size: 2 batch_num: 9"), {});
     REQUIRE(pairs.report.blocks.size() == 2);
     CHECK(pairs.report.blocks[0].names ==
@@ -149,7 +149,7 @@ TEST_CASE("skipped layers are trained in float") {
 }
 
 TEST_CASE(
-    "the losses of an epoch are the mean over its steps; trained are weights, clips and weight scales") {
+    "the losses of an epoch are the mean over its steps, trained are weights, clips and weight scales") {
     std::vector<double> sums(3, 0);
     Run const r =
         run(support::int4_config, {.epochs = 2,
@@ -325,8 +325,7 @@ TEST_CASE("NaN or Inf in loss, gradient or parameter is contained in every block
     CHECK(poisoned<MeanSquaredError, PoisonedOptimizer>() == "a parameter is not finite");
 }
 
-TEST_CASE(
-    "rates that are too high are lowered from the best parameters on; a constant schedule has them stay") {
+TEST_CASE("rates that are too high are lowered from the best parameters on, or stay") {
     DistillOptions options{.epochs = 4, .learning_rates = {.parameters = 0.3, .clips = 1, .scales = 0.1}};
     Run const searched = run(support::int4_config, options);
     options.search.rate_after_failure = 1;
