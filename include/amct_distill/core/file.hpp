@@ -12,10 +12,19 @@
 #include <string_view>
 #include <system_error>
 
+#if __has_include(<unistd.h>)
+#include <unistd.h>
+#endif
+
 #include "concat.hpp"
 #include "result.hpp"
 
 namespace amct_distill {
+
+/// What a file that was written survives: the end of the process, or also a loss of power (slower: it waits for
+/// the disk; on POSIX systems).
+enum class Durability { after_exit, after_power_loss };
+
 namespace detail {
 
 struct close_file {
@@ -25,6 +34,15 @@ using file_handle = std::unique_ptr<std::FILE, close_file>;
 
 inline Diagnostic file_error(std::string_view verb, const std::filesystem::path& path, int error) {
     return general_error(concat("cannot ", verb, " ", path.string(), ": ", std::strerror(error)));
+}
+
+/// Waits until the disk has it; the error's number, or 0.
+inline int synchronize([[maybe_unused]] std::FILE* file) {
+    if (std::fflush(file) != 0) return errno;
+#if __has_include(<unistd.h>)
+    if (::fsync(::fileno(file)) != 0) return errno;
+#endif
+    return 0;
 }
 
 }  // namespace detail
@@ -42,7 +60,8 @@ inline result<std::string> read_file(const std::filesystem::path& path) {
 
 /// Replaces the file as a whole. Error: a directory or the file cannot be written (a full disk, ...); then the
 /// temporary file is removed, and a file that was there before is as it was.
-inline result<void> write_file(const std::filesystem::path& path, std::string_view content) {
+inline result<void> write_file(const std::filesystem::path& path, std::string_view content,
+                               Durability durability = Durability::after_exit) {
     std::error_code error;
     if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
     if (error) return detail::file_error("create", path.parent_path(), error.value());
@@ -60,6 +79,11 @@ inline result<void> write_file(const std::filesystem::path& path, std::string_vi
         file.reset();
         return fail(code);
     }
+    if (durability == Durability::after_power_loss)
+        if (int const code = detail::synchronize(file.get()); code != 0) {
+            file.reset();
+            return fail(code);
+        }
     if (std::fclose(file.release()) != 0) return fail(errno);  // the last bytes may not fit the disk
     std::filesystem::rename(temporary, path, error);
     if (error) return fail(error.value());

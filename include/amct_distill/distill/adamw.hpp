@@ -1,15 +1,17 @@
 /// AdamW (Loshchilov and Hutter 2019), with a learning rate per group of parameters, as torch.optim.AdamW.
 ///
-///     AdamW optimizer({.learning_rate = 1e-3f});
+///     AdamW optimizer({.weight_decay = 0});
 ///     optimizer.add(weight, gradient, 1e-3);      // tensors of the caller's, which outlive the optimizer
 ///     optimizer.step();
 #pragma once
 #include <cmath>
 #include <cstddef>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "../nn/tensor.hpp"
+#include "../quant/finite.hpp"
 
 namespace amct_distill {
 
@@ -23,6 +25,12 @@ struct AdamWOptions {
 class AdamW {
 public:
     explicit AdamW(AdamWOptions options = {}) : options_(options) {}
+
+    /// For the fingerprint of a run.
+    std::string settings() const {
+        return detail::concat(detail::number(options_.beta1), ' ', detail::number(options_.beta2), ' ',
+                              detail::number(options_.epsilon), ' ', detail::number(options_.weight_decay));
+    }
 
     /// Trains `value` by `gradient`; throws std::invalid_argument when they differ in shape.
     void add(nn::Tensor& value, const nn::Tensor& gradient, double learning_rate) {

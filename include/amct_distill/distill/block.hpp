@@ -1,150 +1,97 @@
 /// One block of a student learns to put out what the teacher's does.
 ///
-///     BlockTrainer trainer(teacher, student.network(), plan.blocks[0], /*dump=*/nullptr, /*index=*/0);
-///     BlockReport report = trainer.train(batches, options, progress, cancelled).value();
+///     BlockTrainer trainer(student.network(), data);                    // data: block_data.hpp
+///     BlockReport report = trainer.train(options, {}, cancelled).value();
 ///
-/// Source: AMCT's block-wise distillation, with a float master and the best parameters kept.
+/// Source: AMCT's block-wise distillation, with a float master and the best parameters kept. A step behind the
+/// first allocates nothing of its own when the data are kept (and nothing at all when the modules do not).
 #pragma once
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstddef>
-#include <functional>
 #include <optional>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "../nn/network.hpp"
-#include "../plan/plan.hpp"
 #include "../quant/range.hpp"
 #include "adamw.hpp"
-#include "dump.hpp"
+#include "block_data.hpp"
+#include "loss.hpp"
+#include "optimizer.hpp"
 #include "report.hpp"
+#include "train_options.hpp"
 
 namespace amct_distill {
 
-struct LearningRates {
-    double parameters = 1e-3;  ///< weights, biases, BatchNorm's affine parameters
-    double clips = 0.1;        ///< of activations
-    double scales = 1e-4;      ///< of weights
-
-    double of(nn::Role role) const {
-        return role == nn::Role::clip ? clips : role == nn::Role::scale ? scales : parameters;
-    }
-};
-
-struct Progress;
-/// False ends the training after this step: every block keeps the best it had.
-using ProgressCallback = std::function<bool(const Progress&)>;
-
-struct TrainOptions {
-    int epochs = 1;
-    LearningRates learning_rates{};
-    AdamWOptions adamw{};
-    ProgressCallback on_progress{};
-};
-
-/// Where training is; handed to the progress callback after every step.
-struct Progress {
-    std::size_t block = 0, blocks = 0;  ///< from 0
-    int epoch = 0, epochs = 0;          ///< from 0
-    std::size_t step = 0, steps = 0;    ///< of the epoch, from 0
-    double loss = 0;                    ///< of this step
-};
-namespace detail {
-
-/// Mean of the squares of a (minus b), summed in double, in order.
-inline double mean_square(const nn::Tensor& a) {
-    double sum = 0;
-    for (float v : a) sum += static_cast<double>(v) * static_cast<double>(v);
-    return sum / static_cast<double>(a.size());
-}
-inline double mean_squared_error(const nn::Tensor& a, const nn::Tensor& b) {
-    double sum = 0;
-    for (std::size_t i = 0; i != a.size(); ++i) {
-        double const d = static_cast<double>(a[i]) - static_cast<double>(b[i]);
-        sum += d * d;
-    }
-    return sum / static_cast<double>(a.size());
-}
-
-/// The nodes that a node's output is computed from, itself included, in graph order.
-inline std::vector<nn::NodeId> ancestors(const nn::Network& network, nn::NodeId of) {
-    std::vector<nn::NodeId> found{of};
-    for (std::size_t i = 0; i != found.size(); ++i)
-        for (nn::NodeId input : network.node(found[i]).inputs)
-            if (std::ranges::find(found, input) == found.end()) found.push_back(input);
-    std::ranges::sort(found);
-    return found;
-}
-
-}  // namespace detail
-
-/// Trains the block of `student`; the blocks before it are trained already, `teacher` is its float original.
+template <BlockLoss Loss = MeanSquaredError, BlockOptimizer Optimizer = AdamW>
 class BlockTrainer {
 public:
-    /// `block`: nodes in a row, each reading the one before. `dump`: the teacher's part, when it was dumped.
-    BlockTrainer(const nn::Network& teacher, nn::Network& student, const PlannedBlock& block,
-                 const TeacherDump* dump, std::size_t index)
-        : teacher_(teacher), student_(student), block_(block), dump_(dump), index_(index) {
-        for (std::size_t k : block.nodes) nodes_.push_back(student.operations()[k]);
-        feed_ = student.node(nodes_.front()).inputs.at(0);
-        before_ = detail::ancestors(student, feed_);
-        until_ = detail::ancestors(teacher, nodes_.back());
-        for (nn::NodeId id : nodes_)
+    using Options = TrainOptions<Loss, Optimizer>;
+
+    BlockTrainer(nn::Network& student, BlockData& data, const nn::Executor* executor = nullptr)
+        : student_(student), data_(data), tape_(executor) {
+        for (nn::NodeId id : data.nodes())
             if (auto const m = student.node(id).module;
                 m && std::ranges::find(modules_, *m) == modules_.end())
                 modules_.push_back(*m);
     }
 
-    /// Error: the teacher's dump cannot be read. `cancelled` is set when the callback said so.
-    result<BlockReport> train(std::span<const nn::Tensor> batches, const TrainOptions& options,
-                              Progress progress, bool& cancelled) {
-        report_ = {.names = block_.names};
-        auto const start = loss_over(batches);
+    /// `progress` has the block's number. `cancelled` is set when the callback said so. Error: the teacher's
+    /// dump cannot be read.
+    result<BlockReport> train(const Options& options, Progress progress, bool& cancelled) {
+        options.check();
+        auto const begin = std::chrono::steady_clock::now();
+        report_ = {};
+        for (nn::NodeId id : data_.nodes())
+            if (auto const m = student_.node(id).module) report_.names.push_back(student_.modules()[*m].name);
+        auto const finish = [&] {
+            std::chrono::duration<double> const spent = std::chrono::steady_clock::now() - begin;
+            report_.seconds = spent.count();
+            return std::move(report_);
+        };
+        auto const start = loss_over(options.loss);
         if (!start) return start.diagnostics();
         report_.loss_before = report_.loss_after = *start;
         if (!std::isfinite(*start)) {
             report_.stopped = "the loss is not finite before training";
-            return report_;
+            return finish();
         }
-        std::vector<nn::Module> best = modules();
+        best_ = modules();
+        begin_from_best(options);
 
-        AdamW optimizer(options.adamw);
-        for (auto& p : student_.parameters(tape_))
-            if (std::ranges::find(modules_, p.module) != modules_.end() && p.role != nn::Role::statistic) {
-                optimizer.add(*p.value, *p.gradient, options.learning_rates.of(p.role));
-                trained_.push_back(p);
-            }
         progress.epochs = options.epochs;
-        progress.steps = batches.size();
-        for (int epoch = 0; epoch < options.epochs && report_.stopped.empty() && !cancelled; ++epoch) {
+        progress.steps = data_.size();
+        std::size_t const steps = data_.size() * static_cast<std::size_t>(options.epochs);
+        std::size_t const looks =
+            (std::min)(static_cast<std::size_t>(options.search.looks_per_epoch), data_.size());
+        // A long training may look in vain more often before its rates are lowered.
+        patience_ = (std::max)(std::size_t{1}, looks * static_cast<std::size_t>(options.epochs) / 10);
+        std::size_t taken = 0;
+        for (int epoch = 0; epoch != options.epochs && report_.stopped.empty() && !cancelled; ++epoch) {
             double sum = 0;
-            std::size_t steps = 0;
-            for (std::size_t i = 0; i != batches.size() && report_.stopped.empty() && !cancelled; ++i) {
-                auto const loss = step(batches[i], i, optimizer);
+            std::size_t i = 0;
+            while (i != data_.size() && report_.stopped.empty() && !cancelled) {
+                optimizer_->set_learning_rate_factor(rate_ * schedule_factor(options.schedule, taken, steps));
+                auto const loss = step(i, options);
                 if (!loss) return loss.diagnostics();
                 sum += *loss;
-                ++steps;
+                ++i, ++taken;
                 progress.epoch = epoch;
-                progress.step = i;
+                progress.step = i - 1;
                 progress.loss = *loss;
                 if (options.on_progress && !options.on_progress(progress)) cancelled = true;
+                // The last step is looked at in any case.
+                bool const due = i * looks / data_.size() != (i - 1) * looks / data_.size() || cancelled;
+                if (due && report_.stopped.empty())
+                    if (auto ok = look(epoch, options); !ok) return ok.diagnostics();
             }
-            report_.epoch_losses.push_back(sum / static_cast<double>(steps));
-            if (!report_.stopped.empty()) break;
-            auto const loss = loss_over(batches);
-            if (!loss) return loss.diagnostics();
-            if (*loss < report_.loss_after) {
-                report_.loss_after = *loss;
-                report_.best_epoch = epoch + 1;
-                best = modules();
-            }
+            report_.epoch_losses.push_back(sum / static_cast<double>(i));
         }
-        for (std::size_t k = 0; k != modules_.size(); ++k)
-            student_.module(student_.modules()[modules_[k]].name) = std::move(best[k]);
-        return report_;
+        restore_best();
+        return finish();
     }
 
 private:
@@ -153,75 +100,118 @@ private:
         for (std::size_t m : modules_) copies.push_back(student_.modules()[m].module);
         return copies;
     }
+    nn::Module& module(std::size_t k) { return student_.module(student_.modules()[modules_[k]].name); }
 
-    /// Brings the block's input into the student's tape and the teacher's output into `target_`. Returns
-    /// whether the input is the teacher's: where the student's is off by more than half of the smaller
-    /// signal's power, it has nothing left to teach.
-    result<bool> feed(const nn::Tensor& batch, std::size_t i) {
-        tape_.output(student_.inputs()[0]) = batch;
-        student_.forward_nodes(before_, tape_, nn::Mode::evaluate);
-        nn::Tensor& own = tape_.output(feed_);
-        if (dump_ != nullptr) {
-            auto step = dump_->load(index_, i);
-            if (!step) return step.diagnostics();
-            input_ = std::move(step->input);
-            target_ = std::move(step->output);
-        } else {
-            teacher_tape_.output(teacher_.inputs()[0]) = batch;
-            teacher_.forward_nodes(until_, teacher_tape_, nn::Mode::evaluate);
-            input_ = teacher_tape_.output(feed_);
-            target_ = teacher_tape_.output(nodes_.back());
-        }
-        double const distance = detail::mean_squared_error(input_, own);
-        double const power = (std::min)(detail::mean_square(input_), detail::mean_square(own));
-        bool const too_far = !(distance <= 0.5 * power);  // not finite is too far as well
-        if (too_far) own = input_;
-        return too_far;
+    void restore_best() {
+        for (std::size_t k = 0; k != modules_.size(); ++k) module(k) = best_[k];
+    }
+    /// The parameters as they are become what is trained and averaged.
+    void begin_from_best(const Options& options) {
+        restore_best();
+        trained_.clear();
+        average_.clear();
+        constrained_.clear();
+        optimizer_.emplace(options.optimizer);
+        for (std::size_t k = 0; k != modules_.size(); ++k) constrained_.push_back(&module(k));
+        for (auto& p : student_.parameters(tape_))
+            if (std::ranges::find(modules_, p.module) != modules_.end() && p.role != nn::Role::statistic) {
+                optimizer_->add(*p.value, *p.gradient, options.learning_rates.of(p.role));
+                if (options.search.average_decay > 0) average_.push_back(*p.value);
+                trained_.push_back(std::move(p));
+            }
+        averaged_ = 0;
     }
 
-    result<double> forward(const nn::Tensor& batch, std::size_t i, std::size_t* teacher_inputs) {
-        auto const fed = feed(batch, i);
-        if (!fed) return fed.diagnostics();
-        if (teacher_inputs != nullptr && *fed) ++*teacher_inputs;
-        student_.forward_nodes(nodes_, tape_, nn::Mode::evaluate);
-        return detail::mean_squared_error(tape_.output(nodes_.back()), target_);
+    result<double> forward(std::size_t i, const Loss& loss, bool count) {
+        auto const step = data_.load(i);
+        if (!step) return step.diagnostics();
+        step_ = *step;
+        if (count && step_->from_teacher) ++report_.teacher_inputs;
+        tape_.output(data_.feed()) = step_->input;
+        student_.forward_nodes(data_.nodes(), tape_, nn::Mode::evaluate);
+        return static_cast<double>(loss(tape_.output(data_.nodes().back()), step_->target));
     }
 
-    /// Mean squared error over all batches, the parameters as they are.
-    result<double> loss_over(std::span<const nn::Tensor> batches) {
+    /// The loss over all batches, the parameters as they are.
+    result<double> loss_over(const Loss& loss) {
         double sum = 0, values = 0;
-        for (std::size_t i = 0; i != batches.size(); ++i) {
-            auto const loss = forward(batches[i], i, nullptr);
-            if (!loss) return loss.diagnostics();
-            auto const size = static_cast<double>(target_.size());
-            sum += *loss * size;
+        for (std::size_t i = 0; i != data_.size(); ++i) {
+            auto const one = forward(i, loss, false);
+            if (!one) return one.diagnostics();
+            auto const size = static_cast<double>(step_->target.size());
+            sum += *one * size;
             values += size;
         }
         return sum / values;
     }
 
     /// One step of the optimizer; says why in `stopped` when something is not finite, and then does no harm.
-    result<double> step(const nn::Tensor& batch, std::size_t i, AdamW& optimizer) {
-        auto const loss = forward(batch, i, &report_.teacher_inputs);
+    result<double> step(std::size_t i, const Options& options) {
+        auto const loss = forward(i, options.loss, true);
         if (!loss) return loss.diagnostics();
         if (!std::isfinite(*loss)) {
             report_.stopped = "the loss is not finite";
             return *loss;
         }
-        const nn::Tensor& output = tape_.output(nodes_.back());
+        const nn::Tensor& output = tape_.output(data_.nodes().back());
         gradient_.resize(output.shape());
-        nn::array(gradient_) =
-            (nn::array(output) - nn::array(target_)) * (2.0f / static_cast<float>(output.size()));
-        student_.zero_gradients(tape_);
-        student_.backward_nodes(nodes_, gradient_, tape_, nn::Mode::evaluate);
+        options.loss.gradient(output, step_->target, gradient_);
+        for (const nn::NamedParameter& p : trained_) p.gradient->fill(0);
+        student_.backward_nodes(data_.nodes(), gradient_, tape_, nn::Mode::evaluate);
         if (!all_finite(&nn::NamedParameter::gradient)) {
             report_.stopped = "a gradient is not finite";
             return *loss;
         }
-        optimizer.step();
-        if (!all_finite(&nn::NamedParameter::value)) report_.stopped = "a parameter is not finite";
-        student_.constrain();
+        optimizer_->step();
+        if (!all_finite(&nn::NamedParameter::value)) {
+            report_.stopped = "a parameter is not finite";
+            return *loss;
+        }
+        constrain();
+        ++averaged_;
+        auto const n = static_cast<double>(averaged_);
+        auto const decay = static_cast<float>((std::min)(options.search.average_decay, n / (n + 9)));
+        for (std::size_t k = 0; k != average_.size(); ++k)
+            nn::array(average_[k]) += (nn::array(*trained_[k].value) - nn::array(average_[k])) * (1 - decay);
         return *loss;
+    }
+
+    /// Takes the parameters as they are, or their average, if the loss was never as low.
+    result<void> look(int epoch, const Options& options) {
+        bool better = false;
+        auto const take_if_better = [&]() -> result<void> {
+            auto const loss = loss_over(options.loss);
+            if (!loss) return loss.diagnostics();
+            if (*loss < report_.loss_after) {
+                report_.loss_after = *loss;
+                report_.best_epoch = epoch + 1;
+                best_ = modules();
+                better = true;
+            }
+            return {};
+        };
+        if (auto ok = take_if_better(); !ok) return ok;
+        if (!average_.empty()) {
+            exchange_average();
+            if (auto ok = take_if_better(); !ok) return ok;
+            exchange_average();
+        }
+        failures_ = better ? 0 : failures_ + 1;
+        if (failures_ == patience_ && options.search.rate_after_failure < 1) {
+            failures_ = 0;
+            rate_ *= options.search.rate_after_failure;
+            ++report_.restarts;
+            begin_from_best(options);
+        }
+        return {};
+    }
+    void exchange_average() {
+        for (std::size_t k = 0; k != average_.size(); ++k) std::swap(*trained_[k].value, average_[k]);
+        constrain();
+    }
+
+    void constrain() {
+        for (nn::Module* m : constrained_) m->constrain();
     }
     bool all_finite(nn::Tensor* nn::NamedParameter::*member) const {
         return std::ranges::all_of(trained_, [&](const nn::NamedParameter& p) {
@@ -229,17 +219,20 @@ private:
         });
     }
 
-    const nn::Network& teacher_;
     nn::Network& student_;
-    const PlannedBlock& block_;
-    const TeacherDump* dump_;
-    std::size_t index_;
-    std::vector<nn::NodeId> nodes_{}, before_{}, until_{};
-    nn::NodeId feed_{};
-    std::vector<std::size_t> modules_{};
+    BlockData& data_;
+    nn::Tape tape_;
+    std::vector<std::size_t> modules_{};  // the block's, as indices
+    std::vector<nn::Module*> constrained_{};
     std::vector<nn::NamedParameter> trained_{};
-    nn::Tape tape_{}, teacher_tape_{};
-    nn::Tensor input_{}, target_{}, gradient_{};
+    std::vector<nn::Tensor> average_{};  // parallel to `trained_`, or empty
+    std::size_t averaged_ = 0;           // steps in it
+    std::vector<nn::Module> best_{};
+    std::optional<Optimizer> optimizer_{};
+    double rate_ = 1;
+    std::size_t patience_ = 1, failures_ = 0;  // looks in a row that found nothing better
+    const BlockData::Step* step_ = nullptr;
+    nn::Tensor gradient_{};
     BlockReport report_{};
 };
 

@@ -3,7 +3,8 @@
 ///     auto dump = TeacherDump::write(teacher, plan.blocks, batches, "/tmp");   // a new directory in there
 ///     dump->load(block, step)->output;                                         // the same bits
 ///
-/// The directory is the run's own and is removed with the object; `keep()` leaves it, for looking into.
+/// The directory is the run's own and is removed with the object. When something fails, it stays, for looking
+/// into, and the diagnostics say where.
 #pragma once
 #include <cstddef>
 #include <filesystem>
@@ -26,26 +27,23 @@ public:
         nn::Tensor input{}, output{};
     };
 
-    /// Runs the teacher over all batches. Errors: a directory or file cannot be written; what was written is
-    /// removed.
+    /// Runs the teacher over all batches. Errors: a directory or file cannot be written (a full disk, ...).
     static result<TeacherDump> write(const nn::Network& teacher, std::span<const PlannedBlock> blocks,
-                                     std::span<const nn::Tensor> batches,
-                                     const std::filesystem::path& parent) {
+                                     std::span<const nn::Tensor> batches, const std::filesystem::path& parent,
+                                     const nn::Executor* executor = nullptr) {
         auto directory = make_directory(parent);
         if (!directory) return directory.diagnostics();
         TeacherDump dump(*std::move(directory));
-        nn::Tape tape;
+        nn::Tape tape(executor);
         for (std::size_t i = 0; i != batches.size(); ++i) {
             teacher.forward(batches[i], tape, nn::Mode::evaluate);
             for (std::size_t b = 0; b != blocks.size(); ++b) {
                 nn::NodeId const first = teacher.operations()[blocks[b].nodes.front()];
                 nn::NodeId const last = teacher.operations()[blocks[b].nodes.back()];
-                if (auto ok =
-                        write_npy(dump.file(b, i, "input"), tape.output(teacher.node(first).inputs.at(0)));
-                    !ok)
-                    return ok.diagnostics();
-                if (auto ok = write_npy(dump.file(b, i, "output"), tape.output(last)); !ok)
-                    return ok.diagnostics();
+                auto written =
+                    write_npy(dump.file(b, i, "input"), tape.output(teacher.node(first).inputs.at(0)));
+                if (written) written = write_npy(dump.file(b, i, "output"), tape.output(last));
+                if (!written) return dump.failed(written.diagnostics());
             }
         }
         return dump;
@@ -62,7 +60,13 @@ public:
     }
 
     const std::filesystem::path& directory() const { return directory_; }
-    void keep() { directory_.clear(); }
+
+    /// Leaves the directory where it is, and says so in the last of the diagnostics.
+    Diagnostics failed(Diagnostics why) {
+        why.back().message += detail::concat("; the teacher's dump is kept in ", directory_.string());
+        directory_.clear();
+        return why;
+    }
 
     /// Error: the files cannot be read.
     result<Step> load(std::size_t block, std::size_t step) const {

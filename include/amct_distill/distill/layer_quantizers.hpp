@@ -211,6 +211,20 @@ public:
         if (is_calibrated_) std::visit([&](auto& held) { exchange(held.quantizer, clips_); }, data_);
     }
 
+    /// Takes the parameters as another layer's `constrain` left them, also where no repair from here would
+    /// lead there.
+    void restore() {
+        nn::Tensor const scales = scales_, clips = clips_;
+        constrain();
+        scales_ = scales;
+        clips_ = clips;
+        auto const take = [](auto& q, const nn::Tensor& values) {
+            std::copy(values.begin(), values.end(), q.parameters().begin());
+        };
+        std::visit([&](auto& q) { take(q, scales_); }, weights_);
+        if (is_calibrated_) std::visit([&](auto& held) { take(held.quantizer, clips_); }, data_);
+    }
+
     // ---- what there is to report
 
     const std::string& weight_policy() const {

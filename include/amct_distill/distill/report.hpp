@@ -30,13 +30,14 @@ struct LayerReport {
     std::vector<std::size_t> dead_channels{};  ///< whose weights are all quantized to 0
 };
 
-/// A block; its loss is the mean squared error of its output over all batches.
+/// A block; its loss is that of its output over all batches, the mean squared error unless another is trained.
 struct BlockReport {
     std::vector<std::string> names{};    ///< of its modules
     double loss_before = 0;              ///< as calibrated
     double loss_after = 0;               ///< never above loss_before
     std::vector<double> epoch_losses{};  ///< mean over the training steps of each epoch
-    int best_epoch = 0;              ///< after which epoch the kept parameters were seen; 0: as calibrated
+    int best_epoch = 0;                  ///< in which epoch the kept parameters were seen; 0: as calibrated
+    std::size_t restarts = 0;        ///< how often training went back to the best, with lower learning rates
     std::size_t teacher_inputs = 0;  ///< steps that took the teacher's input, the student's being too far off
     double seconds = 0;              ///< wall time of the block's training
     std::string stopped{};           ///< why it ended early; empty: it did not
@@ -48,8 +49,9 @@ struct DistillReport {
     double output_error_calibrated =
         0;                              ///< mean squared error of the network's first output over all batches
     double output_error_distilled = 0;  ///< never above output_error_calibrated
-    bool kept_calibrated = false;  ///< the distilled network was farther off, so the calibrated one stays
-    bool cancelled = false;        ///< by the progress callback
+    bool kept_calibrated = false;    ///< the distilled network was farther off, so the calibrated one stays
+    bool cancelled = false;          ///< by the progress callback
+    std::size_t resumed_blocks = 0;  ///< that an earlier run had finished
 };
 
 }  // namespace amct_distill

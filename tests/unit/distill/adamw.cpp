@@ -1,5 +1,6 @@
 #include <amct_distill/distill/adamw.hpp>
 
+#include <amct_distill/distill/optimizer.hpp>
 #include <cmath>
 
 #include "support/catch.hpp"
@@ -7,6 +8,9 @@
 namespace distill_adamw_test {
 
 using namespace amct_distill;
+
+static_assert(BlockOptimizer<AdamW>);
+static_assert(!BlockOptimizer<int>);
 
 TEST_CASE("the steps are those of AdamW's definition, computed in double") {
     // float32 against double: about one rounding error of the parameter per step.

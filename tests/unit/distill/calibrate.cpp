@@ -23,7 +23,8 @@ TEST_CASE("each layer's input is observed over batch_num batches, from the start
     CHECK(student.quantizers("conv2")->data_clip().min == 0.0f);
 }
 
-TEST_CASE("inputs pass unquantized until all clips are found, while clips of the user's hold from the start") {
+TEST_CASE(
+    "inputs pass unquantized until all clips are found, while clips of the user's hold from the start") {
     nn::Network const teacher = support::small_network();
     auto const batches = support::small_batches(1, 4);
     std::string_view const clips =

@@ -29,7 +29,7 @@ TEST_CASE("the dump holds what the teacher computes, bit for bit, and goes with 
     CHECK(std::filesystem::is_empty(dir.path()));
 }
 
-TEST_CASE("a dump can be kept, and a missing file is named") {
+TEST_CASE("after a failure the dump is kept, and the diagnostics name it and the file") {
     support::temporary_directory const dir;
     nn::Network const teacher = support::small_network();
     auto const plan = support::plan_for(teacher, "");
@@ -38,7 +38,11 @@ TEST_CASE("a dump can be kept, and a missing file is named") {
     auto const missing = dump.load(0, 1);
     REQUIRE_FALSE(missing);
     CHECK(missing.diagnostics()[0].message.ends_with("block0_step1_input.npy: No such file or directory"));
-    dump.keep();
+    std::string const directory = dump.directory().string();
+    CHECK(dump.failed(missing.diagnostics())
+              .back()
+              .message.ends_with(detail::concat("; the teacher's dump is kept in ", directory)));
+    { TeacherDump const gone = std::move(dump); }
     CHECK(dir.files() != 0);
 }
 

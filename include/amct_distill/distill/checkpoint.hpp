@@ -1,0 +1,232 @@
+/// What a run has finished, on disk: a file per block, with its parameters, its report and the fingerprint of
+/// the run.
+///
+///     RunDirectory run("out/run", fingerprint, plan.blocks);
+///     run.save(2, student, report).value();                  // out/run/block_2.checkpoint
+///     std::optional<BlockReport> done = run.load(2, student).value();    // none: not finished yet
+///
+/// A file is whole or not there, whatever ends the process, or the machine. Numbers are little-endian as in
+/// memory; the last eight bytes are a hash of those before.
+#pragma once
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "../core/file.hpp"
+#include "../plan/plan.hpp"
+#include "fingerprint.hpp"
+#include "report.hpp"
+
+namespace amct_distill {
+
+static_assert(std::endian::native == std::endian::little,
+              "amct_distill: checkpoints are written little-endian");
+
+namespace detail {
+
+inline constexpr std::string_view checkpoint_magic = "amct_distill block 1\n";
+
+class BinaryWriter {
+public:
+    template <class T>
+    requires std::is_arithmetic_v<T>
+    void put(T v) { text.append(reinterpret_cast<const char*>(&v), sizeof v); }
+    void put(std::string_view s) {
+        put(std::uint64_t{s.size()});
+        text.append(s);
+    }
+    void put(const nn::Tensor& t) {
+        put(std::uint64_t{t.rank()});
+        for (nn::Index d : t.shape()) put(std::int64_t{d});
+        text.append(reinterpret_cast<const char*>(t.data()), t.size() * sizeof(float));
+    }
+    std::string text{};
+};
+
+/// Reads what BinaryWriter wrote; false behind the end, and where the values do not make sense.
+class BinaryReader {
+public:
+    explicit BinaryReader(std::string_view rest) : rest_(rest) {}
+    template <class T>
+    requires std::is_arithmetic_v<T>
+    bool get(T& v) { return bytes(&v, sizeof v); }
+    bool get(std::string& s) {
+        std::uint64_t size = 0;
+        if (!get(size) || size > rest_.size()) return false;
+        s = rest_.substr(0, size);
+        rest_.remove_prefix(size);
+        return true;
+    }
+    /// Into a tensor of the shape that was written, only.
+    bool get(nn::Tensor& t) {
+        std::uint64_t rank = 0;
+        if (!get(rank) || rank != t.rank()) return false;
+        for (nn::Index d : t.shape())
+            if (std::int64_t found = 0; !get(found) || found != d) return false;
+        return bytes(t.data(), t.size() * sizeof(float));
+    }
+    bool at_end() const { return rest_.empty(); }
+
+private:
+    bool bytes(void* to, std::size_t n) {
+        if (n > rest_.size()) return false;
+        if (n != 0) std::memcpy(to, rest_.data(), n);
+        rest_.remove_prefix(n);
+        return true;
+    }
+    std::string_view rest_;
+};
+
+inline std::uint64_t hash_of(std::string_view bytes) {
+    Hash hash;
+    hash.add(bytes);
+    return hash.value();
+}
+
+}  // namespace detail
+
+class RunDirectory {
+public:
+    RunDirectory(std::filesystem::path directory, const Fingerprint& fingerprint,
+                 std::span<const PlannedBlock> blocks)
+        : directory_(std::move(directory)), fingerprint_(fingerprint), blocks_(blocks) {}
+
+    std::filesystem::path file(std::size_t block) const {
+        return directory_ / detail::concat("block_", block, ".checkpoint");
+    }
+    /// Whether an earlier run has left anything.
+    bool has_checkpoints() const {
+        std::error_code none;
+        for (std::size_t b = 0; b != blocks_.size(); ++b)
+            if (std::filesystem::exists(file(b), none)) return true;
+        return false;
+    }
+
+    /// After a block is trained. Error: the file cannot be written; what was there before is as it was.
+    template <class Algorithms>
+    result<void> save(std::size_t block, BasicStudent<Algorithms>& student, const BlockReport& report) const {
+        detail::BinaryWriter out;
+        out.text = detail::checkpoint_magic;
+        for (std::uint64_t v : {fingerprint_.teacher, fingerprint_.configuration, fingerprint_.data,
+                                fingerprint_.calibration, fingerprint_.training, std::uint64_t{block}})
+            out.put(v);
+        put(out, report);
+        for_each_module(block, student, [&](const std::string& name, nn::Module& module) {
+            out.put(name);
+            for (const auto& p : module.parameters()) {
+                out.put(p.name);
+                out.put(*p.value);
+            }
+            return true;
+        });
+        out.put(detail::hash_of(out.text));
+        return write_file(file(block), out.text, Durability::after_power_loss);
+    }
+
+    /// Gives the student the block's parameters. None: there is no such file. Errors: it cannot be read, is
+    /// damaged, or is of another run.
+    template <class Algorithms>
+    result<std::optional<BlockReport>> load(std::size_t block, BasicStudent<Algorithms>& student) const {
+        std::error_code unknown;
+        if (!std::filesystem::exists(file(block), unknown) && !unknown) return std::optional<BlockReport>{};
+        auto const content = read_file(file(block));
+        if (!content) return content.diagnostics();
+        auto const bad = [&](std::string_view why) {
+            return general_error(detail::concat("cannot resume from ", file(block).string(), ": ", why,
+                                                "; remove the file, and its block is trained again"));
+        };
+        std::string_view text = *content;
+        std::uint64_t hash = 0;
+        if (!text.starts_with(detail::checkpoint_magic)) return bad("it is no checkpoint of this version");
+        if (text.size() < detail::checkpoint_magic.size() + sizeof hash) return bad("it is cut off");
+        std::memcpy(&hash, text.data() + text.size() - sizeof hash, sizeof hash);
+        text.remove_suffix(sizeof hash);
+        if (hash != detail::hash_of(text)) return bad("it is damaged or cut off");
+        text.remove_prefix(detail::checkpoint_magic.size());
+
+        detail::BinaryReader in(text);
+        Fingerprint found;
+        std::uint64_t index = 0;
+        BlockReport report;
+        if (!in.get(found.teacher) || !in.get(found.configuration) || !in.get(found.data) ||
+            !in.get(found.calibration) || !in.get(found.training) || !in.get(index))
+            return bad("it is damaged");
+        if (auto const what = difference(found, fingerprint_); !what.empty())
+            return general_error(detail::concat(
+                "cannot resume from ", file(block).string(), ": ", what,
+                " is not that of the run that wrote it; resume with what it had, or use another directory"));
+        if (index != block || !get(in, report)) return bad("it is of another block");
+        report.names = blocks_[block].names;
+        bool const restored =
+            for_each_module(block, student, [&](const std::string& name, nn::Module& module) {
+                std::string text_found;
+                if (!in.get(text_found) || text_found != name) return false;
+                std::vector<nn::Tensor> values;
+                for (const auto& p : module.parameters()) {
+                    if (!in.get(text_found) || text_found != p.name || !in.get(*p.value)) return false;
+                    values.push_back(*p.value);
+                }
+                if (auto* const q = student.quantizers(name))
+                    q->restore();
+                else
+                    module.constrain();
+                std::size_t k = 0;
+                for (const auto& p : module.parameters())
+                    if (*p.value != values[k++]) return false;
+                return true;
+            });
+        if (!restored || !in.at_end()) return bad("its parameters do not fit the student");
+        return std::optional<BlockReport>(std::move(report));
+    }
+
+private:
+    /// f(name, module) for the modules of a block, each once, until it says false.
+    template <class Algorithms, class F>
+    bool for_each_module(std::size_t block, BasicStudent<Algorithms>& student, const F& f) const {
+        nn::Network& network = student.network();
+        std::vector<std::size_t> seen;
+        for (std::size_t k : blocks_[block].nodes) {
+            auto const m = network.node(network.operations()[k]).module;
+            if (!m || std::ranges::find(seen, *m) != seen.end()) continue;
+            seen.push_back(*m);
+            const std::string& name = network.modules()[*m].name;
+            if (!f(name, network.module(name))) return false;
+        }
+        return true;
+    }
+
+    static void put(detail::BinaryWriter& out, const BlockReport& r) {
+        for (double v : {r.loss_before, r.loss_after, r.seconds}) out.put(v);
+        for (std::uint64_t v : {static_cast<std::uint64_t>(r.best_epoch), std::uint64_t{r.restarts},
+                                std::uint64_t{r.teacher_inputs}, std::uint64_t{r.epoch_losses.size()}})
+            out.put(v);
+        for (double v : r.epoch_losses) out.put(v);
+        out.put(r.stopped);
+    }
+    static bool get(detail::BinaryReader& in, BlockReport& r) {
+        std::uint64_t best = 0, restarts = 0, inputs = 0, losses = 0;
+        if (!in.get(r.loss_before) || !in.get(r.loss_after) || !in.get(r.seconds) || !in.get(best) ||
+            !in.get(restarts) || !in.get(inputs) || !in.get(losses))
+            return false;
+        r.best_epoch = static_cast<int>(best);
+        r.restarts = restarts;
+        r.teacher_inputs = inputs;
+        for (std::uint64_t i = 0; i != losses; ++i)
+            if (!in.get(r.epoch_losses.emplace_back())) return false;
+        return in.get(r.stopped);
+    }
+
+    std::filesystem::path directory_;
+    Fingerprint fingerprint_;
+    std::span<const PlannedBlock> blocks_;
+};
+
+}  // namespace amct_distill

@@ -1,0 +1,25 @@
+/// What changes a block's parameters by their gradients; AdamW unless another is given.
+///
+///     distill<MeanSquaredError, Sgd>(teacher, student, batches, {.optimizer = Sgd(0.9)});
+///
+/// A copy of the object that the options hold trains a block; it is a copy of the same again, with nothing
+/// remembered, when training falls back to the best parameters.
+#pragma once
+#include <concepts>
+
+#include "../nn/tensor.hpp"
+
+namespace amct_distill {
+
+/// `add`: a parameter, its gradient (both outlive the optimizer) and its learning rate; `step`: changes all
+/// of them, each rate times the factor that was set last. One with settings may show them as a text by
+/// `settings()`: a run that is resumed with others is then refused. (A loss may do the same.)
+template <class O>
+concept BlockOptimizer = std::copyable<O> && std::default_initializable<O> &&
+    requires(O optimizer, nn::Tensor& value, const nn::Tensor& gradient, double rate) {
+    optimizer.add(value, gradient, rate);
+    optimizer.set_learning_rate_factor(rate);
+    optimizer.step();
+};
+
+}  // namespace amct_distill

@@ -1,0 +1,282 @@
+#include <amct_distill/distill/checkpoint.hpp>
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <amct_distill/distill/distill.hpp>
+
+#include <chrono>
+#include <cstdio>
+#include <random>
+
+#include "support/catch.hpp"
+#include "support/small_network.hpp"
+#include "support/temporary_directory.hpp"
+
+namespace distill_checkpoint_test {
+
+using namespace amct_distill;
+
+namespace {
+
+std::string const config = detail::concat(support::int4_config, "data_dump: true");
+
+struct Work {
+    nn::Network teacher = support::small_network();
+    std::vector<nn::Tensor> batches = support::small_batches(6, 8);
+    Student student = make_student(teacher, support::plan_for(teacher, config)).value();
+
+    Work() { calibrate(student, std::span(std::as_const(batches))).value(); }
+    result<DistillReport> run(const DistillOptions& options) {
+        return distill(teacher, student, std::span(std::as_const(batches)), options);
+    }
+    std::string error(const DistillOptions& options) {
+        auto const report = run(options);
+        return report ? "" : report.diagnostics().back().message;
+    }
+    nn::Tensor output() const { return student.predict(batches[1]); }
+};
+
+bool same_blocks(const DistillReport& a, const DistillReport& b) {
+    bool same = a.blocks.size() == b.blocks.size();
+    for (std::size_t k = 0; same && k != a.blocks.size(); ++k)
+        same = a.blocks[k].names == b.blocks[k].names && a.blocks[k].loss_before == b.blocks[k].loss_before &&
+               a.blocks[k].loss_after == b.blocks[k].loss_after &&
+               a.blocks[k].epoch_losses == b.blocks[k].epoch_losses &&
+               a.blocks[k].best_epoch == b.blocks[k].best_epoch &&
+               a.blocks[k].restarts == b.blocks[k].restarts && a.blocks[k].stopped == b.blocks[k].stopped;
+    return same && a.output_error_distilled == b.output_error_distilled;
+}
+
+/// Runs f in a process of its own, and returns what it says.
+template <class F>
+std::string in_child(const F& f) {
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    std::fflush(nullptr);
+    pid_t const child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        std::string const said = f();
+        _exit(write(ends[1], said.data(), said.size()) == static_cast<ssize_t>(said.size()) ? 0 : 1);
+    }
+    close(ends[1]);
+    std::string said;
+    char buffer[4096];
+    for (ssize_t n = 0; (n = read(ends[0], buffer, sizeof buffer)) > 0;)
+        said.append(buffer, static_cast<std::size_t>(n));
+    close(ends[0]);
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    REQUIRE(WIFEXITED(status));
+    return said;
+}
+
+/// From here on no file of this process grows beyond `bytes`: as on a full disk.
+void limit_files(rlim_t bytes) {
+    signal(SIGXFSZ, SIG_IGN);
+    rlimit const limit{bytes, bytes};
+    setrlimit(RLIMIT_FSIZE, &limit);
+}
+
+}  // namespace
+
+TEST_CASE("a run that was cancelled is resumed to the bits of an unbroken one, more than once") {
+    support::temporary_directory const dir;
+    DistillOptions options{.epochs = 2, .run_directory = dir.path() / "run"};
+    Work whole;
+    auto const expected = whole.run({.epochs = 2}).value();
+
+    Work first;
+    options.on_progress = [](const Progress& p) { return p.block == 0 || p.step < 3; };
+    CHECK(first.run(options).value().cancelled);
+    CHECK(std::filesystem::exists(dir.path() / "run" / "block_0.checkpoint"));
+    CHECK_FALSE(std::filesystem::exists(dir.path() / "run" / "block_1.checkpoint"));
+
+    options.on_progress = [](const Progress& p) { return p.block != 0; };  // it is not trained again
+    CHECK(Work{}.error(options).ends_with(
+        "has the checkpoints of an earlier run; set resume to continue it, or remove the directory"));
+    options.resume = true;
+    for (std::size_t done : {1u, 3u}) {
+        Work again;
+        auto const report = again.run(options).value();
+        CHECK(report.resumed_blocks == done);
+        CHECK_FALSE(report.cancelled);
+        CHECK(same_blocks(report, expected));
+        CHECK(again.output() == whole.output());
+        CHECK(again.student.quantizers("conv1")->data_clip() ==
+              whole.student.quantizers("conv1")->data_clip());
+    }
+    CHECK_FALSE(std::filesystem::exists(dir.path() / "run" / "dump"));
+}
+
+TEST_CASE("a checkpoint of another run is refused with the reason, and the student is as calibrated") {
+    support::temporary_directory const dir;
+    DistillOptions const options{.run_directory = dir.path(), .resume = true};
+    Work{}.run(options).value();
+    auto const refused = [&](Work work, const DistillOptions& now, std::string_view what) {
+        INFO(what);
+        nn::Tensor const before = work.output();
+        CHECK(work.error(now).find(detail::concat(": ", what, " is not that of the run that wrote it")) !=
+              std::string::npos);
+        CHECK(work.output() == before);
+    };
+    DistillOptions other = options;
+    other.epochs = 3;
+    refused(Work{}, other, "the training options");
+    other = options;
+    other.optimizer = AdamW({.weight_decay = 0.1});
+    refused(Work{}, other, "the training options");
+    Work work;
+    work.batches[5][3] += 0.5f;
+    refused(std::move(work), options, "the data");
+    Work taught;
+    taught.teacher.module("fc").get_if<nn::Linear>()->bias()[0] += 1;
+    refused(std::move(taught), options, "the teacher");
+    Work configured;
+    configured.student = make_student(configured.teacher, support::plan_for(configured.teacher, "")).value();
+    calibrate(configured.student, std::span(std::as_const(configured.batches))).value();
+    refused(std::move(configured), options, "the configuration");
+    Work calibrated;
+    calibrated.student =
+        make_student(calibrated.teacher, support::plan_for(calibrated.teacher, config)).value();
+    calibrate(calibrated.student, std::span(std::as_const(calibrated.batches)).last(1)).value();
+    refused(std::move(calibrated), options, "the calibrated student");
+}
+
+TEST_CASE("a damaged checkpoint is an error that names it") {
+    support::temporary_directory const dir;
+    DistillOptions const options{.run_directory = dir.path(), .resume = true};
+    Work work;
+    work.run(options).value();
+    std::filesystem::path const path = dir.path() / "block_1.checkpoint";
+    std::string const content = read_file(path).value();
+    Fingerprint const mark = fingerprint(work.teacher, Work{}.student, std::span(std::as_const(work.batches)),
+                                         TrainOptions<MeanSquaredError, AdamW>{});
+    Work const fresh;
+    RunDirectory const run(dir.path(), mark, fresh.student.plan().blocks);
+    Student scratch = fresh.student;
+    REQUIRE(run.load(1, scratch).value().has_value());
+
+    std::size_t accepted = 0;
+    auto const loads = [&](const std::string& damaged) {
+        REQUIRE(write_file(path, damaged));
+        return run.load(1, scratch).has_value();
+    };
+    for (std::size_t size = 0; size < content.size(); size += 7) accepted += loads(content.substr(0, size));
+    for (std::size_t i = 0; i < content.size(); i += 11) {
+        std::string damaged = content;
+        damaged[i] = static_cast<char>(damaged[i] ^ (1 << (i % 8)));
+        accepted += loads(damaged);
+    }
+    CHECK(accepted == 0);
+    // A hash that fits does not help a text that does not.
+    std::string forged = content.substr(0, content.size() - 8 - 40);
+    detail::BinaryWriter hash;
+    hash.put(detail::hash_of(forged));
+    CHECK_FALSE(loads(forged + hash.text));
+
+    REQUIRE(write_file(path, content.substr(0, content.size() / 2)));
+    nn::Tensor const before = fresh.output();
+    Work broken;
+    CHECK(broken.error(options) ==
+          detail::concat("cannot resume from ", path.string(),
+                         ": it is damaged or cut off; remove the file, and its block is trained again"));
+    CHECK(broken.output() == before);
+    std::filesystem::remove(path);
+    CHECK(broken.run(options).value().resumed_blocks == 1);
+    CHECK(broken.output() == work.output());
+}
+
+TEST_CASE("a run killed at any point ends, resumed, with the bits of an unbroken one") {
+    constexpr std::uint64_t seed = 20;
+    constexpr int points = 20;
+    DistillOptions options{.epochs = 3, .resume = true};
+    Work whole;
+    support::temporary_directory const first;
+    options.run_directory = first.path();
+    auto const begin = std::chrono::steady_clock::now();
+    auto const expected = whole.run(options).value();
+    auto const microseconds =
+        std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin)
+            .count();
+
+    std::mt19937_64 random(seed);
+    Work const start;
+    int same = 0, inside = 0;
+    std::string places;
+    for (int k = 0; k != points; ++k) {
+        support::temporary_directory const dir;
+        options.run_directory = dir.path();
+        auto const delay =
+            static_cast<useconds_t>(nn::next_uniform(random) * static_cast<double>(microseconds));
+        Work work = start;
+        std::fflush(nullptr);
+        pid_t const child = fork();
+        REQUIRE(child >= 0);
+        if (child == 0) _exit(work.run(options) ? 0 : 1);
+        usleep(delay);
+        kill(child, SIGKILL);
+        int status = 0;
+        REQUIRE(waitpid(child, &status, 0) == child);
+        if (WIFSIGNALED(status)) ++inside;
+
+        auto const report = work.run(options);
+        INFO("seed " << seed << ", point " << k << ", killed after " << delay << " us");
+        REQUIRE(report);
+        bool const equal = same_blocks(*report, expected) && work.output() == whole.output();
+        CHECK(equal);
+        CHECK(dir.files() == 3);  // the checkpoints, and nothing of the dump
+        if (equal) ++same;
+        places += detail::concat(k == 0 ? "" : " ", report->resumed_blocks);
+    }
+    std::printf(
+        "kill tests: %d of %d resumed to the same bits (seed %d, %d killed in the run; blocks finished: "
+        "%s)\n",
+        same, points, static_cast<int>(seed), inside, places.c_str());
+    CHECK(inside > 0);
+}
+
+TEST_CASE("a full disk is an error that names the file, and nothing is lost") {
+    support::temporary_directory const dir;
+    Work whole;
+    whole.run({.epochs = 2}).value();
+    DistillOptions const options{.epochs = 2, .run_directory = dir.path() / "run", .resume = true};
+    std::string const unchanged = "; student as calibrated";
+    auto const on_full_disk = [&](Work work, rlim_t bytes) {
+        return in_child([&] {
+            limit_files(bytes);
+            nn::Tensor const before = work.output();
+            return detail::concat(work.error(options), work.output() == before ? unchanged : "");
+        });
+    };
+
+    // A run directory that cannot be made is found out before the training.
+    REQUIRE(write_file(dir.path() / "file", ""));
+    std::size_t steps = 0;
+    CHECK(Work{}.error({.on_progress = [&](const Progress&) { return ++steps != 0; },
+                        .run_directory = dir.path() / "file" / "run"}) ==
+          detail::concat("cannot create ", (dir.path() / "file" / "run").string(), ": Not a directory"));
+    CHECK(steps == 0);
+
+    // The teacher's dump: an input of a block has 8 * 2 * 6 * 6 floats.
+    std::string const dumping = on_full_disk(Work{}, 2000);
+    std::string const place = (dir.path() / "run" / "dump" / "amct_distill_dump_0").string();
+    CHECK(dumping == detail::concat("cannot write ", place,
+                                    "/block0_step0_input.npy: File too large; the teacher's dump is kept in ",
+                                    place, unchanged));
+
+    // A checkpoint, when the dump has fit: the larger files are the dump's, so here is none.
+    Work work;
+    work.student = make_student(work.teacher, support::plan_for(work.teacher, support::int4_config)).value();
+    calibrate(work.student, std::span(std::as_const(work.batches))).value();
+    CHECK(on_full_disk(work, 400) == detail::concat("cannot write ",
+                                                    (dir.path() / "run" / "block_0.checkpoint").string(),
+                                                    ": File too large", unchanged));
+
+    CHECK(work.run(options).value().resumed_blocks == 0);
+    CHECK(work.output() == whole.output());
+}
+
+}  // namespace distill_checkpoint_test

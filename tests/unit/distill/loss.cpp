@@ -1,0 +1,29 @@
+#include <amct_distill/distill/loss.hpp>
+
+#include "support/catch.hpp"
+
+namespace distill_loss_test {
+
+using namespace amct_distill;
+
+static_assert(BlockLoss<MeanSquaredError>);
+static_assert(!BlockLoss<int>);
+
+TEST_CASE("the mean squared error, and its gradient by differences") {
+    nn::Tensor output({2, 2}, {1, 2, 3, 4});
+    nn::Tensor const target({2, 2}, {0.5f, 2, 5, 3});
+    MeanSquaredError const loss;
+    CHECK(loss(output, target) == (0.25 + 0 + 4 + 1) / 4);
+    nn::Tensor gradient({2, 2});
+    loss.gradient(output, target, gradient);
+    for (std::size_t i = 0; i != 4; ++i) {
+        // A parabola's central difference is exact, and 2^-10 a power of two.
+        constexpr float h = 0.0009765625f;
+        nn::Tensor up = output, down = output;
+        up[i] += h;
+        down[i] -= h;
+        CHECK(static_cast<double>(gradient[i]) == (loss(up, target) - loss(down, target)) / (2 * h));
+    }
+}
+
+}  // namespace distill_loss_test
