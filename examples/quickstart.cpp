@@ -1,5 +1,6 @@
 // From a configuration to a record: trains a network on the digits, quantizes and distills it as the
 // configuration says, and writes what a device needs.
+#include <algorithm>
 #include <amct_distill/adapters/report_json.hpp>
 #include <amct_distill/amct_distill.hpp>
 #include <boost/json/src.hpp>
@@ -8,9 +9,11 @@
 #include <exception>
 #include <filesystem>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -24,25 +27,34 @@ using terminal::percent;
 namespace {
 
 constexpr const char* usage =
-    "usage: quickstart [--config FILE] [--out DIR] [--epochs N] [--seed N] [--data FILE]\n"
+    "usage: quickstart [--config FILE] [--out DIR] [--epochs N] [--threads N] [--resume]\n"
+    "                  [--verify] [--seed N] [--data FILE]\n"
     "\n"
-    "Trains a small network on 8x8 digits, quantizes and distills it, and writes\n"
-    "DIR/record.txt (quantization factors) and DIR/report.json (what was done).\n"
+    "Trains a small network on 8x8 digits, quantizes and distills it, and writes to DIR\n"
+    "record.txt (quantization factors), the integer weights and biases of each layer (.npy)\n"
+    "and report.json (what was done).\n"
     "\n"
     "  --config FILE  the distillation configuration     (default: examples/digits.cfg)\n"
-    "  --out DIR      where the two files go             (default: build/quickstart)\n"
+    "  --out DIR      where the files go                 (default: build/quickstart)\n"
     "  --epochs N     passes over the data per block     (default: 5)\n"
+    "  --threads N    the result does not depend on it   (default: all of the machine's)\n"
+    "  --resume       go on where a run that was interrupted left DIR\n"
+    "  --verify       run the integers, too, and compare them with the simulation\n"
     "  --seed N       of the network and its training    (default: 1)\n"
     "  --data FILE    the digits                         (default: examples/data/digits.csv)\n"
     "  --help         this text\n"
     "\n"
-    "Exit codes: 0 done; 1 the configuration, the data or a file is wrong; 2 the command line is.\n";
+    "Exit codes: 0 done; 1 the configuration, the data or a file is wrong, or --verify found a\n"
+    "difference that rounding does not explain; 2 the command line is wrong.\n";
 
 struct Options {
     std::string config = AMCT_DISTILL_EXAMPLES_DIR "/digits.cfg";
     std::string data = AMCT_DISTILL_EXAMPLES_DIR "/data/digits.csv";
     std::filesystem::path out = "build/quickstart";
     int epochs = 5;
+    int threads = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 64u));
+    bool resume = false;
+    bool verify = false;
     int seed = 1;
 };
 
@@ -59,21 +71,27 @@ Options parse(int argc, char** argv) {
             std::fputs(usage, stdout);
             std::exit(0);
         }
-        std::set<std::string_view> const known{"--config", "--out", "--epochs", "--seed", "--data"};
+        if (name == "--resume" || name == "--verify") {
+            (name == "--resume" ? options.resume : options.verify) = true;
+            continue;
+        }
+        std::set<std::string_view> const known{"--config",  "--out",  "--epochs",
+                                               "--threads", "--seed", "--data"};
         if (!known.contains(name)) fail(detail::concat("unknown option `", name, "`"));
         if (++i == argc) fail(detail::concat(name, " needs a value"));
         std::string_view const value = argv[i];
-        auto const to_int = [&](int& target, int least) {
+        auto const to_int = [&](int& target, int least, int most) {
             auto const [end, error] = std::from_chars(value.data(), value.data() + value.size(), target);
-            if (error != std::errc{} || end != value.data() + value.size() || target < least)
-                fail(
-                    detail::concat(name, " needs a whole number, at least ", least, "; found `", value, "`"));
+            if (error != std::errc{} || end != value.data() + value.size() || target < least || target > most)
+                fail(detail::concat(name, " needs a whole number from ", least, " to ", most, "; found `",
+                                    value, "`"));
         };
         if (name == "--config") options.config = value;
         if (name == "--data") options.data = value;
         if (name == "--out") options.out = value;
-        if (name == "--epochs") to_int(options.epochs, 0);
-        if (name == "--seed") to_int(options.seed, 0);
+        if (name == "--epochs") to_int(options.epochs, 0, 1'000'000);
+        if (name == "--threads") to_int(options.threads, 1, 1024);
+        if (name == "--seed") to_int(options.seed, 0, 2'000'000'000);
     }
     return options;
 }
@@ -134,54 +152,6 @@ void print_plan(const DistillPlan& plan) {
                            {"data_dump", plan.data_dump.value ? "true" : "false", plan.data_dump.from.text}});
 }
 
-void print_layers(const std::vector<LayerReport>& layers) {
-    terminal::print_heading("The quantized layers, distilled (SQNR: signal to quantization noise)");
-    std::vector<terminal::Row> rows{{"layer", "part", "algorithm", "scale", "clip range", "SQNR"}};
-    auto const decibel = [](double x) {
-        char text[32];
-        std::snprintf(text, sizeof text, "%.1f dB", x);
-        return std::string(text);
-    };
-    for (const LayerReport& l : layers) {
-        float low = l.weight_scales[0].scale, high = low;
-        for (ScaleOffset p : l.weight_scales) {
-            low = (std::min)(low, p.scale);
-            high = (std::max)(high, p.scale);
-        }
-        std::string const scale = low == high ? number(static_cast<double>(low))
-                                              : detail::concat(number(static_cast<double>(low)), " .. ",
-                                                               number(static_cast<double>(high)));
-        rows.push_back({l.name, "weights", l.weight_policy, scale, "", decibel(l.weight_sqnr)});
-        char clip[64];
-        std::snprintf(clip, sizeof clip, "%.3f .. %.3f", static_cast<double>(l.data_clip.min),
-                      static_cast<double>(l.data_clip.max));
-        rows.push_back({"", "data", l.data_policy, number(static_cast<double>(l.data_scale.scale)), clip,
-                        decibel(l.data_sqnr)});
-    }
-    terminal::print_table(rows);
-}
-
-void print_blocks(const DistillReport& report) {
-    terminal::print_heading("The blocks: mean squared error against the teacher");
-    std::vector<terminal::Row> rows{{"block", "layers", "before", "after", "best epoch", "note"}};
-    for (std::size_t b = 0; b != report.blocks.size(); ++b) {
-        const BlockReport& r = report.blocks[b];
-        std::string note = r.stopped;
-        if (r.teacher_inputs != 0)
-            note +=
-                detail::concat(note.empty() ? "" : "; ", "teacher's input in ", r.teacher_inputs, " steps");
-        rows.push_back(
-            {std::to_string(b + 1),
-             r.names.size() == 1 ? r.names[0] : detail::concat(r.names.front(), " .. ", r.names.back()),
-             number(r.loss_before), number(r.loss_after),
-             r.best_epoch == 0 ? "as calibrated" : std::to_string(r.best_epoch), note});
-    }
-    terminal::print_table(rows);
-    if (report.kept_calibrated)
-        std::printf(
-            "  The distilled network was farther from the teacher as a whole: the calibrated one stays.\n");
-}
-
 double squared_error(const nn::Tensor& a, const nn::Tensor& b) {
     double sum = 0;
     for (std::size_t i = 0; i != a.size(); ++i) {
@@ -227,59 +197,86 @@ int run(const Options& options) {
     // 3. The student: calibrated, then distilled.
     auto const batches = digits::batches(data->train, 64);
     Student student = make_student(teacher, *plan).value();
-    calibrate(student, batches).value();
+    nn::Executor const executor(options.threads);
+    calibrate(student, batches, &executor).value();
     nn::Tensor const calibrated = student.predict(data->test.images);
 
     std::printf("Distilling %zu blocks, %d epochs of %zu steps each ...\n", plan->blocks.size(),
                 options.epochs, batches.size());
     terminal::Progress progress;
-    auto const report =
-        distill(teacher, student, batches,
-                {.epochs = options.epochs,
-                 .on_progress =
-                     [&](const Progress& p) {
-                         double const done =
-                             p.epoch + static_cast<double>(p.step + 1) / static_cast<double>(p.steps);
-                         progress.show(detail::concat("block ", p.block + 1, " of ", p.blocks),
-                                       detail::concat("epoch ", p.epoch + 1, " of ", p.epochs, ", loss ",
-                                                      number(p.loss)),
-                                       done / p.epochs);
-                         return true;
-                     },
-                 .dump_directory = options.out})
-            .value();
+    auto const distillation = distill(
+        teacher, student, batches,
+        {.epochs = options.epochs,
+         .on_progress =
+             [&](const Progress& p) {
+                 double const done = p.epoch + static_cast<double>(p.step + 1) / static_cast<double>(p.steps);
+                 progress.show(
+                     detail::concat("block ", p.block + 1, " of ", p.blocks),
+                     detail::concat("epoch ", p.epoch + 1, " of ", p.epochs, ", loss ", number(p.loss)),
+                     done / p.epochs);
+                 return true;
+             },
+         .run_directory = options.out / "run",
+         .resume = options.resume,
+         .threads = options.threads});
     progress.finish();
+    if (!distillation) {
+        std::fprintf(stderr, "%s\n", to_string(distillation.diagnostics()).c_str());
+        if (!options.resume && std::filesystem::exists(options.out / "run"))
+            std::fprintf(stderr, "quickstart: --resume continues an interrupted run\n");
+        return 1;
+    }
+    const DistillReport& report = *distillation;
     nn::Tensor const distilled = student.predict(data->test.images);
 
-    print_layers(report.layers);
-    print_blocks(report);
+    terminal::print_heading(
+        "The quantized layers, distilled (SQNR: signal to quantization noise), and the blocks");
+    std::fputs(to_table(report).c_str(), stdout);
+    // 4. What a device needs, checked by reading it back and, when asked for, by running it.
+    auto const layers = deploy(student);
+    if (!layers) return std::fprintf(stderr, "%s\n", to_string(layers.diagnostics()).c_str()), 1;
+    ScaleOffsetRecord const record = make_record(*layers);
+    std::vector<terminal::Row> rows{{"", "accuracy", "mean squared error of the logits"}};
+    auto const add = [&](const char* name, const nn::Tensor& logits) {
+        rows.push_back({name, percent(digits::accuracy(logits, data->test)),
+                        &logits == &reference ? "0" : number(squared_error(logits, reference))});
+    };
+    add("FP32 teacher", reference);
+    add("calibrated", calibrated);
+    add("distilled", distilled);
+    if (options.verify)
+        add("in integers", integer_network(student.network(), *layers).predict(data->test.images));
     terminal::print_heading("The whole network, on the test digits");
-    terminal::print_table({{"", "accuracy", "mean squared error of the logits"},
-                           {"FP32 teacher", percent(digits::accuracy(reference, data->test)), "0"},
-                           {"calibrated", percent(digits::accuracy(calibrated, data->test)),
-                            number(squared_error(calibrated, reference))},
-                           {"distilled", percent(digits::accuracy(distilled, data->test)),
-                            number(squared_error(distilled, reference))}});
+    terminal::print_table(rows);
 
-    // 4. What a device needs, checked by reading it back.
-    ScaleOffsetRecord const record = make_record(student).value();
     std::filesystem::path const record_path = options.out / "record.txt",
                                 report_path = options.out / "report.json";
-    write_file(record_path, print(record)).value();
+    write_deployment(options.out, std::span<const DeployedLayer>(*layers)).value();
     boost::json::object json = to_json(report).as_object();
     json["accuracy"] = {{"fp32", digits::accuracy(reference, data->test)},
                         {"calibrated", digits::accuracy(calibrated, data->test)},
                         {"distilled", digits::accuracy(distilled, data->test)}};
     json["logits_error"] = {{"calibrated", squared_error(calibrated, reference)},
                             {"distilled", squared_error(distilled, reference)}};
+    bool agrees = true;
+    if (options.verify) {
+        terminal::print_heading("The integers, layer by layer, against the simulation");
+        VerifyReport const verified = verify(student, batches).value();
+        std::fputs(to_table(verified).c_str(), stdout);
+        json["verify"] = to_json(verified);
+        agrees = verified.agrees();
+    }
     write_file(report_path, print_json(json)).value();
     if (read<ScaleOffsetRecord>(read_file(record_path).value()).value() != record) {
         std::fprintf(stderr, "error: %s does not read back as it was written\n", record_path.c_str());
         return 1;
     }
-    std::printf("\nwritten: %s (%zu layers, read back and equal)\nwritten: %s\n", record_path.c_str(),
-                record.record.size(), report_path.c_str());
-    return 0;
+    std::printf(
+        "\nwritten: %s (%zu layers, read back and equal), their weights and biases beside it\n"
+        "written: %s\n",
+        record_path.c_str(), record.record.size(), report_path.c_str());
+    std::filesystem::remove_all(options.out / "run", error);  // nothing is left to resume
+    return agrees ? 0 : 1;
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #endif
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cassert>
 #include <cerrno>
 #include <cfloat>
@@ -682,7 +683,8 @@ void in_parts(const Execution& on, std::size_t n, std::size_t size, const Body& 
 ///
 /// Written in the vector extensions of GCC and clang: a loop's body is written once, for every width, and
 /// inlined into functions that are compiled for an instruction set each (instructions.hpp). Vectors go by
-/// reference, since passing them by value is another calling convention on each of those.
+/// reference, since passing them by value is another calling convention on each of those. Comparisons stand
+/// in `a < b ? c : d` or are `less`: kept in a variable, g++ 12 does them element by element for AVX-512.
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -752,6 +754,42 @@ template <class F>
     v = __builtin_bit_cast(F, __builtin_bit_cast(I, whole) | sign);
 }
 
+/// What a multiplication gave is not merged with an addition that follows into an FMA, which would round
+/// once only, on some instruction sets. (g++ does that across statements; clang only with
+/// -ffp-contract=fast. __builtin_assoc_barrier takes vectors of 64 bytes apart.)
+template <class F>
+[[gnu::always_inline]] inline void keep_rounded([[maybe_unused]] F& product) {
+#if defined(__clang__) && (defined(__x86_64__) || defined(__i386__))
+    product = __arithmetic_fence(product);
+#elif defined(__GNUC__) && !defined(__clang__)
+#if defined(__SSE2__)
+    __asm__("" : "+v"(product));
+#else
+    product = __builtin_assoc_barrier(product);
+#endif
+#endif
+}
+
+/// 0 where the bits are.
+template <class F>
+[[gnu::always_inline]] inline void mask(F& v, const ints_of<F>& bits) {
+    v = __builtin_bit_cast(F, __builtin_bit_cast(ints_of<F>, v) & bits);
+}
+
+/// All bits where a < b. Vectors of 64 bytes have the sign of a - b in all bits; of equal numbers that is +0,
+/// but for a = -0, b = +0, which must not be.
+template <class F>
+[[gnu::always_inline]] inline void less(const F& a, const F& b, ints_of<F>& bits) {
+    if constexpr (sizeof(F) == 4)
+        bits = a < b ? -1 : 0;
+    else if constexpr (sizeof(F) == 64)
+        bits = __builtin_bit_cast(ints_of<F>, a - b) >> 31;
+#if defined(__GNUC__)
+    else
+        bits = a < b;
+#endif
+}
+
 #if defined(__GNUC__)
 /// The halves of a vector of floats, as doubles. (g++ 12 converts a whole vector by an instruction for each
 /// half, but half a vector element by element.)
@@ -813,12 +851,18 @@ template <int K, class V, class Piece>
 }
 #endif
 
-/// Asks for the line of the cache that p is in.
-[[gnu::always_inline]] inline void prefetch([[maybe_unused]] const void* p) {
+/// Asks for the line of the cache that `ahead` floats after p is in. That may be beyond the end of an array,
+/// which does no harm to a prefetch, but no pointer may be formed there.
+[[gnu::always_inline]] inline void prefetch([[maybe_unused]] const float* p,
+                                            [[maybe_unused]] std::size_t ahead) {
 #if defined(__GNUC__)
-    __builtin_prefetch(p);
+    __builtin_prefetch(
+        reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(p) + ahead * sizeof(float)));
 #endif
 }
+
+/// How far ahead floats are asked for by loops that wait for reading: measured 15 % faster on Zen 3.
+inline constexpr std::size_t read_ahead = 512;
 
 /// Whether whole lines of the cache can be written past it from p on.
 inline bool is_aligned(const float* p) { return reinterpret_cast<std::uintptr_t>(p) % 64 == 0; }
@@ -879,7 +923,7 @@ struct range_loop {
     template <class F>
     struct State {
         F max[2], min[2];
-        ints_of<F> nan;
+        F nan;  ///< the last NaN, or 0
     };
 
     template <class F>
@@ -888,7 +932,7 @@ struct range_loop {
         load(p, v);
         s.max[k] = v > s.max[k] ? v : s.max[k];
         s.min[k] = v < s.min[k] ? v : s.min[k];
-        s.nan |= v != v;
+        s.nan = v == v ? s.nan : v;
     }
 
     /// The largest or the smallest element: halves are compared with each other, which takes fewer steps one
@@ -913,13 +957,31 @@ struct range_loop {
 #endif
     }
 
+    template <class F>
+    [[gnu::always_inline]] static float sum(const F& v) {
+        if constexpr (sizeof(F) == 4) {
+            return v;
+        }
+#if defined(__GNUC__)
+        else if constexpr (sizeof(F) == 16) {
+            F const two = v + __builtin_shufflevector(v, v, 2, 3, 0, 1);
+            return two[0] + two[1];
+        } else {
+            typename lanes<sizeof(F) / 2>::floats low, high;
+            halves(v, low, high);
+            low += high;
+            return sum(low);
+        }
+#endif
+    }
+
     template <int Bytes>
     [[gnu::always_inline]] ValueRange run() const {
         using F = typename lanes<Bytes>::floats;
         constexpr std::size_t count = lanes<Bytes>::count;
         constexpr float infinity = std::numeric_limits<float>::infinity();
         State<F> wide{{F{} - infinity, F{} - infinity}, {F{} + infinity, F{} + infinity}, {}};
-        State<float> one{{-infinity, -infinity}, {infinity, infinity}, 0};
+        State<float> one{{-infinity, -infinity}, {infinity, infinity}, 0.0f};
         std::size_t i = 0;
         for (; n - i >= 2 * count; i += 2 * count) {
             step(x + i, wide, 0);
@@ -929,14 +991,11 @@ struct range_loop {
 
         wide.max[0] = wide.max[1] > wide.max[0] ? wide.max[1] : wide.max[0];
         wide.min[0] = wide.min[1] < wide.min[0] ? wide.min[1] : wide.min[0];
-        std::int32_t nan[count];
-        store(wide.nan, nan);
-        for (std::int32_t v : nan) one.nan |= v;
         float const max = extreme<true>(wide.max[0]), min = extreme<false>(wide.min[0]);
         one.max[0] = max > one.max[0] ? max : one.max[0];
         one.min[0] = min < one.min[0] ? min : one.min[0];
         return {one.max[0] + 0.0f, one.min[0] + 0.0f,
-                one.nan == 0 && one.max[0] < infinity && one.min[0] > -infinity};
+                sum(wide.nan) + one.nan == 0 && one.max[0] < infinity && one.min[0] > -infinity};
     }
 };
 
@@ -961,13 +1020,19 @@ struct AffineConstants {
 /// Clamping to whole numbers first gives the same as rounding first, and keeps to the precondition of the
 /// rounding. A NaN stays one.
 template <class F>
-[[gnu::always_inline]] inline void scale_and_clamp(F& v, AffineConstants p) {
+[[gnu::always_inline]] inline void clamp(F& v, AffineConstants p) {
     F const lowest = F{} + p.lowest, highest = F{} + p.highest;
-    v = v / p.scale + p.offset;
+    v = v + p.offset;
     v = v < lowest ? lowest : v;
     v = v > highest ? highest : v;
 }
+template <class F>
+[[gnu::always_inline]] inline void scale_and_clamp(F& v, AffineConstants p) {
+    v = v / p.scale;
+    clamp(v, p);
+}
 
+/// Streaming: past the caches; `streaming_fence` is to come after it.
 template <bool Streaming>
 struct fake_quantize_loop {
     const float* x;
@@ -977,11 +1042,15 @@ struct fake_quantize_loop {
     /// What is read after x, to be on its way to the cache while this is computed.
     const float* next = nullptr;
 
-    template <int Bytes, bool Stream>
-    [[gnu::always_inline]] void step(std::size_t i) const {
-        typename lanes<Bytes>::floats v;
+    template <class F>
+    [[gnu::always_inline]] void quotient(std::size_t i, F& v) const {
         load(x + i, v);
-        scale_and_clamp(v, p);
+        v = v / p.scale;
+    }
+    template <bool Stream, class F>
+    [[gnu::always_inline]] void finish(const F& quotient, std::size_t i) const {
+        F v = quotient;
+        clamp(v, p);
         round_lanes(v);
         v = (v - p.offset) * p.scale;
         if constexpr (Stream)
@@ -989,24 +1058,46 @@ struct fake_quantize_loop {
         else
             store(v, y + i);
     }
+    template <int Bytes, bool Stream>
+    [[gnu::always_inline]] void step(std::size_t i) const {
+        typename lanes<Bytes>::floats v;
+        quotient(i, v);
+        finish<Stream>(v, i);
+    }
 
+    /// Divisions are begun four vectors before their quotients are used: what waits for a quotient takes up
+    /// the processor's queue, and in order of the program that would be most of the queue.
     template <int Bytes>
     [[gnu::always_inline]] void run() const {
-        constexpr std::size_t count = lanes<Bytes>::count;
+        using F = typename lanes<Bytes>::floats;
+        constexpr std::size_t count = lanes<Bytes>::count, batch = 4 * count;
         std::size_t i = 0;
         if constexpr (Streaming)
             for (; i < n && !is_aligned(y + i); ++i) step<4, false>(i);
-        constexpr std::size_t line = 16 > count ? 16 : count;
-        if (next != nullptr) {
-            for (; n - i >= line; i += line) {
-                prefetch(next + i);
+        if (n - i >= batch) {
+            F now[4];
 #pragma GCC unroll 4
-                for (std::size_t k = 0; k < line; k += count) step<Bytes, Streaming>(i + k);
+            for (std::size_t k = 0; k != 4; ++k) quotient(i + k * count, now[k]);
+            for (; n - i >= 2 * batch; i += batch) {
+                F after[4];
+                if (next != nullptr) {
+#pragma GCC unroll 4
+                    for (std::size_t k = 0; k < batch; k += 16) prefetch(next + i, k);
+                }
+#pragma GCC unroll 4
+                for (std::size_t k = 0; k != 4; ++k) quotient(i + batch + k * count, after[k]);
+#pragma GCC unroll 4
+                for (std::size_t k = 0; k != 4; ++k) {
+                    finish<Streaming>(now[k], i + k * count);
+                    now[k] = after[k];
+                }
             }
+#pragma GCC unroll 4
+            for (std::size_t k = 0; k != 4; ++k) finish<Streaming>(now[k], i + k * count);
+            i += batch;
         }
         for (; n - i >= count; i += count) step<Bytes, Streaming>(i);
         for (; i < n; ++i) step<4, false>(i);
-        if constexpr (Streaming) streaming_fence();
     }
 };
 
@@ -1020,14 +1111,26 @@ struct fake_quantize_rows_loop {
     std::size_t x_stride, y_stride;  ///< from row to row, in floats
     ToConstants to_constants;
 
+    /// The range of a short row is found before the row ahead of it is written: from a range to its scale is
+    /// a chain of some 50 cycles, which a processor fills with the other row. A long row is written at once,
+    /// while the next comes from memory.
     template <int Bytes>
     [[gnu::always_inline]] void run() const {
-        for (std::size_t r = 0; r != rows; ++r) {
-            const float* const row = x + r * x_stride;
-            AffineConstants const p = to_constants(range_loop{row, cols}.template run<Bytes>());
-            const float* const next = r + 1 != rows ? row + x_stride : nullptr;
-            fake_quantize_loop<Streaming>{row, y + r * y_stride, cols, p, next}.template run<Bytes>();
+        constexpr std::size_t longest_short = 1024;
+        std::size_t const behind = cols <= longest_short ? 1 : 0;
+        AffineConstants before{}, now{};
+        for (std::size_t r = 0; r != rows + behind; ++r) {
+            if (r < rows) now = to_constants(range_loop{x + r * x_stride, cols}.template run<Bytes>());
+            if (r >= behind) {
+                const float* const row = x + (r - behind) * x_stride;
+                const float* const next = behind == 0 && r + 1 < rows ? row + x_stride : nullptr;
+                fake_quantize_loop<Streaming>{row, y + (r - behind) * y_stride, cols,
+                                              behind == 0 ? now : before, next}
+                    .template run<Bytes>();
+            }
+            before = now;
         }
+        if constexpr (Streaming) streaming_fence();
     }
 };
 
@@ -1073,10 +1176,6 @@ template <int Bytes>
 }
 #endif
 
-/// How far ahead floats are asked for, where little is written and reading is what a loop waits for: measured
-/// 15 % faster on Zen 3. (A prefetch beyond the end of an array does no harm.)
-inline constexpr std::size_t read_ahead = 512;
-
 /// Precondition: no NaN.
 struct quantize_loop {
     const float* x;
@@ -1091,7 +1190,7 @@ struct quantize_loop {
         if constexpr (Bytes != 4) {
             for (; i + 16 <= n; i += 16) {
                 bytes16 some;
-                prefetch(x + i + read_ahead);
+                prefetch(x + i, read_ahead);
                 codes_of_16<Bytes>(x + i, p, some);
                 store(some, codes + i);
             }
@@ -1194,8 +1293,11 @@ inline std::span<float> row(MatrixRef& w, Eigen::Index r) {
 }
 
 /// How many rows a thread takes at a time.
+inline std::size_t rows_per_task(std::size_t cols) {
+    return (task_size - 1) / (std::max)(cols, std::size_t{1}) + 1;
+}
 inline std::size_t rows_per_task(const ConstMatrixRef& w) {
-    return (task_size - 1) / (std::max)(static_cast<std::size_t>(w.cols()), std::size_t{1}) + 1;
+    return rows_per_task(static_cast<std::size_t>(w.cols()));
 }
 
 /// body(r, serial) for each row, `serial` being `on` without its threads: rows are what threads share.
@@ -1211,6 +1313,19 @@ void for_each_row(const Execution& on, const ConstMatrixRef& w, const Body& body
              [&](std::size_t begin, std::size_t end) {
                  for (std::size_t r = begin; r != end; ++r) body(static_cast<Eigen::Index>(r), serial);
              });
+}
+
+/// quantize_row(row of w, its part of `out`, its scale, execution), `out` being equal parts, one per row.
+/// Precondition: `scales` has 1 or w.rows() entries.
+template <class Code, class QuantizeRow>
+void quantize_rows(const Execution& on, const ConstMatrixRef& w, std::span<const ScaleOffset> scales,
+                   std::span<Code> out, const QuantizeRow& quantize_row) {
+    assert(scales.size() == 1 || scales.size() == static_cast<std::size_t>(w.rows()));
+    std::size_t const size = w.rows() == 0 ? 0 : out.size() / static_cast<std::size_t>(w.rows());
+    for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
+        auto const k = static_cast<std::size_t>(r);
+        quantize_row(row(w, r), out.subspan(k * size, size), scales[scales.size() == 1 ? 0 : k], serial);
+    });
 }
 
 }  // namespace detail
@@ -1244,10 +1359,12 @@ void fake_quantize(std::span<const float> x, std::span<float> y, ScaleOffset p, 
     detail::in_parts(on, x.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
         float const* const from = x.data() + begin;
         float* const to = y.data() + begin;
-        if (stream)
+        if (stream) {
             detail::run_on(on.instructions, detail::fake_quantize_loop<true>{from, to, end - begin, c});
-        else
+            detail::streaming_fence();
+        } else {
             detail::run_on(on.instructions, detail::fake_quantize_loop<false>{from, to, end - begin, c});
+        }
     });
 }
 template <BitWidth B>
@@ -1274,15 +1391,11 @@ inline void dequantize(std::span<const std::int8_t> codes, std::span<float> y, S
 /// w has no NaN.
 template <BitWidth B>
 QuantizedMatrix quantize(const ConstMatrixRef& w, std::vector<ScaleOffset> scales, const Execution& on = {}) {
-    assert(scales.size() == 1 || scales.size() == static_cast<std::size_t>(w.rows()));
     QuantizedMatrix q{static_cast<std::size_t>(w.rows()), static_cast<std::size_t>(w.cols()), {}, {}};
     q.codes.resize(q.rows * q.cols);
-    auto const all = std::span(q.codes);
-    detail::for_each_row(on, w, [&](Eigen::Index row, const Execution& serial) {
-        auto const r = static_cast<std::size_t>(row);
-        quantize<B>(detail::row(w, row), all.subspan(r * q.cols, q.cols), scales[scales.size() == 1 ? 0 : r],
-                    serial);
-    });
+    detail::quantize_rows(
+        on, w, scales, std::span(q.codes),
+        [](auto x, auto codes, ScaleOffset p, const Execution& serial) { quantize<B>(x, codes, p, serial); });
     q.scales = std::move(scales);
     return q;
 }
@@ -1294,9 +1407,9 @@ QuantizedMatrix quantize(const ConstMatrixRef& w, std::vector<ScaleOffset> scale
 /// From a range of values to the scale and offset that cover it, and back.
 ///
 ///     ClipRange const range{1.0f, -2.0f};
-///     symmetric_scale<Int8>(range)     // {2 / 128, 0}: the negative side is the longer one, and has a code
-///     more asymmetric_scale<Int8>(range)    // {3 / 255, 42} clip_of<Int8>(p)                 // the range
-///     of values that p's codes stand for
+///     symmetric_scale<Int8>(range);    // {2 / 128, 0}: the longer, negative side has a code more
+///     asymmetric_scale<Int8>(range);   // {3 / 255, 42}
+///     clip_of<Int8>(p);                // the range of values that the codes of p stand for
 ///
 /// A scale below `scale_epsilon` (a range of zeros, mostly) becomes 1: it would only divide noise.
 
@@ -1834,6 +1947,25 @@ struct SumLanes {
 
     D sums[sum_lanes / width];
 
+    /// Adds the floats to the lanes in turn: as many as a vector, but eight of the 16 of 64 bytes.
+    template <class Floats>
+    [[gnu::always_inline]] void add(const Floats& v, std::size_t lane) {
+        if constexpr (Bytes == 4) {
+            sums[lane] += static_cast<double>(v);
+        } else {
+#if defined(__GNUC__)
+            if constexpr (Bytes == 64) {
+                sums[0] += __builtin_convertvector(v, D);
+            } else {
+                D low, high;
+                widen(v, low, high);
+                sums[lane / width] += low;
+                sums[(lane + width) % sum_lanes / width] += high;
+            }
+#endif
+        }
+    }
+
     /// Adds a * b, exactly formed since the factors are floats, so with or without an FMA instruction; its
     /// first element to `lane`.
     [[gnu::always_inline]] void add_product(const F& a, const F& b, std::size_t lane) {
@@ -1851,24 +1983,135 @@ struct SumLanes {
     }
 };
 
+/// Terms that are floats, given by `begin` and `terms` instead of added by `add`, are first added in float in
+/// runs of 64 elements, eight terms to a lane, and then to the lanes: converting to double is what takes the
+/// time. A run adds pairs of terms 8 apart, and the pair of each 16 elements to those before. Rounding a term
+/// to float once, adding a pair and then three more is an error of 5 * 2^-24 (3e-7) at most, relative to the
+/// sum of the terms' absolute values.
+template <class Terms>
+inline constexpr bool in_runs = requires {
+    &Terms::template terms<float>;
+};
+inline constexpr std::size_t sum_run = 64;
+
+/// Eight floats, one for each lane, in vectors of 32 bytes at most.
+template <int Bytes>
+struct FloatLanes {
+    using F = typename lanes<(Bytes < 32 ? Bytes : 32)>::floats;
+    static constexpr std::size_t count = sizeof(F) / sizeof(float), size = sum_lanes / count;
+    F v[size];
+};
+
 template <class Terms>
 struct block_sum_loop {
     Terms terms;
     std::size_t n;  ///< at most sum_block
 
+    /// 16 elements at a time.
+    static constexpr std::size_t pair = 2 * sum_lanes;
+    template <int Bytes>
+    static constexpr std::size_t parts = pair / lanes<Bytes>::count;
+
+    /// `begin` is called some time before `terms`: see fake_quantize_loop.
+    template <int Bytes, class F>
+    [[gnu::always_inline]] void begin_pair(std::size_t i, F* quotients) const {
+#pragma GCC unroll 16
+        for (std::size_t k = 0; k != parts<Bytes>; ++k)
+            terms.begin(i + k * lanes<Bytes>::count, quotients[k]);
+    }
+    /// Terms are rounded before they are added: not an FMA.
+    template <int Bytes, bool First, class F>
+    [[gnu::always_inline]] void add_pair(std::size_t i, const F* quotients, FloatLanes<Bytes>* to) const {
+        constexpr std::size_t count = lanes<Bytes>::count;
+#pragma GCC unroll 8
+        for (std::size_t k = 0; k != FloatLanes<Bytes>::size; ++k) {
+            F low[Terms::sums], high[Terms::sums];
+            terms.terms(i + k * count, quotients[k], low);
+            if constexpr (count <= sum_lanes)
+                terms.terms(i + k * count + sum_lanes, quotients[k + parts<Bytes> / 2], high);
+#pragma GCC unroll 4
+            for (std::size_t s = 0; s != Terms::sums; ++s) {
+                typename FloatLanes<Bytes>::F both, other;
+                keep_rounded(low[s]);
+                if constexpr (count <= sum_lanes) {
+                    keep_rounded(high[s]);
+                    both = low[s];
+                    other = high[s];
+                } else {
+#if defined(__GNUC__)
+                    halves(low[s], both, other);
+#endif
+                }
+                both += other;
+                if constexpr (First)
+                    to[s].v[k] = both;
+                else
+                    to[s].v[k] += both;
+            }
+        }
+    }
+    template <int Bytes>
+    [[gnu::always_inline]] void add_run(FloatLanes<Bytes>* run, SumLanes<Bytes>* to) const {
+#pragma GCC unroll 4
+        for (std::size_t s = 0; s != Terms::sums; ++s) {
+#pragma GCC unroll 8
+            for (std::size_t k = 0; k != FloatLanes<Bytes>::size; ++k)
+                to[s].add(run[s].v[k], k * FloatLanes<Bytes>::count);
+        }
+    }
+    template <int Bytes>
+    [[gnu::always_inline]] std::size_t add_runs(SumLanes<Bytes>* to) const {
+        using F = typename lanes<Bytes>::floats;
+        if (n < sum_run) return 0;
+        std::size_t const end = n - n % sum_run;
+        F now[parts<Bytes>];
+        begin_pair<Bytes>(0, now);
+        for (std::size_t i = 0; i != end; i += sum_run) {
+            FloatLanes<Bytes> run[Terms::sums];
+#pragma GCC unroll 4
+            for (std::size_t k = 0; k != sum_run; k += pair) {
+                F after[parts<Bytes>];
+                // Behind the last there is nothing to begin; its own once more does no harm.
+                std::size_t const next = k + pair != sum_run || i + sum_run != end ? i + k + pair : i;
+                begin_pair<Bytes>(next, after);
+                if (k == 0)
+                    add_pair<Bytes, true>(i + k, now, run);
+                else
+                    add_pair<Bytes, false>(i + k, now, run);
+#pragma GCC unroll 16
+                for (std::size_t j = 0; j != parts<Bytes>; ++j) now[j] = after[j];
+            }
+            add_run<Bytes>(run, to);
+        }
+        return end;
+    }
+
     template <int Bytes>
     [[gnu::always_inline]] std::array<double, Terms::sums> run() const {
-        constexpr std::size_t count = lanes<Bytes>::count;
-        constexpr std::size_t step = count > sum_lanes ? count : sum_lanes;
         SumLanes<Bytes> wide[Terms::sums] = {};
         std::size_t i = 0;
-        for (; n - i >= step; i += step) {
+        if constexpr (in_runs<Terms>) {
+            i = add_runs<Bytes>(wide);
+        } else {
+            constexpr std::size_t count = lanes<Bytes>::count;
+            constexpr std::size_t step = count > sum_lanes ? count : sum_lanes;
+            for (; n - i >= step; i += step) {
 #pragma GCC unroll 8
-            for (std::size_t k = 0; k < step; k += count) terms.template add<Bytes>(i + k, k, wide);
+                for (std::size_t k = 0; k < step; k += count) terms.template add<Bytes>(i + k, k, wide);
+            }
         }
         SumLanes<4> one[Terms::sums];
         std::memcpy(one, wide, sizeof one);
-        for (; i < n; ++i) terms.template add<4>(i, i % sum_lanes, one);
+        for (; i < n; ++i) {
+            if constexpr (in_runs<Terms>) {
+                float quotient, of[Terms::sums];
+                terms.begin(i, quotient);
+                terms.terms(i, quotient, of);
+                for (std::size_t s = 0; s != Terms::sums; ++s) one[s].add(of[s], i % sum_lanes);
+            } else {
+                terms.template add<4>(i, i % sum_lanes, one);
+            }
+        }
 
         std::array<double, Terms::sums> total{};
         for (std::size_t s = 0; s != Terms::sums; ++s)
@@ -1923,7 +2166,8 @@ struct SquaredError {
 ///
 /// The order: elements go in blocks of `sum_block`; in a block, element i is added to lane i % sum_lanes, and
 /// at its end the lanes are added from the first to the last; the blocks are added from the first to the
-/// last. Lanes are what a vector register adds, blocks are what a thread takes.
+/// last. Lanes are what a vector register adds, blocks are what a thread takes. Terms that are floats are
+/// first added in runs of 64 (block_sum_loop), as fixed.
 
 namespace amct_distill::detail {
 
@@ -1931,12 +2175,21 @@ namespace amct_distill::detail {
 template <class Terms>
 struct block_of {
     static constexpr std::size_t sums = Terms::sums;
-    Terms terms;
-    std::size_t begin;
+    Terms inner;
+    std::size_t first;
 
     template <int Bytes>
-    [[gnu::always_inline]] void add(std::size_t i, std::size_t lane, SumLanes<Bytes>* to) const {
-        terms.template add<Bytes>(begin + i, lane, to);
+    [[gnu::always_inline]] void add(std::size_t i, std::size_t lane, SumLanes<Bytes>* to) const
+        requires(!in_runs<Terms>) {
+        inner.template add<Bytes>(first + i, lane, to);
+    }
+    template <class F>
+    [[gnu::always_inline]] void begin(std::size_t i, F& v) const requires(in_runs<Terms>) {
+        inner.begin(first + i, v);
+    }
+    template <class F>
+    [[gnu::always_inline]] void terms(std::size_t i, const F& v, F* of) const requires(in_runs<Terms>) {
+        inner.terms(first + i, v, of);
     }
 };
 
@@ -2063,15 +2316,16 @@ public:
     std::size_t size() const { return written_ + recent_.size(); }
     bool uses_file() const { return file_ != nullptr; }
 
-    /// An error when the file cannot be written; the store is then of no more use.
+    /// An error when the file cannot be written, and from then on: values are missing.
     result<void> append(std::span<const float> x) {
+        if (!complete_) return complete_;
         if (in_memory_) {
             recent_.insert(recent_.end(), x.begin(), x.end());
             return {};
         }
         while (!x.empty()) {
             if (recent_.size() == capacity_)
-                if (auto ok = write(); !ok) return ok;
+                if (complete_ = write(); !complete_) return complete_;
             std::size_t const n = (std::min)(x.size(), capacity_ - recent_.size());
             recent_.insert(recent_.end(), x.begin(), x.begin() + static_cast<std::ptrdiff_t>(n));
             x = x.subspan(n);
@@ -2079,9 +2333,11 @@ public:
         return {};
     }
 
-    /// body(part): all parts but the last are multiples of `task_size`. An error when the file cannot be read.
+    /// body(part): all parts but the last are multiples of `task_size`. An error when the file cannot be read,
+    /// or could not be written.
     template <class Body>
     result<void> for_each_part(const Body& body) const {
+        if (!complete_) return complete_;
         if (file_) {
             std::rewind(file_.get());
             std::vector<float> part(capacity_);
@@ -2120,6 +2376,7 @@ private:
     std::size_t written_ = 0;
     std::unique_ptr<std::FILE, close> file_{};
     std::vector<float> recent_{};
+    result<void> complete_{};
 };
 
 }  // namespace amct_distill::detail
@@ -2429,49 +2686,58 @@ private:
 
 /// The terms of ULQ's gradients: of clips (act_ulq.hpp) and of scales (ulq.hpp), whose formulas are there.
 ///
-///     std::array<double, 2> const sums = ordered_sums(on, n, ClipGradient{x, g, dx, constants});
+///     std::array<double, 2> const sums = ordered_sums(on, n, ClipGradient<false>{x, g, dx, constants});
+///
+/// A term is a factor times g, in float; the factor is round(x / scale) - x / scale within the range, and a
+/// constant for all that is clipped to one end of it.
 
 namespace amct_distill::detail {
 
-struct ClipGradientConstants {
-    float scale, levels;
-    float upper, lower;        ///< outside of them x is clipped
-    float clip_max, clip_min;  ///< and has the rounding error of these
-};
+/// round(t) - t; of no use where t is beyond 2^22.
+template <class F>
+[[gnu::always_inline]] inline void residual_of(const F& t, F& residual) {
+    residual = ((t + rounding_shift) - rounding_shift) - t;
+}
 
-/// Writes dx and adds the terms of d clip_max and d clip_min, times `levels`: so a division for each element
-/// becomes one for the sum. dx may be g. Streaming: past the caches; dx is then a multiple of 64 bytes.
+/// The three sums that both gradients of clips are made of: of the residual times g within the range, of g
+/// above it, and of g below. Writes dx, which may be g. Streaming: past the caches; dx is then a multiple of
+/// 64 bytes.
 template <bool Streaming>
 struct ClipGradient {
-    static constexpr std::size_t sums = 2;
+    static constexpr std::size_t sums = 3;
     const float* x;
     const float* g;
     float* dx;
-    ClipGradientConstants c;
+    float scale, upper;
+    float lower;  ///< not +0 but -0: see `less`
 
-    template <int Bytes>
-    [[gnu::always_inline]] void add(std::size_t i, std::size_t lane, SumLanes<Bytes>* to) const {
-        using F = typename lanes<Bytes>::floats;
-        F const zero{}, levels = zero + c.levels, clip_max = zero + c.clip_max, clip_min = zero + c.clip_min;
-        F v, grad;
+    template <class F>
+    [[gnu::always_inline]] void begin(std::size_t i, F& quotient) const {
+        prefetch(x + i, read_ahead);
+        prefetch(g + i, read_ahead);
+        load(x + i, quotient);
+        quotient = quotient / scale;
+    }
+    template <class F>
+    [[gnu::always_inline]] void terms(std::size_t i, const F& quotient, F* of) const {
+        F v, grad, residual;
         load(x + i, v);
         load(g + i, grad);
-        auto const up = v > c.upper;
-        auto const dn = v < c.lower;
-        F t = dn ? clip_min : v;
-        t = (up ? clip_max : t) / c.scale;
-        F error = t;
-        round_lanes(error);
-        error = error - t;
-        F inside = up ? zero : grad;
-        inside = dn ? zero : inside;
+        residual_of(quotient, residual);
+        ints_of<F> above, below;
+        less(upper - F{}, v, above);
+        less(v, lower - F{}, below);  // F{} + lower would not be -0
+        F inside = grad;
+        mask(inside, ~(above | below));
         if constexpr (Streaming)
             store_streaming(inside, dx + i);
         else
             store(inside, dx + i);
-        F const of_max = error + (up ? levels : zero), of_min = (dn ? levels : zero) - error;
-        to[0].add_product(of_max, grad, lane);
-        to[1].add_product(of_min, grad, lane);
+        mask(residual, ~(above | below));  // it can be a NaN outside
+        of[0] = residual * inside;
+        of[1] = of[2] = grad;
+        mask(of[1], above);
+        mask(of[2], below);
     }
 };
 
@@ -2483,20 +2749,23 @@ struct ScaleGradient {
     float scale, qmax, qmin;
     float upper, lower;  ///< scale * qmax, scale * qmin
 
-    template <int Bytes>
-    [[gnu::always_inline]] void add(std::size_t i, std::size_t lane, SumLanes<Bytes>* to) const {
-        using F = typename lanes<Bytes>::floats;
-        F const zero{}, highest = zero + qmax, lowest = zero + qmin;
-        F v, grad;
+    template <class F>
+    [[gnu::always_inline]] void begin(std::size_t i, F& quotient) const {
+        prefetch(w + i, read_ahead);
+        prefetch(g + i, read_ahead);
+        load(w + i, quotient);
+        quotient = quotient / scale;
+    }
+    template <class F>
+    [[gnu::always_inline]] void terms(std::size_t i, const F& quotient, F* of) const {
+        F const zero{};
+        F v, grad, factor;
         load(w + i, v);
         load(g + i, grad);
-        F const t = v / scale;
-        F slope = t;
-        round_lanes(slope);
-        slope = slope - t;
-        slope = v < lower ? lowest : slope;
-        slope = v > upper ? highest : slope;
-        to[0].add_product(slope, grad, lane);
+        residual_of(quotient, factor);
+        factor = v < lower ? zero + qmin : factor;
+        factor = v > upper ? zero + qmax : factor;
+        of[0] = factor * grad;
     }
 };
 
@@ -2589,26 +2858,32 @@ public:
     void backward(std::span<const float> x, std::span<const float> grad_y, std::span<float> grad_x,
                   std::span<float> grad_clips, const Execution& on = {}) const {
         assert(x.size() == grad_y.size() && x.size() == grad_x.size() && grad_clips.size() == 2);
-        constexpr auto levels = static_cast<float>(B::qmax - B::qmin);
+        constexpr double levels = B::qmax - B::qmin;
         ClipRange const c = clip();
         ScaleOffset const p = scale_offset();
         auto const offset = static_cast<float>(p.offset);
         float const upper = p.scale * (static_cast<float>(B::qmax) - offset);
-        float const lower = p.scale * (static_cast<float>(B::qmin) - offset);
+        float lower = p.scale * (static_cast<float>(B::qmin) - offset);
+        if (lower == 0) lower = -0.0f;  // the same, as a bound
 
-        detail::ClipGradientConstants const constants{p.scale, levels, upper, lower, c.max, c.min};
         bool const stream = grad_x.data() != grad_y.data() && grad_x.data() != x.data() &&
                             grad_x.size_bytes() > on.streaming_size && detail::is_aligned(grad_x.data());
-        auto const sums =
-            stream ? detail::ordered_sums(
-                         on, x.size(),
-                         detail::ClipGradient<true>{x.data(), grad_y.data(), grad_x.data(), constants})
-                   : detail::ordered_sums(
-                         on, x.size(),
-                         detail::ClipGradient<false>{x.data(), grad_y.data(), grad_x.data(), constants});
+        auto const sums = [&](auto terms) { return detail::ordered_sums(on, x.size(), terms); };
+        auto const [inside, above, below] =
+            stream ? sums(detail::ClipGradient<true>{x.data(), grad_y.data(), grad_x.data(), p.scale, upper,
+                                                     lower})
+                   : sums(detail::ClipGradient<false>{x.data(), grad_y.data(), grad_x.data(), p.scale, upper,
+                                                      lower});
         if (stream) detail::streaming_fence();
-        grad_clips[0] = static_cast<float>(sums[0] / static_cast<double>(levels));
-        grad_clips[1] = static_cast<float>(sums[1] / static_cast<double>(levels));
+
+        // What is clipped has the residual of its clip.
+        auto const residual_of = [&](float clip) {
+            float const t = clip / p.scale;
+            return static_cast<double>(detail::round_half_even(t) - t);
+        };
+        double const e = (inside + residual_of(c.max) * above + residual_of(c.min) * below) / levels;
+        grad_clips[0] = static_cast<float>(above + e);
+        grad_clips[1] = static_cast<float>(below - e);
     }
 
 private:
@@ -3130,8 +3405,8 @@ struct quantize_int4_loop {
             for (; i + 32 <= n; i += 32) {
                 bytes16 a, b;
                 ubytes16 packed;
-                prefetch(x + i + read_ahead);
-                prefetch(x + i + read_ahead + 16);
+                prefetch(x + i, read_ahead);
+                prefetch(x + i, read_ahead + 16);
                 codes_of_16<Bytes>(x + i, p, a);
                 codes_of_16<Bytes>(x + i + 16, p, b);
                 pack_32(a, b, packed);
@@ -3173,38 +3448,42 @@ struct PackedInt4 {
 
 /// `codes` is a row-major rows x cols matrix of codes in -8..7. The nibble that pads an odd row is 0.
 inline result<std::vector<std::uint8_t>> pack_int4(std::span<const std::int8_t> codes, std::size_t rows,
-                                                   std::size_t cols) {
+                                                   std::size_t cols, const Execution& on = {}) {
     if (codes.size() != rows * cols)
         return general_error(detail::concat("pack_int4: ", codes.size(), " codes are not a ", rows, " x ",
                                             cols,
                                             " matrix; pass the rows and columns they were quantized with"));
     std::vector<std::uint8_t> bytes(rows * packed_row_bytes(cols));
-    for (std::size_t r = 0; r != rows; ++r) {
-        auto const row = codes.subspan(r * cols, cols);
-        if (detail::run_on(
-                best_instructions(),
-                detail::pack_int4_loop{row.data(), bytes.data() + r * packed_row_bytes(cols), cols}))
-            continue;
-        auto const bad = std::find_if(row.begin(), row.end(),
-                                      [](std::int8_t c) { return c < Int4::qmin || c > Int4::qmax; });
-        return general_error(detail::concat("pack_int4: code ", static_cast<int>(*bad), " at [", r, ", ",
-                                            bad - row.begin(), "] is outside -8..7; quantize with Int4"));
-    }
-    return bytes;
+    std::atomic<bool> fits = true;
+    detail::in_parts(on, rows, detail::rows_per_task(cols), [&](std::size_t begin, std::size_t end) {
+        for (std::size_t r = begin; r != end; ++r)
+            if (!detail::run_on(on.instructions,
+                                detail::pack_int4_loop{codes.data() + r * cols,
+                                                       bytes.data() + r * packed_row_bytes(cols), cols}))
+                fits = false;
+    });
+    if (fits) return bytes;
+    auto const bad = std::find_if(codes.begin(), codes.end(),
+                                  [](std::int8_t c) { return c < Int4::qmin || c > Int4::qmax; });
+    auto const i = static_cast<std::size_t>(bad - codes.begin());
+    return general_error(detail::concat("pack_int4: code ", static_cast<int>(*bad), " at [", i / cols, ", ",
+                                        i % cols, "] is outside -8..7; quantize with Int4"));
 }
 
 /// The inverse of pack_int4; what is in the padding does not matter.
 inline result<std::vector<std::int8_t>> unpack_int4(std::span<const std::uint8_t> bytes, std::size_t rows,
-                                                    std::size_t cols) {
+                                                    std::size_t cols, const Execution& on = {}) {
     if (bytes.size() != rows * packed_row_bytes(cols))
         return general_error(detail::concat("unpack_int4: a ", rows, " x ", cols, " matrix takes ",
                                             rows * packed_row_bytes(cols), " bytes, found ", bytes.size(),
                                             "; pass the rows and columns it was packed with"));
     std::vector<std::int8_t> codes(rows * cols);
-    for (std::size_t r = 0; r != rows; ++r)
-        detail::run_on(best_instructions(),
-                       detail::unpack_int4_loop{bytes.data() + r * packed_row_bytes(cols),
-                                                codes.data() + r * cols, cols});
+    detail::in_parts(on, rows, detail::rows_per_task(cols), [&](std::size_t begin, std::size_t end) {
+        for (std::size_t r = begin; r != end; ++r)
+            detail::run_on(on.instructions,
+                           detail::unpack_int4_loop{bytes.data() + r * packed_row_bytes(cols),
+                                                    codes.data() + r * cols, cols});
+    });
     return codes;
 }
 
@@ -3221,16 +3500,12 @@ inline void quantize_int4(std::span<const float> x, std::span<std::uint8_t> byte
 /// Preconditions: `scales` has 1 or w.rows() entries; w has no NaN.
 inline PackedInt4 quantize_int4(const ConstMatrixRef& w, std::vector<ScaleOffset> scales,
                                 const Execution& on = {}) {
-    assert(scales.size() == 1 || scales.size() == static_cast<std::size_t>(w.rows()));
     PackedInt4 q{static_cast<std::size_t>(w.rows()), static_cast<std::size_t>(w.cols()), {}, {}};
-    std::size_t const row_bytes = packed_row_bytes(q.cols);
-    q.bytes.resize(q.rows * row_bytes);
-    auto const all = std::span(q.bytes);
-    detail::for_each_row(on, w, [&](Eigen::Index row, const Execution& serial) {
-        auto const r = static_cast<std::size_t>(row);
-        quantize_int4(detail::row(w, row), all.subspan(r * row_bytes, row_bytes),
-                      scales[scales.size() == 1 ? 0 : r], serial);
-    });
+    q.bytes.resize(q.rows * packed_row_bytes(q.cols));
+    detail::quantize_rows(on, w, scales, std::span(q.bytes),
+                          [](auto x, auto bytes, ScaleOffset p, const Execution& serial) {
+                              quantize_int4(x, bytes, p, serial);
+                          });
     q.scales = std::move(scales);
     return q;
 }

@@ -1,5 +1,6 @@
 // The steps of training after the first allocate nothing: every allocation of this program is counted.
 #include <amct_distill/distill/adamw.hpp>
+#include <amct_distill/distill/block.hpp>
 #include <amct_distill/distill/calibrate.hpp>
 #include <amct_distill/distill/student.hpp>
 #include <amct_distill/nn/pool.hpp>
@@ -162,5 +163,30 @@ TEST_CASE("the memory of a step is what the tape says it is") {
         CHECK(tape.bytes() == sizeof(float) * (in + out + t * 33024));
         net.backward(g, tape, nn::Mode::evaluate);
         CHECK(tape.bytes() <= sizeof(float) * (in + 2 * out + weights + 24 + 8 * weights + t * 139520));
+    }
+}
+
+TEST_CASE("training a block allocates nothing from its second step to its next look") {
+    nn::Network const teacher = support::small_network();
+    auto const batches = support::small_batches(6, 8);
+    Student student = make_student(teacher, support::plan_for(teacher, support::int4_config)).value();
+    calibrate(student, std::span(batches)).value();
+    CacheBudget budget(1 << 20);
+    Frontier of_student(student.network(), budget), of_teacher(teacher, budget);
+    for (std::size_t b = 0; b != 3; ++b) {
+        BlockData data(of_student, of_teacher, budget, batches, student.plan().blocks[b], nullptr, b);
+        BlockTrainer<> trainer(student.network(), data);
+        long at[6] = {};
+        bool cancelled = false;
+        trainer
+            .train({.search = {.looks_per_epoch = 1},
+                    .on_progress =
+                        [&](const Progress& p) {
+                            at[p.step] = allocations;
+                            return true;
+                        }},
+                   {}, cancelled)
+            .value();
+        CHECK(at[5] == at[0]);
     }
 }

@@ -61,6 +61,7 @@ inline boost::json::value to_json(const DistillReport& report) {
                                 {"loss_after", detail::finite_or_null(b.loss_after)},
                                 {"epoch_losses", std::move(losses)},
                                 {"best_epoch", b.best_epoch},
+                                {"restarts", b.restarts},
                                 {"teacher_inputs", b.teacher_inputs},
                                 {"seconds", b.seconds},
                                 {"stopped", b.stopped}});
@@ -70,7 +71,8 @@ inline boost::json::value to_json(const DistillReport& report) {
                   {"output_error_calibrated", detail::finite_or_null(report.output_error_calibrated)},
                   {"output_error_distilled", detail::finite_or_null(report.output_error_distilled)},
                   {"kept_calibrated", report.kept_calibrated},
-                  {"cancelled", report.cancelled}};
+                  {"cancelled", report.cancelled},
+                  {"resumed_blocks", report.resumed_blocks}};
 }
 
 /// One object per layer, with the names of verify.hpp, and `agrees`.

@@ -15,9 +15,11 @@
 namespace amct_distill {
 
 /// Errors: no batches; an input of a layer that is empty or not finite (with the layer's name). Throws
-/// std::invalid_argument when a batch does not have the shape of the network's input.
+/// std::invalid_argument when a batch does not have the shape of the network's input. With an executor the
+/// network runs on its threads; the result has the same bits.
 template <class Algorithms>
-result<void> calibrate(BasicStudent<Algorithms>& student, std::span<const nn::Tensor> batches) {
+result<void> calibrate(BasicStudent<Algorithms>& student, std::span<const nn::Tensor> batches,
+                       const nn::Executor* executor = nullptr) {
     if (batches.empty()) return general_error("calibrate: no batches; give at least one");
     nn::Network& network = student.network();
 
@@ -31,7 +33,7 @@ result<void> calibrate(BasicStudent<Algorithms>& student, std::span<const nn::Te
         if (auto* const q = student.quantizers(layer.name); q != nullptr && !q->is_calibrated())
             waiting.push_back({network.operations()[layer.node], layer.name, q});
 
-    nn::Tape tape;
+    nn::Tape tape(executor);
     for (std::size_t i = 0; i != student.plan().batch_num.value; ++i) {
         network.forward(batches[i % batches.size()], tape, nn::Mode::evaluate);
         for (Waiting& w : waiting) {

@@ -201,7 +201,7 @@ result<DistillReport> distill(const nn::Network& teacher, BasicStudent<Algorithm
         report.kept_calibrated = true;
     }
     rollback.keep();
-    report.layers = report_layers(student, batches);
+    report.layers = report_layers(student, batches, &executor);
     return report;
 }
 

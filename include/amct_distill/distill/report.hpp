@@ -49,7 +49,7 @@ struct DistillReport {
     double output_error_calibrated =
         0;                              ///< mean squared error of the network's first output over all batches
     double output_error_distilled = 0;  ///< never above output_error_calibrated
-    bool kept_calibrated = false;    ///< the distilled network was farther off, so the calibrated one stays
+    bool kept_calibrated = false;    ///< the outputs did not come 5 % nearer, so the calibrated network stays
     bool cancelled = false;          ///< by the progress callback
     std::size_t resumed_blocks = 0;  ///< that an earlier run had finished
 };

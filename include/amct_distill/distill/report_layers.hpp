@@ -59,7 +59,8 @@ inline std::vector<std::size_t> zero_rows(const nn::Tensor& weight) {
 /// Of every quantized layer, in definition order; `batches` are what the figures of its data are measured on.
 template <class Algorithms>
 std::vector<LayerReport> report_layers(const BasicStudent<Algorithms>& student,
-                                       std::span<const nn::Tensor> batches) {
+                                       std::span<const nn::Tensor> batches,
+                                       const nn::Executor* executor = nullptr) {
     const nn::Network& network = student.network();
     std::vector<LayerReport> reports;
     std::vector<nn::NodeId> inputs;
@@ -90,7 +91,7 @@ std::vector<LayerReport> report_layers(const BasicStudent<Algorithms>& student,
     }
     std::vector<detail::noise> noises(reports.size());
     std::vector<detail::outside> clipped(reports.size());
-    nn::Tape tape;
+    nn::Tape tape(executor);
     for (const nn::Tensor& batch : batches) {
         network.forward(batch, tape, nn::Mode::evaluate);
         for (std::size_t k = 0; k != reports.size(); ++k) {

@@ -110,8 +110,11 @@ inline std::string to_table(const DistillReport& report) {
                                        detail::short_number(report.output_error_calibrated), " calibrated, ",
                                        detail::short_number(report.output_error_distilled), " distilled\n"));
     if (report.kept_calibrated)
+        detail::append(
+            out, "  The outputs did not come 5 % nearer to the teacher's: the calibrated network stays.\n");
+    if (report.resumed_blocks != 0)
         detail::append(out,
-                       "  The distilled network was farther from the teacher: the calibrated one stays.\n");
+                       detail::concat("  Blocks taken from an earlier run: ", report.resumed_blocks, "\n"));
     if (report.cancelled)
         detail::append(out, "  The distillation was cancelled; what it had reached stays.\n");
     return out;

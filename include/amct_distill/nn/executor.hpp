@@ -20,8 +20,10 @@
 #include <type_traits>
 #if __has_include(<Eigen/ThreadPool>)  // since Eigen 5
 #include <Eigen/ThreadPool>
-#else
+#elif __has_include(<unsupported/Eigen/CXX11/ThreadPool>)
 #include <unsupported/Eigen/CXX11/ThreadPool>
+#else  // Debian's, when the compiler is told nothing
+#include <eigen3/unsupported/Eigen/CXX11/ThreadPool>
 #endif
 
 #include "../core/concat.hpp"

@@ -1,9 +1,9 @@
 /// From a range of values to the scale and offset that cover it, and back.
 ///
 ///     ClipRange const range{1.0f, -2.0f};
-///     symmetric_scale<Int8>(range)     // {2 / 128, 0}: the negative side is the longer one, and has a code
-///     more asymmetric_scale<Int8>(range)    // {3 / 255, 42} clip_of<Int8>(p)                 // the range
-///     of values that p's codes stand for
+///     symmetric_scale<Int8>(range);    // {2 / 128, 0}: the longer, negative side has a code more
+///     asymmetric_scale<Int8>(range);   // {3 / 255, 42}
+///     clip_of<Int8>(p);                // the range of values that the codes of p stand for
 ///
 /// A scale below `scale_epsilon` (a range of zeros, mostly) becomes 1: it would only divide noise.
 #pragma once

@@ -40,9 +40,10 @@ TEST_CASE("a distillation report as JSON has every figure, and null for what is 
           R"("data_scale":7.8125E-3,"data_offset":-128,"data_clip_max":2E0,"data_clip_min":-1E0,)"
           R"("user_clips":true,"weight_sqnr":1.875E1,"data_sqnr":null,"saturation":1.25E-1,"channels":2,)"
           R"("dead_channels":[1]}],"blocks":[{"names":["conv1","relu1"],"loss_before":5E-1,)"
-          R"("loss_after":2.5E-1,"epoch_losses":[5E-1,null],"best_epoch":1,"teacher_inputs":3,)"
+          R"("loss_after":2.5E-1,"epoch_losses":[5E-1,null],"best_epoch":1,"restarts":0,"teacher_inputs":3,)"
           R"("seconds":1.5E0,"stopped":"NaN"}],"output_error_calibrated":7.5E-1,)"
-          R"("output_error_distilled":5E-1,"kept_calibrated":false,"cancelled":false})");
+          R"("output_error_distilled":5E-1,"kept_calibrated":false,"cancelled":false,)"
+          R"("resumed_blocks":0})");
 }
 
 TEST_CASE("a verification as JSON") {

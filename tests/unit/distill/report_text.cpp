@@ -61,7 +61,10 @@ TEST_CASE("a report as tables") {
           "\n"
           "  output, mean squared error to the teacher's: 7.50e-01 calibrated, 3.75e-01 distilled\n");
     r.kept_calibrated = r.cancelled = true;
-    CHECK_THAT(to_table(r), Catch::Contains("the calibrated one stays") && Catch::Contains("was cancelled"));
+    r.resumed_blocks = 2;
+    CHECK_THAT(to_table(r), Catch::Contains("the calibrated network stays") &&
+                                Catch::Contains("was cancelled") &&
+                                Catch::Contains("Blocks taken from an earlier run: 2\n"));
 }
 
 TEST_CASE("a report keeps to 100 columns, whatever the names and figures") {
