@@ -7,7 +7,10 @@ cd "$(dirname "$0")/.."
 . cmake/install_packages.sh
 boost=libboost-dev
 command -v apt-cache >/dev/null && boost=$(boost_package)
-need_packages g++ clang libclang-rt-dev cmake ninja-build libeigen3-dev catch2 protobuf-compiler libprotobuf-dev "$boost"
+need_packages g++ clang libclang-rt-dev cmake ninja-build libeigen3-dev catch2 protobuf-compiler libprotobuf-dev \
+    pkg-config doxygen "$boost"
+# clang 19 with libc++ has a test of its own, where it can be installed.
+command -v apt-get >/dev/null && { (need_packages clang-19 libc++-19-dev libc++abi-19-dev) || true; }
 
 [ $# -gt 0 ] || set -- ci-gcc ci-clang asan
 for preset in "$@"; do
