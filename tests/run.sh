@@ -22,7 +22,7 @@ for preset in "$@"; do
     status=0
     ctest --preset "$preset" -j "$(nproc)" >"$log" 2>&1 || status=$?
     # The counts that passing tests print (golden cases, ...), which ctest keeps in a log of its own.
-    grep -hE '^(golden |conformance: |-- compile_fail: )' "build/$preset/Testing/Temporary/LastTest.log" | sort -u || true
+    grep -hE '^(golden |conformance: |kill tests: |IFMR |-- compile_fail: )' "build/$preset/Testing/Temporary/LastTest.log" | sort -u || true
     grep -vE '^ +Start ' "$log"
     [ "$status" -eq 0 ] || exit "$status"
 done
