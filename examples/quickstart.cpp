@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <amct_distill/adapters/report_json.hpp>
 #include <amct_distill/amct_distill.hpp>
-#include <boost/json/src.hpp>
 #include <charconv>
 #include <cstdio>
 #include <exception>
