@@ -61,6 +61,11 @@ public:
     }
 };
 
+struct ConcatOptions {
+    Index dim = 1;
+    friend bool operator==(const ConcatOptions&, const ConcatOptions&) = default;
+};
+
 /// The inputs one after another along a dimension.
 template <class T>
 class BasicConcat {
@@ -70,6 +75,8 @@ public:
     explicit BasicConcat(std::size_t dim = 1) : dim_(dim) {
         if (dim == 0) throw std::invalid_argument("Concat: dim 0 is the batch; expected 1 or more");
     }
+    explicit BasicConcat(const ConcatOptions& options) : BasicConcat(detail::dimension(options.dim)) {}
+    ConcatOptions options() const { return {static_cast<Index>(dim_)}; }
     std::size_t dim() const { return dim_; }
 
     result<Shape> output_shape(std::span<const Shape> inputs) const {
@@ -117,6 +124,11 @@ private:
     std::size_t dim_;
 };
 
+struct FlattenOptions {
+    Index start_dim = 1;
+    friend bool operator==(const FlattenOptions&, const FlattenOptions&) = default;
+};
+
 /// Joins the dimensions from `start_dim` on into one.
 template <class T>
 class BasicFlatten : public detail::PassThrough<T> {
@@ -127,6 +139,8 @@ public:
         if (start_dim == 0)
             throw std::invalid_argument("Flatten: start_dim 0 is the batch; expected 1 or more");
     }
+    explicit BasicFlatten(const FlattenOptions& options) : BasicFlatten(detail::dimension(options.start_dim)) {}
+    FlattenOptions options() const { return {static_cast<Index>(start_dim_)}; }
     std::size_t start_dim() const { return start_dim_; }
 
     result<Shape> output_shape(std::span<const Shape> inputs) const {
@@ -140,6 +154,11 @@ public:
 
 private:
     std::size_t start_dim_;
+};
+
+struct ReshapeOptions {
+    Shape sample{};  ///< without the batch; one dimension may be -1: what is left
+    friend bool operator==(const ReshapeOptions&, const ReshapeOptions&) = default;
 };
 
 /// Another shape for the same values of each sample.
@@ -158,6 +177,8 @@ public:
             throw std::invalid_argument(
                 "Reshape: expected the dimensions after the batch, each at least 1, one of them perhaps -1");
     }
+    explicit BasicReshape(ReshapeOptions options) : BasicReshape(std::move(options.sample)) {}
+    ReshapeOptions options() const { return {sample_}; }
     const Shape& sample() const { return sample_; }
 
     result<Shape> output_shape(std::span<const Shape> inputs) const {
