@@ -1,5 +1,6 @@
 # cmake -DROOT=<include/amct_distill> -P includes.cmake
 # Checks the direction of the folders, and who may include Boost and Eigen.
+cmake_minimum_required(VERSION 3.25)
 set(folders core policy reflect text config plan quant nn distill deploy adapters)
 set(errors "")
 set(files 0)
