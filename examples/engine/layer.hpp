@@ -9,7 +9,7 @@
 #include <amct_distill/quant/act_ulq.hpp>
 #include <amct_distill/quant/affine.hpp>
 #include <amct_distill/quant/arq.hpp>
-#include <amct_distill/quant/range.hpp>
+#include <amct_distill/quant/scale.hpp>
 #include <array>
 #include <concepts>
 #include <cstddef>

@@ -12,7 +12,7 @@
 //     clang++ -O2                             86              210                  199
 //     g++ -O3 -march=native                   84              104                   96
 //     clang++ -O3 -march=native               86               77                   71
-#include <amct_distill/nn/conv2d.hpp>
+#include <amct_distill/nn/layers/conv2d.hpp>
 
 #include <chrono>
 #include <cstdio>

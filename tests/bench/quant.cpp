@@ -8,7 +8,7 @@
 // before: 64 MB that are new cost eight times the loop in page faults.
 #include <amct_distill/quant/act_ulq.hpp>
 #include <amct_distill/quant/arq.hpp>
-#include <amct_distill/quant/checked.hpp>
+#include <amct_distill/quant/checked_affine.hpp>
 #include <amct_distill/quant/ifmr.hpp>
 #include <amct_distill/quant/int4.hpp>
 #include <amct_distill/quant/ulq.hpp>

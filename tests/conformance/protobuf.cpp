@@ -10,7 +10,7 @@
 #include <amct_distill/text/printer.hpp>
 #include <amct_distill/text/reader.hpp>
 
-#include <amct_distill/plan/findings.hpp>
+#include <amct_distill/core/diagnostic_list.hpp>
 #include <array>
 #include <bit>
 #include <charconv>

@@ -3,7 +3,7 @@
 ///
 ///     for (const auto& on : support::executions()) { INFO(on.name); ... on.how ... }
 #pragma once
-#include <amct_distill/quant/execution.hpp>
+#include <amct_distill/run/execution.hpp>
 #include <atomic>
 #include <cstdio>
 #include <string>

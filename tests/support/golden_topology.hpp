@@ -2,7 +2,7 @@
 ///
 ///     Topology t = golden::topology(golden::load("config/chain.json").at("graph"));
 #pragma once
-#include <amct_distill/plan/topology.hpp>
+#include <amct_distill/graph/topology.hpp>
 #include <map>
 #include <set>
 #include <string>

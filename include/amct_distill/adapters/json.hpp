@@ -20,7 +20,7 @@
 #include <variant>
 
 #include "../core/concat.hpp"
-#include "../plan/describe.hpp"
+#include "../plan/common_settings.hpp"
 #include "../plan/plan.hpp"
 
 namespace amct_distill {

@@ -19,8 +19,8 @@
 #include <utility>
 
 #include "../core/concat.hpp"
+#include "../core/diagnostic_list.hpp"
 #include "../core/suggest.hpp"
-#include "../plan/findings.hpp"
 #include "json_places.hpp"
 
 namespace amct_distill::detail {

@@ -21,7 +21,7 @@
 #include <string_view>
 #include <utility>
 
-#include "../policy/forward.hpp"
+#include "../policy/quantizer_names.hpp"
 #include "../reflect/labels.hpp"
 
 namespace amct_distill {

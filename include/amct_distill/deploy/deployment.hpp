@@ -20,8 +20,8 @@
 #include <variant>
 #include <vector>
 
-#include "../distill/student.hpp"
 #include "../quant/int4.hpp"
+#include "../student/student.hpp"
 #include "fold.hpp"
 
 namespace amct_distill {

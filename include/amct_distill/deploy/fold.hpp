@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "../nn/batch_norm.hpp"
+#include "../nn/layers/batch_norm.hpp"
 #include "../nn/network.hpp"
 
 namespace amct_distill {

@@ -20,7 +20,7 @@
 #include <variant>
 #include <vector>
 
-#include "../nn/structure.hpp"
+#include "../nn/layers/structure.hpp"
 #include "../nn/window.hpp"
 #include "deployment.hpp"
 

@@ -16,8 +16,8 @@
 #include <string_view>
 #include <system_error>
 
-#include "../core/file.hpp"
-#include "../distill/npy.hpp"
+#include "../io/file.hpp"
+#include "../io/npy.hpp"
 #include "../text/printer.hpp"
 #include "record.hpp"
 

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "../nn/network.hpp"
-#include "../quant/range.hpp"
+#include "../quant/scale.hpp"
 #include "adamw.hpp"
 #include "block_data.hpp"
 #include "loss.hpp"

@@ -14,8 +14,8 @@
 
 #include "../plan/plan.hpp"
 #include "dump.hpp"
-#include "frontier.hpp"
 #include "loss.hpp"
+#include "prefix_cache.hpp"
 
 namespace amct_distill {
 

@@ -14,10 +14,10 @@
 #include <utility>
 #include <vector>
 
-#include "../core/file.hpp"
+#include "../io/file.hpp"
 #include "../nn/network.hpp"
+#include "../nn/npy.hpp"
 #include "../plan/plan.hpp"
-#include "npy.hpp"
 
 namespace amct_distill {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "../quant/affine.hpp"
-#include "../quant/range.hpp"
+#include "../quant/scale.hpp"
 
 namespace amct_distill {
 

@@ -9,8 +9,8 @@
 #include <span>
 #include <vector>
 
+#include "../student/student.hpp"
 #include "report.hpp"
-#include "student.hpp"
 
 namespace amct_distill {
 namespace detail {

@@ -17,7 +17,7 @@
 #include <cstddef>
 #include <cstring>
 
-#include "../quant/kernels/instructions.hpp"
+#include "../run/instructions.hpp"
 #include "tensor.hpp"
 
 namespace amct_distill::detail {

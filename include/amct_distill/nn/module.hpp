@@ -20,7 +20,7 @@
 #include <vector>
 
 #include "../core/result.hpp"
-#include "executor.hpp"
+#include "../run/executor.hpp"
 #include "tensor.hpp"
 
 namespace amct_distill::nn {

@@ -25,7 +25,7 @@
 #include <utility>
 #include <vector>
 
-#include "../plan/topology.hpp"
+#include "../graph/topology.hpp"
 #include "module.hpp"
 #include "tape.hpp"
 

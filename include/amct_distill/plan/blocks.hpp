@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "graph.hpp"
+#include "../graph/graph.hpp"
 #include "plan.hpp"
 
 namespace amct_distill::detail {

@@ -5,8 +5,8 @@
 ///     // quant.cfg:3:7: error: layer `fc`: `arq_distill, INT8, tensor_wise` is not what this engine runs; it has ...
 #pragma once
 #include "../core/concat.hpp"
+#include "../core/diagnostic_list.hpp"
 #include "../core/result.hpp"
-#include "findings.hpp"
 #include "plan.hpp"
 #include "select.hpp"
 #include "static_select.hpp"

@@ -9,10 +9,10 @@
 #include <utility>
 #include <vector>
 
-#include "describe.hpp"
-#include "findings.hpp"
+#include "../core/diagnostic_list.hpp"
+#include "common_settings.hpp"
 #include "plan.hpp"
-#include "rules.hpp"
+#include "rule_book.hpp"
 #include "target.hpp"
 
 namespace amct_distill::detail {

@@ -25,8 +25,8 @@
 #include "../policy/supports.hpp"
 #include "../reflect/fields.hpp"
 #include "../reflect/labels.hpp"
-#include "describe.hpp"
-#include "quantizers.hpp"
+#include "common_settings.hpp"
+#include "quantizer_lists.hpp"
 
 namespace amct_distill {
 namespace detail {

@@ -17,9 +17,9 @@
 #include <utility>
 #include <variant>
 
+#include "../core/diagnostic_list.hpp"
 #include "../reflect/fields.hpp"
 #include "../reflect/labels.hpp"
-#include "findings.hpp"
 #include "provenance.hpp"
 
 namespace amct_distill::detail {

@@ -22,7 +22,7 @@
 #include "../policy/bits.hpp"
 #include "../policy/granularity.hpp"
 #include "../policy/supports.hpp"
-#include "quantizers.hpp"
+#include "quantizer_lists.hpp"
 
 namespace amct_distill {
 namespace detail {

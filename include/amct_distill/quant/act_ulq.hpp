@@ -18,14 +18,14 @@
 #include <utility>
 
 #include "../core/result.hpp"
-#include "../policy/forward.hpp"
+#include "../policy/quantizer_names.hpp"
+#include "../run/execution.hpp"
+#include "../run/ordered_sum.hpp"
 #include "affine.hpp"
-#include "execution.hpp"
 #include "finite.hpp"
 #include "ifmr.hpp"
 #include "kernels/gradient.hpp"
-#include "ordered_sum.hpp"
-#include "range.hpp"
+#include "scale.hpp"
 
 namespace amct_distill {
 

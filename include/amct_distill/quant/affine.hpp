@@ -18,9 +18,9 @@
 #include <vector>
 
 #include "../policy/bits.hpp"
-#include "execution.hpp"
+#include "../run/execution.hpp"
+#include "../run/instructions.hpp"
 #include "kernels/affine.hpp"
-#include "kernels/instructions.hpp"
 
 namespace amct_distill {
 

@@ -16,11 +16,11 @@
 #include <vector>
 
 #include "../core/result.hpp"
-#include "../policy/forward.hpp"
+#include "../policy/quantizer_names.hpp"
+#include "../run/execution.hpp"
 #include "affine.hpp"
-#include "execution.hpp"
 #include "finite.hpp"
-#include "range.hpp"
+#include "scale.hpp"
 
 namespace amct_distill {
 

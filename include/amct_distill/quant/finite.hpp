@@ -14,7 +14,7 @@
 #include "../core/concat.hpp"
 #include "../core/result.hpp"
 #include "affine.hpp"
-#include "range.hpp"
+#include "scale.hpp"
 
 namespace amct_distill {
 

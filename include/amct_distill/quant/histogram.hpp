@@ -49,7 +49,7 @@
 #include <span>
 #include <vector>
 
-#include "execution.hpp"
+#include "../run/execution.hpp"
 #include "kernels/fixed_point.hpp"
 
 namespace amct_distill::detail {

@@ -18,8 +18,8 @@
 #include "../core/concat.hpp"
 #include "../core/result.hpp"
 #include "../policy/bits.hpp"
+#include "../run/execution.hpp"
 #include "affine.hpp"
-#include "execution.hpp"
 #include "kernels/int4.hpp"
 
 namespace amct_distill {

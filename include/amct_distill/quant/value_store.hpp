@@ -17,7 +17,7 @@
 
 #include "../core/concat.hpp"
 #include "../core/result.hpp"
-#include "execution.hpp"
+#include "../run/execution.hpp"
 
 namespace amct_distill::detail {
 

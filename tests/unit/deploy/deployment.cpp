@@ -4,8 +4,8 @@
 #include <cmath>
 #include <limits>
 
-#include "networks.hpp"
 #include "support/catch.hpp"
+#include "support/deploy_networks.hpp"
 
 namespace deploy_deployment_test {
 

@@ -7,8 +7,8 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "networks.hpp"
 #include "support/catch.hpp"
+#include "support/deploy_networks.hpp"
 #include "support/golden.hpp"
 
 namespace deploy_golden_export_test {

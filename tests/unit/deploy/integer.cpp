@@ -4,8 +4,8 @@
 #include <limits>
 #include <set>
 
-#include "networks.hpp"
 #include "support/catch.hpp"
+#include "support/deploy_networks.hpp"
 
 namespace deploy_integer_test {
 

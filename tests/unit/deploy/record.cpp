@@ -1,7 +1,7 @@
 #include <amct_distill/deploy/record.hpp>
 
-#include <amct_distill/core/file.hpp>
-#include <amct_distill/distill/calibrate.hpp>
+#include <amct_distill/io/file.hpp>
+#include <amct_distill/student/calibrate.hpp>
 #include <amct_distill/text/printer.hpp>
 #include <cstdlib>
 

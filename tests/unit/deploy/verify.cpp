@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <sstream>
 
-#include "networks.hpp"
 #include "support/catch.hpp"
+#include "support/deploy_networks.hpp"
 
 namespace deploy_verify_test {
 

@@ -1,6 +1,6 @@
 #include <amct_distill/distill/report_layers.hpp>
 
-#include <amct_distill/distill/calibrate.hpp>
+#include <amct_distill/student/calibrate.hpp>
 
 #include "support/catch.hpp"
 #include "support/small_network.hpp"

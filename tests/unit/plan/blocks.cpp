@@ -1,7 +1,7 @@
 #include <amct_distill/plan/blocks.hpp>
 
-#include "networks.hpp"
 #include "support/catch.hpp"
+#include "support/topologies.hpp"
 
 namespace plan_blocks_test {
 

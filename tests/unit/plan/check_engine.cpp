@@ -4,8 +4,8 @@
 #include <amct_distill/text/reader.hpp>
 #include <string_view>
 
-#include "networks.hpp"
 #include "support/catch.hpp"
+#include "support/topologies.hpp"
 
 namespace plan_check_engine_test {
 

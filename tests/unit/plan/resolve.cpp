@@ -3,8 +3,8 @@
 #include <amct_distill/plan/select.hpp>
 #include <amct_distill/text/reader.hpp>
 
-#include "networks.hpp"
 #include "support/catch.hpp"
+#include "support/topologies.hpp"
 
 namespace plan_resolve_test {
 

@@ -1,6 +1,6 @@
 #include <amct_distill/policy/supports.hpp>
 
-#include <amct_distill/policy/forward.hpp>
+#include <amct_distill/policy/quantizer_names.hpp>
 
 #include "support/catch.hpp"
 

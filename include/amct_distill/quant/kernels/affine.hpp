@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "lanes.hpp"
+#include "../../run/vectors.hpp"
 #include "range.hpp"
 
 namespace amct_distill::detail {

@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "lanes.hpp"
+#include "../../run/vectors.hpp"
 
 namespace amct_distill::detail {
 

@@ -7,8 +7,8 @@
 #pragma once
 #include <cstddef>
 
-#include "lanes.hpp"
-#include "sums.hpp"
+#include "../../run/sums.hpp"
+#include "../../run/vectors.hpp"
 
 namespace amct_distill::detail {
 

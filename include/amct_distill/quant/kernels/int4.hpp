@@ -8,8 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../../run/vectors.hpp"
 #include "affine.hpp"
-#include "lanes.hpp"
 
 namespace amct_distill::detail {
 

@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <limits>
 
-#include "lanes.hpp"
+#include "../../run/vectors.hpp"
 
 namespace amct_distill::detail {
 
