@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A deployment as files: the record, and the integers of each layer as NumPy's `.npy`.
 ///
 ///     write_deployment("out", student).value();

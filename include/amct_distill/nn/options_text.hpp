@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A module's options, an aggregate, as text and back, by reflection.
 ///
 ///     detail::options_text(Conv2dOptions{...});   // "in_channels: 1 out_channels: 8 kernel: [3, 3] ... bias: true"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A parameter of a module: its name, what it is to the optimizer, its shape, and where its values are.
 ///
 ///     for (const Parameter& p : module.parameters()) use(p.name, p.role, p.shape(), p.values);

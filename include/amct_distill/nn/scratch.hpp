@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What a node lends to its module: buffers, so that only the first step allocates, and threads.
 ///
 ///     float* rows = scratch.buffer(0, 64);                   // 64 values for every thread that may work

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A weight as quantizers see it: a matrix with a row per output channel.
 ///
 ///     WeightRows rows(*layer);                          // or (shape, output_axis, groups)

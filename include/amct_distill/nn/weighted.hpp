@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What it takes for a module's weights to be quantized, and such a module without its type.
 ///
 ///     struct LocallyConnected {                               // besides a module's members
