@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// A plan from the JSON that AMCT's `create_distill_config` writes, for the network it was written for.
 ///
-///     result<DistillPlan> plan = plan_from_json(text, topology, target::generic, "distill.json");
+///     result<DistillPlan> plan = plan_from_json(text, network.graph(), target::generic, "distill.json");
 ///     if (!plan) std::cerr << to_string(plan.diagnostics());
 ///     // distill.json:9:13: error: conv1.distill_data_config.dst_type: expected "INT4" or "INT8", found "INT16"
 ///
@@ -38,15 +38,16 @@ inline constexpr bool has_required_fields = []<std::size_t... I>(std::index_sequ
 template <class Algorithms>
 class json_plan_reader : json_values {
 public:
-    json_plan_reader(const Topology& topology, const Target& target, findings& found)
+    json_plan_reader(const Graph& graph, const Target& target, findings& found)
         : json_values(found),
-          graph_(topology),
+          graph_(graph),
           names_(graph_, found),
           target_(target),
           said_(names_.quantizable().size()) {}
 
     BasicDistillPlan<Algorithms> read(const json_item& root) {
         BasicDistillPlan<Algorithms> plan;
+        plan.graph = graph_;
         std::optional<json_item> groups;
         bool version = false, batch_num = false, group_size = false, data_dump = false;
         auto const set = [](auto& planned, const auto& value, const json_item& at) {
@@ -219,14 +220,14 @@ private:
         }
         std::vector<std::size_t> block_of(graph_.size(), plan.blocks.size());
         for (std::size_t b = 0; b != plan.blocks.size(); ++b)
-            for (std::size_t n : plan.blocks[b].nodes) block_of[n] = b;
+            for (NodeId n : plan.blocks[b].nodes) block_of[n] = b;
         for (auto& layer : plan.layers)
             if (block_of[layer.node] != plan.blocks.size()) layer.block = block_of[layer.node];
     }
     void check_order(const json_item& group, const PlannedBlock& block,
                      const std::vector<PlannedBlock>& earlier) {
         for (std::size_t b = 0; b != earlier.size(); ++b)
-            for (std::size_t n : block.nodes)
+            for (NodeId n : block.nodes)
                 if (std::find(earlier[b].nodes.begin(), earlier[b].nodes.end(), n) != earlier[b].nodes.end())
                     return error(group, concat("`", graph_.name(n), "` is already in ", earlier[b].from.text,
                                                ", and a layer is in one group only"));
@@ -249,15 +250,15 @@ private:
             block.nodes.push_back(*node);
             block.names.emplace_back(*name);
         }
-        std::size_t const last = block.nodes.back();
-        if (paths_between(graph_, block.nodes.front(), [&](std::size_t n) { return n == last; }).count == 1)
+        NodeId const last = block.nodes.back();
+        if (paths_between(graph_, block.nodes.front(), [&](NodeId n) { return n == last; }).count == 1)
             return block;
         error(at, concat("several paths lead from `", block.names.front(), "` to `", block.names.back(),
                          "`, and a group is one path: start it behind the fork, or end it before"));
         return {};
     }
     /// The use of a module that continues a block, or begins it.
-    std::optional<std::size_t> node_in_group(const json_item& at, std::size_t module,
+    std::optional<NodeId> node_in_group(const json_item& at, ModuleId module,
                                              const PlannedBlock& block) {
         const auto& uses = graph_.uses(module);
         if (!may_stand_in_group(graph_, uses.front())) {
@@ -268,15 +269,15 @@ private:
             if (uses.size() == 1) return uses.front();
             error(at, "a group cannot start at a shared layer: start it at a layer that is used once");
         } else {
-            for (std::size_t n : graph_.consumers(block.nodes.back()))
-                if (graph_.topology().nodes[n].module == module) return n;
+            for (NodeId n : graph_.consumers(block.nodes.back()))
+                if (graph_.module_of(n) == module) return n;
             error(at, concat("does not read `", block.names.back(),
                              "`: a group is a path of layers, each reading the one before"));
         }
         return std::nullopt;
     }
 
-    graph graph_;
+    Graph graph_;
     layer_names names_;
     const Target& target_;
     std::vector<said_of_layer> said_;  // by the order of names_.quantizable(); never resized
@@ -287,9 +288,10 @@ private:
 /// Errors, all of them, each with its place and the keys that lead to it: what is not JSON, a repeated, missing
 /// or unknown key, a value of the wrong type or out of range, layers that are not there or cannot be quantized,
 /// groups that are not one path of layers, overlap or are out of order, rules of the target, no layer left to
-/// quantize. Throws std::invalid_argument when the topology contradicts itself.
+/// quantize. A Topology is taken for a graph; one that contradicts itself throws
+/// std::invalid_argument.
 template <class Algorithms = standard_algorithms>
-result<BasicDistillPlan<Algorithms>> plan_from_json(std::string_view text, const Topology& topology,
+result<BasicDistillPlan<Algorithms>> plan_from_json(std::string_view text, const Graph& graph,
                                                     const Target& target = target::generic,
                                                     std::string_view source = {}) {
     detail::findings found({.source = source, .text = text});
@@ -306,7 +308,7 @@ result<BasicDistillPlan<Algorithms>> plan_from_json(std::string_view text, const
                         detail::concat("set more than once; first at ", first.line, ':', first.column));
         });
     if (found.failed()) return found.errors();
-    auto plan = detail::json_plan_reader<Algorithms>(topology, target, found).read({value, places});
+    auto plan = detail::json_plan_reader<Algorithms>(graph, target, found).read({value, places});
     if (found.failed()) return found.errors();
     return plan;
 }

@@ -36,8 +36,8 @@ public:
     /// A row of values.
     BasicParameter(std::string_view n, Role r, std::span<T> row)
         : name(n), role(r), values(row), length_(static_cast<Index>(row.size())) {}
-    BasicParameter(const BasicParameter<std::remove_const_t<T>>& other)
-    requires std::is_const_v<T>
+    template <class U>
+    requires(!std::is_const_v<U> && std::same_as<const U, T>) BasicParameter(const BasicParameter<U>& other)
         : name(other.name), role(other.role), values(other.values), shape_(other.shape_), length_(other.length_) {}
 
     /// Valid as long as the parameter.

@@ -35,7 +35,7 @@ struct rule {
 /// What one layer falls under. The pointers are into the rule book.
 template <class Algorithms>
 struct layer_rules {
-    std::size_t module = 0;
+    ModuleId module{};
     std::optional<Provenance> skipped{};
     const rule<Algorithms>* of_layer = nullptr;
     const rule<Algorithms>* of_type = nullptr;
@@ -53,10 +53,10 @@ public:
     /// Reports names that fit nothing, repeated overrides, and clips out of range. The arguments must outlive
     /// the book.
     template <class Storage>
-    rule_book(const BasicConfig<Algorithms, Storage>& config, const graph& g, const layer_names& names,
+    rule_book(const BasicConfig<Algorithms, Storage>& config, const Graph& g, const layer_names& names,
               findings& found)
-        : graph_(g), findings_(found), index_(g.topology().modules.size()) {
-        for (std::size_t module : names.quantizable()) {
+        : graph_(g), findings_(found), index_(g.module_count()) {
+        for (ModuleId module : names.quantizable()) {
             index_[module] = layers_.size();
             layers_.push_back({.module = module, .global = &global_});
         }
@@ -111,8 +111,8 @@ public:
 private:
     using rule_type = rule<Algorithms>;
 
-    const std::string& name(std::size_t module) const { return graph_.topology().modules[module].name; }
-    layer_rules<Algorithms>& rules_of(std::size_t module) { return layers_[index_[module]]; }
+    const std::string& name(ModuleId module) const { return graph_.module(module).name; }
+    layer_rules<Algorithms>& rules_of(ModuleId module) { return layers_[index_[module]]; }
     bool in_force(const rule_type& r) const {
         return std::any_of(layers_.begin(), layers_.end(), [&](const auto& l) { return l.falls_under(r); });
     }
@@ -138,7 +138,7 @@ private:
 
     template <class Config>
     void read_skips(const Config& config, const layer_names& names) {
-        auto const skip = [&](std::size_t module, const std::string& path, Position where) {
+        auto const skip = [&](ModuleId module, const std::string& path, Position where) {
             auto& skipped = rules_of(module).skipped;
             if (!skipped) skipped = said_by(path, where);
         };
@@ -151,7 +151,7 @@ private:
         for (std::size_t i = 0; i != config.quant_skip_layer_types.size(); ++i) {
             auto const path = element("quant_skip_layer_types", i);
             Position const where = position_in(config.quant_skip_layer_types, i);
-            for (std::size_t module : names.layers_of_type(config.quant_skip_layer_types[i], where, path))
+            for (ModuleId module : names.layers_of_type(config.quant_skip_layer_types[i], where, path))
                 skip(module, path, where);
         }
     }
@@ -175,7 +175,7 @@ private:
                 make_rule(by_type[i], element("distill_override_layer_types", i), position_in(by_type, i)));
             Position const where = either(by_type[i].layer_type.position(), r.where);
             auto const path = concat(r.name, ".layer_type");
-            for (std::size_t module : names.layers_of_type(*by_type[i].layer_type, where, path))
+            for (ModuleId module : names.layers_of_type(*by_type[i].layer_type, where, path))
                 if (!take(rules_of(module).of_type, r, *by_type[i].layer_type, where, path)) break;
         }
     }
@@ -213,7 +213,7 @@ private:
                    " says: an override replaces all of it; repeat in it what is to stay"));
     }
 
-    const graph& graph_;
+    const Graph& graph_;
     findings& findings_;
     std::vector<std::size_t> index_;  // by module: into layers_, when it is quantizable
     std::vector<layer_rules<Algorithms>> layers_{};

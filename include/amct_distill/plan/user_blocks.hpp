@@ -21,22 +21,23 @@ namespace amct_distill::detail {
 
 struct paths {
     std::size_t count = 0;             // 2 stands for "several"
-    std::vector<std::size_t> nodes{};  // of the path, when there is one
+    std::vector<NodeId> nodes{};  // of the path, when there is one
 };
 
 /// The paths from a node to those for which `is_end` holds, none of them through another such node. Time
 /// linear in the graph.
 template <class IsEnd>
-paths paths_between(const graph& g, std::size_t start, const IsEnd& is_end) {
+paths paths_between(const Graph& g, NodeId start, const IsEnd& is_end) {
     std::vector<std::size_t> ways(g.size(), 0);  // from the start to each node, counted up to 2
     ways[start] = 1;
-    std::size_t count = 0, node = start;
-    for (std::size_t n = start; n != g.size(); ++n) {
+    std::size_t count = 0;
+    NodeId node = start;
+    for (NodeId n = start; n != g.size(); ++n.index) {
         if (is_end(n) && ways[n] != 0) {
             count = (std::min<std::size_t>)(count + ways[n], 2);
             node = n;
         } else {
-            for (std::size_t next : g.consumers(n))
+            for (NodeId next : g.consumers(n))
                 ways[next] = (std::min<std::size_t>)(ways[next] + ways[n], 2);
         }
     }
@@ -44,24 +45,25 @@ paths paths_between(const graph& g, std::size_t start, const IsEnd& is_end) {
     if (count != 1) return found;
     while (node != start) {
         found.nodes.push_back(node);
-        const auto& inputs = g.topology().nodes[node].inputs;
-        node = *std::find_if(inputs.begin(), inputs.end(),
-                             [&](std::size_t n) { return ways[n] != 0 && !is_end(n); });
+        const auto& inputs = g.node(node).inputs;
+        node = NodeId{*std::find_if(inputs.begin(), inputs.end(), [&](std::size_t n) {
+            return ways[n] != 0 && !is_end(NodeId{n});
+        })};
     }
     found.nodes.push_back(start);
     std::reverse(found.nodes.begin(), found.nodes.end());
     return found;
 }
 
-inline bool may_stand_in_group(const graph& g, std::size_t node) {
-    return g.has_module(node) && (is_quantizable_type(g.type(node)) || g.type(node) == "BatchNorm2d" ||
+inline bool may_stand_in_group(const Graph& g, NodeId node) {
+    return g.has_module(node) && (g.is_weighted(*g.module_of(node)) || g.type(node) == "BatchNorm2d" ||
                                   is_activation(g.type(node)));
 }
 
 /// The nodes of the group from module `start` to module `end`; empty, and a finding, when it is not one.
-inline std::vector<std::size_t> nodes_of_group(const graph& g, std::size_t start, std::size_t end,
+inline std::vector<NodeId> nodes_of_group(const Graph& g, ModuleId start, ModuleId end,
                                                Position where, const std::string& path, findings& found) {
-    std::string_view const first = g.topology().modules[start].name, last = g.topology().modules[end].name;
+    std::string_view const first = g.module(start).name, last = g.module(end).name;
     if (g.uses(start).size() > 1) {
         found.error(where, path,
                     concat("`", first, "` is used ", g.uses(start).size(),
@@ -69,13 +71,13 @@ inline std::vector<std::size_t> nodes_of_group(const graph& g, std::size_t start
                            "used once"));
         return {};
     }
-    auto const use_of = [&](std::size_t module) {
-        return [&g, module](std::size_t n) { return g.topology().nodes[n].module == module; };
+    auto const use_of = [&](ModuleId module) {
+        return [&g, module](NodeId n) { return g.module_of(n) == module; };
     };
     paths way = paths_between(g, g.uses(start).front(), use_of(end));
     if (way.count == 0) {
         const auto& ends = g.uses(end);
-        bool const reversed = std::any_of(ends.begin(), ends.end(), [&](std::size_t n) {
+        bool const reversed = std::any_of(ends.begin(), ends.end(), [&](NodeId n) {
             return paths_between(g, n, use_of(start)).count != 0;
         });
         found.error(where, path,
@@ -92,7 +94,7 @@ inline std::vector<std::size_t> nodes_of_group(const graph& g, std::size_t start
         return {};
     }
     auto const foreign = std::find_if(way.nodes.begin(), way.nodes.end(),
-                                      [&](std::size_t n) { return !may_stand_in_group(g, n); });
+                                      [&](NodeId n) { return !may_stand_in_group(g, n); });
     if (foreign != way.nodes.end()) {
         found.error(
             where, path,
@@ -109,7 +111,7 @@ inline std::vector<std::size_t> nodes_of_group(const graph& g, std::size_t start
 
 /// Every group that is sound and shares no node with an earlier one, in the order of the configuration.
 template <class Groups>
-std::vector<PlannedBlock> user_blocks(const Groups& groups, const graph& g, const layer_names& names,
+std::vector<PlannedBlock> user_blocks(const Groups& groups, const Graph& g, const layer_names& names,
                                       findings& found) {
     std::vector<PlannedBlock> blocks;
     std::vector<std::optional<std::size_t>> owner(g.size());  // of a node: index of its group
@@ -127,7 +129,7 @@ std::vector<PlannedBlock> user_blocks(const Groups& groups, const graph& g, cons
         auto nodes = nodes_of_group(g, *start, *end, where, path, found);
 
         auto const shared =
-            std::find_if(nodes.begin(), nodes.end(), [&](std::size_t n) { return owner[n].has_value(); });
+            std::find_if(nodes.begin(), nodes.end(), [&](NodeId n) { return owner[n].has_value(); });
         if (shared != nodes.end()) {
             found.error(where, path,
                         concat("`", g.name(*shared), "` is already in ",
@@ -139,7 +141,7 @@ std::vector<PlannedBlock> user_blocks(const Groups& groups, const graph& g, cons
         }
         if (nodes.empty()) continue;
         PlannedBlock block{std::move(nodes), {}, said_by(path, where)};
-        for (std::size_t n : block.nodes) {
+        for (NodeId n : block.nodes) {
             owner[n] = i;
             block.names.push_back(g.name(n));
         }
