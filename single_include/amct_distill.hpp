@@ -132,7 +132,7 @@ concept Symmetry = std::same_as<S, Symmetric> || std::same_as<S, Asymmetric>;
 
 }  // namespace amct_distill
 
-// ---- amct_distill/policy/forward.hpp
+// ---- amct_distill/policy/quantizer_names.hpp
 
 /// The quantizers' names, declared: enough for a message to name its quantizer, without Eigen.
 ///
@@ -513,7 +513,7 @@ private:
 
 }  // namespace amct_distill
 
-// ---- amct_distill/quant/kernels/instructions.hpp
+// ---- amct_distill/run/instructions.hpp
 
 /// The instruction sets that the loops are compiled for, and the choice of one at run time.
 ///
@@ -637,7 +637,7 @@ auto run_on(InstructionSet set, const Kernel& kernel) {
 }  // namespace detail
 }  // namespace amct_distill
 
-// ---- amct_distill/quant/execution.hpp
+// ---- amct_distill/run/execution.hpp
 
 /// How a loop is run: with which instructions, on how many threads. Results do not depend on it, bit for
 /// bit.
@@ -675,7 +675,7 @@ void in_parts(const Execution& on, std::size_t n, std::size_t size, const Body& 
 }  // namespace detail
 }  // namespace amct_distill
 
-// ---- amct_distill/quant/kernels/lanes.hpp
+// ---- amct_distill/run/vectors.hpp
 
 /// Vectors of floats of any width, a float alone among them, and the few things the loops do with them.
 ///
@@ -896,6 +896,277 @@ inline void streaming_fence() {
 #if defined(__SSE2__)
     _mm_sfence();
 #endif
+}
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/run/sums.hpp
+
+/// The loop that adds up a block of terms in double, in the order of ordered_sum.hpp, whatever the width of
+/// the vectors.
+///
+///     struct dot {                              // terms: products of floats
+///         static constexpr std::size_t sums = 1;
+///         const float *x, *y;
+///         template <int Bytes> [[gnu::always_inline]] void add(std::size_t i, std::size_t lane,
+///                                                              SumLanes<Bytes>* to) const {
+///             typename lanes<Bytes>::floats a, b;
+///             load(x + i, a), load(y + i, b);
+///             to[0].add_product(a, b, lane);
+///         }
+///     };
+///     std::array<double, 1> const part = run_on(set, block_sum_loop<dot>{{x, y}, n});
+
+namespace amct_distill::detail {
+
+inline constexpr std::size_t sum_lanes = 8;
+inline constexpr std::size_t sum_block = 4096;
+
+/// The eight lanes of a sum, in vectors of doubles.
+template <int Bytes>
+struct SumLanes {
+    using F = typename lanes<Bytes>::floats;
+    using D = typename lanes<Bytes>::doubles;
+    static constexpr std::size_t width = sizeof(D) / sizeof(double);
+
+    D sums[sum_lanes / width];
+
+    /// Adds the floats to the lanes in turn: as many as a vector, but eight of the 16 of 64 bytes.
+    template <class Floats>
+    [[gnu::always_inline]] void add(const Floats& v, std::size_t lane) {
+        if constexpr (Bytes == 4) {
+            sums[lane] += static_cast<double>(v);
+        } else {
+#if defined(__GNUC__)
+            if constexpr (Bytes == 64) {
+                sums[0] += __builtin_convertvector(v, D);
+            } else {
+                D low, high;
+                widen(v, low, high);
+                sums[lane / width] += low;
+                sums[(lane + width) % sum_lanes / width] += high;
+            }
+#endif
+        }
+    }
+
+    /// Adds a * b, exactly formed since the factors are floats, so with or without an FMA instruction; its
+    /// first element to `lane`.
+    [[gnu::always_inline]] void add_product(const F& a, const F& b, std::size_t lane) {
+        if constexpr (Bytes == 4) {
+            sums[lane] += static_cast<double>(a) * static_cast<double>(b);
+        } else {
+#if defined(__GNUC__)
+            D low_a, high_a, low_b, high_b;
+            widen(a, low_a, high_a);
+            widen(b, low_b, high_b);
+            sums[lane / width] += low_a * low_b;
+            sums[(lane + width) % sum_lanes / width] += high_a * high_b;
+#endif
+        }
+    }
+};
+
+/// Terms that are floats, given by `begin` and `terms` instead of added by `add`, are first added in float in
+/// runs of 64 elements, eight terms to a lane, and then to the lanes: converting to double is what takes the
+/// time. A run adds pairs of terms 8 apart, and the pair of each 16 elements to those before. Rounding a term
+/// to float once, adding a pair and then three more is an error of 5 * 2^-24 (3e-7) at most, relative to the
+/// sum of the terms' absolute values.
+template <class Terms>
+inline constexpr bool in_runs = requires {
+    &Terms::template terms<float>;
+};
+inline constexpr std::size_t sum_run = 64;
+
+/// Eight floats, one for each lane, in vectors of 32 bytes at most.
+template <int Bytes>
+struct FloatLanes {
+    using F = typename lanes<(Bytes < 32 ? Bytes : 32)>::floats;
+    static constexpr std::size_t count = sizeof(F) / sizeof(float), size = sum_lanes / count;
+    F v[size];
+};
+
+template <class Terms>
+struct block_sum_loop {
+    Terms terms;
+    std::size_t n;  ///< at most sum_block
+
+    /// 16 elements at a time.
+    static constexpr std::size_t pair = 2 * sum_lanes;
+    template <int Bytes>
+    static constexpr std::size_t parts = pair / lanes<Bytes>::count;
+
+    /// `begin` is called some time before `terms`: see fake_quantize_loop.
+    template <int Bytes, class F>
+    [[gnu::always_inline]] void begin_pair(std::size_t i, F* quotients) const {
+#pragma GCC unroll 16
+        for (std::size_t k = 0; k != parts<Bytes>; ++k)
+            terms.begin(i + k * lanes<Bytes>::count, quotients[k]);
+    }
+    /// Terms are rounded before they are added: not an FMA.
+    template <int Bytes, bool First, class F>
+    [[gnu::always_inline]] void add_pair(std::size_t i, const F* quotients, FloatLanes<Bytes>* to) const {
+        constexpr std::size_t count = lanes<Bytes>::count;
+#pragma GCC unroll 8
+        for (std::size_t k = 0; k != FloatLanes<Bytes>::size; ++k) {
+            F low[Terms::sums], high[Terms::sums];
+            terms.terms(i + k * count, quotients[k], low);
+            if constexpr (count <= sum_lanes)
+                terms.terms(i + k * count + sum_lanes, quotients[k + parts<Bytes> / 2], high);
+#pragma GCC unroll 4
+            for (std::size_t s = 0; s != Terms::sums; ++s) {
+                typename FloatLanes<Bytes>::F both, other;
+                keep_rounded(low[s]);
+                if constexpr (count <= sum_lanes) {
+                    keep_rounded(high[s]);
+                    both = low[s];
+                    other = high[s];
+                } else {
+#if defined(__GNUC__)
+                    halves(low[s], both, other);
+#endif
+                }
+                both += other;
+                if constexpr (First)
+                    to[s].v[k] = both;
+                else
+                    to[s].v[k] += both;
+            }
+        }
+    }
+    template <int Bytes>
+    [[gnu::always_inline]] void add_run(FloatLanes<Bytes>* run, SumLanes<Bytes>* to) const {
+#pragma GCC unroll 4
+        for (std::size_t s = 0; s != Terms::sums; ++s) {
+#pragma GCC unroll 8
+            for (std::size_t k = 0; k != FloatLanes<Bytes>::size; ++k)
+                to[s].add(run[s].v[k], k * FloatLanes<Bytes>::count);
+        }
+    }
+    template <int Bytes>
+    [[gnu::always_inline]] std::size_t add_runs(SumLanes<Bytes>* to) const {
+        using F = typename lanes<Bytes>::floats;
+        if (n < sum_run) return 0;
+        std::size_t const end = n - n % sum_run;
+        F now[parts<Bytes>];
+        begin_pair<Bytes>(0, now);
+        for (std::size_t i = 0; i != end; i += sum_run) {
+            FloatLanes<Bytes> run[Terms::sums];
+#pragma GCC unroll 4
+            for (std::size_t k = 0; k != sum_run; k += pair) {
+                F after[parts<Bytes>];
+                // Behind the last there is nothing to begin; its own once more does no harm.
+                std::size_t const next = k + pair != sum_run || i + sum_run != end ? i + k + pair : i;
+                begin_pair<Bytes>(next, after);
+                if (k == 0)
+                    add_pair<Bytes, true>(i + k, now, run);
+                else
+                    add_pair<Bytes, false>(i + k, now, run);
+#pragma GCC unroll 16
+                for (std::size_t j = 0; j != parts<Bytes>; ++j) now[j] = after[j];
+            }
+            add_run<Bytes>(run, to);
+        }
+        return end;
+    }
+
+    template <int Bytes>
+    [[gnu::always_inline]] std::array<double, Terms::sums> run() const {
+        SumLanes<Bytes> wide[Terms::sums] = {};
+        std::size_t i = 0;
+        if constexpr (in_runs<Terms>) {
+            i = add_runs<Bytes>(wide);
+        } else {
+            constexpr std::size_t count = lanes<Bytes>::count;
+            constexpr std::size_t step = count > sum_lanes ? count : sum_lanes;
+            for (; n - i >= step; i += step) {
+#pragma GCC unroll 8
+                for (std::size_t k = 0; k < step; k += count) terms.template add<Bytes>(i + k, k, wide);
+            }
+        }
+        SumLanes<4> one[Terms::sums];
+        std::memcpy(one, wide, sizeof one);
+        for (; i < n; ++i) {
+            if constexpr (in_runs<Terms>) {
+                float quotient, of[Terms::sums];
+                terms.begin(i, quotient);
+                terms.terms(i, quotient, of);
+                for (std::size_t s = 0; s != Terms::sums; ++s) one[s].add(of[s], i % sum_lanes);
+            } else {
+                terms.template add<4>(i, i % sum_lanes, one);
+            }
+        }
+
+        std::array<double, Terms::sums> total{};
+        for (std::size_t s = 0; s != Terms::sums; ++s)
+            for (double lane : one[s].sums) total[s] += lane;
+        return total;
+    }
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/run/ordered_sum.hpp
+
+/// Sums in double whose order of additions is fixed: the same bits however many threads or lanes compute it.
+///
+///     auto const [sum] = ordered_sums(on, n, Dot{x, y});       // terms: see kernels/sums.hpp
+///
+/// The order: elements go in blocks of `sum_block`; in a block, element i is added to lane i % sum_lanes, and
+/// at its end the lanes are added from the first to the last; the blocks are added from the first to the
+/// last. Lanes are what a vector register adds, blocks are what a thread takes. Terms that are floats are
+/// first added in runs of 64 (block_sum_loop), as fixed.
+
+namespace amct_distill::detail {
+
+/// The terms of elements `begin` to `begin + n`, n at most sum_block.
+template <class Terms>
+struct block_of {
+    static constexpr std::size_t sums = Terms::sums;
+    Terms inner;
+    std::size_t first;
+
+    template <int Bytes>
+    [[gnu::always_inline]] void add(std::size_t i, std::size_t lane, SumLanes<Bytes>* to) const
+        requires(!in_runs<Terms>) {
+        inner.template add<Bytes>(first + i, lane, to);
+    }
+    template <class F>
+    [[gnu::always_inline]] void begin(std::size_t i, F& v) const requires(in_runs<Terms>) {
+        inner.begin(first + i, v);
+    }
+    template <class F>
+    [[gnu::always_inline]] void terms(std::size_t i, const F& v, F* of) const requires(in_runs<Terms>) {
+        inner.terms(first + i, v, of);
+    }
+};
+
+template <class Terms>
+std::array<double, Terms::sums> ordered_sums(const Execution& on, std::size_t n, const Terms& terms) {
+    using Sums = std::array<double, Terms::sums>;
+    auto const block = [&](std::size_t k) {
+        std::size_t const begin = k * sum_block;
+        return run_on(on.instructions,
+                      block_sum_loop<block_of<Terms>>{{terms, begin}, (std::min)(sum_block, n - begin)});
+    };
+    Sums total{};
+    auto const add = [&](const Sums& part) {
+        for (std::size_t s = 0; s != Terms::sums; ++s) total[s] += part[s];
+    };
+    std::size_t const blocks = n / sum_block + (n % sum_block != 0);
+    if (!on.parallel_for || n <= task_size) {
+        for (std::size_t k = 0; k != blocks; ++k) add(block(k));
+        return total;
+    }
+    std::array<Sums, 1024> parts;  // of 4 M elements, on the stack
+    for (std::size_t first = 0; first < blocks; first += parts.size()) {
+        std::size_t const count = (std::min)(parts.size(), blocks - first);
+        in_parts(on, count, task_size / sum_block, [&](std::size_t begin, std::size_t end) {
+            for (std::size_t k = begin; k != end; ++k) parts[k] = block(first + k);
+        });
+        for (std::size_t k = 0; k != count; ++k) add(parts[k]);
+    }
+    return total;
 }
 
 }  // namespace amct_distill::detail
@@ -1403,7 +1674,7 @@ QuantizedMatrix quantize(const ConstMatrixRef& w, std::vector<ScaleOffset> scale
 
 }  // namespace amct_distill
 
-// ---- amct_distill/quant/range.hpp
+// ---- amct_distill/quant/scale.hpp
 
 /// From a range of values to the scale and offset that cover it, and back.
 ///
@@ -1917,213 +2188,7 @@ private:
 
 }  // namespace amct_distill::detail
 
-// ---- amct_distill/quant/kernels/sums.hpp
-
-/// The loop that adds up a block of terms in double, in the order of ordered_sum.hpp, whatever the width of
-/// the vectors.
-///
-///     struct dot {                              // terms: products of floats
-///         static constexpr std::size_t sums = 1;
-///         const float *x, *y;
-///         template <int Bytes> [[gnu::always_inline]] void add(std::size_t i, std::size_t lane,
-///                                                              SumLanes<Bytes>* to) const {
-///             typename lanes<Bytes>::floats a, b;
-///             load(x + i, a), load(y + i, b);
-///             to[0].add_product(a, b, lane);
-///         }
-///     };
-///     std::array<double, 1> const part = run_on(set, block_sum_loop<dot>{{x, y}, n});
-
-namespace amct_distill::detail {
-
-inline constexpr std::size_t sum_lanes = 8;
-inline constexpr std::size_t sum_block = 4096;
-
-/// The eight lanes of a sum, in vectors of doubles.
-template <int Bytes>
-struct SumLanes {
-    using F = typename lanes<Bytes>::floats;
-    using D = typename lanes<Bytes>::doubles;
-    static constexpr std::size_t width = sizeof(D) / sizeof(double);
-
-    D sums[sum_lanes / width];
-
-    /// Adds the floats to the lanes in turn: as many as a vector, but eight of the 16 of 64 bytes.
-    template <class Floats>
-    [[gnu::always_inline]] void add(const Floats& v, std::size_t lane) {
-        if constexpr (Bytes == 4) {
-            sums[lane] += static_cast<double>(v);
-        } else {
-#if defined(__GNUC__)
-            if constexpr (Bytes == 64) {
-                sums[0] += __builtin_convertvector(v, D);
-            } else {
-                D low, high;
-                widen(v, low, high);
-                sums[lane / width] += low;
-                sums[(lane + width) % sum_lanes / width] += high;
-            }
-#endif
-        }
-    }
-
-    /// Adds a * b, exactly formed since the factors are floats, so with or without an FMA instruction; its
-    /// first element to `lane`.
-    [[gnu::always_inline]] void add_product(const F& a, const F& b, std::size_t lane) {
-        if constexpr (Bytes == 4) {
-            sums[lane] += static_cast<double>(a) * static_cast<double>(b);
-        } else {
-#if defined(__GNUC__)
-            D low_a, high_a, low_b, high_b;
-            widen(a, low_a, high_a);
-            widen(b, low_b, high_b);
-            sums[lane / width] += low_a * low_b;
-            sums[(lane + width) % sum_lanes / width] += high_a * high_b;
-#endif
-        }
-    }
-};
-
-/// Terms that are floats, given by `begin` and `terms` instead of added by `add`, are first added in float in
-/// runs of 64 elements, eight terms to a lane, and then to the lanes: converting to double is what takes the
-/// time. A run adds pairs of terms 8 apart, and the pair of each 16 elements to those before. Rounding a term
-/// to float once, adding a pair and then three more is an error of 5 * 2^-24 (3e-7) at most, relative to the
-/// sum of the terms' absolute values.
-template <class Terms>
-inline constexpr bool in_runs = requires {
-    &Terms::template terms<float>;
-};
-inline constexpr std::size_t sum_run = 64;
-
-/// Eight floats, one for each lane, in vectors of 32 bytes at most.
-template <int Bytes>
-struct FloatLanes {
-    using F = typename lanes<(Bytes < 32 ? Bytes : 32)>::floats;
-    static constexpr std::size_t count = sizeof(F) / sizeof(float), size = sum_lanes / count;
-    F v[size];
-};
-
-template <class Terms>
-struct block_sum_loop {
-    Terms terms;
-    std::size_t n;  ///< at most sum_block
-
-    /// 16 elements at a time.
-    static constexpr std::size_t pair = 2 * sum_lanes;
-    template <int Bytes>
-    static constexpr std::size_t parts = pair / lanes<Bytes>::count;
-
-    /// `begin` is called some time before `terms`: see fake_quantize_loop.
-    template <int Bytes, class F>
-    [[gnu::always_inline]] void begin_pair(std::size_t i, F* quotients) const {
-#pragma GCC unroll 16
-        for (std::size_t k = 0; k != parts<Bytes>; ++k)
-            terms.begin(i + k * lanes<Bytes>::count, quotients[k]);
-    }
-    /// Terms are rounded before they are added: not an FMA.
-    template <int Bytes, bool First, class F>
-    [[gnu::always_inline]] void add_pair(std::size_t i, const F* quotients, FloatLanes<Bytes>* to) const {
-        constexpr std::size_t count = lanes<Bytes>::count;
-#pragma GCC unroll 8
-        for (std::size_t k = 0; k != FloatLanes<Bytes>::size; ++k) {
-            F low[Terms::sums], high[Terms::sums];
-            terms.terms(i + k * count, quotients[k], low);
-            if constexpr (count <= sum_lanes)
-                terms.terms(i + k * count + sum_lanes, quotients[k + parts<Bytes> / 2], high);
-#pragma GCC unroll 4
-            for (std::size_t s = 0; s != Terms::sums; ++s) {
-                typename FloatLanes<Bytes>::F both, other;
-                keep_rounded(low[s]);
-                if constexpr (count <= sum_lanes) {
-                    keep_rounded(high[s]);
-                    both = low[s];
-                    other = high[s];
-                } else {
-#if defined(__GNUC__)
-                    halves(low[s], both, other);
-#endif
-                }
-                both += other;
-                if constexpr (First)
-                    to[s].v[k] = both;
-                else
-                    to[s].v[k] += both;
-            }
-        }
-    }
-    template <int Bytes>
-    [[gnu::always_inline]] void add_run(FloatLanes<Bytes>* run, SumLanes<Bytes>* to) const {
-#pragma GCC unroll 4
-        for (std::size_t s = 0; s != Terms::sums; ++s) {
-#pragma GCC unroll 8
-            for (std::size_t k = 0; k != FloatLanes<Bytes>::size; ++k)
-                to[s].add(run[s].v[k], k * FloatLanes<Bytes>::count);
-        }
-    }
-    template <int Bytes>
-    [[gnu::always_inline]] std::size_t add_runs(SumLanes<Bytes>* to) const {
-        using F = typename lanes<Bytes>::floats;
-        if (n < sum_run) return 0;
-        std::size_t const end = n - n % sum_run;
-        F now[parts<Bytes>];
-        begin_pair<Bytes>(0, now);
-        for (std::size_t i = 0; i != end; i += sum_run) {
-            FloatLanes<Bytes> run[Terms::sums];
-#pragma GCC unroll 4
-            for (std::size_t k = 0; k != sum_run; k += pair) {
-                F after[parts<Bytes>];
-                // Behind the last there is nothing to begin; its own once more does no harm.
-                std::size_t const next = k + pair != sum_run || i + sum_run != end ? i + k + pair : i;
-                begin_pair<Bytes>(next, after);
-                if (k == 0)
-                    add_pair<Bytes, true>(i + k, now, run);
-                else
-                    add_pair<Bytes, false>(i + k, now, run);
-#pragma GCC unroll 16
-                for (std::size_t j = 0; j != parts<Bytes>; ++j) now[j] = after[j];
-            }
-            add_run<Bytes>(run, to);
-        }
-        return end;
-    }
-
-    template <int Bytes>
-    [[gnu::always_inline]] std::array<double, Terms::sums> run() const {
-        SumLanes<Bytes> wide[Terms::sums] = {};
-        std::size_t i = 0;
-        if constexpr (in_runs<Terms>) {
-            i = add_runs<Bytes>(wide);
-        } else {
-            constexpr std::size_t count = lanes<Bytes>::count;
-            constexpr std::size_t step = count > sum_lanes ? count : sum_lanes;
-            for (; n - i >= step; i += step) {
-#pragma GCC unroll 8
-                for (std::size_t k = 0; k < step; k += count) terms.template add<Bytes>(i + k, k, wide);
-            }
-        }
-        SumLanes<4> one[Terms::sums];
-        std::memcpy(one, wide, sizeof one);
-        for (; i < n; ++i) {
-            if constexpr (in_runs<Terms>) {
-                float quotient, of[Terms::sums];
-                terms.begin(i, quotient);
-                terms.terms(i, quotient, of);
-                for (std::size_t s = 0; s != Terms::sums; ++s) one[s].add(of[s], i % sum_lanes);
-            } else {
-                terms.template add<4>(i, i % sum_lanes, one);
-            }
-        }
-
-        std::array<double, Terms::sums> total{};
-        for (std::size_t s = 0; s != Terms::sums; ++s)
-            for (double lane : one[s].sums) total[s] += lane;
-        return total;
-    }
-};
-
-}  // namespace amct_distill::detail
-
-// ---- amct_distill/quant/kernels/ifmr.hpp
+// ---- amct_distill/quant/kernels/squared_error.hpp
 
 /// The terms of a candidate's loss (ifmr.hpp): squares of the float32 errors of fake quantization.
 ///
@@ -2156,71 +2221,6 @@ struct SquaredError {
         to[0].add_product(error, error, lane);
     }
 };
-
-}  // namespace amct_distill::detail
-
-// ---- amct_distill/quant/ordered_sum.hpp
-
-/// Sums in double whose order of additions is fixed: the same bits however many threads or lanes compute it.
-///
-///     auto const [sum] = ordered_sums(on, n, Dot{x, y});       // terms: see kernels/sums.hpp
-///
-/// The order: elements go in blocks of `sum_block`; in a block, element i is added to lane i % sum_lanes, and
-/// at its end the lanes are added from the first to the last; the blocks are added from the first to the
-/// last. Lanes are what a vector register adds, blocks are what a thread takes. Terms that are floats are
-/// first added in runs of 64 (block_sum_loop), as fixed.
-
-namespace amct_distill::detail {
-
-/// The terms of elements `begin` to `begin + n`, n at most sum_block.
-template <class Terms>
-struct block_of {
-    static constexpr std::size_t sums = Terms::sums;
-    Terms inner;
-    std::size_t first;
-
-    template <int Bytes>
-    [[gnu::always_inline]] void add(std::size_t i, std::size_t lane, SumLanes<Bytes>* to) const
-        requires(!in_runs<Terms>) {
-        inner.template add<Bytes>(first + i, lane, to);
-    }
-    template <class F>
-    [[gnu::always_inline]] void begin(std::size_t i, F& v) const requires(in_runs<Terms>) {
-        inner.begin(first + i, v);
-    }
-    template <class F>
-    [[gnu::always_inline]] void terms(std::size_t i, const F& v, F* of) const requires(in_runs<Terms>) {
-        inner.terms(first + i, v, of);
-    }
-};
-
-template <class Terms>
-std::array<double, Terms::sums> ordered_sums(const Execution& on, std::size_t n, const Terms& terms) {
-    using Sums = std::array<double, Terms::sums>;
-    auto const block = [&](std::size_t k) {
-        std::size_t const begin = k * sum_block;
-        return run_on(on.instructions,
-                      block_sum_loop<block_of<Terms>>{{terms, begin}, (std::min)(sum_block, n - begin)});
-    };
-    Sums total{};
-    auto const add = [&](const Sums& part) {
-        for (std::size_t s = 0; s != Terms::sums; ++s) total[s] += part[s];
-    };
-    std::size_t const blocks = n / sum_block + (n % sum_block != 0);
-    if (!on.parallel_for || n <= task_size) {
-        for (std::size_t k = 0; k != blocks; ++k) add(block(k));
-        return total;
-    }
-    std::array<Sums, 1024> parts;  // of 4 M elements, on the stack
-    for (std::size_t first = 0; first < blocks; first += parts.size()) {
-        std::size_t const count = (std::min)(parts.size(), blocks - first);
-        in_parts(on, count, task_size / sum_block, [&](std::size_t begin, std::size_t end) {
-            for (std::size_t k = begin; k != end; ++k) parts[k] = block(first + k);
-        });
-        for (std::size_t k = 0; k != count; ++k) add(parts[k]);
-    }
-    return total;
-}
 
 }  // namespace amct_distill::detail
 
@@ -3011,7 +3011,7 @@ private:
 
 }  // namespace amct_distill
 
-// ---- amct_distill/quant/checked.hpp
+// ---- amct_distill/quant/checked_affine.hpp
 
 /// Quantization of what comes from outside: everything is checked first, and on an error nothing is written.
 ///
@@ -3110,185 +3110,6 @@ result<void> checked_dequantize(const QuantizedMatrix& q, MatrixRef out, const E
                    q.scales[q.scales.size() == 1 ? 0 : r], serial);
     });
     return {};
-}
-
-}  // namespace amct_distill
-
-// ---- amct_distill/quant/concepts.hpp
-
-/// What a quantizer must offer to take part in distillation: models are Arq and Ulq for weights, ActUlq for
-/// activations with Ifmr as its calibrator; a quantizer of your own needs nothing else, no base class.
-///
-///     static_assert(WeightQuantizer<MyPow2<Int4, ChannelWise>>);
-///     static_assert(check_weight_quantizer<MyPow2<Int4, ChannelWise>>());     // says what is missing
-///
-/// Forward and backward are const: a quantizer changes in `initialize`, in `constrain`, and through
-/// `parameters()`, which an optimizer writes to. Copies are independent (a snapshot is a copy).
-
-namespace amct_distill {
-
-/// `parameters()`: what is trained; may be empty. `constrain()`: after each change of them, before the next
-/// forward, restores what must hold (scales positive, clips ordered).
-template <class Q>
-concept HasParameters = std::copyable<Q> && std::default_initializable<Q> && requires(Q q, const Q& c) {
-    { q.parameters() } -> std::same_as<std::span<float>>;
-    { c.parameters() } -> std::same_as<std::span<const float>>;
-    { q.constrain() } -> std::same_as<void>;
-};
-
-/// `w` is the float weight, a row per output channel; the other matrices have its shape, and
-/// `grad_parameters` the size of `parameters()`. Gradients are written, not added.
-template <class Q>
-concept WeightQuantizer = HasParameters<Q> && BitWidth<typename Q::bits> &&
-    Granularity<typename Q::granularity> &&
-    requires(Q q, const Q& c, const ConstMatrixRef& w, MatrixRef out, std::span<float> grad_parameters) {
-    { q.initialize(w) } -> std::same_as<result<void>>;
-    { c.fake_quantize(w, out) } -> std::same_as<void>;
-    { c.backward(w, /*grad_out*/ w, /*grad_w*/ out, grad_parameters) } -> std::same_as<void>;
-    { c.scale_offsets(w) } -> std::same_as<std::vector<ScaleOffset>>;
-    { c.quantize(w) } -> std::same_as<result<QuantizedMatrix>>;
-};
-
-/// Finds the clips from the values of some batches.
-template <class C>
-concept Calibrator = std::default_initializable<C> && requires(C c, const C& done, std::span<const float> x) {
-    { c.observe(x) } -> std::same_as<result<void>>;
-    { done.finish()->clip } -> std::convertible_to<ClipRange>;
-    { done.finish().has_value() } -> std::same_as<bool>;
-};
-
-/// Constructed from the initial clips and fixed_min (the lower clip is 0 and stays it). `x` is the input of
-/// the layer, of any shape; the other spans of elements have its size, `grad_parameters` is
-/// {d clip_max, d clip_min}, as `parameters()` is {clip_max, clip_min}. Gradients are written, not added.
-template <class Q>
-concept ActivationQuantizer = HasParameters<Q> && BitWidth<typename Q::bits> &&
-    Calibrator<typename Q::calibrator> && std::constructible_from<Q, ClipRange, bool> &&
-    requires(const Q& c, std::span<const float> x, std::span<float> y, std::span<float> grad_parameters) {
-    { c.clip() } -> std::same_as<ClipRange>;
-    { c.scale_offset() } -> std::same_as<ScaleOffset>;
-    { c.fake_quantize(x, y) } -> std::same_as<void>;
-    { c.backward(x, /*grad_out*/ x, /*grad_in*/ y, grad_parameters) } -> std::same_as<void>;
-};
-
-namespace detail {
-
-template <class Q>
-concept HasBits = BitWidth<typename Q::bits>;
-template <class Q>
-concept HasGranularity = Granularity<typename Q::granularity>;
-template <class Q>
-concept HasCalibrator = Calibrator<typename Q::calibrator>;
-template <class Q>
-concept ReturnsParameters = requires(Q q, const Q& c) {
-    { q.parameters() } -> std::same_as<std::span<float>>;
-    { c.parameters() } -> std::same_as<std::span<const float>>;
-};
-template <class Q>
-concept Constrains = requires(Q q) {
-    { q.constrain() } -> std::same_as<void>;
-};
-
-template <class Q>
-concept InitializesWeights = requires(Q q, const ConstMatrixRef& w) {
-    { q.initialize(w) } -> std::same_as<result<void>>;
-};
-template <class Q>
-concept FakeQuantizesWeights = requires(const Q& c, const ConstMatrixRef& w, MatrixRef out) {
-    { c.fake_quantize(w, out) } -> std::same_as<void>;
-};
-template <class Q>
-concept BackwardOfWeights = requires(const Q& c, const ConstMatrixRef& w, MatrixRef out,
-                                     std::span<float> grad) {
-    { c.backward(w, w, out, grad) } -> std::same_as<void>;
-};
-template <class Q>
-concept ScalesOfWeights = requires(const Q& c, const ConstMatrixRef& w) {
-    { c.scale_offsets(w) } -> std::same_as<std::vector<ScaleOffset>>;
-};
-template <class Q>
-concept QuantizesWeights = requires(const Q& c, const ConstMatrixRef& w) {
-    { c.quantize(w) } -> std::same_as<result<QuantizedMatrix>>;
-};
-
-template <class Q>
-concept ScaleOfActivations = requires(const Q& c) {
-    { c.clip() } -> std::same_as<ClipRange>;
-    { c.scale_offset() } -> std::same_as<ScaleOffset>;
-};
-template <class Q>
-concept FakeQuantizesActivations = requires(const Q& c, std::span<const float> x, std::span<float> y) {
-    { c.fake_quantize(x, y) } -> std::same_as<void>;
-};
-template <class Q>
-concept BackwardOfActivations = requires(const Q& c, std::span<const float> x, std::span<float> y) {
-    { c.backward(x, x, y, y) } -> std::same_as<void>;
-};
-
-/// What both kinds must have.
-template <class Q>
-consteval bool check_quantizer() {
-    static_assert(std::copyable<Q> && std::default_initializable<Q>,
-                  "a quantizer must be copyable and default-constructible: a snapshot of it is a copy");
-    static_assert(HasBits<Q>,
-                  "a quantizer names its width: add `using bits = Int4;`, Int8 or bits of your own");
-    static_assert(ReturnsParameters<Q>,
-                  "a quantizer shows what is trained: add `std::span<float> parameters()` and "
-                  "`std::span<const float> parameters() const`, empty if nothing is");
-    static_assert(
-        Constrains<Q>,
-        "a quantizer restores what must hold after a training step: add `void constrain()`, empty if "
-        "nothing need be");
-    return true;
-}
-
-}  // namespace detail
-
-/// Whether Q is a WeightQuantizer; if not, a line of compile error for each part that it lacks.
-template <class Q>
-consteval bool check_weight_quantizer() {
-    detail::check_quantizer<Q>();
-    static_assert(detail::HasGranularity<Q>,
-                  "a weight quantizer names its granularity: add `using granularity = ChannelWise;` or "
-                  "TensorWise");
-    static_assert(detail::InitializesWeights<Q>,
-                  "a weight quantizer begins with the float weights: add "
-                  "`result<void> initialize(const ConstMatrixRef& w)`");
-    static_assert(detail::FakeQuantizesWeights<Q>,
-                  "a weight quantizer has a forward: add "
-                  "`void fake_quantize(const ConstMatrixRef& w, MatrixRef out) const`");
-    static_assert(detail::BackwardOfWeights<Q>,
-                  "a weight quantizer has a backward: add `void backward(const ConstMatrixRef& w, const "
-                  "ConstMatrixRef& grad_out, MatrixRef grad_w, std::span<float> grad_parameters) const`");
-    static_assert(detail::ScalesOfWeights<Q>,
-                  "a weight quantizer tells its scales: add "
-                  "`std::vector<ScaleOffset> scale_offsets(const ConstMatrixRef& w) const`");
-    static_assert(detail::QuantizesWeights<Q>,
-                  "a weight quantizer gives the integers: add "
-                  "`result<QuantizedMatrix> quantize(const ConstMatrixRef& w) const`");
-    return WeightQuantizer<Q>;
-}
-
-/// Whether Q is an ActivationQuantizer; if not, a line of compile error for each part that it lacks.
-template <class Q>
-consteval bool check_activation_quantizer() {
-    detail::check_quantizer<Q>();
-    static_assert(detail::HasCalibrator<Q>,
-                  "an activation quantizer names what finds its first clips: add `using calibrator = "
-                  "Ifmr<bits>;` or one of your own with observe() and finish()");
-    static_assert(std::constructible_from<Q, ClipRange, bool>,
-                  "an activation quantizer is made from its clips: add a constructor `(ClipRange clip, bool "
-                  "fixed_min)`");
-    static_assert(detail::ScaleOfActivations<Q>,
-                  "an activation quantizer tells its scale: add `ClipRange clip() const` and `ScaleOffset "
-                  "scale_offset() const`");
-    static_assert(detail::FakeQuantizesActivations<Q>,
-                  "an activation quantizer has a forward: add `void fake_quantize(std::span<const float> x, "
-                  "std::span<float> y) const`");
-    static_assert(detail::BackwardOfActivations<Q>,
-                  "an activation quantizer has a backward: add `void backward(std::span<const float> x, "
-                  "std::span<const float> grad_out, std::span<float> grad_in, std::span<float> "
-                  "grad_parameters) const`");
-    return ActivationQuantizer<Q>;
 }
 
 }  // namespace amct_distill
@@ -3526,6 +3347,185 @@ inline void dequantize(const PackedInt4& q, MatrixRef out, const Execution& on =
             dequantize(some, y.subspan(c, some.size()), q.scales[q.scales.size() == 1 ? 0 : r], serial);
         }
     });
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/quantizer.hpp
+
+/// What a quantizer must offer to take part in distillation: models are Arq and Ulq for weights, ActUlq for
+/// activations with Ifmr as its calibrator; a quantizer of your own needs nothing else, no base class.
+///
+///     static_assert(WeightQuantizer<MyPow2<Int4, ChannelWise>>);
+///     static_assert(check_weight_quantizer<MyPow2<Int4, ChannelWise>>());     // says what is missing
+///
+/// Forward and backward are const: a quantizer changes in `initialize`, in `constrain`, and through
+/// `parameters()`, which an optimizer writes to. Copies are independent (a snapshot is a copy).
+
+namespace amct_distill {
+
+/// `parameters()`: what is trained; may be empty. `constrain()`: after each change of them, before the next
+/// forward, restores what must hold (scales positive, clips ordered).
+template <class Q>
+concept HasParameters = std::copyable<Q> && std::default_initializable<Q> && requires(Q q, const Q& c) {
+    { q.parameters() } -> std::same_as<std::span<float>>;
+    { c.parameters() } -> std::same_as<std::span<const float>>;
+    { q.constrain() } -> std::same_as<void>;
+};
+
+/// `w` is the float weight, a row per output channel; the other matrices have its shape, and
+/// `grad_parameters` the size of `parameters()`. Gradients are written, not added.
+template <class Q>
+concept WeightQuantizer = HasParameters<Q> && BitWidth<typename Q::bits> &&
+    Granularity<typename Q::granularity> &&
+    requires(Q q, const Q& c, const ConstMatrixRef& w, MatrixRef out, std::span<float> grad_parameters) {
+    { q.initialize(w) } -> std::same_as<result<void>>;
+    { c.fake_quantize(w, out) } -> std::same_as<void>;
+    { c.backward(w, /*grad_out*/ w, /*grad_w*/ out, grad_parameters) } -> std::same_as<void>;
+    { c.scale_offsets(w) } -> std::same_as<std::vector<ScaleOffset>>;
+    { c.quantize(w) } -> std::same_as<result<QuantizedMatrix>>;
+};
+
+/// Finds the clips from the values of some batches.
+template <class C>
+concept Calibrator = std::default_initializable<C> && requires(C c, const C& done, std::span<const float> x) {
+    { c.observe(x) } -> std::same_as<result<void>>;
+    { done.finish()->clip } -> std::convertible_to<ClipRange>;
+    { done.finish().has_value() } -> std::same_as<bool>;
+};
+
+/// Constructed from the initial clips and fixed_min (the lower clip is 0 and stays it). `x` is the input of
+/// the layer, of any shape; the other spans of elements have its size, `grad_parameters` is
+/// {d clip_max, d clip_min}, as `parameters()` is {clip_max, clip_min}. Gradients are written, not added.
+template <class Q>
+concept ActivationQuantizer = HasParameters<Q> && BitWidth<typename Q::bits> &&
+    Calibrator<typename Q::calibrator> && std::constructible_from<Q, ClipRange, bool> &&
+    requires(const Q& c, std::span<const float> x, std::span<float> y, std::span<float> grad_parameters) {
+    { c.clip() } -> std::same_as<ClipRange>;
+    { c.scale_offset() } -> std::same_as<ScaleOffset>;
+    { c.fake_quantize(x, y) } -> std::same_as<void>;
+    { c.backward(x, /*grad_out*/ x, /*grad_in*/ y, grad_parameters) } -> std::same_as<void>;
+};
+
+namespace detail {
+
+template <class Q>
+concept HasBits = BitWidth<typename Q::bits>;
+template <class Q>
+concept HasGranularity = Granularity<typename Q::granularity>;
+template <class Q>
+concept HasCalibrator = Calibrator<typename Q::calibrator>;
+template <class Q>
+concept ReturnsParameters = requires(Q q, const Q& c) {
+    { q.parameters() } -> std::same_as<std::span<float>>;
+    { c.parameters() } -> std::same_as<std::span<const float>>;
+};
+template <class Q>
+concept Constrains = requires(Q q) {
+    { q.constrain() } -> std::same_as<void>;
+};
+
+template <class Q>
+concept InitializesWeights = requires(Q q, const ConstMatrixRef& w) {
+    { q.initialize(w) } -> std::same_as<result<void>>;
+};
+template <class Q>
+concept FakeQuantizesWeights = requires(const Q& c, const ConstMatrixRef& w, MatrixRef out) {
+    { c.fake_quantize(w, out) } -> std::same_as<void>;
+};
+template <class Q>
+concept BackwardOfWeights = requires(const Q& c, const ConstMatrixRef& w, MatrixRef out,
+                                     std::span<float> grad) {
+    { c.backward(w, w, out, grad) } -> std::same_as<void>;
+};
+template <class Q>
+concept ScalesOfWeights = requires(const Q& c, const ConstMatrixRef& w) {
+    { c.scale_offsets(w) } -> std::same_as<std::vector<ScaleOffset>>;
+};
+template <class Q>
+concept QuantizesWeights = requires(const Q& c, const ConstMatrixRef& w) {
+    { c.quantize(w) } -> std::same_as<result<QuantizedMatrix>>;
+};
+
+template <class Q>
+concept ScaleOfActivations = requires(const Q& c) {
+    { c.clip() } -> std::same_as<ClipRange>;
+    { c.scale_offset() } -> std::same_as<ScaleOffset>;
+};
+template <class Q>
+concept FakeQuantizesActivations = requires(const Q& c, std::span<const float> x, std::span<float> y) {
+    { c.fake_quantize(x, y) } -> std::same_as<void>;
+};
+template <class Q>
+concept BackwardOfActivations = requires(const Q& c, std::span<const float> x, std::span<float> y) {
+    { c.backward(x, x, y, y) } -> std::same_as<void>;
+};
+
+/// What both kinds must have.
+template <class Q>
+consteval bool check_quantizer() {
+    static_assert(std::copyable<Q> && std::default_initializable<Q>,
+                  "a quantizer must be copyable and default-constructible: a snapshot of it is a copy");
+    static_assert(HasBits<Q>,
+                  "a quantizer names its width: add `using bits = Int4;`, Int8 or bits of your own");
+    static_assert(ReturnsParameters<Q>,
+                  "a quantizer shows what is trained: add `std::span<float> parameters()` and "
+                  "`std::span<const float> parameters() const`, empty if nothing is");
+    static_assert(
+        Constrains<Q>,
+        "a quantizer restores what must hold after a training step: add `void constrain()`, empty if "
+        "nothing need be");
+    return true;
+}
+
+}  // namespace detail
+
+/// Whether Q is a WeightQuantizer; if not, a line of compile error for each part that it lacks.
+template <class Q>
+consteval bool check_weight_quantizer() {
+    detail::check_quantizer<Q>();
+    static_assert(detail::HasGranularity<Q>,
+                  "a weight quantizer names its granularity: add `using granularity = ChannelWise;` or "
+                  "TensorWise");
+    static_assert(detail::InitializesWeights<Q>,
+                  "a weight quantizer begins with the float weights: add "
+                  "`result<void> initialize(const ConstMatrixRef& w)`");
+    static_assert(detail::FakeQuantizesWeights<Q>,
+                  "a weight quantizer has a forward: add "
+                  "`void fake_quantize(const ConstMatrixRef& w, MatrixRef out) const`");
+    static_assert(detail::BackwardOfWeights<Q>,
+                  "a weight quantizer has a backward: add `void backward(const ConstMatrixRef& w, const "
+                  "ConstMatrixRef& grad_out, MatrixRef grad_w, std::span<float> grad_parameters) const`");
+    static_assert(detail::ScalesOfWeights<Q>,
+                  "a weight quantizer tells its scales: add "
+                  "`std::vector<ScaleOffset> scale_offsets(const ConstMatrixRef& w) const`");
+    static_assert(detail::QuantizesWeights<Q>,
+                  "a weight quantizer gives the integers: add "
+                  "`result<QuantizedMatrix> quantize(const ConstMatrixRef& w) const`");
+    return WeightQuantizer<Q>;
+}
+
+/// Whether Q is an ActivationQuantizer; if not, a line of compile error for each part that it lacks.
+template <class Q>
+consteval bool check_activation_quantizer() {
+    detail::check_quantizer<Q>();
+    static_assert(detail::HasCalibrator<Q>,
+                  "an activation quantizer names what finds its first clips: add `using calibrator = "
+                  "Ifmr<bits>;` or one of your own with observe() and finish()");
+    static_assert(std::constructible_from<Q, ClipRange, bool>,
+                  "an activation quantizer is made from its clips: add a constructor `(ClipRange clip, bool "
+                  "fixed_min)`");
+    static_assert(detail::ScaleOfActivations<Q>,
+                  "an activation quantizer tells its scale: add `ClipRange clip() const` and `ScaleOffset "
+                  "scale_offset() const`");
+    static_assert(detail::FakeQuantizesActivations<Q>,
+                  "an activation quantizer has a forward: add `void fake_quantize(std::span<const float> x, "
+                  "std::span<float> y) const`");
+    static_assert(detail::BackwardOfActivations<Q>,
+                  "an activation quantizer has a backward: add `void backward(std::span<const float> x, "
+                  "std::span<const float> grad_out, std::span<float> grad_in, std::span<float> "
+                  "grad_parameters) const`");
+    return ActivationQuantizer<Q>;
 }
 
 }  // namespace amct_distill
@@ -5749,88 +5749,92 @@ struct static_config : private detail::valid_configuration<detail::static_source
 
 }  // namespace amct_distill
 
-// ---- amct_distill/core/file.hpp
+// ---- amct_distill/core/diagnostic_list.hpp
 
-/// Files that are whole or not there: written to a temporary name beside the target, then renamed.
+/// What is found wrong or odd while resolving, collected, each finding with its place in the text.
 ///
-///     result<void> ok = write_file("out/record.txt", text);   // makes out/; an old file stays until the rename
-///     result<std::string> text = read_file("quant.cfg");
-
-#if __has_include(<unistd.h>)
-#include <unistd.h>
-#endif
+///     detail::findings found({.source = "quant.cfg", .text = text});
+///     found.error({3, 1}, "batch_num", "...");
+///     if (found.failed()) return found.errors();
+///
+/// Positions come from the message's labels; a message built in C++ has none, and its findings name the path
+/// alone.
 
 namespace amct_distill {
 
-/// What a file that was written survives: the end of the process, or also a loss of power (slower: it waits for
-/// the disk; on POSIX systems).
-enum class Durability { after_exit, after_power_loss };
+struct resolve_options {
+    std::string_view source = {};  ///< name of the configuration, for diagnostics
+    std::string_view text = {};    ///< the text it was read from: diagnostics then show the line
+};
 
 namespace detail {
 
-struct close_file {
-    void operator()(std::FILE* f) const { std::fclose(f); }
-};
-using file_handle = std::unique_ptr<std::FILE, close_file>;
-
-inline Diagnostic file_error(std::string_view verb, const std::filesystem::path& path, int error) {
-    return general_error(concat("cannot ", verb, " ", path.string(), ": ", std::strerror(error)));
+/// The byte offset of a position: the inverse of position_of. Behind the line's end: that end.
+constexpr std::size_t offset_of(std::string_view text, Position where) {
+    std::size_t at = 0;
+    for (std::size_t line = 1; line < where.line; ++line) {
+        at = text.find('\n', at);
+        if (at == text.npos) return text.size();
+        ++at;
+    }
+    for (std::size_t column = 1; column < where.column && at != text.size() && text[at] != '\n'; ++column) do
+            ++at;
+        while (at != text.size() && is_utf8_continuation(text[at]));
+    return at;
 }
 
-/// Waits until the disk has it; the error's number, or 0.
-inline int synchronize([[maybe_unused]] std::FILE* file) {
-    if (std::fflush(file) != 0) return errno;
-#if __has_include(<unistd.h>)
-    if (::fsync(::fileno(file)) != 0) return errno;
-#endif
-    return 0;
+class findings {
+public:
+    explicit findings(const resolve_options& options) : options_(options) {}
+
+    void error(Position where, std::string path, std::string message) {
+        errors_.push_back(make(Severity::error, where, std::move(path), std::move(message)));
+    }
+    void warning(Position where, std::string path, std::string message) {
+        warnings_.push_back(make(Severity::warning, where, std::move(path), std::move(message)));
+    }
+    bool failed() const { return !errors_.empty(); }
+    /// In the order of the text, those without a place last.
+    Diagnostics errors() const { return in_order(errors_); }
+    Diagnostics warnings() const { return in_order(warnings_); }
+
+private:
+    Diagnostic make(Severity severity, Position where, std::string path, std::string message) const {
+        if (where.line != 0 && !options_.text.empty())
+            return diagnostic_at(severity, options_.source, options_.text, offset_of(options_.text, where),
+                                 std::move(path), std::move(message));
+        return {severity, std::string(options_.source), where, std::move(path), std::move(message)};
+    }
+    static Diagnostics in_order(Diagnostics all) {
+        std::stable_sort(all.begin(), all.end(), [](const Diagnostic& a, const Diagnostic& b) {
+            if (a.where.line == 0 || b.where.line == 0) return a.where.line > b.where.line;
+            return std::pair(a.where.line, a.where.column) < std::pair(b.where.line, b.where.column);
+        });
+        return all;
+    }
+
+    resolve_options options_;
+    Diagnostics errors_{};
+    Diagnostics warnings_{};
+};
+
+/// "`a`", "`a` and `b`", "`a`, `b` and `c`"; of more than ten the first eight, and how many more.
+template <class Names>
+std::string quoted_list(const Names& names) {
+    std::size_t const shown = names.size() > 10 ? 8 : names.size();
+    std::string out;
+    std::size_t i = 0;
+    for (const auto& name : names) {
+        if (i == shown) break;
+        if (i != 0) append(out, i + 1 == names.size() ? " and " : ", ");
+        append(out, concat('`', name, '`'));
+        ++i;
+    }
+    if (shown != names.size()) append(out, concat(" and ", names.size() - shown, " more"));
+    return out;
 }
 
 }  // namespace detail
-
-/// The whole file. Error: it cannot be opened or read.
-inline result<std::string> read_file(const std::filesystem::path& path) {
-    detail::file_handle const file(std::fopen(path.c_str(), "rb"));
-    if (!file) return detail::file_error("open", path, errno);
-    std::string text;
-    char buffer[1 << 16];
-    while (std::size_t const n = std::fread(buffer, 1, sizeof buffer, file.get())) text.append(buffer, n);
-    if (std::ferror(file.get())) return detail::file_error("read", path, errno);
-    return text;
-}
-
-/// Replaces the file as a whole. Error: a directory or the file cannot be written (a full disk, ...); then the
-/// temporary file is removed, and a file that was there before is as it was.
-inline result<void> write_file(const std::filesystem::path& path, std::string_view content,
-                               Durability durability = Durability::after_exit) {
-    std::error_code error;
-    if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
-    if (error) return detail::file_error("create", path.parent_path(), error.value());
-    std::filesystem::path temporary = path;
-    temporary += ".tmp";
-    auto const fail = [&](int code) -> result<void> {
-        std::filesystem::remove(temporary, error);
-        return detail::file_error("write", path, code);
-    };
-
-    detail::file_handle file(std::fopen(temporary.c_str(), "wb"));
-    if (!file) return detail::file_error("write", path, errno);
-    if (std::fwrite(content.data(), 1, content.size(), file.get()) != content.size()) {
-        int const code = errno;
-        file.reset();
-        return fail(code);
-    }
-    if (durability == Durability::after_power_loss)
-        if (int const code = detail::synchronize(file.get()); code != 0) {
-            file.reset();
-            return fail(code);
-        }
-    if (std::fclose(file.release()) != 0) return fail(errno);  // the last bytes may not fit the disk
-    std::filesystem::rename(temporary, path, error);
-    if (error) return fail(error.value());
-    return {};
-}
-
 }  // namespace amct_distill
 
 // ---- amct_distill/core/table.hpp
@@ -5894,7 +5898,7 @@ inline std::string short_number(double x) {
 
 }  // namespace amct_distill::detail
 
-// ---- amct_distill/plan/topology.hpp
+// ---- amct_distill/graph/topology.hpp
 
 /// What resolving a configuration needs to know of a network: its modules, their use, and the graph.
 ///
@@ -5928,7 +5932,7 @@ struct Topology {
 
 }  // namespace amct_distill
 
-// ---- amct_distill/nn/executor.hpp
+// ---- amct_distill/run/executor.hpp
 
 /// The threads of a run: one pool for all that is computed in it.
 ///
@@ -7183,61 +7187,6 @@ void transpose(const T* from, nn::Index from_stride, nn::Index rows, nn::Index c
 
 }  // namespace amct_distill::detail
 
-// ---- amct_distill/nn/weighted_layer.hpp
-
-/// What Conv2d and Linear share: options, a weight and perhaps a bias, and the module's members around them.
-///
-///     class Linear : public detail::WeightedLayer<Linear, float, LinearOptions> {
-///         ... output_shape, and
-///         void forward_with(weight, input, output, scratch) const;    // with another weight than its own
-///         void backward_with(weight, input, grad_output, grad_input, grad_weight, grad_bias, scratch) const;
-///     };
-
-namespace amct_distill::detail {
-
-template <class Derived, class T, class Options>
-class WeightedLayer {
-public:
-    const Options& options() const { return options_; }
-    nn::BasicTensor<T>& weight() { return weight_; }
-    const nn::BasicTensor<T>& weight() const { return weight_; }
-    nn::BasicTensor<T>& bias() { return bias_; }
-    const nn::BasicTensor<T>& bias() const { return bias_; }
-
-    void parameters(std::vector<nn::BasicParameter<T>>& list) {
-        list.push_back({"weight", nn::Role::weight, &weight_});
-        if (options_.bias) list.push_back({"bias", nn::Role::bias, &bias_});
-    }
-    void forward(nn::BasicInputs<T> inputs, nn::BasicTensor<T>& output, nn::BasicScratch<T>& scratch,
-                 nn::Mode) const {
-        self().forward_with(weight_, *inputs[0], output, scratch);
-    }
-    void backward(nn::BasicInputs<T> inputs, const nn::BasicTensor<T>&, const nn::BasicTensor<T>& grad_output,
-                  std::span<nn::BasicTensor<T>* const> grad_inputs,
-                  std::span<nn::BasicTensor<T>> grad_parameters, nn::BasicScratch<T>& scratch,
-                  nn::Mode) const {
-        self().backward_with(weight_, *inputs[0], grad_output, grad_inputs[0], &grad_parameters[0],
-                             options_.bias ? &grad_parameters[1] : nullptr, scratch);
-    }
-
-protected:
-    explicit WeightedLayer(const Options& options) : options_(options) {}
-
-    /// Zeros.
-    void make(const nn::Shape& weight) {
-        weight_.resize(weight);
-        if (options_.bias) bias_.resize({weight[0]});
-    }
-
-private:
-    const Derived& self() const { return static_cast<const Derived&>(*this); }
-
-    Options options_;
-    nn::BasicTensor<T> weight_{}, bias_{};
-};
-
-}  // namespace amct_distill::detail
-
 // ---- amct_distill/nn/window.hpp
 
 /// A window that slides over the images of a batch: the arithmetic that convolution and pooling share.
@@ -7380,7 +7329,62 @@ void add_tap(const T* line, const Window& w, nn::Index ky, nn::Index kx, nn::Ind
 
 }  // namespace amct_distill::detail
 
-// ---- amct_distill/nn/conv2d.hpp
+// ---- amct_distill/nn/layers/weighted_layer.hpp
+
+/// What Conv2d and Linear share: options, a weight and perhaps a bias, and the module's members around them.
+///
+///     class Linear : public detail::WeightedLayer<Linear, float, LinearOptions> {
+///         ... output_shape, and
+///         void forward_with(weight, input, output, scratch) const;    // with another weight than its own
+///         void backward_with(weight, input, grad_output, grad_input, grad_weight, grad_bias, scratch) const;
+///     };
+
+namespace amct_distill::detail {
+
+template <class Derived, class T, class Options>
+class WeightedLayer {
+public:
+    const Options& options() const { return options_; }
+    nn::BasicTensor<T>& weight() { return weight_; }
+    const nn::BasicTensor<T>& weight() const { return weight_; }
+    nn::BasicTensor<T>& bias() { return bias_; }
+    const nn::BasicTensor<T>& bias() const { return bias_; }
+
+    void parameters(std::vector<nn::BasicParameter<T>>& list) {
+        list.push_back({"weight", nn::Role::weight, &weight_});
+        if (options_.bias) list.push_back({"bias", nn::Role::bias, &bias_});
+    }
+    void forward(nn::BasicInputs<T> inputs, nn::BasicTensor<T>& output, nn::BasicScratch<T>& scratch,
+                 nn::Mode) const {
+        self().forward_with(weight_, *inputs[0], output, scratch);
+    }
+    void backward(nn::BasicInputs<T> inputs, const nn::BasicTensor<T>&, const nn::BasicTensor<T>& grad_output,
+                  std::span<nn::BasicTensor<T>* const> grad_inputs,
+                  std::span<nn::BasicTensor<T>> grad_parameters, nn::BasicScratch<T>& scratch,
+                  nn::Mode) const {
+        self().backward_with(weight_, *inputs[0], grad_output, grad_inputs[0], &grad_parameters[0],
+                             options_.bias ? &grad_parameters[1] : nullptr, scratch);
+    }
+
+protected:
+    explicit WeightedLayer(const Options& options) : options_(options) {}
+
+    /// Zeros.
+    void make(const nn::Shape& weight) {
+        weight_.resize(weight);
+        if (options_.bias) bias_.resize({weight[0]});
+    }
+
+private:
+    const Derived& self() const { return static_cast<const Derived&>(*this); }
+
+    Options options_;
+    nn::BasicTensor<T> weight_{}, bias_{};
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/nn/layers/conv2d.hpp
 
 /// Two-dimensional convolution, [N, in, H, W] -> [N, out, H', W'], as torch.nn.Conv2d with zero padding.
 ///
@@ -7679,7 +7683,7 @@ using Conv2d = BasicConv2d<float>;
 
 }  // namespace amct_distill::nn
 
-// ---- amct_distill/nn/linear.hpp
+// ---- amct_distill/nn/layers/linear.hpp
 
 /// A fully connected layer, [N, in] -> [N, out], as torch.nn.Linear.
 ///
@@ -7808,7 +7812,7 @@ using Linear = BasicLinear<float>;
 
 }  // namespace amct_distill::nn
 
-// ---- amct_distill/plan/describe.hpp
+// ---- amct_distill/plan/common_settings.hpp
 
 /// The settings that algorithms have in common, found by their names; and an algorithm in one line.
 ///
@@ -8001,7 +8005,7 @@ using DistillPlan = BasicDistillPlan<>;
 
 }  // namespace amct_distill
 
-// ---- amct_distill/plan/quantizers.hpp
+// ---- amct_distill/plan/quantizer_lists.hpp
 
 /// The quantizers that an algorithm list can name, as a variant type.
 ///
@@ -8235,7 +8239,7 @@ auto visit_activation_quantizer(const oneof<Alternatives>& resolved, F&& f) {
 
 }  // namespace amct_distill
 
-// ---- amct_distill/distill/layer_quantizers.hpp
+// ---- amct_distill/student/layer_quantizers.hpp
 
 /// The quantizers of one layer of a student: one for its weights, one for its input, and the input's
 /// calibrator while it lasts.
@@ -8501,7 +8505,7 @@ private:
 
 }  // namespace amct_distill
 
-// ---- amct_distill/distill/quantized_layer.hpp
+// ---- amct_distill/student/quantized_layer.hpp
 
 /// A Conv2d or Linear that quantizes its input and its weights before it computes: a module like any other.
 ///
@@ -8600,7 +8604,7 @@ private:
 
 }  // namespace amct_distill
 
-// ---- amct_distill/distill/student.hpp
+// ---- amct_distill/student/student.hpp
 
 /// A copy of a network whose planned layers quantize.
 ///
@@ -8684,7 +8688,7 @@ result<BasicStudent<Algorithms>> make_student(const nn::Network& teacher,
 
 }  // namespace amct_distill
 
-// ---- amct_distill/nn/batch_norm.hpp
+// ---- amct_distill/nn/layers/batch_norm.hpp
 
 /// Batch normalization of images, [N, C, H, W], as torch.nn.BatchNorm2d with affine parameters.
 ///
@@ -9142,7 +9146,7 @@ result<std::vector<DeployedLayer>> deploy(const BasicStudent<Algorithms>& studen
 
 }  // namespace amct_distill
 
-// ---- amct_distill/nn/structure.hpp
+// ---- amct_distill/nn/layers/structure.hpp
 
 /// What joins and reshapes: Add, Concat, Flatten, Reshape, Identity, Dropout.
 ///
@@ -9754,20 +9758,118 @@ inline std::string to_table(const VerifyReport& report) {
 
 }  // namespace amct_distill
 
-// ---- amct_distill/distill/npy.hpp
+// ---- amct_distill/io/file.hpp
+
+/// Files that are whole or not there: written to a temporary name beside the target, then renamed.
+///
+///     result<void> ok = write_file("out/record.txt", text);   // makes out/; an old file stays until the rename
+///     result<std::string> text = read_file("quant.cfg");
+
+#if __has_include(<unistd.h>)
+#include <unistd.h>
+#endif
+
+namespace amct_distill {
+
+/// What a file that was written survives: the end of the process, or also a loss of power (slower: it waits for
+/// the disk; on POSIX systems).
+enum class Durability { after_exit, after_power_loss };
+
+namespace detail {
+
+struct close_file {
+    void operator()(std::FILE* f) const { std::fclose(f); }
+};
+using file_handle = std::unique_ptr<std::FILE, close_file>;
+
+inline Diagnostic file_error(std::string_view verb, const std::filesystem::path& path, int error) {
+    return general_error(concat("cannot ", verb, " ", path.string(), ": ", std::strerror(error)));
+}
+
+/// Waits until the disk has it; the error's number, or 0.
+inline int synchronize([[maybe_unused]] std::FILE* file) {
+    if (std::fflush(file) != 0) return errno;
+#if __has_include(<unistd.h>)
+    if (::fsync(::fileno(file)) != 0) return errno;
+#endif
+    return 0;
+}
+
+}  // namespace detail
+
+/// The whole file. Error: it cannot be opened or read.
+inline result<std::string> read_file(const std::filesystem::path& path) {
+    detail::file_handle const file(std::fopen(path.c_str(), "rb"));
+    if (!file) return detail::file_error("open", path, errno);
+    std::string text;
+    char buffer[1 << 16];
+    while (std::size_t const n = std::fread(buffer, 1, sizeof buffer, file.get())) text.append(buffer, n);
+    if (std::ferror(file.get())) return detail::file_error("read", path, errno);
+    return text;
+}
+
+/// Replaces the file as a whole. Error: a directory or the file cannot be written (a full disk, ...); then the
+/// temporary file is removed, and a file that was there before is as it was.
+inline result<void> write_file(const std::filesystem::path& path, std::string_view content,
+                               Durability durability = Durability::after_exit) {
+    std::error_code error;
+    if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
+    if (error) return detail::file_error("create", path.parent_path(), error.value());
+    std::filesystem::path temporary = path;
+    temporary += ".tmp";
+    auto const fail = [&](int code) -> result<void> {
+        std::filesystem::remove(temporary, error);
+        return detail::file_error("write", path, code);
+    };
+
+    detail::file_handle file(std::fopen(temporary.c_str(), "wb"));
+    if (!file) return detail::file_error("write", path, errno);
+    if (std::fwrite(content.data(), 1, content.size(), file.get()) != content.size()) {
+        int const code = errno;
+        file.reset();
+        return fail(code);
+    }
+    if (durability == Durability::after_power_loss)
+        if (int const code = detail::synchronize(file.get()); code != 0) {
+            file.reset();
+            return fail(code);
+        }
+    if (std::fclose(file.release()) != 0) return fail(errno);  // the last bytes may not fit the disk
+    std::filesystem::rename(temporary, path, error);
+    if (error) return fail(error.value());
+    return {};
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/io/npy.hpp
 
 /// Arrays as NumPy's `.npy` files (version 1.0, little-endian, row-major).
 ///
-///     write_npy("run/block0_step0_input.npy", tensor).value();     // whole or not there
-///     Tensor back = read_npy("run/block0_step0_input.npy").value();   // the same bits
+///     write_npy<float>("weights.npy", {8, 3}, values).value();          // whole or not there
+///     NpyArray back = read_npy_array("weights.npy").value();            // the same bits
 ///     write_npy<std::int32_t>("conv1.bias.npy", {32}, bias).value();
+///
+/// Tensors are written and read by nn/npy.hpp.
 
 namespace amct_distill {
 
 static_assert(std::endian::native == std::endian::little,
               "amct_distill: .npy files are written little-endian");
 
+using NpyShape = std::vector<std::ptrdiff_t>;
+struct NpyArray {
+    NpyShape shape{};
+    std::vector<float> values{};  ///< row-major
+};
+
 namespace detail {
+
+inline std::string npy_shape(const NpyShape& shape) {
+    std::string text = "[";
+    for (std::size_t i = 0; i != shape.size(); ++i) append(text, concat(i == 0 ? "" : ", ", shape[i]));
+    return text + ']';
+}
 
 inline constexpr std::string_view npy_magic{"\x93NUMPY\x01\x00", 8};
 
@@ -9791,9 +9893,9 @@ std::string npy_begin() {
 
 /// Error: the file cannot be written.
 template <class T>
-result<void> write_npy(const std::filesystem::path& path, const nn::Shape& shape, std::span<const T> values) {
+result<void> write_npy(const std::filesystem::path& path, const NpyShape& shape, std::span<const T> values) {
     std::string header = detail::npy_begin<T>();
-    for (nn::Index d : shape) detail::append(header, detail::concat(d, ", "));
+    for (std::ptrdiff_t d : shape) detail::append(header, detail::concat(d, ", "));
     header.append("), }");
     // magic, two bytes of length, header, newline: a multiple of 64 bytes.
     std::size_t const before = detail::npy_magic.size() + 2;
@@ -9809,12 +9911,9 @@ result<void> write_npy(const std::filesystem::path& path, const nn::Shape& shape
     if (!values.empty()) std::memcpy(content.data() + data, values.data(), values.size_bytes());
     return write_file(path, content);
 }
-inline result<void> write_npy(const std::filesystem::path& path, const nn::Tensor& tensor) {
-    return write_npy<float>(path, tensor.shape(), tensor.span());
-}
 
 /// Errors: the file cannot be read, is cut off, or is not one that write_npy writes.
-inline result<nn::Tensor> read_npy(const std::filesystem::path& path) {
+inline result<NpyArray> read_npy_array(const std::filesystem::path& path) {
     auto const content = read_file(path);
     if (!content) return content.diagnostics();
     auto const bad = [&](std::string_view why) {
@@ -9833,10 +9932,10 @@ inline result<nn::Tensor> read_npy(const std::filesystem::path& path) {
     if (!header.starts_with(begin)) return bad("expected float32, row-major values");
     header.remove_prefix(begin.size());
 
-    nn::Shape shape;
+    NpyShape shape;
     std::size_t count = 1;
     while (!header.empty() && header.front() != ')') {
-        nn::Index d = 0;
+        std::ptrdiff_t d = 0;
         auto const [end, error] = std::from_chars(header.data(), header.data() + header.size(), d);
         if (error != std::errc{} || d < 0) return bad("its shape cannot be read");
         header.remove_prefix(static_cast<std::size_t>(end - header.data()));
@@ -9846,11 +9945,11 @@ inline result<nn::Tensor> read_npy(const std::filesystem::path& path) {
         if (count > rest.size()) return bad("its values are cut off");
     }
     if (shape.empty() || rest.size() != count * sizeof(float))
-        return bad(
-            detail::concat("its shape ", nn::to_string(shape), " does not fit its ", rest.size(), " bytes"));
-    nn::Tensor tensor(shape);
-    if (count != 0) std::memcpy(tensor.data(), rest.data(), rest.size());
-    return tensor;
+        return bad(detail::concat("its shape ", detail::npy_shape(shape), " does not fit its ", rest.size(),
+                                  " bytes"));
+    NpyArray array{std::move(shape), std::vector<float>(count)};
+    if (count != 0) std::memcpy(array.values.data(), rest.data(), rest.size());
+    return array;
 }
 
 }  // namespace amct_distill
@@ -10121,6 +10220,29 @@ private:
 
 }  // namespace amct_distill
 
+// ---- amct_distill/nn/npy.hpp
+
+/// Tensors as NumPy's `.npy` files.
+///
+///     write_npy("run/block0_step0_input.npy", tensor).value();        // whole or not there
+///     nn::Tensor back = read_npy("run/block0_step0_input.npy").value();   // the same bits
+
+namespace amct_distill {
+
+/// Error: the file cannot be written.
+inline result<void> write_npy(const std::filesystem::path& path, const nn::Tensor& tensor) {
+    return write_npy<float>(path, tensor.shape(), tensor.span());
+}
+
+/// Errors: the file cannot be read, is cut off, or is not one that write_npy writes for float32.
+inline result<nn::Tensor> read_npy(const std::filesystem::path& path) {
+    auto const array = read_npy_array(path);
+    if (!array) return array.diagnostics();
+    return nn::Tensor(array->shape, array->values);
+}
+
+}  // namespace amct_distill
+
 // ---- amct_distill/distill/dump.hpp
 
 /// The teacher's inputs and outputs of every block and step, on disk: computed once, read at every epoch.
@@ -10213,7 +10335,60 @@ private:
 
 }  // namespace amct_distill
 
-// ---- amct_distill/distill/frontier.hpp
+// ---- amct_distill/distill/loss.hpp
+
+/// What a block is trained to make small; mean squared error unless another is given.
+///
+///     struct MeanAbsoluteError {
+///         double operator()(const nn::Tensor& output, const nn::Tensor& target) const;
+///         void gradient(const nn::Tensor& output, const nn::Tensor& target, nn::Tensor& gradient) const;
+///     };
+///     distill<MeanAbsoluteError>(teacher, student, batches, {.epochs = 5});
+
+namespace amct_distill {
+
+/// A mean over the elements of two tensors of one shape, and its gradient with respect to the output, of that
+/// shape too and overwritten. Both are functions of their arguments and of the object alone: what a run
+/// resumes must not have changed.
+template <class L>
+concept BlockLoss = std::copyable<L> && std::default_initializable<L> &&
+    requires(const L& loss, const nn::Tensor& t, nn::Tensor& gradient) {
+    { loss(t, t) } -> std::convertible_to<double>;
+    loss.gradient(t, t, gradient);
+};
+
+/// mean((output - target)^2), summed in double, in order; 2 (output - target) / n in float32.
+struct MeanSquaredError {
+    double operator()(const nn::Tensor& output, const nn::Tensor& target) const {
+        double sum = 0;
+        for (std::size_t i = 0; i != output.size(); ++i) {
+            double const d = static_cast<double>(output[i]) - static_cast<double>(target[i]);
+            sum += d * d;
+        }
+        return sum / static_cast<double>(output.size());
+    }
+    void gradient(const nn::Tensor& output, const nn::Tensor& target, nn::Tensor& gradient) const {
+        nn::array(gradient) =
+            (nn::array(output) - nn::array(target)) * (2.0f / static_cast<float>(output.size()));
+    }
+};
+
+namespace detail {
+
+/// Mean of the squares, summed in double, in order.
+inline double mean_square(const nn::Tensor& a) {
+    double sum = 0;
+    for (float v : a) sum += static_cast<double>(v) * static_cast<double>(v);
+    return sum / static_cast<double>(a.size());
+}
+inline double mean_squared_error(const nn::Tensor& a, const nn::Tensor& b) {
+    return MeanSquaredError{}(a, b);
+}
+
+}  // namespace detail
+}  // namespace amct_distill
+
+// ---- amct_distill/distill/prefix_cache.hpp
 
 /// What a network has computed so far, batch by batch, so that the next block begins where the last one ended.
 ///
@@ -10316,59 +10491,6 @@ private:
     nn::NodeId live_at_{};
 };
 
-}  // namespace amct_distill
-
-// ---- amct_distill/distill/loss.hpp
-
-/// What a block is trained to make small; mean squared error unless another is given.
-///
-///     struct MeanAbsoluteError {
-///         double operator()(const nn::Tensor& output, const nn::Tensor& target) const;
-///         void gradient(const nn::Tensor& output, const nn::Tensor& target, nn::Tensor& gradient) const;
-///     };
-///     distill<MeanAbsoluteError>(teacher, student, batches, {.epochs = 5});
-
-namespace amct_distill {
-
-/// A mean over the elements of two tensors of one shape, and its gradient with respect to the output, of that
-/// shape too and overwritten. Both are functions of their arguments and of the object alone: what a run
-/// resumes must not have changed.
-template <class L>
-concept BlockLoss = std::copyable<L> && std::default_initializable<L> &&
-    requires(const L& loss, const nn::Tensor& t, nn::Tensor& gradient) {
-    { loss(t, t) } -> std::convertible_to<double>;
-    loss.gradient(t, t, gradient);
-};
-
-/// mean((output - target)^2), summed in double, in order; 2 (output - target) / n in float32.
-struct MeanSquaredError {
-    double operator()(const nn::Tensor& output, const nn::Tensor& target) const {
-        double sum = 0;
-        for (std::size_t i = 0; i != output.size(); ++i) {
-            double const d = static_cast<double>(output[i]) - static_cast<double>(target[i]);
-            sum += d * d;
-        }
-        return sum / static_cast<double>(output.size());
-    }
-    void gradient(const nn::Tensor& output, const nn::Tensor& target, nn::Tensor& gradient) const {
-        nn::array(gradient) =
-            (nn::array(output) - nn::array(target)) * (2.0f / static_cast<float>(output.size()));
-    }
-};
-
-namespace detail {
-
-/// Mean of the squares, summed in double, in order.
-inline double mean_square(const nn::Tensor& a) {
-    double sum = 0;
-    for (float v : a) sum += static_cast<double>(v) * static_cast<double>(v);
-    return sum / static_cast<double>(a.size());
-}
-inline double mean_squared_error(const nn::Tensor& a, const nn::Tensor& b) {
-    return MeanSquaredError{}(a, b);
-}
-
-}  // namespace detail
 }  // namespace amct_distill
 
 // ---- amct_distill/distill/block_data.hpp
@@ -10855,52 +10977,116 @@ private:
 
 }  // namespace amct_distill
 
-// ---- amct_distill/distill/calibrate.hpp
+// ---- amct_distill/io/binary.hpp
 
-/// Finds the first clip range of every quantized layer's input, by IFMR over some batches.
+/// Numbers, texts and arrays of numbers as bytes, as in memory and in order: little-endian.
 ///
-///     calibrate(student, batches).value();    // batch_num of the plan, from the start again when they run out
+///     detail::BinaryWriter out;
+///     out.put(std::uint64_t{3}); out.put("conv1"); out.put_values(std::span<const float>(weights));
+///     detail::BinaryReader in(out.text);
+///     in.get(n) && in.get(name) && in.get_values(std::span<float>(weights)) && in.at_end();
+
+namespace amct_distill::detail {
+
+static_assert(std::endian::native == std::endian::little,
+              "amct_distill: checkpoints are written little-endian");
+
+class BinaryWriter {
+public:
+    template <class T>
+    requires std::is_arithmetic_v<T>
+    void put(T v) { text.append(reinterpret_cast<const char*>(&v), sizeof v); }
+    void put(std::string_view s) {
+        put(std::uint64_t{s.size()});
+        text.append(s);
+    }
+    /// Their number, and the values.
+    void put_values(std::span<const float> values) {
+        put(std::uint64_t{values.size()});
+        text.append(reinterpret_cast<const char*>(values.data()), values.size_bytes());
+    }
+    std::string text{};
+};
+
+/// Reads what BinaryWriter wrote; false after the end, and where the values do not make sense.
+class BinaryReader {
+public:
+    explicit BinaryReader(std::string_view rest) : rest_(rest) {}
+    template <class T>
+    requires std::is_arithmetic_v<T>
+    bool get(T& v) { return bytes(&v, sizeof v); }
+    bool get(std::string& s) {
+        std::uint64_t size = 0;
+        if (!get(size) || size > rest_.size()) return false;
+        s = rest_.substr(0, size);
+        rest_.remove_prefix(size);
+        return true;
+    }
+    /// As many values as were written, no others.
+    bool get_values(std::span<float> values) {
+        std::uint64_t size = 0;
+        return get(size) && size == values.size() && bytes(values.data(), values.size_bytes());
+    }
+    bool at_end() const { return rest_.empty(); }
+
+private:
+    bool bytes(void* to, std::size_t n) {
+        if (n > rest_.size()) return false;
+        if (n != 0) std::memcpy(to, rest_.data(), n);
+        rest_.remove_prefix(n);
+        return true;
+    }
+    std::string_view rest_;
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/io/hash.hpp
+
+/// A hash of 64 bits for fingerprints and checkpoints: against mistakes, not against an enemy.
 ///
-/// Source: AMCT's calibration. Weights are quantized throughout; an input passes unquantized until its clips are
-/// found, at the end of the last batch, or is quantized from the start by clips of the user's.
+///     detail::Hash hash;
+///     hash.add("conv1");
+///     hash.add_bytes(weights);        // a span of numbers: their bytes
+///     hash.value();
 
-namespace amct_distill {
+namespace amct_distill::detail {
 
-/// Errors: no batches; an input of a layer that is empty or not finite (with the layer's name). Throws
-/// std::invalid_argument when a batch does not have the shape of the network's input. With an executor the
-/// network runs on its threads; the result has the same bits.
-template <class Algorithms>
-result<void> calibrate(BasicStudent<Algorithms>& student, std::span<const nn::Tensor> batches,
-                       const nn::Executor* executor = nullptr) {
-    if (batches.empty()) return general_error("calibrate: no batches; give at least one");
-    nn::Network& network = student.network();
-
-    struct Waiting {  // a layer that is being calibrated
-        nn::NodeId node;
-        std::string name;
-        LayerQuantizers<Algorithms>* quantizers;
-    };
-    std::vector<Waiting> waiting;
-    for (const auto& layer : student.plan().layers)
-        if (auto* const q = student.quantizers(layer.name); q != nullptr && !q->is_calibrated())
-            waiting.push_back({network.operations()[layer.node], layer.name, q});
-
-    nn::Tape tape(executor);
-    for (std::size_t i = 0; i != student.plan().batch_num.value; ++i) {
-        network.forward(batches[i % batches.size()], tape, nn::Mode::evaluate);
-        for (Waiting& w : waiting) {
-            const nn::Tensor& x = tape.output(network.node(w.node).inputs[0]);
-            if (auto ok = w.quantizers->observe(x.span()); !ok)
-                return detail::of_layer(w.name, ok.diagnostics());
+/// FNV-1a (Fowler, Noll, Vo) over 8 bytes at a time, each step mixed once more because its high bits would not
+/// reach the low ones.
+class Hash {
+public:
+    void add(std::uint64_t v) {
+        value_ = (value_ ^ v) * 0x100000001B3u;
+        value_ ^= value_ >> 29;
+    }
+    void add(double v) { add(std::bit_cast<std::uint64_t>(v)); }
+    void add(std::string_view bytes) {
+        add(std::uint64_t{bytes.size()});
+        for (std::size_t i = 0; i < bytes.size(); i += 8) {
+            std::uint64_t word = 0;
+            std::memcpy(&word, bytes.data() + i, (std::min)(bytes.size() - i, std::size_t{8}));
+            add(word);
         }
     }
-    for (Waiting& w : waiting)
-        if (auto ok = w.quantizers->finish_calibration(); !ok)
-            return detail::of_layer(w.name, ok.diagnostics());
-    return {};
+    template <class T>
+    requires std::is_arithmetic_v<T>
+    void add_bytes(std::span<const T> values) {
+        add(std::string_view(reinterpret_cast<const char*>(values.data()), values.size_bytes()));
+    }
+    std::uint64_t value() const { return value_; }
+
+private:
+    std::uint64_t value_ = 0xCBF29CE484222325u;
+};
+
+inline std::uint64_t hash_of(std::string_view bytes) {
+    Hash hash;
+    hash.add(bytes);
+    return hash.value();
 }
 
-}  // namespace amct_distill
+}  // namespace amct_distill::detail
 
 // ---- amct_distill/distill/fingerprint.hpp
 
@@ -10929,48 +11115,26 @@ inline std::string_view difference(const Fingerprint& a, const Fingerprint& b) {
 
 namespace detail {
 
-/// FNV-1a (Fowler, Noll, Vo) over 8 bytes at a time, each step mixed once more because its high bits would not
-/// reach the low ones.
-class Hash {
-public:
-    void add(std::uint64_t v) {
-        value_ = (value_ ^ v) * 0x100000001B3u;
-        value_ ^= value_ >> 29;
+inline void add(Hash& hash, const nn::Tensor& t) {
+    for (nn::Index d : t.shape()) hash.add(static_cast<std::uint64_t>(d));
+    hash.add_bytes(t.span());
+}
+/// Structure and parameters.
+inline void add(Hash& hash, const nn::Network& network) {
+    for (nn::NodeId id : network.operations()) {
+        const auto& n = network.node(id);
+        hash.add(n.name);
+        const nn::Module& module = n.module ? network.modules()[*n.module].module : *n.function;
+        hash.add(module.type());
+        for (nn::NodeId input : n.inputs) hash.add(std::uint64_t{input.index});
+        for (nn::Index d : n.shape) hash.add(static_cast<std::uint64_t>(d));
     }
-    void add(double v) { add(std::bit_cast<std::uint64_t>(v)); }
-    void add(std::string_view bytes) {
-        add(std::uint64_t{bytes.size()});
-        for (std::size_t i = 0; i < bytes.size(); i += 8) {
-            std::uint64_t word = 0;
-            std::memcpy(&word, bytes.data() + i, (std::min)(bytes.size() - i, std::size_t{8}));
-            add(word);
+    for (const auto& m : network.modules())
+        for (const auto& p : m.module.parameters()) {
+            hash.add(p.name);
+            add(hash, *p.value);
         }
-    }
-    void add(const nn::Tensor& t) {
-        for (nn::Index d : t.shape()) add(static_cast<std::uint64_t>(d));
-        add(std::string_view(reinterpret_cast<const char*>(t.data()), t.size() * sizeof(float)));
-    }
-    /// Structure and parameters.
-    void add(const nn::Network& network) {
-        for (nn::NodeId id : network.operations()) {
-            const auto& n = network.node(id);
-            add(n.name);
-            const nn::Module& module = n.module ? network.modules()[*n.module].module : *n.function;
-            add(module.type());
-            for (nn::NodeId input : n.inputs) add(std::uint64_t{input.index});
-            for (nn::Index d : n.shape) add(static_cast<std::uint64_t>(d));
-        }
-        for (const auto& m : network.modules())
-            for (const auto& p : m.module.parameters()) {
-                add(p.name);
-                add(*p.value);
-            }
-    }
-    std::uint64_t value() const { return value_; }
-
-private:
-    std::uint64_t value_ = 0xCBF29CE484222325u;
-};
+}
 
 /// What an optimizer or a loss has as settings it shows by `settings()`, a text; see optimizer.hpp.
 template <class T>
@@ -10987,8 +11151,8 @@ template <class Algorithms, class Loss, class Optimizer>
 Fingerprint fingerprint(const nn::Network& teacher, const BasicStudent<Algorithms>& student,
                         std::span<const nn::Tensor> batches, const TrainOptions<Loss, Optimizer>& options) {
     detail::Hash of_teacher, of_configuration, of_data, of_calibration, of_training;
-    of_teacher.add(teacher);
-    of_teacher.add(teacher.predict(batches[0]));
+    detail::add(of_teacher, teacher);
+    detail::add(of_teacher, teacher.predict(batches[0]));
     const auto& plan = student.plan();
     of_configuration.add(std::uint64_t{plan.batch_num.value});
     for (const auto& layer : plan.layers) {
@@ -11005,8 +11169,8 @@ Fingerprint fingerprint(const nn::Network& teacher, const BasicStudent<Algorithm
         for (std::size_t n : block.nodes) of_configuration.add(std::uint64_t{n});
     }
     of_data.add(std::uint64_t{batches.size()});
-    for (const nn::Tensor& batch : batches) of_data.add(batch);
-    of_calibration.add(student.network());
+    for (const nn::Tensor& batch : batches) detail::add(of_data, batch);
+    detail::add(of_calibration, student.network());
     of_training.add(static_cast<std::uint64_t>(options.epochs));
     of_training.add(static_cast<std::uint64_t>(options.schedule));
     of_training.add(static_cast<std::uint64_t>(options.search.looks_per_epoch));
@@ -11036,69 +11200,9 @@ Fingerprint fingerprint(const nn::Network& teacher, const BasicStudent<Algorithm
 
 namespace amct_distill {
 
-static_assert(std::endian::native == std::endian::little,
-              "amct_distill: checkpoints are written little-endian");
-
 namespace detail {
 
-inline constexpr std::string_view checkpoint_magic = "amct_distill block 1\n";
-
-class BinaryWriter {
-public:
-    template <class T>
-    requires std::is_arithmetic_v<T>
-    void put(T v) { text.append(reinterpret_cast<const char*>(&v), sizeof v); }
-    void put(std::string_view s) {
-        put(std::uint64_t{s.size()});
-        text.append(s);
-    }
-    void put(const nn::Tensor& t) {
-        put(std::uint64_t{t.rank()});
-        for (nn::Index d : t.shape()) put(std::int64_t{d});
-        text.append(reinterpret_cast<const char*>(t.data()), t.size() * sizeof(float));
-    }
-    std::string text{};
-};
-
-/// Reads what BinaryWriter wrote; false behind the end, and where the values do not make sense.
-class BinaryReader {
-public:
-    explicit BinaryReader(std::string_view rest) : rest_(rest) {}
-    template <class T>
-    requires std::is_arithmetic_v<T>
-    bool get(T& v) { return bytes(&v, sizeof v); }
-    bool get(std::string& s) {
-        std::uint64_t size = 0;
-        if (!get(size) || size > rest_.size()) return false;
-        s = rest_.substr(0, size);
-        rest_.remove_prefix(size);
-        return true;
-    }
-    /// Into a tensor of the shape that was written, only.
-    bool get(nn::Tensor& t) {
-        std::uint64_t rank = 0;
-        if (!get(rank) || rank != t.rank()) return false;
-        for (nn::Index d : t.shape())
-            if (std::int64_t found = 0; !get(found) || found != d) return false;
-        return bytes(t.data(), t.size() * sizeof(float));
-    }
-    bool at_end() const { return rest_.empty(); }
-
-private:
-    bool bytes(void* to, std::size_t n) {
-        if (n > rest_.size()) return false;
-        if (n != 0) std::memcpy(to, rest_.data(), n);
-        rest_.remove_prefix(n);
-        return true;
-    }
-    std::string_view rest_;
-};
-
-inline std::uint64_t hash_of(std::string_view bytes) {
-    Hash hash;
-    hash.add(bytes);
-    return hash.value();
-}
+inline constexpr std::string_view checkpoint_magic = "amct_distill block 2\n";
 
 }  // namespace detail
 
@@ -11132,7 +11236,7 @@ public:
             out.put(name);
             for (const auto& p : module.parameters()) {
                 out.put(p.name);
-                out.put(*p.value);
+                out.put_values(p.value->span());
             }
             return true;
         });
@@ -11180,7 +11284,8 @@ public:
                 if (!in.get(text_found) || text_found != name) return false;
                 std::vector<nn::Tensor> values;
                 for (const auto& p : module.parameters()) {
-                    if (!in.get(text_found) || text_found != p.name || !in.get(*p.value)) return false;
+                    if (!in.get(text_found) || text_found != p.name || !in.get_values(p.value->span()))
+                        return false;
                     values.push_back(*p.value);
                 }
                 if (auto* const q = student.quantizers(name))
@@ -11237,6 +11342,53 @@ private:
     Fingerprint fingerprint_;
     std::span<const PlannedBlock> blocks_;
 };
+
+}  // namespace amct_distill
+
+// ---- amct_distill/student/calibrate.hpp
+
+/// Finds the first clip range of every quantized layer's input, by IFMR over some batches.
+///
+///     calibrate(student, batches).value();    // batch_num of the plan, from the start again when they run out
+///
+/// Source: AMCT's calibration. Weights are quantized throughout; an input passes unquantized until its clips are
+/// found, at the end of the last batch, or is quantized from the start by clips of the user's.
+
+namespace amct_distill {
+
+/// Errors: no batches; an input of a layer that is empty or not finite (with the layer's name). Throws
+/// std::invalid_argument when a batch does not have the shape of the network's input. With an executor the
+/// network runs on its threads; the result has the same bits.
+template <class Algorithms>
+result<void> calibrate(BasicStudent<Algorithms>& student, std::span<const nn::Tensor> batches,
+                       const nn::Executor* executor = nullptr) {
+    if (batches.empty()) return general_error("calibrate: no batches; give at least one");
+    nn::Network& network = student.network();
+
+    struct Waiting {  // a layer that is being calibrated
+        nn::NodeId node;
+        std::string name;
+        LayerQuantizers<Algorithms>* quantizers;
+    };
+    std::vector<Waiting> waiting;
+    for (const auto& layer : student.plan().layers)
+        if (auto* const q = student.quantizers(layer.name); q != nullptr && !q->is_calibrated())
+            waiting.push_back({network.operations()[layer.node], layer.name, q});
+
+    nn::Tape tape(executor);
+    for (std::size_t i = 0; i != student.plan().batch_num.value; ++i) {
+        network.forward(batches[i % batches.size()], tape, nn::Mode::evaluate);
+        for (Waiting& w : waiting) {
+            const nn::Tensor& x = tape.output(network.node(w.node).inputs[0]);
+            if (auto ok = w.quantizers->observe(x.span()); !ok)
+                return detail::of_layer(w.name, ok.diagnostics());
+        }
+    }
+    for (Waiting& w : waiting)
+        if (auto ok = w.quantizers->finish_calibration(); !ok)
+            return detail::of_layer(w.name, ok.diagnostics());
+    return {};
+}
 
 }  // namespace amct_distill
 
@@ -11536,121 +11688,169 @@ result<DistillReport> distill(const nn::Network& teacher, BasicStudent<Algorithm
 
 }  // namespace amct_distill
 
-// ---- amct_distill/distill/report_text.hpp
+// ---- amct_distill/graph/graph.hpp
 
-/// A distillation report as tables of at most 100 columns.
+/// A topology and what follows from it: who reads a node, how often a module is used, what can be quantized.
 ///
-///     std::cout << to_table(report);
-///
-/// Four tables: the weights, the inputs and the blocks of the network, and each block's loss per epoch. Long
-/// names keep their end.
+///     detail::graph g(topology);
+///     g.only_consumer(0);                       // the one node that reads node 0
+///     g.why_not_quantized(1);                   // "is a ReLU; only Conv2d and Linear layers are quantized"
+///     g.relu_before(2);                         // the ReLU behind which node 2 is
 
-namespace amct_distill {
-namespace detail {
+namespace amct_distill::detail {
 
-inline std::string formatted(const char* format, double x) {
-    char text[64];
-    std::snprintf(text, sizeof text, format, x);
-    return text;
+/// One input, and not a value below 0 unless the input has one: pooling, flatten, reshape, dropout. Modules
+/// go by PyTorch's names, functional operations by ONNX's.
+constexpr bool keeps_sign(std::string_view type) {
+    return type.find("Pool") != type.npos || type.starts_with("Dropout") || type == "ReduceMean" ||
+           type == "Flatten" || type == "Unflatten" || type == "Reshape" || type == "Identity";
 }
-inline std::string decibel(double x) {
-    return std::isfinite(x) ? formatted("%.1f dB", x) : std::string(x > 0 ? "exact" : "-");
+constexpr bool is_relu(std::string_view type) { return type == "ReLU" || type == "Relu"; }
+/// The activations that may stand in a block.
+constexpr bool is_activation(std::string_view type) {
+    return type == "ReLU" || type == "LeakyReLU" || type == "Sigmoid" || type == "Tanh" || type == "Softmax";
 }
+constexpr bool is_quantizable_type(std::string_view type) { return type == "Conv2d" || type == "Linear"; }
 
-inline std::string weights_table(const std::vector<LayerReport>& layers) {
-    std::vector<TableRow> rows{{"layer", "weights", "scale", "SQNR", "dead channels"}};
-    for (const LayerReport& l : layers) {
-        std::string scale;
-        if (!l.weight_scales.empty()) {
-            float low = l.weight_scales[0].scale, high = low;
-            for (ScaleOffset p : l.weight_scales) {
-                low = (std::min)(low, p.scale);
-                high = (std::max)(high, p.scale);
+/// Holds a reference to the topology.
+class graph {
+public:
+    /// Throws std::invalid_argument when the topology is not one: an index out of range, a node before one
+    /// that it reads, two modules of one name.
+    explicit graph(const Topology& topology)
+        : topology_(topology),
+          consumers_(topology.nodes.size()),
+          leaves_network_(topology.nodes.size(), false),
+          uses_(topology.modules.size()) {
+        for (std::size_t m = 0; m != topology.modules.size(); ++m)
+            if (!modules_.emplace(topology.modules[m].name, m).second)
+                fail("two modules are named `", topology.modules[m].name, "`");
+        for (std::size_t n = 0; n != topology.nodes.size(); ++n) {
+            const TopologyNode& node = topology.nodes[n];
+            if (node.module) {
+                if (*node.module >= uses_.size())
+                    fail("node `", node.name, "` is of a module that is not there");
+                uses_[*node.module].push_back(n);
             }
-            scale = short_number(static_cast<double>(low));
-            if (low != high) append(scale, concat(" .. ", short_number(static_cast<double>(high))));
+            for (std::size_t input : node.inputs) {
+                if (input >= n) fail("node `", node.name, "` stands before a node that it reads");
+                if (consumers_[input].empty() || consumers_[input].back() != n)
+                    consumers_[input].push_back(n);
+            }
         }
-        rows.push_back({shortened(l.name, 18), shortened(l.weight_policy, 31), std::move(scale),
-                        decibel(l.weight_sqnr), concat(l.dead_channels.size(), " of ", l.channels)});
-    }
-    return text_table(rows);
-}
-
-inline std::string data_table(const std::vector<LayerReport>& layers) {
-    std::vector<TableRow> rows{{"layer", "inputs", "scale", "clips", "by", "SQNR", "outside"}};
-    for (const LayerReport& l : layers)
-        rows.push_back({shortened(l.name, 18), shortened(l.data_policy, 18),
-                        short_number(static_cast<double>(l.data_scale.scale)),
-                        concat(formatted("%.3g", static_cast<double>(l.data_clip.min)), " .. ",
-                               formatted("%.3g", static_cast<double>(l.data_clip.max))),
-                        l.user_clips ? "you" : "IFMR", decibel(l.data_sqnr),
-                        formatted("%.2f %%", 100 * l.saturation)});
-    return text_table(rows);
-}
-
-/// "conv1", or "conv1 .. relu1".
-inline std::string block_name(const BlockReport& block) {
-    if (block.names.empty()) return {};
-    if (block.names.size() == 1) return shortened(block.names[0], 28);
-    return concat(shortened(block.names.front(), 12), " .. ", shortened(block.names.back(), 12));
-}
-
-inline std::string blocks_table(const std::vector<BlockReport>& blocks) {
-    std::vector<TableRow> rows{
-        {"block", "modules", "error", "distilled", "best epoch", "teacher's input", "seconds"}};
-    for (std::size_t b = 0; b != blocks.size(); ++b) {
-        const BlockReport& r = blocks[b];
-        rows.push_back({std::to_string(b + 1), block_name(r), short_number(r.loss_before),
-                        short_number(r.loss_after),
-                        r.best_epoch == 0 ? "calibrated" : std::to_string(r.best_epoch),
-                        r.teacher_inputs == 0 ? "never" : concat(r.teacher_inputs, " steps"),
-                        formatted("%.2f", r.seconds)});
-    }
-    std::string out = text_table(rows);
-    for (std::size_t b = 0; b != blocks.size(); ++b)
-        if (!blocks[b].stopped.empty())
-            append(out, concat("  block ", b + 1, " ended early: ", blocks[b].stopped, '\n'));
-    return out;
-}
-
-/// Eight epochs a line.
-inline std::string losses_table(const std::vector<BlockReport>& blocks) {
-    constexpr std::size_t per_line = 8;
-    std::vector<TableRow> rows{{"block", "loss per epoch"}};
-    for (std::size_t b = 0; b != blocks.size(); ++b) {
-        const std::vector<double>& losses = blocks[b].epoch_losses;
-        for (std::size_t first = 0; first < losses.size(); first += per_line) {
-            TableRow& row = rows.emplace_back(TableRow{first == 0 ? std::to_string(b + 1) : "", ""});
-            for (std::size_t e = first; e < losses.size() && e < first + per_line; ++e)
-                append(row[1], concat(e == first ? "" : "  ", short_number(losses[e])));
+        for (std::size_t n : topology.outputs) {
+            if (n >= leaves_network_.size()) fail("an output is a node that is not there");
+            leaves_network_[n] = true;
         }
     }
-    return rows.size() == 1 ? std::string() : concat('\n', text_table(rows));
+
+    const Topology& topology() const { return topology_; }
+    std::size_t size() const { return topology_.nodes.size(); }
+    /// Index of the module of that name.
+    std::optional<std::size_t> module_named(std::string_view name) const {
+        auto const found = modules_.find(name);
+        if (found == modules_.end()) return std::nullopt;
+        return found->second;
+    }
+    std::string_view type(std::size_t node) const { return topology_.nodes[node].type; }
+    bool has_module(std::size_t node) const { return topology_.nodes[node].module.has_value(); }
+    /// The module's name; the operation's, when it has no module.
+    const std::string& name(std::size_t node) const {
+        const TopologyNode& n = topology_.nodes[node];
+        return n.module ? topology_.modules[*n.module].name : n.name;
+    }
+    /// The nodes that are uses of a module.
+    const std::vector<std::size_t>& uses(std::size_t module) const { return uses_[module]; }
+    bool is_shared(std::size_t node) const {
+        return has_module(node) && uses_[*topology_.nodes[node].module].size() > 1;
+    }
+    /// The nodes that read a node, each once.
+    const std::vector<std::size_t>& consumers(std::size_t node) const { return consumers_[node]; }
+    /// The one node that reads it; none also when its output leaves the network.
+    std::optional<std::size_t> only_consumer(std::size_t node) const {
+        if (consumers_[node].size() != 1 || leaves_network_[node]) return std::nullopt;
+        return consumers_[node].front();
+    }
+
+    /// What to say after the module's name; empty when it can be quantized.
+    std::string why_not_quantized(std::size_t module) const {
+        const TopologyModule& m = topology_.modules[module];
+        if (!is_quantizable_type(m.type))
+            return concat("is a ", m.type, "; only Conv2d and Linear layers are quantized");
+        if (m.type == "Conv2d" && !m.zero_padding)
+            return "is a Conv2d that does not pad with zeros; only those that do are quantized";
+        if (uses_[module].empty()) return "is never used; only layers that are used once are quantized";
+        if (uses_[module].size() > 1)
+            return concat("is used ", uses_[module].size(), " times; a shared layer is not quantized");
+        return {};
+    }
+
+    /// The ReLU that produces a node's input, maybe through operations that keep the sign.
+    std::optional<std::size_t> relu_before(std::size_t node) const {
+        while (!topology_.nodes[node].inputs.empty()) {
+            node = topology_.nodes[node].inputs.front();
+            if (is_relu(type(node))) return node;
+            if (!keeps_sign(type(node))) break;
+        }
+        return std::nullopt;
+    }
+
+private:
+    template <class... Pieces>
+    [[noreturn]] static void fail(const Pieces&... pieces) {
+        throw std::invalid_argument(concat("Topology: ", pieces...));
+    }
+
+    const Topology& topology_;
+    std::unordered_map<std::string_view, std::size_t> modules_{};
+    std::vector<std::vector<std::size_t>> consumers_;
+    std::vector<bool> leaves_network_;
+    std::vector<std::vector<std::size_t>> uses_;
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/nn/initialize.hpp
+
+/// Start values of weights and biases as PyTorch's defaults: uniform in [-b, b), b = 1 / sqrt(fan_in)
+/// (Kaiming's uniform initialization with a = sqrt(5)); the same seed gives the same values everywhere.
+///
+///     initialize(net, 42);
+///
+/// Affine parameters and statistics keep what their module gave them.
+
+namespace amct_distill::nn {
+
+/// The next number in [0, 1), a multiple of 2^-53. (std::uniform_real_distribution is not the same in every
+/// standard library; the bits of std::mt19937_64 are.)
+inline double next_uniform(std::mt19937_64& bits) {
+    return std::ldexp(static_cast<double>(bits() >> 11), -53);
 }
 
-}  // namespace detail
-
-inline std::string to_table(const DistillReport& report) {
-    std::string out =
-        detail::concat(detail::weights_table(report.layers), '\n', detail::data_table(report.layers), '\n',
-                       detail::blocks_table(report.blocks), detail::losses_table(report.blocks));
-    detail::append(out, detail::concat("\n  output, mean squared error to the teacher's: ",
-                                       detail::short_number(report.output_error_calibrated), " calibrated, ",
-                                       detail::short_number(report.output_error_distilled), " distilled\n"));
-    if (report.kept_calibrated)
-        detail::append(
-            out, "  The outputs did not come 5 % nearer to the teacher's: the calibrated network stays.\n");
-    if (report.resumed_blocks != 0)
-        detail::append(out,
-                       detail::concat("  Blocks taken from an earlier run: ", report.resumed_blocks, "\n"));
-    if (report.cancelled)
-        detail::append(out, "  The distillation was cancelled; what it had reached stays.\n");
-    return out;
+/// Fills the module's parameters of the roles weight and bias, in their order. fan_in is the number of
+/// values that one output of its first weight reads.
+template <class T>
+void initialize(BasicModule<T>& module, std::mt19937_64& bits) {
+    double bound = 0;
+    for (const auto& p : module.parameters()) {
+        if (p.role == Role::weight && bound == 0)
+            bound =
+                1 / std::sqrt(static_cast<double>(p.value->size()) / static_cast<double>(p.value->dim(0)));
+        if (p.role == Role::weight || p.role == Role::bias)
+            for (T& value : p.value->span()) value = static_cast<T>((2 * next_uniform(bits) - 1) * bound);
+    }
 }
 
-}  // namespace amct_distill
+/// Fills the weights and biases of all modules, in definition order.
+template <class T>
+void initialize(BasicNetwork<T>& network, std::uint64_t seed) {
+    std::mt19937_64 bits(seed);
+    for (const auto& m : network.modules()) initialize(network.module(m.name), bits);
+}
 
-// ---- amct_distill/nn/activation.hpp
+}  // namespace amct_distill::nn
+
+// ---- amct_distill/nn/layers/activation.hpp
 
 /// Activations: ReLU, LeakyReLU, Sigmoid, Tanh element by element, and Softmax along a dimension; all as in
 /// torch.nn, NaN passes through them.
@@ -11814,47 +12014,7 @@ using Softmax = BasicSoftmax<float>;
 
 }  // namespace amct_distill::nn
 
-// ---- amct_distill/nn/initialize.hpp
-
-/// Start values of weights and biases as PyTorch's defaults: uniform in [-b, b), b = 1 / sqrt(fan_in)
-/// (Kaiming's uniform initialization with a = sqrt(5)); the same seed gives the same values everywhere.
-///
-///     initialize(net, 42);
-///
-/// Affine parameters and statistics keep what their module gave them.
-
-namespace amct_distill::nn {
-
-/// The next number in [0, 1), a multiple of 2^-53. (std::uniform_real_distribution is not the same in every
-/// standard library; the bits of std::mt19937_64 are.)
-inline double next_uniform(std::mt19937_64& bits) {
-    return std::ldexp(static_cast<double>(bits() >> 11), -53);
-}
-
-/// Fills the module's parameters of the roles weight and bias, in their order. fan_in is the number of
-/// values that one output of its first weight reads.
-template <class T>
-void initialize(BasicModule<T>& module, std::mt19937_64& bits) {
-    double bound = 0;
-    for (const auto& p : module.parameters()) {
-        if (p.role == Role::weight && bound == 0)
-            bound =
-                1 / std::sqrt(static_cast<double>(p.value->size()) / static_cast<double>(p.value->dim(0)));
-        if (p.role == Role::weight || p.role == Role::bias)
-            for (T& value : p.value->span()) value = static_cast<T>((2 * next_uniform(bits) - 1) * bound);
-    }
-}
-
-/// Fills the weights and biases of all modules, in definition order.
-template <class T>
-void initialize(BasicNetwork<T>& network, std::uint64_t seed) {
-    std::mt19937_64 bits(seed);
-    for (const auto& m : network.modules()) initialize(network.module(m.name), bits);
-}
-
-}  // namespace amct_distill::nn
-
-// ---- amct_distill/nn/pool.hpp
+// ---- amct_distill/nn/layers/pool.hpp
 
 /// Pooling of images, [N, C, H, W] -> [N, C, H', W'], as in torch.nn: maximum, average, average of it all.
 ///
@@ -12074,128 +12234,6 @@ using GlobalAveragePool = BasicGlobalAveragePool<float>;
 
 }  // namespace amct_distill::nn
 
-// ---- amct_distill/plan/graph.hpp
-
-/// A topology and what follows from it: who reads a node, how often a module is used, what can be quantized.
-///
-///     detail::graph g(topology);
-///     g.only_consumer(0);                       // the one node that reads node 0
-///     g.why_not_quantized(1);                   // "is a ReLU; only Conv2d and Linear layers are quantized"
-///     g.relu_before(2);                         // the ReLU behind which node 2 is
-
-namespace amct_distill::detail {
-
-/// One input, and not a value below 0 unless the input has one: pooling, flatten, reshape, dropout. Modules
-/// go by PyTorch's names, functional operations by ONNX's.
-constexpr bool keeps_sign(std::string_view type) {
-    return type.find("Pool") != type.npos || type.starts_with("Dropout") || type == "ReduceMean" ||
-           type == "Flatten" || type == "Unflatten" || type == "Reshape" || type == "Identity";
-}
-constexpr bool is_relu(std::string_view type) { return type == "ReLU" || type == "Relu"; }
-/// The activations that may stand in a block.
-constexpr bool is_activation(std::string_view type) {
-    return type == "ReLU" || type == "LeakyReLU" || type == "Sigmoid" || type == "Tanh" || type == "Softmax";
-}
-constexpr bool is_quantizable_type(std::string_view type) { return type == "Conv2d" || type == "Linear"; }
-
-/// Holds a reference to the topology.
-class graph {
-public:
-    /// Throws std::invalid_argument when the topology is not one: an index out of range, a node before one
-    /// that it reads, two modules of one name.
-    explicit graph(const Topology& topology)
-        : topology_(topology),
-          consumers_(topology.nodes.size()),
-          leaves_network_(topology.nodes.size(), false),
-          uses_(topology.modules.size()) {
-        for (std::size_t m = 0; m != topology.modules.size(); ++m)
-            if (!modules_.emplace(topology.modules[m].name, m).second)
-                fail("two modules are named `", topology.modules[m].name, "`");
-        for (std::size_t n = 0; n != topology.nodes.size(); ++n) {
-            const TopologyNode& node = topology.nodes[n];
-            if (node.module) {
-                if (*node.module >= uses_.size())
-                    fail("node `", node.name, "` is of a module that is not there");
-                uses_[*node.module].push_back(n);
-            }
-            for (std::size_t input : node.inputs) {
-                if (input >= n) fail("node `", node.name, "` stands before a node that it reads");
-                if (consumers_[input].empty() || consumers_[input].back() != n)
-                    consumers_[input].push_back(n);
-            }
-        }
-        for (std::size_t n : topology.outputs) {
-            if (n >= leaves_network_.size()) fail("an output is a node that is not there");
-            leaves_network_[n] = true;
-        }
-    }
-
-    const Topology& topology() const { return topology_; }
-    std::size_t size() const { return topology_.nodes.size(); }
-    /// Index of the module of that name.
-    std::optional<std::size_t> module_named(std::string_view name) const {
-        auto const found = modules_.find(name);
-        if (found == modules_.end()) return std::nullopt;
-        return found->second;
-    }
-    std::string_view type(std::size_t node) const { return topology_.nodes[node].type; }
-    bool has_module(std::size_t node) const { return topology_.nodes[node].module.has_value(); }
-    /// The module's name; the operation's, when it has no module.
-    const std::string& name(std::size_t node) const {
-        const TopologyNode& n = topology_.nodes[node];
-        return n.module ? topology_.modules[*n.module].name : n.name;
-    }
-    /// The nodes that are uses of a module.
-    const std::vector<std::size_t>& uses(std::size_t module) const { return uses_[module]; }
-    bool is_shared(std::size_t node) const {
-        return has_module(node) && uses_[*topology_.nodes[node].module].size() > 1;
-    }
-    /// The nodes that read a node, each once.
-    const std::vector<std::size_t>& consumers(std::size_t node) const { return consumers_[node]; }
-    /// The one node that reads it; none also when its output leaves the network.
-    std::optional<std::size_t> only_consumer(std::size_t node) const {
-        if (consumers_[node].size() != 1 || leaves_network_[node]) return std::nullopt;
-        return consumers_[node].front();
-    }
-
-    /// What to say after the module's name; empty when it can be quantized.
-    std::string why_not_quantized(std::size_t module) const {
-        const TopologyModule& m = topology_.modules[module];
-        if (!is_quantizable_type(m.type))
-            return concat("is a ", m.type, "; only Conv2d and Linear layers are quantized");
-        if (m.type == "Conv2d" && !m.zero_padding)
-            return "is a Conv2d that does not pad with zeros; only those that do are quantized";
-        if (uses_[module].empty()) return "is never used; only layers that are used once are quantized";
-        if (uses_[module].size() > 1)
-            return concat("is used ", uses_[module].size(), " times; a shared layer is not quantized");
-        return {};
-    }
-
-    /// The ReLU that produces a node's input, maybe through operations that keep the sign.
-    std::optional<std::size_t> relu_before(std::size_t node) const {
-        while (!topology_.nodes[node].inputs.empty()) {
-            node = topology_.nodes[node].inputs.front();
-            if (is_relu(type(node))) return node;
-            if (!keeps_sign(type(node))) break;
-        }
-        return std::nullopt;
-    }
-
-private:
-    template <class... Pieces>
-    [[noreturn]] static void fail(const Pieces&... pieces) {
-        throw std::invalid_argument(concat("Topology: ", pieces...));
-    }
-
-    const Topology& topology_;
-    std::unordered_map<std::string_view, std::size_t> modules_{};
-    std::vector<std::vector<std::size_t>> consumers_;
-    std::vector<bool> leaves_network_;
-    std::vector<std::vector<std::size_t>> uses_;
-};
-
-}  // namespace amct_distill::detail
-
 // ---- amct_distill/plan/blocks.hpp
 
 /// The blocks of a plan: the user's groups, and the layers that are left, unit by unit, joined `group_size`
@@ -12283,94 +12321,6 @@ inline planned_blocks plan_blocks(const graph& g, const std::vector<std::size_t>
 }
 
 }  // namespace amct_distill::detail
-
-// ---- amct_distill/plan/findings.hpp
-
-/// What is found wrong or odd while resolving, collected, each finding with its place in the text.
-///
-///     detail::findings found({.source = "quant.cfg", .text = text});
-///     found.error({3, 1}, "batch_num", "...");
-///     if (found.failed()) return found.errors();
-///
-/// Positions come from the message's labels; a message built in C++ has none, and its findings name the path
-/// alone.
-
-namespace amct_distill {
-
-struct resolve_options {
-    std::string_view source = {};  ///< name of the configuration, for diagnostics
-    std::string_view text = {};    ///< the text it was read from: diagnostics then show the line
-};
-
-namespace detail {
-
-/// The byte offset of a position: the inverse of position_of. Behind the line's end: that end.
-constexpr std::size_t offset_of(std::string_view text, Position where) {
-    std::size_t at = 0;
-    for (std::size_t line = 1; line < where.line; ++line) {
-        at = text.find('\n', at);
-        if (at == text.npos) return text.size();
-        ++at;
-    }
-    for (std::size_t column = 1; column < where.column && at != text.size() && text[at] != '\n'; ++column) do
-            ++at;
-        while (at != text.size() && is_utf8_continuation(text[at]));
-    return at;
-}
-
-class findings {
-public:
-    explicit findings(const resolve_options& options) : options_(options) {}
-
-    void error(Position where, std::string path, std::string message) {
-        errors_.push_back(make(Severity::error, where, std::move(path), std::move(message)));
-    }
-    void warning(Position where, std::string path, std::string message) {
-        warnings_.push_back(make(Severity::warning, where, std::move(path), std::move(message)));
-    }
-    bool failed() const { return !errors_.empty(); }
-    /// In the order of the text, those without a place last.
-    Diagnostics errors() const { return in_order(errors_); }
-    Diagnostics warnings() const { return in_order(warnings_); }
-
-private:
-    Diagnostic make(Severity severity, Position where, std::string path, std::string message) const {
-        if (where.line != 0 && !options_.text.empty())
-            return diagnostic_at(severity, options_.source, options_.text, offset_of(options_.text, where),
-                                 std::move(path), std::move(message));
-        return {severity, std::string(options_.source), where, std::move(path), std::move(message)};
-    }
-    static Diagnostics in_order(Diagnostics all) {
-        std::stable_sort(all.begin(), all.end(), [](const Diagnostic& a, const Diagnostic& b) {
-            if (a.where.line == 0 || b.where.line == 0) return a.where.line > b.where.line;
-            return std::pair(a.where.line, a.where.column) < std::pair(b.where.line, b.where.column);
-        });
-        return all;
-    }
-
-    resolve_options options_;
-    Diagnostics errors_{};
-    Diagnostics warnings_{};
-};
-
-/// "`a`", "`a` and `b`", "`a`, `b` and `c`"; of more than ten the first eight, and how many more.
-template <class Names>
-std::string quoted_list(const Names& names) {
-    std::size_t const shown = names.size() > 10 ? 8 : names.size();
-    std::string out;
-    std::size_t i = 0;
-    for (const auto& name : names) {
-        if (i == shown) break;
-        if (i != 0) append(out, i + 1 == names.size() ? " and " : ", ");
-        append(out, concat('`', name, '`'));
-        ++i;
-    }
-    if (shown != names.size()) append(out, concat(" and ", names.size() - shown, " more"));
-    return out;
-}
-
-}  // namespace detail
-}  // namespace amct_distill
 
 // ---- amct_distill/plan/static_select.hpp
 
@@ -12626,7 +12576,7 @@ result<void> check_engine(const BasicDistillPlan<Algorithms>& plan, const resolv
 
 }  // namespace amct_distill
 
-// ---- amct_distill/plan/names.hpp
+// ---- amct_distill/plan/layer_lookup.hpp
 
 /// The layers and types of layer that a configuration names, looked up; a name that fits nothing is a
 /// finding.
@@ -12879,7 +12829,7 @@ void check_clips(const section<Alternatives>& said, findings& found) {
 
 }  // namespace amct_distill::detail
 
-// ---- amct_distill/plan/rules.hpp
+// ---- amct_distill/plan/rule_book.hpp
 
 /// The rules of a configuration, looked up: which skip and which override each quantizable layer falls under.
 ///
@@ -13182,7 +13132,7 @@ void check_target(const std::vector<BasicPlannedLayer<Algorithms>>& layers,
 
 }  // namespace amct_distill::detail
 
-// ---- amct_distill/plan/groups.hpp
+// ---- amct_distill/plan/user_blocks.hpp
 
 /// The blocks that the user spells out: the one path from a distill_group's start to its end.
 ///
@@ -13454,6 +13404,120 @@ result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Stora
                                              const Topology& topology, const Target& target = target::generic,
                                              const resolve_options& options = {}) {
     return detail::resolve(config, topology, target, detail::findings(options));
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/report/text.hpp
+
+/// A distillation report as tables of at most 100 columns.
+///
+///     std::cout << to_table(report);
+///
+/// Four tables: the weights, the inputs and the blocks of the network, and each block's loss per epoch. Long
+/// names keep their end.
+
+namespace amct_distill {
+namespace detail {
+
+inline std::string formatted(const char* format, double x) {
+    char text[64];
+    std::snprintf(text, sizeof text, format, x);
+    return text;
+}
+inline std::string decibel(double x) {
+    return std::isfinite(x) ? formatted("%.1f dB", x) : std::string(x > 0 ? "exact" : "-");
+}
+
+inline std::string weights_table(const std::vector<LayerReport>& layers) {
+    std::vector<TableRow> rows{{"layer", "weights", "scale", "SQNR", "dead channels"}};
+    for (const LayerReport& l : layers) {
+        std::string scale;
+        if (!l.weight_scales.empty()) {
+            float low = l.weight_scales[0].scale, high = low;
+            for (ScaleOffset p : l.weight_scales) {
+                low = (std::min)(low, p.scale);
+                high = (std::max)(high, p.scale);
+            }
+            scale = short_number(static_cast<double>(low));
+            if (low != high) append(scale, concat(" .. ", short_number(static_cast<double>(high))));
+        }
+        rows.push_back({shortened(l.name, 18), shortened(l.weight_policy, 31), std::move(scale),
+                        decibel(l.weight_sqnr), concat(l.dead_channels.size(), " of ", l.channels)});
+    }
+    return text_table(rows);
+}
+
+inline std::string data_table(const std::vector<LayerReport>& layers) {
+    std::vector<TableRow> rows{{"layer", "inputs", "scale", "clips", "by", "SQNR", "outside"}};
+    for (const LayerReport& l : layers)
+        rows.push_back({shortened(l.name, 18), shortened(l.data_policy, 18),
+                        short_number(static_cast<double>(l.data_scale.scale)),
+                        concat(formatted("%.3g", static_cast<double>(l.data_clip.min)), " .. ",
+                               formatted("%.3g", static_cast<double>(l.data_clip.max))),
+                        l.user_clips ? "you" : "IFMR", decibel(l.data_sqnr),
+                        formatted("%.2f %%", 100 * l.saturation)});
+    return text_table(rows);
+}
+
+/// "conv1", or "conv1 .. relu1".
+inline std::string block_name(const BlockReport& block) {
+    if (block.names.empty()) return {};
+    if (block.names.size() == 1) return shortened(block.names[0], 28);
+    return concat(shortened(block.names.front(), 12), " .. ", shortened(block.names.back(), 12));
+}
+
+inline std::string blocks_table(const std::vector<BlockReport>& blocks) {
+    std::vector<TableRow> rows{
+        {"block", "modules", "error", "distilled", "best epoch", "teacher's input", "seconds"}};
+    for (std::size_t b = 0; b != blocks.size(); ++b) {
+        const BlockReport& r = blocks[b];
+        rows.push_back({std::to_string(b + 1), block_name(r), short_number(r.loss_before),
+                        short_number(r.loss_after),
+                        r.best_epoch == 0 ? "calibrated" : std::to_string(r.best_epoch),
+                        r.teacher_inputs == 0 ? "never" : concat(r.teacher_inputs, " steps"),
+                        formatted("%.2f", r.seconds)});
+    }
+    std::string out = text_table(rows);
+    for (std::size_t b = 0; b != blocks.size(); ++b)
+        if (!blocks[b].stopped.empty())
+            append(out, concat("  block ", b + 1, " ended early: ", blocks[b].stopped, '\n'));
+    return out;
+}
+
+/// Eight epochs a line.
+inline std::string losses_table(const std::vector<BlockReport>& blocks) {
+    constexpr std::size_t per_line = 8;
+    std::vector<TableRow> rows{{"block", "loss per epoch"}};
+    for (std::size_t b = 0; b != blocks.size(); ++b) {
+        const std::vector<double>& losses = blocks[b].epoch_losses;
+        for (std::size_t first = 0; first < losses.size(); first += per_line) {
+            TableRow& row = rows.emplace_back(TableRow{first == 0 ? std::to_string(b + 1) : "", ""});
+            for (std::size_t e = first; e < losses.size() && e < first + per_line; ++e)
+                append(row[1], concat(e == first ? "" : "  ", short_number(losses[e])));
+        }
+    }
+    return rows.size() == 1 ? std::string() : concat('\n', text_table(rows));
+}
+
+}  // namespace detail
+
+inline std::string to_table(const DistillReport& report) {
+    std::string out =
+        detail::concat(detail::weights_table(report.layers), '\n', detail::data_table(report.layers), '\n',
+                       detail::blocks_table(report.blocks), detail::losses_table(report.blocks));
+    detail::append(out, detail::concat("\n  output, mean squared error to the teacher's: ",
+                                       detail::short_number(report.output_error_calibrated), " calibrated, ",
+                                       detail::short_number(report.output_error_distilled), " distilled\n"));
+    if (report.kept_calibrated)
+        detail::append(
+            out, "  The outputs did not come 5 % nearer to the teacher's: the calibrated network stays.\n");
+    if (report.resumed_blocks != 0)
+        detail::append(out,
+                       detail::concat("  Blocks taken from an earlier run: ", report.resumed_blocks, "\n"));
+    if (report.cancelled)
+        detail::append(out, "  The distillation was cancelled; what it had reached stays.\n");
+    return out;
 }
 
 }  // namespace amct_distill

@@ -131,7 +131,7 @@ concept Symmetry = std::same_as<S, Symmetric> || std::same_as<S, Asymmetric>;
 
 }  // namespace amct_distill
 
-// ---- amct_distill/policy/forward.hpp
+// ---- amct_distill/policy/quantizer_names.hpp
 
 /// The quantizers' names, declared: enough for a message to name its quantizer, without Eigen.
 ///
@@ -512,7 +512,7 @@ private:
 
 }  // namespace amct_distill
 
-// ---- amct_distill/quant/kernels/instructions.hpp
+// ---- amct_distill/run/instructions.hpp
 
 /// The instruction sets that the loops are compiled for, and the choice of one at run time.
 ///
@@ -636,7 +636,7 @@ auto run_on(InstructionSet set, const Kernel& kernel) {
 }  // namespace detail
 }  // namespace amct_distill
 
-// ---- amct_distill/quant/execution.hpp
+// ---- amct_distill/run/execution.hpp
 
 /// How a loop is run: with which instructions, on how many threads. Results do not depend on it, bit for
 /// bit.
@@ -674,7 +674,7 @@ void in_parts(const Execution& on, std::size_t n, std::size_t size, const Body& 
 }  // namespace detail
 }  // namespace amct_distill
 
-// ---- amct_distill/quant/kernels/lanes.hpp
+// ---- amct_distill/run/vectors.hpp
 
 /// Vectors of floats of any width, a float alone among them, and the few things the loops do with them.
 ///
@@ -895,6 +895,277 @@ inline void streaming_fence() {
 #if defined(__SSE2__)
     _mm_sfence();
 #endif
+}
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/run/sums.hpp
+
+/// The loop that adds up a block of terms in double, in the order of ordered_sum.hpp, whatever the width of
+/// the vectors.
+///
+///     struct dot {                              // terms: products of floats
+///         static constexpr std::size_t sums = 1;
+///         const float *x, *y;
+///         template <int Bytes> [[gnu::always_inline]] void add(std::size_t i, std::size_t lane,
+///                                                              SumLanes<Bytes>* to) const {
+///             typename lanes<Bytes>::floats a, b;
+///             load(x + i, a), load(y + i, b);
+///             to[0].add_product(a, b, lane);
+///         }
+///     };
+///     std::array<double, 1> const part = run_on(set, block_sum_loop<dot>{{x, y}, n});
+
+namespace amct_distill::detail {
+
+inline constexpr std::size_t sum_lanes = 8;
+inline constexpr std::size_t sum_block = 4096;
+
+/// The eight lanes of a sum, in vectors of doubles.
+template <int Bytes>
+struct SumLanes {
+    using F = typename lanes<Bytes>::floats;
+    using D = typename lanes<Bytes>::doubles;
+    static constexpr std::size_t width = sizeof(D) / sizeof(double);
+
+    D sums[sum_lanes / width];
+
+    /// Adds the floats to the lanes in turn: as many as a vector, but eight of the 16 of 64 bytes.
+    template <class Floats>
+    [[gnu::always_inline]] void add(const Floats& v, std::size_t lane) {
+        if constexpr (Bytes == 4) {
+            sums[lane] += static_cast<double>(v);
+        } else {
+#if defined(__GNUC__)
+            if constexpr (Bytes == 64) {
+                sums[0] += __builtin_convertvector(v, D);
+            } else {
+                D low, high;
+                widen(v, low, high);
+                sums[lane / width] += low;
+                sums[(lane + width) % sum_lanes / width] += high;
+            }
+#endif
+        }
+    }
+
+    /// Adds a * b, exactly formed since the factors are floats, so with or without an FMA instruction; its
+    /// first element to `lane`.
+    [[gnu::always_inline]] void add_product(const F& a, const F& b, std::size_t lane) {
+        if constexpr (Bytes == 4) {
+            sums[lane] += static_cast<double>(a) * static_cast<double>(b);
+        } else {
+#if defined(__GNUC__)
+            D low_a, high_a, low_b, high_b;
+            widen(a, low_a, high_a);
+            widen(b, low_b, high_b);
+            sums[lane / width] += low_a * low_b;
+            sums[(lane + width) % sum_lanes / width] += high_a * high_b;
+#endif
+        }
+    }
+};
+
+/// Terms that are floats, given by `begin` and `terms` instead of added by `add`, are first added in float in
+/// runs of 64 elements, eight terms to a lane, and then to the lanes: converting to double is what takes the
+/// time. A run adds pairs of terms 8 apart, and the pair of each 16 elements to those before. Rounding a term
+/// to float once, adding a pair and then three more is an error of 5 * 2^-24 (3e-7) at most, relative to the
+/// sum of the terms' absolute values.
+template <class Terms>
+inline constexpr bool in_runs = requires {
+    &Terms::template terms<float>;
+};
+inline constexpr std::size_t sum_run = 64;
+
+/// Eight floats, one for each lane, in vectors of 32 bytes at most.
+template <int Bytes>
+struct FloatLanes {
+    using F = typename lanes<(Bytes < 32 ? Bytes : 32)>::floats;
+    static constexpr std::size_t count = sizeof(F) / sizeof(float), size = sum_lanes / count;
+    F v[size];
+};
+
+template <class Terms>
+struct block_sum_loop {
+    Terms terms;
+    std::size_t n;  ///< at most sum_block
+
+    /// 16 elements at a time.
+    static constexpr std::size_t pair = 2 * sum_lanes;
+    template <int Bytes>
+    static constexpr std::size_t parts = pair / lanes<Bytes>::count;
+
+    /// `begin` is called some time before `terms`: see fake_quantize_loop.
+    template <int Bytes, class F>
+    [[gnu::always_inline]] void begin_pair(std::size_t i, F* quotients) const {
+#pragma GCC unroll 16
+        for (std::size_t k = 0; k != parts<Bytes>; ++k)
+            terms.begin(i + k * lanes<Bytes>::count, quotients[k]);
+    }
+    /// Terms are rounded before they are added: not an FMA.
+    template <int Bytes, bool First, class F>
+    [[gnu::always_inline]] void add_pair(std::size_t i, const F* quotients, FloatLanes<Bytes>* to) const {
+        constexpr std::size_t count = lanes<Bytes>::count;
+#pragma GCC unroll 8
+        for (std::size_t k = 0; k != FloatLanes<Bytes>::size; ++k) {
+            F low[Terms::sums], high[Terms::sums];
+            terms.terms(i + k * count, quotients[k], low);
+            if constexpr (count <= sum_lanes)
+                terms.terms(i + k * count + sum_lanes, quotients[k + parts<Bytes> / 2], high);
+#pragma GCC unroll 4
+            for (std::size_t s = 0; s != Terms::sums; ++s) {
+                typename FloatLanes<Bytes>::F both, other;
+                keep_rounded(low[s]);
+                if constexpr (count <= sum_lanes) {
+                    keep_rounded(high[s]);
+                    both = low[s];
+                    other = high[s];
+                } else {
+#if defined(__GNUC__)
+                    halves(low[s], both, other);
+#endif
+                }
+                both += other;
+                if constexpr (First)
+                    to[s].v[k] = both;
+                else
+                    to[s].v[k] += both;
+            }
+        }
+    }
+    template <int Bytes>
+    [[gnu::always_inline]] void add_run(FloatLanes<Bytes>* run, SumLanes<Bytes>* to) const {
+#pragma GCC unroll 4
+        for (std::size_t s = 0; s != Terms::sums; ++s) {
+#pragma GCC unroll 8
+            for (std::size_t k = 0; k != FloatLanes<Bytes>::size; ++k)
+                to[s].add(run[s].v[k], k * FloatLanes<Bytes>::count);
+        }
+    }
+    template <int Bytes>
+    [[gnu::always_inline]] std::size_t add_runs(SumLanes<Bytes>* to) const {
+        using F = typename lanes<Bytes>::floats;
+        if (n < sum_run) return 0;
+        std::size_t const end = n - n % sum_run;
+        F now[parts<Bytes>];
+        begin_pair<Bytes>(0, now);
+        for (std::size_t i = 0; i != end; i += sum_run) {
+            FloatLanes<Bytes> run[Terms::sums];
+#pragma GCC unroll 4
+            for (std::size_t k = 0; k != sum_run; k += pair) {
+                F after[parts<Bytes>];
+                // Behind the last there is nothing to begin; its own once more does no harm.
+                std::size_t const next = k + pair != sum_run || i + sum_run != end ? i + k + pair : i;
+                begin_pair<Bytes>(next, after);
+                if (k == 0)
+                    add_pair<Bytes, true>(i + k, now, run);
+                else
+                    add_pair<Bytes, false>(i + k, now, run);
+#pragma GCC unroll 16
+                for (std::size_t j = 0; j != parts<Bytes>; ++j) now[j] = after[j];
+            }
+            add_run<Bytes>(run, to);
+        }
+        return end;
+    }
+
+    template <int Bytes>
+    [[gnu::always_inline]] std::array<double, Terms::sums> run() const {
+        SumLanes<Bytes> wide[Terms::sums] = {};
+        std::size_t i = 0;
+        if constexpr (in_runs<Terms>) {
+            i = add_runs<Bytes>(wide);
+        } else {
+            constexpr std::size_t count = lanes<Bytes>::count;
+            constexpr std::size_t step = count > sum_lanes ? count : sum_lanes;
+            for (; n - i >= step; i += step) {
+#pragma GCC unroll 8
+                for (std::size_t k = 0; k < step; k += count) terms.template add<Bytes>(i + k, k, wide);
+            }
+        }
+        SumLanes<4> one[Terms::sums];
+        std::memcpy(one, wide, sizeof one);
+        for (; i < n; ++i) {
+            if constexpr (in_runs<Terms>) {
+                float quotient, of[Terms::sums];
+                terms.begin(i, quotient);
+                terms.terms(i, quotient, of);
+                for (std::size_t s = 0; s != Terms::sums; ++s) one[s].add(of[s], i % sum_lanes);
+            } else {
+                terms.template add<4>(i, i % sum_lanes, one);
+            }
+        }
+
+        std::array<double, Terms::sums> total{};
+        for (std::size_t s = 0; s != Terms::sums; ++s)
+            for (double lane : one[s].sums) total[s] += lane;
+        return total;
+    }
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/run/ordered_sum.hpp
+
+/// Sums in double whose order of additions is fixed: the same bits however many threads or lanes compute it.
+///
+///     auto const [sum] = ordered_sums(on, n, Dot{x, y});       // terms: see kernels/sums.hpp
+///
+/// The order: elements go in blocks of `sum_block`; in a block, element i is added to lane i % sum_lanes, and
+/// at its end the lanes are added from the first to the last; the blocks are added from the first to the
+/// last. Lanes are what a vector register adds, blocks are what a thread takes. Terms that are floats are
+/// first added in runs of 64 (block_sum_loop), as fixed.
+
+namespace amct_distill::detail {
+
+/// The terms of elements `begin` to `begin + n`, n at most sum_block.
+template <class Terms>
+struct block_of {
+    static constexpr std::size_t sums = Terms::sums;
+    Terms inner;
+    std::size_t first;
+
+    template <int Bytes>
+    [[gnu::always_inline]] void add(std::size_t i, std::size_t lane, SumLanes<Bytes>* to) const
+        requires(!in_runs<Terms>) {
+        inner.template add<Bytes>(first + i, lane, to);
+    }
+    template <class F>
+    [[gnu::always_inline]] void begin(std::size_t i, F& v) const requires(in_runs<Terms>) {
+        inner.begin(first + i, v);
+    }
+    template <class F>
+    [[gnu::always_inline]] void terms(std::size_t i, const F& v, F* of) const requires(in_runs<Terms>) {
+        inner.terms(first + i, v, of);
+    }
+};
+
+template <class Terms>
+std::array<double, Terms::sums> ordered_sums(const Execution& on, std::size_t n, const Terms& terms) {
+    using Sums = std::array<double, Terms::sums>;
+    auto const block = [&](std::size_t k) {
+        std::size_t const begin = k * sum_block;
+        return run_on(on.instructions,
+                      block_sum_loop<block_of<Terms>>{{terms, begin}, (std::min)(sum_block, n - begin)});
+    };
+    Sums total{};
+    auto const add = [&](const Sums& part) {
+        for (std::size_t s = 0; s != Terms::sums; ++s) total[s] += part[s];
+    };
+    std::size_t const blocks = n / sum_block + (n % sum_block != 0);
+    if (!on.parallel_for || n <= task_size) {
+        for (std::size_t k = 0; k != blocks; ++k) add(block(k));
+        return total;
+    }
+    std::array<Sums, 1024> parts;  // of 4 M elements, on the stack
+    for (std::size_t first = 0; first < blocks; first += parts.size()) {
+        std::size_t const count = (std::min)(parts.size(), blocks - first);
+        in_parts(on, count, task_size / sum_block, [&](std::size_t begin, std::size_t end) {
+            for (std::size_t k = begin; k != end; ++k) parts[k] = block(first + k);
+        });
+        for (std::size_t k = 0; k != count; ++k) add(parts[k]);
+    }
+    return total;
 }
 
 }  // namespace amct_distill::detail
@@ -1402,7 +1673,7 @@ QuantizedMatrix quantize(const ConstMatrixRef& w, std::vector<ScaleOffset> scale
 
 }  // namespace amct_distill
 
-// ---- amct_distill/quant/range.hpp
+// ---- amct_distill/quant/scale.hpp
 
 /// From a range of values to the scale and offset that cover it, and back.
 ///
@@ -1916,213 +2187,7 @@ private:
 
 }  // namespace amct_distill::detail
 
-// ---- amct_distill/quant/kernels/sums.hpp
-
-/// The loop that adds up a block of terms in double, in the order of ordered_sum.hpp, whatever the width of
-/// the vectors.
-///
-///     struct dot {                              // terms: products of floats
-///         static constexpr std::size_t sums = 1;
-///         const float *x, *y;
-///         template <int Bytes> [[gnu::always_inline]] void add(std::size_t i, std::size_t lane,
-///                                                              SumLanes<Bytes>* to) const {
-///             typename lanes<Bytes>::floats a, b;
-///             load(x + i, a), load(y + i, b);
-///             to[0].add_product(a, b, lane);
-///         }
-///     };
-///     std::array<double, 1> const part = run_on(set, block_sum_loop<dot>{{x, y}, n});
-
-namespace amct_distill::detail {
-
-inline constexpr std::size_t sum_lanes = 8;
-inline constexpr std::size_t sum_block = 4096;
-
-/// The eight lanes of a sum, in vectors of doubles.
-template <int Bytes>
-struct SumLanes {
-    using F = typename lanes<Bytes>::floats;
-    using D = typename lanes<Bytes>::doubles;
-    static constexpr std::size_t width = sizeof(D) / sizeof(double);
-
-    D sums[sum_lanes / width];
-
-    /// Adds the floats to the lanes in turn: as many as a vector, but eight of the 16 of 64 bytes.
-    template <class Floats>
-    [[gnu::always_inline]] void add(const Floats& v, std::size_t lane) {
-        if constexpr (Bytes == 4) {
-            sums[lane] += static_cast<double>(v);
-        } else {
-#if defined(__GNUC__)
-            if constexpr (Bytes == 64) {
-                sums[0] += __builtin_convertvector(v, D);
-            } else {
-                D low, high;
-                widen(v, low, high);
-                sums[lane / width] += low;
-                sums[(lane + width) % sum_lanes / width] += high;
-            }
-#endif
-        }
-    }
-
-    /// Adds a * b, exactly formed since the factors are floats, so with or without an FMA instruction; its
-    /// first element to `lane`.
-    [[gnu::always_inline]] void add_product(const F& a, const F& b, std::size_t lane) {
-        if constexpr (Bytes == 4) {
-            sums[lane] += static_cast<double>(a) * static_cast<double>(b);
-        } else {
-#if defined(__GNUC__)
-            D low_a, high_a, low_b, high_b;
-            widen(a, low_a, high_a);
-            widen(b, low_b, high_b);
-            sums[lane / width] += low_a * low_b;
-            sums[(lane + width) % sum_lanes / width] += high_a * high_b;
-#endif
-        }
-    }
-};
-
-/// Terms that are floats, given by `begin` and `terms` instead of added by `add`, are first added in float in
-/// runs of 64 elements, eight terms to a lane, and then to the lanes: converting to double is what takes the
-/// time. A run adds pairs of terms 8 apart, and the pair of each 16 elements to those before. Rounding a term
-/// to float once, adding a pair and then three more is an error of 5 * 2^-24 (3e-7) at most, relative to the
-/// sum of the terms' absolute values.
-template <class Terms>
-inline constexpr bool in_runs = requires {
-    &Terms::template terms<float>;
-};
-inline constexpr std::size_t sum_run = 64;
-
-/// Eight floats, one for each lane, in vectors of 32 bytes at most.
-template <int Bytes>
-struct FloatLanes {
-    using F = typename lanes<(Bytes < 32 ? Bytes : 32)>::floats;
-    static constexpr std::size_t count = sizeof(F) / sizeof(float), size = sum_lanes / count;
-    F v[size];
-};
-
-template <class Terms>
-struct block_sum_loop {
-    Terms terms;
-    std::size_t n;  ///< at most sum_block
-
-    /// 16 elements at a time.
-    static constexpr std::size_t pair = 2 * sum_lanes;
-    template <int Bytes>
-    static constexpr std::size_t parts = pair / lanes<Bytes>::count;
-
-    /// `begin` is called some time before `terms`: see fake_quantize_loop.
-    template <int Bytes, class F>
-    [[gnu::always_inline]] void begin_pair(std::size_t i, F* quotients) const {
-#pragma GCC unroll 16
-        for (std::size_t k = 0; k != parts<Bytes>; ++k)
-            terms.begin(i + k * lanes<Bytes>::count, quotients[k]);
-    }
-    /// Terms are rounded before they are added: not an FMA.
-    template <int Bytes, bool First, class F>
-    [[gnu::always_inline]] void add_pair(std::size_t i, const F* quotients, FloatLanes<Bytes>* to) const {
-        constexpr std::size_t count = lanes<Bytes>::count;
-#pragma GCC unroll 8
-        for (std::size_t k = 0; k != FloatLanes<Bytes>::size; ++k) {
-            F low[Terms::sums], high[Terms::sums];
-            terms.terms(i + k * count, quotients[k], low);
-            if constexpr (count <= sum_lanes)
-                terms.terms(i + k * count + sum_lanes, quotients[k + parts<Bytes> / 2], high);
-#pragma GCC unroll 4
-            for (std::size_t s = 0; s != Terms::sums; ++s) {
-                typename FloatLanes<Bytes>::F both, other;
-                keep_rounded(low[s]);
-                if constexpr (count <= sum_lanes) {
-                    keep_rounded(high[s]);
-                    both = low[s];
-                    other = high[s];
-                } else {
-#if defined(__GNUC__)
-                    halves(low[s], both, other);
-#endif
-                }
-                both += other;
-                if constexpr (First)
-                    to[s].v[k] = both;
-                else
-                    to[s].v[k] += both;
-            }
-        }
-    }
-    template <int Bytes>
-    [[gnu::always_inline]] void add_run(FloatLanes<Bytes>* run, SumLanes<Bytes>* to) const {
-#pragma GCC unroll 4
-        for (std::size_t s = 0; s != Terms::sums; ++s) {
-#pragma GCC unroll 8
-            for (std::size_t k = 0; k != FloatLanes<Bytes>::size; ++k)
-                to[s].add(run[s].v[k], k * FloatLanes<Bytes>::count);
-        }
-    }
-    template <int Bytes>
-    [[gnu::always_inline]] std::size_t add_runs(SumLanes<Bytes>* to) const {
-        using F = typename lanes<Bytes>::floats;
-        if (n < sum_run) return 0;
-        std::size_t const end = n - n % sum_run;
-        F now[parts<Bytes>];
-        begin_pair<Bytes>(0, now);
-        for (std::size_t i = 0; i != end; i += sum_run) {
-            FloatLanes<Bytes> run[Terms::sums];
-#pragma GCC unroll 4
-            for (std::size_t k = 0; k != sum_run; k += pair) {
-                F after[parts<Bytes>];
-                // Behind the last there is nothing to begin; its own once more does no harm.
-                std::size_t const next = k + pair != sum_run || i + sum_run != end ? i + k + pair : i;
-                begin_pair<Bytes>(next, after);
-                if (k == 0)
-                    add_pair<Bytes, true>(i + k, now, run);
-                else
-                    add_pair<Bytes, false>(i + k, now, run);
-#pragma GCC unroll 16
-                for (std::size_t j = 0; j != parts<Bytes>; ++j) now[j] = after[j];
-            }
-            add_run<Bytes>(run, to);
-        }
-        return end;
-    }
-
-    template <int Bytes>
-    [[gnu::always_inline]] std::array<double, Terms::sums> run() const {
-        SumLanes<Bytes> wide[Terms::sums] = {};
-        std::size_t i = 0;
-        if constexpr (in_runs<Terms>) {
-            i = add_runs<Bytes>(wide);
-        } else {
-            constexpr std::size_t count = lanes<Bytes>::count;
-            constexpr std::size_t step = count > sum_lanes ? count : sum_lanes;
-            for (; n - i >= step; i += step) {
-#pragma GCC unroll 8
-                for (std::size_t k = 0; k < step; k += count) terms.template add<Bytes>(i + k, k, wide);
-            }
-        }
-        SumLanes<4> one[Terms::sums];
-        std::memcpy(one, wide, sizeof one);
-        for (; i < n; ++i) {
-            if constexpr (in_runs<Terms>) {
-                float quotient, of[Terms::sums];
-                terms.begin(i, quotient);
-                terms.terms(i, quotient, of);
-                for (std::size_t s = 0; s != Terms::sums; ++s) one[s].add(of[s], i % sum_lanes);
-            } else {
-                terms.template add<4>(i, i % sum_lanes, one);
-            }
-        }
-
-        std::array<double, Terms::sums> total{};
-        for (std::size_t s = 0; s != Terms::sums; ++s)
-            for (double lane : one[s].sums) total[s] += lane;
-        return total;
-    }
-};
-
-}  // namespace amct_distill::detail
-
-// ---- amct_distill/quant/kernels/ifmr.hpp
+// ---- amct_distill/quant/kernels/squared_error.hpp
 
 /// The terms of a candidate's loss (ifmr.hpp): squares of the float32 errors of fake quantization.
 ///
@@ -2155,71 +2220,6 @@ struct SquaredError {
         to[0].add_product(error, error, lane);
     }
 };
-
-}  // namespace amct_distill::detail
-
-// ---- amct_distill/quant/ordered_sum.hpp
-
-/// Sums in double whose order of additions is fixed: the same bits however many threads or lanes compute it.
-///
-///     auto const [sum] = ordered_sums(on, n, Dot{x, y});       // terms: see kernels/sums.hpp
-///
-/// The order: elements go in blocks of `sum_block`; in a block, element i is added to lane i % sum_lanes, and
-/// at its end the lanes are added from the first to the last; the blocks are added from the first to the
-/// last. Lanes are what a vector register adds, blocks are what a thread takes. Terms that are floats are
-/// first added in runs of 64 (block_sum_loop), as fixed.
-
-namespace amct_distill::detail {
-
-/// The terms of elements `begin` to `begin + n`, n at most sum_block.
-template <class Terms>
-struct block_of {
-    static constexpr std::size_t sums = Terms::sums;
-    Terms inner;
-    std::size_t first;
-
-    template <int Bytes>
-    [[gnu::always_inline]] void add(std::size_t i, std::size_t lane, SumLanes<Bytes>* to) const
-        requires(!in_runs<Terms>) {
-        inner.template add<Bytes>(first + i, lane, to);
-    }
-    template <class F>
-    [[gnu::always_inline]] void begin(std::size_t i, F& v) const requires(in_runs<Terms>) {
-        inner.begin(first + i, v);
-    }
-    template <class F>
-    [[gnu::always_inline]] void terms(std::size_t i, const F& v, F* of) const requires(in_runs<Terms>) {
-        inner.terms(first + i, v, of);
-    }
-};
-
-template <class Terms>
-std::array<double, Terms::sums> ordered_sums(const Execution& on, std::size_t n, const Terms& terms) {
-    using Sums = std::array<double, Terms::sums>;
-    auto const block = [&](std::size_t k) {
-        std::size_t const begin = k * sum_block;
-        return run_on(on.instructions,
-                      block_sum_loop<block_of<Terms>>{{terms, begin}, (std::min)(sum_block, n - begin)});
-    };
-    Sums total{};
-    auto const add = [&](const Sums& part) {
-        for (std::size_t s = 0; s != Terms::sums; ++s) total[s] += part[s];
-    };
-    std::size_t const blocks = n / sum_block + (n % sum_block != 0);
-    if (!on.parallel_for || n <= task_size) {
-        for (std::size_t k = 0; k != blocks; ++k) add(block(k));
-        return total;
-    }
-    std::array<Sums, 1024> parts;  // of 4 M elements, on the stack
-    for (std::size_t first = 0; first < blocks; first += parts.size()) {
-        std::size_t const count = (std::min)(parts.size(), blocks - first);
-        in_parts(on, count, task_size / sum_block, [&](std::size_t begin, std::size_t end) {
-            for (std::size_t k = begin; k != end; ++k) parts[k] = block(first + k);
-        });
-        for (std::size_t k = 0; k != count; ++k) add(parts[k]);
-    }
-    return total;
-}
 
 }  // namespace amct_distill::detail
 
@@ -3010,7 +3010,7 @@ private:
 
 }  // namespace amct_distill
 
-// ---- amct_distill/quant/checked.hpp
+// ---- amct_distill/quant/checked_affine.hpp
 
 /// Quantization of what comes from outside: everything is checked first, and on an error nothing is written.
 ///
@@ -3109,185 +3109,6 @@ result<void> checked_dequantize(const QuantizedMatrix& q, MatrixRef out, const E
                    q.scales[q.scales.size() == 1 ? 0 : r], serial);
     });
     return {};
-}
-
-}  // namespace amct_distill
-
-// ---- amct_distill/quant/concepts.hpp
-
-/// What a quantizer must offer to take part in distillation: models are Arq and Ulq for weights, ActUlq for
-/// activations with Ifmr as its calibrator; a quantizer of your own needs nothing else, no base class.
-///
-///     static_assert(WeightQuantizer<MyPow2<Int4, ChannelWise>>);
-///     static_assert(check_weight_quantizer<MyPow2<Int4, ChannelWise>>());     // says what is missing
-///
-/// Forward and backward are const: a quantizer changes in `initialize`, in `constrain`, and through
-/// `parameters()`, which an optimizer writes to. Copies are independent (a snapshot is a copy).
-
-namespace amct_distill {
-
-/// `parameters()`: what is trained; may be empty. `constrain()`: after each change of them, before the next
-/// forward, restores what must hold (scales positive, clips ordered).
-template <class Q>
-concept HasParameters = std::copyable<Q> && std::default_initializable<Q> && requires(Q q, const Q& c) {
-    { q.parameters() } -> std::same_as<std::span<float>>;
-    { c.parameters() } -> std::same_as<std::span<const float>>;
-    { q.constrain() } -> std::same_as<void>;
-};
-
-/// `w` is the float weight, a row per output channel; the other matrices have its shape, and
-/// `grad_parameters` the size of `parameters()`. Gradients are written, not added.
-template <class Q>
-concept WeightQuantizer = HasParameters<Q> && BitWidth<typename Q::bits> &&
-    Granularity<typename Q::granularity> &&
-    requires(Q q, const Q& c, const ConstMatrixRef& w, MatrixRef out, std::span<float> grad_parameters) {
-    { q.initialize(w) } -> std::same_as<result<void>>;
-    { c.fake_quantize(w, out) } -> std::same_as<void>;
-    { c.backward(w, /*grad_out*/ w, /*grad_w*/ out, grad_parameters) } -> std::same_as<void>;
-    { c.scale_offsets(w) } -> std::same_as<std::vector<ScaleOffset>>;
-    { c.quantize(w) } -> std::same_as<result<QuantizedMatrix>>;
-};
-
-/// Finds the clips from the values of some batches.
-template <class C>
-concept Calibrator = std::default_initializable<C> && requires(C c, const C& done, std::span<const float> x) {
-    { c.observe(x) } -> std::same_as<result<void>>;
-    { done.finish()->clip } -> std::convertible_to<ClipRange>;
-    { done.finish().has_value() } -> std::same_as<bool>;
-};
-
-/// Constructed from the initial clips and fixed_min (the lower clip is 0 and stays it). `x` is the input of
-/// the layer, of any shape; the other spans of elements have its size, `grad_parameters` is
-/// {d clip_max, d clip_min}, as `parameters()` is {clip_max, clip_min}. Gradients are written, not added.
-template <class Q>
-concept ActivationQuantizer = HasParameters<Q> && BitWidth<typename Q::bits> &&
-    Calibrator<typename Q::calibrator> && std::constructible_from<Q, ClipRange, bool> &&
-    requires(const Q& c, std::span<const float> x, std::span<float> y, std::span<float> grad_parameters) {
-    { c.clip() } -> std::same_as<ClipRange>;
-    { c.scale_offset() } -> std::same_as<ScaleOffset>;
-    { c.fake_quantize(x, y) } -> std::same_as<void>;
-    { c.backward(x, /*grad_out*/ x, /*grad_in*/ y, grad_parameters) } -> std::same_as<void>;
-};
-
-namespace detail {
-
-template <class Q>
-concept HasBits = BitWidth<typename Q::bits>;
-template <class Q>
-concept HasGranularity = Granularity<typename Q::granularity>;
-template <class Q>
-concept HasCalibrator = Calibrator<typename Q::calibrator>;
-template <class Q>
-concept ReturnsParameters = requires(Q q, const Q& c) {
-    { q.parameters() } -> std::same_as<std::span<float>>;
-    { c.parameters() } -> std::same_as<std::span<const float>>;
-};
-template <class Q>
-concept Constrains = requires(Q q) {
-    { q.constrain() } -> std::same_as<void>;
-};
-
-template <class Q>
-concept InitializesWeights = requires(Q q, const ConstMatrixRef& w) {
-    { q.initialize(w) } -> std::same_as<result<void>>;
-};
-template <class Q>
-concept FakeQuantizesWeights = requires(const Q& c, const ConstMatrixRef& w, MatrixRef out) {
-    { c.fake_quantize(w, out) } -> std::same_as<void>;
-};
-template <class Q>
-concept BackwardOfWeights = requires(const Q& c, const ConstMatrixRef& w, MatrixRef out,
-                                     std::span<float> grad) {
-    { c.backward(w, w, out, grad) } -> std::same_as<void>;
-};
-template <class Q>
-concept ScalesOfWeights = requires(const Q& c, const ConstMatrixRef& w) {
-    { c.scale_offsets(w) } -> std::same_as<std::vector<ScaleOffset>>;
-};
-template <class Q>
-concept QuantizesWeights = requires(const Q& c, const ConstMatrixRef& w) {
-    { c.quantize(w) } -> std::same_as<result<QuantizedMatrix>>;
-};
-
-template <class Q>
-concept ScaleOfActivations = requires(const Q& c) {
-    { c.clip() } -> std::same_as<ClipRange>;
-    { c.scale_offset() } -> std::same_as<ScaleOffset>;
-};
-template <class Q>
-concept FakeQuantizesActivations = requires(const Q& c, std::span<const float> x, std::span<float> y) {
-    { c.fake_quantize(x, y) } -> std::same_as<void>;
-};
-template <class Q>
-concept BackwardOfActivations = requires(const Q& c, std::span<const float> x, std::span<float> y) {
-    { c.backward(x, x, y, y) } -> std::same_as<void>;
-};
-
-/// What both kinds must have.
-template <class Q>
-consteval bool check_quantizer() {
-    static_assert(std::copyable<Q> && std::default_initializable<Q>,
-                  "a quantizer must be copyable and default-constructible: a snapshot of it is a copy");
-    static_assert(HasBits<Q>,
-                  "a quantizer names its width: add `using bits = Int4;`, Int8 or bits of your own");
-    static_assert(ReturnsParameters<Q>,
-                  "a quantizer shows what is trained: add `std::span<float> parameters()` and "
-                  "`std::span<const float> parameters() const`, empty if nothing is");
-    static_assert(
-        Constrains<Q>,
-        "a quantizer restores what must hold after a training step: add `void constrain()`, empty if "
-        "nothing need be");
-    return true;
-}
-
-}  // namespace detail
-
-/// Whether Q is a WeightQuantizer; if not, a line of compile error for each part that it lacks.
-template <class Q>
-consteval bool check_weight_quantizer() {
-    detail::check_quantizer<Q>();
-    static_assert(detail::HasGranularity<Q>,
-                  "a weight quantizer names its granularity: add `using granularity = ChannelWise;` or "
-                  "TensorWise");
-    static_assert(detail::InitializesWeights<Q>,
-                  "a weight quantizer begins with the float weights: add "
-                  "`result<void> initialize(const ConstMatrixRef& w)`");
-    static_assert(detail::FakeQuantizesWeights<Q>,
-                  "a weight quantizer has a forward: add "
-                  "`void fake_quantize(const ConstMatrixRef& w, MatrixRef out) const`");
-    static_assert(detail::BackwardOfWeights<Q>,
-                  "a weight quantizer has a backward: add `void backward(const ConstMatrixRef& w, const "
-                  "ConstMatrixRef& grad_out, MatrixRef grad_w, std::span<float> grad_parameters) const`");
-    static_assert(detail::ScalesOfWeights<Q>,
-                  "a weight quantizer tells its scales: add "
-                  "`std::vector<ScaleOffset> scale_offsets(const ConstMatrixRef& w) const`");
-    static_assert(detail::QuantizesWeights<Q>,
-                  "a weight quantizer gives the integers: add "
-                  "`result<QuantizedMatrix> quantize(const ConstMatrixRef& w) const`");
-    return WeightQuantizer<Q>;
-}
-
-/// Whether Q is an ActivationQuantizer; if not, a line of compile error for each part that it lacks.
-template <class Q>
-consteval bool check_activation_quantizer() {
-    detail::check_quantizer<Q>();
-    static_assert(detail::HasCalibrator<Q>,
-                  "an activation quantizer names what finds its first clips: add `using calibrator = "
-                  "Ifmr<bits>;` or one of your own with observe() and finish()");
-    static_assert(std::constructible_from<Q, ClipRange, bool>,
-                  "an activation quantizer is made from its clips: add a constructor `(ClipRange clip, bool "
-                  "fixed_min)`");
-    static_assert(detail::ScaleOfActivations<Q>,
-                  "an activation quantizer tells its scale: add `ClipRange clip() const` and `ScaleOffset "
-                  "scale_offset() const`");
-    static_assert(detail::FakeQuantizesActivations<Q>,
-                  "an activation quantizer has a forward: add `void fake_quantize(std::span<const float> x, "
-                  "std::span<float> y) const`");
-    static_assert(detail::BackwardOfActivations<Q>,
-                  "an activation quantizer has a backward: add `void backward(std::span<const float> x, "
-                  "std::span<const float> grad_out, std::span<float> grad_in, std::span<float> "
-                  "grad_parameters) const`");
-    return ActivationQuantizer<Q>;
 }
 
 }  // namespace amct_distill
@@ -3525,6 +3346,185 @@ inline void dequantize(const PackedInt4& q, MatrixRef out, const Execution& on =
             dequantize(some, y.subspan(c, some.size()), q.scales[q.scales.size() == 1 ? 0 : r], serial);
         }
     });
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/quantizer.hpp
+
+/// What a quantizer must offer to take part in distillation: models are Arq and Ulq for weights, ActUlq for
+/// activations with Ifmr as its calibrator; a quantizer of your own needs nothing else, no base class.
+///
+///     static_assert(WeightQuantizer<MyPow2<Int4, ChannelWise>>);
+///     static_assert(check_weight_quantizer<MyPow2<Int4, ChannelWise>>());     // says what is missing
+///
+/// Forward and backward are const: a quantizer changes in `initialize`, in `constrain`, and through
+/// `parameters()`, which an optimizer writes to. Copies are independent (a snapshot is a copy).
+
+namespace amct_distill {
+
+/// `parameters()`: what is trained; may be empty. `constrain()`: after each change of them, before the next
+/// forward, restores what must hold (scales positive, clips ordered).
+template <class Q>
+concept HasParameters = std::copyable<Q> && std::default_initializable<Q> && requires(Q q, const Q& c) {
+    { q.parameters() } -> std::same_as<std::span<float>>;
+    { c.parameters() } -> std::same_as<std::span<const float>>;
+    { q.constrain() } -> std::same_as<void>;
+};
+
+/// `w` is the float weight, a row per output channel; the other matrices have its shape, and
+/// `grad_parameters` the size of `parameters()`. Gradients are written, not added.
+template <class Q>
+concept WeightQuantizer = HasParameters<Q> && BitWidth<typename Q::bits> &&
+    Granularity<typename Q::granularity> &&
+    requires(Q q, const Q& c, const ConstMatrixRef& w, MatrixRef out, std::span<float> grad_parameters) {
+    { q.initialize(w) } -> std::same_as<result<void>>;
+    { c.fake_quantize(w, out) } -> std::same_as<void>;
+    { c.backward(w, /*grad_out*/ w, /*grad_w*/ out, grad_parameters) } -> std::same_as<void>;
+    { c.scale_offsets(w) } -> std::same_as<std::vector<ScaleOffset>>;
+    { c.quantize(w) } -> std::same_as<result<QuantizedMatrix>>;
+};
+
+/// Finds the clips from the values of some batches.
+template <class C>
+concept Calibrator = std::default_initializable<C> && requires(C c, const C& done, std::span<const float> x) {
+    { c.observe(x) } -> std::same_as<result<void>>;
+    { done.finish()->clip } -> std::convertible_to<ClipRange>;
+    { done.finish().has_value() } -> std::same_as<bool>;
+};
+
+/// Constructed from the initial clips and fixed_min (the lower clip is 0 and stays it). `x` is the input of
+/// the layer, of any shape; the other spans of elements have its size, `grad_parameters` is
+/// {d clip_max, d clip_min}, as `parameters()` is {clip_max, clip_min}. Gradients are written, not added.
+template <class Q>
+concept ActivationQuantizer = HasParameters<Q> && BitWidth<typename Q::bits> &&
+    Calibrator<typename Q::calibrator> && std::constructible_from<Q, ClipRange, bool> &&
+    requires(const Q& c, std::span<const float> x, std::span<float> y, std::span<float> grad_parameters) {
+    { c.clip() } -> std::same_as<ClipRange>;
+    { c.scale_offset() } -> std::same_as<ScaleOffset>;
+    { c.fake_quantize(x, y) } -> std::same_as<void>;
+    { c.backward(x, /*grad_out*/ x, /*grad_in*/ y, grad_parameters) } -> std::same_as<void>;
+};
+
+namespace detail {
+
+template <class Q>
+concept HasBits = BitWidth<typename Q::bits>;
+template <class Q>
+concept HasGranularity = Granularity<typename Q::granularity>;
+template <class Q>
+concept HasCalibrator = Calibrator<typename Q::calibrator>;
+template <class Q>
+concept ReturnsParameters = requires(Q q, const Q& c) {
+    { q.parameters() } -> std::same_as<std::span<float>>;
+    { c.parameters() } -> std::same_as<std::span<const float>>;
+};
+template <class Q>
+concept Constrains = requires(Q q) {
+    { q.constrain() } -> std::same_as<void>;
+};
+
+template <class Q>
+concept InitializesWeights = requires(Q q, const ConstMatrixRef& w) {
+    { q.initialize(w) } -> std::same_as<result<void>>;
+};
+template <class Q>
+concept FakeQuantizesWeights = requires(const Q& c, const ConstMatrixRef& w, MatrixRef out) {
+    { c.fake_quantize(w, out) } -> std::same_as<void>;
+};
+template <class Q>
+concept BackwardOfWeights = requires(const Q& c, const ConstMatrixRef& w, MatrixRef out,
+                                     std::span<float> grad) {
+    { c.backward(w, w, out, grad) } -> std::same_as<void>;
+};
+template <class Q>
+concept ScalesOfWeights = requires(const Q& c, const ConstMatrixRef& w) {
+    { c.scale_offsets(w) } -> std::same_as<std::vector<ScaleOffset>>;
+};
+template <class Q>
+concept QuantizesWeights = requires(const Q& c, const ConstMatrixRef& w) {
+    { c.quantize(w) } -> std::same_as<result<QuantizedMatrix>>;
+};
+
+template <class Q>
+concept ScaleOfActivations = requires(const Q& c) {
+    { c.clip() } -> std::same_as<ClipRange>;
+    { c.scale_offset() } -> std::same_as<ScaleOffset>;
+};
+template <class Q>
+concept FakeQuantizesActivations = requires(const Q& c, std::span<const float> x, std::span<float> y) {
+    { c.fake_quantize(x, y) } -> std::same_as<void>;
+};
+template <class Q>
+concept BackwardOfActivations = requires(const Q& c, std::span<const float> x, std::span<float> y) {
+    { c.backward(x, x, y, y) } -> std::same_as<void>;
+};
+
+/// What both kinds must have.
+template <class Q>
+consteval bool check_quantizer() {
+    static_assert(std::copyable<Q> && std::default_initializable<Q>,
+                  "a quantizer must be copyable and default-constructible: a snapshot of it is a copy");
+    static_assert(HasBits<Q>,
+                  "a quantizer names its width: add `using bits = Int4;`, Int8 or bits of your own");
+    static_assert(ReturnsParameters<Q>,
+                  "a quantizer shows what is trained: add `std::span<float> parameters()` and "
+                  "`std::span<const float> parameters() const`, empty if nothing is");
+    static_assert(
+        Constrains<Q>,
+        "a quantizer restores what must hold after a training step: add `void constrain()`, empty if "
+        "nothing need be");
+    return true;
+}
+
+}  // namespace detail
+
+/// Whether Q is a WeightQuantizer; if not, a line of compile error for each part that it lacks.
+template <class Q>
+consteval bool check_weight_quantizer() {
+    detail::check_quantizer<Q>();
+    static_assert(detail::HasGranularity<Q>,
+                  "a weight quantizer names its granularity: add `using granularity = ChannelWise;` or "
+                  "TensorWise");
+    static_assert(detail::InitializesWeights<Q>,
+                  "a weight quantizer begins with the float weights: add "
+                  "`result<void> initialize(const ConstMatrixRef& w)`");
+    static_assert(detail::FakeQuantizesWeights<Q>,
+                  "a weight quantizer has a forward: add "
+                  "`void fake_quantize(const ConstMatrixRef& w, MatrixRef out) const`");
+    static_assert(detail::BackwardOfWeights<Q>,
+                  "a weight quantizer has a backward: add `void backward(const ConstMatrixRef& w, const "
+                  "ConstMatrixRef& grad_out, MatrixRef grad_w, std::span<float> grad_parameters) const`");
+    static_assert(detail::ScalesOfWeights<Q>,
+                  "a weight quantizer tells its scales: add "
+                  "`std::vector<ScaleOffset> scale_offsets(const ConstMatrixRef& w) const`");
+    static_assert(detail::QuantizesWeights<Q>,
+                  "a weight quantizer gives the integers: add "
+                  "`result<QuantizedMatrix> quantize(const ConstMatrixRef& w) const`");
+    return WeightQuantizer<Q>;
+}
+
+/// Whether Q is an ActivationQuantizer; if not, a line of compile error for each part that it lacks.
+template <class Q>
+consteval bool check_activation_quantizer() {
+    detail::check_quantizer<Q>();
+    static_assert(detail::HasCalibrator<Q>,
+                  "an activation quantizer names what finds its first clips: add `using calibrator = "
+                  "Ifmr<bits>;` or one of your own with observe() and finish()");
+    static_assert(std::constructible_from<Q, ClipRange, bool>,
+                  "an activation quantizer is made from its clips: add a constructor `(ClipRange clip, bool "
+                  "fixed_min)`");
+    static_assert(detail::ScaleOfActivations<Q>,
+                  "an activation quantizer tells its scale: add `ClipRange clip() const` and `ScaleOffset "
+                  "scale_offset() const`");
+    static_assert(detail::FakeQuantizesActivations<Q>,
+                  "an activation quantizer has a forward: add `void fake_quantize(std::span<const float> x, "
+                  "std::span<float> y) const`");
+    static_assert(detail::BackwardOfActivations<Q>,
+                  "an activation quantizer has a backward: add `void backward(std::span<const float> x, "
+                  "std::span<const float> grad_out, std::span<float> grad_in, std::span<float> "
+                  "grad_parameters) const`");
+    return ActivationQuantizer<Q>;
 }
 
 }  // namespace amct_distill

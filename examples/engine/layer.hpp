@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A quantized layer of the engine: integer codes of weights and input, multiplied and added as integers.
 ///
 ///     Layer<conv1, Arq<Int4, ChannelWise>, ActUlq<Int8>> layer(weight, bias, ActUlq<Int8>({1, 0}, true));
@@ -9,7 +10,7 @@
 #include <amct_distill/quant/act_ulq.hpp>
 #include <amct_distill/quant/affine.hpp>
 #include <amct_distill/quant/arq.hpp>
-#include <amct_distill/quant/range.hpp>
+#include <amct_distill/quant/scale.hpp>
 #include <array>
 #include <concepts>
 #include <cstddef>

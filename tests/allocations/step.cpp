@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 // The steps of training after the first allocate nothing: every allocation of this program is counted.
 #include <amct_distill/distill/adamw.hpp>
 #include <amct_distill/distill/block.hpp>
-#include <amct_distill/distill/calibrate.hpp>
-#include <amct_distill/distill/student.hpp>
-#include <amct_distill/nn/pool.hpp>
+#include <amct_distill/nn/layers/pool.hpp>
+#include <amct_distill/student/calibrate.hpp>
+#include <amct_distill/student/student.hpp>
 
 #include <atomic>
 #include <cerrno>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A convolution's step, 8 x 64 x 56 x 56 with a 3 x 3 kernel to 64 channels, beside two other ways to do it:
 // columns and Eigen's product (im2col), and a product of Eigen's per tap of an image with its channels last
 // (shift-GEMM; without the transpositions that it would need here).
@@ -12,7 +13,7 @@
 //     clang++ -O2                             86              210                  199
 //     g++ -O3 -march=native                   84              104                   96
 //     clang++ -O3 -march=native               86               77                   71
-#include <amct_distill/nn/conv2d.hpp>
+#include <amct_distill/nn/layers/conv2d.hpp>
 
 #include <chrono>
 #include <cstdio>

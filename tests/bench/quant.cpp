@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The quantizers next to memcpy of the same floats: ratios of times, taken in turns in one run.
 //
 //     bench_quant [rounds]
@@ -8,7 +9,7 @@
 // before: 64 MB that are new cost eight times the loop in page faults.
 #include <amct_distill/quant/act_ulq.hpp>
 #include <amct_distill/quant/arq.hpp>
-#include <amct_distill/quant/checked.hpp>
+#include <amct_distill/quant/checked_affine.hpp>
 #include <amct_distill/quant/ifmr.hpp>
 #include <amct_distill/quant/int4.hpp>
 #include <amct_distill/quant/ulq.hpp>

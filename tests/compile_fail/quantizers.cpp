@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 // A quantizer with one part taken away, chosen by MISSING; 0 takes none away and compiles.
 // Each other value must fail with the line of static_assert that names the part.
 #include <amct_distill/quant/arq.hpp>
-#include <amct_distill/quant/concepts.hpp>
+#include <amct_distill/quant/quantizer.hpp>
 
 using namespace amct_distill;
 

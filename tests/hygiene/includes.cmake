@@ -1,6 +1,7 @@
 # cmake -DROOT=<include/amct_distill> -P includes.cmake
 # Checks the direction of the folders, and who may include Boost and Eigen.
-set(folders core policy reflect text config plan quant nn distill deploy adapters)
+cmake_minimum_required(VERSION 3.25)
+set(folders core policy reflect text wire io config graph plan run quant nn student distill deploy report onnx adapters)
 set(errors "")
 set(files 0)
 set(includes 0)
@@ -36,22 +37,22 @@ foreach(folder IN LISTS folders)
                     list(APPEND errors "${name}: ${line}: other parts of Boost are for adapters/")
                 endif()
             elseif(line MATCHES "<Eigen/|<unsupported/Eigen")
-                if(NOT folder MATCHES "^(quant|nn|distill|deploy|adapters)$")
-                    list(APPEND errors "${name}: ${line}: no Eigen before quant/")
+                if(NOT folder MATCHES "^(run|quant|nn|student|distill|deploy|report|onnx|adapters)$")
+                    list(APPEND errors "${name}: ${line}: no Eigen before run/")
                 endif()
             endif()
         endforeach()
     endforeach()
 endforeach()
 
-# What a header reaches through others counts too: policy/ and quant/ must stay free of Boost. They include
+# What a header reaches through others counts too: policy/, run/ and quant/ must stay free of Boost. They include
 # core/ and each other, which the direction above allows, so it is enough that core/ has none.
-file(GLOB_RECURSE below_quant "${ROOT}/core/*.hpp" "${ROOT}/policy/*.hpp" "${ROOT}/quant/*.hpp")
+file(GLOB_RECURSE below_quant "${ROOT}/core/*.hpp" "${ROOT}/policy/*.hpp" "${ROOT}/run/*.hpp" "${ROOT}/quant/*.hpp")
 foreach(header IN LISTS below_quant)
     file(RELATIVE_PATH name "${ROOT}" "${header}")
-    file(STRINGS "${header}" lines REGEX "include[ \t]*[<\"](boost/|(\\.\\./)+(reflect|text|config|plan)/)")
+    file(STRINGS "${header}" lines REGEX "include[ \t]*[<\"](boost/|(\\.\\./)+(reflect|text|wire|io|config|graph|plan)/)")
     foreach(line IN LISTS lines)
-        list(APPEND errors "${name}: ${line}: core/, policy/ and quant/ reach no Boost")
+        list(APPEND errors "${name}: ${line}: core/, policy/, run/ and quant/ reach no Boost")
     endforeach()
 endforeach()
 

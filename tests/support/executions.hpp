@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Every way this machine can run a loop: each instruction set, on one thread and on three, with stores
 /// into the caches and past them.
 ///
 ///     for (const auto& on : support::executions()) { INFO(on.name); ... on.how ... }
 #pragma once
-#include <amct_distill/quant/execution.hpp>
+#include <amct_distill/run/execution.hpp>
 #include <atomic>
 #include <cstdio>
 #include <string>

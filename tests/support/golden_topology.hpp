@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The topology of the network that a file of `tests/golden/config` is about.
 ///
 ///     Topology t = golden::topology(golden::load("config/chain.json").at("graph"));
 #pragma once
-#include <amct_distill/plan/topology.hpp>
+#include <amct_distill/graph/topology.hpp>
 #include <map>
 #include <set>
 #include <string>

@@ -1,12 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A small network with everything a student meets, and data for it: conv-bn-relu, conv-relu, flatten, linear.
 #pragma once
-#include <amct_distill/nn/activation.hpp>
-#include <amct_distill/nn/batch_norm.hpp>
-#include <amct_distill/nn/conv2d.hpp>
 #include <amct_distill/nn/initialize.hpp>
-#include <amct_distill/nn/linear.hpp>
+#include <amct_distill/nn/layers/activation.hpp>
+#include <amct_distill/nn/layers/batch_norm.hpp>
+#include <amct_distill/nn/layers/conv2d.hpp>
+#include <amct_distill/nn/layers/linear.hpp>
+#include <amct_distill/nn/layers/structure.hpp>
 #include <amct_distill/nn/network.hpp>
-#include <amct_distill/nn/structure.hpp>
 #include <amct_distill/plan/resolve.hpp>
 #include <amct_distill/text/reader.hpp>
 #include <cstddef>

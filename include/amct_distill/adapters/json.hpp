@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A plan as the JSON that AMCT's `create_distill_config` writes.
 ///
 ///     std::ofstream("distill.json") << print_json(to_json(plan));
@@ -20,7 +21,7 @@
 #include <variant>
 
 #include "../core/concat.hpp"
-#include "../plan/describe.hpp"
+#include "../plan/common_settings.hpp"
 #include "../plan/plan.hpp"
 
 namespace amct_distill {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The values that a plan's JSON is made of, taken with their types; what is wrong is a finding with its place.
 ///
 ///     json_item const item{value, places, "conv1.quant_enable"};
@@ -19,8 +20,8 @@
 #include <utility>
 
 #include "../core/concat.hpp"
+#include "../core/diagnostic_list.hpp"
 #include "../core/suggest.hpp"
-#include "../plan/findings.hpp"
 #include "json_places.hpp"
 
 namespace amct_distill::detail {

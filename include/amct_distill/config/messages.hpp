@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// AMCT's distillation configuration, `AMCTDistillConfig` and its messages, as plain aggregates.
 ///
 ///     AMCTDistillConfig c{.batch_num = 2u};
@@ -21,7 +22,7 @@
 #include <string_view>
 #include <utility>
 
-#include "../policy/forward.hpp"
+#include "../policy/quantizer_names.hpp"
 #include "../reflect/labels.hpp"
 
 namespace amct_distill {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A student's quantized layers as a device runs them: integer weights and biases, and the scales between.
 ///
 ///     std::vector<DeployedLayer> layers = deploy(student).value();
@@ -20,8 +21,8 @@
 #include <variant>
 #include <vector>
 
-#include "../distill/student.hpp"
 #include "../quant/int4.hpp"
+#include "../student/student.hpp"
 #include "fold.hpp"
 
 namespace amct_distill {

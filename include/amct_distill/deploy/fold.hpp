@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A BatchNorm2d behind a convolution, folded into the convolution's weights and bias.
 ///
 ///     if (const auto* bn = batch_norm_behind(network, "conv1")) {
@@ -13,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "../nn/batch_norm.hpp"
+#include "../nn/layers/batch_norm.hpp"
 #include "../nn/network.hpp"
 
 namespace amct_distill {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A deployed Conv2d or Linear, run in integers as a device does: a module like any other.
 ///
 ///     IntegerLayer layer(deploy(student).value()[0]);
@@ -20,7 +21,7 @@
 #include <variant>
 #include <vector>
 
-#include "../nn/structure.hpp"
+#include "../nn/layers/structure.hpp"
 #include "../nn/window.hpp"
 #include "deployment.hpp"
 

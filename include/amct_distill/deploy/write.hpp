@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A deployment as files: the record, and the integers of each layer as NumPy's `.npy`.
 ///
 ///     write_deployment("out", student).value();
@@ -16,8 +17,8 @@
 #include <string_view>
 #include <system_error>
 
-#include "../core/file.hpp"
-#include "../distill/npy.hpp"
+#include "../io/file.hpp"
+#include "../io/npy.hpp"
 #include "../text/printer.hpp"
 #include "record.hpp"
 

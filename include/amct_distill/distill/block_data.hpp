@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What a block is trained on: for every batch, its input and the output that the teacher has there.
 ///
 ///     BlockData data(student_frontier, teacher_frontier, budget, batches, plan.blocks[2], /*dump=*/nullptr, 2);
@@ -14,8 +15,8 @@
 
 #include "../plan/plan.hpp"
 #include "dump.hpp"
-#include "frontier.hpp"
 #include "loss.hpp"
+#include "prefix_cache.hpp"
 
 namespace amct_distill {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What a run has finished, on disk: a file per block, with its parameters, its report and the fingerprint of
 /// the run.
 ///
@@ -8,7 +9,6 @@
 /// A file is whole or not there, whatever ends the process, or the machine. Numbers are little-endian as in
 /// memory; the last eight bytes are a hash of those before.
 #pragma once
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -20,76 +20,18 @@
 #include <utility>
 #include <vector>
 
-#include "../core/file.hpp"
+#include "../io/binary.hpp"
+#include "../io/file.hpp"
+#include "../io/hash.hpp"
 #include "../plan/plan.hpp"
 #include "fingerprint.hpp"
 #include "report.hpp"
 
 namespace amct_distill {
 
-static_assert(std::endian::native == std::endian::little,
-              "amct_distill: checkpoints are written little-endian");
-
 namespace detail {
 
-inline constexpr std::string_view checkpoint_magic = "amct_distill block 1\n";
-
-class BinaryWriter {
-public:
-    template <class T>
-    requires std::is_arithmetic_v<T>
-    void put(T v) { text.append(reinterpret_cast<const char*>(&v), sizeof v); }
-    void put(std::string_view s) {
-        put(std::uint64_t{s.size()});
-        text.append(s);
-    }
-    void put(const nn::Tensor& t) {
-        put(std::uint64_t{t.rank()});
-        for (nn::Index d : t.shape()) put(std::int64_t{d});
-        text.append(reinterpret_cast<const char*>(t.data()), t.size() * sizeof(float));
-    }
-    std::string text{};
-};
-
-/// Reads what BinaryWriter wrote; false behind the end, and where the values do not make sense.
-class BinaryReader {
-public:
-    explicit BinaryReader(std::string_view rest) : rest_(rest) {}
-    template <class T>
-    requires std::is_arithmetic_v<T>
-    bool get(T& v) { return bytes(&v, sizeof v); }
-    bool get(std::string& s) {
-        std::uint64_t size = 0;
-        if (!get(size) || size > rest_.size()) return false;
-        s = rest_.substr(0, size);
-        rest_.remove_prefix(size);
-        return true;
-    }
-    /// Into a tensor of the shape that was written, only.
-    bool get(nn::Tensor& t) {
-        std::uint64_t rank = 0;
-        if (!get(rank) || rank != t.rank()) return false;
-        for (nn::Index d : t.shape())
-            if (std::int64_t found = 0; !get(found) || found != d) return false;
-        return bytes(t.data(), t.size() * sizeof(float));
-    }
-    bool at_end() const { return rest_.empty(); }
-
-private:
-    bool bytes(void* to, std::size_t n) {
-        if (n > rest_.size()) return false;
-        if (n != 0) std::memcpy(to, rest_.data(), n);
-        rest_.remove_prefix(n);
-        return true;
-    }
-    std::string_view rest_;
-};
-
-inline std::uint64_t hash_of(std::string_view bytes) {
-    Hash hash;
-    hash.add(bytes);
-    return hash.value();
-}
+inline constexpr std::string_view checkpoint_magic = "amct_distill block 2\n";
 
 }  // namespace detail
 
@@ -123,7 +65,7 @@ public:
             out.put(name);
             for (const auto& p : module.parameters()) {
                 out.put(p.name);
-                out.put(*p.value);
+                out.put_values(p.value->span());
             }
             return true;
         });
@@ -171,7 +113,8 @@ public:
                 if (!in.get(text_found) || text_found != name) return false;
                 std::vector<nn::Tensor> values;
                 for (const auto& p : module.parameters()) {
-                    if (!in.get(text_found) || text_found != p.name || !in.get(*p.value)) return false;
+                    if (!in.get(text_found) || text_found != p.name || !in.get_values(p.value->span()))
+                        return false;
                     values.push_back(*p.value);
                 }
                 if (auto* const q = student.quantizers(name))

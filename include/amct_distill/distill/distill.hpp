@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Block-wise distillation: the student learns, block after block, to reproduce the float teacher.
 ///
 ///     Student student = make_student(teacher, plan).value();
@@ -21,16 +22,16 @@
 #include <system_error>
 #include <utility>
 
-#include "../nn/executor.hpp"
+#include "../run/executor.hpp"
+#include "../student/calibrate.hpp"
+#include "../student/student.hpp"
 #include "block.hpp"
 #include "block_data.hpp"
-#include "calibrate.hpp"
 #include "checkpoint.hpp"
 #include "dump.hpp"
 #include "fingerprint.hpp"
 #include "report.hpp"
 #include "report_layers.hpp"
-#include "student.hpp"
 
 namespace amct_distill {
 

@@ -1,18 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What a distillation run depends on, as a few numbers: an interrupted run is continued only where all agree.
 ///
 ///     Fingerprint now = fingerprint(teacher, student, batches, options);
 ///     if (auto what = difference(now, saved); !what.empty()) ...       // "the data"
 #pragma once
-#include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <span>
 #include <string_view>
 #include <typeinfo>
 
-#include "student.hpp"
+#include "../io/hash.hpp"
+#include "../student/student.hpp"
 #include "train_options.hpp"
 
 namespace amct_distill {
@@ -35,48 +34,26 @@ inline std::string_view difference(const Fingerprint& a, const Fingerprint& b) {
 
 namespace detail {
 
-/// FNV-1a (Fowler, Noll, Vo) over 8 bytes at a time, each step mixed once more because its high bits would not
-/// reach the low ones.
-class Hash {
-public:
-    void add(std::uint64_t v) {
-        value_ = (value_ ^ v) * 0x100000001B3u;
-        value_ ^= value_ >> 29;
+inline void add(Hash& hash, const nn::Tensor& t) {
+    for (nn::Index d : t.shape()) hash.add(static_cast<std::uint64_t>(d));
+    hash.add_bytes(t.span());
+}
+/// Structure and parameters.
+inline void add(Hash& hash, const nn::Network& network) {
+    for (nn::NodeId id : network.operations()) {
+        const auto& n = network.node(id);
+        hash.add(n.name);
+        const nn::Module& module = n.module ? network.modules()[*n.module].module : *n.function;
+        hash.add(module.type());
+        for (nn::NodeId input : n.inputs) hash.add(std::uint64_t{input.index});
+        for (nn::Index d : n.shape) hash.add(static_cast<std::uint64_t>(d));
     }
-    void add(double v) { add(std::bit_cast<std::uint64_t>(v)); }
-    void add(std::string_view bytes) {
-        add(std::uint64_t{bytes.size()});
-        for (std::size_t i = 0; i < bytes.size(); i += 8) {
-            std::uint64_t word = 0;
-            std::memcpy(&word, bytes.data() + i, (std::min)(bytes.size() - i, std::size_t{8}));
-            add(word);
+    for (const auto& m : network.modules())
+        for (const auto& p : m.module.parameters()) {
+            hash.add(p.name);
+            add(hash, *p.value);
         }
-    }
-    void add(const nn::Tensor& t) {
-        for (nn::Index d : t.shape()) add(static_cast<std::uint64_t>(d));
-        add(std::string_view(reinterpret_cast<const char*>(t.data()), t.size() * sizeof(float)));
-    }
-    /// Structure and parameters.
-    void add(const nn::Network& network) {
-        for (nn::NodeId id : network.operations()) {
-            const auto& n = network.node(id);
-            add(n.name);
-            const nn::Module& module = n.module ? network.modules()[*n.module].module : *n.function;
-            add(module.type());
-            for (nn::NodeId input : n.inputs) add(std::uint64_t{input.index});
-            for (nn::Index d : n.shape) add(static_cast<std::uint64_t>(d));
-        }
-        for (const auto& m : network.modules())
-            for (const auto& p : m.module.parameters()) {
-                add(p.name);
-                add(*p.value);
-            }
-    }
-    std::uint64_t value() const { return value_; }
-
-private:
-    std::uint64_t value_ = 0xCBF29CE484222325u;
-};
+}
 
 /// What an optimizer or a loss has as settings it shows by `settings()`, a text; see optimizer.hpp.
 template <class T>
@@ -93,8 +70,8 @@ template <class Algorithms, class Loss, class Optimizer>
 Fingerprint fingerprint(const nn::Network& teacher, const BasicStudent<Algorithms>& student,
                         std::span<const nn::Tensor> batches, const TrainOptions<Loss, Optimizer>& options) {
     detail::Hash of_teacher, of_configuration, of_data, of_calibration, of_training;
-    of_teacher.add(teacher);
-    of_teacher.add(teacher.predict(batches[0]));
+    detail::add(of_teacher, teacher);
+    detail::add(of_teacher, teacher.predict(batches[0]));
     const auto& plan = student.plan();
     of_configuration.add(std::uint64_t{plan.batch_num.value});
     for (const auto& layer : plan.layers) {
@@ -111,8 +88,8 @@ Fingerprint fingerprint(const nn::Network& teacher, const BasicStudent<Algorithm
         for (std::size_t n : block.nodes) of_configuration.add(std::uint64_t{n});
     }
     of_data.add(std::uint64_t{batches.size()});
-    for (const nn::Tensor& batch : batches) of_data.add(batch);
-    of_calibration.add(student.network());
+    for (const nn::Tensor& batch : batches) detail::add(of_data, batch);
+    detail::add(of_calibration, student.network());
     of_training.add(static_cast<std::uint64_t>(options.epochs));
     of_training.add(static_cast<std::uint64_t>(options.schedule));
     of_training.add(static_cast<std::uint64_t>(options.search.looks_per_epoch));

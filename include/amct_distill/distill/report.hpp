@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What distillation did: of every layer its quantization, of every block its losses, of the whole the error of
 /// the outputs.
 ///
@@ -8,7 +9,7 @@
 #include <vector>
 
 #include "../quant/affine.hpp"
-#include "../quant/range.hpp"
+#include "../quant/scale.hpp"
 
 namespace amct_distill {
 

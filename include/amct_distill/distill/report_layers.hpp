@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The quantization of each layer of a student, measured on data.
 ///
 ///     for (const LayerReport& l : report_layers(student, batches)) std::cout << l.name << ": " << l.data_sqnr;
@@ -9,8 +10,8 @@
 #include <span>
 #include <vector>
 
+#include "../student/student.hpp"
 #include "report.hpp"
-#include "student.hpp"
 
 namespace amct_distill {
 namespace detail {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The matrix product behind convolution and linear layers: c = a b, or c += a b, on one thread.
 ///
 ///     std::vector<float> buffer(product_buffer);
@@ -17,7 +18,7 @@
 #include <cstddef>
 #include <cstring>
 
-#include "../quant/kernels/instructions.hpp"
+#include "../run/instructions.hpp"
 #include "tensor.hpp"
 
 namespace amct_distill::detail {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A named graph of modules, run forward and backward on a tape.
 ///
 ///     Network net;
@@ -25,7 +26,7 @@
 #include <utility>
 #include <vector>
 
-#include "../plan/topology.hpp"
+#include "../graph/topology.hpp"
 #include "module.hpp"
 #include "tape.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The blocks of a plan: the user's groups, and the layers that are left, unit by unit, joined `group_size`
 /// at a time.
 ///
@@ -12,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "graph.hpp"
+#include "../graph/graph.hpp"
 #include "plan.hpp"
 
 namespace amct_distill::detail {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Whether an engine can run a plan: the run-time twin of RunsOn.
 ///
 ///     using engine = supports<Arq<Int8, ChannelWise>, ActUlq<Int8>>;
@@ -5,8 +6,8 @@
 ///     // quant.cfg:3:7: error: layer `fc`: `arq_distill, INT8, tensor_wise` is not what this engine runs; it has ...
 #pragma once
 #include "../core/concat.hpp"
+#include "../core/diagnostic_list.hpp"
 #include "../core/result.hpp"
-#include "findings.hpp"
 #include "plan.hpp"
 #include "select.hpp"
 #include "static_select.hpp"

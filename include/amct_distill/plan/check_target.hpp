@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Whether a plan's layers keep the rules of the machine that will run them.
 ///
 ///     detail::check_target(plan.layers, rules.layers(), target::ascend, found);
@@ -9,10 +10,10 @@
 #include <utility>
 #include <vector>
 
-#include "describe.hpp"
-#include "findings.hpp"
+#include "../core/diagnostic_list.hpp"
+#include "common_settings.hpp"
 #include "plan.hpp"
-#include "rules.hpp"
+#include "rule_book.hpp"
 #include "target.hpp"
 
 namespace amct_distill::detail {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A configuration and a network's topology become a plan: which rule holds for each layer, with which
 /// settings, and which layers are distilled together.
 ///
@@ -15,18 +16,18 @@
 #include <utility>
 #include <vector>
 
+#include "../core/diagnostic_list.hpp"
 #include "../core/result.hpp"
+#include "../graph/graph.hpp"
+#include "../graph/topology.hpp"
 #include "blocks.hpp"
 #include "check_target.hpp"
-#include "findings.hpp"
-#include "graph.hpp"
-#include "groups.hpp"
-#include "names.hpp"
+#include "layer_lookup.hpp"
 #include "plan.hpp"
-#include "rules.hpp"
+#include "rule_book.hpp"
 #include "settings.hpp"
 #include "target.hpp"
-#include "topology.hpp"
+#include "user_blocks.hpp"
 
 namespace amct_distill {
 namespace detail {

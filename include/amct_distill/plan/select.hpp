@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// From a layer's resolved settings to its quantizer's type: the one step from run time to compile time.
 ///
 ///     visit_weight_quantizer(layer.weights, [&]<class Q>(std::type_identity<Q>, const auto& message) {
@@ -25,8 +26,8 @@
 #include "../policy/supports.hpp"
 #include "../reflect/fields.hpp"
 #include "../reflect/labels.hpp"
-#include "describe.hpp"
-#include "quantizers.hpp"
+#include "common_settings.hpp"
+#include "quantizer_lists.hpp"
 
 namespace amct_distill {
 namespace detail {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// One layer's algorithm as a rule of the configuration gives it, with no setting left open, and where each
 /// setting came from.
 ///
@@ -17,9 +18,9 @@
 #include <utility>
 #include <variant>
 
+#include "../core/diagnostic_list.hpp"
 #include "../reflect/fields.hpp"
 #include "../reflect/labels.hpp"
-#include "findings.hpp"
 #include "provenance.hpp"
 
 namespace amct_distill::detail {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// ULQ, universal linear quantization of activations: the clips are trained. For weights see ulq.hpp.
 ///
 ///     ActUlq<Int8> ulq(ClipRange{6.0f, -6.0f}, /*fixed_min=*/false);
@@ -18,14 +19,14 @@
 #include <utility>
 
 #include "../core/result.hpp"
-#include "../policy/forward.hpp"
+#include "../policy/quantizer_names.hpp"
+#include "../run/execution.hpp"
+#include "../run/ordered_sum.hpp"
 #include "affine.hpp"
-#include "execution.hpp"
 #include "finite.hpp"
 #include "ifmr.hpp"
 #include "kernels/gradient.hpp"
-#include "ordered_sum.hpp"
-#include "range.hpp"
+#include "scale.hpp"
 
 namespace amct_distill {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Affine quantization, x ~ (code - offset) * scale: of a value, of a span, of a matrix's rows.
 ///
 ///     ScaleOffset const p{0.5f, 0};
@@ -18,9 +19,9 @@
 #include <vector>
 
 #include "../policy/bits.hpp"
-#include "execution.hpp"
+#include "../run/execution.hpp"
+#include "../run/instructions.hpp"
 #include "kernels/affine.hpp"
-#include "kernels/instructions.hpp"
 
 namespace amct_distill {
 

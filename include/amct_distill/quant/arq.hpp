@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// ARQ, adaptive range quantization of weights: the largest weight of a row, or of all, sets the scale.
 ///
 ///     Arq<Int4, ChannelWise> arq;
@@ -16,11 +17,11 @@
 #include <vector>
 
 #include "../core/result.hpp"
-#include "../policy/forward.hpp"
+#include "../policy/quantizer_names.hpp"
+#include "../run/execution.hpp"
 #include "affine.hpp"
-#include "execution.hpp"
 #include "finite.hpp"
-#include "range.hpp"
+#include "scale.hpp"
 
 namespace amct_distill {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The check of every input: it holds values, and each of them is finite.
 ///
 ///     if (auto ok = check_finite(w, "weights"); !ok) return ok;
@@ -14,7 +15,7 @@
 #include "../core/concat.hpp"
 #include "../core/result.hpp"
 #include "affine.hpp"
-#include "range.hpp"
+#include "scale.hpp"
 
 namespace amct_distill {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// IFMR, input feature map reconstruction: the clip range of activations with the smallest squared error.
 ///
 ///     Ifmr<Int8> ifmr;
@@ -19,15 +20,15 @@
 
 #include "../core/concat.hpp"
 #include "../core/result.hpp"
-#include "../policy/forward.hpp"
+#include "../policy/quantizer_names.hpp"
+#include "../run/execution.hpp"
+#include "../run/ordered_sum.hpp"
 #include "affine.hpp"
-#include "execution.hpp"
 #include "finite.hpp"
 #include "histogram.hpp"
-#include "kernels/ifmr.hpp"
 #include "kernels/range.hpp"
-#include "ordered_sum.hpp"
-#include "range.hpp"
+#include "kernels/squared_error.hpp"
+#include "scale.hpp"
 #include "tail.hpp"
 #include "value_store.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// ULQ, universal linear quantization of weights: the scales are trained. For activations see act_ulq.hpp.
 ///
 ///     Ulq<Int4, ChannelWise> ulq;
@@ -18,14 +19,14 @@
 #include <vector>
 
 #include "../core/result.hpp"
-#include "../policy/forward.hpp"
+#include "../policy/quantizer_names.hpp"
+#include "../run/execution.hpp"
+#include "../run/ordered_sum.hpp"
 #include "affine.hpp"
 #include "arq.hpp"
-#include "execution.hpp"
 #include "finite.hpp"
 #include "kernels/gradient.hpp"
-#include "ordered_sum.hpp"
-#include "range.hpp"
+#include "scale.hpp"
 
 namespace amct_distill {
 

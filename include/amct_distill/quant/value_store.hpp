@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Values of many batches, one after the other; beyond a number of bytes in a temporary file.
 ///
 ///     ValueStore values(64 << 20);                        // at most 64 MB of memory
@@ -17,7 +18,7 @@
 
 #include "../core/concat.hpp"
 #include "../core/result.hpp"
-#include "execution.hpp"
+#include "../run/execution.hpp"
 
 namespace amct_distill::detail {
 

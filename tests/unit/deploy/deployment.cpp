@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/deploy/deployment.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
-#include "networks.hpp"
 #include "support/catch.hpp"
+#include "support/deploy_networks.hpp"
 
 namespace deploy_deployment_test {
 

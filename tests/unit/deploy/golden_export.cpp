@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/deploy/verify.hpp>
 
 #include <amct_distill/deploy/record.hpp>
@@ -7,8 +8,8 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "networks.hpp"
 #include "support/catch.hpp"
+#include "support/deploy_networks.hpp"
 #include "support/golden.hpp"
 
 namespace deploy_golden_export_test {

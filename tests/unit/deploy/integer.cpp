@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/deploy/integer.hpp>
 
 #include <cmath>
 #include <limits>
 #include <set>
 
-#include "networks.hpp"
 #include "support/catch.hpp"
+#include "support/deploy_networks.hpp"
 
 namespace deploy_integer_test {
 

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/deploy/record.hpp>
 
-#include <amct_distill/core/file.hpp>
-#include <amct_distill/distill/calibrate.hpp>
+#include <amct_distill/io/file.hpp>
+#include <amct_distill/student/calibrate.hpp>
 #include <amct_distill/text/printer.hpp>
 #include <cstdlib>
 

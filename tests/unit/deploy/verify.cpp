@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/deploy/verify.hpp>
 
 #include <algorithm>
 #include <sstream>
 
-#include "networks.hpp"
 #include "support/catch.hpp"
+#include "support/deploy_networks.hpp"
 
 namespace deploy_verify_test {
 

@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/deploy/write.hpp>
 
 #include <amct_distill/text/reader.hpp>
 #include <cstring>
 
-#include "networks.hpp"
 #include "support/catch.hpp"
+#include "support/deploy_networks.hpp"
 #include "support/temporary_directory.hpp"
 
 namespace deploy_write_test {

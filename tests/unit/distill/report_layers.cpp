@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/distill/report_layers.hpp>
 
-#include <amct_distill/distill/calibrate.hpp>
+#include <amct_distill/student/calibrate.hpp>
 
 #include "support/catch.hpp"
 #include "support/small_network.hpp"

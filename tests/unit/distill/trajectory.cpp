@@ -1,12 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
 // The original's training, step by step, through the public pieces. It overwrites the weights by their
 // fake-quantized values on every forward, of which there are two a step: this test does it by hand.
 #include <amct_distill/distill/adamw.hpp>
-#include <amct_distill/distill/calibrate.hpp>
 #include <amct_distill/distill/loss.hpp>
-#include <amct_distill/nn/activation.hpp>
-#include <amct_distill/nn/batch_norm.hpp>
-#include <amct_distill/nn/structure.hpp>
+#include <amct_distill/nn/layers/activation.hpp>
+#include <amct_distill/nn/layers/batch_norm.hpp>
+#include <amct_distill/nn/layers/structure.hpp>
 #include <amct_distill/plan/resolve.hpp>
+#include <amct_distill/student/calibrate.hpp>
 #include <amct_distill/text/reader.hpp>
 #include <cmath>
 #include <cstdio>

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/nn/initialize.hpp>
 
-#include <amct_distill/nn/batch_norm.hpp>
-#include <amct_distill/nn/conv2d.hpp>
-#include <amct_distill/nn/linear.hpp>
+#include <amct_distill/nn/layers/batch_norm.hpp>
+#include <amct_distill/nn/layers/conv2d.hpp>
+#include <amct_distill/nn/layers/linear.hpp>
 
 #include "support/catch.hpp"
 

@@ -1,12 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/nn/network.hpp>
 
-#include <amct_distill/nn/activation.hpp>
-#include <amct_distill/nn/batch_norm.hpp>
-#include <amct_distill/nn/conv2d.hpp>
 #include <amct_distill/nn/initialize.hpp>
-#include <amct_distill/nn/linear.hpp>
-#include <amct_distill/nn/pool.hpp>
-#include <amct_distill/nn/structure.hpp>
+#include <amct_distill/nn/layers/activation.hpp>
+#include <amct_distill/nn/layers/batch_norm.hpp>
+#include <amct_distill/nn/layers/conv2d.hpp>
+#include <amct_distill/nn/layers/linear.hpp>
+#include <amct_distill/nn/layers/pool.hpp>
+#include <amct_distill/nn/layers/structure.hpp>
 
 #include "support/catch.hpp"
 #include "support/gradient_check.hpp"

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/plan/blocks.hpp>
 
-#include "networks.hpp"
 #include "support/catch.hpp"
+#include "support/topologies.hpp"
 
 namespace plan_blocks_test {
 

@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/plan/check_engine.hpp>
 
 #include <amct_distill/plan/resolve.hpp>
 #include <amct_distill/text/reader.hpp>
 #include <string_view>
 
-#include "networks.hpp"
 #include "support/catch.hpp"
+#include "support/topologies.hpp"
 
 namespace plan_check_engine_test {
 

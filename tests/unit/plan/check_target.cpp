@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/plan/check_target.hpp>
 #include <amct_distill/plan/resolve.hpp>
 
-#include "networks.hpp"
 #include "support/catch.hpp"
+#include "support/topologies.hpp"
 
 namespace plan_check_target_test {
 

@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/plan/resolve.hpp>
 
 #include <amct_distill/plan/select.hpp>
 #include <amct_distill/text/reader.hpp>
 
-#include "networks.hpp"
 #include "support/catch.hpp"
+#include "support/topologies.hpp"
 
 namespace plan_resolve_test {
 

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/policy/supports.hpp>
 
-#include <amct_distill/policy/forward.hpp>
+#include <amct_distill/policy/quantizer_names.hpp>
 
 #include "support/catch.hpp"
 

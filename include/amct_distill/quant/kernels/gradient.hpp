@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The terms of ULQ's gradients: of clips (act_ulq.hpp) and of scales (ulq.hpp), whose formulas are there.
 ///
 ///     std::array<double, 2> const sums = ordered_sums(on, n, ClipGradient<false>{x, g, dx, constants});
@@ -7,8 +8,8 @@
 #pragma once
 #include <cstddef>
 
-#include "lanes.hpp"
-#include "sums.hpp"
+#include "../../run/sums.hpp"
+#include "../../run/vectors.hpp"
 
 namespace amct_distill::detail {
 

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Arrays as NumPy's `.npy` files (version 1.0, little-endian, row-major).
+///
+///     write_npy<float>("weights.npy", {8, 3}, values).value();          // whole or not there
+///     NpyArray back = read_npy_array("weights.npy").value();            // the same bits
+///     write_npy<std::int32_t>("conv1.bias.npy", {32}, bias).value();
+///
+/// Tensors are written and read by nn/npy.hpp.
+#pragma once
+#include <bit>
+#include <charconv>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "../core/concat.hpp"
+#include "file.hpp"
+
+namespace amct_distill {
+
+static_assert(std::endian::native == std::endian::little,
+              "amct_distill: .npy files are written little-endian");
+
+using NpyShape = std::vector<std::ptrdiff_t>;
+struct NpyArray {
+    NpyShape shape{};
+    std::vector<float> values{};  ///< row-major
+};
+
+namespace detail {
+
+inline std::string npy_shape(const NpyShape& shape) {
+    std::string text = "[";
+    for (std::size_t i = 0; i != shape.size(); ++i) append(text, concat(i == 0 ? "" : ", ", shape[i]));
+    return text + ']';
+}
+
+inline constexpr std::string_view npy_magic{"\x93NUMPY\x01\x00", 8};
+
+/// As NumPy spells the type.
+template <class T>
+constexpr std::string_view npy_type() {
+    static_assert(std::same_as<T, float> || std::same_as<T, std::int32_t> || std::same_as<T, std::int8_t> ||
+                      std::same_as<T, std::uint8_t>,
+                  "write_npy: values are float, int32, int8 or uint8");
+    if constexpr (std::same_as<T, float>) return "<f4";
+    if constexpr (std::same_as<T, std::int32_t>) return "<i4";
+    if constexpr (std::same_as<T, std::int8_t>) return "|i1";
+    return "|u1";
+}
+template <class T>
+std::string npy_begin() {
+    return concat("{'descr': '", npy_type<T>(), "', 'fortran_order': False, 'shape': (");
+}
+
+}  // namespace detail
+
+/// Error: the file cannot be written.
+template <class T>
+result<void> write_npy(const std::filesystem::path& path, const NpyShape& shape, std::span<const T> values) {
+    std::string header = detail::npy_begin<T>();
+    for (std::ptrdiff_t d : shape) detail::append(header, detail::concat(d, ", "));
+    header.append("), }");
+    // magic, two bytes of length, header, newline: a multiple of 64 bytes.
+    std::size_t const before = detail::npy_magic.size() + 2;
+    header.append(64 - (before + header.size() + 1) % 64, ' ');
+    header.push_back('\n');
+
+    std::string content(detail::npy_magic);
+    content.push_back(static_cast<char>(header.size() & 0xFF));
+    content.push_back(static_cast<char>(header.size() >> 8));
+    content.append(header);
+    std::size_t const data = content.size();
+    content.resize(data + values.size_bytes());
+    if (!values.empty()) std::memcpy(content.data() + data, values.data(), values.size_bytes());
+    return write_file(path, content);
+}
+
+/// Errors: the file cannot be read, is cut off, or is not one that write_npy writes.
+inline result<NpyArray> read_npy_array(const std::filesystem::path& path) {
+    auto const content = read_file(path);
+    if (!content) return content.diagnostics();
+    auto const bad = [&](std::string_view why) {
+        return general_error(detail::concat("cannot read ", path.string(), ": ", why));
+    };
+    std::string_view rest = *content;
+    std::size_t const before = detail::npy_magic.size() + 2;
+    if (!rest.starts_with(detail::npy_magic) || rest.size() < before)
+        return bad("it is no .npy file of version 1.0");
+    auto const byte = [&](std::size_t i) { return std::size_t{static_cast<unsigned char>(rest[i])}; };
+    std::size_t const length = byte(before - 2) + (byte(before - 1) << 8);
+    if (rest.size() < before + length) return bad("its header is cut off");
+    std::string_view header = rest.substr(before, length);
+    rest.remove_prefix(before + length);
+    std::string const begin = detail::npy_begin<float>();
+    if (!header.starts_with(begin)) return bad("expected float32, row-major values");
+    header.remove_prefix(begin.size());
+
+    NpyShape shape;
+    std::size_t count = 1;
+    while (!header.empty() && header.front() != ')') {
+        std::ptrdiff_t d = 0;
+        auto const [end, error] = std::from_chars(header.data(), header.data() + header.size(), d);
+        if (error != std::errc{} || d < 0) return bad("its shape cannot be read");
+        header.remove_prefix(static_cast<std::size_t>(end - header.data()));
+        while (!header.empty() && (header.front() == ',' || header.front() == ' ')) header.remove_prefix(1);
+        shape.push_back(d);
+        count *= static_cast<std::size_t>(d);
+        if (count > rest.size()) return bad("its values are cut off");
+    }
+    if (shape.empty() || rest.size() != count * sizeof(float))
+        return bad(detail::concat("its shape ", detail::npy_shape(shape), " does not fit its ", rest.size(),
+                                  " bytes"));
+    NpyArray array{std::move(shape), std::vector<float>(count)};
+    if (count != 0) std::memcpy(array.values.data(), rest.data(), rest.size());
+    return array;
+}
+
+}  // namespace amct_distill

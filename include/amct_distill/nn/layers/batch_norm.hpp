@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Batch normalization of images, [N, C, H, W], as torch.nn.BatchNorm2d with affine parameters.
+///
+///     BatchNorm2d bn({.num_features = 8});
+///     bn.weight(), bn.bias(), bn.running_mean(), bn.running_var();   // [8] each
+///
+/// y = (x - mean) / sqrt(var + eps) * weight + bias, per channel. Mode::evaluate takes the running
+/// statistics; Mode::train the batch's own (variance divided by n), and `update_statistics` then moves the
+/// running ones towards them (variance divided by n - 1). Sums are taken in double.
+#pragma once
+#include <cmath>
+#include <span>
+#include <stdexcept>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "../module.hpp"
+
+namespace amct_distill::nn {
+
+struct BatchNorm2dOptions {
+    Index num_features = 0;
+    double eps = 1e-5;
+    double momentum = 0.1;
+    friend bool operator==(const BatchNorm2dOptions&, const BatchNorm2dOptions&) = default;
+};
+
+template <class T>
+class BasicBatchNorm2d {
+public:
+    static constexpr std::string_view type_name = "BatchNorm2d";
+
+    /// Weight and running variance are 1, the others 0; throws std::invalid_argument without features.
+    explicit BasicBatchNorm2d(const BatchNorm2dOptions& options) : options_(options) {
+        if (options.num_features < 1)
+            throw std::invalid_argument("BatchNorm2d: num_features must be at least 1");
+        for (auto* tensor : {&weight_, &bias_, &running_mean_, &running_var_})
+            tensor->resize({options.num_features});
+        weight_.fill(1);
+        running_var_.fill(1);
+    }
+
+    const BatchNorm2dOptions& options() const { return options_; }
+    BasicTensor<T>& weight() { return weight_; }
+    const BasicTensor<T>& weight() const { return weight_; }
+    BasicTensor<T>& bias() { return bias_; }
+    const BasicTensor<T>& bias() const { return bias_; }
+    BasicTensor<T>& running_mean() { return running_mean_; }
+    const BasicTensor<T>& running_mean() const { return running_mean_; }
+    BasicTensor<T>& running_var() { return running_var_; }
+    const BasicTensor<T>& running_var() const { return running_var_; }
+
+    void parameters(std::vector<BasicParameter<T>>& list) {
+        list.push_back({"weight", Role::affine, &weight_});
+        list.push_back({"bias", Role::affine, &bias_});
+        list.push_back({"running_mean", Role::statistic, &running_mean_});
+        list.push_back({"running_var", Role::statistic, &running_var_});
+    }
+
+    result<Shape> output_shape(std::span<const Shape> inputs) const {
+        if (inputs.size() != 1 || inputs[0].size() != 4 || inputs[0][1] != options_.num_features)
+            return detail::unexpected_inputs(
+                detail::concat("one input [N, ", options_.num_features, ", H, W]"), inputs);
+        return inputs[0];
+    }
+
+    /// Throws std::invalid_argument in Mode::train when a channel has one value: it has no variance.
+    void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>& scratch, Mode mode) const {
+        const BasicTensor<T>& x = *inputs[0];
+        for_each_channel(scratch, x, [&](std::size_t c) {
+            Normalization const n = normalization(x, c, mode);
+            T const factor = weight_[c] * T(n.inverse_deviation);
+            T const shift = bias_[c] - T(n.mean) * factor;
+            for (Index i = 0; i != x.dim(0); ++i) plane(output, i, c) = plane(x, i, c) * factor + shift;
+        });
+    }
+
+    void backward(BasicInputs<T> inputs, const BasicTensor<T>&, const BasicTensor<T>& grad_output,
+                  std::span<BasicTensor<T>* const> grad_inputs, std::span<BasicTensor<T>> grad_parameters,
+                  BasicScratch<T>& scratch, Mode mode) const {
+        const BasicTensor<T>& x = *inputs[0];
+        for_each_channel(scratch, x, [&](std::size_t c) {
+            Normalization const n = normalization(x, c, mode);
+            double sum = 0, dot = 0;  // of the output's gradient: itself, and with the normalized input
+            for (Index i = 0; i != x.dim(0); ++i) {
+                sum += plane(grad_output, i, c).template cast<double>().sum();
+                dot += (plane(grad_output, i, c).template cast<double>() *
+                        (plane(x, i, c).template cast<double>() - n.mean))
+                           .sum();
+            }
+            dot *= n.inverse_deviation;
+            grad_parameters[0][c] += T(dot);
+            grad_parameters[1][c] += T(sum);
+            if (!grad_inputs[0]) return;
+            // In train the mean and the variance depend on every input, which takes away from the gradient
+            // its mean and its component along the normalized input.
+            T const factor = T(weight_[c] * n.inverse_deviation);
+            T const mean_gradient = mode == Mode::train ? T(sum / n.count) : T(0);
+            T const slope = mode == Mode::train ? T(dot / n.count * n.inverse_deviation) : T(0);
+            for (Index i = 0; i != x.dim(0); ++i)
+                plane(*grad_inputs[0], i, c) +=
+                    (plane(grad_output, i, c) - mean_gradient - (plane(x, i, c) - T(n.mean)) * slope) *
+                    factor;
+        });
+    }
+
+    /// The running statistics after a batch in Mode::train: running += momentum * (batch - running).
+    void update_statistics(BasicInputs<T> inputs) {
+        for (std::size_t c = 0; c != weight_.size(); ++c) {
+            Normalization const n = normalization(*inputs[0], c, Mode::train);
+            double const unbiased = n.variance * n.count / (n.count - 1);
+            running_mean_[c] =
+                T((1 - options_.momentum) * double(running_mean_[c]) + options_.momentum * n.mean);
+            running_var_[c] =
+                T((1 - options_.momentum) * double(running_var_[c]) + options_.momentum * unbiased);
+        }
+    }
+
+private:
+    template <class F>
+    void for_each_channel(const BasicScratch<T>& scratch, const BasicTensor<T>& x, F f) const {
+        scratch.parallel_for(options_.num_features, double(x.size()),
+                             [&](Index c, Index) { f(static_cast<std::size_t>(c)); });
+    }
+
+    struct Normalization {
+        double count = 0, mean = 0, variance = 0, inverse_deviation = 0;
+    };
+    Normalization normalization(const BasicTensor<T>& x, std::size_t c, Mode mode) const {
+        Normalization n;
+        n.count = double(x.dim(0) * x.dim(2) * x.dim(3));
+        if (mode == Mode::evaluate) {
+            n.mean = double(running_mean_[c]);
+            n.variance = double(running_var_[c]);
+        } else {
+            if (n.count < 2)
+                throw std::invalid_argument(detail::concat(
+                    "BatchNorm2d: Mode::train needs more than one value per channel, found an input ",
+                    to_string(x.shape())));
+            for (Index i = 0; i != x.dim(0); ++i) n.mean += plane(x, i, c).template cast<double>().sum();
+            n.mean /= n.count;
+            for (Index i = 0; i != x.dim(0); ++i)
+                n.variance += (plane(x, i, c).template cast<double>() - n.mean).square().sum();
+            n.variance /= n.count;
+        }
+        n.inverse_deviation = 1 / std::sqrt(n.variance + options_.eps);
+        return n;
+    }
+
+    /// Channel c of image i.
+    template <class Tensor>
+    static auto plane(Tensor& tensor, Index i, std::size_t c) {
+        using Map = std::conditional_t<std::is_const_v<Tensor>, ConstArrayMap<T>, ArrayMap<T>>;
+        Index const pixels = tensor.dim(2) * tensor.dim(3);
+        return Map(tensor.data() + (i * tensor.dim(1) + Index(c)) * pixels, pixels);
+    }
+
+    BatchNorm2dOptions options_;
+    BasicTensor<T> weight_{}, bias_{}, running_mean_{}, running_var_{};
+};
+
+using BatchNorm2d = BasicBatchNorm2d<float>;
+
+}  // namespace amct_distill::nn

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The blocks that the user spells out: the one path from a distill_group's start to its end.
+///
+///     std::vector<PlannedBlock> blocks = detail::user_blocks(config.distill_group, graph, names, found);
+///
+/// What is wrong with a group is a finding, and the group is left out.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "../core/diagnostic_list.hpp"
+#include "../graph/graph.hpp"
+#include "layer_lookup.hpp"
+#include "plan.hpp"
+
+namespace amct_distill::detail {
+
+struct paths {
+    std::size_t count = 0;             // 2 stands for "several"
+    std::vector<std::size_t> nodes{};  // of the path, when there is one
+};
+
+/// The paths from a node to those for which `is_end` holds, none of them through another such node. Time
+/// linear in the graph.
+template <class IsEnd>
+paths paths_between(const graph& g, std::size_t start, const IsEnd& is_end) {
+    std::vector<std::size_t> ways(g.size(), 0);  // from the start to each node, counted up to 2
+    ways[start] = 1;
+    std::size_t count = 0, node = start;
+    for (std::size_t n = start; n != g.size(); ++n) {
+        if (is_end(n) && ways[n] != 0) {
+            count = (std::min<std::size_t>)(count + ways[n], 2);
+            node = n;
+        } else {
+            for (std::size_t next : g.consumers(n))
+                ways[next] = (std::min<std::size_t>)(ways[next] + ways[n], 2);
+        }
+    }
+    paths found{count, {}};
+    if (count != 1) return found;
+    while (node != start) {
+        found.nodes.push_back(node);
+        const auto& inputs = g.topology().nodes[node].inputs;
+        node = *std::find_if(inputs.begin(), inputs.end(),
+                             [&](std::size_t n) { return ways[n] != 0 && !is_end(n); });
+    }
+    found.nodes.push_back(start);
+    std::reverse(found.nodes.begin(), found.nodes.end());
+    return found;
+}
+
+inline bool may_stand_in_group(const graph& g, std::size_t node) {
+    return g.has_module(node) && (is_quantizable_type(g.type(node)) || g.type(node) == "BatchNorm2d" ||
+                                  is_activation(g.type(node)));
+}
+
+/// The nodes of the group from module `start` to module `end`; empty, and a finding, when it is not one.
+inline std::vector<std::size_t> nodes_of_group(const graph& g, std::size_t start, std::size_t end,
+                                               Position where, const std::string& path, findings& found) {
+    std::string_view const first = g.topology().modules[start].name, last = g.topology().modules[end].name;
+    if (g.uses(start).size() > 1) {
+        found.error(where, path,
+                    concat("`", first, "` is used ", g.uses(start).size(),
+                           " times, and a group cannot start at a shared layer: start it at a layer that is "
+                           "used once"));
+        return {};
+    }
+    auto const use_of = [&](std::size_t module) {
+        return [&g, module](std::size_t n) { return g.topology().nodes[n].module == module; };
+    };
+    paths way = paths_between(g, g.uses(start).front(), use_of(end));
+    if (way.count == 0) {
+        const auto& ends = g.uses(end);
+        bool const reversed = std::any_of(ends.begin(), ends.end(), [&](std::size_t n) {
+            return paths_between(g, n, use_of(start)).count != 0;
+        });
+        found.error(where, path,
+                    reversed ? concat("`", last, "` comes before `", first,
+                                      "`: exchange start_layer_name and end_layer_name")
+                             : concat("no path leads from `", first, "` to `", last,
+                                      "`: a group is one path of layers, each reading the one before"));
+        return {};
+    }
+    if (way.count != 1) {
+        found.error(where, path,
+                    concat("several paths lead from `", first, "` to `", last,
+                           "`, and a group is one path: start it behind the fork, or end it before"));
+        return {};
+    }
+    auto const foreign = std::find_if(way.nodes.begin(), way.nodes.end(),
+                                      [&](std::size_t n) { return !may_stand_in_group(g, n); });
+    if (foreign != way.nodes.end()) {
+        found.error(
+            where, path,
+            concat("`", g.name(*foreign), "` (", g.type(*foreign), ") is on the path from `", first, "` to `",
+                   last,
+                   "`, and a group is made of Conv2d, Linear, BatchNorm2d, ReLU, LeakyReLU, Sigmoid, Tanh "
+                   "and Softmax modules only: ",
+                   foreign == way.nodes.begin() ? "start it behind that"
+                                                : concat("end it at `", g.name(foreign[-1]), "`")));
+        return {};
+    }
+    return way.nodes;
+}
+
+/// Every group that is sound and shares no node with an earlier one, in the order of the configuration.
+template <class Groups>
+std::vector<PlannedBlock> user_blocks(const Groups& groups, const graph& g, const layer_names& names,
+                                      findings& found) {
+    std::vector<PlannedBlock> blocks;
+    std::vector<std::optional<std::size_t>> owner(g.size());  // of a node: index of its group
+    for (std::size_t i = 0; i != groups.size(); ++i) {
+        const auto& group = groups[i];
+        Position const where = position_in(groups, i);
+        std::string const path = element("distill_group", i);
+        auto const start =
+            names.used_module(*group.start_layer_name, either(group.start_layer_name.position(), where),
+                              concat(path, ".start_layer_name"));
+        auto const end =
+            names.used_module(*group.end_layer_name, either(group.end_layer_name.position(), where),
+                              concat(path, ".end_layer_name"));
+        if (!start || !end) continue;
+        auto nodes = nodes_of_group(g, *start, *end, where, path, found);
+
+        auto const shared =
+            std::find_if(nodes.begin(), nodes.end(), [&](std::size_t n) { return owner[n].has_value(); });
+        if (shared != nodes.end()) {
+            found.error(where, path,
+                        concat("`", g.name(*shared), "` is already in ",
+                               said_by(element("distill_group", *owner[*shared]),
+                                       position_in(groups, *owner[*shared]))
+                                   .text,
+                               ", and a layer is in one group only: end one before the other starts"));
+            continue;
+        }
+        if (nodes.empty()) continue;
+        PlannedBlock block{std::move(nodes), {}, said_by(path, where)};
+        for (std::size_t n : block.nodes) {
+            owner[n] = i;
+            block.names.push_back(g.name(n));
+        }
+        blocks.push_back(std::move(block));
+    }
+    return blocks;
+}
+
+}  // namespace amct_distill::detail

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The threads of a run: one pool for all that is computed in it.
+///
+///     Executor executor(4);
+///     tape.use(&executor);                                        // the modules' loops
+///     executor.parallel_for(8, [&](std::size_t i) { ... });       // 0 to 7, in any order
+///     fake_quantize<Int8>(x, y, p, executor.execution());         // the quantizers' loops
+///
+/// Whoever shares out work cuts it in parts that do not depend on the number of threads, and adds up what
+/// the parts gave in their order: then the results have the same bits for any number.
+#pragma once
+#include <Eigen/Core>
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <type_traits>
+#if __has_include(<Eigen/ThreadPool>)  // since Eigen 5
+#include <Eigen/ThreadPool>
+#elif __has_include(<unsupported/Eigen/CXX11/ThreadPool>)
+#include <unsupported/Eigen/CXX11/ThreadPool>
+#else  // Debian's, when the compiler is told nothing
+#include <eigen3/unsupported/Eigen/CXX11/ThreadPool>
+#endif
+
+#include "../core/concat.hpp"
+#include "execution.hpp"
+
+namespace amct_distill::nn {
+
+class Executor {
+public:
+    /// The caller of `parallel_for` is one of the threads. Throws std::invalid_argument unless 1 to 1024.
+    explicit Executor(int threads) : threads_(threads) {
+        if (threads < 1 || threads > 1024)
+            throw std::invalid_argument(
+                detail::concat("Executor: expected 1 to 1024 threads, found ", threads));
+        if (threads == 1) return;
+        pool_ = std::make_unique<Eigen::ThreadPool>(threads - 1);
+        execution_.parallel_for = [this](std::size_t tasks, const std::function<void(std::size_t)>& task) {
+            parallel_for(tasks, task);
+        };
+    }
+    Executor(const Executor&) = delete;
+    Executor& operator=(const Executor&) = delete;
+
+    int threads() const { return threads_; }
+
+    /// f(i), or f(i, worker), for every i below `count`; returns when all are done. `worker` is below
+    /// threads(), and no two calls at the same time have the same: an index of buffers. A call from within
+    /// f runs on the thread that it comes from. What f throws is thrown here, the first of it by i, and what
+    /// has not begun by then is left out.
+    template <class F>
+    void parallel_for(std::size_t count, F&& f) const {
+        if (!pool_ || count < 2 || pool_->CurrentThreadId() >= 0) return run_here(count, f);
+        auto const helpers = static_cast<unsigned>((std::min)(count, static_cast<std::size_t>(threads_)) - 1);
+        Job<std::remove_reference_t<F>> job(f, count, helpers);
+        for (unsigned k = 0; k != helpers; ++k)  // a pointer: std::function holds it without allocating
+            pool_->Schedule([at = &job] {
+                at->work();
+                at->done.Notify();
+            });
+        job.work();
+        job.done.Wait();
+        if (job.error) std::rethrow_exception(job.error);
+    }
+
+    /// The same on the calling thread alone, in order.
+    template <class F>
+    static void run_here(std::size_t count, F&& f) {
+        for (std::size_t i = 0; i != count; ++i) call(f, i, 0);
+    }
+
+    /// The same threads, for the quantizers.
+    const Execution& execution() const { return execution_; }
+
+private:
+    template <class F>
+    static void call(F& f, std::size_t i, [[maybe_unused]] std::size_t worker) {
+        if constexpr (std::is_invocable_v<F&, std::size_t, std::size_t>)
+            f(i, worker);
+        else
+            f(i);
+    }
+
+    template <class F>
+    struct Job {
+        Job(F& function, std::size_t n, unsigned helpers) : f(function), count(n), done(helpers) {}
+
+        void work() {
+            std::size_t const worker = workers++;
+            for (std::size_t i; (i = next++) < count;) {
+                try {
+                    call(f, i, worker);
+                } catch (...) {
+                    std::lock_guard const lock(mutex);
+                    if (i < failed) {
+                        failed = i;
+                        error = std::current_exception();
+                    }
+                    next = count;
+                }
+            }
+        }
+
+        F& f;
+        std::size_t const count;
+        std::atomic<std::size_t> next{0}, workers{0};
+        std::mutex mutex{};  // of the two below
+        std::size_t failed = static_cast<std::size_t>(-1);
+        std::exception_ptr error{};
+        Eigen::Barrier done;  // of the helpers
+    };
+
+    int threads_;
+    std::unique_ptr<Eigen::ThreadPoolInterface> pool_{};
+    Execution execution_{};
+};
+
+}  // namespace amct_distill::nn

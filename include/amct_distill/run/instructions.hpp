@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The instruction sets that the loops are compiled for, and the choice of one at run time.
+///
+///     struct twice {                                    // a kernel: its loop, for vectors of any width
+///         float* x; std::size_t n;
+///         template <int Bytes> [[gnu::always_inline]] void run() const { ... }
+///     };
+///     run_on(best_instructions(), twice{x, n});         // compiled once for each, chosen by the processor
+///
+/// So a program compiled with plain -O2 runs at the speed of its machine. Results do not depend on the
+/// choice, bit for bit.
+#pragma once
+#include <cstddef>
+#include <string_view>
+
+#if defined(__linux__)
+#include <unistd.h>
+#endif
+
+namespace amct_distill {
+
+/// In order of speed. `vectors` are of 16 bytes and need nothing beyond what the compiler may use anyway
+/// (SSE2 on x86-64, NEON on AArch64).
+enum class InstructionSet { scalar, vectors, avx2, avx512 };
+
+inline constexpr InstructionSet all_instruction_sets[] = {InstructionSet::scalar, InstructionSet::vectors,
+                                                          InstructionSet::avx2, InstructionSet::avx512};
+
+constexpr std::string_view name(InstructionSet set) {
+    constexpr std::string_view names[] = {"scalar", "16-byte vectors", "AVX2", "AVX-512"};
+    return names[static_cast<std::size_t>(set)];
+}
+
+/// Whether this compiler and this machine have it.
+inline bool available(InstructionSet set) {
+    switch (set) {
+        case InstructionSet::scalar:
+            return true;
+#if defined(__GNUC__)
+        case InstructionSet::vectors:
+            return true;
+#if defined(__x86_64__) || defined(__i386__)
+        case InstructionSet::avx2:
+            return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+        case InstructionSet::avx512:
+            return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                   __builtin_cpu_supports("fma");
+#endif
+#endif
+        default:
+            return false;
+    }
+}
+
+/// The fastest available; asked of the processor once.
+inline InstructionSet best_instructions() {
+    static InstructionSet const best = [] {
+        InstructionSet found = InstructionSet::scalar;
+        for (InstructionSet set : all_instruction_sets)
+            if (available(set)) found = set;
+        return found;
+    }();
+    return best;
+}
+
+/// Half the last-level cache in bytes. Outputs that are larger are written past the caches: nothing of them
+/// would be left there for the next reader, and a store into the cache reads the line first.
+inline std::size_t streaming_size() {
+    static std::size_t const size = [] {
+        long cache = 0;
+#if defined(_SC_LEVEL3_CACHE_SIZE)
+        cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
+        if (cache <= 0) cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
+#endif
+        return cache > 0 ? static_cast<std::size_t>(cache) / 2 : std::size_t{8} << 20;
+    }();
+    return size;
+}
+
+namespace detail {
+
+// The kernel goes by value: through a reference, its members would be loaded again after every store.
+template <class Kernel>
+[[gnu::noinline]] auto run_scalar(Kernel kernel) {
+    return kernel.template run<4>();
+}
+#if defined(__GNUC__)
+template <class Kernel>
+[[gnu::noinline]] auto run_vectors(Kernel kernel) {
+    return kernel.template run<16>();
+}
+#if defined(__x86_64__) || defined(__i386__)
+template <class Kernel>
+[[gnu::noinline, gnu::target("avx2,fma")]] auto run_avx2(Kernel kernel) {
+    return kernel.template run<32>();
+}
+template <class Kernel>
+[[gnu::noinline, gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]] auto run_avx512(Kernel kernel) {
+    return kernel.template run<64>();
+}
+#endif
+#endif
+
+/// kernel.run<Bytes>() with vectors of `Bytes` bytes, compiled for `set`. Precondition: available(set).
+template <class Kernel>
+auto run_on(InstructionSet set, const Kernel& kernel) {
+    switch (set) {
+#if defined(__GNUC__)
+#if defined(__x86_64__) || defined(__i386__)
+        case InstructionSet::avx512:
+            return run_avx512(kernel);
+        case InstructionSet::avx2:
+            return run_avx2(kernel);
+#endif
+        case InstructionSet::vectors:
+            return run_vectors(kernel);
+#endif
+        default:
+            return run_scalar(kernel);
+    }
+}
+
+}  // namespace detail
+}  // namespace amct_distill

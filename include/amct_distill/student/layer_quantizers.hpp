@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The quantizers of one layer of a student: one for its weights, one for its input, and the input's
+/// calibrator while it lasts.
+///
+///     LayerQuantizers<standard_algorithms> q = ...;       // make_student() makes them
+///     q.observe(batch);  q.finish_calibration();          // IFMR; not with clips from the configuration
+///     q.data_clip();  q.weight_scales(w);  q.weight_policy();   // "arq_distill, INT4, channel_wise"
+///
+/// What they train lives in tensors, so that one optimizer serves all parameters; `constrain()`, which
+/// follows each of its steps, brings both together.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "../core/concat.hpp"
+#include "../nn/module.hpp"
+#include "../nn/tensor.hpp"
+#include "../plan/common_settings.hpp"
+#include "../plan/plan.hpp"
+#include "../plan/quantizer_lists.hpp"
+#include "../plan/select.hpp"
+#include "../quant/act_ulq.hpp"
+#include "../quant/arq.hpp"
+#include "../quant/ifmr.hpp"
+#include "../quant/quantizer.hpp"
+#include "../quant/ulq.hpp"
+
+namespace amct_distill {
+namespace detail {
+
+/// A weight as its quantizer sees it: a row per output channel.
+inline nn::MatrixMap<float> weight_matrix(nn::Tensor& w) {
+    return nn::matrix(w, w.dim(0), static_cast<nn::Index>(w.size()) / w.dim(0));
+}
+inline nn::ConstMatrixMap<float> weight_matrix(const nn::Tensor& w) {
+    return nn::matrix(w, w.dim(0), static_cast<nn::Index>(w.size()) / w.dim(0));
+}
+
+/// The diagnostics of what a layer was given, with its name.
+inline Diagnostics of_layer(std::string_view layer, Diagnostics all) {
+    for (Diagnostic& d : all) d.message = concat("layer `", layer, "`: ", d.message);
+    return all;
+}
+
+inline void copy_to(std::span<const float> from, nn::Tensor& to) {
+    to.resize({static_cast<nn::Index>(from.size())});
+    std::copy(from.begin(), from.end(), to.data());
+}
+
+/// What a quantizer computes, on some threads where it can use them (the concepts do not ask for it).
+template <class Q, class In, class Out>
+void fake_quantize_on(const Execution& on, const Q& q, const In& in, const Out& out) {
+    if constexpr (requires { q.fake_quantize(in, out, on); })
+        q.fake_quantize(in, out, on);
+    else
+        q.fake_quantize(in, out);
+}
+template <class Q, class In, class Out>
+void backward_on(const Execution& on, const Q& q, const In& in, const In& grad_out, const Out& grad_in,
+                 std::span<float> grad_parameters) {
+    if constexpr (requires { q.backward(in, grad_out, grad_in, grad_parameters, on); })
+        q.backward(in, grad_out, grad_in, grad_parameters, on);
+    else
+        q.backward(in, grad_out, grad_in, grad_parameters);
+}
+
+/// An activation quantizer, and the calibrator that finds its first clips. What a calibrator has observed can
+/// be large and need not be copyable: a copy begins its calibration anew.
+template <ActivationQuantizer Q>
+struct calibrated {
+    Q quantizer{};
+    typename Q::calibrator calibrator{};
+
+    explicit calibrated(Q q = {}) : quantizer(std::move(q)) {}
+    calibrated(const calibrated& other) : quantizer(other.quantizer) {}
+    calibrated(calibrated&&) = default;
+    calibrated& operator=(calibrated&&) = default;
+    calibrated& operator=(const calibrated& other) { return *this = calibrated(other); }
+    ~calibrated() = default;
+};
+template <class>
+struct with_calibrators;
+template <class... Q>
+struct with_calibrators<std::variant<Q...>> {
+    using type = std::variant<calibrated<Q>...>;
+};
+
+}  // namespace detail
+
+template <class Algorithms>
+class LayerQuantizers {
+public:
+    /// The quantizers that a plan's layer asks for. Error: the weights are empty or not finite.
+    static result<LayerQuantizers> make(const BasicPlannedLayer<Algorithms>& layer,
+                                        const nn::Tensor& weight) {
+        LayerQuantizers q;
+        q.weight_policy_ = describe(layer.weights);
+        q.data_policy_ = describe(layer.data);
+        auto const weights =
+            visit_weight_quantizer(layer.weights, [&]<class Q>(std::type_identity<Q>, const auto& settings) {
+                static_assert(WeightQuantizer<Q>);
+                return q.weights_.template emplace<Q>(made_from<Q>(settings))
+                    .initialize(detail::weight_matrix(weight));
+            });
+        if (!weights) return detail::of_layer(layer.name, weights.diagnostics());
+        auto const data = visit_activation_quantizer(
+            layer.data, [&]<class Q>(std::type_identity<Q>, const auto& settings) -> result<void> {
+                static_assert(ActivationQuantizer<Q>);
+                auto& held = q.data_.template emplace<detail::calibrated<Q>>();
+                if constexpr (requires { settings.fixed_min.get(); }) q.fixed_min_ = settings.fixed_min.get();
+                if constexpr (requires { settings.clip_max_min->clip_max; }) {
+                    if (settings.clip_max_min.has_value()) {
+                        held.quantizer =
+                            Q(ClipRange{*settings.clip_max_min->clip_max, *settings.clip_max_min->clip_min},
+                              q.fixed_min_);
+                        q.is_calibrated_ = q.has_user_clips_ = true;
+                    }
+                }
+                return {};
+            });
+        if (!data) return detail::of_layer(layer.name, data.diagnostics());
+        q.take_parameters();
+        return q;
+    }
+
+    // ---- calibration of the input
+
+    /// Whether the input is quantized: after calibration, or from the start with clips of the user's.
+    bool is_calibrated() const { return is_calibrated_; }
+    bool has_user_clips() const { return has_user_clips_; }
+    /// One batch of the layer's inputs. Errors: it is empty or not finite.
+    result<void> observe(std::span<const float> x) {
+        return std::visit([&](auto& held) { return held.calibrator.observe(x); }, data_);
+    }
+    /// Takes the clips that the calibrator found, and drops what it has kept.
+    result<void> finish_calibration() {
+        return std::visit(
+            [&]<class Q>(detail::calibrated<Q>& held) -> result<void> {
+                auto const found = held.calibrator.finish();
+                if (!found) return found.diagnostics();
+                held = detail::calibrated<Q>(Q(found->clip, fixed_min_));
+                is_calibrated_ = true;
+                take_parameters();
+                return {};
+            },
+            data_);
+    }
+
+    // ---- what a layer computes
+
+    void quantize_weight(const nn::Tensor& w, nn::Tensor& out, const Execution& on = {}) const {
+        out.resize(w.shape());
+        std::visit(
+            [&](const auto& q) {
+                detail::fake_quantize_on(on, q, detail::weight_matrix(w), detail::weight_matrix(out));
+            },
+            weights_);
+    }
+    void quantize_data(const nn::Tensor& x, nn::Tensor& out, const Execution& on = {}) const {
+        out.resize(x.shape());
+        std::visit(
+            [&](const auto& held) { detail::fake_quantize_on(on, held.quantizer, x.span(), out.span()); },
+            data_);
+    }
+    /// From the gradient of the quantized weight: grad_w is written, grad_scales added to.
+    void weight_backward(const nn::Tensor& w, const nn::Tensor& grad_out, nn::Tensor& grad_w,
+                         nn::Tensor* grad_scales, nn::Tensor& buffer, const Execution& on = {}) const {
+        grad_w.resize(w.shape());
+        buffer.resize(scales_.shape());
+        std::visit(
+            [&](const auto& q) {
+                detail::backward_on(on, q, detail::weight_matrix(w), detail::weight_matrix(grad_out),
+                                    detail::weight_matrix(grad_w), buffer.span());
+            },
+            weights_);
+        for (std::size_t i = 0; i != buffer.size(); ++i) (*grad_scales)[i] += buffer[i];
+    }
+    /// From the gradient of the quantized input: grad_x is written, grad_clips added to.
+    void data_backward(const nn::Tensor& x, const nn::Tensor& grad_out, nn::Tensor& grad_x,
+                       nn::Tensor& grad_clips, nn::Tensor& buffer, const Execution& on = {}) const {
+        grad_x.resize(x.shape());
+        buffer.resize(clips_.shape());
+        std::visit(
+            [&](const auto& held) {
+                detail::backward_on(on, held.quantizer, x.span(), grad_out.span(), grad_x.span(),
+                                    buffer.span());
+            },
+            data_);
+        for (std::size_t i = 0; i != buffer.size(); ++i) grad_clips[i] += buffer[i];
+    }
+
+    // ---- what is trained
+
+    /// "clips" of the input (once calibrated) and "scales" of the weights, when there are any to train.
+    void append_parameters(std::vector<nn::BasicParameter<float>>& out) {
+        if (!scales_.empty()) out.push_back({"scales", nn::Role::scale, &scales_});
+        if (!clips_.empty()) out.push_back({"clips", nn::Role::clip, &clips_});
+    }
+    bool trains_scales() const { return !scales_.empty(); }
+    bool trains_clips() const { return !clips_.empty(); }
+
+    /// After a change of the parameters: the quantizers take them, repair them, and hand them back.
+    void constrain() {
+        std::visit([&](auto& q) { exchange(q, scales_); }, weights_);
+        if (is_calibrated_) std::visit([&](auto& held) { exchange(held.quantizer, clips_); }, data_);
+    }
+
+    /// Takes the parameters as another layer's `constrain` left them, also where no repair from here would
+    /// lead there.
+    void restore() {
+        nn::Tensor const scales = scales_, clips = clips_;
+        constrain();
+        scales_ = scales;
+        clips_ = clips;
+        auto const take = [](auto& q, const nn::Tensor& values) {
+            std::copy(values.begin(), values.end(), q.parameters().begin());
+        };
+        std::visit([&](auto& q) { take(q, scales_); }, weights_);
+        if (is_calibrated_) std::visit([&](auto& held) { take(held.quantizer, clips_); }, data_);
+    }
+
+    // ---- what there is to report
+
+    const std::string& weight_policy() const {
+        return weight_policy_;
+    }                                                                ///< "arq_distill, INT4, channel_wise"
+    const std::string& data_policy() const { return data_policy_; }  ///< "ulq_quantize, INT8"
+    int weight_bits() const {
+        return std::visit([]<class Q>(const Q&) { return Q::bits::width; }, weights_);
+    }
+    int data_bits() const {
+        return std::visit([]<class Q>(const detail::calibrated<Q>&) { return Q::bits::width; }, data_);
+    }
+    std::vector<ScaleOffset> weight_scales(const nn::Tensor& w) const {
+        return std::visit([&](const auto& q) { return q.scale_offsets(detail::weight_matrix(w)); }, weights_);
+    }
+    result<QuantizedMatrix> weight_codes(const nn::Tensor& w) const {
+        return std::visit([&](const auto& q) { return q.quantize(detail::weight_matrix(w)); }, weights_);
+    }
+    ClipRange data_clip() const {
+        return std::visit([](const auto& held) { return held.quantizer.clip(); }, data_);
+    }
+    ScaleOffset data_scale() const {
+        return std::visit([](const auto& held) { return held.quantizer.scale_offset(); }, data_);
+    }
+    bool fixed_min() const { return fixed_min_; }
+
+private:
+    LayerQuantizers() = default;
+
+    /// A quantizer may take its settings from its message; most have none of their own.
+    template <class Q, class Message>
+    static Q made_from([[maybe_unused]] const Message& settings) {
+        if constexpr (std::is_constructible_v<Q, const Message&>)
+            return Q(settings);
+        else
+            return Q{};
+    }
+    template <class Q>
+    static void exchange(Q& q, nn::Tensor& values) {
+        std::span<float> const own = q.parameters();
+        std::copy(values.begin(), values.end(), own.begin());
+        q.constrain();
+        std::copy(own.begin(), own.end(), values.begin());
+    }
+    void take_parameters() {
+        std::visit([&](const auto& q) { detail::copy_to(q.parameters(), scales_); }, weights_);
+        if (is_calibrated_)
+            std::visit([&](const auto& held) { detail::copy_to(held.quantizer.parameters(), clips_); },
+                       data_);
+    }
+
+    weight_quantizer_variant<Algorithms> weights_{};
+    typename detail::with_calibrators<activation_quantizer_variant<Algorithms>>::type data_{};
+    nn::Tensor scales_{}, clips_{};  // the quantizers' parameters(), for the optimizer
+    std::string weight_policy_{}, data_policy_{};
+    bool fixed_min_ = false, is_calibrated_ = false, has_user_clips_ = false;
+};
+
+}  // namespace amct_distill

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <amct_distill/distill/prefix_cache.hpp>
+
+#include "support/catch.hpp"
+#include "support/small_network.hpp"
+
+namespace distill_frontier_test {
+
+using namespace amct_distill;
+
+TEST_CASE("what a node reads is the same from wherever the network is continued, within any budget") {
+    nn::Network net = support::small_network();
+    // A branch, so that two outputs are live at once.
+    net.output(net.add_function("again", nn::Add{}, {*net.find("relu2"), *net.find("conv2")}));
+    auto const batches = support::small_batches(3, 2);
+    for (std::size_t bytes : {std::size_t{0}, std::size_t{1200}, std::size_t{1} << 20}) {
+        CacheBudget budget(bytes);
+        {
+            Frontier frontier(net, budget);
+            for (std::string_view name : {"conv1", "conv2", "flatten", "again"})
+                for (std::size_t i = 0; i != 3; ++i) {
+                    nn::Tape tape;
+                    net.forward(batches[i], tape, nn::Mode::evaluate);
+                    nn::NodeId const to = *net.find(name);
+                    frontier.advance(i, batches[i], to);
+                    for (nn::NodeId input : net.node(to).inputs)
+                        CHECK(frontier.tape().output(input) == tape.output(input));
+                }
+            CHECK((bytes == 0) == (budget.free() == bytes));
+            frontier.forget();
+        }
+        CHECK(budget.free() == bytes);
+    }
+}
+
+TEST_CASE("after a change of parameters that it has passed, it is told to forget") {
+    nn::Network net = support::small_network();
+    auto const batches = support::small_batches(1, 2);
+    CacheBudget budget(1 << 20);
+    Frontier frontier(net, budget);
+    nn::NodeId const fc = *net.find("fc"), flat = *net.find("flatten");
+    frontier.advance(0, batches[0], fc);
+    nn::Tensor const before = frontier.tape().output(flat);
+    net.module("conv2").get_if<nn::Conv2d>()->weight()[0] += 1;
+    frontier.advance(0, batches[0], fc);
+    CHECK(frontier.tape().output(flat) == before);
+    frontier.forget();
+    frontier.advance(0, batches[0], fc);
+    CHECK(frontier.tape().output(flat) != before);
+}
+
+}  // namespace distill_frontier_test

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <amct_distill/graph/graph.hpp>
+
+#include "support/catch.hpp"
+#include "support/topologies.hpp"
+
+namespace plan_graph_test {
+
+using namespace amct_distill;
+using detail::graph;
+
+TEST_CASE("a graph knows who reads a node") {
+    network n;
+    auto const a = n.layer("a", "Conv2d", {});
+    auto const b = n.layer("b", "ReLU", {a});
+    auto const c = n.layer("c", "ReLU", {a});
+    auto const sum = n.operation("Add", {b, b});
+    n.topology.outputs = {c};
+    graph const g(n.topology);
+    CHECK(g.consumers(a) == std::vector<std::size_t>{b, c});
+    CHECK_FALSE(g.only_consumer(a));
+    CHECK(g.only_consumer(b) == sum);  // read twice by one node
+    CHECK(g.name(sum) == "/Add");
+}
+
+TEST_CASE("a node whose output leaves the network has no only consumer") {
+    network n;
+    auto const a = n.layer("a", "Conv2d", {});
+    n.layer("b", "ReLU", {a});
+    n.topology.outputs = {a};
+    CHECK_FALSE(graph(n.topology).only_consumer(a));
+}
+
+TEST_CASE("Conv2d with zero padding and Linear can be quantized, when they are used once") {
+    network n;
+    auto const conv = n.layer("conv", "Conv2d", {});
+    auto const fc = n.layer("fc", "Linear", {conv});
+    auto const relu = n.layer("relu", "ReLU", {fc});
+    auto const circular = n.layer("circular", "Conv2d", {relu});
+    n.topology.modules[3].zero_padding = false;
+    n.use("relu", {n.layer("twice", "Linear", {n.use("relu", {circular})})});
+    n.use("twice", {});
+    n.topology.modules.push_back({"unused", "Linear"});
+    graph const g(n.topology);
+    CHECK(g.why_not_quantized(0).empty());
+    CHECK(g.why_not_quantized(1).empty());
+    CHECK(g.why_not_quantized(2) == "is a ReLU; only Conv2d and Linear layers are quantized");
+    CHECK(g.why_not_quantized(3) ==
+          "is a Conv2d that does not pad with zeros; only those that do are quantized");
+    CHECK(g.why_not_quantized(4) == "is used 2 times; a shared layer is not quantized");
+    CHECK(g.why_not_quantized(5) == "is never used; only layers that are used once are quantized");
+    CHECK(g.is_shared(relu));
+    CHECK_FALSE(g.is_shared(conv));
+}
+
+TEST_CASE("a ReLU is seen through operations that keep the sign, and through no others") {
+    for (const char* type :
+         {"MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d", "Flatten", "Dropout", "Dropout2d", "Identity",
+          "MaxPool", "AveragePool", "GlobalAveragePool", "ReduceMean", "Reshape"}) {
+        INFO(type);
+        network n;
+        auto const relu = n.layer("relu", "ReLU", {});
+        auto const between = n.operation(type, {n.operation(type, {relu})});
+        CHECK(graph(n.topology).relu_before(n.layer("fc", "Linear", {between})) == relu);
+    }
+    for (const char* type : {"BatchNorm2d", "Add", "Sigmoid", "LeakyReLU", "Conv2d", "AlphaDropout"}) {
+        INFO(type);
+        network n;
+        auto const between = n.operation(type, {n.layer("relu", "ReLU", {})});
+        CHECK_FALSE(graph(n.topology).relu_before(n.layer("fc", "Linear", {between})));
+    }
+}
+
+TEST_CASE("a functional ReLU is a ReLU, and the network's input is none") {
+    network n;
+    auto const first = n.layer("first", "Conv2d", {});
+    auto const relu = n.operation("Relu", {first});
+    auto const second = n.layer("second", "Conv2d", {relu});
+    graph const g(n.topology);
+    CHECK_FALSE(g.relu_before(first));
+    CHECK(g.relu_before(second) == relu);
+    CHECK(g.name(relu) == "/Relu");
+}
+
+TEST_CASE("a topology that contradicts itself is misuse") {
+    Topology t;
+    t.modules = {{"a", "Conv2d"}, {"a", "ReLU"}};
+    CHECK_THROWS_WITH(graph(t), "Topology: two modules are named `a`");
+    t.modules = {{"a", "Conv2d"}};
+    t.nodes = {{"a", "Conv2d", 1, {}}};
+    CHECK_THROWS_WITH(graph(t), "Topology: node `a` is of a module that is not there");
+    t.nodes = {{"a", "Conv2d", 0, {0}}};
+    CHECK_THROWS_WITH(graph(t), "Topology: node `a` stands before a node that it reads");
+    t.nodes = {{"a", "Conv2d", 0, {}}};
+    t.outputs = {1};
+    CHECK_THROWS_WITH(graph(t), "Topology: an output is a node that is not there");
+}
+
+}  // namespace plan_graph_test

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <amct_distill/io/file.hpp>
+
+#include <sys/resource.h>
+
+#include <csignal>
+
+#include "support/catch.hpp"
+#include "support/temporary_directory.hpp"
+
+namespace core_file_test {
+
+using namespace amct_distill;
+
+TEST_CASE("a file is written whole, with its directories, and read back") {
+    support::temporary_directory const dir;
+    auto const path = dir.path() / "a" / "b.txt";
+    std::string const content = detail::concat(std::string_view("one\n\0two", 8), std::string(100'000, 'x'));
+    REQUIRE(write_file(path, content));
+    CHECK(read_file(path).value() == content);
+    REQUIRE(write_file(path, "new"));
+    CHECK(read_file(path).value() == "new");
+    CHECK(dir.files() == 1);  // no temporary file is left
+}
+
+TEST_CASE("what cannot be written says so, and leaves nothing") {
+    support::temporary_directory const dir;
+    auto const missing = read_file(dir.path() / "missing.txt");
+    REQUIRE_FALSE(missing);
+    CHECK(missing.diagnostics()[0].message == detail::concat("cannot open ",
+                                                             (dir.path() / "missing.txt").string(),
+                                                             ": No such file or directory"));
+
+    REQUIRE(write_file(dir.path() / "file", "x"));
+    CHECK_FALSE(write_file(dir.path() / "file" / "below.txt", "x"));  // a file is no directory
+    std::filesystem::create_directory(dir.path() / "taken");
+    auto const taken = write_file(dir.path() / "taken", "x");  // the rename fails
+    REQUIRE_FALSE(taken);
+    CHECK(taken.diagnostics()[0].message ==
+          detail::concat("cannot write ", (dir.path() / "taken").string(), ": Is a directory"));
+    CHECK(dir.files() == 1);
+}
+
+TEST_CASE("a disk that is full loses neither the old file nor space") {
+    support::temporary_directory const dir;
+    auto const path = dir.path() / "file";
+    REQUIRE(write_file(path, "old"));
+    result<void> full;
+    {
+        // A limit on the size of files stands in for the disk; without the signal the write itself fails.
+        auto* const handler = std::signal(SIGXFSZ, SIG_IGN);
+        rlimit before{};
+        REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+        rlimit const small{1000, before.rlim_max};
+        REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
+        full = write_file(path, std::string(100'000, 'x'));
+        REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+        std::signal(SIGXFSZ, handler);
+    }
+    REQUIRE_FALSE(full);
+    CHECK(full.diagnostics()[0].message ==
+          detail::concat("cannot write ", path.string(), ": File too large"));
+    CHECK(read_file(path).value() == "old");
+    CHECK(dir.files() == 1);
+}
+
+}  // namespace core_file_test

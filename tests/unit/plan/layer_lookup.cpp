@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <amct_distill/plan/layer_lookup.hpp>
+
+#include "support/catch.hpp"
+#include "support/topologies.hpp"
+
+namespace plan_names_test {
+
+using namespace amct_distill;
+
+namespace {
+struct fixture {
+    Topology topology = example();
+    detail::graph graph{topology};
+    detail::findings found{{}};
+    detail::layer_names names{graph, found};
+    std::string errors() const { return to_string(found.errors()); }
+};
+}  // namespace
+
+TEST_CASE_METHOD(fixture, "a layer is found by its name") {
+    CHECK(names.layer("conv2", {}, "x") == 3u);
+    CHECK(names.quantizable() == std::vector<std::size_t>{0, 3, 6, 9});
+    CHECK_FALSE(found.failed());
+}
+
+TEST_CASE_METHOD(fixture, "an unknown layer suggests the nearest, or lists what there is") {
+    CHECK_FALSE(names.layer("conv22", {}, "quant_skip_layers[0]"));
+    CHECK_FALSE(names.layer("nope", {}, "quant_skip_layers[1]"));
+    CHECK(errors() ==
+          "error: quant_skip_layers[0]: no layer is named `conv22`; did you mean `conv2`?\n"
+          "error: quant_skip_layers[1]: no layer is named `nope`; the layers that can be quantized: `conv1`, "
+          "`conv2`, `conv3` and `fc`");
+}
+
+TEST_CASE_METHOD(fixture, "a layer that cannot be quantized has a message of its own") {
+    CHECK_FALSE(names.layer("bn1", {}, "quant_skip_layers[0]"));
+    CHECK(errors() ==
+          "error: quant_skip_layers[0]: `bn1` is a BatchNorm2d; only Conv2d and Linear layers are quantized: "
+          "remove it here");
+}
+
+TEST_CASE_METHOD(fixture, "layers are found by their type") {
+    CHECK(names.layers_of_type("Conv2d", {}, "x") == std::vector<std::size_t>{0, 3, 6});
+    CHECK_FALSE(found.failed());
+}
+
+TEST_CASE_METHOD(fixture, "an unknown type suggests the nearest, or lists what there is") {
+    CHECK(names.layers_of_type("Conv3d", {}, "a").empty());
+    CHECK(names.layers_of_type("LSTM", {}, "b").empty());
+    CHECK(errors() ==
+          "error: a: no layer is of type `Conv3d`; did you mean `Conv2d`?\n"
+          "error: b: no layer is of type `LSTM`; the types that can be quantized: `Conv2d` and `Linear`");
+}
+
+TEST_CASE_METHOD(fixture, "a type that is not quantized has a message of its own") {
+    CHECK(names.layers_of_type("ReLU", {}, "a").empty());
+    CHECK(errors() == "error: a: a ReLU is not quantized; only Conv2d and Linear layers are: remove it here");
+}
+
+TEST_CASE("a type that the network does not have matches nothing") {
+    Topology t = mlp();
+    t.modules.push_back({"unused", "Linear"});
+    detail::graph const g(t);
+    detail::findings found({});
+    detail::layer_names const names(g, found);
+    CHECK(names.layers_of_type("Conv2d", {}, "a").empty());
+    CHECK(to_string(found.errors()) == "error: a: the network has no Conv2d: remove it here");
+
+    Topology only_shared = chain({{"fc", "Linear"}});
+    only_shared.nodes.push_back({"again", "Linear", 0, {0}});
+    detail::graph const shared(only_shared);
+    detail::findings of_shared({});
+    CHECK(detail::layer_names(shared, of_shared).layers_of_type("Linear", {}, "a").empty());
+    CHECK(to_string(of_shared.errors()) ==
+          "error: a: the network has no Linear that can be quantized: remove it here");
+}
+
+TEST_CASE_METHOD(fixture, "a group may name any layer that is used") {
+    CHECK(names.used_module("bn1", {}, "x") == 1u);
+    CHECK_FALSE(names.used_module("relu4", {}, "a"));
+    CHECK(errors() == "error: a: no layer is named `relu4`; did you mean `relu1`?");
+}
+
+TEST_CASE("a group cannot name a layer that the graph does not have") {
+    Topology t = mlp();
+    t.modules.push_back({"unused", "Linear"});
+    detail::graph const g(t);
+    detail::findings found({});
+    CHECK_FALSE(detail::layer_names(g, found).used_module("unused", {}, "a"));
+    CHECK(to_string(found.errors()) ==
+          "error: a: `unused` is not in the network's graph; name a layer that is");
+}
+
+}  // namespace plan_names_test

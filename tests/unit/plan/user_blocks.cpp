@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <amct_distill/plan/user_blocks.hpp>
+
+#include "support/catch.hpp"
+#include "support/topologies.hpp"
+
+namespace plan_groups_test {
+
+using namespace amct_distill;
+
+namespace {
+
+using group_names = std::vector<std::vector<std::string>>;
+
+struct outcome {
+    group_names groups;
+    std::string errors;
+};
+outcome groups_of(const Topology& topology, const repeated<DistillGroup>& groups) {
+    detail::graph const g(topology);
+    detail::findings found({});
+    detail::layer_names const names(g, found);
+    outcome out;
+    for (const auto& block : detail::user_blocks(groups, g, names, found)) out.groups.push_back(block.names);
+    out.errors = to_string(found.errors());
+    return out;
+}
+DistillGroup group(const char* start, const char* end) {
+    return {.start_layer_name = start, .end_layer_name = end};
+}
+
+/// stem -> act, then a -> b and c in parallel, added, then relu.
+Topology forked() {
+    network n;
+    auto const act = n.layer("act", "ReLU", {n.layer("stem", "Conv2d", {})});
+    auto const b = n.layer("b", "Conv2d", {n.layer("a", "Conv2d", {act})});
+    auto const c = n.layer("c", "Conv2d", {act});
+    auto const sum = n.operation("Add", {b, c});
+    n.topology.outputs = {n.layer("relu", "ReLU", {sum})};
+    return n.topology;
+}
+
+/// c1 relu c2 relu c3, with one relu.
+Topology shared_relu() {
+    network n;
+    auto const relu = n.layer("relu", "ReLU", {n.layer("c1", "Conv2d", {})});
+    n.layer("c3", "Conv2d", {n.use("relu", {n.layer("c2", "Conv2d", {relu})})});
+    return n.topology;
+}
+
+}  // namespace
+
+TEST_CASE("a group is the path from its start to its end") {
+    auto const [groups, errors] = groups_of(example(), {group("conv1", "relu2"), group("fc", "fc")});
+    CHECK(errors.empty());
+    CHECK(groups == group_names{{"conv1", "bn1", "relu1", "conv2", "bn2", "relu2"}, {"fc"}});
+}
+
+TEST_CASE("a group's path may branch off to nodes outside") {
+    CHECK(groups_of(forked(), {group("act", "b")}).groups == group_names{{"act", "a", "b"}});
+}
+
+TEST_CASE("all unknown names of groups are reported") {
+    auto const [groups, errors] =
+        groups_of(example(), {group("conv11", "relu2"), group("conv3", "rely3"), group("x", "y")});
+    CHECK(groups.empty());
+    CHECK(
+        errors ==
+        "error: distill_group[0].start_layer_name: no layer is named `conv11`; did you mean `conv1`?\n"
+        "error: distill_group[1].end_layer_name: no layer is named `rely3`; did you mean `relu3`?\n"
+        "error: distill_group[2].start_layer_name: no layer is named `x`; the layers of the network: "
+        "`conv1`, "
+        "`bn1`, `relu1`, `conv2`, `bn2`, `relu2`, `conv3`, `relu3`, `flatten` and `fc`\n"
+        "error: distill_group[2].end_layer_name: no layer is named `y`; the layers of the network: `conv1`, "
+        "`bn1`, `relu1`, `conv2`, `bn2`, `relu2`, `conv3`, `relu3`, `flatten` and `fc`");
+}
+
+TEST_CASE("a reversed group is an error") {
+    CHECK(groups_of(example(), {group("conv2", "conv1")}).errors ==
+          "error: distill_group[0]: `conv1` comes before `conv2`: exchange start_layer_name and "
+          "end_layer_name");
+}
+
+TEST_CASE("a group without a path is an error") {
+    CHECK(
+        groups_of(forked(), {group("a", "c")}).errors ==
+        "error: distill_group[0]: no path leads from `a` to `c`: a group is one path of layers, each reading "
+        "the one before");
+}
+
+TEST_CASE("a group of several paths is an error") {
+    CHECK(groups_of(forked(), {group("stem", "relu")}).errors ==
+          "error: distill_group[0]: several paths lead from `stem` to `relu`, and a group is one path: start "
+          "it "
+          "behind the fork, or end it before");
+}
+
+TEST_CASE("a group that runs through other operations or modules is an error") {
+    CHECK(groups_of(forked(), {group("b", "relu")}).errors ==
+          "error: distill_group[0]: `/Add` (Add) is on the path from `b` to `relu`, and a group is made of "
+          "Conv2d, "
+          "Linear, BatchNorm2d, ReLU, LeakyReLU, Sigmoid, Tanh and Softmax modules only: end it at `b`");
+    CHECK(groups_of(example(), {group("flatten", "fc")}).errors ==
+          "error: distill_group[0]: `flatten` (Flatten) is on the path from `flatten` to `fc`, and a group "
+          "is made "
+          "of Conv2d, Linear, BatchNorm2d, ReLU, LeakyReLU, Sigmoid, Tanh and Softmax modules only: start it "
+          "behind "
+          "that");
+
+    network functional;
+    auto const relu = functional.operation("Relu", {functional.layer("a", "Conv2d", {})});
+    functional.layer("b", "Conv2d", {relu});
+    CHECK(groups_of(functional.topology, {group("a", "b")}).groups.empty());
+}
+
+TEST_CASE("a group takes the five activations and no others") {
+    for (const char* type : {"ReLU", "LeakyReLU", "Sigmoid", "Tanh", "Softmax", "BatchNorm2d", "Linear"})
+        CHECK(groups_of(chain({{"a", "Conv2d"}, {"b", type}}), {group("a", "b")}).groups.size() == 1);
+    for (const char* type : {"ReLU6", "ELU", "BatchNorm1d", "MaxPool2d"})
+        CHECK(groups_of(chain({{"a", "Conv2d"}, {"b", type}}), {group("a", "b")}).groups.empty());
+}
+
+TEST_CASE("a group cannot start at a shared layer, but can pass and end there, at the first use") {
+    CHECK(groups_of(shared_relu(), {group("relu", "c3")}).errors ==
+          "error: distill_group[0]: `relu` is used 2 times, and a group cannot start at a shared layer: "
+          "start it "
+          "at a layer that is used once");
+    CHECK(groups_of(shared_relu(), {group("c1", "c3")}).groups ==
+          group_names{{"c1", "relu", "c2", "relu", "c3"}});
+    CHECK(groups_of(shared_relu(), {group("c1", "relu"), group("c2", "relu")}).groups ==
+          group_names{{"c1", "relu"}, {"c2", "relu"}});
+}
+
+TEST_CASE("groups may not intersect") {
+    auto const [groups, errors] =
+        groups_of(example(), {group("conv1", "conv2"), group("conv2", "conv3"), group("conv3", "relu3")});
+    CHECK(groups == group_names{{"conv1", "bn1", "relu1", "conv2"}, {"conv3", "relu3"}});
+    CHECK(errors ==
+          "error: distill_group[1]: `conv2` is already in distill_group[0], and a layer is in one group "
+          "only: end "
+          "one before the other starts");
+}
+
+TEST_CASE("paths are counted in a net of forks without walking each of them") {
+    network n;
+    auto node = n.layer("first", "Conv2d", {});
+    for (int i = 0; i != 100; ++i) {  // 2^100 paths
+        auto const name = std::to_string(i);
+        auto const left = n.layer("left" + name, "ReLU", {node}),
+                   right = n.layer("right" + name, "ReLU", {node});
+        node = n.operation("Add", {left, right});
+    }
+    n.layer("last", "Conv2d", {node});
+    detail::graph const g(n.topology);
+    std::size_t const end = g.size() - 1;
+    CHECK(detail::paths_between(g, 0, [&](std::size_t i) { return i == end; }).count == 2);
+}
+
+}  // namespace plan_groups_test

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <amct_distill/student/layer_quantizers.hpp>
+
+#include <cmath>
+
+#include "support/catch.hpp"
+#include "support/small_network.hpp"
+
+namespace distill_layer_quantizers_test {
+
+using namespace amct_distill;
+using Quantizers = LayerQuantizers<standard_algorithms>;
+
+namespace {
+nn::Tensor const weight({2, 3}, {1.0f, -0.5f, 0.25f, 4.0f, 2.0f, -8.0f});
+result<Quantizers> quantizers_for(std::string_view config) {
+    auto const plan = support::plan_for(support::small_network(), config);
+    return Quantizers::make(plan.layers.at(0), weight);
+}
+}  // namespace
+
+TEST_CASE("the plan's settings choose the quantizers") {
+    auto q = quantizers_for(support::int4_config).value();
+    CHECK(q.weight_policy() == "ulq_distill, INT4, channel_wise");
+    CHECK(q.data_policy() == "ulq_quantize, INT4");
+    CHECK(q.weight_bits() == 4);
+    CHECK(q.data_bits() == 4);
+    CHECK_FALSE(q.is_calibrated());
+    CHECK(q.trains_scales());
+
+    auto const arq =
+        quantizers_for("distill_weight_quant_config { arq_distill { channel_wise: false } }").value();
+    CHECK(arq.weight_policy() == "arq_distill, INT8, tensor_wise");
+    CHECK_FALSE(arq.trains_scales());
+    CHECK(arq.weight_scales(weight).size() == 1);
+}
+
+TEST_CASE("weights that are not finite are refused, with the layer's name") {
+    nn::Tensor bad = weight;
+    bad[4] = std::nanf("");
+    auto const plan = support::plan_for(support::small_network(), "");
+    auto const q = Quantizers::make(plan.layers.at(1), bad);
+    REQUIRE_FALSE(q);
+    CHECK(q.diagnostics()[0].message ==
+          "layer `conv2`: weights: value at [1, 1] is nan; only finite values can be quantized: check where "
+          "they "
+          "come from");
+}
+
+TEST_CASE("clips come from IFMR, or from the user") {
+    auto q = quantizers_for("").value();
+    std::vector<float> const x{-1.0f, 0.5f, 2.0f, 1.0f};
+    REQUIRE(q.observe(x));
+    REQUIRE(q.finish_calibration());
+    CHECK(q.is_calibrated());
+    CHECK(q.data_clip().max > 1.3f);
+    CHECK(q.data_clip().max < 2.7f);
+
+    auto const user =
+        quantizers_for(
+            "distill_data_quant_config { ulq_quantize { clip_max_min { clip_max: 3 clip_min: -2 } } }")
+            .value();
+    CHECK(user.is_calibrated());
+    CHECK(user.has_user_clips());
+    CHECK(user.data_clip() == ClipRange{3.0f, -2.0f});
+}
+
+TEST_CASE("what the optimizer does to the parameters is taken over, and repaired") {
+    auto q = quantizers_for(
+                 "distill_data_quant_config { ulq_quantize { clip_max_min { clip_max: 3 clip_min: -2 } } }\n"
+                 "distill_weight_quant_config { ulq_distill { } }")
+                 .value();
+    std::vector<nn::BasicParameter<float>> parameters;
+    q.append_parameters(parameters);
+    REQUIRE(parameters.size() == 2);
+    CHECK(parameters[0].name == "scales");
+    CHECK(parameters[0].role == nn::Role::scale);
+    CHECK(parameters[1].name == "clips");
+    CHECK(parameters[1].role == nn::Role::clip);
+    float const scale = (*parameters[0].value)[1];
+    *parameters[0].value = nn::Tensor({2}, {0.5f, -1.0f});  // the second is no scale
+    *parameters[1].value = nn::Tensor({2}, {2.5f, -1.5f});
+    q.constrain();
+    CHECK(q.weight_scales(weight) == std::vector<ScaleOffset>{{0.5f, 0}, {scale, 0}});
+    CHECK((*parameters[0].value)[1] == scale);
+    CHECK(q.data_clip() == ClipRange{2.5f, -1.5f});
+}
+
+}  // namespace distill_layer_quantizers_test

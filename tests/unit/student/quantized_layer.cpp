@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <amct_distill/student/quantized_layer.hpp>
+
+#include <array>
+
+#include "support/catch.hpp"
+#include "support/small_network.hpp"
+
+namespace distill_quantized_layer_test {
+
+using namespace amct_distill;
+
+namespace {
+struct Parts {
+    QuantizedLayer<nn::Conv2d> layer;
+    nn::Conv2d conv;
+    nn::Tensor x, grad_y;
+};
+Parts make_parts(bool calibrated) {
+    nn::Network const net = support::small_network();
+    nn::Conv2d const conv = *net.module("conv1").get_if<nn::Conv2d>();
+    auto const plan = support::plan_for(net, support::int4_config);
+    auto quantizers = LayerQuantizers<standard_algorithms>::make(plan.layers.at(0), conv.weight()).value();
+    nn::Tensor const x = support::small_batches(1, 3)[0];
+    if (calibrated) {
+        quantizers.observe(x.span()).value();
+        quantizers.finish_calibration().value();
+    }
+    nn::Tensor grad_y({3, 4, 6, 6});
+    for (std::size_t i = 0; i != grad_y.size(); ++i) grad_y[i] = 0.01f * static_cast<float>(i % 17) - 0.08f;
+    return {{conv, quantizers}, conv, x, grad_y};
+}
+}  // namespace
+
+TEST_CASE("forward is the layer of the quantized input and the quantized weight") {
+    for (bool calibrated : {false, true}) {
+        Parts p = make_parts(calibrated);
+        nn::Scratch scratch, other;
+        nn::Tensor y({3, 4, 6, 6}), expected({3, 4, 6, 6}), weight, input = p.x;
+        p.layer.forward(std::array<const nn::Tensor*, 1>{&p.x}, y, scratch, nn::Mode::evaluate);
+
+        p.layer.quantizers().quantize_weight(p.conv.weight(), weight);
+        if (calibrated) p.layer.quantizers().quantize_data(p.x, input);
+        CHECK(weight != p.conv.weight());
+        CHECK((input != p.x) == calibrated);
+        p.conv.forward_with(weight, input, expected, other);
+        CHECK(y == expected);
+        CHECK(p.layer.layer().weight() == p.conv.weight());  // the master is as it was
+    }
+}
+
+TEST_CASE("backward is straight through: the layer's gradients, passed on by the quantizers, added") {
+    Parts p = make_parts(true);
+    nn::Scratch scratch, other;
+    nn::Tensor y({3, 4, 6, 6}), grad_x(p.x.shape());
+    std::array<const nn::Tensor*, 1> const inputs{&p.x};
+    p.layer.forward(inputs, y, scratch, nn::Mode::evaluate);
+    std::vector<nn::Parameter> parameters;
+    p.layer.parameters(parameters);
+    REQUIRE(parameters.size() == 4);
+    std::vector<nn::Tensor> gradients;
+    for (const auto& q : parameters) gradients.emplace_back(q.value->shape());
+    std::array<nn::Tensor*, 1> const grad_inputs{&grad_x};
+    for (int twice = 0; twice != 2; ++twice)
+        p.layer.backward(inputs, y, p.grad_y, grad_inputs, gradients, scratch, nn::Mode::evaluate);
+
+    nn::Tensor weight, input, grad_weight(p.conv.weight().shape()), grad_bias({4}), grad_data(p.x.shape());
+    const auto& q = p.layer.quantizers();
+    q.quantize_weight(p.conv.weight(), weight);
+    q.quantize_data(p.x, input);
+    p.conv.backward_with(weight, input, p.grad_y, &grad_data, &grad_weight, &grad_bias, other);
+    nn::Tensor through, scales({4}), clips({2}), buffer;
+    q.weight_backward(p.conv.weight(), grad_weight, through, &scales, buffer);
+    for (std::size_t i = 0; i != through.size(); ++i) CHECK(gradients[0][i] == through[i] + through[i]);
+    for (std::size_t i = 0; i != 4; ++i) CHECK(gradients[1][i] == Approx(2 * grad_bias[i]));
+    for (std::size_t i = 0; i != 4; ++i) CHECK(gradients[2][i] == scales[i] + scales[i]);
+    q.data_backward(p.x, grad_data, through, clips, buffer);
+    for (std::size_t i = 0; i != 2; ++i) CHECK(gradients[3][i] == clips[i] + clips[i]);
+    for (std::size_t i = 0; i != grad_x.size(); ++i) CHECK(grad_x[i] == through[i] + through[i]);
+}
+
+TEST_CASE("the clips are trained also where nobody wants the gradient of the input") {
+    Parts p = make_parts(true);
+    nn::Scratch scratch;
+    nn::Tensor y({3, 4, 6, 6});
+    std::array<const nn::Tensor*, 1> const inputs{&p.x};
+    p.layer.forward(inputs, y, scratch, nn::Mode::evaluate);
+    std::vector<nn::Parameter> parameters;
+    p.layer.parameters(parameters);
+    std::vector<nn::Tensor> gradients;
+    for (const auto& q : parameters) gradients.emplace_back(q.value->shape());
+    std::array<nn::Tensor*, 1> const nobody{nullptr};
+    p.layer.backward(inputs, y, p.grad_y, nobody, gradients, scratch, nn::Mode::evaluate);
+    CHECK(gradients[3] != nn::Tensor({2}));
+}
+
+}  // namespace distill_quantized_layer_test
