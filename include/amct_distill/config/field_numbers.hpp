@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The field numbers of AMCT's configuration and of its record: what their binary files need beside the messages.
 ///
 ///     result<AMCTDistillConfig> config = read_binary<AMCTDistillConfig>(bytes);     // wire/reader.hpp
@@ -81,8 +82,6 @@ constexpr std::array<FieldNumber, 10> field_numbers(const SingleLayerRecord*) {
 constexpr std::array<FieldNumber, 2> field_numbers(const MapFiledEntry*) {
     return {{{"key", 1}, {"value", 2}}};
 }
-constexpr std::array<FieldNumber, 1> field_numbers(const ScaleOffsetRecord*) {
-    return {{{"record", 1}}};
-}
+constexpr std::array<FieldNumber, 1> field_numbers(const ScaleOffsetRecord*) { return {{{"record", 1}}}; }
 
 }  // namespace amct_distill

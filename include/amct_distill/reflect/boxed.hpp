@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// An optional message that lives on the heap: one that may contain itself, or that is large and mostly absent.
 ///
 ///     struct Tree { optional<std::int64_t> value{}; boxed<Tree> left{}; boxed<Tree> right{}; };

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The numbers of a message's fields in protobuf's binary format, found as `enumerators` is.
 ///
 ///     struct Point { optional<float> x{}; repeated<std::int32_t> path{}; };

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A message's fields as protobuf's binary format knows them: numbers, wire types, codings.
 ///
 /// The part that reader.hpp and writer.hpp share; all of it is decided by the compiler.
@@ -54,10 +55,11 @@ constexpr FieldNumber number_of(std::string_view name, const std::array<FieldNum
 
 template <class M>
 constexpr auto make_binary_fields() {
-    static_assert(numbered_message<M>,
-                  "amct_distill: a message in protobuf's binary format tells the numbers of its fields: add "
-                  "`constexpr std::array<FieldNumber, N> field_numbers(const Message*)` beside it (those of the "
-                  "configuration and the record are in config/field_numbers.hpp)");
+    static_assert(
+        numbered_message<M>,
+        "amct_distill: a message in protobuf's binary format tells the numbers of its fields: add "
+        "`constexpr std::array<FieldNumber, N> field_numbers(const Message*)` beside it (those of the "
+        "configuration and the record are in config/field_numbers.hpp)");
     std::array<BinaryField, text_fields<M>.size()> all{};
     constexpr auto numbers = field_numbers(static_cast<const M*>(nullptr));
     std::size_t named = 0;
@@ -68,8 +70,9 @@ constexpr auto make_binary_fields() {
             FieldNumber f{};
             if constexpr (is_oneof<F>) {
                 using A = typename F::alternatives;
-                static_assert(numbered_message<A>, "amct_distill: the alternatives of a oneof tell their "
-                                                   "numbers: add field_numbers(const Alternatives*)");
+                static_assert(numbered_message<A>,
+                              "amct_distill: the alternatives of a oneof tell their "
+                              "numbers: add field_numbers(const Alternatives*)");
                 f = number_of(t.name, field_numbers(static_cast<const A*>(nullptr)));
             } else {
                 f = number_of(t.name, numbers);
@@ -103,9 +106,10 @@ consteval WireType wire_type_of(IntegerCoding coding) {
     else if constexpr (std::is_enum_v<T> || std::same_as<T, bool>)
         return WireType::varint;
     else {
-        static_assert(std::integral<T> && (sizeof(T) == 4 || sizeof(T) == 8),
-                      "amct_distill: protobuf's binary format has bool, 32- and 64-bit integers, float, double, "
-                      "enums, strings, bytes and messages");
+        static_assert(
+            std::integral<T> && (sizeof(T) == 4 || sizeof(T) == 8),
+            "amct_distill: protobuf's binary format has bool, 32- and 64-bit integers, float, double, "
+            "enums, strings, bytes and messages");
         return coding != IntegerCoding::fixed ? WireType::varint
                : sizeof(T) == 4               ? WireType::fixed32
                                               : WireType::fixed64;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Protobuf's binary wire format into any aggregate message.
 ///
 ///     result<AMCTDistillConfig> config = read_binary<AMCTDistillConfig>(bytes, {.source = "quant.pb"});
@@ -337,7 +338,8 @@ private:
             }
         } else {
             if (static_cast<std::size_t>(end_ - at_) < sizeof(T)) {
-                stop(where, concat("a value takes ", sizeof(T), " bytes, but the bytes left are ", end_ - at_));
+                stop(where,
+                     concat("a value takes ", sizeof(T), " bytes, but the bytes left are ", end_ - at_));
                 return Outcome::stopped;
             }
             v = take_fixed<T>();
@@ -412,7 +414,8 @@ private:
                 return stop(where, concat("wire type ", static_cast<unsigned>(type), " does not exist"));
         }
         if (static_cast<std::size_t>(end_ - at_) < length)
-            return stop(where, concat("a value takes ", length, " bytes, but the bytes left are ", end_ - at_));
+            return stop(where,
+                        concat("a value takes ", length, " bytes, but the bytes left are ", end_ - at_));
         at_ += length;
         return true;
     }
@@ -423,13 +426,12 @@ private:
     void note_required() {
         meets_required_ = meets_required_ || []<std::size_t... I>(std::index_sequence<I...>) {
             return (is_required<reflect::field_type<M, I>> || ...);
-        }(std::make_index_sequence<reflect::field_count<M>>{});
+        }
+        (std::make_index_sequence<reflect::field_count<M>>{});
     }
     template <class M>
     void check_required(const M& m) {
-        [&]<std::size_t... I>(std::index_sequence<I...>) {
-            (check_member<M, I>(reflect::get<I>(m)), ...);
-        }
+        [&]<std::size_t... I>(std::index_sequence<I...>) { (check_member<M, I>(reflect::get<I>(m)), ...); }
         (std::make_index_sequence<reflect::field_count<M>>{});
     }
     template <class M, std::size_t I, class F>

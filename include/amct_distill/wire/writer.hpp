@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Any aggregate message in protobuf's binary wire format.
 ///
 ///     std::string bytes = write_binary(config);

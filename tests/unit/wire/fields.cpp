@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/wire/fields.hpp>
 
 #include "messages.hpp"
@@ -6,9 +7,9 @@
 namespace wire_fields_test {
 
 using namespace amct_distill;
-using detail::WireType;
 using detail::binary_fields;
 using detail::wire_type_of;
+using detail::WireType;
 
 TEST_CASE("fields stand in order of their numbers, a oneof is its alternatives") {
     constexpr auto& fields = binary_fields<wire_test::Everything>;

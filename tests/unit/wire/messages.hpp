@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A message with a field of every kind, and what the tests of the binary format share.
 #pragma once
 #include <amct_distill/reflect/boxed.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/wire/reader.hpp>
 
 #include <amct_distill/config/field_numbers.hpp>
@@ -67,7 +68,7 @@ TEST_CASE("numbers of other sizes are cut as protobuf cuts them") {
     CHECK(*read_binary<Everything>(of({32, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1})).value().u32 ==
           0xFFFFFFFFu);
     CHECK(*read_binary<Everything>(of({80, 0x80, 0x80, 0x80, 0x80, 0x10})).value().flag);  // 2^32 is true
-    CHECK(*read_binary<Everything>(of({40, 0x81, 0x80, 0})).value().u64 == 1);             // longer than it must
+    CHECK(*read_binary<Everything>(of({40, 0x81, 0x80, 0})).value().u64 == 1);  // longer than it must
     CHECK(*read_binary<Everything>(of({40, 255, 255, 255, 255, 255, 255, 255, 255, 255, 0x7F})).value().u64 ==
           std::numeric_limits<std::uint64_t>::max());
 }
@@ -78,8 +79,9 @@ TEST_CASE("packed and unpacked numbers are both read, also mixed") {
     auto const reals = read_binary<Everything>(of({0xAD, 1, 0, 0, 0x80, 0x3F, 0xAA, 1, 4, 0, 0, 0, 0x40}));
     CHECK(reals.value().reals == repeated<float>{1, 2});
     CHECK(read_binary<Everything>(of({0xAA, 1, 0})).value().reals.empty());
-    CHECK_THAT(error_of(of({0xAA, 1, 3, 0, 0, 0})),
-               Catch::Contains("reals: at byte 2: a packed run of 3 bytes holds no whole number of values of 4"));
+    CHECK_THAT(
+        error_of(of({0xAA, 1, 3, 0, 0, 0})),
+        Catch::Contains("reals: at byte 2: a packed run of 3 bytes holds no whole number of values of 4"));
     CHECK_THAT(error_of(of({0x92, 1, 1, 0x80})), Catch::Contains("packed: at byte 3: the bytes end within"));
 }
 
@@ -104,8 +106,8 @@ TEST_CASE("the last value wins, messages merge, a oneof holds one") {
 
 TEST_CASE("unknown fields are passed over, whatever they hold") {
     // 100: varint, 101: fixed64, 102: length, 103: fixed32, then i32
-    std::string const bytes = of({0xA0, 6, 0x96, 1, 0xA9, 6, 1, 2, 3, 4, 5, 6, 7, 8, 0xB2, 6, 2, 9, 9, 0xBD, 6, 1,
-                                  2, 3, 4, 8, 5});
+    std::string const bytes =
+        of({0xA0, 6, 0x96, 1, 0xA9, 6, 1, 2, 3, 4, 5, 6, 7, 8, 0xB2, 6, 2, 9, 9, 0xBD, 6, 1, 2, 3, 4, 8, 5});
     auto const r = read_binary<Everything>(bytes);
     REQUIRE(r);
     CHECK(*r->i32 == 5);
@@ -156,16 +158,20 @@ TEST_CASE("what is damaged is refused with its place") {
     CHECK_THAT(error_of(of({0x88, 0x80, 0x80, 0x80, 0x80, 0, 1})),
                Catch::Contains("at byte 0: a field's tag of more than 5 bytes"));
     CHECK_THAT(error_of(of({0})), Catch::Contains("a field's number is never 0"));
-    CHECK_THAT(error_of(of({114, 3, 1})),
-               Catch::Contains("blob: at byte 1: the length is 3, but the bytes left are 1: is the file whole?"));
-    CHECK_THAT(error_of(of({0x82, 1, 3, 114, 2, 1})),
-               Catch::Contains("child.blob: at byte 4: the length is 2, but the bytes left are 1 in the message"));
+    CHECK_THAT(
+        error_of(of({114, 3, 1})),
+        Catch::Contains("blob: at byte 1: the length is 3, but the bytes left are 1: is the file whole?"));
+    CHECK_THAT(
+        error_of(of({0x82, 1, 3, 114, 2, 1})),
+        Catch::Contains("child.blob: at byte 4: the length is 2, but the bytes left are 1 in the message"));
     CHECK_THAT(error_of(of({114, 255, 255, 255, 255, 7})), Catch::Contains("the length is 2147483647"));
     CHECK_THAT(error_of(of({114, 129, 128, 128, 128, 128, 0, 1})),
                Catch::Contains("a length of more than 5 bytes"));
-    CHECK_THAT(error_of(of({93, 1, 2})), Catch::Contains("real: at byte 0: a value takes 4 bytes, but the bytes "
-                                                         "left are 2"));
-    CHECK_THAT(error_of(of({0xA9, 6, 1})), Catch::Contains("a value takes 8 bytes, but the bytes left are 1"));
+    CHECK_THAT(error_of(of({93, 1, 2})),
+               Catch::Contains("real: at byte 0: a value takes 4 bytes, but the bytes "
+                               "left are 2"));
+    CHECK_THAT(error_of(of({0xA9, 6, 1})),
+               Catch::Contains("a value takes 8 bytes, but the bytes left are 1"));
     CHECK_THAT(error_of(of({11, 12})), Catch::Contains("groups (wire types 3 and 4) are not supported"));
     CHECK_THAT(error_of(of({14})), Catch::Contains("wire type 6 does not exist"));
     CHECK_THAT(error_of(of({15})), Catch::Contains("wire type 7 does not exist"));
@@ -195,8 +201,9 @@ TEST_CASE("messages nest as deep as the options allow") {
 TEST_CASE("bytes that would take too much memory are refused before it is allocated") {
     std::string bytes;  // empty messages of some 500 bytes each, six bytes in the file
     for (int i = 0; i != 100000; ++i) bytes += of({0xFA, 255, 255, 255, 15, 0});
-    CHECK_THAT(error_of(bytes, {.max_expansion = 2}),
-               Catch::Contains("pairs: at byte 0: the message would take more memory than 2 times its bytes"));
+    CHECK_THAT(
+        error_of(bytes, {.max_expansion = 2}),
+        Catch::Contains("pairs: at byte 0: the message would take more memory than 2 times its bytes"));
     CHECK_THAT(error_of(bytes), Catch::Contains("pairs[0].a: this field is required"));  // 128 times would do
 
     std::string boxes;  // a list of merges must not be quadratic, and counts all the same
@@ -208,8 +215,8 @@ TEST_CASE("bytes that would take too much memory are refused before it is alloca
 
 TEST_CASE("configurations are read as their texts are") {
     AMCTDistillConfig c{.batch_num = 2u, .data_dump = true};
-    c.distill_data_quant_config =
-        DistillDataQuantConfig{ActULQquantize{.clip_max_min = ClipMaxMin{.clip_max = 6.0f, .clip_min = -6.0f}}};
+    c.distill_data_quant_config = DistillDataQuantConfig{
+        ActULQquantize{.clip_max_min = ClipMaxMin{.clip_max = 6.0f, .clip_min = -6.0f}}};
     c.distill_override_layers.push_back({.layer_name = "l"});
     auto const r = read_binary<AMCTDistillConfig>(write_binary(c));
     REQUIRE(r);
