@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From a configuration to a record: trains a network on the digits, quantizes and distills it as the
 // configuration says, and writes what a device needs.
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Everything but the adapters: reads AMCT's distillation configurations, resolves them to a plan, quantizes,
 /// distills and writes the record.
 ///

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Files that are whole or not there: written to a temporary name beside the target, then renamed.
 ///
 ///     result<void> ok = write_file("out/record.txt", text);   // makes out/; an old file stays until the rename

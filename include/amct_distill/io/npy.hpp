@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Arrays as NumPy's `.npy` files (version 1.0, little-endian, row-major).
 ///
 ///     write_npy<float>("weights.npy", {8, 3}, values).value();          // whole or not there

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// From a configuration that the compiler read to a layer's quantizer types, and to whether an engine can run it.
 ///
 ///     using config = static_config<R"(distill_weight_quant_config { arq_distill { dst_type: INT4 } })">;

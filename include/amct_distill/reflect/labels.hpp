@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The labels of proto2 as member types, so that an aggregate reads like its .proto message.
 ///
 ///     struct Greeting {
