@@ -21,6 +21,8 @@
 #include <variant>
 #include <vector>
 
+#include "../nn/layers/conv2d.hpp"
+#include "../nn/layers/linear.hpp"
 #include "../quant/int4.hpp"
 #include "../student/student.hpp"
 #include "fold.hpp"
@@ -207,13 +209,13 @@ result<std::vector<DeployedLayer>> deploy(const BasicStudent<Algorithms>& studen
     const nn::Network& network = student.network();
     std::vector<DeployedLayer> layers;
     Diagnostics errors;
-    auto const add = [&]<class Layer>(const std::string& name,
-                                      const QuantizedLayer<Layer, Algorithms>& from) -> result<void> {
+    auto const add = [&](const std::string& name, const QuantizedLayer<Algorithms>& from,
+                         const auto& layer) -> result<void> {
         const auto& q = from.quantizers();
         if (!q.is_calibrated()) return general_error("it is not calibrated; call calibrate() first");
         auto codes = q.weight_codes(from.layer().weight());
         if (!codes) return codes.diagnostics();
-        DeployedLayer out{.name = name, .layer = from.layer()};
+        DeployedLayer out{.name = name, .layer = layer};
         out.data_bits = q.data_bits();
         out.weight_bits = q.weight_bits();
         out.data = q.data_scale();
@@ -225,12 +227,13 @@ result<std::vector<DeployedLayer>> deploy(const BasicStudent<Algorithms>& studen
         return {};
     };
     for (const auto& planned : student.plan().layers) {
-        const nn::Module& module = network.module(planned.name);
+        const auto* const from = student.quantized(planned.module);
+        if (from == nullptr) continue;
         result<void> added;
-        if (const auto* conv = module.template get_if<QuantizedLayer<nn::Conv2d, Algorithms>>())
-            added = add(planned.name, *conv);
-        else if (const auto* linear = module.template get_if<QuantizedLayer<nn::Linear, Algorithms>>())
-            added = add(planned.name, *linear);
+        if (const auto* conv = from->module().template get_if<nn::Conv2d>())
+            added = add(planned.name, *from, *conv);
+        else if (const auto* linear = from->module().template get_if<nn::Linear>())
+            added = add(planned.name, *from, *linear);
         for (Diagnostic& d : detail::of_layer(planned.name, added.diagnostics()))
             errors.push_back(std::move(d));
     }

@@ -40,7 +40,7 @@ public:
           index_(index),
           steps_(batches.size()) {
         const nn::Network& network = student.network();
-        for (std::size_t k : block.nodes) nodes_.push_back(network.operations()[k]);
+        nodes_ = block.nodes;
         feed_ = network.node(nodes_.front()).inputs.at(0);
         // A module that is trained here and also used before makes the input change with every step.
         for (nn::NodeId id : network.operations())

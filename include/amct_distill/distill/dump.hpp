@@ -39,8 +39,8 @@ public:
         for (std::size_t i = 0; i != batches.size(); ++i) {
             teacher.forward(batches[i], tape, nn::Mode::evaluate);
             for (std::size_t b = 0; b != blocks.size(); ++b) {
-                nn::NodeId const first = teacher.operations()[blocks[b].nodes.front()];
-                nn::NodeId const last = teacher.operations()[blocks[b].nodes.back()];
+                nn::NodeId const first = blocks[b].nodes.front();
+                nn::NodeId const last = blocks[b].nodes.back();
                 auto written =
                     write_npy(dump.file(b, i, "input"), tape.output(teacher.node(first).inputs.at(0)));
                 if (written) written = write_npy(dump.file(b, i, "output"), tape.output(last));

@@ -7,8 +7,7 @@
 /// remembered, when training falls back to the best parameters.
 #pragma once
 #include <concepts>
-
-#include "../nn/tensor.hpp"
+#include <span>
 
 namespace amct_distill {
 
@@ -17,8 +16,8 @@ namespace amct_distill {
 /// `settings()`: a run that is resumed with others is then refused. (A loss may do the same.)
 template <class O>
 concept BlockOptimizer = std::copyable<O> && std::default_initializable<O> &&
-    requires(O optimizer, nn::Tensor& value, const nn::Tensor& gradient, double rate) {
-    optimizer.add(value, gradient, rate);
+    requires(O optimizer, std::span<float> values, std::span<const float> gradient, double rate) {
+    optimizer.add(values, gradient, rate);
     optimizer.set_learning_rate_factor(rate);
     optimizer.step();
 };

@@ -87,7 +87,7 @@ std::vector<LayerReport> report_layers(const BasicStudent<Algorithms>& student,
         r.weight_sqnr = n.sqnr();
         r.channels = static_cast<std::size_t>(weight.dim(0));
         r.dead_channels = detail::zero_rows(quantized);
-        inputs.push_back(network.node(network.operations()[layer.node]).inputs.at(0));
+        inputs.push_back(network.node(layer.node).inputs.at(0));
         quantizers.push_back(q);
     }
     std::vector<detail::noise> noises(reports.size());

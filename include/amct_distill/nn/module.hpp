@@ -39,8 +39,9 @@ using BasicInputs = std::span<const BasicTensor<T>* const>;
 
 /// The contract of a module. All of it is const and pure: what backward needs it finds in its arguments.
 ///
-/// - `type_name`: the type as PyTorch spells it, the one a configuration speaks of. Optionally `operation`,
-///   the name as ONNX spells it, where that is another; it is the type of a use without a named module.
+/// - `type_name`, or a function `type()`: the type as PyTorch spells it, the one a configuration speaks of.
+///   Optionally `operation`, of the same kind, the name as ONNX spells it, where that is another; it is the type
+///   of a use without a named module.
 /// - `output_shape(inputs)`: the shape, or an error that says what was expected and what was found.
 ///   Dimension 0 may be `any_batch` and is passed on.
 /// - `forward(inputs, output, scratch, mode)`: `output` has its shape already; its values are overwritten.
@@ -53,12 +54,18 @@ using BasicInputs = std::span<const BasicTensor<T>* const>;
 ///   `check_parameters()`: a `result<void>` that says which of them has not the shape that the options ask for.
 ///   `constrain()`: what must hold after every step of the optimizer. `update_statistics(inputs)`: what it
 ///   learns outside of the gradients. A hook that is misspelt is not there: test that it is called.
+template <class M>
+concept HasType = requires(const M m) {
+    { m.type() } -> std::convertible_to<std::string_view>;
+} || requires {
+    { M::type_name } -> std::convertible_to<std::string_view>;
+};
+
 template <class M, class T>
-concept ModuleOf = std::copyable<M> &&
+concept ModuleOf = std::copyable<M> && HasType<M> &&
     requires(const M m, std::span<const Shape> shapes, BasicInputs<T> inputs, BasicTensor<T>& output,
              const BasicTensor<T>& tensor, std::span<BasicTensor<T>* const> grad_inputs,
              std::span<BasicTensor<T>> grad_parameters, BasicScratch<T>& scratch, Mode mode) {
-    { M::type_name } -> std::convertible_to<std::string_view>;
     { m.output_shape(shapes) } -> std::same_as<result<Shape>>;
     m.forward(inputs, output, scratch, mode);
     m.backward(inputs, tensor, tensor, grad_inputs, grad_parameters, scratch, mode);
@@ -66,11 +73,10 @@ concept ModuleOf = std::copyable<M> &&
 
 /// A module with several outputs: the same, with a list where the other has one tensor.
 template <class M, class T>
-concept MultiModuleOf = std::copyable<M> &&
+concept MultiModuleOf = std::copyable<M> && HasType<M> &&
     requires(const M m, std::span<const Shape> shapes, BasicInputs<T> inputs,
              std::span<BasicTensor<T>* const> outputs, std::span<BasicTensor<T>* const> grad_inputs,
              std::span<BasicTensor<T>> grad_parameters, BasicScratch<T>& scratch, Mode mode) {
-    { M::type_name } -> std::convertible_to<std::string_view>;
     { m.output_shapes(shapes) } -> std::same_as<result<std::vector<Shape>>>;
     m.forward(inputs, outputs, scratch, mode);
     m.backward(inputs, inputs, inputs, grad_inputs, grad_parameters, scratch, mode);
@@ -136,6 +142,8 @@ public:
         held_->parameters(all);
         return {all.begin(), all.end()};
     }
+    /// Appends them to a list, which need not allocate then.
+    void parameters(std::vector<BasicParameter<T>>& list) { held_->parameters(list); }
     /// Error: a parameter has not the shape that the options ask for.
     result<void> check_parameters() const { return held_->check_parameters(); }
     /// Makes the gradients run parallel to the parameters: zeros, where there is none of a parameter's shape.
@@ -196,15 +204,24 @@ private:
     struct Holder final : Interface {
         explicit Holder(M m) : module(std::move(m)) {}
         std::unique_ptr<Interface> clone() const override { return std::make_unique<Holder>(module); }
-        std::string_view type() const override { return M::type_name; }
-        std::string_view operation() const override {
-            if constexpr (requires { M::operation; })
-                return M::operation;
+        std::string_view type() const override {
+            if constexpr (requires { module.type(); })
+                return module.type();
             else
                 return M::type_name;
         }
+        std::string_view operation() const override {
+            if constexpr (requires { module.operation(); })
+                return module.operation();
+            else if constexpr (requires { M::operation; })
+                return M::operation;
+            else
+                return type();
+        }
         std::string options() const override {
-            if constexpr (requires { module.options(); })
+            if constexpr (requires { std::string(module.options()); })
+                return std::string(module.options());
+            else if constexpr (requires { module.options(); })
                 return detail::options_text(module.options());
             else
                 return {};

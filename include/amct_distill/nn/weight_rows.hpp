@@ -49,6 +49,14 @@ public:
         });
     }
 
+    /// Adds a matrix to a tensor in the weight's order.
+    template <class T>
+    void add(const BasicTensor<T>& matrix, BasicTensor<T>& weight) const {
+        move<T>([&](Index in_matrix, Index in_weight) {
+            ArrayMap<T>(weight.data() + in_weight, after_) += ConstArrayMap<T>(matrix.data() + in_matrix, after_);
+        });
+    }
+
 private:
     template <class T, class F>
     void move(F f) const {

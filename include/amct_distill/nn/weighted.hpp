@@ -28,6 +28,7 @@ namespace amct_distill::nn {
 /// Optionally `output_axis()`: the dimension of the weight that counts output channels, 0 if it is not said; and
 /// `weight_groups()`: where that is not 0, into how many groups the dimensions before it fall, as in a transposed
 /// convolution, [in, out / groups, ...], whose channel g * (out / groups) + k has the weights of group g.
+/// Its `parameters(list)` are the weight and, where there is one, the bias, in this order and no others.
 /// `forward_with` writes the output, with the layer's own bias; `backward_with` adds to the gradients that are
 /// wanted (not null).
 template <class M, class T>

@@ -32,7 +32,7 @@ result<void> calibrate(BasicStudent<Algorithms>& student, std::span<const nn::Te
     std::vector<Waiting> waiting;
     for (const auto& layer : student.plan().layers)
         if (auto* const q = student.quantizers(layer.name); q != nullptr && !q->is_calibrated())
-            waiting.push_back({network.operations()[layer.node], layer.name, q});
+            waiting.push_back({layer.node, layer.name, q});
 
     nn::Tape tape(executor);
     for (std::size_t i = 0; i != student.plan().batch_num.value; ++i) {
