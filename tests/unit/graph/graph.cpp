@@ -7,7 +7,7 @@
 namespace plan_graph_test {
 
 using namespace amct_distill;
-using detail::graph;
+using graph = Graph;
 
 TEST_CASE("a graph knows who reads a node") {
     network n;
@@ -17,7 +17,7 @@ TEST_CASE("a graph knows who reads a node") {
     auto const sum = n.operation("Add", {b, b});
     n.topology.outputs = {c};
     graph const g(n.topology);
-    CHECK(g.consumers(a) == std::vector<std::size_t>{b, c});
+    CHECK(g.consumers(a) == std::vector<NodeId>{b, c});
     CHECK_FALSE(g.only_consumer(a));
     CHECK(g.only_consumer(b) == sum);  // read twice by one node
     CHECK(g.name(sum) == "/Add");
@@ -42,13 +42,13 @@ TEST_CASE("Conv2d with zero padding and Linear can be quantized, when they are u
     n.use("twice", {});
     n.topology.modules.push_back({"unused", "Linear"});
     graph const g(n.topology);
-    CHECK(g.why_not_quantized(0).empty());
-    CHECK(g.why_not_quantized(1).empty());
-    CHECK(g.why_not_quantized(2) == "is a ReLU; only Conv2d and Linear layers are quantized");
-    CHECK(g.why_not_quantized(3) ==
+    CHECK(g.why_not_quantized({0}).empty());
+    CHECK(g.why_not_quantized({1}).empty());
+    CHECK(g.why_not_quantized({2}) == "is a ReLU; only Conv2d and Linear layers are quantized");
+    CHECK(g.why_not_quantized({3}) ==
           "is a Conv2d that does not pad with zeros; only those that do are quantized");
-    CHECK(g.why_not_quantized(4) == "is used 2 times; a shared layer is not quantized");
-    CHECK(g.why_not_quantized(5) == "is never used; only layers that are used once are quantized");
+    CHECK(g.why_not_quantized({4}) == "is used 2 times; a shared layer is not quantized");
+    CHECK(g.why_not_quantized({5}) == "is never used; only layers that are used once are quantized");
     CHECK(g.is_shared(relu));
     CHECK_FALSE(g.is_shared(conv));
 }
@@ -88,12 +88,12 @@ TEST_CASE("a topology that contradicts itself is misuse") {
     CHECK_THROWS_WITH(graph(t), "Topology: two modules are named `a`");
     t.modules = {{"a", "Conv2d"}};
     t.nodes = {{"a", "Conv2d", 1, {}}};
-    CHECK_THROWS_WITH(graph(t), "Topology: node `a` is of a module that is not there");
+    CHECK_THROWS_WITH(graph(t), "Topology: node `a` is of a module that does not exist");
     t.nodes = {{"a", "Conv2d", 0, {0}}};
     CHECK_THROWS_WITH(graph(t), "Topology: node `a` stands before a node that it reads");
     t.nodes = {{"a", "Conv2d", 0, {}}};
     t.outputs = {1};
-    CHECK_THROWS_WITH(graph(t), "Topology: an output is a node that is not there");
+    CHECK_THROWS_WITH(graph(t), "Topology: an output is a node that does not exist");
 }
 
 }  // namespace plan_graph_test

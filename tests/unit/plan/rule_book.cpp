@@ -20,7 +20,7 @@ struct outcome {
 };
 outcome rules_of(const AMCTDistillConfig& config) {
     Topology const topology = example();
-    detail::graph const g(topology);
+    Graph const g(topology);
     detail::findings found({});
     detail::layer_names const names(g, found);
     detail::rule_book<standard_algorithms> const book(config, g, names, found);

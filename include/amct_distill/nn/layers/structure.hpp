@@ -7,6 +7,7 @@
 ///     x = net.add_function("/Reshape", Reshape({16, -1}), {x}); // [N, ...] -> [N, 16, what is left]
 #pragma once
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <functional>
 #include <iterator>
@@ -178,7 +179,8 @@ public:
             throw std::invalid_argument(
                 "Reshape: expected the dimensions after the batch, each at least 1, one of them perhaps -1");
     }
-    explicit BasicReshape(ReshapeOptions options) : BasicReshape(std::move(options.sample)) {}
+    template <std::same_as<ReshapeOptions> O>
+    explicit BasicReshape(O options) : BasicReshape(std::move(options.sample)) {}
     ReshapeOptions options() const { return {sample_}; }
     const Shape& sample() const { return sample_; }
 

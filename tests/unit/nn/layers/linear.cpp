@@ -58,7 +58,7 @@ TEST_CASE("Linear: parameters") {
     BasicModule<double> fc = BasicLinear<double>({.in_features = 3, .out_features = 2});
     auto const p = fc.parameters();
     REQUIRE(p.size() == 2);
-    CHECK(p[0].value->shape() == Shape{2, 3});
+    CHECK(std::ranges::equal(p[0].shape(), Shape{2, 3}));
     CHECK(p[1].role == Role::bias);
     CHECK(BasicModule<double>(BasicLinear<double>({.in_features = 3, .out_features = 2, .bias = false}))
               .parameters()
