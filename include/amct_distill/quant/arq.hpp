@@ -21,7 +21,10 @@
 #include "../run/execution.hpp"
 #include "affine.hpp"
 #include "finite.hpp"
+#include "matrix.hpp"
+#include "quantized_matrix.hpp"
 #include "scale.hpp"
+#include "scales.hpp"
 
 namespace amct_distill {
 
@@ -80,7 +83,7 @@ public:
     void constrain() {}
 
     /// One per row, or one.
-    std::vector<ScaleOffset> scale_offsets(const ConstMatrixRef& w, const Execution& on = {}) const {
+    Scales scale_offsets(const ConstMatrixRef& w, const Execution& on = {}) const {
         if constexpr (std::same_as<G, ChannelWise>) {
             std::vector<ScaleOffset> scales(static_cast<std::size_t>(w.rows()));
             detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {

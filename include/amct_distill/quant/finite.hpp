@@ -15,6 +15,7 @@
 #include "../core/concat.hpp"
 #include "../core/result.hpp"
 #include "affine.hpp"
+#include "matrix.hpp"
 #include "scale.hpp"
 
 namespace amct_distill {
