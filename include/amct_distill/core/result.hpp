@@ -3,7 +3,7 @@
 ///     result<AMCTDistillConfig> config = read<AMCTDistillConfig>(text);
 ///     if (!config) { std::cerr << to_string(config.diagnostics()); return 1; }
 ///     use(*config);
-///     use(read<AMCTDistillConfig>(text).value());   // throws config_error with the same text
+///     use(read<AMCTDistillConfig>(text).value());   // throws ConfigError with the same text
 ///
 /// Diagnostics of a result that holds a value are warnings.
 #pragma once
@@ -33,9 +33,9 @@ inline std::string to_string(std::span<const Diagnostic> all) {
 }
 
 /// What `result::value()` throws; `what()` is the text of all diagnostics.
-class config_error : public std::exception {
+class ConfigError : public std::exception {
 public:
-    explicit config_error(Diagnostics diagnostics)
+    explicit ConfigError(Diagnostics diagnostics)
         : diagnostics_(std::move(diagnostics)), text_(to_string(diagnostics_)) {}
     const char* what() const noexcept override { return text_.c_str(); }
     const Diagnostics& diagnostics() const noexcept { return diagnostics_; }
@@ -48,7 +48,7 @@ private:
 namespace detail {
 [[noreturn]] inline void raise(const Diagnostics& diagnostics) {
 #if defined(__cpp_exceptions)
-    throw config_error(diagnostics);
+    throw ConfigError(diagnostics);
 #else
     std::fprintf(stderr, "%s\n", to_string(diagnostics).c_str());
     std::abort();  // -fno-exceptions: ask has_value() first
@@ -78,7 +78,7 @@ public:
     const T* operator->() const noexcept { return &*value_; }
     T* operator->() noexcept { return &*value_; }
 
-    /// The value; throws config_error when there is none (aborts under -fno-exceptions).
+    /// The value; throws ConfigError when there is none (aborts under -fno-exceptions).
     const T& value() const& { return check(), *value_; }
     T& value() & { return check(), *value_; }
     T&& value() && { return check(), *std::move(value_); }
