@@ -1,7 +1,12 @@
 # What is installed: the headers, find_package(amct_distill) with the components `quant` (no Boost) and `distill`,
-# and a file for pkg-config. Nothing is compiled, so all of it serves any machine.
+# a file for pkg-config, and the license. Nothing is compiled, so all of it serves any machine. The directories
+# (CMAKE_INSTALL_INCLUDEDIR, CMAKE_INSTALL_DATADIR) may be absolute, as distributions with split outputs have them.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
+
+install(DIRECTORY include/amct_distill DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
+target_include_directories(amct_distill_quant INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/amct_distill)
 
 set(package_directory ${CMAKE_INSTALL_DATADIR}/cmake/amct_distill)
 foreach(component IN ITEMS quant distill)
@@ -9,7 +14,7 @@ foreach(component IN ITEMS quant distill)
     if(component STREQUAL "quant")
         set(target amct_distill_quant)
     endif()
-    install(TARGETS ${target} EXPORT amct_distill_${component} FILE_SET HEADERS)
+    install(TARGETS ${target} EXPORT amct_distill_${component})
     install(EXPORT amct_distill_${component} NAMESPACE amct_distill:: DESTINATION ${package_directory})
 endforeach()
 
@@ -19,8 +24,17 @@ write_basic_package_version_file(amct_distill-config-version.cmake COMPATIBILITY
 install(FILES ${PROJECT_BINARY_DIR}/amct_distill-config.cmake ${PROJECT_BINARY_DIR}/amct_distill-config-version.cmake
     DESTINATION ${package_directory})
 
-# Wherever the tree is moved, the file knows where it stands.
+# Wherever the tree is moved, the file knows where it stands, unless it stands in an absolute directory.
 set(pc_directory ${CMAKE_INSTALL_DATADIR}/pkgconfig)
-file(RELATIVE_PATH pc_prefix /prefix/${pc_directory} /prefix)
+if(IS_ABSOLUTE "${pc_directory}")
+    set(pc_prefix ${CMAKE_INSTALL_PREFIX})
+else()
+    file(RELATIVE_PATH pc_prefix /prefix/${pc_directory} /prefix)
+    string(REGEX REPLACE "/$" "" pc_prefix "\${pcfiledir}/${pc_prefix}")
+endif()
+set(pc_includedir ${CMAKE_INSTALL_INCLUDEDIR})
+if(NOT IS_ABSOLUTE "${pc_includedir}")
+    string(PREPEND pc_includedir "\${prefix}/")
+endif()
 configure_file(cmake/amct_distill.pc.in amct_distill.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/amct_distill.pc DESTINATION ${pc_directory})

@@ -56,7 +56,7 @@ function(append_header file)
         elseif(line MATCHES "^[ \t]*#[ \t]*endif")
             math(EXPR depth "${depth} - 1")
         endif()
-        if(line MATCHES "^[ \t]*#[ \t]*pragma[ \t]+once")
+        if(line MATCHES "^[ \t]*#[ \t]*pragma[ \t]+once" OR line MATCHES "^// SPDX-License-Identifier: ")
             continue()
         elseif(line MATCHES "^[ \t]*#[ \t]*include[ \t]*\"([^\"]+)\"")
             if(depth GREATER 0)
@@ -106,6 +106,7 @@ list(REMOVE_ITEM other_headers "${include}/amct_distill.hpp")  # only includes
 text_of(quant "${version}" ${quant_headers})
 text_of(others ${other_headers})
 
+set(license "// SPDX-License-Identifier: Apache-2.0\n")
 set(made "// Made from include/ by cmake/single_header.cmake: change the headers there.\n#pragma once\n")
 set(quant "\
 #ifndef AMCT_DISTILL_VERSION
@@ -115,11 +116,11 @@ ${quant}
 #endif  // AMCT_DISTILL_VERSION
 ")
 write_text("${OUT}/amct_distill_quant.hpp" "\
-/// amct_distill's quantizers in one file: ARQ, ULQ and IFMR at INT4 and INT8. Needs C++20 and Eigen.
+${license}/// amct_distill's quantizers in one file: ARQ, ULQ and IFMR at INT4 and INT8. Needs C++20 and Eigen.
 ${made}
 ${quant}")
 write_text("${OUT}/amct_distill.hpp" "\
-/// amct_distill in one file, all but its adapters: reads AMCT's distillation configurations, resolves them to a
+${license}/// amct_distill in one file, all but its adapters: reads AMCT's distillation configurations, resolves them to a
 /// plan, quantizes, distills and writes the record. Needs C++20, Boost (PFR, Spirit X3: headers) and Eigen.
 ${made}
 ${quant}

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The digits, and a small network that reads them.
 #pragma once
 #include <amct_distill/amct_distill.hpp>

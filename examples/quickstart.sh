@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 boost=libboost-dev
 command -v apt-cache >/dev/null && boost=$(boost_package)
 need_packages g++ cmake ninja-build libeigen3-dev "$boost"
+[ -z "${AMCT_DISTILL_PACKAGES_ONLY:-}" ] || exit 0
 
 echo 'Building (a minute or so) ...'
 if ! log=$(cmake --preset dev -DAMCT_DISTILL_BUILD_TESTS=OFF 2>&1) ||

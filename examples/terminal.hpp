@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Tables and a progress line for a terminal, or for a log.
 #pragma once
 #include <string>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A module of one's own in a network that is quantized and distilled: a LeakyReLU whose slopes for negative
 // values are learned, one for each channel. Nothing is registered or derived from; the concept ModuleOf says
 // what a module has.

@@ -11,6 +11,7 @@ need_packages g++ clang libclang-rt-dev cmake ninja-build libeigen3-dev catch2 p
     pkg-config doxygen "$boost"
 # clang 19 with libc++ has a test of its own, where it can be installed.
 command -v apt-get >/dev/null && { (need_packages clang-19 libc++-19-dev libc++abi-19-dev) || true; }
+[ -z "${AMCT_DISTILL_PACKAGES_ONLY:-}" ] || exit 0
 
 [ $# -gt 0 ] || set -- ci-gcc ci-clang asan
 for preset in "$@"; do

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Two algorithms of one's own, for weights and for activations, all the way: text, compiler, plan, JSON, training, record.
 #include <amct_distill/adapters/json.hpp>
 #include <amct_distill/adapters/json_reader.hpp>

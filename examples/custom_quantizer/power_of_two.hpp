@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Weights with scales that are powers of two, so that a device multiplies by shifting: an algorithm of one's own.
 ///
 ///     BasicConfig<power_of_two> config =

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The same for activations: IFMR finds the clips, and the scale is rounded up to a power of two.
 ///
 ///     read<BasicConfig<all_power_of_two>>("distill_data_quant_config { pow2_quantize { } }").value();

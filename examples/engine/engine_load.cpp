@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The same engine with a configuration of run time: what it cannot run is said when it is loaded.
 #include <amct_distill/io/file.hpp>
 #include <amct_distill/plan/check_engine.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An inference engine whose configuration the compiler has read: no parser and no heap is left in the program.
 #include <cstdio>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A quantized layer of the engine: integer codes of weights and input, multiplied and added as integers.
 ///
 ///     Layer<conv1, Arq<Int4, ChannelWise>, ActUlq<Int8>> layer(weight, bias, ActUlq<Int8>({1, 0}, true));

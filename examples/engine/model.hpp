@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A network that was trained on examples/data/digits.csv by engine/train.cpp; in float32 it recognizes
 /// 97.98 % of the test digits. IFMR at INT8 finds these ranges of the layers' inputs:
 ///   conv1: -1.008 .. 1.000

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What the engine runs: conv1 - relu - conv2 - fc on 8x8 images, its layers' types from a configuration that the
 /// compiler has read. One that the engine cannot run does not compile.
 ///

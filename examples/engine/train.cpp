@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Trains the engine's network and writes it to the file that is named: examples/engine/model.hpp was made so.
 #include <amct_distill/amct_distill.hpp>
 #include <cstdio>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Everything but the adapters: reads AMCT's distillation configurations, resolves them to a plan, quantizes,
 /// distills and writes the record.
 ///
@@ -6,6 +7,7 @@
 ///
 /// Each header can be included by itself; `policy/` needs the standard library alone, `quant/` Eigen besides.
 #pragma once
+#include "config/field_numbers.hpp"
 #include "config/messages.hpp"
 #include "config/record.hpp"
 #include "config/static_config.hpp"
@@ -60,3 +62,5 @@
 #include "student/student.hpp"
 #include "text/printer.hpp"
 #include "text/reader.hpp"
+#include "wire/reader.hpp"
+#include "wire/writer.hpp"

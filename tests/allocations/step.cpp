@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The steps of training after the first allocate nothing: every allocation of this program is counted.
 #include <amct_distill/distill/adamw.hpp>
 #include <amct_distill/distill/block.hpp>

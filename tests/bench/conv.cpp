@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A convolution's step, 8 x 64 x 56 x 56 with a 3 x 3 kernel to 64 channels, beside two other ways to do it:
 // columns and Eigen's product (im2col), and a product of Eigen's per tap of an image with its channels last
 // (shift-GEMM; without the transpositions that it would need here).

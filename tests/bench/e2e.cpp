@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What distillation makes of a trained digits network (64-64-ReLU-32-ReLU-10) with the default settings: mean
 // squared error of the logits and accuracy on the test images, calibrated and after some epochs.
 //

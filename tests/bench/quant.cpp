@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The quantizers next to memcpy of the same floats: ratios of times, taken in turns in one run.
 //
 //     bench_quant [rounds]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Each case has a twin that compiles: EITHER(good, bad) is its second with -DBAD. With BAD, the compiler has to say
 // what the regular expression above each case says.
 #include <amct_distill/config/static_config.hpp>

@@ -1,6 +1,7 @@
 # cmake -DCOMPILER=... -DINCLUDE=... -DCORPUS=tests/golden/bad -DWORK=... -P corpus.cmake
 # Every bad configuration of the golden files is bad to the compiler too, for the same reason at the same place: the
 # first line of its .txt, "name.cfg:LINE:COLUMN: error: PATH: WHAT", and those of its other errors.
+cmake_minimum_required(VERSION 3.25)
 file(GLOB texts "${CORPUS}/*.cfg")
 set(source "#include <amct_distill/config/static_config.hpp>\n")
 set(expected "")

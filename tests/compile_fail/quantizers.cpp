@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A quantizer with one part taken away, chosen by MISSING; 0 takes none away and compiles.
 // Each other value must fail with the line of static_assert that names the part.
 #include <amct_distill/quant/arq.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The walker of constant evaluation takes what X3 takes: random strings, for every token rule.
 //
 //     conformance_grammar [COUNT]

@@ -1,5 +1,6 @@
 # cmake -DSTATIC=<program> -DLOAD=<program> -DNM=<nm> -DCONFIG=<engine.cfg> -DWORK=<scratch directory> -P engine.cmake
 # The engine with a configuration that the compiler has read, the one that reads it itself, and what it refuses.
+cmake_minimum_required(VERSION 3.25)
 function(run expected_code)
     execute_process(COMMAND ${ARGN} WORKING_DIRECTORY ${WORK} RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE err)
     if(NOT code EQUAL expected_code)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Any bytes through the JSON reader: no crash, and what is read prints back to the same JSON.
 #include <amct_distill/adapters/json.hpp>
 #include <amct_distill/adapters/json_reader.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Any bytes through the reader: no crash, and what is read prints back to the same message; an error has a message.
 #include <amct_distill/config/messages.hpp>
 #include <amct_distill/config/record.hpp>

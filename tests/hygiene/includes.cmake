@@ -1,5 +1,6 @@
 # cmake -DROOT=<include/amct_distill> -P includes.cmake
 # Checks the direction of the folders, and who may include Boost and Eigen.
+cmake_minimum_required(VERSION 3.25)
 set(folders core policy reflect text wire io config graph plan run quant nn student distill deploy report onnx adapters)
 set(errors "")
 set(files 0)

@@ -1,6 +1,7 @@
 # cmake -DROOT=<tests/unit> -P test_names.cmake
 # Brackets and semicolons in a test's name break CMake's lists, and with them how ctest finds the tests: those
 # around it are then silently not run.
+cmake_minimum_required(VERSION 3.25)
 file(GLOB_RECURSE sources "${ROOT}/*.cpp")
 set(count 0)
 foreach(source IN LISTS sources)

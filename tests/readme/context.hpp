@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What the README's code leaves to its reader.
 #pragma once
 #include <amct_distill/amct_distill.hpp>

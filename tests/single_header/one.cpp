@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // With two.cpp: both headers in one translation unit, in either order, and both units in one program although they
 // are compiled with different options (one definition rule).
 #include "amct_distill.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What both translation units do with the library: read, print, resolve, quantize, calibrate.
 #pragma once
 #include <cstdint>

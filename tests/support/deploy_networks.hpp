@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A network of every kind of layer that deploys, and students of it.
 #pragma once
 #include <amct_distill/nn/layers/pool.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Every way this machine can run a loop: each instruction set, on one thread and on three, with stores
 /// into the caches and past them.
 ///

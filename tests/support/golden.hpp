@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The golden numbers of `tests/golden`, as JSON.
 ///
 ///     for (const auto& c : golden::load("arq.json").at("cases").as_array())

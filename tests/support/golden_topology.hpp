@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The topology of the network that a file of `tests/golden/config` is about.
 ///
 ///     Topology t = golden::topology(golden::load("config/chain.json").at("graph"));

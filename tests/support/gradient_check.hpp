@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Compares a module's backward with central differences of its forward, in double.
 ///
 ///     nn::BasicModule<double> m = nn::BasicLinear<double>({.in_features = 3, .out_features = 2});

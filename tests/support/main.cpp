@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Catch2's main, compiled once for all test programs.
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_session.hpp>

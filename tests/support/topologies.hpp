@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Small networks for the tests of plan/.
 #pragma once
 #include <amct_distill/graph/topology.hpp>

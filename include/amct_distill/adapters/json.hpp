@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A plan as the JSON that AMCT's `create_distill_config` writes.
 ///
 ///     std::ofstream("distill.json") << print_json(to_json(plan));

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Where the values of a JSON text stand, for diagnostics; Boost.JSON itself keeps no places.
 ///
 ///     detail::JsonPlaces const places = detail::find_json_places(text, on_repeated_key);

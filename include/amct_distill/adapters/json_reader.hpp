@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A plan from the JSON that AMCT's `create_distill_config` writes, for the network it was written for.
 ///
 ///     result<DistillPlan> plan = plan_from_json(text, topology, target::generic, "distill.json");

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The values that a plan's JSON is made of, taken with their types; what is wrong is a finding with its place.
 ///
 ///     JsonItem const item{value, places, "conv1.quant_enable"};

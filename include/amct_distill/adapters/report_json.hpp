@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A distillation report as JSON, and a verification's.
 ///
 ///     boost::json::object json = to_json(report).as_object();

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// AMCT's distillation configuration, `AMCTDistillConfig` and its messages, as plain aggregates.
 ///
 ///     AMCTDistillConfig c{.batch_num = 2u};

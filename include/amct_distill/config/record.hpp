@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// `ScaleOffsetRecord`: the quantization factors of every layer, as a deployment tool reads them (proto2).
 ///
 ///     ScaleOffsetRecord r;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A configuration that the compiler reads: a wrong one does not compile.
 ///
 ///     using config = static_config<R"(distill_weight_quant_config { arq_distill { dst_type: INT4 } })">;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// One string from pieces: texts, characters and whole numbers.
 ///
 ///     detail::concat("expected ", 3, " channels, found ", n)

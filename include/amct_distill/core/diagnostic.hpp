@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A message about one place in a text: where, what, and the line it is about.
 ///
 ///     Diagnostic d = diagnostic_at(Severity::error, "quant.cfg", text, offset, "batch_num", "expected `:`");

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What is found wrong or odd while resolving, collected, each finding with its place in the text.
 ///
 ///     detail::DiagnosticList found({.source = "quant.cfg", .text = text});

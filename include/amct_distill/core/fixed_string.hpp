@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A string literal as a template argument.
 ///
 ///     template <fixed_string Name> struct layer {};   layer<"conv1">::name.view() == "conv1"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A value, or the diagnostics that say why there is none; the return type of every edge that meets input.
 ///
 ///     result<AMCTDistillConfig> config = read<AMCTDistillConfig>(text);

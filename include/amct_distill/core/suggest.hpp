@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The nearest of some names to a misspelled one, for messages that end in "did you mean ...?".
 ///
 ///     detail::nearest("clip_maks", names)           // "clip_max", or "" when none is near

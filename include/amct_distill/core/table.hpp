@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Rows of text as a table: columns as wide as their widest cell, two blanks between them.
 ///
 ///     detail::text_table({{"layer", "SQNR"}, {"conv1", "48.9 dB"}});   // the first row is the heading

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Whether a text is UTF-8.
 ///
 ///     detail::first_invalid_utf8("caf\xc3\xa9") == std::string_view::npos

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The version of amct_distill: the only macros that its headers leave behind.
 ///
 ///     #if AMCT_DISTILL_VERSION >= 200      // 0.2.0 or newer

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A student's quantized layers as a device runs them: integer weights and biases, and the scales between.
 ///
 ///     std::vector<DeployedLayer> layers = deploy(student).value();

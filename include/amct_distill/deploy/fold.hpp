@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A BatchNorm2d behind a convolution, folded into the convolution's weights and bias.
 ///
 ///     if (const auto* bn = batch_norm_behind(network, "conv1")) {

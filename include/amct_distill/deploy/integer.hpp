@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A deployed Conv2d or Linear, run in integers as a device does: a module like any other.
 ///
 ///     IntegerLayer layer(deploy(student).value()[0]);

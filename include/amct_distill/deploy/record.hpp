@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The record of a student: the quantization factors that a deployment tool needs, recomputed from its final
 /// parameters, with each BatchNorm folded into the convolution before it.
 ///

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Whether the integers compute what was simulated, layer by layer.
 ///
 ///     VerifyReport report = verify(student, batches).value();

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// AdamW (Loshchilov and Hutter 2019), with a learning rate per group of parameters, as torch.optim.AdamW.
 ///
 ///     AdamW optimizer({.weight_decay = 0});

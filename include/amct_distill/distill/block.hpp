@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// One block of a student learns to put out what the teacher's does.
 ///
 ///     BlockTrainer trainer(student.network(), data);                    // data: block_data.hpp

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What a block is trained on: for every batch, its input and the output that the teacher has there.
 ///
 ///     BlockData data(student_frontier, teacher_frontier, budget, batches, plan.blocks[2], /*dump=*/nullptr, 2);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What a run has finished, on disk: a file per block, with its parameters, its report and the fingerprint of
 /// the run.
 ///

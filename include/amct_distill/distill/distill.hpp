@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Block-wise distillation: the student learns, block after block, to reproduce the float teacher.
 ///
 ///     Student student = make_student(teacher, plan).value();

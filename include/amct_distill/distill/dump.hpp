@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The teacher's inputs and outputs of every block and step, on disk: computed once, read at every epoch.
 ///
 ///     auto dump = TeacherDump::write(teacher, plan.blocks, batches, "/tmp");   // a new directory in there

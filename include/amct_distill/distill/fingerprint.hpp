@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What a distillation run depends on, as a few numbers: an interrupted run is continued only where all agree.
 ///
 ///     Fingerprint now = fingerprint(teacher, student, batches, options);

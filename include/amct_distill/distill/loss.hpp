@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What a block is trained to make small; mean squared error unless another is given.
 ///
 ///     struct MeanAbsoluteError {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What changes a block's parameters by their gradients; AdamW unless another is given.
 ///
 ///     distill<MeanSquaredError, Sgd>(teacher, student, batches, {.optimizer = Sgd(0.9)});

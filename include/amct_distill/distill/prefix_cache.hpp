@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What a network has computed so far, batch by batch, so that the next block begins where the last one ended.
 ///
 ///     CacheBudget budget(512 << 20);

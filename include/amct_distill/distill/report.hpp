@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What distillation did: of every layer its quantization, of every block its losses, of the whole the error of
 /// the outputs.
 ///

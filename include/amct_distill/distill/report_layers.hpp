@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The quantization of each layer of a student, measured on data.
 ///
 ///     for (const LayerReport& l : report_layers(student, batches)) std::cout << l.name << ": " << l.data_sqnr;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// How a block is trained: learning rates and their schedule, how often its loss is looked at, who is told.
 ///
 ///     distill(teacher, student, batches, {.epochs = 5, .schedule = Schedule::constant});

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A topology and what follows from it: who reads a node, how often a module is used, what can be quantized.
 ///
 ///     detail::graph g(topology);

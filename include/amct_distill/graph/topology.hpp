@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What resolving a configuration needs to know of a network: its modules, their use, and the graph.
 ///
 ///     Topology t;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Numbers, texts and arrays of numbers as bytes, as in memory and in order: little-endian.
 ///
 ///     detail::BinaryWriter out;

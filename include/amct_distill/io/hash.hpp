@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A hash of 64 bits for fingerprints and checkpoints: against mistakes, not against an enemy.
 ///
 ///     detail::Hash hash;

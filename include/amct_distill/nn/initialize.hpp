@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Start values of weights and biases as PyTorch's defaults: uniform in [-b, b), b = 1 / sqrt(fan_in)
 /// (Kaiming's uniform initialization with a = sqrt(5)); the same seed gives the same values everywhere.
 ///

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The matrix product behind convolution and linear layers: c = a b, or c += a b, on one thread.
 ///
 ///     std::vector<float> buffer(product_buffer);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What a module of a network is: pure functions forward and backward, and parameters.
 ///
 ///     Module m = Conv2d({.in_channels = 1, .out_channels = 8, .kernel = {3, 3}});

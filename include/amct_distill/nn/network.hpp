@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A named graph of modules, run forward and backward on a tape.
 ///
 ///     Network net;

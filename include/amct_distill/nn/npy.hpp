@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Tensors as NumPy's `.npy` files.
 ///
 ///     write_npy("run/block0_step0_input.npy", tensor).value();        // whole or not there

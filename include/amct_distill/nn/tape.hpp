@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What a network computes: every node's output, gradient and buffers, and the parameters' gradients. The
 /// caller owns it and hands it to one step after another, so that only the first one allocates.
 ///

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A row-major tensor that owns its values, and Eigen's view of it as a matrix. The batch is always dimension
 /// 0.
 ///

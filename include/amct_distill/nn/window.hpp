@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A window that slides over the images of a batch: the arithmetic that convolution and pooling share.
 ///
 ///     detail::Window w{.input = {28, 28}, .kernel = {3, 3}, .stride = {2, 2}, .padding = {1, 1}};

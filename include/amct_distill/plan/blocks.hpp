@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The blocks of a plan: the user's groups, and the layers that are left, unit by unit, joined `group_size`
 /// at a time.
 ///

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Whether an engine can run a plan: the run-time twin of RunsOn.
 ///
 ///     using engine = supports<Arq<Int8, ChannelWise>, ActUlq<Int8>>;

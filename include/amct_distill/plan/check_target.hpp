@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Whether a plan's layers keep the rules of the machine that will run them.
 ///
 ///     detail::check_target(plan.layers, rules.layers(), target::ascend, found);

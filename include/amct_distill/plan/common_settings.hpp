@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The settings that algorithms have in common, found by their names; and an algorithm in one line.
 ///
 ///     describe(layer.weights);        // "arq_distill, INT4, channel_wise"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The layers and types of layer that a configuration names, looked up; a name that fits nothing is a
 /// finding.
 ///

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What will be done to a network: every quantizable layer's settings, none left open, and the blocks that
 /// are distilled one after the other.
 ///

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Where a setting of a plan came from: a place in the configuration, or a default.
 ///
 ///     layer.weights_from["dst_type"].text;        // "distill_override_layers[1] at 41:9"

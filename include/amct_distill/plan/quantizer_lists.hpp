@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The quantizers that an algorithm list can name, as a variant type.
 ///
 ///     weight_quantizer_variant<StandardAlgorithms>         // std::variant<Arq<Int4, ChannelWise>, ...>

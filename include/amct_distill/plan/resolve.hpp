@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A configuration and a network's topology become a plan: which rule holds for each layer, with which
 /// settings, and which layers are distilled together.
 ///

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The rules of a configuration, looked up: which skip and which override each quantizable layer falls under.
 ///
 ///     detail::RuleBook<StandardAlgorithms> rules(config, graph, names, found);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// From a layer's resolved settings to its quantizer's type: the one step from run time to compile time.
 ///
 ///     visit_weight_quantizer(layer.weights, [&]<class Q>(std::type_identity<Q>, const auto& message) {

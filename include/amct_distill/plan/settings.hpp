@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// One layer's algorithm as a rule of the configuration gives it, with no setting left open, and where each
 /// setting came from.
 ///

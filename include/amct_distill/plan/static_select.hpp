@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// From a configuration that the compiler read to a layer's quantizer types, and to whether an engine can run it.
 ///
 ///     using config = static_config<R"(distill_weight_quant_config { arq_distill { dst_type: INT4 } })">;
@@ -142,7 +143,7 @@ constexpr auto activation_message() {
     return message;
 }
 
-/// Whether an engine has the quantizer of a selection.
+/// Whether an engine has the quantizer of a Selection.
 template <class Supported, class Alternatives, template <class, Selection> class Selected>
 constexpr bool has_selected(const Selection& s) {
     bool has = false;

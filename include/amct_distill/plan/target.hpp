@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Rules of the machine that will run the result; a plan that breaks one is an error.
 ///
 ///     resolve(config, topology);                     // target::generic: no rules

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The blocks that the user spells out: the one path from a distill_group's start to its end.
 ///
 ///     std::vector<PlannedBlock> blocks = detail::user_blocks(config.distill_group, graph, names, found);

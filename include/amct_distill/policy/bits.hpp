@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Bit widths as types: how many bits a quantized value has, and the codes they give.
 ///
 ///     Arq<Int4, ChannelWise>            // weights in 4 bits

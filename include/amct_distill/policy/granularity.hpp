@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// How many scales a weight has: one per output channel, or one for the whole tensor.
 ///
 ///     Arq<Int8, ChannelWise>      // as many scales as rows of the weight matrix

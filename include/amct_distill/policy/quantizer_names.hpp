@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The quantizers' names, declared: enough for a message to name its quantizer, without Eigen.
 ///
 ///     template <class B, class G> using quantizer = Arq<B, G>;   // in the message ARQDistill

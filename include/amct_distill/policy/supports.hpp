@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What an engine can run: a closed list of quantizers, asked at compile time.
 ///
 ///     using engine = supports<Arq<Int4, ChannelWise>, Arq<Int8, ChannelWise>, ActUlq<Int8>>;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Whether the integer 0 stands for the real 0: offset 0 (symmetric), or an offset fitted to the range.
 ///
 ///     Arq<Int8, ChannelWise>                  // weights are symmetric by default

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// ULQ, universal linear quantization of activations: the clips are trained. For weights see ulq.hpp.
 ///
 ///     ActUlq<Int8> ulq(ClipRange{6.0f, -6.0f}, /*fixed_min=*/false);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Affine quantization, x ~ (code - offset) * scale: of a value, of a span, of a matrix's rows.
 ///
 ///     ScaleOffset const p{0.5f, 0};

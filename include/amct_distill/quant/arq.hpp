@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// ARQ, adaptive range quantization of weights: the largest weight of a row, or of all, sets the scale.
 ///
 ///     Arq<Int4, ChannelWise> arq;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Quantization of what comes from outside: everything is checked first, and on an error nothing is written.
 ///
 ///     result<void> done = checked_fake_quantize<Int4>(w, out, scales);

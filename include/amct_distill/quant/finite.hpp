@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The check of every input: it holds values, and each of them is finite.
 ///
 ///     if (auto ok = check_finite(w, "weights"); !ok) return ok;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A certified histogram for IFMR: one pass over the values tells, for each candidate, between which bounds
 /// its loss is, so that only those that could be the smallest need be evaluated exactly.
 ///

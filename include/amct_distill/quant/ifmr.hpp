@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// IFMR, input feature map reconstruction: the clip range of activations with the smallest squared error.
 ///
 ///     Ifmr<Int8> ifmr;

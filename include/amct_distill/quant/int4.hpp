@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Packed INT4: two codes a byte, the low nibble first, every row padded to whole bytes.
 ///
 ///     PackedInt4 const p = quantize_int4(w, arq.scale_offsets(w));      // straight from floats

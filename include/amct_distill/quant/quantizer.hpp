@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What a quantizer must offer to take part in distillation: models are Arq and Ulq for weights, ActUlq for
 /// activations with Ifmr as its calibrator; a quantizer of your own needs nothing else, no base class.
 ///

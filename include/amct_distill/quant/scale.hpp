@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// From a range of values to the scale and offset that cover it, and back.
 ///
 ///     ClipRange const range{1.0f, -2.0f};

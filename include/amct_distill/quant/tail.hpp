@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The k-th largest and the k-th smallest of values that come in parts, each with its range.
 ///
 ///     Tails tails(k_largest, k_smallest);

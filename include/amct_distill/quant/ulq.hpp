@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// ULQ, universal linear quantization of weights: the scales are trained. For activations see act_ulq.hpp.
 ///
 ///     Ulq<Int4, ChannelWise> ulq;

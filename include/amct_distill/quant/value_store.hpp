@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Values of many batches, one after the other; beyond a number of bytes in a temporary file.
 ///
 ///     ValueStore values(64 << 20);                        // at most 64 MB of memory

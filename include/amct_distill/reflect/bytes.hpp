@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// proto2's `bytes`: a string that need not be UTF-8.
 ///
 ///     struct Blob { optional<bytes> data{}; };

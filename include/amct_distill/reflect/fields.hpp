@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The fields of an aggregate: how many, their names, types and values, without macros or registration.
 ///
 ///     struct point { int x; int y; };

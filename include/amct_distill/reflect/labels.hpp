@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The labels of proto2 as member types, so that an aggregate reads like its .proto message.
 ///
 ///     struct Greeting {
@@ -31,11 +32,16 @@ namespace detail {
 /// Where a field was read; {0, 0} when it was not.
 class Located {
 public:
-    constexpr Position position() const noexcept { return {line_, column_}; }
+    constexpr Position position() const noexcept { return line_ == 0 ? Position{} : Position{line_, column_}; }
     constexpr void set_position(Position p) noexcept {
         line_ = static_cast<std::uint32_t>(p.line);
         column_ = static_cast<std::uint32_t>(p.column);
     }
+
+protected:
+    static constexpr std::uint32_t unset = 0xFFFFFFFF;  // a column that no place has
+    constexpr bool is_marked_unset() const noexcept { return line_ == 0 && column_ == unset; }
+    constexpr void mark_unset() noexcept { column_ = unset; }
 
 private:
     std::uint32_t line_ = 0;
@@ -59,7 +65,9 @@ public:
     requires(std::is_class_v<T>&& std::is_convertible_v<U, T> &&
              !std::is_class_v<U>) constexpr required(const U& value)
         : value_(value) {}  // a string literal, for instance
-    constexpr explicit required(detail::Blank) : value_() {}
+    constexpr explicit required(detail::Blank) : value_() { mark_unset(); }
+    /// False while a message is being read and this field was not met; set_position() ends that.
+    constexpr bool is_set() const noexcept { return !is_marked_unset(); }
     /// Declared so that `Message{}` is well formed where it is not evaluated: Boost.PFR then counts fields
     /// by bisection, not one by one (minutes and gigabytes). Evaluating it is a compile-time error.
     consteval required() : value_((throw "a required field is missing", T())) {}

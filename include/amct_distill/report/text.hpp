@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A distillation report as tables of at most 100 columns.
 ///
 ///     std::cout << to_table(report);

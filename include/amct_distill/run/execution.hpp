@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// How a loop is run: with which instructions, on how many threads. Results do not depend on it, bit for
 /// bit.
 ///

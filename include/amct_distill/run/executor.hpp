@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The threads of a run: one pool for all that is computed in it.
 ///
 ///     Executor executor(4);

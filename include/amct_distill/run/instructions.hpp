@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The instruction sets that the loops are compiled for, and the choice of one at run time.
 ///
 ///     struct twice {                                    // a kernel: its loop, for vectors of any width

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Sums in double whose order of additions is fixed: the same bits however many threads or lanes compute it.
 ///
 ///     auto const [sum] = ordered_sums(on, n, Dot{x, y});       // terms: see kernels/sums.hpp

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The loop that adds up a block of terms in double, in the order of ordered_sum.hpp, whatever the width of
 /// the vectors.
 ///

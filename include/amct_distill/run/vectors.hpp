@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Vectors of floats of any width, a float alone among them, and the few things the loops do with them.
 ///
 ///     using F = lanes<Bytes>::floats;          // 4 bytes: float; 16, 32, 64: 4, 8, 16 of them

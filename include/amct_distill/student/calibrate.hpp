@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Finds the first clip range of every quantized layer's input, by IFMR over some batches.
 ///
 ///     calibrate(student, batches).value();    // batch_num of the plan, from the start again when they run out

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The quantizers of one layer of a student: one for its weights, one for its input, and the input's
 /// calibrator while it lasts.
 ///

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A Conv2d or Linear that quantizes its input and its weights before it computes: a module like any other.
 ///
 ///     QuantizedLayer<nn::Conv2d> layer(conv, quantizers);

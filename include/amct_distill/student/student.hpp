@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A copy of a network whose planned layers quantize.
 ///
 ///     Student student = make_student(teacher, plan).value();

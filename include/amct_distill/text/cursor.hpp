@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A place in a text: tokens are taken, what is wrong is noted, valid values of no use are passed over.
 ///
 /// The part of the reader that knows neither messages nor types. Usable in constant evaluation.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A decimal number to binary floating point, correctly rounded (half to even) in one step.
 ///
 ///     static_assert(detail::to_floating<float>("1.17549435e-38") == std::numeric_limits<float>::min());

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The tokens of protobuf's text format, written once, as Boost.Spirit X3 expressions.
 ///
 ///     const char* at = text.data();

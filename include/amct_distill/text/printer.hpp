@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Any aggregate message as protobuf text format.
 ///
 ///     std::string text = print(config);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Protobuf text format into any aggregate message.
 ///
 ///     result<AMCTDistillConfig> config = read<AMCTDistillConfig>(text, {.source = "quant.cfg"});

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The scalar values of protobuf's text format: numbers, bool, enums, strings.
 #pragma once
 #include <algorithm>

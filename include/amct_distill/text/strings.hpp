@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The escapes of quoted strings.
 ///
 ///     detail::unescape(R"(\101\n\u00e9)", out)      // appends "A\n\xc3\xa9"; says what is wrong otherwise

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/core/version.hpp>
 #include <amct_distill/quant/affine.hpp>
 #ifdef WITH_CONFIGURATIONS

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every configuration of tests/golden/config, resolved under the original's rules, against what the original
 // made of it.
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/adapters/json_reader.hpp>
 
 #include <amct_distill/adapters/json.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/deploy/verify.hpp>
 
 #include <amct_distill/deploy/record.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The original's training, step by step, through the public pieces. It overwrites the weights by their
 // fake-quantized values on every forward, of which there are two a step: this test does it by hand.
 #include <amct_distill/distill/adamw.hpp>

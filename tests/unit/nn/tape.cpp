@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/nn/tape.hpp>
 
 #include "support/catch.hpp"

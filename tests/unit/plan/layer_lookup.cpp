@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/plan/layer_lookup.hpp>
 
 #include "support/catch.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/plan/quantizer_lists.hpp>
 
 #include <amct_distill/config/messages.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/plan/user_blocks.hpp>
 
 #include "support/catch.hpp"
@@ -87,7 +88,7 @@ TEST_CASE("a group without a path is an error") {
         "the one before");
 }
 
-TEST_CASE("a group of several paths is an error") {
+TEST_CASE("a group of several Paths is an error") {
     CHECK(groups_of(forked(), {group("stem", "relu")}).errors ==
           "error: distill_group[0]: several paths lead from `stem` to `relu`, and a group is one path: start "
           "it "
@@ -140,7 +141,7 @@ TEST_CASE("groups may not intersect") {
           "one before the other starts");
 }
 
-TEST_CASE("paths are counted in a net of forks without walking each of them") {
+TEST_CASE("Paths are counted in a net of forks without walking each of them") {
     network n;
     auto node = n.layer("first", "Conv2d", {});
     for (int i = 0; i != 100; ++i) {  // 2^100 paths

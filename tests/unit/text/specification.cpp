@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The rules of protobuf's text format that need a message with every kind of field, by their numbers in the
 // description this library follows; reader.cpp, strings.cpp, decimal.cpp and grammar.cpp have the rest.
 #include <amct_distill/reflect/bytes.hpp>

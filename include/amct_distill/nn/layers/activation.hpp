@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Activations: ReLU, LeakyReLU, Sigmoid, Tanh element by element, and Softmax along a dimension; all as in
 /// torch.nn, NaN passes through them.
 ///

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Batch normalization of images, [N, C, H, W], as torch.nn.BatchNorm2d with affine parameters.
 ///
 ///     BatchNorm2d bn({.num_features = 8});

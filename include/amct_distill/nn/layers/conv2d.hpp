@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Two-dimensional convolution, [N, in, H, W] -> [N, out, H', W'], as torch.nn.Conv2d with zero padding.
 ///
 ///     Conv2d conv({.in_channels = 1, .out_channels = 8, .kernel = {3, 3}, .stride = {2, 2}});

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A fully connected layer, [N, in] -> [N, out], as torch.nn.Linear.
 ///
 ///     Linear fc({.in_features = 64, .out_features = 10});

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Pooling of images, [N, C, H, W] -> [N, C, H', W'], as in torch.nn: maximum, average, average of it all.
 ///
 ///     net.add("pool1", MaxPool2d({.kernel = {2, 2}}), {x});          // the stride is the kernel

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What joins and reshapes: Add, Concat, Flatten, Reshape, Identity, Dropout.
 ///
 ///     x = net.add_function("/Add", Add{}, {x, shortcut});

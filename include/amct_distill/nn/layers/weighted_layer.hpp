@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What Conv2d and Linear share: options, a weight and perhaps a bias, and the module's members around them.
 ///
 ///     class Linear : public detail::WeightedLayer<Linear, float, LinearOptions> {

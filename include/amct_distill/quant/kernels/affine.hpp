@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The loops of affine quantization: floats to the values their codes stand for, to codes, and back.
 ///
 ///     run_on(set, fake_quantize_loop<false>{x, y, n, {scale, offset, -128, 127}});

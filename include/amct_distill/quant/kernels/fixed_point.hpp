@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The loops that turn floats into 24-bit fixed point and count them by its upper bits (histogram.hpp).
 ///
 ///     bool const all = run_on(set, fixed_point_loop<false>{x, n, factor, u});      // u[i] = |x[i]| * factor

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The terms of ULQ's gradients: of clips (act_ulq.hpp) and of scales (ulq.hpp), whose formulas are there.
 ///
 ///     std::array<double, 2> const sums = ordered_sums(on, n, ClipGradient<false>{x, g, dx, constants});

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The loops of packed INT4: codes to nibbles and back, and floats to nibbles without codes in between.
 ///
 ///     bool const all_in_range = run_on(set, pack_int4_loop{codes, bytes, n});

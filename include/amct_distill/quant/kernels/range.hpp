@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The loop that finds the largest and the smallest value, and whether all are finite.
 ///
 ///     ValueRange const r = run_on(set, range_loop{x, n});      // of no values: {-inf, inf, true}

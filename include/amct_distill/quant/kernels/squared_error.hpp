@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The terms of a candidate's loss (ifmr.hpp): squares of the float32 errors of fake quantization.
 ///
 ///     double const sum = ordered_sums(on, n, SquaredError{x, upper, lower, scale})[0];

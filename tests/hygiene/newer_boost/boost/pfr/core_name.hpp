@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The names of the fields of a struct that has two, with the signature of Boost 1.84's get_name.
 #pragma once
 #include <array>
