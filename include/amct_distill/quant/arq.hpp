@@ -109,8 +109,8 @@ private:
         if constexpr (std::same_as<S, Asymmetric>) {
             ClipRange const range = detail::clips(detail::range_of(w, on));
             if (!std::isfinite(range.max - range.min))
-                return general_error(detail::concat("weights: the range ", detail::number(range.min), " to ",
-                                                    detail::number(range.max),
+                return general_error(detail::concat("weights: the range ", number(range.min), " to ",
+                                                    number(range.max),
                                                     " is wider than the largest float; use Symmetric"));
         }
         return {};

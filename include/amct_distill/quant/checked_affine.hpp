@@ -45,7 +45,7 @@ result<void> check_scales(const Scales& scales, std::size_t rows) {
     for (std::size_t r = 0; r != scales.size(); ++r) {
         auto const [scale, offset] = scales[r];
         if (!(scale > 0) || !std::isfinite(scale))
-            return general_error(detail::concat("scales: the scale of row ", r, " is ", detail::number(scale),
+            return general_error(detail::concat("scales: the scale of row ", r, " is ", number(scale),
                                                 "; a scale is positive and finite: recompute it"));
         if (offset < B::qmin || offset > B::qmax)
             return general_error(detail::concat("scales: the offset of row ", r, " is ", offset, ", outside ",

@@ -117,9 +117,9 @@ public:
             }
         }
         if (!std::isfinite(smallest))
-            return general_error(detail::concat(
-                "IFMR: no candidate has a finite loss for values between ", detail::number(found.range.min),
-                " and ", detail::number(found.range.max), "; scale the network's input down"));
+            return general_error(detail::concat("IFMR: no candidate has a finite loss for values between ",
+                                                number(found.range.min), " and ", number(found.range.max),
+                                                "; scale the network's input down"));
         found.scale_offset = candidates[found.best].p;
         found.clip = clip_of<B>(found.scale_offset);
         return found;
