@@ -18,23 +18,23 @@
 
 namespace amct_distill::detail {
 
-struct planned_blocks {
+struct PlannedBlocks {
     std::vector<PlannedBlock> blocks{};   // in graph order
     std::vector<NodeId> left_out{};  // nodes of layers before a BatchNorm that no unit may have
 };
 
-class block_planner {
+class BlockPlanner {
 public:
-    block_planner(const Graph& g, const std::vector<PlannedBlock>& groups)
+    BlockPlanner(const Graph& g, const std::vector<PlannedBlock>& groups)
         : graph_(g), in_group_(g.size(), false), unit_at_(g.size()) {
         for (const PlannedBlock& group : groups)
             for (NodeId n : group.nodes) in_group_[n] = true;
     }
 
     /// `layers`: the nodes of the quantizable layers, in graph order.
-    planned_blocks plan(const std::vector<NodeId>& layers, std::vector<PlannedBlock> groups,
-                        std::uint32_t group_size) {
-        planned_blocks out{std::move(groups), {}};
+    PlannedBlocks plan(const std::vector<NodeId>& layers, std::vector<PlannedBlock> groups,
+                       std::uint32_t group_size) {
+        PlannedBlocks out{std::move(groups), {}};
         for (NodeId layer : layers) {
             if (in_group_[layer]) continue;
             unit_at_[layer] = unit(layer);
@@ -87,9 +87,9 @@ private:
     std::vector<std::vector<NodeId>> unit_at_;  // by its first node
 };
 
-inline planned_blocks plan_blocks(const Graph& g, const std::vector<NodeId>& layers,
-                                  std::vector<PlannedBlock> groups, std::uint32_t group_size) {
-    block_planner planner(g, groups);
+inline PlannedBlocks plan_blocks(const Graph& g, const std::vector<NodeId>& layers,
+                                 std::vector<PlannedBlock> groups, std::uint32_t group_size) {
+    BlockPlanner planner(g, groups);
     return planner.plan(layers, std::move(groups), group_size);
 }
 

@@ -19,7 +19,7 @@
 
 namespace amct_distill::detail {
 
-struct paths {
+struct Paths {
     std::size_t count = 0;             // 2 stands for "several"
     std::vector<NodeId> nodes{};  // of the path, when there is one
 };
@@ -27,7 +27,7 @@ struct paths {
 /// The paths from a node to those for which `is_end` holds, none of them through another such node. Time
 /// linear in the graph.
 template <class IsEnd>
-paths paths_between(const Graph& g, NodeId start, const IsEnd& is_end) {
+Paths paths_between(const Graph& g, NodeId start, const IsEnd& is_end) {
     std::vector<std::size_t> ways(g.size(), 0);  // from the start to each node, counted up to 2
     ways[start] = 1;
     std::size_t count = 0;
@@ -41,7 +41,7 @@ paths paths_between(const Graph& g, NodeId start, const IsEnd& is_end) {
                 ways[next] = (std::min<std::size_t>)(ways[next] + ways[n], 2);
         }
     }
-    paths found{count, {}};
+    Paths found{count, {}};
     if (count != 1) return found;
     while (node != start) {
         found.nodes.push_back(node);
@@ -62,7 +62,8 @@ inline bool may_stand_in_group(const Graph& g, NodeId node) {
 
 /// The nodes of the group from module `start` to module `end`; empty, and a finding, when it is not one.
 inline std::vector<NodeId> nodes_of_group(const Graph& g, ModuleId start, ModuleId end,
-                                               Position where, const std::string& path, findings& found) {
+                                               Position where, const std::string& path,
+                                               DiagnosticList& found) {
     std::string_view const first = g.module(start).name, last = g.module(end).name;
     if (g.uses(start).size() > 1) {
         found.error(where, path,
@@ -74,7 +75,7 @@ inline std::vector<NodeId> nodes_of_group(const Graph& g, ModuleId start, Module
     auto const use_of = [&](ModuleId module) {
         return [&g, module](NodeId n) { return g.module_of(n) == module; };
     };
-    paths way = paths_between(g, g.uses(start).front(), use_of(end));
+    Paths way = paths_between(g, g.uses(start).front(), use_of(end));
     if (way.count == 0) {
         const auto& ends = g.uses(end);
         bool const reversed = std::any_of(ends.begin(), ends.end(), [&](NodeId n) {
@@ -90,7 +91,7 @@ inline std::vector<NodeId> nodes_of_group(const Graph& g, ModuleId start, Module
     if (way.count != 1) {
         found.error(where, path,
                     concat("several paths lead from `", first, "` to `", last,
-                           "`, and a group is one path: start it behind the fork, or end it before"));
+                           "`, and a group is one path: start it after the fork, or end it before"));
         return {};
     }
     auto const foreign = std::find_if(way.nodes.begin(), way.nodes.end(),
@@ -102,7 +103,7 @@ inline std::vector<NodeId> nodes_of_group(const Graph& g, ModuleId start, Module
                    last,
                    "`, and a group is made of Conv2d, Linear, BatchNorm2d, ReLU, LeakyReLU, Sigmoid, Tanh "
                    "and Softmax modules only: ",
-                   foreign == way.nodes.begin() ? "start it behind that"
+                   foreign == way.nodes.begin() ? "start it after that"
                                                 : concat("end it at `", g.name(foreign[-1]), "`")));
         return {};
     }
@@ -111,8 +112,8 @@ inline std::vector<NodeId> nodes_of_group(const Graph& g, ModuleId start, Module
 
 /// Every group that is sound and shares no node with an earlier one, in the order of the configuration.
 template <class Groups>
-std::vector<PlannedBlock> user_blocks(const Groups& groups, const Graph& g, const layer_names& names,
-                                      findings& found) {
+std::vector<PlannedBlock> user_blocks(const Groups& groups, const Graph& g, const LayerLookup& names,
+                                      DiagnosticList& found) {
     std::vector<PlannedBlock> blocks;
     std::vector<std::optional<std::size_t>> owner(g.size());  // of a node: index of its group
     for (std::size_t i = 0; i != groups.size(); ++i) {
@@ -133,14 +134,14 @@ std::vector<PlannedBlock> user_blocks(const Groups& groups, const Graph& g, cons
         if (shared != nodes.end()) {
             found.error(where, path,
                         concat("`", g.name(*shared), "` is already in ",
-                               said_by(element("distill_group", *owner[*shared]),
-                                       position_in(groups, *owner[*shared]))
+                               provenance_of(element("distill_group", *owner[*shared]),
+                                             position_in(groups, *owner[*shared]))
                                    .text,
                                ", and a layer is in one group only: end one before the other starts"));
             continue;
         }
         if (nodes.empty()) continue;
-        PlannedBlock block{std::move(nodes), {}, said_by(path, where)};
+        PlannedBlock block{std::move(nodes), {}, provenance_of(path, where)};
         for (NodeId n : block.nodes) {
             owner[n] = i;
             block.names.push_back(g.name(n));

@@ -21,7 +21,7 @@
 
 namespace amct_distill {
 
-template <class Algorithms = standard_algorithms>
+template <class Algorithms = StandardAlgorithms>
 class QuantizedLayer {
 public:
     /// Throws std::invalid_argument when the module has no weights that can be quantized.

@@ -12,20 +12,23 @@ namespace {
 
 using block_names = std::vector<std::vector<std::string>>;
 
-detail::planned_blocks blocks_of(const Topology& topology, std::uint32_t group_size = 1,
-                                 const std::vector<std::vector<NodeId>>& groups = {}) {
+detail::PlannedBlocks blocks_of(const Topology& topology, std::uint32_t group_size = 1,
+                                const std::vector<std::vector<std::size_t>>& groups = {}) {
     Graph const g(topology);
     std::vector<PlannedBlock> user;
     for (const auto& nodes : groups) {
-        user.push_back({nodes, {}, {"group", true, {}}});
-        for (NodeId n : nodes) user.back().names.push_back(g.name(n));
+        user.push_back({{}, {}, {"group", true, {}}});
+        for (std::size_t n : nodes) {
+            user.back().nodes.push_back({n});
+            user.back().names.push_back(g.name({n}));
+        }
     }
     std::vector<NodeId> layers;
     for (NodeId n; n != g.size(); ++n.index)
         if (g.has_module(n) && g.why_not_quantized(*g.module_of(n)).empty()) layers.push_back(n);
     return detail::plan_blocks(g, layers, user, group_size);
 }
-block_names names_of(const detail::planned_blocks& planned) {
+block_names names_of(const detail::PlannedBlocks& planned) {
     block_names out;
     for (const auto& block : planned.blocks) out.push_back(block.names);
     return out;
