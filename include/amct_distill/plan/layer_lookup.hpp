@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "../core/characters.hpp"
 #include "../core/diagnostic_list.hpp"
 #include "../core/suggest.hpp"
 #include "../graph/graph.hpp"
@@ -52,7 +53,7 @@ public:
         auto const module = graph_.module_named(name);
         if (!module) {
             found_.error(where, std::move(path),
-                         concat("no layer is named `", name, "`",
+                         concat("no layer is named `", visible(name), "`",
                                 instead_of(name, quantizable_names_, "the layers that can be quantized")));
             return std::nullopt;
         }
@@ -83,7 +84,7 @@ public:
                 concat("a ", type, " is not quantized; only Conv2d and Linear layers are: remove it here"));
         else
             found_.error(where, std::move(path),
-                         concat("no layer is of type `", type, "`",
+                         concat("no layer is of type `", visible(type), "`",
                                 instead_of(type, types_, "the types that can be quantized")));
         return fitting;
     }
@@ -93,7 +94,7 @@ public:
         auto const module = graph_.module_named(name);
         if (!module)
             found_.error(where, std::move(path),
-                         concat("no layer is named `", name, "`",
+                         concat("no layer is named `", visible(name), "`",
                                 instead_of(name, used_names_, "the layers of the network")));
         else if (graph_.uses(*module).empty())
             found_.error(where, std::move(path),
