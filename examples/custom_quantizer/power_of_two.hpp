@@ -57,7 +57,7 @@ struct Pow2Distill {
 };
 
 /// The algorithms that a configuration may name.
-struct power_of_two : standard_algorithms {
+struct power_of_two : StandardAlgorithms {
     struct weights {
         ARQDistill arq_distill;
         Pow2Distill pow2_distill;

@@ -7,6 +7,7 @@
 ///
 /// Each header can be included by itself; `policy/` needs the standard library alone, `quant/` Eigen besides.
 #pragma once
+#include "config/field_numbers.hpp"
 #include "config/messages.hpp"
 #include "config/record.hpp"
 #include "config/static_config.hpp"
@@ -61,3 +62,5 @@
 #include "student/student.hpp"
 #include "text/printer.hpp"
 #include "text/reader.hpp"
+#include "wire/reader.hpp"
+#include "wire/writer.hpp"

@@ -60,8 +60,8 @@ boost::json::object algorithm_to_json(const oneof<Alternatives>& algorithm, cons
                 }
             if constexpr (requires { message.fixed_min.get(); })
                 if (from["fixed_min"].by_user) out["fixed_min"] = message.fixed_min.get();
-            if constexpr (has_channel_wise<M>) out["channel_wise"] = message.channel_wise.get();
-            if constexpr (has_dst_type<M>) out["dst_type"] = name_of(message.dst_type.get());
+            if constexpr (HasChannelWise<M>) out["channel_wise"] = message.channel_wise.get();
+            if constexpr (HasDstType<M>) out["dst_type"] = name_of(message.dst_type.get());
         },
         algorithm.value());
     return out;
@@ -127,7 +127,7 @@ boost::json::value to_json(const BasicDistillPlan<Algorithms>& plan) {
     return out;
 }
 
-/// The text as the original lays it out: indented by four, no space behind a colon, floats as Python prints
+/// The text as the original lays it out: indented by four, no space after a colon, floats as Python prints
 /// them, no newline at the end.
 inline std::string print_json(const boost::json::value& value) {
     std::string out;

@@ -2,7 +2,7 @@
 /// The quantizers of one layer of a student: one for its weights, one for its input, and the input's
 /// calibrator while it lasts.
 ///
-///     LayerQuantizers<standard_algorithms> q = ...;       // make_student() makes them
+///     LayerQuantizers<StandardAlgorithms> q = ...;       // make_student() makes them
 ///     q.observe(batch);  q.finish_calibration();          // IFMR; not with clips from the configuration
 ///     q.data_clip();  q.weight_scales(w);  q.weight_policy();   // "arq_distill, INT4, channel_wise"
 ///

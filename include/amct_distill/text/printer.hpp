@@ -22,9 +22,9 @@
 namespace amct_distill {
 namespace detail {
 
-class text_printer {
+class TextPrinter {
 public:
-    explicit text_printer(std::string& out) : out_(out) {}
+    explicit TextPrinter(std::string& out) : out_(out) {}
 
     template <class M>
     void fields_of(const M& m) {
@@ -55,7 +55,7 @@ private:
     void field(std::string_view name, const T& value) {
         out_.append(2 * depth_, ' ');
         out_ += name;
-        if constexpr (message_type<T>) {
+        if constexpr (MessageType<T>) {
             out_ += " {\n";
             ++depth_;
             fields_of(value);
@@ -117,9 +117,9 @@ private:
 }  // namespace detail
 
 template <class M>
-requires detail::message_type<M> std::string print(const M& message) {
+requires detail::MessageType<M> std::string print(const M& message) {
     std::string out;
-    detail::text_printer(out).fields_of(message);
+    detail::TextPrinter(out).fields_of(message);
     return out;
 }
 
