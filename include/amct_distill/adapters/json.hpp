@@ -6,7 +6,6 @@
 /// Needs Boost.JSON: link Boost::json, or write `#include <boost/json/src.hpp>` in one source file of the
 /// program. Not part of amct_distill.hpp.
 #pragma once
-#include <array>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -21,6 +20,7 @@
 #include <variant>
 
 #include "../core/concat.hpp"
+#include "../core/number.hpp"
 #include "../plan/common_settings.hpp"
 #include "../plan/plan.hpp"
 
@@ -32,15 +32,10 @@ namespace detail {
 inline std::string python_repr(double x) {
     if (std::isnan(x)) return "NaN";
     if (std::isinf(x)) return x < 0 ? "-Infinity" : "Infinity";
-    std::array<char, 64> buffer{};
-    auto const write = [&](std::chars_format format) {
-        return std::string(buffer.data(),
-                           std::to_chars(buffer.data(), buffer.data() + buffer.size(), x, format).ptr);
-    };
-    std::string const scientific = write(std::chars_format::scientific);
+    std::string const scientific = number(x, std::chars_format::scientific);
     int const exponent = std::atoi(scientific.c_str() + scientific.find('e') + 1);
     if (exponent < -4 || exponent >= 16) return scientific;
-    std::string fixed = write(std::chars_format::fixed);
+    std::string fixed = number(x, std::chars_format::fixed);
     if (fixed.find('.') == fixed.npos) fixed += ".0";
     return fixed;
 }
@@ -88,8 +83,8 @@ inline void print_json(std::string& out, const boost::json::value& value, std::s
         });
     else if (const auto* array = value.if_array())
         list(*array, '[', ']', [&](const auto& item) { print_json(out, item, indent + 4); });
-    else if (const auto* number = value.if_double())
-        append(out, python_repr(*number));
+    else if (const auto* x = value.if_double())
+        append(out, python_repr(*x));
     else
         append(out, boost::json::serialize(value));
 }

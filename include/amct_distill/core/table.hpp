@@ -59,11 +59,4 @@ inline std::string shortened(std::string_view text, std::size_t width) {
     return concat("...", text);
 }
 
-/// Three digits: "1.25e-03".
-inline std::string short_number(double x) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%.2e", x);
-    return text;
-}
-
 }  // namespace amct_distill::detail

@@ -8,8 +8,6 @@
 /// A setting is found by its name: an algorithm of one's own has `dst_type`, `channel_wise`, `fixed_min` and
 /// `clip_max_min`, or has them not.
 #pragma once
-#include <array>
-#include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <string>
@@ -126,12 +124,6 @@ bool differ(const oneof<Alternatives>& a, const oneof<Alternatives>& b) {
         a.value(), b.value());
 }
 
-inline std::string shortest(float x) {
-    std::array<char, 32> buffer{};
-    auto const end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), x).ptr;
-    return {buffer.data(), end};
-}
-
 /// clip_max > 0, clip_min < 0, both finite.
 template <class Alternatives>
 void check_clips(const RuleSection<Alternatives>& source, DiagnosticList& found) {
@@ -148,7 +140,7 @@ void check_clips(const RuleSection<Alternatives>& source, DiagnosticList& found)
                     if (ok && std::isfinite(*clip)) return;
                     found.error(either(clip.position(), source.where),
                                 concat(source.path, ".clip_max_min.", name),
-                                concat(name, " must be ", rule, " and finite, and is ", shortest(*clip),
+                                concat(name, " must be ", rule, " and finite, and is ", *clip,
                                        "; leave clip_max_min out, and IFMR computes the clips"));
                 };
                 const auto& clips = *message.clip_max_min;

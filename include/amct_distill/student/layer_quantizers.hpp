@@ -238,8 +238,9 @@ public:
     int data_bits() const {
         return std::visit([]<class Q>(const detail::calibrated<Q>&) { return Q::bits::width; }, data_);
     }
-    std::vector<ScaleOffset> weight_scales(const nn::Tensor& w) const {
-        return std::visit([&](const auto& q) { return q.scale_offsets(detail::weight_matrix(w)); }, weights_);
+    Scales weight_scales(const nn::Tensor& w) const {
+        return std::visit([&](const auto& q) -> Scales { return q.scale_offsets(detail::weight_matrix(w)); },
+                          weights_);
     }
     result<QuantizedMatrix> weight_codes(const nn::Tensor& w) const {
         return std::visit([&](const auto& q) { return q.quantize(detail::weight_matrix(w)); }, weights_);

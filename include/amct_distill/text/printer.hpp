@@ -7,8 +7,6 @@
 /// The canonical form of protobuf's TextFormat: two spaces of indentation, one field a line, fields in schema
 /// order, `message {`, strings escaped to 7 bits, floats as the shortest text that reads back.
 #pragma once
-#include <charconv>
-#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <string>
@@ -17,6 +15,7 @@
 #include <utility>
 #include <variant>
 
+#include "../core/number.hpp"
 #include "../reflect/labels.hpp"
 
 namespace amct_distill {
@@ -72,15 +71,7 @@ private:
     void scalar(bool v) { out_ += v ? "true" : "false"; }
     template <class T>
     requires((std::integral<T> && !std::same_as<T, bool>) || std::floating_point<T>) void scalar(T v) {
-        if constexpr (std::floating_point<T>) {
-            if (std::isnan(v)) {  // to_chars would print a sign that the format does not have
-                out_ += "nan";
-                return;
-            }
-        }
-        char buffer[64];  // the longest double is 24 characters
-        auto const end = std::to_chars(buffer, buffer + sizeof buffer, v).ptr;
-        out_.append(buffer, end);
+        out_ += number(v);
     }
     template <class E>
     requires std::is_enum_v<E>
