@@ -170,4 +170,19 @@ inline std::string visible(std::string_view name) {
     return out;
 }
 
+/// A name with what is meant for each lookalike: "conv1" for one with a zero width space, or with fullwidth letters.
+inline std::string as_meant(std::string_view name) {
+    std::string out;
+    while (!name.empty()) {
+        Character const c = character_at(name);
+        Lookalike const l = lookalike(c.code);
+        if (l.name.empty())
+            out.append(name.substr(0, c.size));
+        else if (l.instead != " ")
+            out.append(l.instead);
+        name.remove_prefix(c.size < name.size() ? c.size : name.size());
+    }
+    return out;
+}
+
 }  // namespace amct_distill::detail

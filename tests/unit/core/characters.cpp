@@ -49,6 +49,14 @@ TEST_CASE("names are shown with what leaves no ink") {
     CHECK(visible("\xe5\xb1\x82\xef\xbc\x9a") == "\xe5\xb1\x82\xef\xbc\x9a");
 }
 
+TEST_CASE("names are read as they were meant") {
+    CHECK(as_meant("conv1\xe2\x80\x8b") == "conv1");
+    CHECK(as_meant("\xc2\xa0"
+                   "fc") == "fc");
+    CHECK(as_meant("\xef\xbd\x83onv\xef\xbc\x91") == "conv1");
+    CHECK(as_meant("\xe5\xb1\x82") == "\xe5\xb1\x82");
+}
+
 TEST_CASE("Chinese takes two columns on a terminal") {
     STATIC_REQUIRE(is_wide(0x5C42));
     STATIC_REQUIRE(is_wide(0xFF1A));
