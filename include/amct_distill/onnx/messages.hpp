@@ -178,9 +178,7 @@ constexpr std::array<FieldNumber, 2> field_numbers(const TensorShapeProto::Dimen
 constexpr std::array<FieldNumber, 0> field_numbers(const TensorShapeProto::Dimension*) {
     return {};  // a oneof alone
 }
-constexpr std::array<FieldNumber, 1> field_numbers(const TensorShapeProto*) {
-    return {{{"dim", 1}}};
-}
+constexpr std::array<FieldNumber, 1> field_numbers(const TensorShapeProto*) { return {{{"dim", 1}}}; }
 
 struct TypeProto {
     struct Tensor {
@@ -192,9 +190,7 @@ struct TypeProto {
 constexpr std::array<FieldNumber, 2> field_numbers(const TypeProto::Tensor*) {
     return {{{"elem_type", 1}, {"shape", 2}}};
 }
-constexpr std::array<FieldNumber, 1> field_numbers(const TypeProto*) {
-    return {{{"tensor_type", 1}}};
-}
+constexpr std::array<FieldNumber, 1> field_numbers(const TypeProto*) { return {{{"tensor_type", 1}}}; }
 
 struct ValueInfoProto {
     optional<std::string_view> name{};
