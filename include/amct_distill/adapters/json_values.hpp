@@ -103,9 +103,9 @@ protected:
     }
     template <class Names>
     void unknown_key(const json_item& at, std::string_view key, const Names& known) const {
-        std::string_view const near = nearest(key, known);
-        error(at, near.empty() ? concat("unknown key; what can stand here is ", quoted_list(known))
-                               : concat("unknown key; did you mean `", near, "`?"));
+        std::string_view const closest = nearest(key, known);
+        error(at, closest.empty() ? concat("unknown key; what can stand here is ", quoted_list(known))
+                                  : concat("unknown key; did you mean `", closest, "`?"));
     }
 
     findings& found_;

@@ -80,12 +80,12 @@ public:
     T* operator->() noexcept { return &*value_; }
 
     /// The value; throws config_error when there is none (aborts under -fno-exceptions).
-    const T& value() const& { return check(), *value_; }
-    T& value() & { return check(), *value_; }
-    T&& value() && { return check(), *std::move(value_); }
+    const T& value() const& { return require_value(), *value_; }
+    T& value() & { return require_value(), *value_; }
+    T&& value() && { return require_value(), *std::move(value_); }
 
 private:
-    void check() const {
+    void require_value() const {
         if (!value_) detail::raise(diagnostics_);
     }
 

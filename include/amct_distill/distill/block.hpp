@@ -43,7 +43,7 @@ public:
     /// `progress` has the block's number. `cancelled` is set when the callback said so. Error: the teacher's
     /// dump cannot be read.
     result<BlockReport> train(const Options& options, Progress progress, bool& cancelled) {
-        options.check();
+        options.check_options();
         auto const begin = std::chrono::steady_clock::now();
         report_ = {};
         for (nn::NodeId id : data_.nodes())

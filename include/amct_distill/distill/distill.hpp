@@ -143,7 +143,7 @@ result<DistillReport> distill(const nn::Network& teacher, BasicStudent<Algorithm
                                            .loss = options.loss,
                                            .optimizer = options.optimizer,
                                            .on_progress = options.on_progress};
-    training.check();
+    training.check_options();
     nn::Executor const executor(options.threads);
     detail::Rollback rollback(student.network());
     DistillReport report;

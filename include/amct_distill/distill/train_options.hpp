@@ -76,7 +76,7 @@ struct TrainOptions {
     ProgressCallback on_progress{};
 
     /// Throws std::invalid_argument when they make no sense.
-    void check() const {
+    void check_options() const {
         if (epochs < 0) throw std::invalid_argument("distill: epochs must not be negative");
         if (search.looks_per_epoch < 1)
             throw std::invalid_argument("distill: search.looks_per_epoch must be at least 1");

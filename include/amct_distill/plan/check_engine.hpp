@@ -30,15 +30,16 @@ result<void> check_engine(const BasicDistillPlan<Algorithms>& plan, const resolv
     detail::findings found(options);
     for (const auto& layer : plan.layers) {
         if (!layer.quant_enable) continue;
-        auto const check = [&](const result<void>& visited, const Provenance& from) {
+        auto const require_supported = [&](const result<void>& visited, const Provenance& from) {
             for (const Diagnostic& error : visited.diagnostics())
                 found.error(from.where, {}, detail::concat("layer `", layer.name, "`: ", error.message));
         };
         auto const nothing = [](auto, const auto&) {};
         if constexpr (has_weights)
-            check(visit_weight_quantizer<Engine>(layer.weights, nothing), layer.weights_from.algo);
+            require_supported(visit_weight_quantizer<Engine>(layer.weights, nothing),
+                              layer.weights_from.algo);
         if constexpr (has_data)
-            check(visit_activation_quantizer<Engine>(layer.data, nothing), layer.data_from.algo);
+            require_supported(visit_activation_quantizer<Engine>(layer.data, nothing), layer.data_from.algo);
     }
     if (found.failed()) return found.errors();
     return {};

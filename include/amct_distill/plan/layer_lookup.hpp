@@ -23,8 +23,8 @@ namespace amct_distill::detail {
 /// "; did you mean `conv1`?", or else what there is.
 inline std::string instead_of(std::string_view name, const std::vector<std::string_view>& names,
                               std::string_view what_they_are) {
-    if (std::string_view const near = nearest(name, names); !near.empty())
-        return concat("; did you mean `", near, "`?");
+    if (std::string_view const closest = nearest(name, names); !closest.empty())
+        return concat("; did you mean `", closest, "`?");
     if (names.empty()) return {};
     return concat("; ", what_they_are, ": ", quoted_list(names));
 }

@@ -100,12 +100,12 @@ public:
     /// layer_facts of a layer_rules.
     template <class Facts>
     void warn_of_resets(const Facts& facts) const {
-        auto const check = [&](const rule<Algorithms>& r) {
+        auto const warn_of = [&](const rule<Algorithms>& r) {
             reset(r, &rule<Algorithms>::data, "distill_data_quant_config", facts);
             reset(r, &rule<Algorithms>::weights, "distill_weight_quant_config", facts);
         };
-        for (const auto& r : of_layers_) check(r);
-        for (const auto& r : of_types_) check(r);
+        for (const auto& r : of_layers_) warn_of(r);
+        for (const auto& r : of_types_) warn_of(r);
     }
 
 private:

@@ -142,8 +142,8 @@ void check_clips(const section<Alternatives>& said, findings& found) {
                               message.clip_max_min->clip_min.position();
                           }) {
                 if (!message.clip_max_min.has_value()) return;
-                auto const check = [&](const required<float>& clip, std::string_view name, bool ok,
-                                       std::string_view rule) {
+                auto const require_sign = [&](const required<float>& clip, std::string_view name, bool ok,
+                                              std::string_view rule) {
                     if (ok && std::isfinite(*clip)) return;
                     found.error(either(clip.position(), said.where),
                                 concat(said.path, ".clip_max_min.", name),
@@ -151,8 +151,8 @@ void check_clips(const section<Alternatives>& said, findings& found) {
                                        "; leave clip_max_min out, and IFMR computes the clips"));
                 };
                 const auto& clips = *message.clip_max_min;
-                check(clips.clip_max, "clip_max", *clips.clip_max > 0, "above 0");
-                check(clips.clip_min, "clip_min", *clips.clip_min < 0, "below 0");
+                require_sign(clips.clip_max, "clip_max", *clips.clip_max > 0, "above 0");
+                require_sign(clips.clip_min, "clip_min", *clips.clip_min < 0, "below 0");
             }
         },
         said.choice->value());

@@ -172,7 +172,7 @@ constexpr bool runs_on(const Config& config) {
     using data = typename Config::algorithms::data;
     using weights = typename Config::algorithms::weights;
     bool ok = true;
-    auto const check = [&](const auto& rule, std::string_view type) {
+    auto const require_supported = [&](const auto& rule, std::string_view type) {
         if (contains(config.quant_skip_layer_types, type)) return;
         if constexpr (has_any<Supported>(all_weight_choices<weights>{}))
             ok = ok && has_selected<Supported, weights, selected_weights>(
@@ -183,14 +183,14 @@ constexpr bool runs_on(const Config& config) {
     };
     for (std::string_view type : {"Conv2d", "Linear"}) {
         for (const auto& o : config.distill_override_layers)
-            if (!contains(config.quant_skip_layers, *o.layer_name)) check(o, type);
+            if (!contains(config.quant_skip_layers, *o.layer_name)) require_supported(o, type);
         bool overridden = false;
         for (const auto& o : config.distill_override_layer_types)
             if (*o.layer_type == type) {
-                check(o, type);
+                require_supported(o, type);
                 overridden = true;
             }
-        if (!overridden) check(config, type);
+        if (!overridden) require_supported(config, type);
     }
     return ok && (has_any<Supported>(all_weight_choices<weights>{}) ||
                   has_any<Supported>(all_activation_choices<data>{}));

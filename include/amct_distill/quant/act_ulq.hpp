@@ -58,7 +58,7 @@ public:
 
     /// Whether `constrain` has something sound to fall back to and nothing to repair: clips and previous
     /// clips finite, and the width of their range too. (Where AMCT fails at the next forward.)
-    result<void> check() const {
+    result<void> check_clips() const {
         for (auto [name, range] : {std::pair<std::string_view, ClipRange>{"clip", clip()},
                                    std::pair<std::string_view, ClipRange>{"previous clip", previous_}})
             if (!std::isfinite(range.max - range.min))

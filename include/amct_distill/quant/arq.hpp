@@ -34,7 +34,9 @@ public:
     using symmetry = S;
 
     /// An error when w is empty, has a value that is not finite, or, asymmetric, is wider than a float holds.
-    result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) { return check(w, on); }
+    result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
+        return check_weights(w, on);
+    }
 
     /// out = the values w's codes stand for. Preconditions: equal shapes, not empty; out may be w.
     void fake_quantize(const ConstMatrixRef& w, MatrixRef out, const Execution& on = {}) const {
@@ -94,12 +96,12 @@ public:
 
     /// The integers. Errors as in `initialize`.
     result<QuantizedMatrix> quantize(const ConstMatrixRef& w, const Execution& on = {}) const {
-        if (auto ok = check(w, on); !ok) return ok.diagnostics();
+        if (auto ok = check_weights(w, on); !ok) return ok.diagnostics();
         return amct_distill::quantize<B>(w, scale_offsets(w, on), on);
     }
 
 private:
-    static result<void> check(const ConstMatrixRef& w, const Execution& on) {
+    static result<void> check_weights(const ConstMatrixRef& w, const Execution& on) {
         if (auto ok = check_finite(w, "weights", on); !ok) return ok;
         if constexpr (std::same_as<S, Asymmetric>) {
             ClipRange const range = detail::clips(detail::range_of(w, on));

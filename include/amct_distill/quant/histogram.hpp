@@ -167,8 +167,8 @@ public:
                     slack += (next - here) * (std::max)(0.0, most - least);
                 }
             }
-            double const near = n_[(std::min)(end + 1, cells)] - n_[end < 2 ? 0 : end - 2];
-            slack += near * 2 * step * 2.02 * epsilon * (std::abs(k) + 2) * step;  // 2
+            double const nearby = n_[(std::min)(end + 1, cells)] - n_[end < 2 ? 0 : end - 2];
+            slack += nearby * 2 * step * 2.02 * epsilon * (std::abs(k) + 2) * step;  // 2
             begin = (std::max)(begin, end);
         }
         add_line(n - n_[begin], s_[cells] - s_[begin], q(c.max_code));

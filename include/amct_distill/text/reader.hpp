@@ -82,11 +82,11 @@ private:
     template <class M, std::size_t... K>
     constexpr void check_required(const places<M>& seen, const char* opened, std::index_sequence<K...>) {
         text_buffer missing;
-        auto const check = [&](std::size_t k, bool is_one) {
+        auto const look_for = [&](std::size_t k, bool is_one) {
             if (is_one && seen.first[k] == nullptr && !seen.misspelled[k])
                 missing.append(say(missing.empty() ? "`" : ", `", text_fields<M>[k].name, "`"));
         };
-        (check(K, is_required<reflect::field_type<M, text_fields<M>[K].member>>), ...);
+        (look_for(K, is_required<reflect::field_type<M, text_fields<M>[K].member>>), ...);
         if (!missing.empty()) error(opened, say("missing required ", missing));
     }
     template <class M, std::size_t... K>

@@ -36,9 +36,9 @@ struct BinaryOptions {
 
 namespace detail {
 
-class BinaryReader {
+class WireReader {
 public:
-    BinaryReader(std::string_view bytes, const BinaryOptions& options)
+    WireReader(std::string_view bytes, const BinaryOptions& options)
         : at_(bytes.data()), end_(at_ + bytes.size()), begin_(at_), options_(options) {
         std::uint64_t const most = (std::uint64_t{1} << 62) / (options.max_expansion + 1);
         heap_left_ = (std::min)(std::uint64_t{bytes.size()}, most) * options.max_expansion + (1 << 16);
@@ -94,8 +94,8 @@ private:
     }
     template <class M, std::size_t... K>
     Outcome dispatch(M& m, std::size_t k, const char* where, WireType type, std::index_sequence<K...>) {
-        using Handler = Outcome (BinaryReader::*)(M&, const char*, WireType);
-        static constexpr std::array<Handler, sizeof...(K)> handlers{&BinaryReader::template field<M, K>...};
+        using Handler = Outcome (WireReader::*)(M&, const char*, WireType);
+        static constexpr std::array<Handler, sizeof...(K)> handlers{&WireReader::template field<M, K>...};
         return (this->*handlers[k])(m, where, type);
     }
     template <class M, std::size_t K>
@@ -231,7 +231,7 @@ private:
             constexpr auto& fields = binary_fields<M>;
             std::array<std::size_t, sizeof...(K)> counts{};
             constexpr std::array<WireType, sizeof...(K)> packed_types{packed_type<M, K>()...};
-            BinaryReader ahead(*this, silent_t{});
+            WireReader ahead(*this, silent_t{});
             while (ahead.at_ != ahead.end_) {
                 std::uint32_t tag = 0;
                 if (!ahead.read_tag(tag)) break;
@@ -262,7 +262,7 @@ private:
     }
     std::size_t count_packed(const char* value, WireType each) const {
         std::size_t length = 0;
-        BinaryReader run(*this, silent_t{});
+        WireReader run(*this, silent_t{});
         run.at_ = value;
         if (!run.read_length(length)) return 0;
         if (each != WireType::varint) return length / (each == WireType::fixed32 ? 4 : 8);
@@ -494,7 +494,7 @@ private:
 
     struct silent_t {};
     /// From the same place to the same end, without a word and without memory.
-    BinaryReader(const BinaryReader& from, silent_t)
+    WireReader(const WireReader& from, silent_t)
         : at_(from.at_), end_(from.end_), begin_(from.begin_), options_(from.options_), silent_(true) {}
 
     const char* at_;
@@ -517,7 +517,7 @@ private:
 template <class M>
 result<M> read_binary(std::string_view bytes, const BinaryOptions& options = {}) {
     M message = detail::blank_message<M>();
-    detail::BinaryReader reader(bytes, options);
+    detail::WireReader reader(bytes, options);
     bool const ok = reader.read(message);
     if (!ok) return reader.take_diagnostics();
     return {std::move(message), reader.take_diagnostics()};

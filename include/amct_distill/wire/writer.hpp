@@ -46,7 +46,7 @@ constexpr std::uint64_t to_varint(T v) {
 
 /// Goes through a message twice: first for sizes, then for bytes. What the first learns of messages and packed runs
 /// is kept in the order in which the second asks for it.
-class BinaryWriter {
+class WireWriter {
 public:
     template <class M>
     std::size_t size_of(const M& m) {
@@ -181,12 +181,12 @@ private:
 /// How many bytes write_binary() gives.
 template <class M>
 requires detail::message_type<M> std::size_t binary_size(const M& message) {
-    return detail::BinaryWriter().size_of(message);
+    return detail::WireWriter().size_of(message);
 }
 
 template <class M>
 requires detail::message_type<M> std::string write_binary(const M& message) {
-    detail::BinaryWriter writer;
+    detail::WireWriter writer;
     std::string out;
     out.reserve(writer.size_of(message));
     writer.write(message, out);
