@@ -27,10 +27,10 @@ constexpr std::array<FieldNumber, 2> field_numbers(const ARQDistill*) {
 constexpr std::array<FieldNumber, 2> field_numbers(const WtsULQDistill*) {
     return {{{"dst_type", 1}, {"channel_wise", 2}}};
 }
-constexpr std::array<FieldNumber, 1> field_numbers(const standard_algorithms::data*) {
+constexpr std::array<FieldNumber, 1> field_numbers(const StandardAlgorithms::data*) {
     return {{{"ulq_quantize", 1}}};
 }
-constexpr std::array<FieldNumber, 2> field_numbers(const standard_algorithms::weights*) {
+constexpr std::array<FieldNumber, 2> field_numbers(const StandardAlgorithms::weights*) {
     return {{{"arq_distill", 1}, {"ulq_distill", 2}}};
 }
 template <class Algorithms>

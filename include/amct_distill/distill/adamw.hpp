@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "../core/concat.hpp"
 #include "../nn/tensor.hpp"
-#include "../quant/finite.hpp"
 
 namespace amct_distill {
 
@@ -29,8 +29,8 @@ public:
 
     /// For the fingerprint of a run.
     std::string settings() const {
-        return detail::concat(detail::number(options_.beta1), ' ', detail::number(options_.beta2), ' ',
-                              detail::number(options_.epsilon), ' ', detail::number(options_.weight_decay));
+        return detail::concat(number(options_.beta1), ' ', number(options_.beta2), ' ',
+                              number(options_.epsilon), ' ', number(options_.weight_decay));
     }
 
     /// Trains `value` by `gradient`; throws std::invalid_argument when they differ in shape.

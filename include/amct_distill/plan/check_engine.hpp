@@ -18,7 +18,7 @@ namespace amct_distill {
 /// configuration where its algorithm was chosen. Of an engine that lists weight quantizers alone, or activation
 /// quantizers alone, only those are asked for.
 template <class Engine, class Algorithms>
-result<void> check_engine(const BasicDistillPlan<Algorithms>& plan, const resolve_options& options = {}) {
+result<void> check_engine(const BasicDistillPlan<Algorithms>& plan, const ResolveOptions& options = {}) {
     constexpr bool has_weights =
         detail::has_any<Engine>(detail::all_weight_choices<typename Algorithms::weights>{});
     constexpr bool has_data =
@@ -27,7 +27,7 @@ result<void> check_engine(const BasicDistillPlan<Algorithms>& plan, const resolv
         has_weights || has_data,
         "check_engine: the engine supports none of the quantizers that the algorithm list can name; "
         "add one to supports<...>");
-    detail::findings found(options);
+    detail::DiagnosticList found(options);
     for (const auto& layer : plan.layers) {
         if (!layer.quant_enable) continue;
         auto const require_supported = [&](const result<void>& visited, const Provenance& from) {

@@ -63,8 +63,8 @@ public:
                                    std::pair<std::string_view, ClipRange>{"previous clip", previous_}})
             if (!std::isfinite(range.max - range.min))
                 return general_error(detail::concat(
-                    "activations: the ", name, " range is ", detail::number(range.min), " to ",
-                    detail::number(range.max), "; its ends and its width must be finite: set other clips"));
+                    "activations: the ", name, " range is ", number(range.min), " to ", number(range.max),
+                    "; its ends and its width must be finite: set other clips"));
         return {};
     }
 

@@ -21,7 +21,10 @@
 #include "../run/execution.hpp"
 #include "affine.hpp"
 #include "finite.hpp"
+#include "matrix.hpp"
+#include "quantized_matrix.hpp"
 #include "scale.hpp"
+#include "scales.hpp"
 
 namespace amct_distill {
 
@@ -82,7 +85,7 @@ public:
     void constrain() {}
 
     /// One per row, or one.
-    std::vector<ScaleOffset> scale_offsets(const ConstMatrixRef& w, const Execution& on = {}) const {
+    Scales scale_offsets(const ConstMatrixRef& w, const Execution& on = {}) const {
         if constexpr (std::same_as<G, ChannelWise>) {
             std::vector<ScaleOffset> scales(static_cast<std::size_t>(w.rows()));
             detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
@@ -106,8 +109,8 @@ private:
         if constexpr (std::same_as<S, Asymmetric>) {
             ClipRange const range = detail::clips(detail::range_of(w, on));
             if (!std::isfinite(range.max - range.min))
-                return general_error(detail::concat("weights: the range ", detail::number(range.min), " to ",
-                                                    detail::number(range.max),
+                return general_error(detail::concat("weights: the range ", number(range.min), " to ",
+                                                    number(range.max),
                                                     " is wider than the largest float; use Symmetric"));
         }
         return {};

@@ -117,9 +117,9 @@ public:
             }
         }
         if (!std::isfinite(smallest))
-            return general_error(detail::concat(
-                "IFMR: no candidate has a finite loss for values between ", detail::number(found.range.min),
-                " and ", detail::number(found.range.max), "; scale the network's input down"));
+            return general_error(detail::concat("IFMR: no candidate has a finite loss for values between ",
+                                                number(found.range.min), " and ", number(found.range.max),
+                                                "; scale the network's input down"));
         found.scale_offset = candidates[found.best].p;
         found.clip = clip_of<B>(found.scale_offset);
         return found;
@@ -140,7 +140,7 @@ private:
             return {x.data(), upper, lower, p.scale};
         }
         /// Precondition: the ends and the scale are finite.
-        detail::Codes codes() const {
+        detail::CodeRange codes() const {
             auto const code = [this](float end) { return static_cast<int>(std::nearbyint(end / p.scale)); };
             return {p.scale, std::same_as<S, Symmetric> ? 0 : code(lower), code(upper)};
         }
@@ -254,7 +254,7 @@ private:
     /// `bounds` stays empty where the histogram cannot be used.
     result<void> bound_losses(const Execution& on, const std::vector<Candidate>& candidates, float largest,
                               std::vector<detail::LossBound>& bounds, double& unit_squared) const {
-        std::vector<detail::Codes> codes;
+        std::vector<detail::CodeRange> codes;
         float kept = 0;  // the largest magnitude that some candidate does not clip
         for (const Candidate& c : candidates) {
             if (!c.is_finite()) return {};
@@ -271,7 +271,7 @@ private:
             return ok;
         if (histogram.too_many_beyond()) return {};
         histogram.finish();
-        for (const detail::Codes& c : codes) bounds.push_back(histogram.bound(c));
+        for (const detail::CodeRange& c : codes) bounds.push_back(histogram.bound(c));
         unit_squared = histogram.unit_squared();
         return {};
     }

@@ -2,7 +2,7 @@
 /// The quantizers of one layer of a student: one for its weights, one for its input, and the input's
 /// calibrator while it lasts.
 ///
-///     LayerQuantizers<standard_algorithms> q = ...;       // make_student() makes them
+///     LayerQuantizers<StandardAlgorithms> q = ...;       // make_student() makes them
 ///     q.observe(batch);  q.finish_calibration();          // IFMR; not with clips from the configuration
 ///     q.data_clip();  q.weight_scales(w);  q.weight_policy();   // "arq_distill, INT4, channel_wise"
 ///
@@ -238,8 +238,9 @@ public:
     int data_bits() const {
         return std::visit([]<class Q>(const detail::calibrated<Q>&) { return Q::bits::width; }, data_);
     }
-    std::vector<ScaleOffset> weight_scales(const nn::Tensor& w) const {
-        return std::visit([&](const auto& q) { return q.scale_offsets(detail::weight_matrix(w)); }, weights_);
+    Scales weight_scales(const nn::Tensor& w) const {
+        return std::visit([&](const auto& q) -> Scales { return q.scale_offsets(detail::weight_matrix(w)); },
+                          weights_);
     }
     result<QuantizedMatrix> weight_codes(const nn::Tensor& w) const {
         return std::visit([&](const auto& q) { return q.quantize(detail::weight_matrix(w)); }, weights_);

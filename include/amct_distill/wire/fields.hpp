@@ -65,7 +65,7 @@ constexpr auto make_binary_fields() {
     std::size_t named = 0;
     [&]<std::size_t... K>(std::index_sequence<K...>) {
         auto const add = [&]<std::size_t J>(std::integral_constant<std::size_t, J>) {
-            constexpr text_field t = text_fields<M>[J];
+            constexpr TextField t = text_fields<M>[J];
             using F = reflect::field_type<M, t.member>;
             FieldNumber f{};
             if constexpr (is_oneof<F>) {
@@ -99,7 +99,7 @@ concept string_like = std::convertible_to<const T&, std::string_view>;
 
 template <class T>
 consteval WireType wire_type_of(IntegerCoding coding) {
-    if constexpr (message_type<T> || string_like<T>)
+    if constexpr (MessageType<T> || string_like<T>)
         return WireType::length;
     else if constexpr (std::floating_point<T>)
         return sizeof(T) == 4 ? WireType::fixed32 : WireType::fixed64;

@@ -106,12 +106,12 @@ private:
         Step const here{entry.name, no_index, path_};
         path_ = &here;
         Outcome out{};
-        if constexpr (list_field<F>) {
+        if constexpr (ListField<F>) {
             out = elements<entry.coding>(f, type, here, where);
         } else if constexpr (is_oneof<F>) {
             using T = reflect::field_type<typename F::alternatives, entry.alternative>;
             constexpr std::size_t index = entry.alternative + 1;
-            if constexpr (message_type<T>) {
+            if constexpr (MessageType<T>) {
                 out = type != WireType::length ? Outcome::not_mine
                       : f.value().index() == index
                           ? embedded(std::get<index>(f.value()), where)
@@ -121,7 +121,7 @@ private:
                 out = scalar<entry.coding>(value, type, where);
                 if (out == Outcome::done) f.template emplace<entry.alternative>(std::move(value));
             }
-        } else if constexpr (message_type<typename F::value_type>) {
+        } else if constexpr (MessageType<typename F::value_type>) {
             using T = typename F::value_type;
             if (type != WireType::length) {
                 out = Outcome::not_mine;
@@ -165,7 +165,7 @@ private:
     template <IntegerCoding Coding, class L>
     Outcome elements(L& list, WireType type, const Step& here, const char* where) {
         using T = typename L::value_type;
-        if constexpr (message_type<T>) {
+        if constexpr (MessageType<T>) {
             if (type != WireType::length) return Outcome::not_mine;
             Step const indexed{here.name, list.size(), here.outer};
             path_ = &indexed;
@@ -227,7 +227,7 @@ private:
     /// malformed end the count; reading then says what is wrong.
     template <class M, std::size_t... K>
     bool reserve_lists(M& m, std::index_sequence<K...>) {
-        if constexpr ((list_field<reflect::field_type<M, binary_fields<M>[K].member>> || ...)) {
+        if constexpr ((ListField<reflect::field_type<M, binary_fields<M>[K].member>> || ...)) {
             constexpr auto& fields = binary_fields<M>;
             std::array<std::size_t, sizeof...(K)> counts{};
             constexpr std::array<WireType, sizeof...(K)> packed_types{packed_type<M, K>()...};
@@ -255,7 +255,7 @@ private:
     static consteval WireType packed_type() {
         constexpr BinaryField entry = binary_fields<M>[K];
         using F = reflect::field_type<M, entry.member>;
-        if constexpr (list_field<F>)
+        if constexpr (ListField<F>)
             return wire_type_of<typename F::value_type>(entry.coding);
         else
             return WireType::length;
@@ -273,7 +273,7 @@ private:
     bool reserve(M& m, std::size_t count) {
         constexpr BinaryField entry = binary_fields<M>[K];
         using F = reflect::field_type<M, entry.member>;
-        if constexpr (list_field<F>) {
+        if constexpr (ListField<F>) {
             using T = typename F::value_type;
             auto& list = reflect::get<entry.member>(m);
             if (count <= list.capacity() - list.size()) return true;
@@ -442,18 +442,18 @@ private:
             here.name = f.name();
             std::visit(
                 [&]<class T>(const T& alternative) {
-                    if constexpr (message_type<T> && !std::is_same_v<T, std::monostate>)
+                    if constexpr (MessageType<T> && !std::is_same_v<T, std::monostate>)
                         check_required(alternative);
                 },
                 f.value());
-        } else if constexpr (list_field<F>) {
-            if constexpr (message_type<typename F::value_type>) {
+        } else if constexpr (ListField<F>) {
+            if constexpr (MessageType<typename F::value_type>) {
                 for (here.index = 0; here.index != f.size(); ++here.index) check_required(f[here.index]);
             }
         } else {
             if constexpr (is_required<F>)
                 if (!f.is_set()) report(Severity::error, "this field is required, and missing");
-            if constexpr (message_type<typename F::value_type>) {
+            if constexpr (MessageType<typename F::value_type>) {
                 if constexpr (is_required<F>)
                     check_required(*f);
                 else if (f.has_value())

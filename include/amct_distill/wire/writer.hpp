@@ -71,9 +71,9 @@ private:
     using field_of = reflect::field_type<M, binary_fields<M>[K].member>;
     template <class M, std::size_t K>
     static consteval bool is_packed() {
-        if constexpr (list_field<field_of<M, K>>) {
+        if constexpr (ListField<field_of<M, K>>) {
             using T = typename field_of<M, K>::value_type;
-            if (message_type<T> || string_like<T>) return false;
+            if (MessageType<T> || string_like<T>) return false;
             return binary_fields<M>[K].packing == Packing::packed;
         } else {
             return false;
@@ -85,7 +85,7 @@ private:
         constexpr BinaryField entry = binary_fields<M>[K];
         using Field = field_of<M, K>;
         const Field& field = reflect::get<entry.member>(m);
-        if constexpr (list_field<Field>) {
+        if constexpr (ListField<Field>) {
             using T = typename Field::value_type;
             for (const T& value : field) f(value);
         } else if constexpr (is_oneof<Field>) {
@@ -117,7 +117,7 @@ private:
     }
     template <IntegerCoding Coding, class T>
     std::size_t value_size(const T& v) {
-        if constexpr (message_type<T>) {
+        if constexpr (MessageType<T>) {
             std::size_t const slot = sizes_.size();
             sizes_.push_back(0);
             std::size_t const size = size_of(v);
@@ -150,7 +150,7 @@ private:
     }
     template <IntegerCoding Coding, class T>
     void write_value(const T& v, std::string& out) {
-        if constexpr (message_type<T>) {
+        if constexpr (MessageType<T>) {
             write_varint(sizes_[next_++], out);
             write(v, out);
         } else if constexpr (string_like<T>) {
@@ -180,12 +180,12 @@ private:
 
 /// How many bytes write_binary() gives.
 template <class M>
-requires detail::message_type<M> std::size_t binary_size(const M& message) {
+requires detail::MessageType<M> std::size_t binary_size(const M& message) {
     return detail::WireWriter().size_of(message);
 }
 
 template <class M>
-requires detail::message_type<M> std::string write_binary(const M& message) {
+requires detail::MessageType<M> std::string write_binary(const M& message) {
     detail::WireWriter writer;
     std::string out;
     out.reserve(writer.size_of(message));
