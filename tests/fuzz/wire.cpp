@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes through the binary reader: no crash, no more memory than it promises, and what is read is written to bytes
 // that read as the same; an error has a message. The tensors of a model are read too.
+#include <sanitizer/allocator_interface.h>
 #include <amct_distill/config/field_numbers.hpp>
 #include <amct_distill/onnx/model_file.hpp>
 #include <amct_distill/wire/reader.hpp>
@@ -17,12 +18,18 @@ using namespace amct_distill;
 
 namespace {
 
-/// Bytes of the heap since begin(): every allocation of the library goes through operator new.
+/// Bytes of the heap since begin(), as AddressSanitizer sees every allocation.
 struct Heap {
     std::size_t now = 0, peak = 0, start = 0;
     void begin() { peak = start = now; }
     std::size_t taken() const { return peak - start; }
 } heap;
+int const installed = __sanitizer_install_malloc_and_free_hooks(
+    [](const volatile void*, std::size_t size) {
+        heap.now += size;
+        if (heap.now > heap.peak) heap.peak = heap.now;
+    },
+    [](const volatile void* p) { heap.now -= __sanitizer_get_allocated_size(p); });
 
 template <class M>
 void check(std::string_view bytes, const BinaryOptions& options) {
@@ -58,21 +65,6 @@ void check_tensors(const onnx::ModelFile& model) {
 }
 
 }  // namespace
-
-void* operator new(std::size_t size) {
-    auto* const p = static_cast<std::size_t*>(std::malloc(size + 16));
-    if (p == nullptr) std::abort();
-    *p = size;
-    heap.now += size;
-    if (heap.now > heap.peak) heap.peak = heap.now;
-    return p + 2;
-}
-void operator delete(void* p) noexcept {
-    if (p == nullptr) return;
-    heap.now -= static_cast<std::size_t*>(p)[-2];
-    std::free(static_cast<std::size_t*>(p) - 2);
-}
-void operator delete(void* p, std::size_t) noexcept { operator delete(p); }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     std::string_view const bytes(reinterpret_cast<const char*>(data), size);

@@ -47,7 +47,8 @@ public:
     std::size_t size() const noexcept { return size_; }
     const Source& source() const noexcept { return source_; }
 
-    /// All values, row-major, as static_cast converts them (a bool is 0 or 1). Precondition: out.size() == size().
+    /// All values, row-major, as static_cast converts them; a bool is 0 or 1, a float that an integer cannot hold is
+    /// the integer nearest to it, NaN is 0. Precondition: out.size() == size().
     template <class T>
     requires std::is_arithmetic_v<T>
     void copy_to(std::span<T> out) const {
@@ -109,15 +110,14 @@ private:
                 if (!out.empty()) std::memcpy(out.data(), raw->data(), out.size_bytes());
             } else {
                 for (std::size_t i = 0; i != out.size(); ++i)
-                    out[i] = static_cast<T>(value(load<S>(raw->data() + i * sizeof(S))));
+                    out[i] = to<T>(value(load<S>(raw->data() + i * sizeof(S))));
             }
             return;
         }
         std::visit(
             [&]<class V>(const V& values) {
                 if constexpr (!std::same_as<V, std::string_view>)
-                    for (std::size_t i = 0; i != out.size(); ++i)
-                        out[i] = static_cast<T>(value(static_cast<S>(values[i])));
+                    for (std::size_t i = 0; i != out.size(); ++i) out[i] = to<T>(value(from<S>(values[i])));
             },
             source_);
     }
@@ -130,6 +130,25 @@ private:
                                       : static_cast<unsigned>((*field)[i / 2]) & 0xFFu;
             out[i] = static_cast<T>(value(i % 2 == 0 ? byte & 15u : byte >> 4));
         }
+    }
+    /// An element of a typed field, which has the type `S` or, wider, its low bits.
+    template <class S, class V>
+    static S from(V v) {
+        if constexpr (std::is_floating_point_v<S> == std::is_floating_point_v<V>)
+            return static_cast<S>(v);
+        else
+            return S{};  // never: typed_field() pairs them
+    }
+    template <class T, class V>
+    static T to(V v) {
+        if constexpr (std::integral<T> && std::floating_point<V>) {
+            constexpr V least = static_cast<V>((std::numeric_limits<T>::min)());
+            constexpr V above = static_cast<V>((std::numeric_limits<T>::max)() / 2 + 1) * 2;  // max + 1
+            if (!(v == v)) return T{};
+            if (v <= least) return (std::numeric_limits<T>::min)();
+            if (v >= above) return (std::numeric_limits<T>::max)();
+        }
+        return static_cast<T>(v);
     }
     template <class S>
     static S load(const char* at) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/onnx/tensor_values.hpp>
 
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -85,6 +86,15 @@ TEST_CASE("typed fields are read as numbers") {
     TensorProto t = tensor(ElementType::boolean, {2});
     t.int32_data = {1, 0};
     CHECK(tensor_values(t).value().to_vector<float>() == Floats{1, 0});
+}
+
+TEST_CASE("floats become the nearest integers") {
+    TensorProto f = tensor(ElementType::float32, {6});
+    f.float_data = {1.9f, -1.9f, 1e30f, -1e30f, std::numeric_limits<float>::quiet_NaN(), 0x1p63f};
+    constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+    CHECK(tensor_values(f).value().to_vector<std::int64_t>() == Integers{1, -1, most, -most - 1, 0, most});
+    CHECK(tensor_values(f).value().to_vector<std::int8_t>() ==
+          std::vector<std::int8_t>{1, -1, 127, -128, 0, 127});
 }
 
 TEST_CASE("shapes: scalars, empty tensors, many dimensions") {
