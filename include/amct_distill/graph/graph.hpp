@@ -55,7 +55,8 @@ public:
 
     ModuleId add_module(TopologyModule module) {
         ModuleId const id{topology_.modules.size()};
-        if (!modules_.emplace(module.name, id.index).second) fail("two modules are named `", module.name, "`");
+        if (!modules_.emplace(module.name, id.index).second)
+            fail("two modules are named `", module.name, "`");
         topology_.modules.push_back(std::move(module));
         uses_.emplace_back();
         return id;
@@ -180,15 +181,17 @@ inline std::string difference(const Graph& a, const Graph& b) {
     const Topology &x = a.topology(), &y = b.topology();
     for (std::size_t m = 0; m != x.modules.size() && m != y.modules.size(); ++m)
         if (x.modules[m].name != y.modules[m].name || x.modules[m].type != y.modules[m].type)
-            return concat("module ", m, " is `", x.modules[m].name, "` (", x.modules[m].type, "), in the other `",
-                          y.modules[m].name, "` (", y.modules[m].type, ')');
+            return concat("module ", m, " is `", x.modules[m].name, "` (", x.modules[m].type,
+                          "), in the other `", y.modules[m].name, "` (", y.modules[m].type, ')');
     if (x.modules.size() != y.modules.size())
         return concat("one has ", x.modules.size(), " modules, the other ", y.modules.size());
     for (std::size_t n = 0; n != x.nodes.size() && n != y.nodes.size(); ++n) {
         const TopologyNode &p = x.nodes[n], &q = y.nodes[n];
         if (p.name != q.name || p.type != q.type || p.kind != q.kind)
-            return concat("node ", n, " is `", p.name, "` (", p.type, "), in the other `", q.name, "` (", q.type, ')');
-        if (p.module != q.module) return concat("node `", p.name, "` is a use of another module in the other");
+            return concat("node ", n, " is `", p.name, "` (", p.type, "), in the other `", q.name, "` (",
+                          q.type, ')');
+        if (p.module != q.module)
+            return concat("node `", p.name, "` is a use of another module in the other");
         if (p.inputs != q.inputs) return concat("node `", p.name, "` reads other nodes in the other");
     }
     if (x.nodes.size() != y.nodes.size())

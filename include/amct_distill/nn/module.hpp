@@ -57,12 +57,13 @@ using BasicInputs = std::span<const BasicTensor<T>* const>;
 template <class M>
 concept HasType = requires(const M m) {
     { m.type() } -> std::convertible_to<std::string_view>;
-} || requires {
+}
+|| requires {
     { M::type_name } -> std::convertible_to<std::string_view>;
 };
 
 template <class M, class T>
-concept ModuleOf = std::copyable<M> && HasType<M> &&
+concept ModuleOf = HasType<M> && std::copyable<M> &&
     requires(const M m, std::span<const Shape> shapes, BasicInputs<T> inputs, BasicTensor<T>& output,
              const BasicTensor<T>& tensor, std::span<BasicTensor<T>* const> grad_inputs,
              std::span<BasicTensor<T>> grad_parameters, BasicScratch<T>& scratch, Mode mode) {
@@ -73,7 +74,7 @@ concept ModuleOf = std::copyable<M> && HasType<M> &&
 
 /// A module with several outputs: the same, with a list where the other has one tensor.
 template <class M, class T>
-concept MultiModuleOf = std::copyable<M> && HasType<M> &&
+concept MultiModuleOf = HasType<M> && std::copyable<M> &&
     requires(const M m, std::span<const Shape> shapes, BasicInputs<T> inputs,
              std::span<BasicTensor<T>* const> outputs, std::span<BasicTensor<T>* const> grad_inputs,
              std::span<BasicTensor<T>> grad_parameters, BasicScratch<T>& scratch, Mode mode) {
@@ -243,9 +244,8 @@ private:
                 module.forward(inputs, *outputs[0], scratch, mode);
         }
         void backward(BasicInputs<T> inputs, BasicInputs<T> outputs, BasicInputs<T> grad_outputs,
-                      std::span<BasicTensor<T>* const> grad_inputs,
-                      std::span<BasicTensor<T>> grad_parameters, BasicScratch<T>& scratch,
-                      Mode mode) const override {
+                      std::span<BasicTensor<T>* const> grad_inputs, std::span<BasicTensor<T>> grad_parameters,
+                      BasicScratch<T>& scratch, Mode mode) const override {
             if constexpr (MultiModuleOf<M, T>)
                 module.backward(inputs, outputs, grad_outputs, grad_inputs, grad_parameters, scratch, mode);
             else
@@ -281,8 +281,8 @@ private:
         struct None {
             explicit None(M&) {}
         };
-        [[no_unique_address]] std::conditional_t<WeightedModuleOf<M, T>, detail::WeightedView<M, T>, None> weights{
-            module};
+        [[no_unique_address]] std::conditional_t<WeightedModuleOf<M, T>, detail::WeightedView<M, T>, None>
+            weights{module};
     };
 
     std::unique_ptr<Interface> held_;
@@ -300,10 +300,12 @@ inline std::size_t dimension(nn::Index dim) { return dim < 0 ? 0 : static_cast<s
 
 /// The error of `check_parameters`: "weight: expected [8, 3], found [3, 8]". Does not allocate when all is well.
 template <class T>
-result<void> check_shape(std::string_view name, const nn::BasicTensor<T>& tensor, std::span<const nn::Index> expected) {
+result<void> check_shape(std::string_view name, const nn::BasicTensor<T>& tensor,
+                         std::span<const nn::Index> expected) {
     if (std::ranges::equal(tensor.shape(), expected)) return {};
-    return general_error(concat(name, ": expected ", nn::to_string(nn::Shape(expected.begin(), expected.end())),
-                                ", found ", nn::to_string(tensor.shape())));
+    return general_error(concat(name, ": expected ",
+                                nn::to_string(nn::Shape(expected.begin(), expected.end())), ", found ",
+                                nn::to_string(tensor.shape())));
 }
 
 /// The error of `output_shape`: "expected one input [N, 3, H, W], found [N, 1, 8, 8]".

@@ -30,7 +30,7 @@ struct BasicNamedModule {
 template <class T>
 struct BasicNode {
     NodeKind kind = NodeKind::operation;
-    Shape shape{};                 ///< of the value; dimension 0 is `any_batch` where it is the batch and free
+    Shape shape{};  ///< of the value; dimension 0 is `any_batch` where it is the batch and free
     std::vector<NodeId> inputs{};  ///< what it reads, in order
     std::optional<ModuleId> module{};
     std::optional<BasicModule<T>> function{};

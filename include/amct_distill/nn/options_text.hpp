@@ -29,9 +29,10 @@ concept OptionList = requires(const V& v) {
     v.begin();
     v.size();
     typename V::value_type;
-} && !std::is_convertible_v<const V&, std::string_view>;
+}
+&&!std::is_convertible_v<const V&, std::string_view>;
 
-inline void put_option(std::string& out, std::string_view text) {
+inline void put_text_option(std::string& out, std::string_view text) {
     out += '"';
     for (char c : text) {
         if (c == '"' || c == '\\') out += '\\';
@@ -41,7 +42,9 @@ inline void put_option(std::string& out, std::string_view text) {
 }
 template <class V>
 void put_option(std::string& out, const V& value) {
-    if constexpr (std::is_same_v<V, bool>) {
+    if constexpr (std::is_convertible_v<const V&, std::string_view>) {
+        put_text_option(out, value);
+    } else if constexpr (std::is_same_v<V, bool>) {
         out += value ? "true" : "false";
     } else if constexpr (std::is_enum_v<V>) {
         put_option(out, static_cast<std::underlying_type_t<V>>(value));
@@ -50,8 +53,9 @@ void put_option(std::string& out, const V& value) {
         auto const end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
         out.append(buffer, end);
     } else {
-        static_assert(OptionList<V>,
-                      "an option is a number, a flag, a text, an enumerator, or a std::array or std::vector of those");
+        static_assert(
+            OptionList<V>,
+            "an option is a number, a flag, a text, an enumerator, or a std::array or std::vector of those");
         out += '[';
         for (std::size_t i = 0; i != value.size(); ++i) {
             if (i != 0) out += ", ";
@@ -90,8 +94,9 @@ public:
     std::string_view word() {
         skip();
         std::size_t n = 0;
-        while (n != rest_.size() && (rest_[n] == '_' || (rest_[n] >= '0' && rest_[n] <= '9') ||
-                                     (rest_[n] >= 'a' && rest_[n] <= 'z') || (rest_[n] >= 'A' && rest_[n] <= 'Z')))
+        while (n != rest_.size() &&
+               (rest_[n] == '_' || (rest_[n] >= '0' && rest_[n] <= '9') ||
+                (rest_[n] >= 'a' && rest_[n] <= 'z') || (rest_[n] >= 'A' && rest_[n] <= 'Z')))
             ++n;
         std::string_view const found = rest_.substr(0, n);
         rest_.remove_prefix(n);
@@ -166,11 +171,13 @@ result<O> read_options(std::string_view text) {
     while (!reader.at_end()) {
         std::string_view const name = reader.word();
         if (name.empty() || !reader.take(":"))
-            return general_error(concat("expected `option: value`, found `", reader.rest().substr(0, 20), "`"));
+            return general_error(
+                concat("expected `option: value`, found `", reader.rest().substr(0, 20), "`"));
         bool known = false, read = false;
         [&]<std::size_t... I>(std::index_sequence<I...>) {
-            ((reflect::field_name<O, I>() == name ? (known = true, read = reader.value(reflect::get<I>(options)))
-                                                  : false),
+            ((reflect::field_name<O, I>() == name
+                  ? (known = true, read = reader.value(reflect::get<I>(options)))
+                  : false),
              ...);
         }
         (std::make_index_sequence<reflect::field_count<O>>{});

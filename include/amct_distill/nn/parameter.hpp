@@ -30,15 +30,19 @@ public:
 
     BasicParameter() = default;
     template <class Tensor>
-    requires std::same_as<std::remove_const_t<Tensor>, BasicTensor<std::remove_const_t<T>>>
-    BasicParameter(std::string_view n, Role r, Tensor* tensor)
+    requires std::same_as<std::remove_const_t<Tensor>, BasicTensor<std::remove_const_t<T>>> BasicParameter(
+        std::string_view n, Role r, Tensor* tensor)
         : name(n), role(r), values(tensor->span()), shape_(tensor->shape()) {}
     /// A row of values.
     BasicParameter(std::string_view n, Role r, std::span<T> row)
         : name(n), role(r), values(row), length_(static_cast<Index>(row.size())) {}
     template <class U>
     requires(!std::is_const_v<U> && std::same_as<const U, T>) BasicParameter(const BasicParameter<U>& other)
-        : name(other.name), role(other.role), values(other.values), shape_(other.shape_), length_(other.length_) {}
+        : name(other.name),
+          role(other.role),
+          values(other.values),
+          shape_(other.shape_),
+          length_(other.length_) {}
 
     /// Valid as long as the parameter.
     std::span<const Index> shape() const { return shape_.empty() ? std::span(&length_, 1) : shape_; }

@@ -93,8 +93,8 @@ private:
     std::vector<const BasicTensor<T>*> inputs_{};  // of the node being run
     std::vector<BasicTensor<T>*> outputs_{};       // likewise, its first and those of its ports
     std::vector<const BasicTensor<T>*> done_{}, grad_outputs_{};  // likewise, when it runs backward
-    std::vector<BasicTensor<T>*> grad_inputs_{};   // likewise
-    std::vector<BasicParameter<T>> list_{};        // of the module that `fit_gradients` looks at
+    std::vector<BasicTensor<T>*> grad_inputs_{};                  // likewise
+    std::vector<BasicParameter<T>> list_{};  // of the module that `fit_gradients` looks at
 };
 
 using Tape = BasicTape<float>;

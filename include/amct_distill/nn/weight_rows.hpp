@@ -53,7 +53,8 @@ public:
     template <class T>
     void add(const BasicTensor<T>& matrix, BasicTensor<T>& weight) const {
         move<T>([&](Index in_matrix, Index in_weight) {
-            ArrayMap<T>(weight.data() + in_weight, after_) += ConstArrayMap<T>(matrix.data() + in_matrix, after_);
+            ArrayMap<T>(weight.data() + in_weight, after_) +=
+                ConstArrayMap<T>(matrix.data() + in_matrix, after_);
         });
     }
 

@@ -59,14 +59,15 @@ public:
     virtual std::size_t output_axis() const = 0;
     virtual Index weight_groups() const = 0;
     virtual std::size_t scratch_tensors() const = 0;
-    virtual void forward_with(const BasicTensor<T>& weight, const BasicTensor<T>& input, BasicTensor<T>& output,
-                              BasicScratch<T>& scratch) const = 0;
+    virtual void forward_with(const BasicTensor<T>& weight, const BasicTensor<T>& input,
+                              BasicTensor<T>& output, BasicScratch<T>& scratch) const = 0;
     virtual void backward_with(const BasicTensor<T>& weight, const BasicTensor<T>& input,
                                const BasicTensor<T>& grad_output, BasicTensor<T>* grad_input,
                                BasicTensor<T>* grad_weight, BasicTensor<T>* grad_bias,
                                BasicScratch<T>& scratch) const = 0;
     /// The same layer with another weight, of the same shape, and another bias, [channels], or none (empty).
-    virtual BasicModule<T> with_parameters(const BasicTensor<T>& weight, const BasicTensor<T>& bias) const = 0;
+    virtual BasicModule<T> with_parameters(const BasicTensor<T>& weight,
+                                           const BasicTensor<T>& bias) const = 0;
 
     Index output_channels() const {
         return weight().dim(output_axis()) * (output_axis() == 0 ? 1 : weight_groups());
@@ -116,7 +117,8 @@ public:
                        const nn::BasicTensor<T>& grad_output, nn::BasicTensor<T>* grad_input,
                        nn::BasicTensor<T>* grad_weight, nn::BasicTensor<T>* grad_bias,
                        nn::BasicScratch<T>& scratch) const override {
-        std::as_const(module_).backward_with(weight, input, grad_output, grad_input, grad_weight, grad_bias, scratch);
+        std::as_const(module_).backward_with(weight, input, grad_output, grad_input, grad_weight, grad_bias,
+                                             scratch);
     }
     nn::BasicModule<T> with_parameters(const nn::BasicTensor<T>& weight,
                                        const nn::BasicTensor<T>& bias) const override {

@@ -19,8 +19,8 @@
 namespace amct_distill::detail {
 
 struct PlannedBlocks {
-    std::vector<PlannedBlock> blocks{};   // in graph order
-    std::vector<NodeId> left_out{};  // nodes of layers before a BatchNorm that no unit may have
+    std::vector<PlannedBlock> blocks{};  // in graph order
+    std::vector<NodeId> left_out{};      // nodes of layers before a BatchNorm that no unit may have
 };
 
 class BlockPlanner {

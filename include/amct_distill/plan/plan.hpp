@@ -25,9 +25,9 @@ namespace amct_distill {
 template <class Algorithms>
 struct BasicPlannedLayer {
     std::string name{};
-    std::string type{};      ///< "Conv2d" or "Linear"
+    std::string type{};  ///< "Conv2d" or "Linear"
     ModuleId module{};
-    NodeId node{};           ///< the one use of the module
+    NodeId node{};  ///< the one use of the module
     bool quant_enable = true;
     Provenance quant_enable_from{};
     oneof<typename Algorithms::data> data{};

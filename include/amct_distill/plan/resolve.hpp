@@ -86,9 +86,8 @@ inline void warn_of_left_out(const std::vector<NodeId>& nodes, const std::vector
 }
 
 template <class Algorithms, class Storage>
-result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Storage>& config,
-                                             const Graph& g, const Target& target,
-                                             DiagnosticList found) {
+result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Storage>& config, const Graph& g,
+                                             const Target& target, DiagnosticList found) {
     BasicDistillPlan<Algorithms> plan;
     plan.graph = g;
     plan.batch_num = planned_value(config.batch_num, "batch_num");

@@ -20,7 +20,7 @@
 namespace amct_distill::detail {
 
 struct Paths {
-    std::size_t count = 0;             // 2 stands for "several"
+    std::size_t count = 0;        // 2 stands for "several"
     std::vector<NodeId> nodes{};  // of the path, when there is one
 };
 
@@ -37,8 +37,7 @@ Paths paths_between(const Graph& g, NodeId start, const IsEnd& is_end) {
             count = (std::min<std::size_t>)(count + ways[n], 2);
             node = n;
         } else {
-            for (NodeId next : g.consumers(n))
-                ways[next] = (std::min<std::size_t>)(ways[next] + ways[n], 2);
+            for (NodeId next : g.consumers(n)) ways[next] = (std::min<std::size_t>)(ways[next] + ways[n], 2);
         }
     }
     Paths found{count, {}};
@@ -46,9 +45,8 @@ Paths paths_between(const Graph& g, NodeId start, const IsEnd& is_end) {
     while (node != start) {
         found.nodes.push_back(node);
         const auto& inputs = g.node(node).inputs;
-        node = NodeId{*std::find_if(inputs.begin(), inputs.end(), [&](std::size_t n) {
-            return ways[n] != 0 && !is_end(NodeId{n});
-        })};
+        node = NodeId{*std::find_if(inputs.begin(), inputs.end(),
+                                    [&](std::size_t n) { return ways[n] != 0 && !is_end(NodeId{n}); })};
     }
     found.nodes.push_back(start);
     std::reverse(found.nodes.begin(), found.nodes.end());
@@ -61,9 +59,8 @@ inline bool may_stand_in_group(const Graph& g, NodeId node) {
 }
 
 /// The nodes of the group from module `start` to module `end`; empty, and a finding, when it is not one.
-inline std::vector<NodeId> nodes_of_group(const Graph& g, ModuleId start, ModuleId end,
-                                               Position where, const std::string& path,
-                                               DiagnosticList& found) {
+inline std::vector<NodeId> nodes_of_group(const Graph& g, ModuleId start, ModuleId end, Position where,
+                                          const std::string& path, DiagnosticList& found) {
     std::string_view const first = g.module(start).name, last = g.module(end).name;
     if (g.uses(start).size() > 1) {
         found.error(where, path,
@@ -94,8 +91,8 @@ inline std::vector<NodeId> nodes_of_group(const Graph& g, ModuleId start, Module
                            "`, and a group is one path: start it after the fork, or end it before"));
         return {};
     }
-    auto const foreign = std::find_if(way.nodes.begin(), way.nodes.end(),
-                                      [&](NodeId n) { return !may_stand_in_group(g, n); });
+    auto const foreign =
+        std::find_if(way.nodes.begin(), way.nodes.end(), [&](NodeId n) { return !may_stand_in_group(g, n); });
     if (foreign != way.nodes.end()) {
         found.error(
             where, path,

@@ -28,8 +28,9 @@ public:
     QuantizedLayer(nn::Module module, LayerQuantizers<Algorithms> quantizers)
         : module_(std::move(module)), quantizers_(std::move(quantizers)) {
         if (module_.weighted() == nullptr)
-            throw std::invalid_argument(detail::concat("QuantizedLayer: a ", module_.type(),
-                                                       " has no weights that can be quantized: see nn/weighted.hpp"));
+            throw std::invalid_argument(
+                detail::concat("QuantizedLayer: a ", module_.type(),
+                               " has no weights that can be quantized: see nn/weighted.hpp"));
     }
 
     std::string_view type() const { return module_.type(); }
@@ -91,7 +92,8 @@ public:
         rows.add(through, grad_parameters[0]);
         if (!needs_data) return;
         if (clips) {
-            quantizers_.data_backward(x, *grad_data, through, grad_parameters.back(), few, scratch.execution());
+            quantizers_.data_backward(x, *grad_data, through, grad_parameters.back(), few,
+                                      scratch.execution());
             grad_data = &through;
         }
         if (grad_x != nullptr) nn::array(*grad_x) += nn::array(*grad_data);
@@ -128,7 +130,8 @@ private:
             return out;
         }
         nn::Tensor& quantized = buffer(scratch, rows_quantized);
-        quantizers_.quantize_weight(rows.gather(w, buffer(scratch, weight_in_rows)), quantized, scratch.execution());
+        quantizers_.quantize_weight(rows.gather(w, buffer(scratch, weight_in_rows)), quantized,
+                                    scratch.execution());
         out.resize(w.shape());
         rows.scatter(quantized, out);
         return out;

@@ -45,7 +45,9 @@ public:
         return q == nullptr ? nullptr : &q->layer().weight();
     }
     /// A quantized layer; null when the module is not one.
-    const QuantizedLayer<Algorithms>* quantized(ModuleId module) const { return quantized(network_.module(module)); }
+    const QuantizedLayer<Algorithms>* quantized(ModuleId module) const {
+        return quantized(network_.module(module));
+    }
 
 private:
     static const QuantizedLayer<Algorithms>* quantized(const nn::Module& module) {
@@ -65,8 +67,8 @@ template <class Algorithms>
 result<BasicStudent<Algorithms>> make_student(const nn::Network& teacher,
                                               const BasicDistillPlan<Algorithms>& plan) {
     if (auto const what = difference(plan.graph, teacher.graph()); !what.empty())
-        throw std::invalid_argument(
-            detail::concat("make_student: the plan is of another network: ", what, "; resolve it for this network"));
+        throw std::invalid_argument(detail::concat("make_student: the plan is of another network: ", what,
+                                                   "; resolve it for this network"));
     nn::Network network = teacher;
     Diagnostics errors;
     for (const auto& layer : plan.layers) {
@@ -75,7 +77,8 @@ result<BasicStudent<Algorithms>> make_student(const nn::Network& teacher,
         const nn::Weighted* const weighted = module.weighted();
         if (weighted == nullptr)
             throw std::invalid_argument(detail::concat("make_student: layer \"", layer.name, "\" is a ",
-                                                       module.type(), ", which has no weights that can be quantized"));
+                                                       module.type(),
+                                                       ", which has no weights that can be quantized"));
         nn::Tensor buffer;
         auto made = LayerQuantizers<Algorithms>::make(
             layer, nn::WeightRows(*weighted).gather(weighted->weight(), buffer));

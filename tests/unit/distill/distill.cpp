@@ -226,24 +226,24 @@ struct MeanAbsoluteError {
 class Sgd {
 public:
     explicit Sgd(float momentum = 0.9f) : momentum_(momentum) {}
-    void add(nn::Tensor& value, const nn::Tensor& gradient, double rate) {
-        entries_.push_back({&value, &gradient, rate, nn::Tensor(value.shape())});
+    void add(std::span<float> values, std::span<const float> gradient, double rate) {
+        entries_.push_back({values, gradient, rate, std::vector<float>(values.size())});
     }
     void set_learning_rate_factor(double factor) { factor_ = factor; }
     void step() {
         for (Entry& e : entries_)
             for (std::size_t i = 0; i != e.velocity.size(); ++i) {
-                e.velocity[i] = momentum_ * e.velocity[i] + (*e.gradient)[i];
-                (*e.value)[i] -= static_cast<float>(e.rate * factor_) * e.velocity[i];
+                e.velocity[i] = momentum_ * e.velocity[i] + e.gradient[i];
+                e.values[i] -= static_cast<float>(e.rate * factor_) * e.velocity[i];
             }
     }
 
 private:
     struct Entry {
-        nn::Tensor* value;
-        const nn::Tensor* gradient;
+        std::span<float> values;
+        std::span<const float> gradient;
         double rate;
-        nn::Tensor velocity;
+        std::vector<float> velocity;
     };
     float momentum_;
     double factor_ = 1;
@@ -288,15 +288,15 @@ struct PoisonedLoss : MeanSquaredError {
 };
 struct PoisonedOptimizer : Sgd {
     PoisonedOptimizer() : Sgd(0.9f) {}
-    void add(nn::Tensor& value, const nn::Tensor& gradient, double rate) {
-        Sgd::add(value, gradient, rate);
-        last = &value;
+    void add(std::span<float> values, std::span<const float> gradient, double rate) {
+        Sgd::add(values, gradient, rate);
+        last = values;
     }
     void step() {
         Sgd::step();
-        (*last)[0] = std::nanf("");
+        last[0] = std::nanf("");
     }
-    nn::Tensor* last = nullptr;
+    std::span<float> last{};
 };
 /// Trains all blocks of the small network, each of which must end as it began; what the last one says.
 template <class Loss, class Optimizer>

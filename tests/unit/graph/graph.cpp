@@ -61,13 +61,15 @@ TEST_CASE("a ReLU is seen through operations that keep the sign, and through no 
         network n;
         auto const relu = n.layer("relu", "ReLU", {});
         auto const between = n.operation(type, {n.operation(type, {relu})});
-        CHECK(graph(n.topology).relu_before(n.layer("fc", "Linear", {between})) == relu);
+        auto const fc = n.layer("fc", "Linear", {between});
+        CHECK(graph(n.topology).relu_before(fc) == relu);
     }
     for (const char* type : {"BatchNorm2d", "Add", "Sigmoid", "LeakyReLU", "Conv2d", "AlphaDropout"}) {
         INFO(type);
         network n;
         auto const between = n.operation(type, {n.layer("relu", "ReLU", {})});
-        CHECK_FALSE(graph(n.topology).relu_before(n.layer("fc", "Linear", {between})));
+        auto const fc = n.layer("fc", "Linear", {between});
+        CHECK_FALSE(graph(n.topology).relu_before(fc));
     }
 }
 
@@ -94,6 +96,32 @@ TEST_CASE("a topology that contradicts itself is misuse") {
     t.nodes = {{"a", "Conv2d", 0, {}}};
     t.outputs = {1};
     CHECK_THROWS_WITH(graph(t), "Topology: an output is a node that does not exist");
+}
+
+TEST_CASE("two graphs are compared, and the first difference is named") {
+    Graph const a = chain({{"conv", "Conv2d"}, {"bn", "BatchNorm2d"}, {"relu", "ReLU"}});
+    CHECK(difference(a, a).empty());
+    CHECK(difference(a, chain({{"conv", "Conv2d"}, {"relu", "ReLU"}})) ==
+          "module 1 is `bn` (BatchNorm2d), in the other `relu` (ReLU)");
+    CHECK(difference(a, chain({{"conv", "Conv2d"}, {"bn", "BatchNorm2d"}})) == "one has 3 modules, the other 2");
+    CHECK(difference(a, chain({{"conv", "Linear"}, {"bn", "BatchNorm2d"}, {"relu", "ReLU"}})) ==
+          "module 0 is `conv` (Conv2d), in the other `conv` (Linear)");
+    Topology other = a.topology();
+    other.nodes[2].inputs = {0};
+    CHECK(difference(a, other) == "node `relu` reads other nodes in the other");
+    other = a.topology();
+    other.outputs = {1};
+    CHECK(difference(a, other) == "their outputs are other nodes");
+    other = a.topology();
+    other.nodes.push_back({"/Flatten", "Flatten", {}, {2}});
+    CHECK(difference(a, other) == "one has 3 nodes, the other 4");
+}
+
+TEST_CASE("a layer of another type is quantizable when the network says that it has weights") {
+    Topology t = chain({{"local", "LocallyConnected"}, {"relu", "ReLU"}});
+    CHECK(Graph(t).why_not_quantized({0}) == "is a LocallyConnected; only Conv2d and Linear layers are quantized");
+    t.modules[0].weighted = true;
+    CHECK(Graph(t).why_not_quantized({0}).empty());
 }
 
 }  // namespace plan_graph_test

@@ -94,7 +94,7 @@ TEST_CASE("a group cannot name a layer that the graph does not have") {
 
 TEST_CASE("a name that differs in an invisible character is shown with it") {
     auto const net = chain({{"conv1", "Conv2d"}});
-    detail::graph const g(net);
+    Graph const g(net);
     detail::DiagnosticList found({});
     CHECK_FALSE(detail::LayerLookup(g, found).layer("conv1\xe2\x80\x8b", {}, "quant_skip_layers[0]"));
     CHECK(to_string(found.errors()) ==

@@ -63,8 +63,9 @@ public:
     /// Error: one has not a value for each feature.
     result<void> check_parameters() const {
         std::array const expected{options_.num_features};
-        for (auto const& [name, tensor] : {std::pair{"weight", &weight_}, std::pair{"bias", &bias_},
-                                           std::pair{"running_mean", &running_mean_}, std::pair{"running_var", &running_var_}})
+        for (auto const& [name, tensor] :
+             {std::pair{"weight", &weight_}, std::pair{"bias", &bias_},
+              std::pair{"running_mean", &running_mean_}, std::pair{"running_var", &running_var_}})
             if (auto ok = detail::check_shape(name, *tensor, expected); !ok) return ok;
         return {};
     }

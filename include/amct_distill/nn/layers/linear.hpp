@@ -46,7 +46,8 @@ public:
     result<Shape> output_shape(std::span<const Shape> inputs) const {
         const LinearOptions& o = this->options();
         if (inputs.size() != 1 || inputs[0].size() < 2 || inputs[0].back() != o.in_features)
-            return detail::unexpected_inputs(detail::concat("one input [N, ..., ", o.in_features, "]"), inputs);
+            return detail::unexpected_inputs(detail::concat("one input [N, ..., ", o.in_features, "]"),
+                                             inputs);
         Shape shape = inputs[0];
         shape.back() = o.out_features;
         return shape;

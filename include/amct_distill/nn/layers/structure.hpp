@@ -141,7 +141,8 @@ public:
         if (start_dim == 0)
             throw std::invalid_argument("Flatten: start_dim 0 is the batch; expected 1 or more");
     }
-    explicit BasicFlatten(const FlattenOptions& options) : BasicFlatten(detail::dimension(options.start_dim)) {}
+    explicit BasicFlatten(const FlattenOptions& options)
+        : BasicFlatten(detail::dimension(options.start_dim)) {}
     FlattenOptions options() const { return {static_cast<Index>(start_dim_)}; }
     std::size_t start_dim() const { return start_dim_; }
 

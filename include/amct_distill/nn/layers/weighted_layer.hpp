@@ -32,8 +32,10 @@ public:
     result<void> check_parameters() const {
         if (auto ok = check_shape("weight", weight_, self().weight_shape()); !ok) return ok;
         if (!options_.bias && !bias_.empty())
-            return general_error("bias: the options say that there is none; set their `bias` to true, or leave it empty");
-        return options_.bias ? check_shape("bias", bias_, std::array{self().output_channels()}) : result<void>{};
+            return general_error(
+                "bias: the options say that there is none; set their `bias` to true, or leave it empty");
+        return options_.bias ? check_shape("bias", bias_, std::array{self().output_channels()})
+                             : result<void>{};
     }
     /// The layer with these in the place of its own; `bias` empty: without one.
     Derived with_parameters(const nn::BasicTensor<T>& weight, const nn::BasicTensor<T>& bias) const {
