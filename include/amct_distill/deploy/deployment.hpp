@@ -120,8 +120,10 @@ private:
                 requantize = true;
             }
             float const bias = std::fabs(bias_of(r)) / out_.data.scale;
-            if (scale < scale_epsilon || scale < bias / 0x1p30f) {
-                scale = (std::max)(scale_epsilon, bias / 0x1p22f);
+            // With it, scale and scale_d * scale are normal floats.
+            float const least = 2 * smallest_scale / (std::min)(1.0f, out_.data.scale);
+            if (scale < least || scale < bias / 0x1p30f) {
+                scale = (std::max)(least, bias > 0 ? bias / 0x1p22f : 1.0f);
                 requantize = true;
             }
             if (requantize) {
@@ -150,9 +152,9 @@ private:
     result<void> take_bias() {
         for (std::size_t r = 0; r != codes_.rows; ++r) {
             float const unit = out_.dequantization_scale(r);
-            if (!(unit > 0) || !std::isfinite(unit))
+            if (!(unit >= smallest_scale) || !std::isfinite(unit))
                 return general_error(concat("channel ", r, ": scale_d * scale_w is ", number(unit),
-                                            ", not a positive float; calibrate with other data"));
+                                            ", not a positive normal float; calibrate with other data"));
             float const bias = std::nearbyint(bias_of(r) / unit);
             std::int64_t const most = largest_accumulator(row(r), out_.data, out_.data_bits) +
                                       static_cast<std::int64_t>(std::fabs(bias));
@@ -194,9 +196,10 @@ private:
 /// - A negative factor would turn code qmin into qmax + 1, which there is not. A channel that has this code
 ///   gets the scale times -qmin / qmax, as ARQ would find it for the folded weights, and new codes: those of
 ///   the folded float weights.
-/// - A factor of 0 leaves codes 0, and the bias is the whole output. The scale stays positive: where it would
-///   fall below `scale_epsilon`, or so low that the bias would take more than 30 bits, it is the least with
-///   which the bias takes 22, as many as a float32 has anyway; the codes are then new ones as above.
+/// - A factor of 0 leaves codes 0, and the bias is the whole output. The scale stays positive: where it or
+///   scale_d * scale_w would be no normal float, or so low that the bias would take more than 30 bits, it is the
+///   least with which the bias takes 22, as many as a float32 has anyway (1 where there is no bias); the codes
+///   are then new ones as above.
 /// - bias = round((folded bias) / (scale_d * scale_w)), in float32, half to even.
 ///
 /// Channels with new codes are named in `requantized`. Errors, all of them, each with its layer: not

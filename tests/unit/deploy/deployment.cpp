@@ -86,10 +86,25 @@ TEST_CASE("a gamma of 0 leaves codes 0, a scale above 0, and the output to the b
     Student const student = support::calibrated_student(support::every_convolution(), support::int4_config);
     auto const d = deploy(student).value()[0];
     CHECK(row_of(d.codes(), 4, d.cols()) == std::vector<int>(d.cols(), 0));
-    CHECK(d.weight_scales[4] >= scale_epsilon);
+    CHECK(d.weight_scales[4] >= smallest_scale);
     float const beta = batch_norm(student, "bn_dilated").bias()[4];
     CHECK(beta != 0);
     CHECK(static_cast<float>(d.bias[4]) * d.dequantization_scale(4) == Approx(beta).epsilon(0x1p-20));
+}
+
+TEST_CASE("weights of 1e-7 keep their codes, their scale is the real one") {
+    nn::Network teacher = support::small_network();
+    auto& conv = *teacher.module("conv1").get_if<nn::Conv2d>();
+    auto const before = deploy(support::calibrated_student(teacher, "")).value()[0];
+    auto* bn = teacher.module("bn1").get_if<nn::BatchNorm2d>();
+    for (float& w : conv.weight()) w *= 0x1p-23f;
+    for (float& b : conv.bias()) b *= 0x1p-23f;
+    for (float& m : bn->running_mean()) m *= 0x1p-23f;
+    for (float& b : bn->bias()) b = 0;  // nothing that would need 22 bits of its own
+    auto const d = deploy(support::calibrated_student(teacher, "")).value()[0];
+    CHECK(d.codes() == before.codes());
+    for (std::size_t r = 0; r != d.weight_scales.size(); ++r)
+        CHECK(d.weight_scales[r] == Approx(before.weight_scales[r] * 0x1p-23f).epsilon(1e-6));
 }
 
 TEST_CASE("the bias fits 22 bits, however small the folded weights are") {
