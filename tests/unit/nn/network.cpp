@@ -114,10 +114,10 @@ TEST_CASE("network: its topology") {
         text += '\n';
     }
     CHECK(text ==
-          "stem Conv2d 0\nbn BatchNorm2d 1 0\ntanh Tanh 2 1\nconv Conv2d 3 2\n/Add Add - 3 2\n"
-          "tanh_1 Tanh 2 4\n/Concat Concat - 5 2\n/Pool AveragePool - 6\n/Flatten Flatten - 7\n"
-          "fc Linear 4 8\n");
-    CHECK(t.outputs == std::vector<std::size_t>{9});
+          "image Input -\nstem Conv2d 0 0\nbn BatchNorm2d 1 1\ntanh Tanh 2 2\nconv Conv2d 3 3\n/Add Add - 4 3\n"
+          "tanh_1 Tanh 2 5\n/Concat Concat - 6 3\n/Pool AveragePool - 7\n/Flatten Flatten - 8\n"
+          "fc Linear 4 9\n");
+    CHECK(t.outputs == std::vector<std::size_t>{10});
 }
 
 TEST_CASE("network: gradients of the whole are those of central differences") {
@@ -334,9 +334,9 @@ TEST_CASE("network: a copy is independent, and a module can be replaced by one o
         CHECK(array(tape.output(student.find(use).value())).minCoeff() > 0);
 
     CHECK_THROWS_WITH(student.replace("fc", Linear({.in_features = 54, .out_features = 5})),
-                      "layer \"fc\": its replacement (Linear) must put out [N, 4], found [N, 5]");
+                      "layer \"fc\": its replacement (Linear) must have an output [N, 4], found [N, 5]");
     CHECK_THROWS_WITH(student.replace("fc", Linear({.in_features = 53, .out_features = 4})),
-                      "layer \"fc\" (Linear): expected one input [N, 53], found [N, 54]");
+                      "layer \"fc\" (Linear): expected one input [N, ..., 53], found [N, 54]");
     CHECK_THROWS_WITH(student.replace("gone", ReLU{}), "the network has no module \"gone\"");
 }
 
