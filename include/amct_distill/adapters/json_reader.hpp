@@ -258,8 +258,7 @@ private:
         return {};
     }
     /// The use of a module that continues a block, or begins it.
-    std::optional<NodeId> node_in_group(const JsonItem& at, ModuleId module,
-                                             const PlannedBlock& block) {
+    std::optional<NodeId> node_in_group(const JsonItem& at, ModuleId module, const PlannedBlock& block) {
         const auto& uses = graph_.uses(module);
         if (!may_stand_in_group(graph_, uses.front())) {
             error(at, concat("a ", graph_.type(uses.front()),

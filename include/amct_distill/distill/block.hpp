@@ -116,8 +116,10 @@ private:
         for (std::size_t k = 0; k != modules_.size(); ++k) constrained_.push_back(&module(k));
         for (auto& p : student_.parameters(tape_, modules_))
             if (p.role != nn::Role::statistic) {
-                optimizer_->add(p.values, std::as_const(*p.gradient).span(), options.learning_rates.of(p.role));
-                if (options.search.average_decay > 0) average_.emplace_back(p.gradient->shape(), std::span<const float>(p.values));
+                optimizer_->add(p.values, std::as_const(*p.gradient).span(),
+                                options.learning_rates.of(p.role));
+                if (options.search.average_decay > 0)
+                    average_.emplace_back(p.gradient->shape(), std::span<const float>(p.values));
                 trained_.push_back(std::move(p));
             }
         averaged_ = 0;
@@ -210,7 +212,8 @@ private:
         return {};
     }
     void exchange_average() {
-        for (std::size_t k = 0; k != average_.size(); ++k) std::ranges::swap_ranges(trained_[k].values, average_[k].span());
+        for (std::size_t k = 0; k != average_.size(); ++k)
+            std::ranges::swap_ranges(trained_[k].values, average_[k].span());
         constrain();
     }
 

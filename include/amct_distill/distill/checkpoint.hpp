@@ -113,8 +113,7 @@ public:
                 if (!in.get(text_found) || text_found != name) return false;
                 std::vector<std::vector<float>> values;
                 for (const auto& p : module.parameters()) {
-                    if (!in.get(text_found) || text_found != p.name || !in.get_values(p.values))
-                        return false;
+                    if (!in.get(text_found) || text_found != p.name || !in.get_values(p.values)) return false;
                     values.emplace_back(p.values.begin(), p.values.end());
                 }
                 if (auto* const q = student.quantizers(name))

@@ -105,7 +105,7 @@ TEST_CASE("a module that a block shares with an earlier node is trained on input
     for (nn::Tensor& t : batches)
         for (float& v : t) v = static_cast<float>(nn::next_uniform(random));
     // The block reads what its own module puts out at an earlier node.
-    PlannedBlock const block{.nodes = {3}, .names = {"first"}};
+    PlannedBlock const block{.nodes = {{4}}, .names = {"first"}};
     auto const train = [&](std::size_t bytes) {
         nn::Network student = teacher;
         for (float& v : student.module("second").get_if<nn::Linear>()->weight()) v *= 0.9f;

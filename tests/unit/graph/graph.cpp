@@ -103,7 +103,8 @@ TEST_CASE("two graphs are compared, and the first difference is named") {
     CHECK(difference(a, a).empty());
     CHECK(difference(a, chain({{"conv", "Conv2d"}, {"relu", "ReLU"}})) ==
           "module 1 is `bn` (BatchNorm2d), in the other `relu` (ReLU)");
-    CHECK(difference(a, chain({{"conv", "Conv2d"}, {"bn", "BatchNorm2d"}})) == "one has 3 modules, the other 2");
+    CHECK(difference(a, chain({{"conv", "Conv2d"}, {"bn", "BatchNorm2d"}})) ==
+          "one has 3 modules, the other 2");
     CHECK(difference(a, chain({{"conv", "Linear"}, {"bn", "BatchNorm2d"}, {"relu", "ReLU"}})) ==
           "module 0 is `conv` (Conv2d), in the other `conv` (Linear)");
     Topology other = a.topology();
@@ -119,7 +120,8 @@ TEST_CASE("two graphs are compared, and the first difference is named") {
 
 TEST_CASE("a layer of another type is quantizable when the network says that it has weights") {
     Topology t = chain({{"local", "LocallyConnected"}, {"relu", "ReLU"}});
-    CHECK(Graph(t).why_not_quantized({0}) == "is a LocallyConnected; only Conv2d and Linear layers are quantized");
+    CHECK(Graph(t).why_not_quantized({0}) ==
+          "is a LocallyConnected; only Conv2d and Linear layers are quantized");
     t.modules[0].weighted = true;
     CHECK(Graph(t).why_not_quantized({0}).empty());
 }

@@ -41,12 +41,13 @@ TEST_CASE("all layers with bad weights are named") {
 
 TEST_CASE("a plan of another network is misuse") {
     nn::Network const teacher = support::small_network();
-    auto plan = support::plan_for(teacher, "");
-    plan.layers[0].name = "relu1";
+    nn::Network other;
+    other.output(
+        other.add("conv2", nn::Conv2d({.in_channels = 1, .out_channels = 1}), {other.input("x", {1, 1, 1})}));
     CHECK_THROWS_WITH(
-        make_student(teacher, plan),
-        "make_student: layer \"relu1\" is a ReLU, not a Conv2d or Linear; resolve the plan for this "
-        "network");
+        make_student(teacher, support::plan_for(other, "")),
+        "make_student: the plan is of another network: module 0 is `conv2` (Conv2d), in the other "
+        "`conv1` (Conv2d); resolve it for this network");
 }
 
 }  // namespace distill_student_test
