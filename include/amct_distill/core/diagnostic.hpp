@@ -131,11 +131,14 @@ inline std::string to_string(const Diagnostic& d) {
     out += d.message;
     if (d.quoted) {
         out += detail::concat("\n  ", d.excerpt, "\n  ");
-        // Tabs stay tabs, so that the caret stands below its token whatever the tab width.
+        // Tabs stay tabs, and characters that take two columns take two, so that the caret stands below its token.
         std::size_t left = d.caret;
         for (std::size_t i = 0; i < d.excerpt.size() && left != 0; ++i) {
             if (detail::is_utf8_continuation(d.excerpt[i])) continue;
-            out += d.excerpt[i] == '\t' ? '\t' : ' ';
+            if (d.excerpt[i] == '\t')
+                out += '\t';
+            else
+                out.append(detail::columns_of(detail::code_point_at(d.excerpt, i)), ' ');
             --left;
         }
         out.append(left, ' ');

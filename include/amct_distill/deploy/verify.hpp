@@ -16,7 +16,6 @@
 #include <string>
 #include <vector>
 
-#include "../core/table.hpp"
 #include "integer.hpp"
 
 namespace amct_distill {
@@ -158,25 +157,6 @@ result<VerifyReport>(verify)(const BasicStudent<Algorithms>& student, std::span<
     report.output_error /= values;
     report.output_square /= values;
     return report;
-}
-
-/// A table of at most 100 columns, and what it comes to.
-inline std::string to_table(const VerifyReport& report) {
-    std::vector<detail::TableRow> rows{
-        {"layer", "sums", "differ", "by", "explained", "codes in", "differ", "by", "new codes"}};
-    for (const VerifiedLayer& l : report.layers)
-        rows.push_back({detail::shortened(l.name, 20), std::to_string(l.outputs), std::to_string(l.different),
-                        std::to_string(l.largest), std::to_string(l.explained), std::to_string(l.inputs),
-                        std::to_string(l.inputs_different), std::to_string(l.inputs_largest),
-                        l.requantized_channels == 0 ? std::string("none")
-                                                    : detail::concat(l.requantized_channels, " ch.")});
-    return detail::concat(
-        detail::text_table(rows),
-        report.agrees() ? "  The integers compute what was simulated.\n"
-                        : "  The integers do NOT compute what was simulated: rounding explains less.\n",
-        "  From the student, whole: mean squared difference ", detail::short_number(report.output_error),
-        " (of ", detail::short_number(report.output_square), "), at most ",
-        detail::short_number(report.output_largest), ".\n");
 }
 
 }  // namespace amct_distill

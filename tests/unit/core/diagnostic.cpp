@@ -24,7 +24,7 @@ TEST_CASE("columns count code points, a tab counts one and stays a tab above the
     std::string const text = "\tname: \"\xe5\xb1\x82\" x";  // one Chinese character, three bytes
     auto const d = diagnostic_at(Severity::warning, "", text, text.size() - 1, "", "unknown field `x`");
     CHECK(d.where == Position{1, 12});
-    CHECK(to_string(d) == detail::concat("1:12: warning: unknown field `x`\n  ", text, "\n  \t          ^"));
+    CHECK(to_string(d) == detail::concat("1:12: warning: unknown field `x`\n  ", text, "\n  \t           ^"));
 }
 
 TEST_CASE("a long line is cut to 100 code points around the place") {

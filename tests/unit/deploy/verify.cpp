@@ -17,7 +17,6 @@ TEST_CASE("simulation and integers agree in every layer, up to what rounding exp
         INFO(config);
         Student const student = support::calibrated_student(support::every_convolution(), config);
         VerifyReport const report = verify(student, std::span(batches)).value();
-        INFO(to_table(report));
         CHECK(report.agrees());
         REQUIRE(report.layers.size() == 5);
         for (const VerifiedLayer& l : report.layers) {
@@ -74,28 +73,7 @@ TEST_CASE("a difference is counted, measured and told") {
     CHECK(l.inputs == 20);
     CHECK(l.inputs_different == 1);
     CHECK(l.inputs_largest == 3);
-
-    VerifyReport const report{.layers = {l}, .output_error = 0.5, .output_largest = 1, .output_square = 2};
-    CHECK_FALSE(report.agrees());
-    CHECK(to_table(report) ==
-          "  layer  sums  differ  by  explained  codes in  differ  by  new codes\n"
-          "  fc     6     2       9   5          20        1       3   none\n"
-          "  The integers do NOT compute what was simulated: rounding explains less.\n"
-          "  From the student, whole: mean squared difference 5.00e-01 (of 2.00e+00), at most 1.00e+00.\n");
-}
-
-TEST_CASE("the table keeps to 100 columns") {
-    VerifiedLayer l{.name = std::string(60, 'n'),
-                    .outputs = 12345678,
-                    .different = 1234567,
-                    .largest = 1234,
-                    .explained = 123456,
-                    .inputs = 12345678,
-                    .inputs_different = 1234567,
-                    .inputs_largest = 255,
-                    .requantized_channels = 1024};
-    std::istringstream lines(to_table(VerifyReport{.layers = {l}}));
-    for (std::string line; std::getline(lines, line);) CHECK(line.size() <= 100);
+    CHECK_FALSE(VerifyReport{.layers = {l}}.agrees());
 }
 
 TEST_CASE("without batches or calibration there is nothing to verify") {
