@@ -28,6 +28,7 @@
 #include "distill/report_layers.hpp"
 #include "graph/topology.hpp"
 #include "io/file.hpp"
+#include "io/mapped_file.hpp"
 #include "io/terminal.hpp"
 #include "nn/initialize.hpp"
 #include "nn/layers/activation.hpp"

@@ -2,6 +2,7 @@
 /// Whether a text is UTF-8, and how many columns of a terminal it takes.
 ///
 ///     detail::first_invalid_utf8("caf\xc3\xa9") == std::string_view::npos
+///     detail::character_at("\xc3\xa9")                       // {0xE9, 2}
 ///     detail::columns("\xe5\xb1\x82 1") == 4              // Chinese characters take two each
 ///
 /// Usable in constant evaluation.
@@ -60,14 +61,20 @@ constexpr std::size_t first_invalid_utf8(std::string_view s) {
     return std::string_view::npos;
 }
 
-/// The code point that begins at byte `i`, which begins one; a byte that is not UTF-8 stands for itself.
-constexpr std::uint32_t code_point_at(std::string_view s, std::size_t i) {
-    auto const lead = static_cast<unsigned char>(s[i]);
-    std::size_t const length = lead < 0xC0 ? 1 : lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3 : 4;
-    std::uint32_t code = length == 1 ? lead : lead & (0x7Fu >> length);
-    for (std::size_t k = 1; k < length && i + k < s.size() && is_utf8_continuation(s[i + k]); ++k)
-        code = code << 6 | (static_cast<unsigned char>(s[i + k]) & 0x3Fu);
-    return code;
+struct Character {
+    std::uint32_t code = 0;
+    std::size_t size = 0;  // in bytes
+};
+
+/// The first character. Precondition: the text begins with valid UTF-8, and is not empty.
+constexpr Character character_at(std::string_view s) {
+    auto const lead = std::uint32_t{static_cast<unsigned char>(s[0])};
+    if (lead < 0x80) return {lead, 1};
+    std::size_t const size = lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3 : 4;
+    std::uint32_t code = lead & (0x7Fu >> size);
+    for (std::size_t k = 1; k != size && k < s.size(); ++k)
+        code = code << 6 | (std::uint32_t{static_cast<unsigned char>(s[k])} & 0x3Fu);
+    return {code, size};
 }
 
 /// Of a terminal: 2 for what Unicode calls wide or fullwidth (East Asian characters and emoji), 0 for marks that
@@ -93,10 +100,11 @@ constexpr std::size_t columns_of(std::uint32_t code) {
         if (code >= r.first && code <= r.last) return 2;
     return 1;
 }
+/// Of a text; a byte that is not UTF-8 takes one.
 constexpr std::size_t columns(std::string_view s) {
     std::size_t n = 0;
     for (std::size_t i = 0; i != s.size(); ++i)
-        if (!is_utf8_continuation(s[i])) n += columns_of(code_point_at(s, i));
+        if (!is_utf8_continuation(s[i])) n += columns_of(character_at(s.substr(i)).code);
     return n;
 }
 

@@ -482,6 +482,11 @@ private:
         d.source = std::string(options_.source);
         d.path = path_text();
         d.message = std::move(message);
+        std::size_t const size = d.source.size() + d.path.size() + d.message.size() + 3 * sizeof d;
+        if (severity == Severity::warning) {  // they are part of what the bytes may take
+            if (size > heap_left_) return;
+            heap_left_ -= size;
+        }
         diagnostics_.push_back(std::move(d));
     }
     [[gnu::cold, gnu::noinline]] bool stop(const char* where, std::string_view message) {
