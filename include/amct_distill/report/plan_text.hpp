@@ -51,18 +51,18 @@ std::string setting_text(const Field& field) {
 }
 
 /// A row for the algorithm, and one for each setting that its description does not tell, or that has a default
-/// though the algorithm was chosen.
+/// though the algorithm was chosen. Without room for the description, a row for each setting.
 template <class Alternatives, class Add>
 void algorithm_rows(std::string_view what, const oneof<Alternatives>& algorithm,
-                    const AlgorithmProvenance& from, const Add& add) {
-    add(std::string(what), describe(algorithm), from.algo);
+                    const AlgorithmProvenance& from, bool room, const Add& add) {
+    add(std::string(what), room ? describe(algorithm) : std::string(algorithm.name()), from.algo);
     std::visit(
         [&]<class M>(const M& message) {
             if constexpr (!std::is_same_v<M, std::monostate>)
                 [&]<std::size_t... I>(std::index_sequence<I...>) {
                     auto const row = [&](std::string_view name, const auto& field) {
                         bool const described = name == "dst_type" || name == "channel_wise";
-                        if (described && (from[name].by_user || from[name] == from.algo)) return;
+                        if (room && described && (from[name].by_user || from[name] == from.algo)) return;
                         add(name == "clip_max_min" ? "clips" : std::string(name), setting_text(field),
                             from[name]);
                     };
@@ -77,10 +77,11 @@ void algorithm_rows(std::string_view what, const oneof<Alternatives>& algorithm,
 
 template <class Algorithms>
 std::string to_table(const BasicDistillPlan<Algorithms>& plan, std::size_t width = default_text_width) {
+    bool const room = width >= 60;
     Table layers({{.heading = "layer", .least = 8},
                   {.heading = "setting"},
-                  {.heading = "value", .least = 14, .keeps_start = true},
-                  {.heading = "from", .least = 22, .drop = 1}});
+                  {.heading = "value", .least = room ? std::size_t{31} : 14, .keeps_start = true},
+                  {.heading = "from", .least = 20, .drop = 1}});
     for (const auto& l : plan.layers) {
         std::string name = l.name;
         auto const add = [&](std::string setting, std::string value, const Provenance& from) {
@@ -90,8 +91,8 @@ std::string to_table(const BasicDistillPlan<Algorithms>& plan, std::size_t width
             add("skipped", "not quantized, trained in float", l.quant_enable_from);
             continue;
         }
-        detail::algorithm_rows("weights", l.weights, l.weights_from, add);
-        detail::algorithm_rows("data", l.data, l.data_from, add);
+        detail::algorithm_rows("weights", l.weights, l.weights_from, room, add);
+        detail::algorithm_rows("data", l.data, l.data_from, room, add);
     }
     Table blocks(
         {{"block"}, {.heading = "layers", .least = 20}, {.heading = "from", .least = 12, .drop = 1}});

@@ -82,14 +82,14 @@ inline std::string block_name(const BlockReport& block, std::size_t width) {
 inline std::string blocks_table(const std::vector<BlockReport>& blocks, std::size_t width) {
     Table table({{.heading = "block"},
                  {.heading = "modules", .least = 14},
-                 {.heading = "error"},
+                 {.heading = "error", .drop = 1},
                  {.heading = "distilled"},
-                 {.heading = "best epoch", .drop = 2},
-                 {.heading = "teacher's input", .drop = 3},
-                 {.heading = "seconds", .drop = 1}});
+                 {.heading = "best epoch", .drop = 3},
+                 {.heading = "teacher's input", .drop = 4},
+                 {.heading = "seconds", .drop = 2}});
     for (std::size_t b = 0; b != blocks.size(); ++b) {
         const BlockReport& r = blocks[b];
-        table.add({number(b + 1), block_name(r, (std::max)(std::size_t{28}, width / 4)),
+        table.add({number(b + 1), block_name(r, width < 60 ? 16 : (std::max)(std::size_t{28}, width / 4)),
                    short_number(r.loss_before), short_number(r.loss_after),
                    r.best_epoch == 0 ? "calibrated" : number(r.best_epoch),
                    r.teacher_inputs == 0 ? "never" : concat(r.teacher_inputs, " steps"),

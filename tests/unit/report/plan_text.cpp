@@ -93,8 +93,9 @@ TEST_CASE("a plan keeps to its width, as a terminal counts it") {
             CHECK(detail::columns(line) <= width);
         }
     }
-    CHECK_THAT(to_table(sample(name), 40),
-               !Catch::Contains("distill_override") && Catch::Contains("  weights       arq_distill...\n"));
+    CHECK_THAT(to_table(sample(name), 40), !Catch::Contains("distill_override") &&
+                                               Catch::Contains("  weights       arq_distill\n") &&
+                                               Catch::Contains("  dst_type      INT4\n"));
 }
 
 }  // namespace report_plan_text_test
