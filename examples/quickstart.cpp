@@ -187,9 +187,9 @@ int run(const Options& options) {
     print_table("The quantized layers, distilled (SQNR: signal to quantization noise), and the blocks",
                 to_table(report, width));
     // 4. What a device needs, checked by reading it back and, when asked for, by running it.
-    auto const layers = deploy(student);
-    if (!layers) return std::fprintf(stderr, "%s\n", to_string(layers.diagnostics()).c_str()), 1;
-    ScaleOffsetRecord const record = make_record(*layers);
+    auto const device = deploy(student);
+    if (!device) return std::fprintf(stderr, "%s\n", to_string(device.diagnostics()).c_str()), 1;
+    ScaleOffsetRecord const record = make_record(*device);
     Table whole({{""}, {"accuracy"}, {"mean squared error of the logits"}});
     auto const add = [&](const char* name, const nn::Tensor& logits) {
         whole.add({name, detail::percent(digits::accuracy(logits, data->test)),
@@ -198,13 +198,12 @@ int run(const Options& options) {
     add("FP32 teacher", reference);
     add("calibrated", calibrated);
     add("distilled", distilled);
-    if (options.verify)
-        add("in integers", integer_network(student.network(), *layers).predict(data->test.images));
+    if (options.verify) add("in integers", integer_network(*device).predict(data->test.images));
     print_table("The whole network, on the test digits", whole.text(width));
 
     std::filesystem::path const record_path = options.out / "record.txt",
                                 report_path = options.out / "report.json";
-    write_deployment(options.out, std::span<const DeployedLayer>(*layers)).value();
+    write(*device, options.out).value();
     boost::json::object json = to_json(report).as_object();
     json["accuracy"] = {{"fp32", digits::accuracy(reference, data->test)},
                         {"calibrated", digits::accuracy(calibrated, data->test)},
@@ -213,7 +212,7 @@ int run(const Options& options) {
                             {"distilled", squared_error(distilled, reference)}};
     bool agrees = true;
     if (options.verify) {
-        VerifyReport const verified = verify(student, batches).value();
+        VerifyReport const verified = verify(*device, student, batches).value();
         print_table("The integers, layer by layer, against the simulation", to_table(verified, width));
         json["verify"] = to_json(verified);
         agrees = verified.agrees();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What `verify` found, as a table and what it comes to.
+/// A verification as a table, and what it comes to.
 ///
-///     std::cout << to_table(verify(student, batches).value(), terminal_width());
+///     std::cout << to_table(verify(deployment, student, batches).value(), terminal_width());
 #pragma once
 #include <cstddef>
 #include <string>
@@ -11,29 +11,30 @@
 #include "../core/table.hpp"
 #include "../core/wrap.hpp"
 #include "../deploy/verify.hpp"
+#include "columns.hpp"
 
 namespace amct_distill {
 
 inline std::string to_table(const VerifyReport& report, std::size_t width = default_text_width) {
-    Table table({{.heading = "layer", .least = 12},
-                 {.heading = "sums", .drop = 4},
-                 {.heading = "differ"},
-                 {.heading = "by"},
-                 {.heading = "explained"},
-                 {.heading = "codes in", .drop = 3},
-                 {.heading = "differ", .drop = 2},
-                 {.heading = "by", .drop = 2},
-                 {.heading = "new codes", .drop = 1}});
-    for (const VerifiedLayer& l : report.layers)
-        table.add({l.name, number(l.outputs), number(l.different), number(l.largest), number(l.explained),
-                   number(l.inputs), number(l.inputs_different), number(l.inputs_largest),
-                   l.requantized_channels == 0 ? "none" : detail::concat(l.requantized_channels, " ch.")});
+    using detail::Column;
+    using Layer = VerifiedLayer;
+    auto const new_codes = [](const Layer& l) {
+        return l.requantized_channels == 0 ? std::string("none")
+                                           : detail::concat(l.requantized_channels, " ch.");
+    };
     return detail::concat(
-        table.text(width),
+        detail::column_table(report.layers, width, Column{{.heading = "layer", .least = 12}, &Layer::name},
+                             Column{{.heading = "sums", .drop = 4}, &Layer::outputs},
+                             Column{{"differ"}, &Layer::different}, Column{{"by"}, &Layer::largest},
+                             Column{{"explained"}, &Layer::explained},
+                             Column{{.heading = "codes in", .drop = 3}, &Layer::inputs},
+                             Column{{.heading = "differ", .drop = 2}, &Layer::inputs_different},
+                             Column{{.heading = "by", .drop = 2}, &Layer::inputs_largest},
+                             Column{{.heading = "new codes", .drop = 1}, new_codes}),
         wrapped(report.agrees() ? "The integers compute what was simulated."
                                 : "The integers do NOT compute what was simulated: rounding explains less.",
                 width),
-        wrapped(detail::concat("From the student, whole: mean squared difference ",
+        wrapped(detail::concat("Of the outputs: mean squared difference ",
                                detail::short_number(report.output_error), " (of ",
                                detail::short_number(report.output_square), "), at most ",
                                detail::short_number(report.output_largest), "."),

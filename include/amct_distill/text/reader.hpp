@@ -85,7 +85,7 @@ private:
             std::string_view const name = token(grammar::identifier);
             if (name.empty()) {
                 if (sees(grammar::number) || peek('[')) {
-                    if (!unknown_name()) return false;
+                    if (!unknown_name(m)) return false;
                 } else {
                     if (closer == '\0') return stop(where, say("expected a field name, found ", found()));
                     if (at_ == end_)
@@ -132,6 +132,7 @@ private:
                 ++errors_;
             return skip_field(name);
         }
+        if constexpr (keeps_unknown_fields<M>) return keep(m, name, where, suggestion(name, names));
         std::string_view const meant = nearest(name, names);
         if (const ForeignField* const field = nearest_foreign(name, meant); field != nullptr) {
             meets(*field, where);
@@ -143,13 +144,27 @@ private:
         note(unknown_severity(), where, say("unknown field `", name, "`", suggestion(name, names)));
         return skip_field(name);
     }
-    /// `[extension]`, `[type.url/Any]` or a field number: valid text format, but nothing a message here can
-    /// hold.
-    constexpr bool unknown_name() {
+    /// An unknown field of a message that keeps those.
+    template <class M>
+    [[gnu::cold, gnu::noinline]] constexpr bool keep(M& m, std::string_view name, const char* where,
+                                                     const TextBuffer& meant) {
+        note(Severity::warning, where, say("unknown field `", name, "`, which is kept as it stands", meant));
+        TextBuffer text;
+        if (!skip_field(name, &text)) return false;
+        reflect::get<unknown_fields_member<M>>(m).append(text.view());
+        return true;
+    }
+    /// `[extension]`, `[type.url/Any]` or a field number: valid text format, but nothing that a message's members
+    /// can hold.
+    template <class M>
+    constexpr bool unknown_name(M& m) {
         const char* const where = at_;
         if (take('[')) {
             while (at_ != end_ && *at_ != ']' && *at_ != '\n') ++at_;
+            const char* const closing = at_;
             if (!take(']')) return stop(where, say("expected `]`, found ", found()));
+            if constexpr (keeps_unknown_fields<M>)
+                return keep(m, {where, static_cast<std::size_t>(closing + 1 - where)}, where, {});
             error(where, say("extensions and Any are not supported; name a field"));
         } else {
             auto const number = token(grammar::number);
@@ -157,6 +172,7 @@ private:
             if (offset(where) > 1 && where[-1] == ',' && is_digit(where[-2]) &&
                 number.find('.') == number.npos)
                 return error(where - 1, say("a decimal point is written `.`"));
+            if constexpr (keeps_unknown_fields<M>) return keep(m, number, where, {});
             error(where, say("fields go by name, not by number; found `", number, "`"));
         }
         return skip_field({});

@@ -19,15 +19,33 @@ class ValueSkipper : public TextCursor {
 protected:
     using TextCursor::TextCursor;
 
-    [[gnu::cold, gnu::noinline]] constexpr bool skip_field(std::string_view name) {
+    /// `kept`: gets the field in the canonical text format.
+    [[gnu::cold, gnu::noinline]] constexpr bool skip_field(std::string_view name,
+                                                           TextBuffer* kept = nullptr) {
         take(':');
-        return skip_value(name);
+        return skip_value(name, kept);
     }
     /// Any valid value, of the field `name`; without recursion, since the schema does not bound it.
-    [[gnu::cold, gnu::noinline]] constexpr bool skip_value(std::string_view name = {}) {
+    [[gnu::cold, gnu::noinline]] constexpr bool skip_value(std::string_view name = {},
+                                                           TextBuffer* kept = nullptr) {
         std::vector<char> open;               // the closers of what is open
         std::vector<std::string_view> names;  // of what is open, and of the field that is being passed over
         names.push_back(name);
+        std::size_t braces = 0;  // open messages
+        auto const keep = [&](std::string_view field, std::string_view end) {
+            if (kept == nullptr) return;
+            for (std::size_t i = 0; i != braces; ++i) kept->append("  ");
+            kept->append(field);
+            kept->append(end);
+        };
+        auto const close = [&] {
+            bool const message = open.back() != ']';
+            open.pop_back();
+            names.pop_back();
+            if (!message) return;
+            --braces;
+            keep("}", "\n");
+        };
         for (;;) {
             // one value
             if (peek('{') || peek('<') || peek('[')) {
@@ -36,17 +54,23 @@ protected:
                     return stop(at_, say("nested more than ", options_.max_depth, " messages deep"));
                 take(opener);
                 open.push_back(opener == '{' ? '}' : opener == '<' ? '>' : ']');
-                names.push_back({});
-                if (open.back() == ']' && !peek(']')) continue;  // a list begins with a value
-            } else if (!skip_scalar()) {
-                return false;
+                if (opener == '[') {
+                    names.push_back(names.back());  // of each element
+                } else {
+                    keep(names.back(), " {\n");
+                    ++braces;
+                    names.push_back({});
+                }
+                if (opener == '[' && !peek(']')) continue;  // a list begins with a value
+            } else {
+                keep(names.back(), ": ");
+                if (!skip_scalar(kept)) return false;
             }
             // what follows it, up to the next value
             for (;;) {
                 if (open.empty()) return true;
                 if (take(open.back())) {
-                    open.pop_back();
-                    names.pop_back();
+                    close();
                     continue;
                 }
                 if (open.back() == ']') {
@@ -55,13 +79,13 @@ protected:
                 }
                 if (!take(',')) take(';');
                 if (take(open.back())) {
-                    open.pop_back();
-                    names.pop_back();
+                    close();
                     continue;
                 }
                 const char* const where = at_;
                 names.back() = token(grammar::identifier);
-                if (names.back().empty() && token(grammar::number).empty())
+                if (names.back().empty()) names.back() = token(grammar::number);
+                if (names.back().empty())
                     return stop(at_, say("expected a field name or `", open.back(), "`, found ", found()));
                 note_foreign(where, names);
                 take(':');
@@ -128,14 +152,26 @@ protected:
                        foreign_.family, ' ', flows, ": ", foreign_.here));
     }
 
-    constexpr bool skip_scalar() {
+    constexpr bool skip_scalar(TextBuffer* kept = nullptr) {
+        auto const keep = [&](std::string_view before, std::string_view piece) {
+            if (kept == nullptr) return;
+            kept->append(before);
+            kept->append(piece);
+        };
         bool const negative = take('-');
-        if (!token(grammar::number).empty() || !token(grammar::identifier).empty()) return true;
-        if (!negative && sees(grammar::quoted)) {
-            while (!token(grammar::quoted).empty()) {}
-            return true;
+        std::string_view piece = token(grammar::number);
+        if (piece.empty()) piece = token(grammar::identifier);
+        if (!piece.empty()) {
+            keep(negative ? "-" : "", piece);
+        } else {
+            if (negative || !sees(grammar::quoted)) return no_value();
+            for (piece = token(grammar::quoted); !piece.empty(); piece = token(grammar::quoted)) {
+                keep("", piece);
+                if (sees(grammar::quoted)) keep(" ", "");
+            }
         }
-        return no_value();
+        keep("\n", "");
+        return true;
     }
     /// Nothing here is a value: an error of syntax.
     [[gnu::cold, gnu::noinline]] constexpr bool no_value() {
