@@ -117,10 +117,11 @@ constexpr Range slice_range(std::int64_t start, std::int64_t end, std::int64_t s
         if (v < 0) v += n;
         return (std::clamp)(v, least, most);
     };
+    if (n == 0) return {0, 1, 0};
     std::int64_t const from = step > 0 ? place(start, 0, n) : place(start, 0, n - 1);
-    std::int64_t const to = step > 0 ? place(end, 0, n) : (end < 0 && end < -n ? -1 : place(end, -1, n - 1));
+    std::int64_t const to = step > 0 ? place(end, 0, n) : place(end, -1, n - 1);
     std::int64_t const width = step > 0 ? to - from : from - to;
-    if (n == 0 || width <= 0) return {0, 1, 0};
+    if (width <= 0) return {0, 1, 0};
     // -step overflows for the least integer; a step beyond the axis takes one element.
     std::int64_t const stride = step > 0 ? (std::min)(step, n) : (step < -n ? n : -step);
     std::int64_t const count = (width + stride - 1) / stride;
