@@ -16,6 +16,7 @@
 #include <limits>
 #include <numeric>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "../core/concat.hpp"
@@ -42,8 +43,8 @@ struct IfmrOptions {
     double search_start = 0.7;
     double search_end = 1.3;
     double search_step = 0.01;
-    /// Of memory for values; at least 512 KB are used. What is more goes to a temporary file, and `finish`
-    /// reads it three times.
+    /// Of memory for values; at least 512 KB are used. What is more goes to a temporary file, which `finish`
+    /// reads three times.
     std::size_t max_bytes = static_cast<std::size_t>(-1);
     /// Evaluate every candidate exactly; otherwise only those that could be the best.
     bool every_loss = false;
@@ -74,31 +75,37 @@ public:
     Ifmr() = default;
     explicit Ifmr(IfmrOptions options) : options_(options), values_(options.max_bytes) {}
 
-    /// Adds a batch, of any shape. An error when it is empty or has a value that is not finite; it is then
-    /// not added. Also when the temporary file cannot be written; no calibration is possible then.
+    /// How much memory values may take, as `IfmrOptions::max_bytes`. Precondition: no batch was observed.
+    void limit_memory(std::size_t bytes) {
+        options_.max_bytes = bytes;
+        values_.limit(bytes);
+    }
+
+    /// Adds a batch, of any shape. Errors: it is empty or has a value that is not finite, or the temporary file
+    /// cannot be written. It is then not added, and all is as before.
     result<void> observe(std::span<const float> batch, const Execution& on = {}) {
         // The check finds the range of each few values too, which tells `finish` where the outermost are.
-        std::size_t const before = ranges_.size();
-        ranges_.resize(before + (batch.size() + detail::sum_block - 1) / detail::sum_block);
+        std::vector<Range> ranges((batch.size() + detail::sum_block - 1) / detail::sum_block);
         detail::in_parts(on, batch.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
             for (std::size_t i = begin; i < end; i += detail::sum_block) {
                 std::size_t const n = (std::min)(detail::sum_block, end - i);
-                ranges_[before + i / detail::sum_block] = {
+                ranges[i / detail::sum_block] = {
                     values_.size() + i + n,
                     detail::run_on(on.instructions, detail::range_loop{batch.data() + i, n})};
             }
         });
-        bool const finite = std::all_of(ranges_.begin() + static_cast<std::ptrdiff_t>(before), ranges_.end(),
-                                        [](const Range& r) { return r.values.finite; });
-        if (batch.empty() || !finite) {
-            ranges_.resize(before);
-            return check_finite(batch, "activations", on);
-        }
-        return values_.append(batch);
+        bool const finite =
+            std::all_of(ranges.begin(), ranges.end(), [](const Range& r) { return r.values.finite; });
+        if (batch.empty() || !finite) return check_finite(batch, "activations", on);
+        ranges_.reserve(ranges_.size() + ranges.size());  // what follows the values' addition cannot fail
+        if (auto ok = values_.append(batch); !ok) return ok;
+        ranges_.insert(ranges_.end(), ranges.begin(), ranges.end());
+        return {};
     }
 
-    /// The best clip range of all values observed. Errors: no batch, options outside their limits, values so
-    /// large that no candidate has a finite loss, a temporary file that cannot be read.
+    /// The best clip range of all values observed; what is found `is_usable`. Errors: no batch, options outside
+    /// their limits, values so large that no candidate is usable, a temporary file that cannot be read. Warning: a
+    /// range that is not zero and so narrow that no candidate has a scale, `use_of`; it is taken for zero.
     result<IfmrResult> finish(const Execution& on = {}) const {
         if (auto ok = check_options(); !ok) return ok.diagnostics();
         if (values_.size() == 0)
@@ -107,7 +114,13 @@ public:
         IfmrResult found;
         float largest = 0;
         if (auto ok = find_range(found.range, largest); !ok) return ok.diagnostics();
-        std::vector<Candidate> const candidates = candidates_in(found.range);
+        std::vector<Candidate> candidates = candidates_in(found.range);
+        Diagnostics warnings;
+        if (std::all_of(candidates.begin(), candidates.end(),
+                        [](const Candidate& c) { return c.use == RangeUse::too_narrow; })) {
+            warnings.push_back(detail::too_narrow("activations", found.range, B::name));
+            candidates = candidates_in({});
+        }
         if (auto ok = find_losses(on, candidates, largest, found); !ok) return ok.diagnostics();
         double smallest = std::numeric_limits<double>::infinity();
         for (std::size_t i = 0; i != candidates.size(); ++i) {
@@ -116,13 +129,10 @@ public:
                 found.best = i;
             }
         }
-        if (!std::isfinite(smallest))
-            return general_error(detail::concat("IFMR: no candidate has a finite loss for values between ",
-                                                number(found.range.min), " and ", number(found.range.max),
-                                                "; scale the network's input down"));
+        if (!std::isfinite(smallest)) return detail::too_wide("activations", found.range, B::name);
         found.scale_offset = candidates[found.best].p;
         found.clip = clip_of<B>(found.scale_offset);
-        return found;
+        return {std::move(found), std::move(warnings)};
     }
 
 private:
@@ -135,6 +145,7 @@ private:
     struct Candidate {
         float upper, lower;  // values are clamped to these
         ScaleOffset p;
+        RangeUse use;  // what is not usable has no loss, and cannot win
 
         detail::SquaredError terms(std::span<const float> x) const {
             return {x.data(), upper, lower, p.scale};
@@ -144,11 +155,8 @@ private:
             auto const code = [this](float end) { return static_cast<int>(std::nearbyint(end / p.scale)); };
             return {p.scale, std::same_as<S, Symmetric> ? 0 : code(lower), code(upper)};
         }
-        bool is_finite() const { return std::isfinite(upper - lower) && std::isfinite(p.scale); }
         /// All values become 0: the loss does not depend on the candidate.
-        bool is_zero() const {
-            return is_finite() && codes().max_code == 0 && std::nearbyint(lower / p.scale) == 0;
-        }
+        bool is_zero() const { return codes().max_code == 0 && std::nearbyint(lower / p.scale) == 0; }
     };
 
     double count_of_candidates() const {
@@ -201,15 +209,23 @@ private:
         auto const count = static_cast<std::size_t>(count_of_candidates());
         std::vector<Candidate> all;
         all.reserve(count);
+        auto const use = [&](float scale, ScaleOffset p) {
+            if (range.max == range.min) return RangeUse::usable;  // of zeros, with scale 1
+            if (scale < smallest_scale) return RangeUse::too_narrow;
+            return detail::is_scale(scale) && is_usable<B>(p) ? RangeUse::usable : RangeUse::too_wide;
+        };
         for (std::size_t i = 0; i != count; ++i) {
             auto const ratio =
                 static_cast<float>(options_.search_start + static_cast<double>(i) * options_.search_step);
             if constexpr (std::same_as<S, Symmetric>) {
                 float const upper = ratio * detail::magnitude(range);
-                all.push_back({upper, -upper, symmetric_scale<B>(range, ratio)});
+                auto const p = symmetric_scale<B>(range, ratio);
+                all.push_back({upper, -upper, p, use(detail::symmetric_quotient<B>(range, ratio), p)});
             } else {
                 float const upper = ratio * range.max;
-                all.push_back({upper, range.min, asymmetric_scale<B>({upper, range.min})});
+                ClipRange const scaled{upper, range.min};
+                auto const p = asymmetric_scale<B>(scaled);
+                all.push_back({upper, range.min, p, use(detail::asymmetric_quotient<B>(scaled), p)});
             }
         }
         return all;
@@ -220,10 +236,12 @@ private:
                              IfmrResult& found) const {
         // Below, the sweep takes less time than the bounds do.
         constexpr std::size_t few = 8192;
-        found.losses.assign(candidates.size(), 0);
+        found.losses.assign(candidates.size(), std::numeric_limits<double>::infinity());
         found.loss_errors.assign(candidates.size(), 0);
-        std::vector<std::size_t> left(candidates.size());
-        std::iota(left.begin(), left.end(), std::size_t{0});
+        std::vector<std::size_t> left;
+        for (std::size_t i = 0; i != candidates.size(); ++i)
+            if (candidates[i].use == RangeUse::usable) left.push_back(i);
+        if (left.empty()) return {};
         std::vector<detail::LossBound> bounds;
         double unit_squared = 0;
         if (values_.size() >= few && !options_.every_loss)
@@ -257,7 +275,7 @@ private:
         std::vector<detail::CodeRange> codes;
         float kept = 0;  // the largest magnitude that some candidate does not clip
         for (const Candidate& c : candidates) {
-            if (!c.is_finite()) return {};
+            if (c.use != RangeUse::usable) return {};
             codes.push_back(c.codes());
             kept = (std::max)({kept, std::abs(c.upper), std::abs(c.lower)});
         }
@@ -288,6 +306,7 @@ private:
             if (is_zero) zero = i;
             todo.push_back(i);
         }
+        for (std::size_t i : todo) losses[i] = 0;
         Execution serial;
         serial.instructions = on.instructions;
         auto read = values_.for_each_part([&](std::span<const float> part) {

@@ -450,7 +450,7 @@ private:
             if constexpr (MessageType<typename F::value_type>) {
                 for (here.index = 0; here.index != f.size(); ++here.index) check_required(f[here.index]);
             }
-        } else {
+        } else if constexpr (!std::is_same_v<F, UnknownFields>) {
             if constexpr (is_required<F>)
                 if (!f.is_set()) report(Severity::error, "this field is required, and missing");
             if constexpr (MessageType<typename F::value_type>) {
