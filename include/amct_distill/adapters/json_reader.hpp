@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "../plan/check_clips.hpp"
 #include "../plan/resolve.hpp"
 #include "json_places.hpp"
 #include "json_values.hpp"
@@ -183,6 +184,9 @@ private:
             if (clip_max && clip_min) {
                 message.clip_max_min.emplace(ClipMaxMin{*clip_max, *clip_min});
                 message.clip_max_min.set_position(clips.front().places.where);
+                std::string const reason = unusable_range(message, *clip_max, *clip_min);
+                if (!reason.empty())
+                    error(clips.front(), concat(reason, "; leave both clips out, and IFMR computes them"));
             }
     }
 
@@ -250,6 +254,8 @@ private:
             block.nodes.push_back(*node);
             block.names.emplace_back(*name);
         }
+        if (auto const twice = trained_twice(graph_, block.nodes); !twice.empty())
+            return error(at, concat(twice, ": end the group before it, or start it after")), PlannedBlock{};
         NodeId const last = block.nodes.back();
         if (paths_between(graph_, block.nodes.front(), [&](NodeId n) { return n == last; }).count == 1)
             return block;
