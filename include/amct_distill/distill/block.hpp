@@ -4,8 +4,9 @@
 ///     BlockTrainer trainer(student.network(), data);                    // data: block_data.hpp
 ///     BlockReport report = trainer.train(options, {}, cancelled).value();
 ///
-/// Source: AMCT's block-wise distillation, with a float master and the best parameters kept. A step behind the
-/// first allocates nothing of its own when the data are kept (and nothing at all when the modules do not).
+/// Source: AMCT's block-wise distillation, with a float master and the best parameters kept. A step behind
+/// the first allocates nothing of its own when the data are kept (and nothing at all when the modules do
+/// not).
 #pragma once
 #include <algorithm>
 #include <chrono>

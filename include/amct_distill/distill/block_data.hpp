@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// What a block is trained on: for every batch, its input and the output that the teacher has there.
 ///
-///     BlockData data(student_frontier, teacher_frontier, budget, batches, plan.blocks[2], /*dump=*/nullptr, 2);
+///     BlockData data(student_frontier, teacher_frontier, budget, batches, plan.blocks[2], nullptr, 2);
 ///     const BlockData::Step& step = *data.load(7).value();     // valid until the next load
 ///
 /// Neither changes while the block is trained, so both are computed once, and kept where the budget allows.

@@ -5,14 +5,15 @@
 ///     calibrate(student, batches).value();
 ///     DistillReport report = distill(teacher, student, batches, {.epochs = 5}).value();
 ///     distill<MyLoss, MySgd>(teacher, student, batches, {.optimizer = MySgd(0.9)});      // of your own
-///     distill(teacher, student, batches, {.run_directory = "run", .resume = true});      // where it was killed
+///     distill(teacher, student, batches, {.run_directory = "run", .resume = true});   // where it was killed
 ///
-/// The teacher is never changed. No block ends above the loss it began with, and the student's outputs are nearer
-/// to the teacher's than when calibrated, by 5 % of the error, or the calibrated student is what stays. The same
-/// bits come out whatever the dump, the cache and the threads, and whether a run was interrupted or not.
+/// The teacher is never changed. No block ends above the loss it began with, and the student's outputs are
+/// nearer to the teacher's than when calibrated, by 5 % of the error, or the calibrated student is what
+/// stays. The same bits come out whatever the dump, the cache and the threads, and whether a run was
+/// interrupted or not.
 ///
-/// All of that is measured on the batches. Other data follow where the batches stand for them; with fewer values
-/// in them than a network has weights, many epochs fit the batches alone.
+/// All of that is measured on the batches. Other data follow where the batches stand for them; with fewer
+/// values in them than a network has weights, many epochs fit the batches alone.
 #pragma once
 #include <cmath>
 #include <cstddef>
@@ -51,8 +52,8 @@ struct BasicDistillOptions {
     std::filesystem::path run_directory{};
     /// Whether blocks that the run directory has are taken from there. If not, it must have none.
     bool resume = false;
-    /// What may be kept in memory of the blocks' inputs and outputs, and of what both networks have computed up
-    /// to them. Where it does not suffice they are computed again (or read, when dumped) at every epoch.
+    /// What may be kept in memory of the blocks' inputs and outputs, and of what both networks have computed
+    /// up to them. Where it does not suffice they are computed again (or read, when dumped) at every epoch.
     std::size_t cache_bytes = std::size_t{512} << 20;
     int threads = 1;
 };
@@ -76,8 +77,8 @@ inline double output_error(const nn::Network& teacher, const nn::Network& studen
 }
 
 /// What of the calibrated outputs' error may be left on the training data, or the calibrated student stays: a
-/// gain that small may be a loss on other data. (Seen on unseen data of nine networks, with gains below 5 %: 3 to
-/// 15 % worse in two of three.)
+/// gain that small may be a loss on other data. (Seen on unseen data of nine networks, with gains below 5 %:
+/// 3 to 15 % worse in two of three.)
 inline constexpr double largest_error_left = 0.95;
 
 /// Puts a network back unless the work on it comes to its end.
@@ -98,8 +99,8 @@ private:
     bool kept_ = false;
 };
 
-/// The checkpoints of the run, or nothing without a run directory. Errors: it cannot be made; it has some, and
-/// they are not asked for.
+/// The checkpoints of the run, or nothing without a run directory. Errors: it cannot be made; it has some,
+/// and they are not asked for.
 template <class Algorithms, class Options, class Loss, class Optimizer>
 result<std::optional<RunDirectory>> open_run(const nn::Network& teacher,
                                              const BasicStudent<Algorithms>& student,
@@ -121,11 +122,11 @@ result<std::optional<RunDirectory>> open_run(const nn::Network& teacher,
 
 }  // namespace detail
 
-/// Distills a calibrated student of `teacher`. Errors, the student then being as calibrated: no batches; a layer
-/// that is not calibrated; the dump or a checkpoint cannot be written or read (a full disk, ...), which leaves
-/// the blocks in the run directory that are finished; a checkpoint is damaged or of another run. Throws
-/// std::invalid_argument, the student being as calibrated too, when a batch does not have the shape of the
-/// network's input, or an option makes no sense.
+/// Distills a calibrated student of `teacher`. Errors, the student then being as calibrated: no batches; a
+/// layer that is not calibrated; the dump or a checkpoint cannot be written or read (a full disk, ...), which
+/// leaves the blocks in the run directory that are finished; a checkpoint is damaged or of another run.
+/// Throws std::invalid_argument, the student being as calibrated too, when a batch does not have the shape of
+/// the network's input, or an option makes no sense.
 template <BlockLoss Loss = MeanSquaredError, BlockOptimizer Optimizer = AdamW, class Algorithms>
 result<DistillReport> distill(const nn::Network& teacher, BasicStudent<Algorithms>& student,
                               std::span<const nn::Tensor> batches,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a distillation run depends on, as a few numbers: an interrupted run is continued only where all agree.
+/// What a distillation run depends on, as a few numbers: an interrupted run is continued only where all
+/// agree.
 ///
 ///     Fingerprint now = fingerprint(teacher, student, batches, options);
 ///     if (auto what = difference(now, saved); !what.empty()) ...       // "the data"

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a network has computed so far, batch by batch, so that the next block begins where the last one ended.
+/// What a network has computed so far, batch by batch, so that the next block begins where the last one
+/// ended.
 ///
 ///     CacheBudget budget(512 << 20);
 ///     Frontier frontier(network, budget, executor);
 ///     frontier.advance(3, batches[3], block.front());       // runs the nodes before that one ...
 ///     frontier.tape().output(feed);                         // ... whose outputs are there now
 ///
-/// Kept of a batch is what a later node reads. Where the budget has no room for it, the next call begins at the
-/// network's input again: with the same bits, only later.
+/// Kept of a batch is what a later node reads. Where the budget has no room for it, the next call begins at
+/// the network's input again: with the same bits, only later.
 #pragma once
 #include <cstddef>
 #include <utility>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What distillation did: of every layer its quantization, of every block its losses, of the whole the error of
-/// the outputs.
+/// What distillation did: of every layer its quantization, of every block its losses, of the whole the error
+/// of the outputs.
 ///
-///     for (const BlockReport& b : report.blocks) std::cout << b.loss_before << " -> " << b.loss_after << '\n';
+///     for (const BlockReport& b : report.blocks) std::cout << b.loss_before << " > " << b.loss_after;
 #pragma once
 #include <cstddef>
 #include <string>
@@ -31,7 +31,8 @@ struct LayerReport {
     std::vector<std::size_t> dead_channels{};  ///< whose weights are all quantized to 0
 };
 
-/// A block; its loss is that of its output over all batches, the mean squared error unless another is trained.
+/// A block; its loss is that of its output over all batches, the mean squared error unless another is
+/// trained.
 struct BlockReport {
     std::vector<std::string> names{};    ///< of its modules
     double loss_before = 0;              ///< as calibrated

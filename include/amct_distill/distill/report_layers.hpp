@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The quantization of each layer of a student, measured on data.
 ///
-///     for (const LayerReport& l : report_layers(student, batches)) std::cout << l.name << ": " << l.data_sqnr;
+///     for (const LayerReport& l : report_layers(student, batches)) std::cout << l.name << l.data_sqnr;
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -17,7 +17,7 @@ namespace amct_distill {
 namespace detail {
 
 /// Signal and noise of a quantized tensor, in squares.
-struct noise {
+struct Noise {
     double signal = 0, error = 0;
     void add(const nn::Tensor& x, const nn::Tensor& quantized) {
         for (std::size_t i = 0; i != x.size(); ++i) {
@@ -33,7 +33,7 @@ struct noise {
 };
 
 /// Counts the values outside of the clips, which always hold 0.
-struct outside {
+struct ClippedShare {
     std::size_t values = 0, clipped = 0;
     void add(const nn::Tensor& x, ClipRange clip) {
         float const high = (std::max)(clip.max, 0.0f), low = (std::min)(clip.min, 0.0f);
@@ -82,7 +82,7 @@ std::vector<LayerReport> report_layers(const BasicStudent<Algorithms>& student,
         r.data_clip = q->data_clip();
         r.user_clips = q->has_user_clips();
         q->quantize_weight(weight, quantized);
-        detail::noise n;
+        detail::Noise n;
         n.add(weight, quantized);
         r.weight_sqnr = n.sqnr();
         r.channels = static_cast<std::size_t>(weight.dim(0));
@@ -90,8 +90,8 @@ std::vector<LayerReport> report_layers(const BasicStudent<Algorithms>& student,
         inputs.push_back(network.node(network.operations()[layer.node]).inputs.at(0));
         quantizers.push_back(q);
     }
-    std::vector<detail::noise> noises(reports.size());
-    std::vector<detail::outside> clipped(reports.size());
+    std::vector<detail::Noise> noises(reports.size());
+    std::vector<detail::ClippedShare> clipped(reports.size());
     nn::Tape tape(executor);
     for (const nn::Tensor& batch : batches) {
         network.forward(batch, tape, nn::Mode::evaluate);

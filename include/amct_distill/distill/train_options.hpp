@@ -43,9 +43,9 @@ struct SearchOptions {
     /// How often an epoch's steps are interrupted to compute the loss over the whole data: of the parameters
     /// as they are, and of their average. A look costs two forward runs of the block.
     int looks_per_epoch = 2;
-    /// After looks that found nothing better, a tenth of all in a row, training goes on from the best, with all
-    /// rates times this: so rates that are too high for a block cost steps, not the result. 1: it goes on from
-    /// where it is.
+    /// After looks that found nothing better, a tenth of all in a row, training goes on from the best, with
+    /// all rates times this: so rates that are too high for a block cost steps, not the result. 1: it goes on
+    /// from where it is.
     double rate_after_failure = 0.3;
     /// The average is average * decay + parameters * (1 - decay), step by step, with a smaller decay in the
     /// first steps. 0: no average.

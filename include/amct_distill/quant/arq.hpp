@@ -39,8 +39,8 @@ public:
     using granularity = G;
     using symmetry = S;
 
-    /// Errors: w is empty, has a value that is not finite, or a range so wide that codes would stand for values that
-    /// are not. Warning: a range so narrow that it has no scale, `use_of`; its weights become 0.
+    /// Errors: w is empty, has a value that is not finite, or a range so wide that codes would stand for
+    /// values that are not. Warning: a range so narrow that it has no scale, `use_of`; its weights become 0.
     result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
         auto const found = ranges(w, on);
         if (auto ok = check(w, found, on); !ok) return ok;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Finds the first clip range of every quantized layer's input, by IFMR over some batches.
 ///
-///     calibrate(student, batches).value();    // batch_num of the plan, from the start again when they run out
+///     calibrate(student, batches).value();  // batch_num of the plan, from the start again when they run out
 ///
-/// Source: AMCT's calibration. Weights are quantized throughout; an input passes unquantized until its clips are
-/// found, at the end of the last batch, or is quantized from the start by clips of the user's.
+/// Source: AMCT's calibration. Weights are quantized throughout; an input passes unquantized until its clips
+/// are found, at the end of the last batch, or is quantized from the start by clips of the user's.
 #pragma once
 #include <cstddef>
 #include <span>
