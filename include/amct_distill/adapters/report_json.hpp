@@ -36,8 +36,8 @@ inline boost::json::value to_json(const DistillReport& report) {
         for (std::size_t channel : l.dead_channels) dead.emplace_back(channel);
         for (ScaleOffset p : l.weight_scales) scales.emplace_back(static_cast<double>(p.scale));
         layers.push_back(object{{"name", l.name},
-                                {"weight_policy", l.weight_policy},
-                                {"data_policy", l.data_policy},
+                                {"weight_algorithm", l.weight_algorithm},
+                                {"data_algorithm", l.data_algorithm},
                                 {"weight_bits", l.weight_bits},
                                 {"data_bits", l.data_bits},
                                 {"weight_scales", std::move(scales)},
@@ -54,10 +54,12 @@ inline boost::json::value to_json(const DistillReport& report) {
     }
     array blocks;
     for (const BlockReport& b : report.blocks) {
-        array names, losses;
+        array names, shared, losses;
         for (const std::string& name : b.names) names.emplace_back(name);
+        for (const std::string& name : b.shared) shared.emplace_back(name);
         for (double loss : b.epoch_losses) losses.push_back(detail::finite_or_null(loss));
         blocks.push_back(object{{"names", std::move(names)},
+                                {"shared", std::move(shared)},
                                 {"loss_before", detail::finite_or_null(b.loss_before)},
                                 {"loss_after", detail::finite_or_null(b.loss_after)},
                                 {"epoch_losses", std::move(losses)},

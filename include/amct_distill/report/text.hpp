@@ -43,7 +43,7 @@ inline std::string weights_table(const std::vector<LayerReport>& layers) {
             scale = short_number(static_cast<double>(low));
             if (low != high) append(scale, concat(" .. ", short_number(static_cast<double>(high))));
         }
-        rows.push_back({shortened(l.name, 18), shortened(l.weight_policy, 31), std::move(scale),
+        rows.push_back({shortened(l.name, 18), shortened(l.weight_algorithm, 31), std::move(scale),
                         decibel(l.weight_sqnr), concat(l.dead_channels.size(), " of ", l.channels)});
     }
     return text_table(rows);
@@ -52,7 +52,7 @@ inline std::string weights_table(const std::vector<LayerReport>& layers) {
 inline std::string data_table(const std::vector<LayerReport>& layers) {
     std::vector<TableRow> rows{{"layer", "inputs", "scale", "clips", "by", "SQNR", "outside"}};
     for (const LayerReport& l : layers)
-        rows.push_back({shortened(l.name, 18), shortened(l.data_policy, 18),
+        rows.push_back({shortened(l.name, 18), shortened(l.data_algorithm, 18),
                         short_number(static_cast<double>(l.data_scale.scale)),
                         concat(formatted("%.3g", static_cast<double>(l.data_clip.min)), " .. ",
                                formatted("%.3g", static_cast<double>(l.data_clip.max))),
@@ -83,6 +83,10 @@ inline std::string blocks_table(const std::vector<BlockReport>& blocks) {
     for (std::size_t b = 0; b != blocks.size(); ++b)
         if (!blocks[b].stopped.empty())
             append(out, concat("  block ", b + 1, " ended early: ", blocks[b].stopped, '\n'));
+    for (std::size_t b = 0; b != blocks.size(); ++b)
+        for (const std::string& name : blocks[b].shared)
+            append(out, concat("  block ", b + 1, ": ", shortened(name, 28),
+                               " is a shared module; other nodes use it as well\n"));
     return out;
 }
 
