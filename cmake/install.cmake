@@ -9,12 +9,19 @@ target_include_directories(amct_distill_quant INTERFACE $<INSTALL_INTERFACE:${CM
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/amct_distill)
 
 set(package_directory ${CMAKE_INSTALL_DATADIR}/cmake/amct_distill)
+set(json_source ${package_directory}/boost_json.cpp)
+if(NOT IS_ABSOLUTE "${json_source}")
+    string(PREPEND json_source "$<INSTALL_PREFIX>/")
+endif()
+target_sources(amct_distill_json INTERFACE
+    $<INSTALL_INTERFACE:$<$<NOT:$<TARGET_EXISTS:Boost::json>>:${json_source}>>)
+install(FILES cmake/boost_json.cpp DESTINATION ${package_directory})
 foreach(component IN ITEMS quant distill)
-    set(target amct_distill)
+    set(targets amct_distill amct_distill_json)
     if(component STREQUAL "quant")
-        set(target amct_distill_quant)
+        set(targets amct_distill_quant)
     endif()
-    install(TARGETS ${target} EXPORT amct_distill_${component})
+    install(TARGETS ${targets} EXPORT amct_distill_${component})
     install(EXPORT amct_distill_${component} NAMESPACE amct_distill:: DESTINATION ${package_directory})
 endforeach()
 

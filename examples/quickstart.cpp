@@ -31,7 +31,7 @@ constexpr const char* usage =
     "                  [--verify] [--seed N] [--data FILE]\n"
     "\n"
     "Trains a small network on 8x8 digits, quantizes and distills it, and writes to DIR\n"
-    "record.txt (quantization factors), the integer weights and biases of each layer (.npy)\n"
+    "record.txt (quantization factors), the integer weights and biases of each layer (weights/)\n"
     "and report.json (what was done).\n"
     "\n"
     "  --config FILE  the distillation configuration     (default: examples/digits.cfg)\n"
@@ -267,7 +267,7 @@ int run(const Options& options) {
         return 1;
     }
     std::printf(
-        "\nwritten: %s (%zu layers, read back and equal), their weights and biases beside it\n"
+        "\nwritten: %s (%zu layers, read back and equal), their weights and biases below weights/\n"
         "written: %s\n",
         record_path.c_str(), record.record.size(), report_path.c_str());
     std::filesystem::remove_all(options.out / "run", error);  // nothing is left to resume

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 boost=libboost-dev
 command -v apt-cache >/dev/null && boost=$(boost_package)
 need_packages g++ clang libclang-rt-dev cmake ninja-build libeigen3-dev catch2 protobuf-compiler libprotobuf-dev \
-    pkg-config doxygen "$boost"
+    pkg-config doxygen locales "$boost"
 # clang 19 with libc++ has a test of its own, where it can be installed.
 command -v apt-get >/dev/null && { (need_packages clang-19 libc++-19-dev libc++abi-19-dev) || true; }
 [ -z "${AMCT_DISTILL_PACKAGES_ONLY:-}" ] || exit 0

@@ -69,7 +69,7 @@ std::vector<nn::Tensor> make_batches() {
     return batches;
 }
 
-void print_scales(const char* what, const std::vector<ScaleOffset>& scales) {
+void print_scales(const char* what, const Scales& scales) {
     std::printf("  %s:", what);
     for (ScaleOffset one : scales) std::printf(" 2^%g", std::log2(static_cast<double>(one.scale)));
     std::printf("\n");

@@ -8,7 +8,6 @@
 #include <amct_distill/quant/arq.hpp>
 #include <cmath>
 #include <span>
-#include <vector>
 
 namespace mine {
 using namespace amct_distill;
@@ -21,7 +20,7 @@ public:
     using granularity = G;
 
     result<void> initialize(const ConstMatrixRef& w) { return Arq<B, G>{}.initialize(w); }
-    std::vector<ScaleOffset> scale_offsets(const ConstMatrixRef& w) const {
+    Scales scale_offsets(const ConstMatrixRef& w) const {
         auto all = Arq<B, G>{}.scale_offsets(w);
         for (ScaleOffset& one : all) one.scale = std::exp2(std::ceil(std::log2(one.scale)));
         return all;
@@ -30,8 +29,8 @@ public:
         auto const scales = scale_offsets(w);
         for (Eigen::Index r = 0; r != w.rows(); ++r)
             for (Eigen::Index c = 0; c != w.cols(); ++c)
-                out(r, c) = amct_distill::fake_quantize<B>(
-                    w(r, c), scales[scales.size() == 1 ? 0 : static_cast<std::size_t>(r)]);
+                out(r, c) =
+                    amct_distill::fake_quantize<B>(w(r, c), scales.of_row(static_cast<std::size_t>(r)));
     }
     void backward(const ConstMatrixRef&, const ConstMatrixRef& grad_out, MatrixRef grad_w,
                   std::span<float>) const {
@@ -57,7 +56,7 @@ struct Pow2Distill {
 };
 
 /// The algorithms that a configuration may name.
-struct power_of_two : standard_algorithms {
+struct power_of_two : StandardAlgorithms {
     struct weights {
         ARQDistill arq_distill;
         Pow2Distill pow2_distill;

@@ -10,6 +10,7 @@
 #include <amct_distill/quant/act_ulq.hpp>
 #include <amct_distill/quant/affine.hpp>
 #include <amct_distill/quant/arq.hpp>
+#include <amct_distill/quant/fixed_codes.hpp>
 #include <amct_distill/quant/scale.hpp>
 #include <array>
 #include <concepts>
@@ -28,35 +29,6 @@ struct Shape {
     constexpr int outputs() const { return out_channels * out_size() * out_size(); }
 };
 
-/// Codes of weights in memory: INT8 a byte each, INT4 two in a byte, the low nibble first.
-template <class Bits, std::size_t N>
-class Codes {
-public:
-    int operator[](int i) const { return bytes_[static_cast<std::size_t>(i)]; }
-    void set(int i, int code) { bytes_[static_cast<std::size_t>(i)] = static_cast<std::int8_t>(code); }
-    static constexpr std::size_t size() { return N; }
-
-private:
-    std::array<std::int8_t, N> bytes_{};
-};
-template <std::size_t N>
-class Codes<amct_distill::Int4, N> {
-public:
-    int operator[](int i) const {
-        int const nibble = bytes_[static_cast<std::size_t>(i / 2)] >> (i % 2 * 4) & 15;
-        return (nibble ^ 8) - 8;
-    }
-    void set(int i, int code) {
-        auto& byte = bytes_[static_cast<std::size_t>(i / 2)];
-        int const shift = i % 2 * 4;
-        byte = static_cast<std::uint8_t>((byte & ~(15 << shift)) | (code & 15) << shift);
-    }
-    static constexpr std::size_t size() { return (N + 1) / 2; }
-
-private:
-    std::array<std::uint8_t, (N + 1) / 2> bytes_{};
-};
-
 template <Shape S, class Weights, class Data>
 class Layer {
 public:
@@ -64,7 +36,8 @@ public:
     static constexpr bool channel_wise =
         std::same_as<typename Weights::granularity, amct_distill::ChannelWise>;
 
-    using stored = Codes<bits, static_cast<std::size_t>(S.out_channels* S.row())>;
+    using Stored = amct_distill::FixedCodes<bits, static_cast<std::size_t>(S.out_channels),
+                                            static_cast<std::size_t>(S.row())>;
 
     Layer() = default;
 
@@ -75,9 +48,11 @@ public:
             int const last = channel_wise ? first + S.row() : S.out_channels * S.row();
             auto const [low, high] = std::minmax_element(weight + first, weight + last);
             auto const scale = amct_distill::symmetric_scale<bits>({*high, *low});
-            scales_[static_cast<std::size_t>(channel)] = scale.scale;
-            for (int i = channel * S.row(); i != (channel + 1) * S.row(); ++i)
-                codes_.set(i, amct_distill::quantize<bits>(weight[i], scale));
+            auto const c = static_cast<std::size_t>(channel);
+            scales_[c] = scale.scale;
+            for (int i = 0; i != S.row(); ++i)
+                codes_.set(c, static_cast<std::size_t>(i),
+                           amct_distill::quantize<bits>(weight[channel * S.row() + i], scale));
         }
     }
 
@@ -96,23 +71,24 @@ public:
         }
     }
 
-    static constexpr std::size_t bytes() { return stored::size(); }
+    static constexpr std::size_t bytes() { return sizeof(Stored); }
 
 private:
     std::int32_t sum(const std::int32_t* x, int channel, int row, int column) const {
         std::int32_t total = 0;
-        int weight = channel * S.row();
+        std::size_t weight = 0;
         for (int in = 0; in != S.in_channels; ++in)
             for (int i = 0; i != S.kernel; ++i)
                 for (int j = 0; j != S.kernel; ++j, ++weight) {
                     int const r = row * S.stride + i - S.padding, c = column * S.stride + j - S.padding;
                     if (r < 0 || r >= S.in_size || c < 0 || c >= S.in_size) continue;
-                    total += x[(in * S.in_size + r) * S.in_size + c] * codes_[weight];
+                    total += x[(in * S.in_size + r) * S.in_size + c] *
+                             codes_.at(static_cast<std::size_t>(channel), weight);
                 }
         return total;
     }
 
-    stored codes_{};
+    Stored codes_{};
     std::array<float, static_cast<std::size_t>(S.out_channels)> scales_{};
     const float* bias_ = nullptr;
     amct_distill::ScaleOffset input_{};

@@ -7,6 +7,7 @@
 ///
 /// Each header can be included by itself; `policy/` needs the standard library alone, `quant/` Eigen besides.
 #pragma once
+#include "config/field_numbers.hpp"
 #include "config/messages.hpp"
 #include "config/record.hpp"
 #include "config/static_config.hpp"
@@ -49,9 +50,14 @@
 #include "quant/affine.hpp"
 #include "quant/arq.hpp"
 #include "quant/checked_affine.hpp"
+#include "quant/codes.hpp"
+#include "quant/fixed_codes.hpp"
 #include "quant/ifmr.hpp"
 #include "quant/int4.hpp"
+#include "quant/matrix.hpp"
+#include "quant/quantized_matrix.hpp"
 #include "quant/quantizer.hpp"
+#include "quant/scales.hpp"
 #include "quant/ulq.hpp"
 #include "reflect/bytes.hpp"
 #include "reflect/fields.hpp"
@@ -61,3 +67,5 @@
 #include "student/student.hpp"
 #include "text/printer.hpp"
 #include "text/reader.hpp"
+#include "wire/reader.hpp"
+#include "wire/writer.hpp"

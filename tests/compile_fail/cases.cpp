@@ -59,7 +59,7 @@ static_assert(
         "distill_data_quant_config { ulq_quantize { clip_max_min { clip_max: 12abc clip_min: -1 } } }")>);
 
 // An algorithm that the configuration's list does not have.
-struct arq_only : standard_algorithms {
+struct arq_only : StandardAlgorithms {
     struct weights {
         ARQDistill arq_distill;
     };

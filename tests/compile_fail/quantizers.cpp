@@ -23,7 +23,7 @@ struct Mine {
     std::span<const float> parameters() const { return {}; }
     void constrain() {}
 #if MISSING != 3
-    std::vector<ScaleOffset> scale_offsets(const ConstMatrixRef& w) const { return arq.scale_offsets(w); }
+    Scales scale_offsets(const ConstMatrixRef& w) const { return arq.scale_offsets(w); }
 #endif
     result<QuantizedMatrix> quantize(const ConstMatrixRef& w) const { return arq.quantize(w); }
 

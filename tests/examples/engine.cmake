@@ -26,7 +26,7 @@ check("the same, read at run time" "${out}" "387 of 397 digits recognized\n")
 # names are mangled: _Znwm, _Znam are operator new.
 set(code " [tTuUwW] [^ \n]*")
 set(heap "${code}(_Zn[wa]|malloc)")
-set(parser "${code}(text_reader|reader_note|amct_distill4read|6spirit|10Diagnostic|6resultI)")
+set(parser "${code}(TextReader|ReaderNote|amct_distill4read|6spirit|10Diagnostic|6resultI)")
 run(0 ${NM} ${STATIC})
 if(out MATCHES "${heap}" OR out MATCHES "${parser}")
     message(FATAL_ERROR "the static engine has ${CMAKE_MATCH_0}")

@@ -59,13 +59,14 @@ check("FP32 accuracy ${accuracy_fp32} is at least .98" NOT accuracy_fp32 LESS 0.
 check("accuracy: distilled ${accuracy_distilled}, calibrated ${accuracy_calibrated}"
     NOT accuracy_distilled LESS accuracy_calibrated)
 check("the record is read back" out MATCHES "read back and equal")
-file(GLOB left LIST_DIRECTORIES true RELATIVE "${WORK}/shipped" "${WORK}/shipped/*")
+file(GLOB_RECURSE left RELATIVE "${WORK}/shipped" "${WORK}/shipped/*")
 list(JOIN left " " left)
 set(files "")
 foreach(layer IN ITEMS conv1 conv2 conv3)
-    string(APPEND files "${layer}.bias.npy ${layer}.weight.npy ")
+    string(APPEND files " weights/${layer}.bias.npy weights/${layer}.weight.npy")
 endforeach()
-check("the files are written, and the run's own are gone: ${left}" left STREQUAL "${files}record.txt report.json")
+check("the files are written, and the run's own are gone: ${left}"
+    left STREQUAL "files.txt record.txt report.json${files}")
 
 # Killed while it distills, and resumed on other threads: the same bits. (CMake's own TIMEOUT need not kill: CMake 3.31
 # was seen to leave the process alive.)
@@ -81,8 +82,8 @@ if(left)
     check("it says why not" err MATCHES "cannot resume from .*is not that of the run that wrote it")
 endif()
 run("resumed" 0 --out resumed --resume --threads 2)
-foreach(file IN ITEMS record.txt conv1.weight.npy conv2.weight.npy conv3.weight.npy conv1.bias.npy conv2.bias.npy
-        conv3.bias.npy)
+foreach(file IN ITEMS record.txt weights/conv1.weight.npy weights/conv2.weight.npy weights/conv3.weight.npy
+        weights/conv1.bias.npy weights/conv2.bias.npy weights/conv3.bias.npy)
     file(READ "${WORK}/shipped/${file}" expected HEX)
     file(READ "${WORK}/resumed/${file}" found HEX)
     check("${file} has the same bits" expected STREQUAL found)

@@ -14,7 +14,7 @@ using namespace amct_distill;
 namespace {
 
 template <class M>
-void check(std::string_view text, const reader_options& options) {
+void check(std::string_view text, const ReaderOptions& options) {
     auto const message = read<M>(text, options);
     if (!message) {
         if (to_string(message.diagnostics()).empty()) std::abort();

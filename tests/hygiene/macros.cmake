@@ -1,5 +1,6 @@
-# cmake -DCOMPILER=... -DROOT=<include/amct_distill> -DWORK=<scratch directory> "-DFLAGS=..." -P macros.cmake
-# The headers leave no macro behind but those of the version, and compile where `min` and `max` are macros.
+# cmake -DCOMPILER=... -DROOT=<include/amct_distill> -DSINGLE=<single_include> -DWORK=<scratch directory> "-DFLAGS=..."
+#       -P macros.cmake
+# The headers leave no macro behind but those of the version, and compile whatever names and macros there are already.
 cmake_minimum_required(VERSION 3.25)
 set(compile ${COMPILER} -std=c++20 ${FLAGS} -I${ROOT})
 file(GLOB_RECURSE headers RELATIVE "${ROOT}" "${ROOT}/*.hpp")
@@ -35,11 +36,29 @@ if(NOT after STREQUAL "${version};${version}_MAJOR;${version}_MINOR;${version}_P
     message(FATAL_ERROR "of others ${count} macros; of ours these, where only the version's should be:\n${after}")
 endif()
 
-file(WRITE ${WORK}/min_max.cpp "${others}
-#define min(a, b) a macro, as headers of some systems have it
-#define max(a, b) likewise
-${ours}")
-execute_process(COMMAND ${compile} -fsyntax-only ${WORK}/min_max.cpp ERROR_VARIABLE error RESULT_VARIABLE failed)
-if(failed)
-    message(FATAL_ERROR "with `min` and `max` as macros, which (std::min)(a, b) is safe from:\n${error}")
-endif()
+# After the namespaces and the macros that others bring: Windows' near, far, min and max, Apple's check and verify,
+# Qt's signals, slots and emit. What ours need of others comes first: boost/mp11 has a `check`, Eigen a `signals`.
+set(after_others "${others}
+#include <Eigen/Dense>
+using namespace std;
+using namespace Eigen;
+using namespace boost;
+#define min(a, b) a macro
+#define max(a, b) a macro
+#define near
+#define far
+#define check(assertion) a macro
+#define verify(assertion) a macro
+#define signals public
+#define slots
+#define emit
+")
+set(single "#include \"${SINGLE}/amct_distill_quant.hpp\"\n#include \"${SINGLE}/amct_distill.hpp\"\n")
+foreach(which IN ITEMS ours single)
+    file(WRITE ${WORK}/${which}.cpp "${after_others}${${which}}#include \"${CMAKE_CURRENT_LIST_DIR}/names.hpp\"\n")
+    execute_process(COMMAND ${compile} -fsyntax-only ${WORK}/${which}.cpp ERROR_VARIABLE error RESULT_VARIABLE failed)
+    if(failed)
+        message(FATAL_ERROR "after `using namespace std` (Eigen, boost) and with macros of others, which a qualified call, "
+            "(std::min)(a, b), and another name are safe from:\n${error}")
+    endif()
+endforeach()

@@ -29,8 +29,8 @@ int main() {
     ActUlq<Int8> data(ifmr.finish()->clip, false);
     data.backward(values, values, out, gradient);
     data.constrain();
-    PackedInt4 const packed = quantize_int4(w, Arq<Int4, TensorWise>{}.scale_offsets(w));
-    if (packed.bytes.size() != 4) return 3;
+    auto const packed = pack<Int4>(*Arq<Int4, TensorWise>{}.quantize(w));
+    if (!packed || packed->codes.bytes().size() != 4) return 3;
 
     values[0] = std::numeric_limits<float>::quiet_NaN();
     return Arq<Int4, TensorWise>{}.quantize(w) || ifmr.observe({}) ? 4 : 0;

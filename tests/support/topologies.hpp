@@ -33,7 +33,7 @@ struct network {
     }
 };
 
-/// Layers one behind the other, the last one the network's output.
+/// Layers one after the other, the last one the network's output.
 inline amct_distill::Topology chain(std::initializer_list<std::pair<const char*, const char*>> layers) {
     network n;
     for (const auto& [name, type] : layers)

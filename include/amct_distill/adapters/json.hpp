@@ -6,7 +6,6 @@
 /// Needs Boost.JSON: link Boost::json, or write `#include <boost/json/src.hpp>` in one source file of the
 /// program. Not part of amct_distill.hpp.
 #pragma once
-#include <array>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -21,6 +20,7 @@
 #include <variant>
 
 #include "../core/concat.hpp"
+#include "../core/number.hpp"
 #include "../plan/common_settings.hpp"
 #include "../plan/plan.hpp"
 
@@ -32,15 +32,10 @@ namespace detail {
 inline std::string python_repr(double x) {
     if (std::isnan(x)) return "NaN";
     if (std::isinf(x)) return x < 0 ? "-Infinity" : "Infinity";
-    std::array<char, 64> buffer{};
-    auto const write = [&](std::chars_format format) {
-        return std::string(buffer.data(),
-                           std::to_chars(buffer.data(), buffer.data() + buffer.size(), x, format).ptr);
-    };
-    std::string const scientific = write(std::chars_format::scientific);
+    std::string const scientific = number(x, std::chars_format::scientific);
     int const exponent = std::atoi(scientific.c_str() + scientific.find('e') + 1);
     if (exponent < -4 || exponent >= 16) return scientific;
-    std::string fixed = write(std::chars_format::fixed);
+    std::string fixed = number(x, std::chars_format::fixed);
     if (fixed.find('.') == fixed.npos) fixed += ".0";
     return fixed;
 }
@@ -60,8 +55,8 @@ boost::json::object algorithm_to_json(const oneof<Alternatives>& algorithm, cons
                 }
             if constexpr (requires { message.fixed_min.get(); })
                 if (from["fixed_min"].by_user) out["fixed_min"] = message.fixed_min.get();
-            if constexpr (has_channel_wise<M>) out["channel_wise"] = message.channel_wise.get();
-            if constexpr (has_dst_type<M>) out["dst_type"] = name_of(message.dst_type.get());
+            if constexpr (HasChannelWise<M>) out["channel_wise"] = message.channel_wise.get();
+            if constexpr (HasDstType<M>) out["dst_type"] = name_of(message.dst_type.get());
         },
         algorithm.value());
     return out;
@@ -88,8 +83,8 @@ inline void print_json(std::string& out, const boost::json::value& value, std::s
         });
     else if (const auto* array = value.if_array())
         list(*array, '[', ']', [&](const auto& item) { print_json(out, item, indent + 4); });
-    else if (const auto* number = value.if_double())
-        append(out, python_repr(*number));
+    else if (const auto* x = value.if_double())
+        append(out, python_repr(*x));
     else
         append(out, boost::json::serialize(value));
 }
@@ -127,7 +122,7 @@ boost::json::value to_json(const BasicDistillPlan<Algorithms>& plan) {
     return out;
 }
 
-/// The text as the original lays it out: indented by four, no space behind a colon, floats as Python prints
+/// The text as the original lays it out: indented by four, no space after a colon, floats as Python prints
 /// them, no newline at the end.
 inline std::string print_json(const boost::json::value& value) {
     std::string out;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Where the values of a JSON text stand, for diagnostics; Boost.JSON itself keeps no places.
 ///
-///     detail::json_places const places = detail::find_json_places(text, on_repeated_key);
+///     detail::JsonPlaces const places = detail::find_json_places(text, on_repeated_key);
 ///     places.children[2].where            // of the third member (its key), or of the third element
 #pragma once
 #include <boost/json/parse.hpp>
@@ -18,20 +18,20 @@
 namespace amct_distill::detail {
 
 /// A tree of the same shape as the value.
-struct json_places {
-    Position where{};                     // of a member: of its key
-    std::vector<json_places> children{};  // members or elements, in the order of the text
+struct JsonPlaces {
+    Position where{};                    // of a member: of its key
+    std::vector<JsonPlaces> children{};  // members or elements, in the order of the text
 };
 
 template <class OnRepeatedKey>
-class json_place_finder {
+class JsonPlaceFinder {
 public:
-    json_place_finder(std::string_view text, OnRepeatedKey on_repeated_key)
+    JsonPlaceFinder(std::string_view text, OnRepeatedKey on_repeated_key)
         : text_(text), on_repeated_key_(std::move(on_repeated_key)) {}
 
-    json_places value() {
+    JsonPlaces value() {
         blanks();
-        json_places here{where_, {}};
+        JsonPlaces here{where_, {}};
         char const opener = text_[at_];
         if (opener == '{') {
             members(here);
@@ -49,7 +49,7 @@ public:
     }
 
 private:
-    void members(json_places& here) {
+    void members(JsonPlaces& here) {
         std::map<std::string, Position> keys;
         step();
         for (blanks(); text_[at_] != '}'; separator()) {
@@ -97,8 +97,8 @@ private:
 /// Precondition: the text is JSON, with as little nesting as Boost.JSON takes. Calls
 /// `on_repeated_key(key, second, first)` for every key that its object has already.
 template <class OnRepeatedKey>
-json_places find_json_places(std::string_view text, OnRepeatedKey on_repeated_key) {
-    return json_place_finder<OnRepeatedKey>(text, std::move(on_repeated_key)).value();
+JsonPlaces find_json_places(std::string_view text, OnRepeatedKey on_repeated_key) {
+    return JsonPlaceFinder<OnRepeatedKey>(text, std::move(on_repeated_key)).value();
 }
 
 }  // namespace amct_distill::detail

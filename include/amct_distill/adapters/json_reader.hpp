@@ -36,24 +36,24 @@ inline constexpr bool has_required_fields = []<std::size_t... I>(std::index_sequ
 (std::make_index_sequence<reflect::field_count<M>>{});
 
 template <class Algorithms>
-class json_plan_reader : json_values {
+class JsonPlanReader : JsonValues {
 public:
-    json_plan_reader(const Topology& topology, const Target& target, findings& found)
-        : json_values(found),
+    JsonPlanReader(const Topology& topology, const Target& target, DiagnosticList& found)
+        : JsonValues(found),
           graph_(topology),
           names_(graph_, found),
           target_(target),
-          said_(names_.quantizable().size()) {}
+          sources_(names_.quantizable().size()) {}
 
-    BasicDistillPlan<Algorithms> read(const json_item& root) {
+    BasicDistillPlan<Algorithms> read(const JsonItem& root) {
         BasicDistillPlan<Algorithms> plan;
-        std::optional<json_item> groups;
+        std::optional<JsonItem> groups;
         bool version = false, batch_num = false, group_size = false, data_dump = false;
-        auto const set = [](auto& planned, const auto& value, const json_item& at) {
-            if (value) planned = {*value, said_by(at.path, at.places.where)};
+        auto const set = [](auto& planned, const auto& value, const JsonItem& at) {
+            if (value) planned = {*value, provenance_of(at.path, at.places.where)};
             return true;
         };
-        bool const is_object = members(root, [&](std::string_view key, const json_item& at) {
+        bool const is_object = members(root, [&](std::string_view key, const JsonItem& at) {
             if (key == "version") {
                 version = true;
                 if (at.value != boost::json::value(1)) unexpected(at, "1, the version of this format");
@@ -86,30 +86,30 @@ public:
 
 private:
     /// What the text says of one quantizable layer.
-    struct said_of_layer {
+    struct LayerSource {
         bool there = false;
         bool quant_enable = true;
         Provenance quant_enable_from{};
         oneof<typename Algorithms::data> data{};
         oneof<typename Algorithms::weights> weights{};
-        rule<Algorithms> settings{};
+        Rule<Algorithms> settings{};
     };
 
-    void read_layer(std::string_view name, const json_item& at) {
+    void read_layer(std::string_view name, const JsonItem& at) {
         auto const module = names_.layer(name, at.places.where, at.path);
         if (!module) return;
         const auto& all = names_.quantizable();
-        auto& said =
-            said_[static_cast<std::size_t>(std::find(all.begin(), all.end(), *module) - all.begin())];
-        said.there = true;
-        members(at, [&](std::string_view key, const json_item& item) {
+        auto& source =
+            sources_[static_cast<std::size_t>(std::find(all.begin(), all.end(), *module) - all.begin())];
+        source.there = true;
+        members(at, [&](std::string_view key, const JsonItem& item) {
             if (key == "quant_enable") {
-                said.quant_enable = boolean(item).value_or(true);
-                said.quant_enable_from = said_by(item.path, item.places.where);
+                source.quant_enable = boolean(item).value_or(true);
+                source.quant_enable_from = provenance_of(item.path, item.places.where);
             } else if (key == "distill_data_config") {
-                read_algorithm(item, said.data, said.settings.data);
+                read_algorithm(item, source.data, source.settings.data);
             } else if (key == "distill_weight_config") {
-                read_algorithm(item, said.weights, said.settings.weights);
+                read_algorithm(item, source.weights, source.settings.weights);
             } else {
                 constexpr std::array<std::string_view, 3> known{"quant_enable", "distill_data_config",
                                                                 "distill_weight_config"};
@@ -120,17 +120,17 @@ private:
 
     /// `algo` says which message the other keys are the fields of; without it, the first of the list.
     template <class Alternatives>
-    void read_algorithm(const json_item& at, oneof<Alternatives>& out, section<Alternatives>& said) {
+    void read_algorithm(const JsonItem& at, oneof<Alternatives>& out, RuleSection<Alternatives>& source) {
         const auto& names = reflect::field_names<Alternatives>;
         std::size_t chosen = 0;
-        members(at, [&](std::string_view key, const json_item& item) {
+        members(at, [&](std::string_view key, const JsonItem& item) {
             if (key != "algo") return;
             auto const algo = string(item, "the name of an algorithm");
             if (!algo) return;
             chosen = static_cast<std::size_t>(std::find(names.begin(), names.end(), *algo) - names.begin());
             if (chosen == names.size()) unexpected(item, concat("an algorithm: ", quoted_list(names)));
         });
-        said = {&out, at.path, at.places.where, at.path};
+        source = {&out, at.path, at.places.where, at.path};
         [&]<std::size_t... I>(std::index_sequence<I...>) {
             ((chosen == I ? read_settings(at, out.template emplace<I>(
                                                   blank_value<reflect::field_type<Alternatives, I>>()))
@@ -143,14 +143,14 @@ private:
     /// The settings that the message has in common with those of AMCT. An algorithm with required settings of its
     /// own does not fit this format.
     template <class M>
-    void read_settings(const json_item& at, M& message) {
+    void read_settings(const JsonItem& at, M& message) {
         if (has_required_fields<M>)
             error(
                 at,
                 "this algorithm has required settings that the format has no place for; use the text format");
         std::optional<float> clip_max, clip_min;
-        std::vector<json_item> clips;
-        members(at, [&](std::string_view key, const json_item& item) {
+        std::vector<JsonItem> clips;
+        members(at, [&](std::string_view key, const JsonItem& item) {
             std::vector<std::string_view> known{"algo"};
             auto const is = [&](std::string_view name) { return known.push_back(name), key == name; };
             auto const set = [&](auto& field, const auto& value) {
@@ -168,9 +168,9 @@ private:
             }
             if constexpr (requires { message.fixed_min.emplace(true); })
                 if (is("fixed_min")) return set(message.fixed_min, boolean(item));
-            if constexpr (has_channel_wise<M>)
+            if constexpr (HasChannelWise<M>)
                 if (is("channel_wise")) return set(message.channel_wise, boolean(item));
-            if constexpr (has_dst_type<M>)
+            if constexpr (HasDstType<M>)
                 if (is("dst_type"))
                     return set(message.dst_type,
                                enumerator<typename decltype(message.dst_type)::value_type>(item));
@@ -186,16 +186,16 @@ private:
     }
 
     void plan_layers(BasicDistillPlan<Algorithms>& plan) {
-        std::vector<layer_rules<Algorithms>> rules;
+        std::vector<LayerRules<Algorithms>> rules;
         bool any = false;
-        for (std::size_t i = 0; i != said_.size(); ++i) {
-            const said_of_layer& said = said_[i];
-            layer_rules<Algorithms> r{.module = names_.quantizable()[i]};
-            r.of_layer = &said.settings;
+        for (std::size_t i = 0; i != sources_.size(); ++i) {
+            const LayerSource& source = sources_[i];
+            LayerRules<Algorithms> r{.module = names_.quantizable()[i]};
+            r.of_layer = &source.settings;
             rules.push_back(r);
             auto& layer = plan.layers.emplace_back(plan_layer(r, graph_));
-            layer.quant_enable = said.there && said.quant_enable;
-            layer.quant_enable_from = said.quant_enable_from;
+            layer.quant_enable = source.there && source.quant_enable;
+            layer.quant_enable_from = source.quant_enable_from;
             any = any || layer.quant_enable;
         }
         if (!any)
@@ -206,11 +206,11 @@ private:
     }
 
     /// The blocks are as the text says: every group one whole path, in graph order, none sharing a layer.
-    void read_groups(const json_item& at, BasicDistillPlan<Algorithms>& plan) {
+    void read_groups(const JsonItem& at, BasicDistillPlan<Algorithms>& plan) {
         const auto* groups = at.value.if_array();
         if (groups == nullptr) return unexpected(at, "a list of groups");
         for (std::size_t i = 0; i != groups->size(); ++i) {
-            json_item const group{(*groups)[i], at.places.children[i], element(at.path, i)};
+            JsonItem const group{(*groups)[i], at.places.children[i], element(at.path, i)};
             auto block = read_group(group);
             if (block.nodes.empty()) continue;
             if (!plan.blocks.empty() && block.nodes.front() <= plan.blocks.back().nodes.back())
@@ -223,7 +223,7 @@ private:
         for (auto& layer : plan.layers)
             if (block_of[layer.node] != plan.blocks.size()) layer.block = block_of[layer.node];
     }
-    void check_order(const json_item& group, const PlannedBlock& block,
+    void check_order(const JsonItem& group, const PlannedBlock& block,
                      const std::vector<PlannedBlock>& earlier) {
         for (std::size_t b = 0; b != earlier.size(); ++b)
             for (std::size_t n : block.nodes)
@@ -234,13 +234,13 @@ private:
             error(group, concat("`", block.names.front(), "` comes before `", earlier.back().names.front(),
                                 "` in the network: write the groups in its order"));
     }
-    PlannedBlock read_group(const json_item& at) {
+    PlannedBlock read_group(const JsonItem& at) {
         const auto* list = at.value.if_array();
         if (list == nullptr) return unexpected(at, "a list of layers"), PlannedBlock{};
         if (list->empty()) return error(at, "an empty group; remove it"), PlannedBlock{};
-        PlannedBlock block{{}, {}, said_by(at.path, at.places.where)};
+        PlannedBlock block{{}, {}, provenance_of(at.path, at.places.where)};
         for (std::size_t i = 0; i != list->size(); ++i) {
-            json_item const item{(*list)[i], at.places.children[i], element(at.path, i)};
+            JsonItem const item{(*list)[i], at.places.children[i], element(at.path, i)};
             auto const name = string(item, "the name of a layer");
             if (!name) return {};
             auto const module = names_.used_module(*name, item.places.where, item.path);
@@ -253,11 +253,11 @@ private:
         if (paths_between(graph_, block.nodes.front(), [&](std::size_t n) { return n == last; }).count == 1)
             return block;
         error(at, concat("several paths lead from `", block.names.front(), "` to `", block.names.back(),
-                         "`, and a group is one path: start it behind the fork, or end it before"));
+                         "`, and a group is one path: start it after the fork, or end it before"));
         return {};
     }
     /// The use of a module that continues a block, or begins it.
-    std::optional<std::size_t> node_in_group(const json_item& at, std::size_t module,
+    std::optional<std::size_t> node_in_group(const JsonItem& at, std::size_t module,
                                              const PlannedBlock& block) {
         const auto& uses = graph_.uses(module);
         if (!may_stand_in_group(graph_, uses.front())) {
@@ -277,9 +277,9 @@ private:
     }
 
     graph graph_;
-    layer_names names_;
+    LayerLookup names_;
     const Target& target_;
-    std::vector<said_of_layer> said_;  // by the order of names_.quantizable(); never resized
+    std::vector<LayerSource> sources_;  // by the order of names_.quantizable(); never resized
 };
 
 }  // namespace detail
@@ -288,11 +288,11 @@ private:
 /// or unknown key, a value of the wrong type or out of range, layers that are not there or cannot be quantized,
 /// groups that are not one path of layers, overlap or are out of order, rules of the target, no layer left to
 /// quantize. Throws std::invalid_argument when the topology contradicts itself.
-template <class Algorithms = standard_algorithms>
+template <class Algorithms = StandardAlgorithms>
 result<BasicDistillPlan<Algorithms>> plan_from_json(std::string_view text, const Topology& topology,
                                                     const Target& target = target::generic,
                                                     std::string_view source = {}) {
-    detail::findings found({.source = source, .text = text});
+    detail::DiagnosticList found({.source = source, .text = text});
     boost::json::parser parser;
     boost::json::error_code error;
     std::size_t const used = parser.write(text.data(), text.size(), error);
@@ -306,7 +306,7 @@ result<BasicDistillPlan<Algorithms>> plan_from_json(std::string_view text, const
                         detail::concat("set more than once; first at ", first.line, ':', first.column));
         });
     if (found.failed()) return found.errors();
-    auto plan = detail::json_plan_reader<Algorithms>(topology, target, found).read({value, places});
+    auto plan = detail::JsonPlanReader<Algorithms>(topology, target, found).read({value, places});
     if (found.failed()) return found.errors();
     return plan;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The values that a plan's JSON is made of, taken with their types; what is wrong is a finding with its place.
 ///
-///     json_item const item{value, places, "conv1.quant_enable"};
+///     JsonItem const item{value, places, "conv1.quant_enable"};
 ///     std::optional<bool> enable = boolean(item);      // 3:11: conv1.quant_enable: expected true or false, found 1
 ///
 /// The part of json_reader.hpp that knows no plan.
@@ -27,9 +27,9 @@
 namespace amct_distill::detail {
 
 /// A value of the text, its place, and the keys that lead to it.
-struct json_item {
+struct JsonItem {
     const boost::json::value& value;
-    const json_places& places;
+    const JsonPlaces& places;
     std::string path{};
 };
 
@@ -42,33 +42,33 @@ inline std::string found_json(const boost::json::value& value) {
 }
 
 /// The scalars of the plan's JSON, and its objects with their keys; what is wrong is a finding.
-class json_values {
+class JsonValues {
 public:
-    explicit json_values(findings& found) : found_(found) {}
+    explicit JsonValues(DiagnosticList& found) : found_(found) {}
 
 protected:
-    void error(const json_item& at, std::string message) const {
+    void error(const JsonItem& at, std::string message) const {
         found_.error(at.places.where, at.path, std::move(message));
     }
-    void unexpected(const json_item& at, std::string_view expected) const {
+    void unexpected(const JsonItem& at, std::string_view expected) const {
         error(at, concat("expected ", expected, ", found ", found_json(at.value)));
     }
-    std::optional<bool> boolean(const json_item& at) const {
+    std::optional<bool> boolean(const JsonItem& at) const {
         if (at.value.is_bool()) return at.value.get_bool();
         return unexpected(at, "true or false"), std::nullopt;
     }
-    std::optional<std::uint32_t> at_least_one(const json_item& at) const {
+    std::optional<std::uint32_t> at_least_one(const JsonItem& at) const {
         if (const auto* n = at.value.if_int64())
             if (*n >= 1 && *n <= std::int64_t{(std::numeric_limits<std::uint32_t>::max)()})
                 return static_cast<std::uint32_t>(*n);
         return unexpected(at, "a whole number from 1 to 4294967295"), std::nullopt;
     }
-    std::optional<std::string_view> string(const json_item& at, std::string_view expected) const {
+    std::optional<std::string_view> string(const JsonItem& at, std::string_view expected) const {
         if (const auto* s = at.value.if_string()) return std::string_view(*s);
         return unexpected(at, expected), std::nullopt;
     }
     /// A number with a point or an exponent, as the original wants it, to the nearest float.
-    std::optional<float> clip(const json_item& at, bool positive) const {
+    std::optional<float> clip(const JsonItem& at, bool positive) const {
         if (const auto* x = at.value.if_double())
             if (std::abs(*x) <= static_cast<double>((std::numeric_limits<float>::max)())) {
                 auto const clip = static_cast<float>(*x);
@@ -78,7 +78,7 @@ protected:
         return std::nullopt;
     }
     template <class E>
-    std::optional<E> enumerator(const json_item& at) const {
+    std::optional<E> enumerator(const JsonItem& at) const {
         std::string expected;
         for (const auto& [name, value] : enumerators(E{})) {
             if (at.value == boost::json::value(boost::json::string_view(name.data(), name.size())))
@@ -90,25 +90,25 @@ protected:
 
     /// Calls `f(key, item)` for each member; false, and a finding, when the value is no object.
     template <class F>
-    bool members(const json_item& at, F&& f) const {
+    bool members(const JsonItem& at, F&& f) const {
         const auto* object = at.value.if_object();
         if (object == nullptr) return unexpected(at, "an object"), false;
         std::size_t i = 0;
         for (const auto& member : *object) {
             std::string_view const key(member.key().data(), member.key().size());
-            f(key, json_item{member.value(), at.places.children[i++],
-                             at.path.empty() ? std::string(key) : concat(at.path, '.', key)});
+            f(key, JsonItem{member.value(), at.places.children[i++],
+                            at.path.empty() ? std::string(key) : concat(at.path, '.', key)});
         }
         return true;
     }
     template <class Names>
-    void unknown_key(const json_item& at, std::string_view key, const Names& known) const {
-        std::string_view const near = nearest(key, known);
-        error(at, near.empty() ? concat("unknown key; what can stand here is ", quoted_list(known))
-                               : concat("unknown key; did you mean `", near, "`?"));
+    void unknown_key(const JsonItem& at, std::string_view key, const Names& known) const {
+        std::string_view const closest = nearest(key, known);
+        error(at, closest.empty() ? concat("unknown key; what can stand here is ", quoted_list(known))
+                                  : concat("unknown key; did you mean `", closest, "`?"));
     }
 
-    findings& found_;
+    DiagnosticList& found_;
 };
 
 }  // namespace amct_distill::detail

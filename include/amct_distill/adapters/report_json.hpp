@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A distillation report as JSON, and a verification's.
+/// Reports as JSON: objects with the names that their fields have in C++, by reflection.
 ///
-///     boost::json::object json = to_json(report).as_object();
-///     json["verify"] = to_json(verify(student, batches).value());
+///     boost::json::object json = to_json(report).as_object();              // a DistillReport
+///     json["verify"] = to_json(verify(deployment, batches).value());
+///     json["run"] = fields_to_json(mine);                                  // any aggregate of yours
 ///     write_file("report.json", print_json(json)).value();
 ///
 /// Needs Boost.JSON, as json.hpp. Not part of amct_distill.hpp. JSON has no infinities: what is not finite is null.
@@ -11,92 +12,69 @@
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
-#include <string>
+#include <optional>
+#include <ranges>
+#include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "../deploy/verify.hpp"
 #include "../distill/report.hpp"
+#include "../reflect/fields.hpp"
 #include "json.hpp"
 
 namespace amct_distill {
 namespace detail {
-inline boost::json::value finite_or_null(double x) {
-    return std::isfinite(x) ? boost::json::value(x) : boost::json::value(nullptr);
+
+template <class T>
+inline constexpr bool is_std_optional = false;
+template <class T>
+inline constexpr bool is_std_optional<std::optional<T>> = true;
+
+template <class T>
+boost::json::value value_to_json(const T& v) {
+    if constexpr (std::same_as<T, bool> || std::integral<T>) {
+        return v;
+    } else if constexpr (std::floating_point<T>) {
+        return std::isfinite(v) ? boost::json::value(static_cast<double>(v)) : boost::json::value(nullptr);
+    } else if constexpr (std::convertible_to<const T&, std::string_view>) {
+        std::string_view const text = v;
+        return boost::json::value(boost::json::string_view(text.data(), text.size()));
+    } else if constexpr (is_std_optional<T>) {
+        return v ? value_to_json(*v) : boost::json::value(nullptr);
+    } else if constexpr (std::ranges::range<const T>) {
+        boost::json::array list;
+        for (const auto& element : v) list.push_back(value_to_json(element));
+        return list;
+    } else {
+        static_assert(
+            std::is_aggregate_v<T>,
+            "fields_to_json: a field is a number, a text, an optional, a list or an aggregate of these");
+        boost::json::object object;
+        [&]<std::size_t... I>(std::index_sequence<I...>) {
+            ((object[reflect::field_names<T>[I]] = value_to_json(reflect::get<I>(v))), ...);
+        }
+        (std::make_index_sequence<reflect::field_count<T>>{});
+        return object;
+    }
 }
+
 }  // namespace detail
 
-/// One object per layer and block, with the names of report.hpp; scales and clips widened to double.
-inline boost::json::value to_json(const DistillReport& report) {
-    using boost::json::array;
-    using boost::json::object;
-    array layers;
-    for (const LayerReport& l : report.layers) {
-        array scales, dead;
-        for (std::size_t channel : l.dead_channels) dead.emplace_back(channel);
-        for (ScaleOffset p : l.weight_scales) scales.emplace_back(static_cast<double>(p.scale));
-        layers.push_back(object{{"name", l.name},
-                                {"weight_algorithm", l.weight_algorithm},
-                                {"data_algorithm", l.data_algorithm},
-                                {"weight_bits", l.weight_bits},
-                                {"data_bits", l.data_bits},
-                                {"weight_scales", std::move(scales)},
-                                {"data_scale", static_cast<double>(l.data_scale.scale)},
-                                {"data_offset", l.data_scale.offset},
-                                {"data_clip_max", static_cast<double>(l.data_clip.max)},
-                                {"data_clip_min", static_cast<double>(l.data_clip.min)},
-                                {"user_clips", l.user_clips},
-                                {"weight_sqnr", detail::finite_or_null(l.weight_sqnr)},
-                                {"data_sqnr", detail::finite_or_null(l.data_sqnr)},
-                                {"saturation", l.saturation},
-                                {"channels", l.channels},
-                                {"dead_channels", std::move(dead)}});
-    }
-    array blocks;
-    for (const BlockReport& b : report.blocks) {
-        array names, shared, losses;
-        for (const std::string& name : b.names) names.emplace_back(name);
-        for (const std::string& name : b.shared) shared.emplace_back(name);
-        for (double loss : b.epoch_losses) losses.push_back(detail::finite_or_null(loss));
-        blocks.push_back(object{{"names", std::move(names)},
-                                {"shared", std::move(shared)},
-                                {"loss_before", detail::finite_or_null(b.loss_before)},
-                                {"loss_after", detail::finite_or_null(b.loss_after)},
-                                {"epoch_losses", std::move(losses)},
-                                {"best_epoch", b.best_epoch},
-                                {"restarts", b.restarts},
-                                {"teacher_inputs", b.teacher_inputs},
-                                {"seconds", b.seconds},
-                                {"stopped", b.stopped}});
-    }
-    return object{{"layers", std::move(layers)},
-                  {"blocks", std::move(blocks)},
-                  {"output_error_calibrated", detail::finite_or_null(report.output_error_calibrated)},
-                  {"output_error_distilled", detail::finite_or_null(report.output_error_distilled)},
-                  {"kept_calibrated", report.kept_calibrated},
-                  {"cancelled", report.cancelled},
-                  {"resumed_blocks", report.resumed_blocks}};
+/// The fields of any aggregate, and of the aggregates in it; float widened to double.
+template <class T>
+requires std::is_aggregate_v<T> boost::json::object fields_to_json(const T& aggregate) {
+    return std::move(detail::value_to_json(aggregate).as_object());
 }
 
-/// One object per layer, with the names of verify.hpp, and `agrees`.
+inline boost::json::value to_json(const DistillReport& report) { return fields_to_json(report); }
+/// The fields, and what they come to as `agrees`.
 inline boost::json::value to_json(const VerifyReport& report) {
-    using boost::json::object;
-    boost::json::array layers;
-    for (const VerifiedLayer& l : report.layers)
-        layers.push_back(object{{"name", l.name},
-                                {"outputs", l.outputs},
-                                {"different", l.different},
-                                {"largest", l.largest},
-                                {"explained", l.explained},
-                                {"inputs", l.inputs},
-                                {"inputs_different", l.inputs_different},
-                                {"inputs_largest", l.inputs_largest},
-                                {"requantized_channels", l.requantized_channels}});
-    return object{{"layers", std::move(layers)},
-                  {"output_error", detail::finite_or_null(report.output_error)},
-                  {"output_largest", detail::finite_or_null(report.output_largest)},
-                  {"output_square", detail::finite_or_null(report.output_square)},
-                  {"agrees", report.agrees()}};
+    boost::json::object json = fields_to_json(report);
+    json["agrees"] = report.agrees();
+    return json;
 }
 
 }  // namespace amct_distill

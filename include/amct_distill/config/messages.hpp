@@ -8,7 +8,7 @@
 /// Names, order and defaults are those of the schema (proto2, "distill_config_pytorch.proto"). The
 /// algorithms that may be chosen are a template parameter:
 ///
-///     struct mine : standard_algorithms {
+///     struct mine : StandardAlgorithms {
 ///         struct weights { ARQDistill arq_distill; WtsULQDistill ulq_distill; MyPow2 my_pow2; };
 ///     };
 ///     using MyConfig = BasicConfig<mine>;
@@ -47,7 +47,7 @@ struct ActULQquantize {
     using quantizer = ActUlq<Bits>;
 
     optional<ClipMaxMin> clip_max_min{};  ///< without it IFMR computes the initial clips
-    optional<bool> fixed_min{};           ///< lower clip 0, not learned; unset: true behind a ReLU
+    optional<bool> fixed_min{};           ///< lower clip 0, not learned; unset: true after a ReLU
     optional<DataType, DataType::INT8> dst_type{};
     friend bool operator==(const ActULQquantize&, const ActULQquantize&) = default;
 };
@@ -74,7 +74,7 @@ struct WtsULQDistill {
 };
 
 /// The algorithms a configuration can name; the first of each list is the default.
-struct standard_algorithms {
+struct StandardAlgorithms {
     struct data {
         ActULQquantize ulq_quantize;
     };
@@ -85,7 +85,7 @@ struct standard_algorithms {
 };
 
 /// Where strings and repeated fields live.
-struct heap_storage {
+struct HeapStorage {
     using string = std::string;
     template <class T>
     using list = repeated<T>;
@@ -129,7 +129,7 @@ struct BasicOverrideLayerType {
     friend bool operator==(const BasicOverrideLayerType&, const BasicOverrideLayerType&) = default;
 };
 
-template <class Algorithms = standard_algorithms, class Storage = heap_storage>
+template <class Algorithms = StandardAlgorithms, class Storage = HeapStorage>
 struct BasicConfig {
     using algorithms = Algorithms;
     using storage = Storage;
@@ -151,10 +151,10 @@ struct BasicConfig {
 };
 
 using AMCTDistillConfig = BasicConfig<>;
-using DistillGroup = BasicDistillGroup<heap_storage>;
-using DistillDataQuantConfig = BasicDataQuantConfig<standard_algorithms>;
-using DistillWeightQuantConfig = BasicWeightQuantConfig<standard_algorithms>;
-using DistillOverrideLayer = BasicOverrideLayer<standard_algorithms, heap_storage>;
-using DistillOverrideLayerType = BasicOverrideLayerType<standard_algorithms, heap_storage>;
+using DistillGroup = BasicDistillGroup<HeapStorage>;
+using DistillDataQuantConfig = BasicDataQuantConfig<StandardAlgorithms>;
+using DistillWeightQuantConfig = BasicWeightQuantConfig<StandardAlgorithms>;
+using DistillOverrideLayer = BasicOverrideLayer<StandardAlgorithms, HeapStorage>;
+using DistillOverrideLayerType = BasicOverrideLayerType<StandardAlgorithms, HeapStorage>;
 
 }  // namespace amct_distill

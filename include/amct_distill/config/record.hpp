@@ -17,8 +17,8 @@ namespace amct_distill {
 namespace detail {
 /// A string default of a schema as a template argument.
 template <std::size_t N>
-struct string_default : fixed_string<N> {
-    consteval string_default(const char (&literal)[N]) : fixed_string<N>(literal) {}
+struct StringDefault : fixed_string<N> {
+    consteval StringDefault(const char (&literal)[N]) : fixed_string<N>(literal) {}
     operator std::string() const { return std::string(this->view()); }
 };
 }  // namespace detail
@@ -32,9 +32,9 @@ struct SingleLayerRecord {
     repeated<std::uint32_t> shift_bit{};
     repeated<float> tensor_balance_factor{};
     optional<bool, false> skip_fusion{};
-    optional<std::string, detail::string_default{"INT8"}> dst_type{};
-    optional<std::string, detail::string_default{"INT8"}> act_type{};
-    optional<std::string, detail::string_default{"INT8"}> wts_type{};
+    optional<std::string, detail::StringDefault{"INT8"}> dst_type{};
+    optional<std::string, detail::StringDefault{"INT8"}> act_type{};
+    optional<std::string, detail::StringDefault{"INT8"}> wts_type{};
     friend bool operator==(const SingleLayerRecord&, const SingleLayerRecord&) = default;
 };
 

@@ -44,7 +44,7 @@ public:
 };
 
 /// Storage of a configuration that came out of constant evaluation.
-struct static_storage {
+struct StaticStorage {
     using string = std::string_view;
     template <class T>
     using list = static_list<T>;
@@ -53,7 +53,7 @@ struct static_storage {
 namespace detail {
 
 /// Storage of a configuration in the middle of constant evaluation.
-struct transient_storage {
+struct TransientStorage {
     using string = std::string_view;
     template <class T>
     using list = std::vector<T>;
@@ -72,19 +72,19 @@ constexpr To with_storage(const From& from) {
 
 /// A text, and the messages that constant evaluation reads it into and keeps.
 template <fixed_string Text, class Algorithms>
-struct static_source {
+struct StaticSource {
     static constexpr std::string_view text = Text.view();
-    using transient = BasicConfig<Algorithms, transient_storage>;
-    using frozen = BasicConfig<Algorithms, static_storage>;
+    using transient = BasicConfig<Algorithms, TransientStorage>;
+    using frozen = BasicConfig<Algorithms, StaticStorage>;
     static constexpr std::size_t fields = reflect::field_count<transient>;
     using indices = std::make_index_sequence<fields>;
     template <std::size_t I>
-    static constexpr bool is_list = list_field<reflect::field_type<transient, I>>;
+    static constexpr bool is_list = ListField<reflect::field_type<transient, I>>;
 };
 
 /// What is allocated in constant evaluation cannot leave it, so the first reading counts for the others.
 template <class Source>
-struct static_survey {
+struct StaticSurvey {
     bool ok = false;
     std::array<std::size_t, Source::fields> sizes{};  // of the lists
     std::size_t arena = 0;
@@ -92,23 +92,23 @@ struct static_survey {
     std::size_t message_characters = 0;
 };
 
-inline constexpr reader_options static_options{};
+inline constexpr ReaderOptions static_options{};
 
-constexpr text_buffer note_text(std::string_view text, const reader_note& note) {
+constexpr TextBuffer note_text(std::string_view text, const ReaderNote& note) {
     Position const where = position_of(text, note.offset);
     return say(where.line, ':', where.column, ": ", note.path, note.path.empty() ? "" : ": ", note.message);
 }
 
 template <class Source>
-constexpr static_survey<Source> make_survey() {
-    static_survey<Source> s;
-    string_arena arena;
-    text_reader reader(Source::text, static_options, arena);
+constexpr StaticSurvey<Source> make_survey() {
+    StaticSurvey<Source> s;
+    StringArena arena;
+    TextReader reader(Source::text, static_options, arena);
     auto m = blank_message<typename Source::transient>();
     s.ok = reader.read(m);
     s.arena = arena.chars.size();
     s.errors = reader.notes().size();
-    for (const reader_note& note : reader.notes())
+    for (const ReaderNote& note : reader.notes())
         s.message_characters += note_text(Source::text, note).view().size();
     [&]<std::size_t... I>(std::index_sequence<I...>) {
         auto const count = [&]<std::size_t K>(std::integral_constant<std::size_t, K>) {
@@ -120,7 +120,7 @@ constexpr static_survey<Source> make_survey() {
     return s;
 }
 template <class Source>
-inline constexpr static_survey<Source> surveyed = make_survey<Source>();
+inline constexpr StaticSurvey<Source> surveyed = make_survey<Source>();
 
 // ---- a good text
 
@@ -128,9 +128,9 @@ template <class Source>
 constexpr auto make_static_chars() {
     std::array<char, surveyed<Source>.arena + 1> out{};
     if constexpr (surveyed<Source>.arena != 0) {
-        string_arena arena;
+        StringArena arena;
         auto m = blank_message<typename Source::transient>();
-        text_reader(Source::text, static_options, arena).read(m);
+        TextReader(Source::text, static_options, arena).read(m);
         for (std::size_t i = 0; i != surveyed<Source>.arena; ++i) out[i] = arena.chars[i];
     }
     return out;
@@ -153,10 +153,10 @@ constexpr auto static_part(const typename Source::transient& m) {
 }
 template <class Source>
 constexpr auto make_static_parts() {
-    string_arena arena;
+    StringArena arena;
     arena.placed = static_chars<Source>.data();
     auto m = blank_message<typename Source::transient>();
-    text_reader(Source::text, static_options, arena).read(m);
+    TextReader(Source::text, static_options, arena).read(m);
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
         return std::tuple(static_part<Source, I>(m)...);
     }
@@ -168,20 +168,20 @@ inline constexpr auto static_parts = make_static_parts<Source>();
 // ---- a bad one
 
 template <class Source>
-struct static_messages {
+struct StaticMessages {
     std::array<std::size_t, surveyed<Source>.errors + 1> ends{};
     std::array<char, surveyed<Source>.message_characters> chars{};
 };
 template <class Source>
 constexpr auto make_static_messages() {
-    static_messages<Source> out;
-    string_arena arena;
-    text_reader reader(Source::text, static_options, arena);
+    StaticMessages<Source> out;
+    StringArena arena;
+    TextReader reader(Source::text, static_options, arena);
     auto m = blank_message<typename Source::transient>();
     reader.read(m);
     std::size_t n = 0, end = 0;
-    for (const reader_note& note : reader.notes()) {
-        text_buffer const text = note_text(Source::text, note);
+    for (const ReaderNote& note : reader.notes()) {
+        TextBuffer const text = note_text(Source::text, note);
         for (char c : text.view()) out.chars[end++] = c;
         out.ends[++n] = end;
     }
@@ -248,10 +248,10 @@ constexpr typename Source::frozen static_value() {
 }  // namespace detail
 
 /// A configuration read by the compiler.
-template <fixed_string Text, class Algorithms = standard_algorithms>
-struct static_config : private detail::valid_configuration<detail::static_source<Text, Algorithms>> {
-    static constexpr BasicConfig<Algorithms, static_storage> value =
-        detail::static_value<detail::static_source<Text, Algorithms>>();
+template <fixed_string Text, class Algorithms = StandardAlgorithms>
+struct static_config : private detail::valid_configuration<detail::StaticSource<Text, Algorithms>> {
+    static constexpr BasicConfig<Algorithms, StaticStorage> value =
+        detail::static_value<detail::StaticSource<Text, Algorithms>>();
 };
 
 }  // namespace amct_distill

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// One string from pieces: texts, characters and whole numbers.
+/// One string from pieces: texts, characters and numbers.
 ///
 ///     detail::concat("expected ", 3, " channels, found ", n)
 ///
@@ -10,13 +10,16 @@
 #include <string>
 #include <string_view>
 
+#include "number.hpp"
+
 namespace amct_distill::detail {
 
 inline void append(std::string& out, std::string_view piece) { out.append(piece); }
 inline void append(std::string& out, char piece) { out.push_back(piece); }
-template <std::integral N>
-requires(!std::same_as<N, char> && !std::same_as<N, bool>) void append(std::string& out, N piece) {
-    out.append(std::to_string(piece));
+template <class N>
+requires((std::integral<N> && !std::same_as<N, char> && !std::same_as<N, bool>) ||
+         std::floating_point<N>) void append(std::string& out, N piece) {
+    out.append(number(piece));
 }
 
 template <class... Pieces>

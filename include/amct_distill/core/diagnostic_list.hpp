@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// What is found wrong or odd while resolving, collected, each finding with its place in the text.
 ///
-///     detail::findings found({.source = "quant.cfg", .text = text});
+///     detail::DiagnosticList found({.source = "quant.cfg", .text = text});
 ///     found.error({3, 1}, "batch_num", "...");
 ///     if (found.failed()) return found.errors();
 ///
-/// Positions come from the message's labels; a message built in C++ has none, and its findings name the path
+/// Positions come from the message's labels; a message built in C++ has none, and its diagnostics name the path
 /// alone.
 #pragma once
 #include <algorithm>
@@ -18,14 +18,14 @@
 
 namespace amct_distill {
 
-struct resolve_options {
+struct ResolveOptions {
     std::string_view source = {};  ///< name of the configuration, for diagnostics
     std::string_view text = {};    ///< the text it was read from: diagnostics then show the line
 };
 
 namespace detail {
 
-/// The byte offset of a position: the inverse of position_of. Behind the line's end: that end.
+/// The byte offset of a position: the inverse of position_of. After the line's end: that end.
 constexpr std::size_t offset_of(std::string_view text, Position where) {
     std::size_t at = 0;
     for (std::size_t line = 1; line < where.line; ++line) {
@@ -39,9 +39,9 @@ constexpr std::size_t offset_of(std::string_view text, Position where) {
     return at;
 }
 
-class findings {
+class DiagnosticList {
 public:
-    explicit findings(const resolve_options& options) : options_(options) {}
+    explicit DiagnosticList(const ResolveOptions& options) : options_(options) {}
 
     void error(Position where, std::string path, std::string message) {
         errors_.push_back(make(Severity::error, where, std::move(path), std::move(message)));
@@ -69,7 +69,7 @@ private:
         return all;
     }
 
-    resolve_options options_;
+    ResolveOptions options_;
     Diagnostics errors_{};
     Diagnostics warnings_{};
 };

@@ -4,7 +4,7 @@
 ///     result<AMCTDistillConfig> config = read<AMCTDistillConfig>(text);
 ///     if (!config) { std::cerr << to_string(config.diagnostics()); return 1; }
 ///     use(*config);
-///     use(read<AMCTDistillConfig>(text).value());   // throws config_error with the same text
+///     use(read<AMCTDistillConfig>(text).value());   // throws ConfigError with the same text
 ///
 /// Diagnostics of a result that holds a value are warnings.
 #pragma once
@@ -34,9 +34,9 @@ inline std::string to_string(std::span<const Diagnostic> all) {
 }
 
 /// What `result::value()` throws; `what()` is the text of all diagnostics.
-class config_error : public std::exception {
+class ConfigError : public std::exception {
 public:
-    explicit config_error(Diagnostics diagnostics)
+    explicit ConfigError(Diagnostics diagnostics)
         : diagnostics_(std::move(diagnostics)), text_(to_string(diagnostics_)) {}
     const char* what() const noexcept override { return text_.c_str(); }
     const Diagnostics& diagnostics() const noexcept { return diagnostics_; }
@@ -49,7 +49,7 @@ private:
 namespace detail {
 [[noreturn]] inline void raise(const Diagnostics& diagnostics) {
 #if defined(__cpp_exceptions)
-    throw config_error(diagnostics);
+    throw ConfigError(diagnostics);
 #else
     std::fprintf(stderr, "%s\n", to_string(diagnostics).c_str());
     std::abort();  // -fno-exceptions: ask has_value() first
@@ -79,13 +79,13 @@ public:
     const T* operator->() const noexcept { return &*value_; }
     T* operator->() noexcept { return &*value_; }
 
-    /// The value; throws config_error when there is none (aborts under -fno-exceptions).
-    const T& value() const& { return check(), *value_; }
-    T& value() & { return check(), *value_; }
-    T&& value() && { return check(), *std::move(value_); }
+    /// The value; throws ConfigError when there is none (aborts under -fno-exceptions).
+    const T& value() const& { return require_value(), *value_; }
+    T& value() & { return require_value(), *value_; }
+    T&& value() && { return require_value(), *std::move(value_); }
 
 private:
-    void check() const {
+    void require_value() const {
         if (!value_) detail::raise(diagnostics_);
     }
 

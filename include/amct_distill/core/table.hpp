@@ -47,7 +47,7 @@ inline std::string text_table(const std::vector<TableRow>& rows) {
     return out;
 }
 
-/// The text, or its end behind "..." when it is longer than `width` columns (at least 4).
+/// The text, or its end after "..." when it is longer than `width` columns (at least 4).
 inline std::string shortened(std::string_view text, std::size_t width) {
     std::size_t columns = text_width(text);
     if (columns <= width) return std::string(text);
@@ -57,13 +57,6 @@ inline std::string shortened(std::string_view text, std::size_t width) {
         --columns;
     }
     return concat("...", text);
-}
-
-/// Three digits: "1.25e-03".
-inline std::string short_number(double x) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%.2e", x);
-    return text;
 }
 
 }  // namespace amct_distill::detail

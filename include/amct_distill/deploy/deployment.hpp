@@ -113,7 +113,7 @@ private:
             float const factor = factors_[r];
             auto const own = row(r);
             bool const flipped = factor < 0;
-            float scale = codes_.scales[codes_.scales.size() == 1 ? 0 : r].scale * std::fabs(factor);
+            float scale = codes_.scales.of_row(r).scale * std::fabs(factor);
             bool requantize = false;
             if (flipped && std::find(own.begin(), own.end(), qmin) != own.end()) {
                 scale = scale * static_cast<float>(-qmin) / static_cast<float>(qmax);

@@ -140,7 +140,7 @@ private:
 
 /// A deployed layer in float: its input quantized by the student's own quantizer, times what the codes of the
 /// weights stand for. What the integers are compared with.
-template <class Layer, class Algorithms = standard_algorithms>
+template <class Layer, class Algorithms = StandardAlgorithms>
 class SimulatedLayer {
 public:
     static constexpr std::string_view type_name = "SimulatedLayer";

@@ -106,7 +106,7 @@ inline void compare_inputs(const IntegerLayer& integer, const nn::Tensor& simula
 /// close to the middle between two codes. Errors: no batches, and those of `deploy`. Throws
 /// std::invalid_argument when a batch is not an input of the network.
 template <class Algorithms>
-result<VerifyReport> verify(const BasicStudent<Algorithms>& student, std::span<const nn::Tensor> batches) {
+result<VerifyReport>(verify)(const BasicStudent<Algorithms>& student, std::span<const nn::Tensor> batches) {
     if (batches.empty()) return general_error("verify: no batches; give at least one");
     auto const layers = deploy(student);
     if (!layers) return layers.diagnostics();

@@ -1,72 +1,106 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A deployment as files: the record, and the integers of each layer as NumPy's `.npy`.
+/// A deployment as files: the record, the integers of each layer as NumPy's `.npy`, and which are whose.
 ///
 ///     write_deployment("out", student).value();
 ///
-///     out/record.txt         scales, offsets and types: ScaleOffsetRecord, text format
-///     out/conv1.weight.npy   int8, of the weight's shape; INT4: uint8 [out, bytes], two codes a byte, the low
-///                            nibble first, rows padded
-///     out/conv1.bias.npy     int32 [out], in units of scale_d * scale_w; absent when the layer has none
+///     out/record.txt                 scales, offsets and types: ScaleOffsetRecord, text format
+///     out/files.txt                  the files of each layer: DeploymentFiles, text format
+///     out/weights/conv1.weight.npy   int8, of the weight's shape; INT4: uint8 [out, bytes], two codes a byte,
+///                                    the low nibble first, rows padded
+///     out/weights/conv1.bias.npy     int32 [out], in units of scale_d * scale_w; absent when there is none
 ///
-/// In file names, bytes of a layer's name other than letters, digits, `_`, `-` and `.` are written as %2F.
+/// Where a layer's name is no file's name (file_names.hpp), record and files.txt have it as it is.
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
-#include <system_error>
+#include <utility>
+#include <vector>
 
 #include "../io/file.hpp"
 #include "../io/npy.hpp"
+#include "../io/staged_files.hpp"
+#include "../reflect/labels.hpp"
 #include "../text/printer.hpp"
+#include "../text/reader.hpp"
+#include "file_names.hpp"
 #include "record.hpp"
 
 namespace amct_distill {
+
+/// Where a layer's integers are, relative to the deployment's directory.
+struct LayerFiles {
+    optional<std::string> layer{};
+    optional<std::string> weight{};
+    optional<std::string> bias{};  ///< absent: the layer has none
+    friend bool operator==(const LayerFiles&, const LayerFiles&) = default;
+};
+struct DeploymentFiles {
+    repeated<LayerFiles> files{};
+    friend bool operator==(const DeploymentFiles&, const DeploymentFiles&) = default;
+};
+
 namespace detail {
 
-inline std::string file_name(std::string_view layer) {
-    constexpr std::string_view hex = "0123456789ABCDEF";
-    std::string out;
-    for (char c : layer) {
-        bool const plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                           c == '_' || c == '-' || c == '.';
-        auto const byte = static_cast<unsigned char>(c);
-        append(out, plain ? std::string(1, c) : concat('%', hex[byte >> 4], hex[byte & 15]));
-    }
-    return out;
+/// The files of an earlier deployment; none where it cannot be read.
+inline std::set<std::string> files_of_deployment(const std::filesystem::path& directory) {
+    std::set<std::string> files;
+    auto const text = read_file(directory / "files.txt");
+    if (!text) return files;
+    auto const old = read<DeploymentFiles>(*text);
+    if (!old) return files;
+    for (const LayerFiles& layer : old->files)
+        for (const auto& name : {layer.weight, layer.bias})
+            // Written by us, or not to be touched.
+            if (std::filesystem::path const path = name.get();
+                name.has_value() && path == std::filesystem::path("weights") / path.filename())
+                files.insert(*name);
+    return files;
 }
 
 }  // namespace detail
 
-/// Makes the directory. Each file is written to a temporary name and renamed; an older record is removed
-/// first and the record is written last, so that a directory with a record is complete. Error: a file cannot
-/// be written (a full disk, ...); it names the file.
+/// Makes the directory. What an earlier deployment has left there stays until the new one is complete, and
+/// then goes. Error: a file cannot be written (a full disk, ...), by name; all is then as it was.
 inline result<void> write_deployment(const std::filesystem::path& directory,
                                      std::span<const DeployedLayer> layers) {
-    std::filesystem::path const record = directory / "record.txt";
-    std::error_code error;
-    std::filesystem::remove(record, error);
-    if (error) return detail::file_error("remove", record, error.value());
-    for (const DeployedLayer& layer : layers) {
-        std::string const name = detail::file_name(layer.name);
+    std::vector<std::string> names;
+    for (const DeployedLayer& layer : layers) names.push_back(layer.name);
+    auto const stems = file_names(names);
+
+    StagedFiles out(directory);
+    std::set<std::string> old = detail::files_of_deployment(directory);
+    DeploymentFiles index;
+    auto const add = [&](const std::string& file, std::string_view content) {
+        old.erase(file);
+        return out.add(file, content);
+    };
+    for (std::size_t k = 0; k != layers.size(); ++k) {
+        const DeployedLayer& layer = layers[k];
         auto const rows = static_cast<nn::Index>(layer.rows());
-        std::filesystem::path const weight = directory / (name + ".weight.npy");
+        LayerFiles& files = index.files.emplace_back();
+        files.layer = layer.name;
+        files.weight = detail::concat("weights/", stems[k], ".weight.npy");
         auto const ok =
             layer.weight_bits == 4
-                ? write_npy<std::uint8_t>(
-                      weight, {rows, static_cast<nn::Index>(packed_row_bytes(layer.cols()))}, layer.weights)
-                : write_npy<std::int8_t>(weight, layer.float_weight().shape(), layer.codes());
+                ? add(*files.weight,
+                      detail::npy_content<std::uint8_t>(
+                          {rows, static_cast<nn::Index>(packed_row_bytes(layer.cols()))}, layer.weights))
+                : add(*files.weight,
+                      detail::npy_content<std::int8_t>(layer.float_weight().shape(), layer.codes()));
         if (!ok) return ok;
-        std::filesystem::path const bias = directory / (name + ".bias.npy");
-        if (layer.bias.empty()) {  // nor one of an older deployment
-            std::filesystem::remove(bias, error);
-            if (error) return detail::file_error("remove", bias, error.value());
-            continue;
-        }
-        if (auto written = write_npy<std::int32_t>(bias, {rows}, layer.bias); !written) return written;
+        if (layer.bias.empty()) continue;
+        files.bias = detail::concat("weights/", stems[k], ".bias.npy");
+        if (auto added = add(*files.bias, detail::npy_content<std::int32_t>({rows}, layer.bias)); !added)
+            return added;
     }
-    return write_file(record, print(make_record(layers)));
+    if (auto ok = out.add("files.txt", print(index)); !ok) return ok;
+    if (auto ok = out.add("record.txt", print(make_record(layers))); !ok) return ok;
+    for (const std::string& file : old) out.remove(file);
+    return out.commit();
 }
 
 /// Errors: those of `deploy` and of writing.

@@ -12,8 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "../core/concat.hpp"
 #include "../nn/tensor.hpp"
-#include "../quant/finite.hpp"
 
 namespace amct_distill {
 
@@ -29,11 +29,11 @@ public:
     explicit AdamW(AdamWOptions options = {}) : options_(options) {}
 
     /// Throws std::invalid_argument when an option makes no sense.
-    void check() const {
+    void check_options() const {
         auto const require = [](bool holds, std::string_view what, double value) {
             if (!holds)
                 throw std::invalid_argument(
-                    detail::concat("AdamW: ", what, ", found ", detail::number(value)));
+                    detail::concat("AdamW: ", what, ", found ", number(value)));
         };
         const AdamWOptions& o = options_;
         require(o.beta1 >= 0 && o.beta1 < 1, "beta1 must be in [0, 1)", o.beta1);
@@ -46,14 +46,14 @@ public:
     }
     /// For the fingerprint of a run.
     std::string settings() const {
-        return detail::concat(detail::number(options_.beta1), ' ', detail::number(options_.beta2), ' ',
-                              detail::number(options_.epsilon), ' ', detail::number(options_.weight_decay));
+        return detail::concat(number(options_.beta1), ' ', number(options_.beta2), ' ',
+                              number(options_.epsilon), ' ', number(options_.weight_decay));
     }
 
-    /// Trains `value` by `gradient`; throws std::invalid_argument when they differ in shape, and where check()
+    /// Trains `value` by `gradient`; throws std::invalid_argument when they differ in shape, and where check_options()
     /// does.
     void add(nn::Tensor& value, const nn::Tensor& gradient, double learning_rate) {
-        check();
+        check_options();
         if (value.shape() != gradient.shape())
             throw std::invalid_argument(detail::concat("AdamW: a parameter ", nn::to_string(value.shape()),
                                                        " has a gradient ", nn::to_string(gradient.shape())));

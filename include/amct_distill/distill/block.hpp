@@ -45,7 +45,7 @@ public:
     /// that said so. Errors: a batch cannot be loaded, the teacher's dump cannot be read.
     result<BlockReport> train(const Options& options, Progress progress, bool& cancelled,
                               const ProgressCallback& on_progress = {}) {
-        options.check();
+        options.check_options();
         auto const begin = std::chrono::steady_clock::now();
         report_ = {};
         for (nn::NodeId id : data_.nodes())

@@ -31,7 +31,7 @@ namespace amct_distill {
 
 namespace detail {
 
-inline constexpr std::string_view checkpoint_magic = "amct_distill block 3\n";
+inline constexpr std::string_view checkpoint_magic = "amct_distill block 4\n";
 
 }  // namespace detail
 
@@ -60,7 +60,7 @@ public:
         for (std::uint64_t v : {fingerprint_.teacher, fingerprint_.configuration, fingerprint_.data,
                                 fingerprint_.calibration, fingerprint_.training, std::uint64_t{block}})
             out.put(v);
-        put(out, report);
+        out.put(report);
         for_each_module(block, student, [&](const std::string& name, nn::Module& module) {
             out.put(name);
             for (const auto& p : module.parameters()) {
@@ -105,7 +105,7 @@ public:
             return general_error(detail::concat(
                 "cannot resume from ", file(block).string(), ": ", what,
                 " is not that of the run that wrote it; resume with what it had, or use another directory"));
-        if (index != block || !get(in, report)) return bad("it is of another block");
+        if (index != block || !in.get(report)) return bad("it is of another block");
         report.names = blocks_[block].names;
         std::vector<nn::Module> before;  // a student that the file does not fit is as it was
         bool const restored =
@@ -153,33 +153,6 @@ private:
             const std::string& name = network.modules()[*m].name;
             if (!f(name, network.module(name))) return false;
         }
-        return true;
-    }
-
-    static void put(detail::BinaryWriter& out, const BlockReport& r) {
-        for (double v : {r.loss_before, r.loss_after, r.seconds}) out.put(v);
-        for (std::uint64_t v : {static_cast<std::uint64_t>(r.best_epoch), std::uint64_t{r.restarts},
-                                std::uint64_t{r.teacher_inputs}, std::uint64_t{r.epoch_losses.size()}})
-            out.put(v);
-        for (double v : r.epoch_losses) out.put(v);
-        out.put(r.stopped);
-        out.put(std::uint64_t{r.shared.size()});
-        for (const std::string& name : r.shared) out.put(name);
-    }
-    static bool get(detail::BinaryReader& in, BlockReport& r) {
-        std::uint64_t best = 0, restarts = 0, inputs = 0, losses = 0;
-        if (!in.get(r.loss_before) || !in.get(r.loss_after) || !in.get(r.seconds) || !in.get(best) ||
-            !in.get(restarts) || !in.get(inputs) || !in.get(losses))
-            return false;
-        r.best_epoch = static_cast<int>(best);
-        r.restarts = restarts;
-        r.teacher_inputs = inputs;
-        for (std::uint64_t i = 0; i != losses; ++i)
-            if (!in.get(r.epoch_losses.emplace_back())) return false;
-        std::uint64_t shared = 0;
-        if (!in.get(r.stopped) || !in.get(shared)) return false;
-        for (std::uint64_t i = 0; i != shared; ++i)
-            if (!in.get(r.shared.emplace_back())) return false;
         return true;
     }
 

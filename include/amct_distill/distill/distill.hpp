@@ -190,8 +190,8 @@ template <BlockLoss Loss = MeanSquaredError, BlockOptimizer Optimizer = AdamW, c
 result<DistillReport> distill(const nn::Network& teacher, BasicStudent<Algorithms>& student,
                               DataSource batches, const BasicDistillOptions<Loss, Optimizer>& options = {},
                               const RunOptions& run = {}) {
-    options.check();
-    run.check("distill");
+    options.check_options();
+    run.check_options("distill");
     detail::require_same(teacher, student);
     if (batches.empty()) return general_error("distill: no batches; give at least one");
     for (const auto& layer : student.plan().layers)

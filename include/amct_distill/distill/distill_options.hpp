@@ -68,7 +68,7 @@ struct BasicDistillOptions {
     Optimizer optimizer{};  ///< without parameters; a copy of it trains each block
 
     /// Throws std::invalid_argument when one makes no sense, with its name.
-    void check() const {
+    void check_options() const {
         if (epochs < 0) fail("epochs must not be negative, found ", epochs);
         if (schedule != Schedule::constant && schedule != Schedule::cosine)
             fail("schedule must be one of Schedule's values, found ", static_cast<int>(schedule));
@@ -79,11 +79,11 @@ struct BasicDistillOptions {
             fail("search.evaluations_per_epoch must be at least 1, found ", search.evaluations_per_epoch);
         if (!(search.rate_after_failure > 0 && search.rate_after_failure <= 1))
             fail("search.rate_after_failure must be in (0, 1], found ",
-                 detail::number(search.rate_after_failure));
+                 number(search.rate_after_failure));
         if (!(search.average_decay >= 0 && search.average_decay < 1))
-            fail("search.average_decay must be in [0, 1), found ", detail::number(search.average_decay));
-        if constexpr (requires { loss.check(); }) loss.check();
-        if constexpr (requires { optimizer.check(); }) optimizer.check();
+            fail("search.average_decay must be in [0, 1), found ", number(search.average_decay));
+        if constexpr (requires { loss.check_options(); }) loss.check_options();
+        if constexpr (requires { optimizer.check_options(); }) optimizer.check_options();
     }
 
 private:
@@ -93,7 +93,7 @@ private:
     }
     static void rate(std::string_view name, double value) {
         if (!(value >= 0 && std::isfinite(value)))
-            fail(name, " must be a number that is not negative, found ", detail::number(value));
+            fail(name, " must be a number that is not negative, found ", number(value));
     }
 };
 using DistillOptions = BasicDistillOptions<>;

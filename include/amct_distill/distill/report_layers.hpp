@@ -79,7 +79,7 @@ result<std::vector<LayerReport>> report_layers(const BasicStudent<Algorithms>& s
         r.data_algorithm = q->data_algorithm();
         r.weight_bits = q->weight_bits();
         r.data_bits = q->data_bits();
-        r.weight_scales = q->weight_scales(weight);
+        r.weight_scales = q->weight_scales(weight).values();
         r.data_scale = q->data_scale();
         r.data_clip = q->data_clip();
         r.user_clips = q->has_user_clips();

@@ -59,6 +59,24 @@ inline result<std::string> read_file(const std::filesystem::path& path) {
     return text;
 }
 
+namespace detail {
+
+/// Writes a file of exactly this content; the error's number, or 0. After an error the file is gone.
+inline int write_content(const std::filesystem::path& path, std::string_view content, Durability durability) {
+    file_handle file(std::fopen(path.c_str(), "wb"));
+    if (!file) return errno;
+    int code = 0;
+    if (std::fwrite(content.data(), 1, content.size(), file.get()) != content.size()) code = errno;
+    if (code == 0 && durability == Durability::after_power_loss) code = synchronize(file.get());
+    // The last bytes may not fit the disk.
+    if (std::fclose(file.release()) != 0 && code == 0) code = errno;
+    std::error_code ignored;
+    if (code != 0) std::filesystem::remove(path, ignored);
+    return code;
+}
+
+}  // namespace detail
+
 /// Replaces the file as a whole. Error: a directory or the file cannot be written (a full disk, ...); then the
 /// temporary file is removed, and a file that was there before is as it was.
 inline result<void> write_file(const std::filesystem::path& path, std::string_view content,
@@ -68,27 +86,13 @@ inline result<void> write_file(const std::filesystem::path& path, std::string_vi
     if (error) return detail::file_error("create", path.parent_path(), error.value());
     std::filesystem::path temporary = path;
     temporary += ".tmp";
-    auto const fail = [&](int code) -> result<void> {
-        std::filesystem::remove(temporary, error);
+    if (int const code = detail::write_content(temporary, content, durability); code != 0)
         return detail::file_error("write", path, code);
-    };
-
-    detail::file_handle file(std::fopen(temporary.c_str(), "wb"));
-    if (!file) return detail::file_error("write", path, errno);
-    if (std::fwrite(content.data(), 1, content.size(), file.get()) != content.size()) {
-        int const code = errno;
-        file.reset();
-        return fail(code);
-    }
-    if (durability == Durability::after_power_loss)
-        if (int const code = detail::synchronize(file.get()); code != 0) {
-            file.reset();
-            return fail(code);
-        }
-    if (std::fclose(file.release()) != 0) return fail(errno);  // the last bytes may not fit the disk
     std::filesystem::rename(temporary, path, error);
-    if (error) return fail(error.value());
-    return {};
+    if (!error) return {};
+    int const code = error.value();
+    std::filesystem::remove(temporary, error);
+    return detail::file_error("write", path, code);
 }
 
 }  // namespace amct_distill

@@ -60,27 +60,33 @@ std::string npy_begin() {
     return concat("{'descr': '", npy_type<T>(), "', 'fortran_order': False, 'shape': (");
 }
 
-}  // namespace detail
-
-/// Error: the file cannot be written.
+/// The bytes of the file.
 template <class T>
-result<void> write_npy(const std::filesystem::path& path, const NpyShape& shape, std::span<const T> values) {
-    std::string header = detail::npy_begin<T>();
-    for (std::ptrdiff_t d : shape) detail::append(header, detail::concat(d, ", "));
+std::string npy_content(const NpyShape& shape, std::span<const T> values) {
+    std::string header = npy_begin<T>();
+    for (std::ptrdiff_t d : shape) append(header, concat(d, ", "));
     header.append("), }");
     // magic, two bytes of length, header, newline: a multiple of 64 bytes.
-    std::size_t const before = detail::npy_magic.size() + 2;
+    std::size_t const before = npy_magic.size() + 2;
     header.append(64 - (before + header.size() + 1) % 64, ' ');
     header.push_back('\n');
 
-    std::string content(detail::npy_magic);
+    std::string content(npy_magic);
     content.push_back(static_cast<char>(header.size() & 0xFF));
     content.push_back(static_cast<char>(header.size() >> 8));
     content.append(header);
     std::size_t const data = content.size();
     content.resize(data + values.size_bytes());
     if (!values.empty()) std::memcpy(content.data() + data, values.data(), values.size_bytes());
-    return write_file(path, content);
+    return content;
+}
+
+}  // namespace detail
+
+/// Error: the file cannot be written.
+template <class T>
+result<void> write_npy(const std::filesystem::path& path, const NpyShape& shape, std::span<const T> values) {
+    return write_file(path, detail::npy_content(shape, values));
 }
 
 /// Errors: the file cannot be read, is cut off, or is not one that write_npy writes.

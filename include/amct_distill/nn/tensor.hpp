@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "../core/concat.hpp"
+#include "../core/number.hpp"
 
 namespace amct_distill::nn {
 
@@ -33,7 +34,7 @@ inline std::string to_string(const Shape& shape) {
     std::string out = "[";
     for (std::size_t i = 0; i != shape.size(); ++i) {
         if (i != 0) out += ", ";
-        out += i == 0 && shape[0] == any_batch ? "N" : std::to_string(shape[i]);
+        out += i == 0 && shape[0] == any_batch ? "N" : number(shape[i]);
     }
     return out + ']';
 }

@@ -18,23 +18,23 @@
 
 namespace amct_distill::detail {
 
-struct planned_blocks {
+struct PlannedBlocks {
     std::vector<PlannedBlock> blocks{};   // in graph order
     std::vector<std::size_t> left_out{};  // nodes of layers before a BatchNorm that no unit may have
 };
 
-class block_planner {
+class BlockPlanner {
 public:
-    block_planner(const graph& g, const std::vector<PlannedBlock>& groups)
+    BlockPlanner(const graph& g, const std::vector<PlannedBlock>& groups)
         : graph_(g), in_group_(g.size(), false), unit_at_(g.size()) {
         for (const PlannedBlock& group : groups)
             for (std::size_t n : group.nodes) in_group_[n] = true;
     }
 
     /// `layers`: the nodes of the quantizable layers, in graph order.
-    planned_blocks plan(const std::vector<std::size_t>& layers, std::vector<PlannedBlock> groups,
-                        std::uint32_t group_size) {
-        planned_blocks out{std::move(groups), {}};
+    PlannedBlocks plan(const std::vector<std::size_t>& layers, std::vector<PlannedBlock> groups,
+                       std::uint32_t group_size) {
+        PlannedBlocks out{std::move(groups), {}};
         for (std::size_t layer : layers) {
             if (in_group_[layer]) continue;
             unit_at_[layer] = unit(layer);
@@ -87,9 +87,9 @@ private:
     std::vector<std::vector<std::size_t>> unit_at_;  // by its first node
 };
 
-inline planned_blocks plan_blocks(const graph& g, const std::vector<std::size_t>& layers,
-                                  std::vector<PlannedBlock> groups, std::uint32_t group_size) {
-    block_planner planner(g, groups);
+inline PlannedBlocks plan_blocks(const graph& g, const std::vector<std::size_t>& layers,
+                                 std::vector<PlannedBlock> groups, std::uint32_t group_size) {
+    BlockPlanner planner(g, groups);
     return planner.plan(layers, std::move(groups), group_size);
 }
 

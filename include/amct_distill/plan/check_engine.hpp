@@ -18,7 +18,7 @@ namespace amct_distill {
 /// configuration where its algorithm was chosen. Of an engine that lists weight quantizers alone, or activation
 /// quantizers alone, only those are asked for.
 template <class Engine, class Algorithms>
-result<void> check_engine(const BasicDistillPlan<Algorithms>& plan, const resolve_options& options = {}) {
+result<void> check_engine(const BasicDistillPlan<Algorithms>& plan, const ResolveOptions& options = {}) {
     constexpr bool has_weights =
         detail::has_any<Engine>(detail::all_weight_choices<typename Algorithms::weights>{});
     constexpr bool has_data =
@@ -27,18 +27,19 @@ result<void> check_engine(const BasicDistillPlan<Algorithms>& plan, const resolv
         has_weights || has_data,
         "check_engine: the engine supports none of the quantizers that the algorithm list can name; "
         "add one to supports<...>");
-    detail::findings found(options);
+    detail::DiagnosticList found(options);
     for (const auto& layer : plan.layers) {
         if (!layer.quant_enable) continue;
-        auto const check = [&](const result<void>& visited, const Provenance& from) {
+        auto const require_supported = [&](const result<void>& visited, const Provenance& from) {
             for (const Diagnostic& error : visited.diagnostics())
                 found.error(from.where, {}, detail::concat("layer `", layer.name, "`: ", error.message));
         };
         auto const nothing = [](auto, const auto&) {};
         if constexpr (has_weights)
-            check(visit_weight_quantizer<Engine>(layer.weights, nothing), layer.weights_from.algo);
+            require_supported(visit_weight_quantizer<Engine>(layer.weights, nothing),
+                              layer.weights_from.algo);
         if constexpr (has_data)
-            check(visit_activation_quantizer<Engine>(layer.data, nothing), layer.data_from.algo);
+            require_supported(visit_activation_quantizer<Engine>(layer.data, nothing), layer.data_from.algo);
     }
     if (found.failed()) return found.errors();
     return {};

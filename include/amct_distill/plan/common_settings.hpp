@@ -25,18 +25,18 @@ std::string_view name_of(E value) {
 }
 
 template <class M>
-concept has_dst_type = requires(const M& message) {
+concept HasDstType = requires(const M& message) {
     name_of(message.dst_type.get());
 };
 template <class M>
-concept has_channel_wise = requires(const M& message) {
+concept HasChannelWise = requires(const M& message) {
     message.channel_wise.get();
 };
 
 /// One scale per output channel? Without the setting: one in all.
 template <class M>
 bool wants_channels(const M& message) {
-    if constexpr (has_channel_wise<M>)
+    if constexpr (HasChannelWise<M>)
         return message.channel_wise.get();
     else
         return false;
@@ -51,7 +51,7 @@ template <class Alternatives>
 std::string_view width_of(const oneof<Alternatives>& algorithm) {
     return std::visit(
         []<class M>(const M& message) -> std::string_view {
-            if constexpr (has_dst_type<M>)
+            if constexpr (HasDstType<M>)
                 return name_of(message.dst_type.get());
             else
                 return {};
@@ -68,7 +68,7 @@ std::string describe(const oneof<Alternatives>& algorithm) {
     return std::visit(
         [&]<class M>(const M& message) {
             std::string_view granularity;
-            if constexpr (detail::has_channel_wise<M>)
+            if constexpr (detail::HasChannelWise<M>)
                 granularity = detail::wants_channels(message) ? ChannelWise::name : TensorWise::name;
             return detail::concat(algorithm.name(), width.empty() ? "" : ", ", width,
                                   granularity.empty() ? "" : ", ", granularity);

@@ -2,7 +2,7 @@
 /// The layers and types of layer that a configuration names, looked up; a name that fits nothing is a
 /// finding.
 ///
-///     detail::layer_names names(graph, found);
+///     detail::LayerLookup names(graph, found);
 ///     names.layer("conv11", {3, 20}, "quant_skip_layers[0]");   // none, and
 ///     // quant_skip_layers[0]: no layer is named `conv11`; did you mean `conv1`?
 #pragma once
@@ -23,16 +23,16 @@ namespace amct_distill::detail {
 /// "; did you mean `conv1`?", or else what there is.
 inline std::string instead_of(std::string_view name, const std::vector<std::string_view>& names,
                               std::string_view what_they_are) {
-    if (std::string_view const near = nearest(name, names); !near.empty())
-        return concat("; did you mean `", near, "`?");
+    if (std::string_view const closest = nearest(name, names); !closest.empty())
+        return concat("; did you mean `", closest, "`?");
     if (names.empty()) return {};
     return concat("; ", what_they_are, ": ", quoted_list(names));
 }
 
 /// Holds references to both of its arguments.
-class layer_names {
+class LayerLookup {
 public:
-    layer_names(const graph& g, findings& found) : graph_(g), findings_(found) {
+    LayerLookup(const graph& g, DiagnosticList& found) : graph_(g), found_(found) {
         const auto& modules = g.topology().modules;
         for (std::size_t m = 0; m != modules.size(); ++m) {
             if (!g.uses(m).empty()) used_names_.push_back(modules[m].name);
@@ -51,13 +51,13 @@ public:
     std::optional<std::size_t> layer(std::string_view name, Position where, std::string path) const {
         auto const module = graph_.module_named(name);
         if (!module) {
-            findings_.error(where, std::move(path),
-                            concat("no layer is named `", name, "`",
-                                   instead_of(name, quantizable_names_, "the layers that can be quantized")));
+            found_.error(where, std::move(path),
+                         concat("no layer is named `", name, "`",
+                                instead_of(name, quantizable_names_, "the layers that can be quantized")));
             return std::nullopt;
         }
         if (auto const reason = graph_.why_not_quantized(*module); !reason.empty()) {
-            findings_.error(where, std::move(path), concat("`", name, "` ", reason, ": remove it here"));
+            found_.error(where, std::move(path), concat("`", name, "` ", reason, ": remove it here"));
             return std::nullopt;
         }
         return module;
@@ -74,17 +74,17 @@ public:
         bool const exists =
             std::any_of(modules.begin(), modules.end(), [&](const auto& m) { return m.type == type; });
         if (is_quantizable_type(type))
-            findings_.error(where, std::move(path),
-                            concat("the network has no ", type, exists ? " that can be quantized" : "",
-                                   ": remove it here"));
+            found_.error(where, std::move(path),
+                         concat("the network has no ", type, exists ? " that can be quantized" : "",
+                                ": remove it here"));
         else if (exists)
-            findings_.error(
+            found_.error(
                 where, std::move(path),
                 concat("a ", type, " is not quantized; only Conv2d and Linear layers are: remove it here"));
         else
-            findings_.error(where, std::move(path),
-                            concat("no layer is of type `", type, "`",
-                                   instead_of(type, types_, "the types that can be quantized")));
+            found_.error(where, std::move(path),
+                         concat("no layer is of type `", type, "`",
+                                instead_of(type, types_, "the types that can be quantized")));
         return fitting;
     }
 
@@ -92,12 +92,12 @@ public:
     std::optional<std::size_t> used_module(std::string_view name, Position where, std::string path) const {
         auto const module = graph_.module_named(name);
         if (!module)
-            findings_.error(where, std::move(path),
-                            concat("no layer is named `", name, "`",
-                                   instead_of(name, used_names_, "the layers of the network")));
+            found_.error(where, std::move(path),
+                         concat("no layer is named `", name, "`",
+                                instead_of(name, used_names_, "the layers of the network")));
         else if (graph_.uses(*module).empty())
-            findings_.error(where, std::move(path),
-                            concat("`", name, "` is not in the network's graph; name a layer that is"));
+            found_.error(where, std::move(path),
+                         concat("`", name, "` is not in the network's graph; name a layer that is"));
         else
             return module;
         return std::nullopt;
@@ -105,7 +105,7 @@ public:
 
 private:
     const graph& graph_;
-    findings& findings_;
+    DiagnosticList& found_;
     std::vector<std::size_t> quantizable_{};
     std::vector<std::string_view> quantizable_names_{};
     std::vector<std::string_view> used_names_{};

@@ -44,7 +44,7 @@ struct PlannedBlock {
     friend bool operator==(const PlannedBlock&, const PlannedBlock&) = default;
 };
 
-template <class Algorithms = standard_algorithms>
+template <class Algorithms = StandardAlgorithms>
 struct BasicDistillPlan {
     using algorithms = Algorithms;
 
@@ -55,7 +55,7 @@ struct BasicDistillPlan {
     std::vector<PlannedBlock> blocks{};                   ///< in graph order
 };
 
-using PlannedLayer = BasicPlannedLayer<standard_algorithms>;
+using PlannedLayer = BasicPlannedLayer<StandardAlgorithms>;
 using DistillPlan = BasicDistillPlan<>;
 
 }  // namespace amct_distill

@@ -2,8 +2,8 @@
 /// Where a setting of a plan came from: a place in the configuration, or a default.
 ///
 ///     layer.weights_from["dst_type"].text;        // "distill_override_layers[1] at 41:9"
-///     layer.data_from["fixed_min"].text;          // "default: behind ReLU `relu1`"
-///     plan.batch_num.from.by_user;                // false: nobody said
+///     layer.data_from["fixed_min"].text;          // "default: after ReLU `relu1`"
+///     plan.batch_num.from.by_user;                // false: not set in the configuration
 #pragma once
 #include <cstddef>
 #include <stdexcept>
@@ -19,7 +19,7 @@ namespace amct_distill {
 
 /// Where a setting came from.
 struct Provenance {
-    /// For people: "default", "default: behind ReLU `relu1`", "distill_weight_quant_config at 12:3"; without
+    /// For people: "default", "default: after ReLU `relu1`", "distill_weight_quant_config at 12:3"; without
     /// " at ..." when the configuration was built in C++.
     std::string text = "default";
     bool by_user = false;  ///< the configuration says so
@@ -55,7 +55,7 @@ namespace detail {
 constexpr Position either(Position exact, Position fallback) { return exact.line != 0 ? exact : fallback; }
 
 /// "distill_group[0] at 3:1"
-inline Provenance said_by(std::string_view what, Position where) {
+inline Provenance provenance_of(std::string_view what, Position where) {
     if (where.line == 0) return {std::string(what), true, where};
     return {concat(what, " at ", where.line, ':', where.column), true, where};
 }

@@ -35,22 +35,22 @@ namespace detail {
 /// An optional of the configuration with a default in the schema.
 template <class T, auto Default>
 PlannedValue<T> planned_value(const optional<T, Default>& field, std::string_view name) {
-    return {field.get(), field.has_value() ? said_by(name, field.position()) : Provenance{}};
+    return {field.get(), field.has_value() ? provenance_of(name, field.position()) : Provenance{}};
 }
 
 inline void check_at_least_one(const PlannedValue<std::uint32_t>& value, std::string_view name,
-                               std::string_view rule, findings& found) {
+                               std::string_view rule, DiagnosticList& found) {
     if (value.value == 0) found.error(value.from.where, std::string(name), concat("0 is too few: ", rule));
 }
 
 template <class Algorithms>
-layer_facts facts_of(const layer_rules<Algorithms>& layer, const graph& g) {
+LayerFacts facts_of(const LayerRules<Algorithms>& layer, const graph& g) {
     auto const relu = g.relu_before(g.uses(layer.module).front());
     return {g.topology().modules[layer.module].type == "Conv2d", relu ? g.name(*relu) : std::string()};
 }
 
 template <class Algorithms>
-BasicPlannedLayer<Algorithms> plan_layer(const layer_rules<Algorithms>& rules, const graph& g) {
+BasicPlannedLayer<Algorithms> plan_layer(const LayerRules<Algorithms>& rules, const graph& g) {
     const TopologyModule& module = g.topology().modules[rules.module];
     BasicPlannedLayer<Algorithms> layer;
     layer.name = module.name;
@@ -60,11 +60,11 @@ BasicPlannedLayer<Algorithms> plan_layer(const layer_rules<Algorithms>& rules, c
     layer.quant_enable = !rules.skipped;
     if (rules.skipped) layer.quant_enable_from = *rules.skipped;
     // A layer that is skipped keeps the defaults, as in the original.
-    const rule<Algorithms> nothing{};
-    const rule<Algorithms>& said = rules.skipped ? nothing : rules.strongest();
+    const Rule<Algorithms> nothing{};
+    const Rule<Algorithms>& source = rules.skipped ? nothing : rules.strongest();
     auto const facts = facts_of(rules, g);
-    auto data = settle(said.data, facts);
-    auto weights = settle(said.weights, facts);
+    auto data = settle(source.data, facts);
+    auto weights = settle(source.weights, facts);
     layer.data = std::move(data.algorithm);
     layer.data_from = std::move(data.from);
     layer.weights = std::move(weights.algorithm);
@@ -73,22 +73,23 @@ BasicPlannedLayer<Algorithms> plan_layer(const layer_rules<Algorithms>& rules, c
 }
 
 inline void warn_of_left_out(const std::vector<std::size_t>& nodes, const std::vector<bool>& quantized,
-                             const graph& g, findings& found) {
+                             const graph& g, DiagnosticList& found) {
     for (std::size_t node : nodes) {
         if (!quantized[node]) continue;
         const std::string& layer = g.name(node);
         std::size_t const norm = *g.only_consumer(node);
         found.warning({}, "",
-                      concat("`", layer, "` is quantized, but not distilled: behind it is `", g.name(norm),
-                             "`, a ", g.is_shared(norm) ? "shared " : "", g.type(norm),
-                             ", with which it makes no block; a distill_group from `", layer, "` to `", layer,
+                      concat("`", layer, "` is quantized, but not distilled: it is followed by `",
+                             g.name(norm), "`, a ", g.is_shared(norm) ? "shared " : "", g.type(norm),
+                             ", which cannot join its block; a distill_group from `", layer, "` to `", layer,
                              "` makes it one of its own"));
     }
 }
 
 template <class Algorithms, class Storage>
 result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Storage>& config,
-                                             const Topology& topology, const Target& target, findings found) {
+                                             const Topology& topology, const Target& target,
+                                             DiagnosticList found) {
     BasicDistillPlan<Algorithms> plan;
     plan.batch_num = planned_value(config.batch_num, "batch_num");
     plan.group_size = planned_value(config.group_size, "group_size");
@@ -97,8 +98,8 @@ result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Stora
     check_at_least_one(plan.group_size, "group_size", "a block is made of at least 1 unit", found);
 
     graph const g(topology);
-    layer_names const names(g, found);
-    rule_book<Algorithms> const rules(config, g, names, found);
+    LayerLookup const names(g, found);
+    RuleBook<Algorithms> const rules(config, g, names, found);
     if (names.quantizable().empty())
         found.error(
             {}, "",
@@ -147,8 +148,8 @@ result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Stora
 template <class Algorithms, class Storage>
 result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Storage>& config,
                                              const Topology& topology, const Target& target = target::generic,
-                                             const resolve_options& options = {}) {
-    return detail::resolve(config, topology, target, detail::findings(options));
+                                             const ResolveOptions& options = {}) {
+    return detail::resolve(config, topology, target, detail::DiagnosticList(options));
 }
 
 }  // namespace amct_distill

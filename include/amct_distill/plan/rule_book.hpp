@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The rules of a configuration, looked up: which skip and which override each quantizable layer falls under.
 ///
-///     detail::rule_book<standard_algorithms> rules(config, graph, names, found);
+///     detail::RuleBook<StandardAlgorithms> rules(config, graph, names, found);
 ///     for (const auto& layer : rules.layers()) layer.skipped, layer.strongest().weights ...
 ///
 /// Skip (by layer or by type) > override of the layer > override of the type > global.
@@ -25,37 +25,37 @@ namespace amct_distill::detail {
 
 /// The global settings, or an override.
 template <class Algorithms>
-struct rule {
+struct Rule {
     std::string name{};  // "distill_override_layers[1]"; empty for the global ones
     Position where{};
-    section<typename Algorithms::data> data{};
-    section<typename Algorithms::weights> weights{};
+    RuleSection<typename Algorithms::data> data{};
+    RuleSection<typename Algorithms::weights> weights{};
 };
 
 /// What one layer falls under. The pointers are into the rule book.
 template <class Algorithms>
-struct layer_rules {
+struct LayerRules {
     std::size_t module = 0;
     std::optional<Provenance> skipped{};
-    const rule<Algorithms>* of_layer = nullptr;
-    const rule<Algorithms>* of_type = nullptr;
-    const rule<Algorithms>* global = nullptr;
+    const Rule<Algorithms>* of_layer = nullptr;
+    const Rule<Algorithms>* of_type = nullptr;
+    const Rule<Algorithms>* global = nullptr;
 
-    const rule<Algorithms>& strongest() const { return of_layer ? *of_layer : of_type ? *of_type : *global; }
+    const Rule<Algorithms>& strongest() const { return of_layer ? *of_layer : of_type ? *of_type : *global; }
     /// What would hold without the strongest.
-    const rule<Algorithms>& weaker() const { return of_layer && of_type ? *of_type : *global; }
-    bool falls_under(const rule<Algorithms>& r) const { return !skipped && &strongest() == &r; }
+    const Rule<Algorithms>& weaker() const { return of_layer && of_type ? *of_type : *global; }
+    bool falls_under(const Rule<Algorithms>& r) const { return !skipped && &strongest() == &r; }
 };
 
 template <class Algorithms>
-class rule_book {
+class RuleBook {
 public:
     /// Reports names that fit nothing, repeated overrides, and clips out of range. The arguments must outlive
     /// the book.
     template <class Storage>
-    rule_book(const BasicConfig<Algorithms, Storage>& config, const graph& g, const layer_names& names,
-              findings& found)
-        : graph_(g), findings_(found), index_(g.topology().modules.size()) {
+    RuleBook(const BasicConfig<Algorithms, Storage>& config, const graph& g, const LayerLookup& names,
+             DiagnosticList& found)
+        : graph_(g), found_(found), index_(g.topology().modules.size()) {
         for (std::size_t module : names.quantizable()) {
             index_[module] = layers_.size();
             layers_.push_back({.module = module, .global = &global_});
@@ -67,29 +67,29 @@ public:
         for (const auto& r : of_layers_) check_clips(r.data, found);
         for (const auto& r : of_types_) check_clips(r.data, found);
     }
-    rule_book(const rule_book&) = delete;
-    rule_book& operator=(const rule_book&) = delete;
+    RuleBook(const RuleBook&) = delete;
+    RuleBook& operator=(const RuleBook&) = delete;
 
     /// The quantizable layers, in definition order.
-    const std::vector<layer_rules<Algorithms>>& layers() const { return layers_; }
+    const std::vector<LayerRules<Algorithms>>& layers() const { return layers_; }
 
     /// Warns of rules that never apply, because stronger ones cover all that they match.
     void warn_of_idle_rules() const {
         for (const auto& layer : layers_)
             if (layer.of_layer && layer.skipped)
-                findings_.warning(layer.of_layer->where, layer.of_layer->name,
-                                  concat("never applies: `", name(layer.module), "` is skipped by ",
-                                         layer.skipped->text, "; remove one of the two"));
+                found_.warning(layer.of_layer->where, layer.of_layer->name,
+                               concat("never applies: `", name(layer.module), "` is skipped by ",
+                                      layer.skipped->text, "; remove one of the two"));
         for (const auto& r : of_types_)
             if (!in_force(r))
-                findings_.warning(r.where, r.name,
-                                  "never applies: every layer of that type is skipped or has an override of "
-                                  "its own; remove it");
+                found_.warning(r.where, r.name,
+                               "never applies: every layer of that type is skipped or has an override of "
+                               "its own; remove it");
         if (in_force(global_)) return;
-        auto const idle = [&](const auto& said) {
-            if (said.choice != nullptr)
-                findings_.warning(said.where, said.name,
-                                  "never applies: every layer is skipped or has an override; remove it");
+        auto const idle = [&](const auto& source) {
+            if (source.choice != nullptr)
+                found_.warning(source.where, source.name,
+                               "never applies: every layer is skipped or has an override; remove it");
         };
         idle(global_.data);
         idle(global_.weights);
@@ -97,22 +97,22 @@ public:
 
     /// Warns of overrides that name activations or weights alone, where that changes the others:
     /// what an override does not say takes the default, not the weaker setting. `facts(layer)` gives the
-    /// layer_facts of a layer_rules.
+    /// LayerFacts of a LayerRules.
     template <class Facts>
     void warn_of_resets(const Facts& facts) const {
-        auto const check = [&](const rule<Algorithms>& r) {
-            reset(r, &rule<Algorithms>::data, "distill_data_quant_config", facts);
-            reset(r, &rule<Algorithms>::weights, "distill_weight_quant_config", facts);
+        auto const warn_of = [&](const Rule<Algorithms>& r) {
+            reset(r, &Rule<Algorithms>::data, "distill_data_quant_config", facts);
+            reset(r, &Rule<Algorithms>::weights, "distill_weight_quant_config", facts);
         };
-        for (const auto& r : of_layers_) check(r);
-        for (const auto& r : of_types_) check(r);
+        for (const auto& r : of_layers_) warn_of(r);
+        for (const auto& r : of_types_) warn_of(r);
     }
 
 private:
-    using rule_type = rule<Algorithms>;
+    using rule_type = Rule<Algorithms>;
 
     const std::string& name(std::size_t module) const { return graph_.topology().modules[module].name; }
-    layer_rules<Algorithms>& rules_of(std::size_t module) { return layers_[index_[module]]; }
+    LayerRules<Algorithms>& rules_of(std::size_t module) { return layers_[index_[module]]; }
     bool in_force(const rule_type& r) const {
         return std::any_of(layers_.begin(), layers_.end(), [&](const auto& l) { return l.falls_under(r); });
     }
@@ -121,13 +121,14 @@ private:
     template <class Holder>
     static rule_type make_rule(const Holder& holder, std::string name, Position where) {
         rule_type r{std::move(name), where, {}, {}};
-        auto const read = [&](const auto& field, auto oneof_member, std::string_view field_name, auto& said) {
-            said.path = r.name.empty() ? std::string(field_name) : concat(r.name, '.', field_name);
-            said.name = r.name.empty() ? said.path : r.name;
-            said.where = either(field.position(), where);
+        auto const read = [&](const auto& field, auto oneof_member, std::string_view field_name,
+                              auto& source) {
+            source.path = r.name.empty() ? std::string(field_name) : concat(r.name, '.', field_name);
+            source.name = r.name.empty() ? source.path : r.name;
+            source.where = either(field.position(), where);
             if (!field.has_value()) return;
-            said.choice = &((*field).*oneof_member);
-            said.path = concat(said.path, '.', said.choice->name());
+            source.choice = &((*field).*oneof_member);
+            source.path = concat(source.path, '.', source.choice->name());
         };
         read(holder.distill_data_quant_config, &BasicDataQuantConfig<Algorithms>::data_quant_algo,
              "distill_data_quant_config", r.data);
@@ -137,10 +138,10 @@ private:
     }
 
     template <class Config>
-    void read_skips(const Config& config, const layer_names& names) {
+    void read_skips(const Config& config, const LayerLookup& names) {
         auto const skip = [&](std::size_t module, const std::string& path, Position where) {
             auto& skipped = rules_of(module).skipped;
-            if (!skipped) skipped = said_by(path, where);
+            if (!skipped) skipped = provenance_of(path, where);
         };
         for (std::size_t i = 0; i != config.quant_skip_layers.size(); ++i) {
             auto const path = element("quant_skip_layers", i);
@@ -157,7 +158,7 @@ private:
     }
 
     template <class Config>
-    void read_overrides(const Config& config, const layer_names& names) {
+    void read_overrides(const Config& config, const LayerLookup& names) {
         const auto& by_layer = config.distill_override_layers;
         of_layers_.reserve(by_layer.size());  // the layers keep pointers
         for (std::size_t i = 0; i != by_layer.size(); ++i) {
@@ -183,9 +184,9 @@ private:
     bool take(const rule_type*& place, const rule_type& r, std::string_view subject, Position where,
               const std::string& path) {
         if (place == nullptr) return place = &r, true;
-        findings_.error(
+        found_.error(
             where, path,
-            concat("`", subject, "` has an override already, ", said_by(place->name, place->where).text,
+            concat("`", subject, "` has an override already, ", provenance_of(place->name, place->where).text,
                    ": put the settings of both into one"));
         return false;
     }
@@ -206,17 +207,17 @@ private:
             fallback = describe(now);
         }
         if (changed.empty()) return;
-        findings_.warning(
-            r.where, r.name,
-            concat("has no ", field, ", so ", quoted_list(changed), changed.size() == 1 ? " gets" : " get",
-                   " the default (", fallback, "), not what ", said_by(weaker->name, weaker->where).text,
-                   " says: an override replaces all of it; repeat in it what is to stay"));
+        found_.warning(r.where, r.name,
+                       concat("has no ", field, ", so ", quoted_list(changed),
+                              changed.size() == 1 ? " gets" : " get", " the default (", fallback,
+                              "), not what ", provenance_of(weaker->name, weaker->where).text,
+                              " says: an override replaces all of it; repeat in it what is to stay"));
     }
 
     const graph& graph_;
-    findings& findings_;
+    DiagnosticList& found_;
     std::vector<std::size_t> index_;  // by module: into layers_, when it is quantizable
-    std::vector<layer_rules<Algorithms>> layers_{};
+    std::vector<LayerRules<Algorithms>> layers_{};
     rule_type global_{};
     std::vector<rule_type> of_layers_{};
     std::vector<rule_type> of_types_{};

@@ -34,29 +34,29 @@ namespace detail {
 
 /// What `f` returns, as a result: asked of the first quantizer that is supported.
 template <class Supported, class F, class... C>
-struct answer {
+struct VisitResult {
     static_assert(
         sizeof...(C) != 0,
         "visit_..._quantizer: the engine supports none of the quantizers that the algorithm list can "
         "name; add one to supports<...>");
 };
 template <class R>
-struct as_result {
+struct AsResult {
     using type = result<R>;
 };
 template <class R>
-struct as_result<result<R>> {
+struct AsResult<result<R>> {
     using type = result<R>;
 };
 template <class Supported, class F, class First, class... Rest>
-struct answer<Supported, F, First, Rest...> : answer<Supported, F, Rest...> {};
+struct VisitResult<Supported, F, First, Rest...> : VisitResult<Supported, F, Rest...> {};
 template <class Supported, class F, class First, class... Rest>
-requires(Supported::template has<typename First::quantizer>) struct answer<Supported, F, First, Rest...>
-    : as_result<std::invoke_result_t<F&, std::type_identity<typename First::quantizer>,
-                                     const typename First::message&>> {
+requires(Supported::template has<typename First::quantizer>) struct VisitResult<Supported, F, First, Rest...>
+    : AsResult<std::invoke_result_t<F&, std::type_identity<typename First::quantizer>,
+                                    const typename First::message&>> {
 };
 template <class Supported, class F, class... C>
-typename answer<Supported, F, C...>::type answer_to(type_list<C...>);
+typename VisitResult<Supported, F, C...>::type answer_to(type_list<C...>);
 
 /// Adds what an engine has of a message's quantizers, as describe() says it.
 template <class Supported, class M, class B, class G>
@@ -67,8 +67,8 @@ void add_supported(std::string_view name, std::vector<std::string>& all) {
     else
         supported = Supported::template has<typename M::template quantizer<B>>;
     if (!supported) return;
-    std::string one = concat('`', name, has_dst_type<M> ? concat(", ", B::name) : "",
-                             has_channel_wise<M> ? concat(", ", G::name) : "", '`');
+    std::string one = concat('`', name, HasDstType<M> ? concat(", ", B::name) : "",
+                             HasChannelWise<M> ? concat(", ", G::name) : "", '`');
     if (std::find(all.begin(), all.end(), one) == all.end()) all.push_back(std::move(one));
 }
 /// All that it has of an algorithm list: "`arq_distill, INT8, channel_wise`, `...`".

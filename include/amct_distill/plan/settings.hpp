@@ -2,14 +2,12 @@
 /// One layer's algorithm as a rule of the configuration gives it, with no setting left open, and where each
 /// setting came from.
 ///
-///     detail::section<Alternatives> said{&message.weights_quant_algo, "distill_weight_quant_config"};
-///     auto [algorithm, from] = detail::settle(said, {.is_conv = true});
+///     detail::RuleSection<Alternatives> source{&message.weights_quant_algo, "distill_weight_quant_config"};
+///     auto [algorithm, from] = detail::settle(source, {.is_conv = true});
 ///
 /// A setting is found by its name: an algorithm of one's own has `dst_type`, `channel_wise`, `fixed_min` and
 /// `clip_max_min`, or has them not.
 #pragma once
-#include <array>
-#include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <string>
@@ -27,21 +25,21 @@ namespace amct_distill::detail {
 
 /// What one rule says of activations, or of weights.
 template <class Alternatives>
-struct section {
+struct RuleSection {
     const oneof<Alternatives>* choice = nullptr;  // null: nothing
     std::string name{};                           // "distill_override_layers[1]"
     Position where{};                             // of the rule
-    std::string path{};                           // of its settings, for findings
+    std::string path{};                           // of its settings, for diagnostics
 };
 
 /// What the defaults depend on.
-struct layer_facts {
+struct LayerFacts {
     bool is_conv = false;
-    std::string relu_before{};  // its name; empty when the layer is not behind one
+    std::string relu_before{};  // its name; empty when no ReLU comes before the layer
 };
 
 template <class Alternatives>
-struct settled {
+struct ResolvedAlgorithm {
     oneof<Alternatives> algorithm{};
     AlgorithmProvenance from{};
 };
@@ -65,7 +63,7 @@ Position position_of_field(const F& field) {
 
 /// Fills in the settings that mean something for every algorithm.
 template <class M>
-void complete(M& message, AlgorithmProvenance& from, const layer_facts& layer) {
+void complete(M& message, AlgorithmProvenance& from, const LayerFacts& layer) {
     if constexpr (requires { message.dst_type.emplace(message.dst_type.get()); })
         if (!message.dst_type.has_value()) message.dst_type.emplace(message.dst_type.get());
     if constexpr (requires { message.channel_wise.emplace(true); })
@@ -76,19 +74,19 @@ void complete(M& message, AlgorithmProvenance& from, const layer_facts& layer) {
             if (!layer.relu_before.empty())
                 for (auto& [name, provenance] : from.settings)
                     if (name == "fixed_min")
-                        provenance.text = concat("default: behind ReLU `", layer.relu_before, "`");
+                        provenance.text = concat("default: after ReLU `", layer.relu_before, "`");
         }
 }
 
 /// The algorithm of a section, or the first of its list when the section names none.
 template <class Alternatives>
-settled<Alternatives> settle(const section<Alternatives>& said, const layer_facts& layer) {
-    settled<Alternatives> out;
-    Position where = said.where;
-    if (said.choice != nullptr && said.choice->has_value()) {
-        out.algorithm = *said.choice;
-        where = either(said.choice->position(), where);
-        out.from.algo = said_by(said.name, where);
+ResolvedAlgorithm<Alternatives> settle(const RuleSection<Alternatives>& source, const LayerFacts& layer) {
+    ResolvedAlgorithm<Alternatives> out;
+    Position where = source.where;
+    if (source.choice != nullptr && source.choice->has_value()) {
+        out.algorithm = *source.choice;
+        where = either(source.choice->position(), where);
+        out.from.algo = provenance_of(source.name, where);
     } else {
         out.algorithm.template emplace<0>();
     }
@@ -98,8 +96,9 @@ settled<Alternatives> settle(const section<Alternatives>& said, const layer_fact
                 [&]<std::size_t... I>(std::index_sequence<I...>) {
                     [[maybe_unused]] auto const note = [&](std::string_view name, const auto& field) {
                         out.from.settings.emplace_back(
-                            name, is_set(field) ? said_by(said.name, either(position_of_field(field), where))
-                                                : Provenance{});
+                            name, is_set(field)
+                                      ? provenance_of(source.name, either(position_of_field(field), where))
+                                      : Provenance{});
                     };
                     (note(reflect::field_name<M, I>(), reflect::get<I>(message)), ...);
                 }
@@ -125,16 +124,10 @@ bool differ(const oneof<Alternatives>& a, const oneof<Alternatives>& b) {
         a.value(), b.value());
 }
 
-inline std::string shortest(float x) {
-    std::array<char, 32> buffer{};
-    auto const end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), x).ptr;
-    return {buffer.data(), end};
-}
-
 /// clip_max > 0, clip_min < 0, both finite.
 template <class Alternatives>
-void check_clips(const section<Alternatives>& said, findings& found) {
-    if (said.choice == nullptr) return;
+void check_clips(const RuleSection<Alternatives>& source, DiagnosticList& found) {
+    if (source.choice == nullptr) return;
     std::visit(
         [&](const auto& message) {
             if constexpr (requires {
@@ -142,20 +135,20 @@ void check_clips(const section<Alternatives>& said, findings& found) {
                               message.clip_max_min->clip_min.position();
                           }) {
                 if (!message.clip_max_min.has_value()) return;
-                auto const check = [&](const required<float>& clip, std::string_view name, bool ok,
-                                       std::string_view rule) {
+                auto const require_sign = [&](const required<float>& clip, std::string_view name, bool ok,
+                                              std::string_view rule) {
                     if (ok && std::isfinite(*clip)) return;
-                    found.error(either(clip.position(), said.where),
-                                concat(said.path, ".clip_max_min.", name),
-                                concat(name, " must be ", rule, " and finite, and is ", shortest(*clip),
+                    found.error(either(clip.position(), source.where),
+                                concat(source.path, ".clip_max_min.", name),
+                                concat(name, " must be ", rule, " and finite, and is ", *clip,
                                        "; leave clip_max_min out, and IFMR computes the clips"));
                 };
                 const auto& clips = *message.clip_max_min;
-                check(clips.clip_max, "clip_max", *clips.clip_max > 0, "above 0");
-                check(clips.clip_min, "clip_min", *clips.clip_min < 0, "below 0");
+                require_sign(clips.clip_max, "clip_max", *clips.clip_max > 0, "above 0");
+                require_sign(clips.clip_min, "clip_min", *clips.clip_min < 0, "below 0");
             }
         },
-        said.choice->value());
+        source.choice->value());
 }
 
 }  // namespace amct_distill::detail

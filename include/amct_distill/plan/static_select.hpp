@@ -29,35 +29,35 @@ namespace amct_distill {
 namespace detail {
 
 /// An algorithm with what decides its quantizer's type.
-struct selection {
+struct Selection {
     bool quantized = true;
     std::size_t alternative = 0;
     bool int4 = false;
     bool channels = false;
-    friend bool operator==(const selection&, const selection&) = default;
+    friend bool operator==(const Selection&, const Selection&) = default;
 };
 
 /// No algorithm named: the first of the list.
 template <class Alternatives>
-constexpr selection select(const oneof<Alternatives>* said, bool is_conv) {
+constexpr Selection select(const oneof<Alternatives>* source, bool is_conv) {
     auto const of = [&](std::size_t alternative, const auto& message) {
-        selection s{.alternative = alternative};
+        Selection s{.alternative = alternative};
         if constexpr (requires { message.dst_type.get() == DataType::INT4; })
             s.int4 = message.dst_type.get() == DataType::INT4;
         if constexpr (requires { message.channel_wise.get(); })
             s.channels = message.channel_wise.has_value() ? *message.channel_wise : is_conv;
         return s;
     };
-    if (said == nullptr || !said->has_value())
+    if (source == nullptr || !source->has_value())
         return of(0, blank_value<reflect::field_type<Alternatives, 0>>());
     return std::visit(
         [&]<class M>(const M& message) {
             if constexpr (std::is_same_v<M, std::monostate>)
-                return selection{};
+                return Selection{};
             else
-                return of(said->value().index() - 1, message);
+                return of(source->value().index() - 1, message);
         },
-        said->value());
+        source->value());
 }
 /// `rule` is the configuration, or one of its overrides.
 template <class Rule>
@@ -93,35 +93,35 @@ constexpr bool with_rule_of(const Config& config, std::string_view layer, std::s
 
 constexpr bool is_static_type(std::string_view type) { return type == "Conv2d" || type == "Linear"; }
 
-template <class Alternatives, selection S>
-struct selected_weights {
+template <class Alternatives, Selection S>
+struct SelectedWeights {
     using type = void;
 };
-template <class Alternatives, selection S>
-requires(S.quantized) struct selected_weights<Alternatives, S> {
+template <class Alternatives, Selection S>
+requires(S.quantized) struct SelectedWeights<Alternatives, S> {
     using type = typename reflect::field_type<Alternatives, S.alternative>::template quantizer<
         std::conditional_t<S.int4, Int4, Int8>, std::conditional_t<S.channels, ChannelWise, TensorWise>>;
 };
-template <class Alternatives, selection S>
-struct selected_data {
+template <class Alternatives, Selection S>
+struct SelectedData {
     using type = void;
 };
-template <class Alternatives, selection S>
-requires(S.quantized) struct selected_data<Alternatives, S> {
+template <class Alternatives, Selection S>
+requires(S.quantized) struct SelectedData<Alternatives, S> {
     using type = typename reflect::field_type<Alternatives, S.alternative>::template quantizer<
         std::conditional_t<S.int4, Int4, Int8>>;
 };
 
 template <class Config>
-constexpr selection weights_of(const Config& config, std::string_view layer, std::string_view type) {
-    selection s{};
+constexpr Selection weights_of(const Config& config, std::string_view layer, std::string_view type) {
+    Selection s{};
     s.quantized = with_rule_of(
         config, layer, type, [&](const auto& rule) { s = select(weight_algorithm(rule), type == "Conv2d"); });
     return s;
 }
 template <class Config>
-constexpr selection data_of(const Config& config, std::string_view layer, std::string_view type) {
-    selection s{};
+constexpr Selection data_of(const Config& config, std::string_view layer, std::string_view type) {
+    Selection s{};
     s.quantized = with_rule_of(config, layer, type,
                                [&](const auto& rule) { s = select(data_algorithm(rule), type == "Conv2d"); });
     return s;
@@ -131,25 +131,25 @@ constexpr selection data_of(const Config& config, std::string_view layer, std::s
 template <const auto& Config, fixed_string Layer, fixed_string Type>
 constexpr auto activation_message() {
     using alternatives = typename std::remove_cvref_t<decltype(Config)>::algorithms::data;
-    constexpr selection selected = data_of(Config, Layer.view(), Type.view());
+    constexpr Selection selected = data_of(Config, Layer.view(), Type.view());
     static_assert(selected.quantized,
                   "activation_settings_for: the configuration skips the layer; ask for its "
                   "activation_quantizer_for first, which is then void");
     auto message = blank_value<reflect::field_type<alternatives, selected.alternative>>();
     with_rule_of(Config, Layer.view(), Type.view(), [&](const auto& rule) {
-        if (const auto* const said = data_algorithm(rule); said != nullptr && said->has_value())
-            message = std::get<selected.alternative + 1>(said->value());
+        if (const auto* const source = data_algorithm(rule); source != nullptr && source->has_value())
+            message = std::get<selected.alternative + 1>(source->value());
     });
     return message;
 }
 
-/// Whether an engine has the quantizer of a selection.
-template <class Supported, class Alternatives, template <class, selection> class Selected>
-constexpr bool has_selected(const selection& s) {
+/// Whether an engine has the quantizer of a Selection.
+template <class Supported, class Alternatives, template <class, Selection> class Selected>
+constexpr bool has_selected(const Selection& s) {
     bool has = false;
     auto const one = [&]<std::size_t I, bool Four, bool Channels>() {
         if (s.alternative != I || s.int4 != Four || s.channels != Channels) return;
-        using quantizer = typename Selected<Alternatives, selection{true, I, Four, Channels}>::type;
+        using quantizer = typename Selected<Alternatives, Selection{true, I, Four, Channels}>::type;
         has = Supported::template has<quantizer>;
     };
     [&]<std::size_t... I>(std::index_sequence<I...>) {
@@ -172,25 +172,25 @@ constexpr bool runs_on(const Config& config) {
     using data = typename Config::algorithms::data;
     using weights = typename Config::algorithms::weights;
     bool ok = true;
-    auto const check = [&](const auto& rule, std::string_view type) {
+    auto const require_supported = [&](const auto& rule, std::string_view type) {
         if (contains(config.quant_skip_layer_types, type)) return;
         if constexpr (has_any<Supported>(all_weight_choices<weights>{}))
-            ok = ok && has_selected<Supported, weights, selected_weights>(
+            ok = ok && has_selected<Supported, weights, SelectedWeights>(
                            select(weight_algorithm(rule), type == "Conv2d"));
         if constexpr (has_any<Supported>(all_activation_choices<data>{}))
             ok = ok &&
-                 has_selected<Supported, data, selected_data>(select(data_algorithm(rule), type == "Conv2d"));
+                 has_selected<Supported, data, SelectedData>(select(data_algorithm(rule), type == "Conv2d"));
     };
     for (std::string_view type : {"Conv2d", "Linear"}) {
         for (const auto& o : config.distill_override_layers)
-            if (!contains(config.quant_skip_layers, *o.layer_name)) check(o, type);
+            if (!contains(config.quant_skip_layers, *o.layer_name)) require_supported(o, type);
         bool overridden = false;
         for (const auto& o : config.distill_override_layer_types)
             if (*o.layer_type == type) {
-                check(o, type);
+                require_supported(o, type);
                 overridden = true;
             }
-        if (!overridden) check(config, type);
+        if (!overridden) require_supported(config, type);
     }
     return ok && (has_any<Supported>(all_weight_choices<weights>{}) ||
                   has_any<Supported>(all_activation_choices<data>{}));
@@ -201,14 +201,14 @@ constexpr bool runs_on(const Config& config) {
 /// The weight quantizer of a layer; `void` when the configuration skips it. `Type` is "Conv2d" or "Linear".
 template <const auto& Config, fixed_string Layer, fixed_string Type>
 requires(detail::is_static_type(Type.view())) using weight_quantizer_for =
-    typename detail::selected_weights<typename std::remove_cvref_t<decltype(Config)>::algorithms::weights,
-                                      detail::weights_of(Config, Layer.view(), Type.view())>::type;
+    typename detail::SelectedWeights<typename std::remove_cvref_t<decltype(Config)>::algorithms::weights,
+                                     detail::weights_of(Config, Layer.view(), Type.view())>::type;
 
 /// Its activation quantizer; `void` when the configuration skips it.
 template <const auto& Config, fixed_string Layer, fixed_string Type>
 requires(detail::is_static_type(Type.view())) using activation_quantizer_for =
-    typename detail::selected_data<typename std::remove_cvref_t<decltype(Config)>::algorithms::data,
-                                   detail::data_of(Config, Layer.view(), Type.view())>::type;
+    typename detail::SelectedData<typename std::remove_cvref_t<decltype(Config)>::algorithms::data,
+                                  detail::data_of(Config, Layer.view(), Type.view())>::type;
 
 /// The settings of its activations: the message of the algorithm, with the clips when the user gave them.
 template <const auto& Config, fixed_string Layer, fixed_string Type>

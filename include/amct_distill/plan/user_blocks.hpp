@@ -19,7 +19,7 @@
 
 namespace amct_distill::detail {
 
-struct paths {
+struct Paths {
     std::size_t count = 0;             // 2 stands for "several"
     std::vector<std::size_t> nodes{};  // of the path, when there is one
 };
@@ -27,7 +27,7 @@ struct paths {
 /// The paths from a node to those for which `is_end` holds, none of them through another such node. Time
 /// linear in the graph.
 template <class IsEnd>
-paths paths_between(const graph& g, std::size_t start, const IsEnd& is_end) {
+Paths paths_between(const graph& g, std::size_t start, const IsEnd& is_end) {
     std::vector<std::size_t> ways(g.size(), 0);  // from the start to each node, counted up to 2
     ways[start] = 1;
     std::size_t count = 0, node = start;
@@ -40,7 +40,7 @@ paths paths_between(const graph& g, std::size_t start, const IsEnd& is_end) {
                 ways[next] = (std::min<std::size_t>)(ways[next] + ways[n], 2);
         }
     }
-    paths found{count, {}};
+    Paths found{count, {}};
     if (count != 1) return found;
     while (node != start) {
         found.nodes.push_back(node);
@@ -60,7 +60,8 @@ inline bool may_stand_in_group(const graph& g, std::size_t node) {
 
 /// The nodes of the group from module `start` to module `end`; empty, and a finding, when it is not one.
 inline std::vector<std::size_t> nodes_of_group(const graph& g, std::size_t start, std::size_t end,
-                                               Position where, const std::string& path, findings& found) {
+                                               Position where, const std::string& path,
+                                               DiagnosticList& found) {
     std::string_view const first = g.topology().modules[start].name, last = g.topology().modules[end].name;
     if (g.uses(start).size() > 1) {
         found.error(where, path,
@@ -72,7 +73,7 @@ inline std::vector<std::size_t> nodes_of_group(const graph& g, std::size_t start
     auto const use_of = [&](std::size_t module) {
         return [&g, module](std::size_t n) { return g.topology().nodes[n].module == module; };
     };
-    paths way = paths_between(g, g.uses(start).front(), use_of(end));
+    Paths way = paths_between(g, g.uses(start).front(), use_of(end));
     if (way.count == 0) {
         const auto& ends = g.uses(end);
         bool const reversed = std::any_of(ends.begin(), ends.end(), [&](std::size_t n) {
@@ -88,7 +89,7 @@ inline std::vector<std::size_t> nodes_of_group(const graph& g, std::size_t start
     if (way.count != 1) {
         found.error(where, path,
                     concat("several paths lead from `", first, "` to `", last,
-                           "`, and a group is one path: start it behind the fork, or end it before"));
+                           "`, and a group is one path: start it after the fork, or end it before"));
         return {};
     }
     auto const foreign = std::find_if(way.nodes.begin(), way.nodes.end(),
@@ -100,7 +101,7 @@ inline std::vector<std::size_t> nodes_of_group(const graph& g, std::size_t start
                    last,
                    "`, and a group is made of Conv2d, Linear, BatchNorm2d, ReLU, LeakyReLU, Sigmoid, Tanh "
                    "and Softmax modules only: ",
-                   foreign == way.nodes.begin() ? "start it behind that"
+                   foreign == way.nodes.begin() ? "start it after that"
                                                 : concat("end it at `", g.name(foreign[-1]), "`")));
         return {};
     }
@@ -109,8 +110,8 @@ inline std::vector<std::size_t> nodes_of_group(const graph& g, std::size_t start
 
 /// Every group that is sound and shares no node with an earlier one, in the order of the configuration.
 template <class Groups>
-std::vector<PlannedBlock> user_blocks(const Groups& groups, const graph& g, const layer_names& names,
-                                      findings& found) {
+std::vector<PlannedBlock> user_blocks(const Groups& groups, const graph& g, const LayerLookup& names,
+                                      DiagnosticList& found) {
     std::vector<PlannedBlock> blocks;
     std::vector<std::optional<std::size_t>> owner(g.size());  // of a node: index of its group
     for (std::size_t i = 0; i != groups.size(); ++i) {
@@ -131,14 +132,14 @@ std::vector<PlannedBlock> user_blocks(const Groups& groups, const graph& g, cons
         if (shared != nodes.end()) {
             found.error(where, path,
                         concat("`", g.name(*shared), "` is already in ",
-                               said_by(element("distill_group", *owner[*shared]),
-                                       position_in(groups, *owner[*shared]))
+                               provenance_of(element("distill_group", *owner[*shared]),
+                                             position_in(groups, *owner[*shared]))
                                    .text,
                                ", and a layer is in one group only: end one before the other starts"));
             continue;
         }
         if (nodes.empty()) continue;
-        PlannedBlock block{std::move(nodes), {}, said_by(path, where)};
+        PlannedBlock block{std::move(nodes), {}, provenance_of(path, where)};
         for (std::size_t n : block.nodes) {
             owner[n] = i;
             block.names.push_back(g.name(n));

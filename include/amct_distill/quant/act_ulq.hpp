@@ -58,13 +58,13 @@ public:
 
     /// Whether `constrain` has something sound to fall back to and nothing to repair: clips and previous
     /// clips finite, and the width of their range too. (Where AMCT fails at the next forward.)
-    result<void> check() const {
+    result<void> check_clips() const {
         for (auto [name, range] : {std::pair<std::string_view, ClipRange>{"clip", clip()},
                                    std::pair<std::string_view, ClipRange>{"previous clip", previous_}})
             if (!std::isfinite(range.max - range.min))
                 return general_error(detail::concat(
-                    "activations: the ", name, " range is ", detail::number(range.min), " to ",
-                    detail::number(range.max), "; its ends and its width must be finite: set other clips"));
+                    "activations: the ", name, " range is ", number(range.min), " to ", number(range.max),
+                    "; its ends and its width must be finite: set other clips"));
         return {};
     }
 

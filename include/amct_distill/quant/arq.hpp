@@ -21,7 +21,10 @@
 #include "../run/execution.hpp"
 #include "affine.hpp"
 #include "finite.hpp"
+#include "matrix.hpp"
+#include "quantized_matrix.hpp"
 #include "scale.hpp"
+#include "scales.hpp"
 
 namespace amct_distill {
 
@@ -34,7 +37,9 @@ public:
     using symmetry = S;
 
     /// An error when w is empty, has a value that is not finite, or, asymmetric, is wider than a float holds.
-    result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) { return check(w, on); }
+    result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
+        return check_weights(w, on);
+    }
 
     /// out = the values w's codes stand for. Preconditions: equal shapes, not empty; out may be w.
     void fake_quantize(const ConstMatrixRef& w, MatrixRef out, const Execution& on = {}) const {
@@ -80,7 +85,7 @@ public:
     void constrain() {}
 
     /// One per row, or one.
-    std::vector<ScaleOffset> scale_offsets(const ConstMatrixRef& w, const Execution& on = {}) const {
+    Scales scale_offsets(const ConstMatrixRef& w, const Execution& on = {}) const {
         if constexpr (std::same_as<G, ChannelWise>) {
             std::vector<ScaleOffset> scales(static_cast<std::size_t>(w.rows()));
             detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
@@ -94,18 +99,18 @@ public:
 
     /// The integers. Errors as in `initialize`.
     result<QuantizedMatrix> quantize(const ConstMatrixRef& w, const Execution& on = {}) const {
-        if (auto ok = check(w, on); !ok) return ok.diagnostics();
+        if (auto ok = check_weights(w, on); !ok) return ok.diagnostics();
         return amct_distill::quantize<B>(w, scale_offsets(w, on), on);
     }
 
 private:
-    static result<void> check(const ConstMatrixRef& w, const Execution& on) {
+    static result<void> check_weights(const ConstMatrixRef& w, const Execution& on) {
         if (auto ok = check_finite(w, "weights", on); !ok) return ok;
         if constexpr (std::same_as<S, Asymmetric>) {
             ClipRange const range = detail::clips(detail::range_of(w, on));
             if (!std::isfinite(range.max - range.min))
-                return general_error(detail::concat("weights: the range ", detail::number(range.min), " to ",
-                                                    detail::number(range.max),
+                return general_error(detail::concat("weights: the range ", number(range.min), " to ",
+                                                    number(range.max),
                                                     " is wider than the largest float; use Symmetric"));
         }
         return {};

@@ -11,16 +11,18 @@
 #pragma once
 #include <cmath>
 #include <cstddef>
-#include <cstdint>
 #include <span>
 #include <utility>
-#include <vector>
 
 #include "../core/concat.hpp"
 #include "../core/result.hpp"
 #include "../run/execution.hpp"
 #include "affine.hpp"
+#include "codes.hpp"
 #include "finite.hpp"
+#include "matrix.hpp"
+#include "quantized_matrix.hpp"
+#include "scales.hpp"
 
 namespace amct_distill {
 
@@ -36,14 +38,14 @@ inline result<Eigen::Map<const RowMajorMatrix>> as_channels(std::span<const floa
 
 /// One scale, or one per row; each positive and finite, with an offset that B has a code for.
 template <BitWidth B>
-result<void> check_scales(std::span<const ScaleOffset> scales, std::size_t rows) {
-    if (scales.size() != 1 && scales.size() != rows)
+result<void> check_scales(const Scales& scales, std::size_t rows) {
+    if (!scales.fit(rows))
         return general_error(detail::concat("scales: ", scales.size(), " scales for ", rows,
                                             " rows; pass one, or one per row"));
     for (std::size_t r = 0; r != scales.size(); ++r) {
         auto const [scale, offset] = scales[r];
         if (!(scale > 0) || !std::isfinite(scale))
-            return general_error(detail::concat("scales: the scale of row ", r, " is ", detail::number(scale),
+            return general_error(detail::concat("scales: the scale of row ", r, " is ", number(scale),
                                                 "; a scale is positive and finite: recompute it"));
         if (offset < B::qmin || offset > B::qmax)
             return general_error(detail::concat("scales: the offset of row ", r, " is ", offset, ", outside ",
@@ -55,7 +57,7 @@ result<void> check_scales(std::span<const ScaleOffset> scales, std::size_t rows)
 namespace detail {
 
 template <BitWidth B>
-result<void> check_all(const ConstMatrixRef& w, std::span<const ScaleOffset> scales, const Execution& on) {
+result<void> check_all(const ConstMatrixRef& w, const Scales& scales, const Execution& on) {
     if (auto ok = check_finite(w, "weights", on); !ok) return ok;
     return check_scales<B>(scales, static_cast<std::size_t>(w.rows()));
 }
@@ -70,21 +72,20 @@ inline Diagnostic not_equal_shapes(Eigen::Index rows, Eigen::Index cols, const C
 /// out = the values w's codes stand for; out may be w. Reads w twice: an output that was begun could not be
 /// taken back.
 template <BitWidth B>
-result<void> checked_fake_quantize(const ConstMatrixRef& w, MatrixRef out,
-                                   std::span<const ScaleOffset> scales, const Execution& on = {}) {
+result<void> checked_fake_quantize(const ConstMatrixRef& w, MatrixRef out, const Scales& scales,
+                                   const Execution& on = {}) {
     if (w.rows() != out.rows() || w.cols() != out.cols())
         return detail::not_equal_shapes(w.rows(), w.cols(), out);
     if (auto ok = detail::check_all<B>(w, scales, on); !ok) return ok;
     detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
-        fake_quantize<B>(detail::row(w, r), detail::row(out, r),
-                         scales[scales.size() == 1 ? 0 : static_cast<std::size_t>(r)], serial);
+        fake_quantize<B>(detail::row(w, r), detail::row(out, r), scales.of_row(static_cast<std::size_t>(r)),
+                         serial);
     });
     return {};
 }
 
 template <BitWidth B>
-result<QuantizedMatrix> checked_quantize(const ConstMatrixRef& w, std::vector<ScaleOffset> scales,
-                                         const Execution& on = {}) {
+result<QuantizedMatrix> checked_quantize(const ConstMatrixRef& w, Scales scales, const Execution& on = {}) {
     if (auto ok = detail::check_all<B>(w, scales, on); !ok) return ok.diagnostics();
     return quantize<B>(w, std::move(scales), on);
 }
@@ -98,15 +99,12 @@ result<void> checked_dequantize(const QuantizedMatrix& q, MatrixRef out, const E
         return general_error(detail::concat("codes: ", q.codes.size(), " codes are not a matrix of ", q.rows,
                                             " x ", q.cols, "; pass what was quantized"));
     if (auto ok = check_scales<B>(q.scales, q.rows); !ok) return ok;
-    for (std::size_t i = 0; i != q.codes.size(); ++i)
-        if (q.codes[i] < B::qmin || q.codes[i] > B::qmax)
-            return general_error(detail::concat("codes: code ", static_cast<int>(q.codes[i]), " at [",
-                                                i / q.cols, ", ", i % q.cols, "] is outside ", B::qmin, "..",
-                                                B::qmax, "; use the bits it was quantized with"));
+    if (std::size_t const i = detail::first_outside<B>(q.codes); i != q.codes.size())
+        return detail::code_outside(q.codes[i], i / q.cols, i % q.cols, B::qmin, B::qmax, B::name);
     detail::for_each_row(on, out, [&](Eigen::Index row, const Execution& serial) {
         auto const r = static_cast<std::size_t>(row);
-        dequantize(std::span(q.codes).subspan(r * q.cols, q.cols), detail::row(out, row),
-                   q.scales[q.scales.size() == 1 ? 0 : r], serial);
+        dequantize(std::span(q.codes).subspan(r * q.cols, q.cols), detail::row(out, row), q.scales.of_row(r),
+                   serial);
     });
     return {};
 }

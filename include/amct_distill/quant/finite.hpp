@@ -4,30 +4,21 @@
 ///     if (auto ok = check_finite(w, "weights"); !ok) return ok;
 ///     // weights: value at [3, 5] is nan; only finite values can be quantized: check where they come from
 #pragma once
-#include <charconv>
 #include <cmath>
-#include <concepts>
 #include <cstddef>
 #include <span>
-#include <string>
 #include <string_view>
 
 #include "../core/concat.hpp"
+#include "../core/number.hpp"
 #include "../core/result.hpp"
 #include "affine.hpp"
+#include "matrix.hpp"
 #include "scale.hpp"
 
 namespace amct_distill {
 
 namespace detail {
-
-/// The shortest text that reads back as the same number; "nan", "inf", "-inf".
-template <std::floating_point T>
-std::string number(T v) {
-    if (std::isnan(v)) return "nan";
-    char text[32];
-    return {text, std::to_chars(text, text + sizeof text, v).ptr};
-}
 
 inline std::size_t first_not_finite(std::span<const float> x) {
     std::size_t i = 0;

@@ -27,7 +27,7 @@
 ///     sum x^2 stays common. A squared error changes with slope 2 |error|, that is step + 2h at most between
 ///     the outermost codes (step: the largest q_{k+1} - q_k), where it moves by h (step + 2h) at most, and
 ///     by 2h (d + h) for a value at d beyond an outermost code.
-///  2. Codes. float(x / s) passes k + 1/2 within a relative e of it, and (q_k + q_{k+1}) / 2 is within
+///  2. CodeRange. float(x / s) passes k + 1/2 within a relative e of it, and (q_k + q_{k+1}) / 2 is within
 ///     e (|k| + 1) s of (k + 1/2) s. Values between the two, 2.02 e (|k| + 1) step apart at most, have the
 ///     other code, at 2 step times the distance. They are in the boundary's cell or the two beside it.
 ///  3. float(q_k - x) rounds once, relative e: 2 e L, with what the summation in double adds below 3.1 e L.
@@ -56,7 +56,7 @@
 namespace amct_distill::detail {
 
 /// What the loss of a candidate depends on: values become float(k * scale), k = min_code..max_code.
-struct Codes {
+struct CodeRange {
     float scale;
     int min_code, max_code;
 };
@@ -85,9 +85,9 @@ public:
 
     /// Whether fixed point can represent the values, and cells are narrow enough for the candidates: at most
     /// one boundary in each, and farther from the next than step 2 above looks.
-    bool usable(std::span<const Codes> candidates) const {
+    bool usable(std::span<const CodeRange> candidates) const {
         if (!(std::isnormal(factor_) && factor_ < 0x1p100f && factor_ > 0x1p-100f)) return false;
-        return std::all_of(candidates.begin(), candidates.end(), [&](const Codes& c) {
+        return std::all_of(candidates.begin(), candidates.end(), [&](const CodeRange& c) {
             double const step = static_cast<double>(c.scale) * static_cast<double>(factor_);
             bool const finite = std::isfinite(c.scale * static_cast<float>(c.max_code)) &&
                                 std::isfinite(c.scale * static_cast<float>(c.min_code));
@@ -138,7 +138,7 @@ public:
         }
     }
 
-    LossBound bound(const Codes& c) const {
+    LossBound bound(const CodeRange& c) const {
         auto const q = [&](int k) {
             return static_cast<double>(static_cast<float>(k) * c.scale) * static_cast<double>(factor_);
         };
@@ -167,8 +167,8 @@ public:
                     slack += (next - here) * (std::max)(0.0, most - least);
                 }
             }
-            double const near = n_[(std::min)(end + 1, cells)] - n_[end < 2 ? 0 : end - 2];
-            slack += near * 2 * step * 2.02 * epsilon * (std::abs(k) + 2) * step;  // 2
+            double const nearby = n_[(std::min)(end + 1, cells)] - n_[end < 2 ? 0 : end - 2];
+            slack += nearby * 2 * step * 2.02 * epsilon * (std::abs(k) + 2) * step;  // 2
             begin = (std::max)(begin, end);
         }
         add_line(n - n_[begin], s_[cells] - s_[begin], q(c.max_code));

@@ -52,7 +52,7 @@ struct IfmrOptions {
 
     double candidates() const { return std::ceil((search_end - search_start) / search_step); }
     /// Errors: a percentile outside (0, 1], a search that is none.
-    result<void> check() const {
+    result<void> check_options() const {
         using detail::number;
         for (double p : {max_percentile, min_percentile})
             if (!(p > 0 && p <= 1))
@@ -117,7 +117,7 @@ public:
     /// The best clip range of all values observed. Errors: no batch, options outside their limits, values so
     /// large that no candidate has a finite loss, a temporary file that cannot be read.
     result<IfmrResult> finish(const Execution& on = {}) const {
-        if (auto ok = options_.check(); !ok) return ok.diagnostics();
+        if (auto ok = options_.check_options(); !ok) return ok.diagnostics();
         if (values_.size() == 0)
             return general_error("IFMR: no batch was observed; call observe() before finish()");
 
@@ -134,9 +134,9 @@ public:
             }
         }
         if (!std::isfinite(smallest))
-            return general_error(detail::concat(
-                "IFMR: no candidate has a finite loss for values between ", detail::number(found.range.min),
-                " and ", detail::number(found.range.max), "; scale the network's input down"));
+            return general_error(detail::concat("IFMR: no candidate has a finite loss for values between ",
+                                                number(found.range.min), " and ", number(found.range.max),
+                                                "; scale the network's input down"));
         found.scale_offset = candidates[found.best].p;
         found.clip = clip_of<B>(found.scale_offset);
         return found;
@@ -157,7 +157,7 @@ private:
             return {x.data(), upper, lower, p.scale};
         }
         /// Precondition: the ends and the scale are finite.
-        detail::Codes codes() const {
+        detail::CodeRange codes() const {
             auto const code = [this](float end) { return static_cast<int>(std::nearbyint(end / p.scale)); };
             return {p.scale, std::same_as<S, Symmetric> ? 0 : code(lower), code(upper)};
         }
@@ -251,7 +251,7 @@ private:
     /// `bounds` stays empty where the histogram cannot be used.
     result<void> bound_losses(const Execution& on, const std::vector<Candidate>& candidates, float largest,
                               std::vector<detail::LossBound>& bounds, double& unit_squared) const {
-        std::vector<detail::Codes> codes;
+        std::vector<detail::CodeRange> codes;
         float kept = 0;  // the largest magnitude that some candidate does not clip
         for (const Candidate& c : candidates) {
             if (!c.is_finite()) return {};
@@ -268,7 +268,7 @@ private:
             return ok;
         if (histogram.too_many_beyond()) return {};
         histogram.finish();
-        for (const detail::Codes& c : codes) bounds.push_back(histogram.bound(c));
+        for (const detail::CodeRange& c : codes) bounds.push_back(histogram.bound(c));
         unit_squared = histogram.unit_squared();
         return {};
     }

@@ -10,13 +10,15 @@
 #pragma once
 #include <concepts>
 #include <span>
-#include <vector>
 
 #include "../core/result.hpp"
 #include "../policy/bits.hpp"
 #include "../policy/granularity.hpp"
 #include "affine.hpp"
+#include "matrix.hpp"
+#include "quantized_matrix.hpp"
 #include "scale.hpp"
+#include "scales.hpp"
 
 namespace amct_distill {
 
@@ -38,7 +40,7 @@ concept WeightQuantizer = HasParameters<Q> && BitWidth<typename Q::bits> &&
     { q.initialize(w) } -> std::same_as<result<void>>;
     { c.fake_quantize(w, out) } -> std::same_as<void>;
     { c.backward(w, /*grad_out*/ w, /*grad_w*/ out, grad_parameters) } -> std::same_as<void>;
-    { c.scale_offsets(w) } -> std::same_as<std::vector<ScaleOffset>>;
+    { c.scale_offsets(w) } -> std::convertible_to<Scales>;
     { c.quantize(w) } -> std::same_as<result<QuantizedMatrix>>;
 };
 
@@ -96,7 +98,7 @@ concept BackwardOfWeights = requires(const Q& c, const ConstMatrixRef& w, Matrix
 };
 template <class Q>
 concept ScalesOfWeights = requires(const Q& c, const ConstMatrixRef& w) {
-    { c.scale_offsets(w) } -> std::same_as<std::vector<ScaleOffset>>;
+    { c.scale_offsets(w) } -> std::convertible_to<Scales>;
 };
 template <class Q>
 concept QuantizesWeights = requires(const Q& c, const ConstMatrixRef& w) {
@@ -154,7 +156,7 @@ consteval bool check_weight_quantizer() {
                   "ConstMatrixRef& grad_out, MatrixRef grad_w, std::span<float> grad_parameters) const`");
     static_assert(detail::ScalesOfWeights<Q>,
                   "a weight quantizer tells its scales: add "
-                  "`std::vector<ScaleOffset> scale_offsets(const ConstMatrixRef& w) const`");
+                  "`Scales scale_offsets(const ConstMatrixRef& w) const`");
     static_assert(detail::QuantizesWeights<Q>,
                   "a weight quantizer gives the integers: add "
                   "`result<QuantizedMatrix> quantize(const ConstMatrixRef& w) const`");

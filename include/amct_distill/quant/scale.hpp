@@ -20,6 +20,7 @@
 #include "../run/execution.hpp"
 #include "affine.hpp"
 #include "kernels/range.hpp"
+#include "matrix.hpp"
 
 namespace amct_distill {
 

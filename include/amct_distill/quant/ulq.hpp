@@ -26,7 +26,10 @@
 #include "arq.hpp"
 #include "finite.hpp"
 #include "kernels/gradient.hpp"
+#include "matrix.hpp"
+#include "quantized_matrix.hpp"
 #include "scale.hpp"
+#include "scales.hpp"
 
 namespace amct_distill {
 
@@ -102,7 +105,7 @@ public:
     }
 
     /// One per row, or one.
-    std::vector<ScaleOffset> scale_offsets(const ConstMatrixRef&) const {
+    Scales scale_offsets(const ConstMatrixRef&) const {
         std::vector<ScaleOffset> all;
         all.reserve(scales_.size());
         for (float scale : scales_) all.push_back({scale, 0});

@@ -50,22 +50,22 @@ namespace detail {
 #pragma clang diagnostic ignored "-Wundefined-internal"
 #endif
 template <class T>
-struct holder {
+struct Holder {
     const T value;
 };
 template <class T>
-extern const holder<T> phantom;  // declared, never defined: only the address of its fields is spelled
+extern const Holder<T> phantom;  // declared, never defined: only the address of its fields is spelled
 
 template <class P>
-struct address {  // clang < 18 does not take the pointer itself as a template argument
+struct Address {  // clang < 18 does not take the pointer itself as a template argument
     P pointer;
 };
 template <class P>
-address(P) -> address<P>;
+Address(P) -> Address<P>;
 
-template <class T, address Where>
+template <class T, Address Where>
 consteval auto spelled_name() {
-    // g++:   ... Where = address<..>{(& phantom<X>.holder<X>::value.X::name)}]
+    // g++:   ... Where = Address<..>{(& phantom<X>.Holder<X>::value.X::name)}]
     // clang: ... Where = {&phantom.value.name}]       -- either way: the last identifier
     constexpr std::string_view text = __PRETTY_FUNCTION__;
     constexpr std::string_view word = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
@@ -76,7 +76,7 @@ consteval auto spelled_name() {
 }
 template <class T, std::size_t I>
 inline constexpr auto name_chars =
-    spelled_name<T, address{std::addressof(boost::pfr::get<I>(phantom<T>.value))}>();
+    spelled_name<T, Address{std::addressof(boost::pfr::get<I>(phantom<T>.value))}>();
 #ifdef __clang__
 #pragma clang diagnostic pop
 #endif
@@ -97,10 +97,10 @@ inline constexpr auto field_names = []<std::size_t... I>(std::index_sequence<I..
 (std::make_index_sequence<field_count<T>>{});
 
 namespace detail {
-struct known {
+struct Known {
     int expected_spelling;
 };
-static_assert(field_name<known, 0>() == "expected_spelling",
+static_assert(field_name<Known, 0>() == "expected_spelling",
               "amct_distill: this compiler spells pointers to members in an unknown way; use Boost >= 1.84");
 }  // namespace detail
 

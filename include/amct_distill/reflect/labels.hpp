@@ -30,13 +30,18 @@ namespace amct_distill {
 
 namespace detail {
 /// Where a field was read; {0, 0} when it was not.
-class located {
+class Located {
 public:
-    constexpr Position position() const noexcept { return {line_, column_}; }
+    constexpr Position position() const noexcept { return line_ == 0 ? Position{} : Position{line_, column_}; }
     constexpr void set_position(Position p) noexcept {
         line_ = static_cast<std::uint32_t>(p.line);
         column_ = static_cast<std::uint32_t>(p.column);
     }
+
+protected:
+    static constexpr std::uint32_t unset = 0xFFFFFFFF;  // a column that no place has
+    constexpr bool is_marked_unset() const noexcept { return line_ == 0 && column_ == unset; }
+    constexpr void mark_unset() noexcept { column_ = unset; }
 
 private:
     std::uint32_t line_ = 0;
@@ -44,14 +49,14 @@ private:
 };
 
 /// Tag: a message that is being read, its required fields not yet set.
-struct blank_t {
-    explicit blank_t() = default;
+struct Blank {
+    explicit Blank() = default;
 };
 }  // namespace detail
 
 /// `required`: a message spelled in C++ that leaves it out does not compile (but for clang 14, which misses it).
 template <class T>
-class required : public detail::located {
+class required : public detail::Located {
 public:
     using value_type = T;
 
@@ -60,7 +65,9 @@ public:
     requires(std::is_class_v<T>&& std::is_convertible_v<U, T> &&
              !std::is_class_v<U>) constexpr required(const U& value)
         : value_(value) {}  // a string literal, for instance
-    constexpr explicit required(detail::blank_t) : value_() {}
+    constexpr explicit required(detail::Blank) : value_() { mark_unset(); }
+    /// False while a message is being read and this field was not met; set_position() ends that.
+    constexpr bool is_set() const noexcept { return !is_marked_unset(); }
     /// Declared so that `Message{}` is well formed where it is not evaluated: Boost.PFR then counts fields
     /// by bisection, not one by one (minutes and gigabytes). Evaluating it is a compile-time error.
     consteval required() : value_((throw "a required field is missing", T())) {}
@@ -78,7 +85,7 @@ private:
 
 /// `optional`, with the schema's `[default = ...]` as part of the type.
 template <class T, auto... Default>
-class optional : public detail::located {
+class optional : public detail::Located {
 public:
     using value_type = T;
 
@@ -119,18 +126,18 @@ private:
 
 /// `oneof`: `Alternatives` is an aggregate whose members name the alternatives.
 template <class Alternatives>
-class oneof : public detail::located {
+class oneof : public detail::Located {
     template <class>
-    struct storage;
+    struct Storage;
     template <std::size_t... I>
-    struct storage<std::index_sequence<I...>> {
+    struct Storage<std::index_sequence<I...>> {
         using type = std::variant<std::monostate, reflect::field_type<Alternatives, I>...>;
     };
 
 public:
     using alternatives = Alternatives;
     static constexpr std::size_t size = reflect::field_count<Alternatives>;
-    using variant = typename storage<std::make_index_sequence<size>>::type;
+    using variant = typename Storage<std::make_index_sequence<size>>::type;
 
     constexpr oneof() = default;
     template <class T>
@@ -157,7 +164,7 @@ public:
         }
         return value_.template emplace<I + 1>(std::forward<A>(a)...);
     }
-    /// The variant behind it; `std::monostate` when nothing is set.
+    /// The variant that holds it; `std::monostate` when nothing is set.
     constexpr const variant& value() const noexcept { return value_; }
     constexpr variant& value() noexcept { return value_; }
     friend constexpr bool operator==(const oneof& a, const oneof& b) { return a.value_ == b.value_; }
@@ -185,7 +192,7 @@ public:
     }
 
 private:
-    std::vector<detail::located> positions_{};
+    std::vector<detail::Located> positions_{};
 };
 
 namespace detail {
@@ -203,19 +210,19 @@ inline constexpr bool is_oneof = false;
 template <class A>
 inline constexpr bool is_oneof<oneof<A>> = true;
 template <class T>
-concept list_field = requires(T list, typename T::value_type v) {
+concept ListField = requires(T list, typename T::value_type v) {
     list.push_back(std::move(v));
     list.back();
 }
 &&!requires(T s) { s.substr(); };
 /// Messages are aggregates; everything else is a scalar.
 template <class T>
-concept message_type = std::is_aggregate_v<T>;
+concept MessageType = std::is_aggregate_v<T>;
 
 template <class F>
 constexpr F blank_field() {
     if constexpr (is_required<F>)
-        return F(blank_t{});
+        return F(Blank{});
     else
         return F{};
 }
@@ -232,14 +239,14 @@ constexpr M blank_message() {
 /// A value to read into.
 template <class T>
 constexpr T blank_value() {
-    if constexpr (message_type<T>)
+    if constexpr (MessageType<T>)
         return blank_message<T>();
     else
         return T{};
 }
 
 /// The fields of a message as its texts name them: its members, a oneof replaced by its alternatives.
-struct text_field {
+struct TextField {
     std::string_view name;
     std::size_t member;       // index of the member
     std::size_t alternative;  // index in the oneof
@@ -254,7 +261,7 @@ consteval std::size_t text_field_width() {
 }
 template <class M>
 inline constexpr auto text_fields = []<std::size_t... I>(std::index_sequence<I...>) {
-    std::array<text_field, (std::size_t{0} + ... + text_field_width<M, I>())> all{};
+    std::array<TextField, (std::size_t{0} + ... + text_field_width<M, I>())> all{};
     std::size_t n = 0;
     auto add = [&]<std::size_t J>(std::integral_constant<std::size_t, J>) {
         using F = reflect::field_type<M, J>;

@@ -7,27 +7,28 @@
 /// names keep their end.
 #pragma once
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstddef>
-#include <cstdio>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "../core/concat.hpp"
+#include "../core/number.hpp"
 #include "../core/table.hpp"
 #include "../distill/report.hpp"
 
 namespace amct_distill {
 namespace detail {
 
-inline std::string formatted(const char* format, double x) {
-    char text[64];
-    std::snprintf(text, sizeof text, format, x);
-    return text;
-}
 inline std::string decibel(double x) {
-    return std::isfinite(x) ? formatted("%.1f dB", x) : std::string(x > 0 ? "exact" : "-");
+    return std::isfinite(x) ? concat(number(x, std::chars_format::fixed, 1), " dB")
+                            : std::string(x > 0 ? "exact" : "-");
+}
+inline std::string three_digits(float x) {
+    return number(static_cast<double>(x), std::chars_format::general, 3);
 }
 
 inline std::string weights_table(const std::vector<LayerReport>& layers) {
@@ -54,10 +55,8 @@ inline std::string data_table(const std::vector<LayerReport>& layers) {
     for (const LayerReport& l : layers)
         rows.push_back({shortened(l.name, 18), shortened(l.data_algorithm, 18),
                         short_number(static_cast<double>(l.data_scale.scale)),
-                        concat(formatted("%.3g", static_cast<double>(l.data_clip.min)), " .. ",
-                               formatted("%.3g", static_cast<double>(l.data_clip.max))),
-                        l.user_clips ? "you" : "IFMR", decibel(l.data_sqnr),
-                        formatted("%.2f %%", 100 * l.saturation)});
+                        concat(three_digits(l.data_clip.min), " .. ", three_digits(l.data_clip.max)),
+                        l.user_clips ? "you" : "IFMR", decibel(l.data_sqnr), percent(l.saturation)});
     return text_table(rows);
 }
 
@@ -73,11 +72,10 @@ inline std::string blocks_table(const std::vector<BlockReport>& blocks) {
         {"block", "modules", "error", "distilled", "best epoch", "teacher's input", "seconds"}};
     for (std::size_t b = 0; b != blocks.size(); ++b) {
         const BlockReport& r = blocks[b];
-        rows.push_back({std::to_string(b + 1), block_name(r), short_number(r.loss_before),
-                        short_number(r.loss_after),
-                        r.best_epoch == 0 ? "calibrated" : std::to_string(r.best_epoch),
+        rows.push_back({number(b + 1), block_name(r), short_number(r.loss_before), short_number(r.loss_after),
+                        r.best_epoch == 0 ? "calibrated" : number(r.best_epoch),
                         r.teacher_inputs == 0 ? "never" : concat(r.teacher_inputs, " steps"),
-                        formatted("%.2f", r.seconds)});
+                        number(r.seconds, std::chars_format::fixed, 2)});
     }
     std::string out = text_table(rows);
     for (std::size_t b = 0; b != blocks.size(); ++b)
@@ -97,7 +95,7 @@ inline std::string losses_table(const std::vector<BlockReport>& blocks) {
     for (std::size_t b = 0; b != blocks.size(); ++b) {
         const std::vector<double>& losses = blocks[b].epoch_losses;
         for (std::size_t first = 0; first < losses.size(); first += per_line) {
-            TableRow& row = rows.emplace_back(TableRow{first == 0 ? std::to_string(b + 1) : "", ""});
+            TableRow& row = rows.emplace_back(TableRow{first == 0 ? number(b + 1) : "", ""});
             for (std::size_t e = first; e < losses.size() && e < first + per_line; ++e)
                 append(row[1], concat(e == first ? "" : "  ", short_number(losses[e])));
         }

@@ -30,6 +30,11 @@ namespace detail {
 /// what handing out a task costs. A multiple of `sum_block`.
 inline constexpr std::size_t task_size = std::size_t{1} << 16;
 
+/// How many rows of a matrix a thread takes at a time.
+inline std::size_t rows_per_task(std::size_t cols) {
+    return (task_size - 1) / (std::max)(cols, std::size_t{1}) + 1;
+}
+
 /// body(begin, end) for parts of 0..n that begin at multiples of `size`; on one thread, in a single part.
 template <class Body>
 void in_parts(const Execution& on, std::size_t n, std::size_t size, const Body& body) {

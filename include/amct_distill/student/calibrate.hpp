@@ -29,8 +29,8 @@ struct CalibrateOptions {
     IfmrOptions ifmr{};  ///< of every layer; what `max_bytes` allows for one is within the run's memory_bytes
 
     /// Throws std::invalid_argument when they make no sense.
-    void check() const {
-        if (auto const ok = ifmr.check(); !ok)
+    void check_options() const {
+        if (auto const ok = ifmr.check_options(); !ok)
             throw std::invalid_argument(detail::concat("calibrate: ifmr: ", ok.diagnostics()[0].message));
     }
 };
@@ -49,8 +49,8 @@ struct CalibrationReport {
 template <class Algorithms>
 result<CalibrationReport> calibrate(BasicStudent<Algorithms>& student, DataSource batches,
                                     const RunOptions& run = {}, const CalibrateOptions& options = {}) {
-    run.check("calibrate");
-    options.check();
+    run.check_options("calibrate");
+    options.check_options();
     if (batches.empty()) return general_error("calibrate: no batches; give at least one");
     const nn::Network& network = student.network();
     std::size_t const asked = student.plan().batch_num.value;

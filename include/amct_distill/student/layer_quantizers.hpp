@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The quantizers of one layer of a student: one for its weights, one for its input.
 ///
-///     LayerQuantizers<standard_algorithms> q = ...;       // make_student() makes them
+///     LayerQuantizers<StandardAlgorithms> q = ...;       // make_student() makes them
 ///     q.set_clips({6, 0});                                // calibrate() does; not with clips of the user's
 ///     q.data_clip();  q.weight_scales(w);  q.weight_algorithm();   // "arq_distill, INT4, channel_wise"
 ///
@@ -207,8 +207,9 @@ public:
     int data_bits() const {
         return std::visit([]<class Q>(const Q&) { return Q::bits::width; }, data_);
     }
-    std::vector<ScaleOffset> weight_scales(const nn::Tensor& w) const {
-        return std::visit([&](const auto& q) { return q.scale_offsets(detail::weight_matrix(w)); }, weights_);
+    Scales weight_scales(const nn::Tensor& w) const {
+        return std::visit([&](const auto& q) -> Scales { return q.scale_offsets(detail::weight_matrix(w)); },
+                          weights_);
     }
     result<QuantizedMatrix> weight_codes(const nn::Tensor& w) const {
         return std::visit([&](const auto& q) { return q.quantize(detail::weight_matrix(w)); }, weights_);

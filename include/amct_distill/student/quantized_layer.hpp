@@ -19,7 +19,7 @@
 
 namespace amct_distill {
 
-template <class Layer, class Algorithms = standard_algorithms>
+template <class Layer, class Algorithms = StandardAlgorithms>
 class QuantizedLayer {
 public:
     static constexpr std::string_view type_name = Layer::type_name;

@@ -43,7 +43,7 @@ struct RunOptions {
     ProgressCallback on_progress{};
 
     /// Throws std::invalid_argument when they make no sense; `who` begins the message.
-    void check(std::string_view who) const {
+    void check_options(std::string_view who) const {
         if (threads < 1 || threads > 1024)
             throw std::invalid_argument(detail::concat(who, ": threads must be 1 to 1024, found ", threads));
         if (resume && directory.empty())

@@ -18,7 +18,7 @@
 
 namespace amct_distill {
 
-template <class Algorithms = standard_algorithms>
+template <class Algorithms = StandardAlgorithms>
 class BasicStudent {
 public:
     using algorithms = Algorithms;

@@ -25,7 +25,7 @@ enum class duplicates {
                 ///< each
 };
 
-struct reader_options {
+struct ReaderOptions {
     std::string_view source = {};  ///< name of the text, for diagnostics
     duplicates on_duplicate = duplicates::error;
     bool unknown_fields_are_warnings = false;
@@ -35,15 +35,15 @@ struct reader_options {
 namespace detail {
 
 /// A text that grows by push_back only, so that clang with libstdc++ 12 can evaluate it in constants.
-class text_buffer {
+class TextBuffer {
 public:
-    constexpr text_buffer() = default;
-    constexpr text_buffer(std::string_view s) { append(s); }
+    constexpr TextBuffer() = default;
+    constexpr TextBuffer(std::string_view s) { append(s); }
     constexpr void append(std::string_view s) {
         for (char c : s) chars_.push_back(c);
     }
     constexpr void append(char c) { chars_.push_back(c); }
-    constexpr void append(const text_buffer& other) { append(other.view()); }
+    constexpr void append(const TextBuffer& other) { append(other.view()); }
     template <std::unsigned_integral N>
     constexpr void append(N n) {
         if (n >= 10) append(static_cast<N>(n / 10));
@@ -57,34 +57,34 @@ private:
 };
 
 template <class... Pieces>
-[[gnu::cold, gnu::noinline]] constexpr text_buffer say(const Pieces&... pieces) {
-    text_buffer out;
+[[gnu::cold, gnu::noinline]] constexpr TextBuffer say(const Pieces&... pieces) {
+    TextBuffer out;
     (out.append(pieces), ...);
     return out;
 }
 
 /// A diagnostic of the reader, before lines and columns are counted.
-struct reader_note {
+struct ReaderNote {
     Severity severity{};
     std::size_t offset = 0;
-    text_buffer path{};
-    text_buffer message{};
+    TextBuffer path{};
+    TextBuffer message{};
 };
 
 inline constexpr std::size_t max_diagnostics = 100;
 
-class text_cursor {
+class TextCursor {
 public:
-    constexpr text_cursor(std::string_view text, const reader_options& options)
+    constexpr TextCursor(std::string_view text, const ReaderOptions& options)
         : at_(text.data()), end_(at_ + text.size()), options_(options), begin_(at_), column_mark_(at_) {}
-    constexpr const std::vector<reader_note>& notes() const { return notes_; }
+    constexpr const std::vector<ReaderNote>& notes() const { return notes_; }
 
 protected:
     /// A field that is being read: the fields that lead here are a list through the stack.
-    struct step {
+    struct Step {
         std::string_view name;
         std::size_t index;
-        step* outer;
+        Step* outer;
     };
     static constexpr std::size_t no_index = static_cast<std::size_t>(-1);
 
@@ -130,16 +130,16 @@ protected:
 
     // ---- diagnostics
     [[gnu::cold, gnu::noinline]] constexpr void note(Severity severity, const char* where,
-                                                     text_buffer message) {
+                                                     TextBuffer message) {
         if (severity == Severity::error) ++errors_;
         if (notes_.size() == max_diagnostics) return;
-        text_buffer path;
+        TextBuffer path;
         append_path(path, path_);
         if (notes_.size() + 1 == max_diagnostics) message.append(" (further messages are not shown)");
         notes_.push_back(
             {severity, static_cast<std::size_t>(where - begin_), std::move(path), std::move(message)});
     }
-    static constexpr void append_path(text_buffer& out, const step* s) {
+    static constexpr void append_path(TextBuffer& out, const Step* s) {
         if (s == nullptr) return;
         append_path(out, s->outer);
         if (!out.empty()) out.append('.');
@@ -147,22 +147,22 @@ protected:
         if (s->index != no_index) out.append(say("[", s->index, "]"));
     }
     /// An error of meaning: reading goes on.
-    [[gnu::cold, gnu::noinline]] constexpr bool error(const char* where, text_buffer message) {
+    [[gnu::cold, gnu::noinline]] constexpr bool error(const char* where, TextBuffer message) {
         note(Severity::error, where, std::move(message));
         return true;
     }
     /// An error of syntax: reading stops.
-    [[gnu::cold, gnu::noinline]] constexpr bool stop(const char* where, text_buffer message) {
+    [[gnu::cold, gnu::noinline]] constexpr bool stop(const char* where, TextBuffer message) {
         note(Severity::error, where, std::move(message));
         return false;
     }
-    [[gnu::cold, gnu::noinline]] constexpr text_buffer place(const char* p) const {
+    [[gnu::cold, gnu::noinline]] constexpr TextBuffer place(const char* p) const {
         auto const position = position_of({begin_, static_cast<std::size_t>(end_ - begin_)},
                                           static_cast<std::size_t>(p - begin_));
         return say(position.line, ':', position.column);
     }
     /// What stands at the current place, for "..., found X".
-    [[gnu::cold, gnu::noinline]] constexpr text_buffer found() const {
+    [[gnu::cold, gnu::noinline]] constexpr TextBuffer found() const {
         if (at_ == end_) return say("the end of the text");
         const char* probe = at_;
         if (!grammar::match(grammar::word, probe, end_) && !grammar::match(grammar::quoted, probe, end_)) {
@@ -177,8 +177,8 @@ protected:
         return say("`", std::string_view(at_, static_cast<std::size_t>(probe - at_)), "...`");
     }
     template <class Names>
-    [[gnu::cold, gnu::noinline]] static constexpr text_buffer suggestion(std::string_view word,
-                                                                         const Names& names) {
+    [[gnu::cold, gnu::noinline]] static constexpr TextBuffer suggestion(std::string_view word,
+                                                                        const Names& names) {
         std::string_view const name = nearest(word, names);
         if (name.empty()) return {};  // (g++ 12 cannot evaluate `?:` between two buffers)
         return say("; did you mean `", name, "`?");
@@ -275,8 +275,8 @@ protected:
 
     const char* at_;  // the current token; blanks before it are skipped
     const char* end_;
-    const reader_options& options_;
-    step* path_ = nullptr;   // the innermost field
+    const ReaderOptions& options_;
+    Step* path_ = nullptr;   // the innermost field
     std::size_t depth_ = 0;  // messages that are open
     std::size_t errors_ = 0;
 
@@ -286,7 +286,7 @@ private:
     std::size_t columns_ = 0;
     bool ascii_ = false;  // the whole text: a column is a byte
     std::size_t line_ = 1;
-    std::vector<reader_note> notes_{};
+    std::vector<ReaderNote> notes_{};
 };
 
 }  // namespace detail

@@ -19,7 +19,7 @@
 namespace amct_distill::detail {
 
 /// A natural number of at most `capacity` bits; as much as the exact path below needs, and no more.
-class big_natural {
+class BigNatural {
     // The largest: `max_digits` digits (below) over 10^-(max_digits + 400), brought to the same size.
     static constexpr std::size_t capacity = 288;  // limbs of 32 bits
     std::array<std::uint32_t, capacity> limbs_{};
@@ -54,14 +54,14 @@ public:
         return size_ == 0 ? 0 : size_ * 32 - static_cast<std::size_t>(std::countl_zero(limbs_[size_ - 1]));
     }
     constexpr bool is_zero() const { return size_ == 0; }
-    constexpr bool less_than(const big_natural& other) const {
+    constexpr bool less_than(const BigNatural& other) const {
         if (size_ != other.size_) return size_ < other.size_;
         for (std::size_t i = size_; i-- != 0;)
             if (limbs_[i] != other.limbs_[i]) return limbs_[i] < other.limbs_[i];
         return false;
     }
     /// Precondition: not less_than(other).
-    constexpr void subtract(const big_natural& other) {
+    constexpr void subtract(const BigNatural& other) {
         std::uint64_t borrow = 0;
         for (std::size_t i = 0; i != size_; ++i) {
             std::uint64_t const take = (i < other.size_ ? std::uint64_t{other.limbs_[i]} : 0) + borrow;
@@ -73,14 +73,14 @@ public:
 };
 
 /// digits * 10^exponent, every digit counted.
-struct scientific {
+struct Scientific {
     static constexpr std::size_t max_digits = 800;  // 768 decide any double; the rest only as "not zero"
     std::string_view text{};                        // of the number, without sign and suffix
     std::uint64_t leading = 0;                      // its first 19 significant digits
     std::size_t significant = 0;                    // digits from the first that is not zero
     std::int64_t exponent = 0;                      // of the last digit
 
-    constexpr explicit scientific(std::string_view number) : text(number) {
+    constexpr explicit Scientific(std::string_view number) : text(number) {
         std::size_t i = 0;
         bool fraction = false;
         for (; i < number.size() && number[i] != 'e' && number[i] != 'E'; ++i) {
@@ -113,7 +113,7 @@ constexpr F exact_power_of_ten(std::size_t exponent) {  // exact up to 10^10 in 
 
 /// The exact path: the quotient of two natural numbers, bit after bit.
 template <class F>
-constexpr F round_exactly(const scientific& number) {
+constexpr F round_exactly(const Scientific& number) {
     using limits = std::numeric_limits<F>;
     using bits_type = std::conditional_t<sizeof(F) == 4, std::uint32_t, std::uint64_t>;
     constexpr int mantissa = limits::digits;                   // 24, 53
@@ -125,12 +125,12 @@ constexpr F round_exactly(const scientific& number) {
     if (magnitude < limits::min_exponent10 - limits::digits10 - 3) return 0;
 
     std::size_t used = 0;
-    bool rest = false;  // digits behind max_digits: they only break ties
+    bool rest = false;  // digits after max_digits: they only break ties
     std::int64_t exponent = number.exponent;
-    big_natural above, below;
+    BigNatural above, below;
     for (char c : number.text) {
         if (c == '.' || (used == 0 && c == '0')) continue;
-        if (used == scientific::max_digits) {
+        if (used == Scientific::max_digits) {
             ++exponent;
             rest = rest || c != '0';
         } else {
@@ -185,7 +185,7 @@ constexpr F round_exactly(const scientific& number) {
 template <class F>
 requires(std::is_same_v<F, float> || std::is_same_v<F, double>) constexpr F
     to_floating(std::string_view text) {
-    scientific const number(text);
+    Scientific const number(text);
     if (number.significant == 0) return 0;
     if (number.significant <= 19 && number.exponent >= -22 && number.exponent <= 22 &&
         number.leading <= (std::uint64_t{1} << 53)) {

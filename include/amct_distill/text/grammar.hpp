@@ -2,7 +2,7 @@
 /// The tokens of protobuf's text format, written once, as Boost.Spirit X3 expressions.
 ///
 ///     const char* at = text.data();
-///     grammar::match(grammar::identifier, at, end)    // true, and `at` behind the identifier; or false
+///     grammar::match(grammar::identifier, at, end)    // true, and `at` after the identifier; or false
 ///
 /// At run time X3 parses them. X3 (1.81 to 1.90) has no constexpr parse(), so in constant evaluation `walk`
 /// interprets the very same expression objects: a text means the same to the compiler and at run time.
@@ -110,7 +110,7 @@ constexpr bool walk(const x3::not_predicate<S>& p, iterator& at, iterator end) {
     return !walk(p.subject, at, end);
 }
 
-/// Whether the text at `at` begins with the rule; if so `at` moves behind it, else it stays.
+/// Whether the text at `at` begins with the rule; if so `at` moves after it, else it stays.
 template <class Rule>
 constexpr bool match(const Rule& rule, iterator& at, iterator end) {
     if (std::is_constant_evaluated()) return walk(rule, at, end);

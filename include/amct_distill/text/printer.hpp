@@ -7,8 +7,6 @@
 /// The canonical form of protobuf's TextFormat: two spaces of indentation, one field a line, fields in schema
 /// order, `message {`, strings escaped to 7 bits, floats as the shortest text that reads back.
 #pragma once
-#include <charconv>
-#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <string>
@@ -17,14 +15,15 @@
 #include <utility>
 #include <variant>
 
+#include "../core/number.hpp"
 #include "../reflect/labels.hpp"
 
 namespace amct_distill {
 namespace detail {
 
-class text_printer {
+class TextPrinter {
 public:
-    explicit text_printer(std::string& out) : out_(out) {}
+    explicit TextPrinter(std::string& out) : out_(out) {}
 
     template <class M>
     void fields_of(const M& m) {
@@ -55,7 +54,7 @@ private:
     void field(std::string_view name, const T& value) {
         out_.append(2 * depth_, ' ');
         out_ += name;
-        if constexpr (message_type<T>) {
+        if constexpr (MessageType<T>) {
             out_ += " {\n";
             ++depth_;
             fields_of(value);
@@ -72,15 +71,7 @@ private:
     void scalar(bool v) { out_ += v ? "true" : "false"; }
     template <class T>
     requires((std::integral<T> && !std::same_as<T, bool>) || std::floating_point<T>) void scalar(T v) {
-        if constexpr (std::floating_point<T>) {
-            if (std::isnan(v)) {  // to_chars would print a sign that the format does not have
-                out_ += "nan";
-                return;
-            }
-        }
-        char buffer[64];  // the longest double is 24 characters
-        auto const end = std::to_chars(buffer, buffer + sizeof buffer, v).ptr;
-        out_.append(buffer, end);
+        out_ += number(v);
     }
     template <class E>
     requires std::is_enum_v<E>
@@ -117,9 +108,9 @@ private:
 }  // namespace detail
 
 template <class M>
-requires detail::message_type<M> std::string print(const M& message) {
+requires detail::MessageType<M> std::string print(const M& message) {
     std::string out;
-    detail::text_printer(out).fields_of(message);
+    detail::TextPrinter(out).fields_of(message);
     return out;
 }
 

@@ -25,12 +25,12 @@ namespace amct_distill {
 
 namespace detail {
 
-class text_reader : public scalar_reader {
+class TextReader : public ScalarReader {
 public:
-    using scalar_reader::scalar_reader;
+    using ScalarReader::ScalarReader;
     /// For messages of string_view, in constant evaluation.
-    constexpr text_reader(std::string_view text, const reader_options& options, string_arena& arena)
-        : scalar_reader(text, options) {
+    constexpr TextReader(std::string_view text, const ReaderOptions& options, StringArena& arena)
+        : ScalarReader(text, options) {
         arena_ = &arena;
     }
 
@@ -45,7 +45,7 @@ public:
 
 private:
     template <class M>
-    struct places {
+    struct Places {
         std::array<const char*, text_fields<M>.size()> first{};  // where each field was first set
         std::array<bool, text_fields<M>.size()> misspelled{};    // an unknown field that may have meant it
         bool merging = false;                                    // into a message that was read before
@@ -54,7 +54,7 @@ private:
     /// The fields up to `closer` ('\0': the end of the text).
     template <class M>
     constexpr bool fields_of(M& m, char closer, const char* opened, bool merging) {
-        places<M> seen{.merging = merging};
+        Places<M> seen{.merging = merging};
         for (;;) {
             if (closer != '\0' ? take(closer) : at_ == end_) break;
             const char* const where = at_;
@@ -80,20 +80,20 @@ private:
         return true;
     }
     template <class M, std::size_t... K>
-    constexpr void check_required(const places<M>& seen, const char* opened, std::index_sequence<K...>) {
-        text_buffer missing;
-        auto const check = [&](std::size_t k, bool is_one) {
+    constexpr void check_required(const Places<M>& seen, const char* opened, std::index_sequence<K...>) {
+        TextBuffer missing;
+        auto const look_for = [&](std::size_t k, bool is_one) {
             if (is_one && seen.first[k] == nullptr && !seen.misspelled[k])
                 missing.append(say(missing.empty() ? "`" : ", `", text_fields<M>[k].name, "`"));
         };
-        (check(K, is_required<reflect::field_type<M, text_fields<M>[K].member>>), ...);
+        (look_for(K, is_required<reflect::field_type<M, text_fields<M>[K].member>>), ...);
         if (!missing.empty()) error(opened, say("missing required ", missing));
     }
     template <class M, std::size_t... K>
     constexpr bool dispatch(M& m, std::string_view name, const char* where, Position position,
-                            places<M>& seen, std::index_sequence<K...>) {
-        using handler = bool (text_reader::*)(M&, const char*, Position, places<M>&);
-        constexpr std::array<handler, sizeof...(K)> handlers{&text_reader::template field<M, K>...};
+                            Places<M>& seen, std::index_sequence<K...>) {
+        using handler = bool (TextReader::*)(M&, const char*, Position, Places<M>&);
+        constexpr std::array<handler, sizeof...(K)> handlers{&TextReader::template field<M, K>...};
         for (std::size_t k = 0; k != sizeof...(K); ++k)
             if (text_fields<M>[k].name == name) return (this->*handlers[k])(m, where, position, seen);
         std::array<std::string_view, sizeof...(K)> const names{text_fields<M>[K].name...};
@@ -118,15 +118,15 @@ private:
         return skip_field();
     }
     template <class M, std::size_t K>
-    constexpr bool field(M& m, const char* where, Position position, places<M>& seen) {
+    constexpr bool field(M& m, const char* where, Position position, Places<M>& seen) {
         auto& first = seen.first;
-        constexpr text_field entry = text_fields<M>[K];
+        constexpr TextField entry = text_fields<M>[K];
         using F = reflect::field_type<M, entry.member>;
         auto& f = reflect::get<entry.member>(m);
-        step here{entry.name, no_index, path_};
+        Step here{entry.name, no_index, path_};
         path_ = &here;
         bool const ok = [&] {
-            if constexpr (list_field<F>) {
+            if constexpr (ListField<F>) {
                 return elements(f, position);
             } else {
                 bool const again = first[K] != nullptr, merge = again || seen.merging;
@@ -165,7 +165,7 @@ private:
         return ok;
     }
     /// Notes a duplicate; whether to read it all the same.
-    constexpr bool duplicate(const char* where, text_buffer message) {
+    constexpr bool duplicate(const char* where, TextBuffer message) {
         if (options_.on_duplicate == duplicates::error) return error(where, std::move(message)), false;
         message.append("; the last one counts");
         note(Severity::warning, where, std::move(message));
@@ -194,10 +194,10 @@ private:
         bool const colon = take(':');
         const char* const opened = at_;
         if (!take('[')) {
-            if (!colon && !message_type<T>) return stop(at_, say("expected `:`, found ", found()));
+            if (!colon && !MessageType<T>) return stop(at_, say("expected `:`, found ", found()));
             return one(position);
         }
-        if (!colon && !message_type<T>) return stop(opened, say("expected `:` before the list"));
+        if (!colon && !MessageType<T>) return stop(opened, say("expected `:` before the list"));
         if (take(']')) return true;
         do
             if (!one(here())) return false;
@@ -211,12 +211,12 @@ private:
     /// `: value`, the colon being optional before a message.
     template <class T>
     constexpr bool value_of(T& v, bool merging) {
-        if (!take(':') && !message_type<T>) return stop(at_, say("expected `:`, found ", found()));
+        if (!take(':') && !MessageType<T>) return stop(at_, say("expected `:`, found ", found()));
         return value(v, merging);
     }
     template <class T>
     constexpr bool value(T& v, bool merging) {
-        if constexpr (message_type<T>) {
+        if constexpr (MessageType<T>) {
             const char* const opened = at_;
             char const closer = peek('{') ? '}' : '>';
             if (!peek('{') && !peek('<')) return wrong_type("a message in `{ }`");
@@ -239,15 +239,15 @@ private:
 
 /// Reads a message. Warnings ride on the value; without a value, every diagnostic is there, in order of text.
 template <class M>
-result<M> read(std::string_view text, const reader_options& options = {}) {
+result<M> read(std::string_view text, const ReaderOptions& options = {}) {
     M message = detail::blank_message<M>();
-    detail::text_reader reader(text, options);
+    detail::TextReader reader(text, options);
     bool const ok = reader.read(message);
-    std::vector<detail::reader_note> notes = reader.notes();
+    std::vector<detail::ReaderNote> notes = reader.notes();
     std::stable_sort(notes.begin(), notes.end(),
                      [](const auto& a, const auto& b) { return a.offset < b.offset; });
     Diagnostics diagnostics;
-    for (const detail::reader_note& n : notes)
+    for (const detail::ReaderNote& n : notes)
         diagnostics.push_back(diagnostic_at(n.severity, options.source, text, n.offset,
                                             std::string(n.path.view()), std::string(n.message.view())));
     if (!ok) return diagnostics;

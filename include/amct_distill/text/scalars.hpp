@@ -28,32 +28,32 @@ requires(!std::same_as<T, bool>) constexpr std::string_view integer_name() {
 }
 
 /// Characters of strings that are not one piece of the text, for messages of string_view.
-struct string_arena {
+struct StringArena {
     std::vector<char> chars{};
     const char* placed = nullptr;  // where they will stand; null: not known yet, and no string points to them
 };
 
 /// Reads one scalar into a variable of its type. False: an error of syntax, reading stops.
-class scalar_reader : public text_cursor {
+class ScalarReader : public TextCursor {
 protected:
-    using text_cursor::text_cursor;
+    using TextCursor::TextCursor;
 
-    enum class base { none, decimal, octal, hex };
-    static constexpr base base_of(std::string_view number) {
+    enum class Base { none, decimal, octal, hex };
+    static constexpr Base base_of(std::string_view number) {
         const char *const b = number.data(), *const e = b + number.size();
-        if (grammar::match_all(grammar::whole, b, e)) return base::decimal;
-        if (grammar::match_all(grammar::octal, b, e)) return base::octal;
-        return grammar::match_all(grammar::hex, b, e) ? base::hex : base::none;
+        if (grammar::match_all(grammar::whole, b, e)) return Base::decimal;
+        if (grammar::match_all(grammar::octal, b, e)) return Base::octal;
+        return grammar::match_all(grammar::hex, b, e) ? Base::hex : Base::none;
     }
     /// The value of a whole number; saturates far above any range.
-    struct whole_number {
+    struct WholeNumber {
         std::uint64_t value = 0;
         bool fits = true;
     };
-    static constexpr whole_number to_whole(std::string_view number, base b) {
-        std::uint64_t const radix = b == base::hex ? 16 : b == base::octal ? 8 : 10;
-        number.remove_prefix(b == base::hex ? 2 : 0);
-        whole_number n;
+    static constexpr WholeNumber to_whole(std::string_view number, Base b) {
+        std::uint64_t const radix = b == Base::hex ? 16 : b == Base::octal ? 8 : 10;
+        number.remove_prefix(b == Base::hex ? 2 : 0);
+        WholeNumber n;
         for (char c : number) {
             auto const d = static_cast<std::uint64_t>(hex_value(c));
             if (n.value > ((std::numeric_limits<std::uint64_t>::max)() - d) / radix) n.fits = false;
@@ -70,9 +70,9 @@ protected:
         const char* const number_at = at_;
         std::string_view const number = token(grammar::number);
         if (number.empty()) return wrong_type(wanted);
-        base const b = base_of(number);
-        if (b == base::none) return error(number_at, say("expected ", wanted, ", found `", number, "`"));
-        whole_number const n = to_whole(number, b);
+        Base const b = base_of(number);
+        if (b == Base::none) return error(number_at, say("expected ", wanted, ", found `", number, "`"));
+        WholeNumber const n = to_whole(number, b);
         std::uint64_t const most =
             static_cast<std::uint64_t>((std::numeric_limits<T>::max)()) + (negative ? 1u : 0u);
         if (!n.fits || n.value > most)
@@ -85,8 +85,8 @@ protected:
         const char* const where = at_;
         constexpr std::string_view wanted = "true or false";
         if (std::string_view const number = token(grammar::number); !number.empty()) {
-            base const b = base_of(number);
-            whole_number const n = b == base::none ? whole_number{2, false} : to_whole(number, b);
+            Base const b = base_of(number);
+            WholeNumber const n = b == Base::none ? WholeNumber{2, false} : to_whole(number, b);
             if (!n.fits || n.value > 1)
                 return error(where, say("expected ", wanted, ", found `", number, "`"));
             v = n.value == 1;
@@ -118,7 +118,7 @@ protected:
             else
                 return error(number_at, say("expected ", wanted, ", found `", word, "`"));
         } else {
-            if (negative) return stop(number_at, say("expected a number behind `-`, found ", found()));
+            if (negative) return stop(number_at, say("expected a number after `-`, found ", found()));
             at_ = where;
             return wrong_type(wanted);
         }
@@ -138,7 +138,7 @@ protected:
         std::array<std::string_view, all.size()> names{};
         for (std::size_t i = 0; i != all.size(); ++i) names[i] = all[i].first;
         auto const wanted = [&] {
-            text_buffer list;
+            TextBuffer list;
             for (std::size_t i = 0; i != names.size(); ++i)
                 list.append(say(i == 0 ? "" : i + 1 == names.size() ? " or " : ", ", "`", names[i], "`"));
             return list;
@@ -153,9 +153,9 @@ protected:
         }
         bool const negative = take('-');
         if (std::string_view const number = token(grammar::number); !number.empty()) {
-            base const b = base_of(number);
-            if (b == base::none) return unknown(number);
-            whole_number const n = to_whole(number, b);
+            Base const b = base_of(number);
+            if (b == Base::none) return unknown(number);
+            WholeNumber const n = to_whole(number, b);
             for (auto const& [name, value] : all) {
                 auto const known = static_cast<std::int64_t>(value);
                 std::uint64_t const size = static_cast<std::uint64_t>(known < 0 ? -known : known);
@@ -165,7 +165,7 @@ protected:
             return unknown(
                 std::string_view(where, static_cast<std::size_t>(number.data() + number.size() - where)));
         }
-        if (negative) return stop(at_, say("expected a number behind `-`, found ", found()));
+        if (negative) return stop(at_, say("expected a number after `-`, found ", found()));
         return wrong_type(wanted().view());
     }
     static constexpr std::string_view a_string = "a string in quotes";
@@ -222,7 +222,7 @@ protected:
         if (arena_->placed != nullptr) v = {arena_->placed + start, arena_->chars.size() - start};
         return true;
     }
-    string_arena* arena_ = nullptr;
+    StringArena* arena_ = nullptr;
 };
 
 }  // namespace amct_distill::detail

@@ -41,7 +41,7 @@ constexpr void append_utf8(Out& out, std::uint32_t code) {
 }
 
 /// What is wrong with an escape, and where in the text it begins; `message` is empty when nothing is.
-struct escape_error {
+struct EscapeError {
     std::size_t offset = 0;
     std::string_view message{};
 };
@@ -49,7 +49,7 @@ struct escape_error {
 /// Appends what a quoted string's inside means. Precondition: it does not end in a lone backslash
 /// (`grammar::quoted` sees to that).
 template <class Out>
-constexpr escape_error unescape(std::string_view text, Out& out) {
+constexpr EscapeError unescape(std::string_view text, Out& out) {
     for (std::size_t i = 0; i < text.size();) {
         if (text[i] != '\\') {
             out.push_back(text[i++]);
@@ -76,14 +76,14 @@ constexpr escape_error unescape(std::string_view text, Out& out) {
         ++i;
         if (c == 'x') {
             std::uint32_t const code = number(16, 2);
-            if (digits == 0) return {start, "expected hexadecimal digits behind `\\x`"};
+            if (digits == 0) return {start, "expected hexadecimal digits after `\\x`"};
             out.push_back(static_cast<char>(code));
         } else if (c == 'u' || c == 'U') {
             std::size_t const most = c == 'u' ? 4 : 8;
             std::uint32_t const code = number(16, most);
             if (digits != most)
-                return {start, c == 'u' ? "expected four hexadecimal digits behind `\\u`"
-                                        : "expected eight hexadecimal digits behind `\\U`"};
+                return {start, c == 'u' ? "expected four hexadecimal digits after `\\u`"
+                                        : "expected eight hexadecimal digits after `\\U`"};
             if (code >= 0xD800 && code < 0xE000)
                 return {start, "surrogates are no characters; write the character itself"};
             if (code > 0x10FFFF) return {start, "characters end at `\\U0010FFFF`"};

@@ -21,7 +21,7 @@ struct MyPow2 {
     optional<std::int32_t> exponents{};
     optional<DataType, DataType::INT8> dst_type{};
 };
-struct mine : standard_algorithms {
+struct mine : StandardAlgorithms {
     struct weights {
         ARQDistill arq_distill;
         MyPow2 my_pow2;

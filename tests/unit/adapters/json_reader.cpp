@@ -47,7 +47,7 @@ struct NeedsMore {
     using quantizer = int;
     required<std::uint32_t> exponent;
 };
-struct needy : standard_algorithms {
+struct needy : StandardAlgorithms {
     struct weights {
         ARQDistill arq_distill;
         NeedsMore needs_more;
@@ -179,7 +179,7 @@ TEST_CASE("a group of the JSON is one path of modules that can be distilled, fro
         "a MaxPool2d cannot stand in a group, which is made of Conv2d, Linear, BatchNorm2d, ReLU, LeakyReLU, "
         "Sigmoid, Tanh and Softmax modules only");
     CHECK(message(R"("conv1", "relu", "conv3")") ==
-          "several paths lead from `conv1` to `conv3`, and a group is one path: start it behind the fork, or "
+          "several paths lead from `conv1` to `conv3`, and a group is one path: start it after the fork, or "
           "end "
           "it before");
 }

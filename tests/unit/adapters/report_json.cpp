@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/adapters/report_json.hpp>
 
+#include <cstdint>
 #include <limits>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "support/catch.hpp"
 
@@ -37,8 +41,9 @@ TEST_CASE("a distillation report as JSON has every figure, and null for what is 
     r.output_error_distilled = 0.5;
     CHECK(boost::json::serialize(to_json(r)) ==
           R"({"layers":[{"name":"conv1","weight_algorithm":"arq_distill, INT4, channel_wise",)"
-          R"("data_algorithm":"ulq_quantize, INT8","weight_bits":4,"data_bits":8,"weight_scales":[5E-1,2.5E-1],)"
-          R"("data_scale":7.8125E-3,"data_offset":-128,"data_clip_max":2E0,"data_clip_min":-1E0,)"
+          R"("data_algorithm":"ulq_quantize, INT8","weight_bits":4,"data_bits":8,"weight_scales":[)"
+          R"({"scale":5E-1,"offset":0},{"scale":2.5E-1,"offset":0}],)"
+          R"("data_scale":{"scale":7.8125E-3,"offset":-128},"data_clip":{"max":2E0,"min":-1E0},)"
           R"("user_clips":true,"weight_sqnr":1.875E1,"data_sqnr":null,"saturation":1.25E-1,"channels":2,)"
           R"("dead_channels":[1]}],"blocks":[{"names":["conv1","relu1"],"shared":[],"loss_before":5E-1,)"
           R"("loss_after":2.5E-1,"epoch_losses":[5E-1,null],"best_epoch":1,"restarts":0,"teacher_inputs":3,)"
@@ -64,6 +69,26 @@ TEST_CASE("a verification as JSON") {
           R"({"layers":[{"name":"fc","outputs":6,"different":2,"largest":9,"explained":5,"inputs":20,)"
           R"("inputs_different":1,"inputs_largest":3,"requantized_channels":4}],"output_error":5E-1,)"
           R"("output_largest":1E0,"output_square":2E0,"agrees":false})");
+}
+
+namespace {
+struct Inner {
+    std::string text{};
+    std::optional<int> number{};
+};
+struct Outer {
+    bool flag = false;
+    std::vector<std::vector<Inner>> inner{};
+    float not_a_number = std::numeric_limits<float>::quiet_NaN();
+    std::uint64_t large = (std::numeric_limits<std::uint64_t>::max)();
+};
+}  // namespace
+
+TEST_CASE("an aggregate of one's own as JSON: lists, aggregates and optionals within each other") {
+    Outer const mine{.flag = true, .inner = {{{"a\"b", 3}}, {}, {{"", std::nullopt}}}};
+    CHECK(boost::json::serialize(fields_to_json(mine)) ==
+          R"({"flag":true,"inner":[[{"text":"a\"b","number":3}],[],[{"text":"","number":null}]],)"
+          R"("not_a_number":null,"large":18446744073709551615})");
 }
 
 }  // namespace adapters_report_json_test

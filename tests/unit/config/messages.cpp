@@ -14,7 +14,7 @@ struct MyPow2 {
     optional<DataType, DataType::INT4> dst_type{};
     required<std::uint32_t> exponent;
 };
-struct mine : standard_algorithms {
+struct mine : StandardAlgorithms {
     struct weights {
         ARQDistill arq_distill;
         WtsULQDistill ulq_distill;

@@ -56,7 +56,7 @@ TEST_CASE("the compiler reads every field") {
     STATIC_REQUIRE(c.quant_skip_layers.size() == 3);
     STATIC_REQUIRE(c.quant_skip_layers[0] == "层一");
     STATIC_REQUIRE(c == c);
-    STATIC_REQUIRE(static_config<"">::value == BasicConfig<standard_algorithms, static_storage>{});
+    STATIC_REQUIRE(static_config<"">::value == BasicConfig<StandardAlgorithms, StaticStorage>{});
 }
 
 TEST_CASE("a text means the same to the compiler and at run time") {

@@ -43,7 +43,7 @@ TEST_CASE("a long line is cut to 100 code points around the place") {
     CHECK(at_end.caret == 100);
 }
 
-TEST_CASE("a place behind the text is its end, and control characters do not reach the terminal") {
+TEST_CASE("a place after the text is its end, and control characters do not reach the terminal") {
     auto const end = diagnostic_at(Severity::error, "f", "ab\n", 99, "", "end of text");
     CHECK(to_string(end) == "f:2:1: error: end of text\n  \n  ^");
     auto const control = diagnostic_at(Severity::error, "f", std::string("a\0\x1b[31m\r\n", 9), 1, "", "NUL");

@@ -16,15 +16,15 @@ TEST_CASE("offset_of is the inverse of position_of") {
     STATIC_REQUIRE(detail::offset_of("a\nbc", {2, 2}) == 3);
 }
 
-TEST_CASE("a position behind the text's or the line's end is that end") {
+TEST_CASE("a position after the text's or the line's end is that end") {
     CHECK(detail::offset_of("ab\ncd", {1, 9}) == 2);
     CHECK(detail::offset_of("ab\ncd", {2, 9}) == 5);
     CHECK(detail::offset_of("ab\ncd", {7, 1}) == 5);
 }
 
-TEST_CASE("findings are collected in the order of the text, those without a place last") {
+TEST_CASE("diagnostics are collected in the order of the text, those without a place last") {
     std::string const text = "batch_num: 0\ngroup_size: 0\n";
-    detail::findings found({.source = "quant.cfg", .text = text});
+    detail::DiagnosticList found({.source = "quant.cfg", .text = text});
     CHECK_FALSE(found.failed());
     found.error({}, "", "nothing is left");
     found.error({2, 1}, "group_size", "too few");
@@ -46,7 +46,7 @@ TEST_CASE("findings are collected in the order of the text, those without a plac
 }
 
 TEST_CASE("without the text, a finding has the position alone") {
-    detail::findings found({.source = "quant.cfg"});
+    detail::DiagnosticList found({.source = "quant.cfg"});
     found.error({2, 3}, "group_size", "too few");
     CHECK(found.errors() == Diagnostics{{Severity::error, "quant.cfg", {2, 3}, "group_size", "too few"}});
 }

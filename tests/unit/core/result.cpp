@@ -22,10 +22,10 @@ TEST_CASE("a result holds a value, and maybe warnings") {
 TEST_CASE("a result without a value throws its diagnostics") {
     result<int> const bad = Diagnostics{general_error("one"), general_error("two")};
     CHECK_FALSE(bad);
-    CHECK_THROWS_AS(bad.value(), config_error);
+    CHECK_THROWS_AS(bad.value(), ConfigError);
     try {
         (void)bad.value();
-    } catch (const config_error& e) {
+    } catch (const ConfigError& e) {
         CHECK(std::string(e.what()) == "error: one\nerror: two");
         CHECK(e.diagnostics() == bad.diagnostics());
     }
@@ -36,7 +36,7 @@ TEST_CASE("result<void> is success or diagnostics") {
     CHECK_NOTHROW(result<void>{}.value());
     result<void> const bad = general_error("no");
     CHECK_FALSE(bad);
-    CHECK_THROWS_AS(bad.value(), config_error);
+    CHECK_THROWS_AS(bad.value(), ConfigError);
 }
 
 }  // namespace core_result_test

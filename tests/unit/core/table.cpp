@@ -24,9 +24,4 @@ TEST_CASE("a long name keeps its end") {
                             4) == "...1");
 }
 
-TEST_CASE("a number has three digits") {
-    CHECK(detail::short_number(0.00125) == "1.25e-03");
-    CHECK(detail::short_number(-12.0) == "-1.20e+01");
-}
-
 }  // namespace core_table_test

@@ -42,7 +42,7 @@ TEST_CASE("codes and scales are the student's, turned and stretched by the facto
         REQUIRE(d.weight_scales.size() == 6);
         std::size_t same = 0;
         for (std::size_t r = 0; r != 6; ++r) {
-            float const scale = student_codes.scales[student_codes.scales.size() == 1 ? 0 : r].scale;
+            float const scale = student_codes.scales.of_row(r).scale;
             auto const before = row_of(student_codes.codes, r, d.cols());
             auto after = row_of(codes, r, d.cols());
             bool const has_qmin = std::find(before.begin(), before.end(), qmin) != before.end();

@@ -40,34 +40,96 @@ TEST_CASE("a deployment is written as the record, the codes and the biases, and 
     auto const layers = deploy(student).value();
     write_deployment(dir.path() / "out", student).value();
     write_deployment(dir.path() / "out", student).value();  // over the old one
-    CHECK(dir.files() == 1 + 5 + 4);
+    CHECK(dir.files() == 2 + 5 + 4);
 
-    auto const file = [&](const char* name) { return dir.path() / "out" / name; };
+    auto const file = [&](const char* name) { return dir.path() / "out" / "weights" / name; };
     CHECK(values<std::int8_t>(file("conv_dilated.weight.npy"), "|i1", "6, 2, 3, 2, ") == layers[0].codes());
     CHECK(values<std::int32_t>(file("conv_dilated.bias.npy"), "<i4", "6, ") == layers[0].bias);
     auto const packed = values<std::uint8_t>(file("conv_depthwise.weight.npy"), "|u1", "6, 2, ");
     CHECK(unpack_int4(packed, 6, 4).value() == layers[2].codes());
     CHECK_FALSE(std::filesystem::exists(file("conv_depthwise.bias.npy")));
-    CHECK(read<ScaleOffsetRecord>(read_file(file("record.txt")).value()).value() ==
+    CHECK(read<ScaleOffsetRecord>(read_file(dir.path() / "out" / "record.txt").value()).value() ==
           make_record(student).value());
+    auto const index = read<DeploymentFiles>(read_file(dir.path() / "out" / "files.txt").value()).value();
+    REQUIRE(index.files.size() == 5);
+    CHECK(index.files[0] == LayerFiles{.layer = "conv_dilated",
+                                       .weight = "weights/conv_dilated.weight.npy",
+                                       .bias = "weights/conv_dilated.bias.npy"});
+    CHECK_FALSE(index.files[2].bias.has_value());
 }
 
-TEST_CASE("a layer's name is made a file's name that says it and no other") {
-    CHECK(detail::file_name("layer1.0/conv_2-a") == "layer1.0%2Fconv_2-a");
-    CHECK(detail::file_name("\xe5\xb1\x82 %") == "%E5%B1%82%20%25");
+namespace {
+/// A network of linear layers with these names.
+Student student_of(const std::vector<std::string>& names) {
+    nn::Network net;
+    nn::NodeId x = net.input("x", {4});
+    for (const std::string& name : names)
+        x = net.add(name, nn::Linear({.in_features = 4, .out_features = 4}), {x});
+    net.output(x);
+    nn::initialize(net, 3);
+    Student student = make_student(net, support::plan_for(net, "")).value();
+    nn::Tensor batch({2, 4});
+    for (std::size_t i = 0; i != 8; ++i) batch[i] = static_cast<float>(i) - 3;
+    std::vector<nn::Tensor> const batches{batch};
+    calibrate(student, batches).value();
+    return student;
+}
+}  // namespace
+
+TEST_CASE("any name of a layer can be written, and the record and the list of files have it as it is") {
+    std::string chinese;
+    for (int i = 0; i != 28; ++i) chinese += "\xe5\xb1\x82";
+    std::vector<std::string> const names{
+        chinese, std::string(240, 'n'), std::string(240, 'n') + "2", "fc", "FC", "a/b\nc"};
+    support::temporary_directory const dir;
+    Student const student = student_of(names);
+    write_deployment(dir.path(), student).value();
+    CHECK(dir.files() == 2 + 2 * names.size());
+    auto const layers = deploy(student).value();
+    auto const record = read<ScaleOffsetRecord>(read_file(dir.path() / "record.txt").value()).value();
+    auto const index = read<DeploymentFiles>(read_file(dir.path() / "files.txt").value()).value();
+    REQUIRE(record.record.size() == names.size());
+    REQUIRE(index.files.size() == names.size());
+    for (std::size_t k = 0; k != names.size(); ++k) {
+        CHECK(*record.record[k].key == names[k]);
+        CHECK(*index.files[k].layer == names[k]);
+        CHECK(values<std::int8_t>(dir.path() / *index.files[k].weight, "|i1", "4, 4, ") == layers[k].codes());
+        CHECK(values<std::int32_t>(dir.path() / *index.files[k].bias, "<i4", "4, ") == layers[k].bias);
+    }
 }
 
-TEST_CASE("without the record a directory is not complete: it is removed first and written last") {
+TEST_CASE("an older deployment goes when the new one is complete, and files of others stay") {
+    support::temporary_directory const dir;
+    write_file(dir.path() / "weights" / "mine.npy", "x").value();
+    write_deployment(dir.path(), student_of({"a", "b", "c"})).value();
+    CHECK(dir.files() == 2 + 6 + 1);
+    write_deployment(dir.path(), student_of({"b"})).value();
+    CHECK(dir.files() == 2 + 2 + 1);
+    CHECK(read_file(dir.path() / "weights" / "mine.npy").value() == "x");
+
+    // A list of files that is not ours makes us remove nothing.
+    write_file(dir.path() / "files.txt", "files { weight: 'weights/../precious' bias: 'precious' }").value();
+    write_file(dir.path() / "precious", "x").value();
+    write_deployment(dir.path(), student_of({"b"})).value();
+    CHECK(dir.files() == 2 + 2 + 2);
+}
+
+TEST_CASE("a deployment that cannot be written leaves the old one whole") {
     support::temporary_directory const dir;
     Student const student = support::calibrated_student(support::small_network(), "");
     write_deployment(dir.path(), student).value();
-    std::filesystem::remove(dir.path() / "fc.weight.npy");
-    std::filesystem::create_directories(dir.path() / "fc.weight.npy" / "in the way");
-    auto const failed = write_deployment(dir.path(), student);
+    std::string const record = read_file(dir.path() / "record.txt").value();
+    std::filesystem::path const weight = dir.path() / "weights" / "fc.weight.npy";
+    std::filesystem::remove(weight);
+    std::filesystem::create_directories(weight / "in the way");
+    std::size_t const files = dir.files();
+    auto const failed = write_deployment(
+        dir.path(), support::calibrated_student(support::small_network(), support::int4_config));
     REQUIRE_FALSE(failed);
-    CHECK_THAT(failed.diagnostics()[0].message, Catch::Contains("fc.weight.npy"));
-    CHECK_FALSE(std::filesystem::exists(dir.path() / "record.txt"));
-    CHECK_FALSE(std::filesystem::exists(dir.path() / "fc.weight.npy.tmp"));
+    CHECK(failed.diagnostics()[0].message ==
+          detail::concat("cannot write ", weight.string(), ": Is a directory"));
+    CHECK(read_file(dir.path() / "record.txt").value() == record);
+    CHECK(dir.files() == files);
 }
 
 }  // namespace deploy_write_test

@@ -441,18 +441,18 @@ TEST_CASE("all options are checked before work, each with its name") {
     double const nan = std::nan(""), inf = HUGE_VAL;
     for (double bad : {-1e-3, nan, inf, -inf}) {
         std::string const rest =
-            detail::concat(" must be a number that is not negative, found ", detail::number(bad));
+            detail::concat(" must be a number that is not negative, found ", number(bad));
         CHECK(error({.learning_rates = {.parameters = bad}}) == "distill: learning_rates.parameters" + rest);
         CHECK(error({.learning_rates = {.clips = bad}}) == "distill: learning_rates.clips" + rest);
         CHECK(error({.learning_rates = {.scales = bad}}) == "distill: learning_rates.scales" + rest);
         CHECK(error({.optimizer = AdamW({.weight_decay = bad})}) == 
-              detail::concat("AdamW: weight_decay must be a number that is not negative, found ", detail::number(bad)));
+              detail::concat("AdamW: weight_decay must be a number that is not negative, found ", number(bad)));
     }
     for (double bad : {1.0, 2.0, -0.1, nan}) {
         CHECK(error({.optimizer = AdamW({.beta1 = bad})}) ==
-              detail::concat("AdamW: beta1 must be in [0, 1), found ", detail::number(bad)));
+              detail::concat("AdamW: beta1 must be in [0, 1), found ", number(bad)));
         CHECK(error({.optimizer = AdamW({.beta2 = bad})}) ==
-              detail::concat("AdamW: beta2 must be in [0, 1), found ", detail::number(bad)));
+              detail::concat("AdamW: beta2 must be in [0, 1), found ", number(bad)));
         CHECK(error({.search = {.average_decay = bad}}).starts_with("distill: search.average_decay must be in [0, 1)"));
     }
     for (double bad : {0.0, -1e-8, nan, inf, 1e-60})
@@ -472,7 +472,7 @@ TEST_CASE("all options are checked before work, each with its name") {
 namespace {
 struct CheckedLoss : MeanSquaredError {
     double weight = 1;
-    void check() const {
+    void check_options() const {
         if (!(weight > 0)) throw std::invalid_argument("CheckedLoss: weight must be above 0");
     }
 };

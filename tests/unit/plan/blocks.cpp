@@ -12,8 +12,8 @@ namespace {
 
 using block_names = std::vector<std::vector<std::string>>;
 
-detail::planned_blocks blocks_of(const Topology& topology, std::uint32_t group_size = 1,
-                                 const std::vector<std::vector<std::size_t>>& groups = {}) {
+detail::PlannedBlocks blocks_of(const Topology& topology, std::uint32_t group_size = 1,
+                                const std::vector<std::vector<std::size_t>>& groups = {}) {
     detail::graph const g(topology);
     std::vector<PlannedBlock> user;
     for (const auto& nodes : groups) {
@@ -25,7 +25,7 @@ detail::planned_blocks blocks_of(const Topology& topology, std::uint32_t group_s
         if (g.has_module(n) && g.why_not_quantized(*topology.nodes[n].module).empty()) layers.push_back(n);
     return detail::plan_blocks(g, layers, user, group_size);
 }
-block_names names_of(const detail::planned_blocks& planned) {
+block_names names_of(const detail::PlannedBlocks& planned) {
     block_names out;
     for (const auto& block : planned.blocks) out.push_back(block.names);
     return out;

@@ -17,12 +17,12 @@ struct only_sign {
 }  // namespace
 
 TEST_CASE("an algorithm in one line") {
-    using weights = oneof<standard_algorithms::weights>;
+    using weights = oneof<StandardAlgorithms::weights>;
     CHECK(describe(weights{}) == "");
     CHECK(describe(weights{ARQDistill{.dst_type = DataType::INT4, .channel_wise = true}}) ==
           "arq_distill, INT4, channel_wise");
     CHECK(describe(weights{WtsULQDistill{}}) == "ulq_distill, INT8, tensor_wise");
-    CHECK(describe(oneof<standard_algorithms::data>{ActULQquantize{}}) == "ulq_quantize, INT8");
+    CHECK(describe(oneof<StandardAlgorithms::data>{ActULQquantize{}}) == "ulq_quantize, INT8");
     CHECK(describe(oneof<only_sign>{Sign{}}) == "sign");
 }
 

@@ -12,8 +12,8 @@ namespace {
 struct fixture {
     Topology topology = example();
     detail::graph graph{topology};
-    detail::findings found{{}};
-    detail::layer_names names{graph, found};
+    detail::DiagnosticList found{{}};
+    detail::LayerLookup names{graph, found};
     std::string errors() const { return to_string(found.errors()); }
 };
 }  // namespace
@@ -62,16 +62,16 @@ TEST_CASE("a type that the network does not have matches nothing") {
     Topology t = mlp();
     t.modules.push_back({"unused", "Linear"});
     detail::graph const g(t);
-    detail::findings found({});
-    detail::layer_names const names(g, found);
+    detail::DiagnosticList found({});
+    detail::LayerLookup const names(g, found);
     CHECK(names.layers_of_type("Conv2d", {}, "a").empty());
     CHECK(to_string(found.errors()) == "error: a: the network has no Conv2d: remove it here");
 
     Topology only_shared = chain({{"fc", "Linear"}});
     only_shared.nodes.push_back({"again", "Linear", 0, {0}});
     detail::graph const shared(only_shared);
-    detail::findings of_shared({});
-    CHECK(detail::layer_names(shared, of_shared).layers_of_type("Linear", {}, "a").empty());
+    detail::DiagnosticList of_shared({});
+    CHECK(detail::LayerLookup(shared, of_shared).layers_of_type("Linear", {}, "a").empty());
     CHECK(to_string(of_shared.errors()) ==
           "error: a: the network has no Linear that can be quantized: remove it here");
 }
@@ -86,8 +86,8 @@ TEST_CASE("a group cannot name a layer that the graph does not have") {
     Topology t = mlp();
     t.modules.push_back({"unused", "Linear"});
     detail::graph const g(t);
-    detail::findings found({});
-    CHECK_FALSE(detail::layer_names(g, found).used_module("unused", {}, "a"));
+    detail::DiagnosticList found({});
+    CHECK_FALSE(detail::LayerLookup(g, found).used_module("unused", {}, "a"));
     CHECK(to_string(found.errors()) ==
           "error: a: `unused` is not in the network's graph; name a layer that is");
 }

@@ -16,7 +16,7 @@ struct MyPow2 {
     template <class B, class>
     using quantizer = Pow2<B>;
 };
-struct mine : standard_algorithms {
+struct mine : StandardAlgorithms {
     struct weights {
         ARQDistill arq_distill;
         MyPow2 my_pow2;
@@ -26,11 +26,11 @@ struct mine : standard_algorithms {
 
 TEST_CASE("the variant of an algorithm list has every quantizer it can name, once") {
     STATIC_REQUIRE(
-        std::is_same_v<weight_quantizer_variant<standard_algorithms>,
+        std::is_same_v<weight_quantizer_variant<StandardAlgorithms>,
                        std::variant<Arq<Int4, ChannelWise>, Arq<Int4, TensorWise>, Arq<Int8, ChannelWise>,
                                     Arq<Int8, TensorWise>, Ulq<Int4, ChannelWise>, Ulq<Int4, TensorWise>,
                                     Ulq<Int8, ChannelWise>, Ulq<Int8, TensorWise>>>);
-    STATIC_REQUIRE(std::is_same_v<activation_quantizer_variant<standard_algorithms>,
+    STATIC_REQUIRE(std::is_same_v<activation_quantizer_variant<StandardAlgorithms>,
                                   std::variant<ActUlq<Int4>, ActUlq<Int8>>>);
     STATIC_REQUIRE(
         std::is_same_v<weight_quantizer_variant<mine>,

@@ -92,7 +92,7 @@ TEST_CASE("every setting says where it came from") {
     CHECK(conv2.weights_from["channel_wise"].text == "distill_override_layers[0] at 12:47");
     CHECK(conv2.weights_from["dst_type"].text == "default");
     CHECK(conv2.data_from["fixed_min"].text == "distill_override_layers[0] at 11:46");
-    CHECK(conv3.data_from["fixed_min"].text == "default: behind ReLU `relu2`");
+    CHECK(conv3.data_from["fixed_min"].text == "default: after ReLU `relu2`");
     CHECK(fc.quant_enable_from.text == "quant_skip_layers[0] at 8:1");
 }
 
@@ -115,7 +115,7 @@ struct view_storage {  // as a configuration that the compiler parsed has it
 }  // namespace
 
 TEST_CASE("a configuration in other storage resolves alike") {
-    BasicConfig<standard_algorithms, view_storage> config;
+    BasicConfig<StandardAlgorithms, view_storage> config;
     config.quant_skip_layers = {"fc"};
     config.distill_group = {{.start_layer_name = "conv1", .end_layer_name = "bn1"}};
     config.distill_override_layers = {{.layer_name = "conv2"}};
@@ -158,12 +158,12 @@ TEST_CASE("divergence 6: ulq_distill selects weight ULQ") {
           }).value());
 }
 
-TEST_CASE("divergence 8: fixed_min is true behind a ReLU, through operations that keep the sign") {
+TEST_CASE("divergence 8: fixed_min is true after a ReLU, through operations that keep the sign") {
     auto const plan = resolve(AMCTDistillConfig{}, example()).value();
     CHECK_FALSE(*data_of(plan.layers[0]).fixed_min);  // reads the network's input
     CHECK(*data_of(plan.layers[1]).fixed_min);
     CHECK(*data_of(plan.layers[3]).fixed_min);  // through flatten
-    CHECK(plan.layers[3].data_from["fixed_min"] == Provenance{"default: behind ReLU `relu3`", false, {}});
+    CHECK(plan.layers[3].data_from["fixed_min"] == Provenance{"default: after ReLU `relu3`", false, {}});
 
     auto const behind_norm =
         resolve(AMCTDistillConfig{},
@@ -255,10 +255,10 @@ TEST_CASE("divergence 5: a layer that is quantized but never distilled is a warn
     REQUIRE(plan);
     CHECK(plan->layers[0].quant_enable);
     CHECK_FALSE(plan->layers[0].block);
-    CHECK(to_string(plan.diagnostics()) ==
-          "warning: `fc1` is quantized, but not distilled: behind it is `bn`, a BatchNorm1d, with which it "
-          "makes no "
-          "block; a distill_group from `fc1` to `fc1` makes it one of its own");
+    CHECK(
+        to_string(plan.diagnostics()) ==
+        "warning: `fc1` is quantized, but not distilled: it is followed by `bn`, a BatchNorm1d, which cannot "
+        "join its block; a distill_group from `fc1` to `fc1` makes it one of its own");
 
     AMCTDistillConfig config;
     config.distill_group = {{.start_layer_name = "fc1", .end_layer_name = "fc1"}};
@@ -277,7 +277,7 @@ TEST_CASE("divergence 5: before a shared BatchNorm, too") {
     n.use("bn", {n.layer("b", "Conv2d", {bn})});
     CHECK_THAT(
         to_string(resolve(AMCTDistillConfig{}, n.topology).diagnostics()),
-        Catch::Contains("`b` is quantized, but not distilled: behind it is `bn`, a shared BatchNorm2d"));
+        Catch::Contains("`b` is quantized, but not distilled: it is followed by `bn`, a shared BatchNorm2d"));
 }
 
 TEST_CASE("group_size joins neighbouring units") {
@@ -330,7 +330,7 @@ struct Sign {  // without any
     template <class B, class>
     using quantizer = Pow2<B>;
 };
-struct mine : standard_algorithms {
+struct mine : StandardAlgorithms {
     struct weights {
         MyPow2 my_pow2;
         ARQDistill arq_distill;

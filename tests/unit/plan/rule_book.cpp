@@ -21,15 +21,15 @@ struct outcome {
 outcome rules_of(const AMCTDistillConfig& config) {
     Topology const topology = example();
     detail::graph const g(topology);
-    detail::findings found({});
-    detail::layer_names const names(g, found);
-    detail::rule_book<standard_algorithms> const book(config, g, names, found);
+    detail::DiagnosticList found({});
+    detail::LayerLookup const names(g, found);
+    detail::RuleBook<StandardAlgorithms> const book(config, g, names, found);
     outcome out;
     for (const auto& layer : book.layers())
         out.rules.push_back(layer.skipped ? layer.skipped->text : layer.strongest().name);
     book.warn_of_idle_rules();
     book.warn_of_resets([&](const auto& layer) {
-        return detail::layer_facts{.is_conv = topology.modules[layer.module].type == "Conv2d"};
+        return detail::LayerFacts{.is_conv = topology.modules[layer.module].type == "Conv2d"};
     });
     out.errors = to_string(found.errors());
     out.warnings = to_string(found.warnings());

@@ -9,8 +9,8 @@ using namespace amct_distill;
 
 namespace {
 
-using weights = oneof<standard_algorithms::weights>;
-using data = oneof<standard_algorithms::data>;
+using weights = oneof<StandardAlgorithms::weights>;
+using data = oneof<StandardAlgorithms::data>;
 
 /// Whether `Expected` is the quantizer that is called for.
 template <class Expected>

@@ -13,36 +13,36 @@ using namespace amct_distill;
 
 namespace {
 
-using data = standard_algorithms::data;
-using weights = standard_algorithms::weights;
+using data = StandardAlgorithms::data;
+using weights = StandardAlgorithms::weights;
 
-detail::settled<weights> settle_weights(const oneof<weights>& algorithm, bool is_conv) {
+detail::ResolvedAlgorithm<weights> settle_weights(const oneof<weights>& algorithm, bool is_conv) {
     return detail::settle(
-        detail::section<weights>{
+        detail::RuleSection<weights>{
             &algorithm, "distill_weight_quant_config", {}, "distill_weight_quant_config"},
         {.is_conv = is_conv});
 }
-detail::settled<data> settle_data(const oneof<data>& algorithm, const std::string& relu) {
+detail::ResolvedAlgorithm<data> settle_data(const oneof<data>& algorithm, const std::string& relu) {
     return detail::settle(
-        detail::section<data>{&algorithm, "distill_data_quant_config", {}, "distill_data_quant_config"},
+        detail::RuleSection<data>{&algorithm, "distill_data_quant_config", {}, "distill_data_quant_config"},
         {.relu_before = relu});
 }
 std::string clip_errors(float clip_max, float clip_min) {
     oneof<data> const algorithm{
         ActULQquantize{.clip_max_min = ClipMaxMin{.clip_max = clip_max, .clip_min = clip_min}}};
-    detail::findings found({});
-    detail::check_clips(detail::section<data>{&algorithm, "x", {}, "x"}, found);
+    detail::DiagnosticList found({});
+    detail::check_clips(detail::RuleSection<data>{&algorithm, "x", {}, "x"}, found);
     return to_string(found.errors());
 }
 
 }  // namespace
 
 TEST_CASE("a section that says nothing gives the first algorithm of the list, in INT8") {
-    auto const w = detail::settle(detail::section<weights>{}, {.is_conv = true});
+    auto const w = detail::settle(detail::RuleSection<weights>{}, {.is_conv = true});
     CHECK(w.algorithm == oneof<weights>{ARQDistill{.dst_type = DataType::INT8, .channel_wise = true}});
     CHECK(w.from.algo == Provenance{});
     CHECK(w.from["dst_type"] == Provenance{});
-    auto const d = detail::settle(detail::section<data>{}, {});
+    auto const d = detail::settle(detail::RuleSection<data>{}, {});
     CHECK(d.algorithm == oneof<data>{ActULQquantize{.fixed_min = false, .dst_type = DataType::INT8}});
 }
 
@@ -56,16 +56,15 @@ TEST_CASE("channel_wise unset: true for Conv2d, false for Linear") {
                      ->channel_wise);
 }
 
-TEST_CASE("divergence 8: fixed_min unset is true behind a ReLU") {
-    auto const behind = settle_data(ActULQquantize{}, "relu1"),
-               not_behind = settle_data(ActULQquantize{}, "");
-    CHECK(*behind.algorithm.get_if<ActULQquantize>()->fixed_min);
-    CHECK(behind.from["fixed_min"] == Provenance{"default: behind ReLU `relu1`", false, {}});
+TEST_CASE("divergence 8: fixed_min unset is true after a ReLU") {
+    auto const after = settle_data(ActULQquantize{}, "relu1"), not_behind = settle_data(ActULQquantize{}, "");
+    CHECK(*after.algorithm.get_if<ActULQquantize>()->fixed_min);
+    CHECK(after.from["fixed_min"] == Provenance{"default: after ReLU `relu1`", false, {}});
     CHECK_FALSE(*not_behind.algorithm.get_if<ActULQquantize>()->fixed_min);
     CHECK(not_behind.from["fixed_min"] == Provenance{});
-    auto const said = settle_data(ActULQquantize{.fixed_min = false}, "relu1");
-    CHECK_FALSE(*said.algorithm.get_if<ActULQquantize>()->fixed_min);
-    CHECK(said.from["fixed_min"] == Provenance{"distill_data_quant_config", true, {}});
+    auto const source = settle_data(ActULQquantize{.fixed_min = false}, "relu1");
+    CHECK_FALSE(*source.algorithm.get_if<ActULQquantize>()->fixed_min);
+    CHECK(source.from["fixed_min"] == Provenance{"distill_data_quant_config", true, {}});
 }
 
 TEST_CASE("the clips stay unset unless the user gave them") {
@@ -82,8 +81,9 @@ TEST_CASE("a setting's place is the field's own, else that of what it stands in"
     message.dst_type.set_position({12, 5});
     oneof<weights> algorithm{message};
     algorithm.set_position({12, 3});
-    auto const settled = detail::settle(
-        detail::section<weights>{&algorithm, "distill_override_layers[1]", {11, 1}, "x"}, {.is_conv = true});
+    auto const settled =
+        detail::settle(detail::RuleSection<weights>{&algorithm, "distill_override_layers[1]", {11, 1}, "x"},
+                       {.is_conv = true});
     CHECK(settled.from.algo == Provenance{"distill_override_layers[1] at 12:3", true, {12, 3}});
     CHECK(settled.from["dst_type"].text == "distill_override_layers[1] at 12:5");
     CHECK(settled.from["channel_wise"].text == "distill_override_layers[1] at 12:3");

@@ -18,8 +18,8 @@ struct outcome {
 };
 outcome groups_of(const Topology& topology, const repeated<DistillGroup>& groups) {
     detail::graph const g(topology);
-    detail::findings found({});
-    detail::layer_names const names(g, found);
+    detail::DiagnosticList found({});
+    detail::LayerLookup const names(g, found);
     outcome out;
     for (const auto& block : detail::user_blocks(groups, g, names, found)) out.groups.push_back(block.names);
     out.errors = to_string(found.errors());
@@ -88,11 +88,11 @@ TEST_CASE("a group without a path is an error") {
         "the one before");
 }
 
-TEST_CASE("a group of several paths is an error") {
+TEST_CASE("a group of several Paths is an error") {
     CHECK(groups_of(forked(), {group("stem", "relu")}).errors ==
           "error: distill_group[0]: several paths lead from `stem` to `relu`, and a group is one path: start "
           "it "
-          "behind the fork, or end it before");
+          "after the fork, or end it before");
 }
 
 TEST_CASE("a group that runs through other operations or modules is an error") {
@@ -104,7 +104,7 @@ TEST_CASE("a group that runs through other operations or modules is an error") {
           "error: distill_group[0]: `flatten` (Flatten) is on the path from `flatten` to `fc`, and a group "
           "is made "
           "of Conv2d, Linear, BatchNorm2d, ReLU, LeakyReLU, Sigmoid, Tanh and Softmax modules only: start it "
-          "behind "
+          "after "
           "that");
 
     network functional;
@@ -141,7 +141,7 @@ TEST_CASE("groups may not intersect") {
           "one before the other starts");
 }
 
-TEST_CASE("paths are counted in a net of forks without walking each of them") {
+TEST_CASE("Paths are counted in a net of forks without walking each of them") {
     network n;
     auto node = n.layer("first", "Conv2d", {});
     for (int i = 0; i != 100; ++i) {  // 2^100 paths

@@ -35,7 +35,7 @@ void run_golden(const golden::json::value& c) {
     auto const& out = c.at("outputs");
 
     auto q = from_golden<Q>(c);
-    CHECK(q.check());
+    CHECK(q.check_clips());
     q.constrain();
     CHECK(golden::same_bits(q.clip().max, golden::to_float(out.at("clip_max"))));
     CHECK(golden::same_bits(q.clip().min, golden::to_float(out.at("clip_min"))));
@@ -111,20 +111,21 @@ TEST_CASE("activation ULQ is the original's") {
         auto q = from_golden<ActUlq<Int8>>(c);
         std::string const remedy = "; its ends and its width must be finite: set other clips";
         if (name == "nan_clip_2x3_int8") {
-            CHECK(error(q.check()) == "error: activations: the clip range is -1 to nan" + remedy);
+            CHECK(error(q.check_clips()) == "error: activations: the clip range is -1 to nan" + remedy);
             q.constrain();  // where the original stops
             CHECK(q.clip() == ClipRange{1.0f, -1.0f});
-            CHECK(q.check());
+            CHECK(q.check_clips());
         } else if (name == "inf_range_2x3_int8") {
-            CHECK(error(q.check()) == "error: activations: the clip range is -3e+38 to 3e+38" + remedy);
+            CHECK(error(q.check_clips()) == "error: activations: the clip range is -3e+38 to 3e+38" + remedy);
             q.constrain();
             CHECK(q.clip() == ClipRange{1.0f, -1.0f});
-            CHECK(q.check());
+            CHECK(q.check_clips());
         } else {
             REQUIRE(name == "equal_nan_pre_2x3_int8");
-            CHECK(error(q.check()) == "error: activations: the previous clip range is nan to nan" + remedy);
+            CHECK(error(q.check_clips()) ==
+                  "error: activations: the previous clip range is nan to nan" + remedy);
             q.constrain();
-            CHECK_FALSE(q.check());
+            CHECK_FALSE(q.check_clips());
         }
         ++ran;
     }
@@ -168,7 +169,7 @@ TEST_CASE("constrain repairs the clips after an optimizer step, and remembers th
     CHECK(step(6, -infinity) == ClipRange{6, -1});                //
     CHECK(step(not_a_number, not_a_number) == ClipRange{6, -1});  //
     CHECK(step(3e38f, -3e38f) == ClipRange{6, -1});               // wider than the largest float
-    CHECK(q.check());
+    CHECK(q.check_clips());
 
     ActUlq<Int8> fixed({2.0f, 0.0f}, true);
     fixed.parameters()[1] = 0.5f;

@@ -109,18 +109,4 @@ TEST_CASE("spans may be the same, and may be empty") {
     fake_quantize<Int4>(std::span<const float>{}, std::span<float>{}, {});
 }
 
-TEST_CASE("a matrix is quantized with one scale, or one per row") {
-    RowMajorMatrix w(2, 3);
-    w << 1, -2, 3, 4, 5, -6;
-    auto const by_row = quantize<Int4>(w, {{1.0f, 0}, {2.0f, 0}});
-    CHECK(by_row.rows == 2);
-    CHECK(by_row.cols == 3);
-    CHECK(by_row.codes == std::vector<std::int8_t>{1, -2, 3, 2, 2, -3});
-    CHECK(by_row.scales == std::vector<ScaleOffset>{{1.0f, 0}, {2.0f, 0}});
-    CHECK(quantize<Int4>(w, {{2.0f, 0}}).codes == std::vector<std::int8_t>{0, -1, 2, 2, 2, -3});
-
-    // A view of two columns: rows are not contiguous.
-    CHECK(quantize<Int4>(w.leftCols(2), {{1.0f, 0}}).codes == std::vector<std::int8_t>{1, -2, 4, 5});
-}
-
 }  // namespace quant_affine_test

@@ -261,7 +261,7 @@ TEST_CASE("the counters of a cell do not overflow") {
     detail::CertifiedHistogram<false, 10> few(1.0f);
     few.add(std::span(x).first(1024), {});
     few.finish();
-    detail::Codes const codes{1.0f / 7, 0, 7};
+    detail::CodeRange const codes{1.0f / 7, 0, 7};
     double const ratio = static_cast<double>(x.size()) / 1024;
     CHECK(histogram.bound(codes).estimate == Approx(few.bound(codes).estimate * ratio).epsilon(1e-12));
     CHECK(histogram.bound(codes).slack == Approx(few.bound(codes).slack * ratio).epsilon(1e-9));

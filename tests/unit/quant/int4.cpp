@@ -62,35 +62,6 @@ TEST_CASE("what cannot be packed or unpacked is an error") {
         "with");
 }
 
-TEST_CASE("floats become the nibbles of their codes, with every instruction set and number of threads") {
-    std::size_t wrong = 0, ran = 0;
-    for (Eigen::Index cols : {1, 2, 31, 32, 33, 64, 65, 131, 3000}) {
-        RowMajorMatrix const w = 4 * RowMajorMatrix::Random(70, cols);
-        std::vector<ScaleOffset> scales;
-        for (int r = 0; r != 70; ++r) scales.push_back({0.2f + 0.01f * static_cast<float>(r), r % 3});
-        auto const codes = quantize<Int4>(w, scales);
-        RowMajorMatrix expected(70, cols), out(70, cols);
-        for (Eigen::Index r = 0; r != 70; ++r)
-            dequantize(std::span(codes.codes)
-                           .subspan(static_cast<std::size_t>(r * cols), static_cast<std::size_t>(cols)),
-                       {expected.data() + r * cols, static_cast<std::size_t>(cols)},
-                       scales[static_cast<std::size_t>(r)]);
-        auto const bytes = pack_int4(codes.codes, 70, static_cast<std::size_t>(cols)).value();
-        for (const auto& on : support::executions()) {
-            if (pack_int4(codes.codes, 70, static_cast<std::size_t>(cols), on.how).value() != bytes) ++wrong;
-            if (unpack_int4(bytes, 70, static_cast<std::size_t>(cols), on.how).value() != codes.codes)
-                ++wrong;
-            auto const packed = quantize_int4(w, scales, on.how);
-            if (packed.bytes != bytes || packed.scales != scales) ++wrong;
-            dequantize(packed, out, on.how);
-            if (out != expected) ++wrong;
-            ++ran;
-        }
-    }
-    CHECK(wrong == 0);
-    CHECK(ran >= 54);
-}
-
 TEST_CASE("loops of packing give the same with every instruction set") {
     std::mt19937 random(2);
     std::uniform_int_distribution<int> code(-8, 7);

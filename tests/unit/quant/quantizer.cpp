@@ -32,7 +32,7 @@ struct Pow2 {
     std::span<float> parameters() { return {}; }
     std::span<const float> parameters() const { return {}; }
     void constrain() {}
-    std::vector<ScaleOffset> scale_offsets(ConstMatrixRef) const { return {{0.125f, 0}}; }
+    Scales scale_offsets(ConstMatrixRef) const { return {{0.125f, 0}}; }
     result<QuantizedMatrix> quantize(ConstMatrixRef w) const {
         return amct_distill::quantize<B>(w, scale_offsets(w));
     }

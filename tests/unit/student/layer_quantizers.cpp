@@ -11,7 +11,7 @@
 namespace distill_layer_quantizers_test {
 
 using namespace amct_distill;
-using Quantizers = LayerQuantizers<standard_algorithms>;
+using Quantizers = LayerQuantizers<StandardAlgorithms>;
 
 namespace {
 nn::Tensor const weight({2, 3}, {1.0f, -0.5f, 0.25f, 4.0f, 2.0f, -8.0f});

@@ -20,7 +20,7 @@ Parts make_parts(bool calibrated) {
     nn::Network const net = support::small_network();
     nn::Conv2d const conv = *net.module("conv1").get_if<nn::Conv2d>();
     auto const plan = support::plan_for(net, support::int4_config);
-    auto quantizers = LayerQuantizers<standard_algorithms>::make(plan.layers.at(0), conv.weight()).value();
+    auto quantizers = LayerQuantizers<StandardAlgorithms>::make(plan.layers.at(0), conv.weight()).value();
     nn::Tensor const x = support::small_batches(1, 3)[0];
     if (calibrated) {
         quantizers.set_clips({0.9f, -0.8f});

@@ -47,7 +47,7 @@ Everything good(std::string_view text) {
     REQUIRE(r);
     return *r;
 }
-std::string bad(std::string_view text, reader_options options = {}) {
+std::string bad(std::string_view text, ReaderOptions options = {}) {
     auto const r = read<Everything>(text, options);
     INFO(text);
     REQUIRE_FALSE(r);

@@ -27,9 +27,9 @@ TEST_CASE("a bad escape is named, with its place") {
     CHECK(unescaped(R"(ab\q)") == R"(2: unknown escape; a backslash itself is written `\\`)");
     CHECK(unescaped(R"(\X41)") == R"(0: unknown escape; a backslash itself is written `\\`)");
     CHECK(unescaped(R"(\400)") == R"(0: octal escapes end at `\377`)");
-    CHECK(unescaped(R"(\xg)") == R"(0: expected hexadecimal digits behind `\x`)");
-    CHECK(unescaped(R"(\u12)") == R"(0: expected four hexadecimal digits behind `\u`)");
-    CHECK(unescaped(R"(\U0001F60)") == R"(0: expected eight hexadecimal digits behind `\U`)");
+    CHECK(unescaped(R"(\xg)") == R"(0: expected hexadecimal digits after `\x`)");
+    CHECK(unescaped(R"(\u12)") == R"(0: expected four hexadecimal digits after `\u`)");
+    CHECK(unescaped(R"(\U0001F60)") == R"(0: expected eight hexadecimal digits after `\U`)");
     CHECK(unescaped(R"(\ud800)") == "0: surrogates are no characters; write the character itself");
     CHECK(unescaped(R"(\U00110000)") == R"(0: characters end at `\U0010FFFF`)");
 }

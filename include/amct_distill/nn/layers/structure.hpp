@@ -30,7 +30,7 @@ public:
     void backward(nn::BasicInputs<T>, const nn::BasicTensor<T>&, const nn::BasicTensor<T>& grad_output,
                   std::span<nn::BasicTensor<T>* const> grad_inputs, std::span<nn::BasicTensor<T>>,
                   nn::BasicScratch<T>&, nn::Mode) const {
-        if (grad_inputs[0]) array(*grad_inputs[0]) += array(grad_output);
+        if (grad_inputs[0]) nn::array(*grad_inputs[0]) += nn::array(grad_output);
     }
 };
 

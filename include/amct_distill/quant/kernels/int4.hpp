@@ -44,17 +44,17 @@ struct pack_int4_loop {
         bool outside = false;
 #if defined(__GNUC__)
         if constexpr (Bytes != 4) {
-            bytes16 far{};
+            bytes16 wide{};
             for (; i + 32 <= n; i += 32) {
                 bytes16 a, b;
                 ubytes16 packed;
                 load(codes + i, a);
                 load(codes + i + 16, b);
-                far |= (a < -8) | (a > 7) | (b < -8) | (b > 7);
+                wide |= (a < -8) | (a > 7) | (b < -8) | (b > 7);
                 pack_32(a, b, packed);
                 store(packed, bytes + i / 2);
             }
-            for (int k = 0; k != 16; ++k) outside |= far[k] != 0;
+            for (int k = 0; k != 16; ++k) outside |= wide[k] != 0;
         }
 #endif
         for (; i < n; i += 2) {

@@ -47,8 +47,8 @@ struct range_loop {
         }
 #if defined(__GNUC__)
         else if constexpr (sizeof(F) == 16) {
-            F const far = __builtin_shufflevector(v, v, 2, 3, 0, 1);
-            F const two = Largest ? (v > far ? v : far) : (v < far ? v : far);
+            F const swapped = __builtin_shufflevector(v, v, 2, 3, 0, 1);
+            F const two = Largest ? (v > swapped ? v : swapped) : (v < swapped ? v : swapped);
             return Largest ? (two[0] > two[1] ? two[0] : two[1]) : (two[0] < two[1] ? two[0] : two[1]);
         } else {
             using Half = typename lanes<sizeof(F) / 2>::floats;

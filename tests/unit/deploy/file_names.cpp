@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <amct_distill/deploy/file_names.hpp>
+
+#include <amct_distill/io/file.hpp>
+#include <set>
+
+#include "support/catch.hpp"
+#include "support/temporary_directory.hpp"
+
+namespace deploy_file_names_test {
+
+using namespace amct_distill;
+
+namespace {
+std::string file_name(const std::string& name) { return file_names(std::vector{name})[0]; }
+std::string repeated_text(std::string_view text, int times) {
+    std::string out;
+    for (int i = 0; i != times; ++i) out += text;
+    return out;
+}
+/// What a case-insensitive file system compares, of ASCII.
+std::string lower(std::string text) { return detail::lower_case(text); }
+}  // namespace
+
+TEST_CASE("a name that every file system takes stays as it is") {
+    for (const char* name : {"conv1", "layer1.0.conv_2-a", "A", "con1", "comx", "communication", "conv.con"})
+        CHECK(file_name(name) == name);
+    CHECK(file_name(std::string(80, 'n')) == std::string(80, 'n'));
+}
+
+TEST_CASE("what some file system forbids is replaced, and a hash tells the names apart") {
+    for (const char* name : {"a/b", "a\\b", "a:b", "a b", "a%b", "a\nb",
+                             "a\xE2\x80\x8B"
+                             "b",
+                             "a\xC2\xA0"
+                             "b"}) {
+        INFO(name);
+        CHECK(file_name(name).starts_with("a_b-"));
+        CHECK(file_name(name).size() == 12);
+        CHECK(file_name(name) == file_name(name));
+    }
+    CHECK(file_name("a/b") != file_name("a:b"));
+    CHECK(file_name("..").starts_with("_.-"));
+    CHECK(file_name(".hidden").starts_with("_hidden-"));
+    CHECK(file_name("a\xFF"
+                    "b\xC3")
+              .starts_with("a_b_-"));
+    for (const char* name : {"con", "NUL", "aux.weight", "Com1", "lpt9.x"}) {
+        INFO(name);
+        CHECK(file_name(name) != name);
+    }
+}
+
+TEST_CASE("a long name is cut between two characters") {
+    std::string const layer = "\xE5\xB1\x82";  // of three bytes; in 28 of them all did not fit when escaped
+    CHECK(file_name(repeated_text(layer, 28)).starts_with(repeated_text(layer, 26) + "-"));
+    CHECK(file_name(repeated_text(layer, 5)).starts_with(repeated_text(layer, 5) + "-"));
+    for (std::size_t offset = 0; offset != 4; ++offset) {
+        std::string const name = std::string(offset, 'x') + repeated_text("\xF0\x9F\xA7\xA0", 200);
+        std::string const file = file_name(name);
+        CHECK(detail::first_invalid_utf8(file) == std::string::npos);
+        CHECK(file.size() <= 80 + 9);
+        CHECK(file.size() >= 77 + 9);
+    }
+    CHECK(file_name(std::string(240, 'n')).size() == 89);
+    CHECK(file_name(std::string(240, 'n')) != file_name(std::string(241, 'n')));
+}
+
+TEST_CASE("names that differ only in case, in what is replaced, or behind the cut get files of their own") {
+    std::vector<std::string> names{"conv", "Conv", "CONV", "a/b", "a_b", "a:b", "A/B"};
+    names.push_back(file_name("a/b"));  // what another would be called
+    for (int i = 0; i != 50; ++i) names.push_back(detail::concat(std::string(240, 'n'), i));
+    auto const files = file_names(names);
+    REQUIRE(files.size() == names.size());
+    std::set<std::string> different;
+    for (const std::string& file : files) different.insert(lower(file));
+    CHECK(different.size() == names.size());
+    CHECK(files[0] == "conv");
+    CHECK(files[1].starts_with("Conv-"));
+    CHECK(files[4] == "a_b");
+    CHECK(file_names(names) == files);
+}
+
+TEST_CASE("the files can be made") {
+    support::temporary_directory const dir;
+    std::vector<std::string> const names{
+        std::string(10'000, 'n'), "a\nb/c\\d", "\xFF\xFE", "", "-", "~", " "};
+    for (const std::string& file : file_names(names))
+        CHECK(write_file(dir.path() / (file + ".weight.npy"), "x"));
+    CHECK(dir.files() == names.size());
+}
+
+}  // namespace deploy_file_names_test
