@@ -228,9 +228,9 @@ int run(const Options& options) {
         "The quantized layers, distilled (SQNR: signal to quantization noise), and the blocks");
     std::fputs(to_table(report).c_str(), stdout);
     // 4. What a device needs, checked by reading it back and, when asked for, by running it.
-    auto const layers = deploy(student);
-    if (!layers) return std::fprintf(stderr, "%s\n", to_string(layers.diagnostics()).c_str()), 1;
-    ScaleOffsetRecord const record = make_record(*layers);
+    auto const device = deploy(student);
+    if (!device) return std::fprintf(stderr, "%s\n", to_string(device.diagnostics()).c_str()), 1;
+    ScaleOffsetRecord const record = make_record(*device);
     std::vector<terminal::Row> rows{{"", "accuracy", "mean squared error of the logits"}};
     auto const add = [&](const char* name, const nn::Tensor& logits) {
         rows.push_back({name, percent(digits::accuracy(logits, data->test)),
@@ -239,14 +239,13 @@ int run(const Options& options) {
     add("FP32 teacher", reference);
     add("calibrated", calibrated);
     add("distilled", distilled);
-    if (options.verify)
-        add("in integers", integer_network(student.network(), *layers).predict(data->test.images));
+    if (options.verify) add("in integers", integer_network(*device).predict(data->test.images));
     terminal::print_heading("The whole network, on the test digits");
     terminal::print_table(rows);
 
     std::filesystem::path const record_path = options.out / "record.txt",
                                 report_path = options.out / "report.json";
-    write_deployment(options.out, std::span<const DeployedLayer>(*layers)).value();
+    write(*device, options.out).value();
     boost::json::object json = to_json(report).as_object();
     json["accuracy"] = {{"fp32", digits::accuracy(reference, data->test)},
                         {"calibrated", digits::accuracy(calibrated, data->test)},
@@ -256,7 +255,7 @@ int run(const Options& options) {
     bool agrees = true;
     if (options.verify) {
         terminal::print_heading("The integers, layer by layer, against the simulation");
-        VerifyReport const verified = verify(student, batches).value();
+        VerifyReport const verified = verify(*device, student, batches).value();
         std::fputs(to_table(verified).c_str(), stdout);
         json["verify"] = to_json(verified);
         agrees = verified.agrees();

@@ -67,7 +67,7 @@ constexpr std::array<FieldNumber, 10> field_numbers(const BasicConfig<Algorithms
              {"quant_skip_layer_types", 121}}};
 }
 
-constexpr std::array<FieldNumber, 10> field_numbers(const SingleLayerRecord*) {
+constexpr std::array<FieldNumber, 15> field_numbers(const SingleLayerRecord*) {
     return {{{"scale_d", 1},
              {"offset_d", 2},
              {"scale_w", 3},
@@ -77,11 +77,29 @@ constexpr std::array<FieldNumber, 10> field_numbers(const SingleLayerRecord*) {
              {"skip_fusion", 9},
              {"dst_type", 10},
              {"act_type", 11},
-             {"wts_type", 12}}};
+             {"wts_type", 12},
+             {"fakequant_precision_mode", 13},
+             {"scale_h", 21},
+             {"offset_h", 22},
+             {"scale_r", 23},
+             {"offset_r", 24}}};
 }
-constexpr std::array<FieldNumber, 2> field_numbers(const MapFiledEntry*) {
-    return {{{"key", 1}, {"value", 2}}};
+constexpr std::array<FieldNumber, 2> field_numbers(const SingleLayerKVCacheRecord*) {
+    return {{{"scale", 1}, {"offset", 2}}};
 }
-constexpr std::array<FieldNumber, 1> field_numbers(const ScaleOffsetRecord*) { return {{{"record", 1}}}; }
+constexpr std::array<FieldNumber, 3> field_numbers(const MapFiledEntry*) {
+    return {{{"key", 1}, {"value", 2}, {"kv_cache_value", 3}}};
+}
+constexpr std::array<FieldNumber, 8> field_numbers(const AttrProto*) {
+    return {
+        {{"name", 1}, {"type", 2}, {"f", 3}, {"i", 4}, {"s", 5}, {"floats", 6}, {"ints", 7}, {"strings", 8}}};
+}
+constexpr std::array<FieldNumber, 2> field_numbers(const PruneNode*) { return {{{"name", 1}, {"attr", 2}}}; }
+constexpr std::array<FieldNumber, 3> field_numbers(const PruneRecord*) {
+    return {{{"producer", 1}, {"consumer", 2}, {"selective_prune", 3}}};
+}
+constexpr std::array<FieldNumber, 2> field_numbers(const ScaleOffsetRecord*) {
+    return {{{"record", 1}, {"prune_record", 2}}};
+}
 
 }  // namespace amct_distill

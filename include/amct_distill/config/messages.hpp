@@ -24,6 +24,7 @@
 
 #include "../policy/quantizer_names.hpp"
 #include "../reflect/labels.hpp"
+#include "foreign_fields.hpp"
 
 namespace amct_distill {
 
@@ -149,6 +150,12 @@ struct BasicConfig {
     list<string> quant_skip_layer_types{};  ///< the same, by type
     friend bool operator==(const BasicConfig&, const BasicConfig&) = default;
 };
+
+/// What the reader says of fields that belong to AMCT's other configurations.
+template <class Algorithms, class Storage>
+constexpr ForeignFields foreign_fields(const BasicConfig<Algorithms, Storage>*) {
+    return detail::amct::foreign;
+}
 
 using AMCTDistillConfig = BasicConfig<>;
 using DistillGroup = BasicDistillGroup<HeapStorage>;

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <utility>
 
+#include "characters.hpp"
 #include "concat.hpp"
 #include "utf8.hpp"
 
@@ -49,22 +50,28 @@ constexpr std::size_t count_code_points(std::string_view text) {
         std::count_if(text.begin(), text.end(), [](char c) { return !is_utf8_continuation(c); }));
 }
 
+/// Whether a line ends with this byte: a line feed, or a carriage return without one.
+constexpr bool ends_line(std::string_view text, std::size_t i) {
+    return text[i] == '\n' || (text[i] == '\r' && (i + 1 == text.size() || text[i + 1] != '\n'));
+}
+
 constexpr Position position_of(std::string_view text, std::size_t offset) {
-    std::string_view const before = text.substr(0, offset);
-    auto const newline = before.rfind('\n');
-    std::string_view const line = newline == before.npos ? before : before.substr(newline + 1);
-    auto const lines = static_cast<std::size_t>(std::count(before.begin(), before.end(), '\n'));
-    return {lines + 1, count_code_points(line) + 1};
+    std::size_t lines = 1, start = 0;
+    for (std::size_t i = 0; i != offset; ++i) {
+        if (!ends_line(text, i)) continue;
+        ++lines;
+        start = i + 1;
+    }
+    return {lines, count_code_points(text.substr(start, offset - start)) + 1};
 }
 
 /// Fills in the excerpt of a diagnostic whose position is set.
 inline void quote_line(Diagnostic& d, std::string_view text, std::size_t offset) {
-    std::string_view const before = text.substr(0, offset);
-    auto const newline = before.rfind('\n');
-    std::size_t const start = newline == before.npos ? 0 : newline + 1;
-    std::size_t stop = (std::min)(text.find('\n', offset), text.size());
+    std::size_t start = offset, stop = offset;
+    while (start != 0 && !ends_line(text, start - 1)) --start;
+    while (stop != text.size() && !ends_line(text, stop)) ++stop;
     if (stop > start && text[stop - 1] == '\r') --stop;
-    std::string_view const line = text.substr(start, (std::max)(stop, start) - start);
+    std::string_view const line = text.substr(start, stop - start);
 
     // The window of code points that is shown: all of a short line, else around the caret.
     std::size_t const length = count_code_points(line), column = d.where.column - 1;
@@ -74,19 +81,18 @@ inline void quote_line(Diagnostic& d, std::string_view text, std::size_t offset)
             ? 0
             : (std::min)(column - Diagnostic::max_excerpt / 2, length - Diagnostic::max_excerpt);
     std::size_t index = 0;
-    bool shown = false;
-    std::size_t valid = (std::min)(first_invalid_utf8(line), line.size());  // up to here
-    for (std::size_t i = 0; i != line.size(); ++i) {
-        char c = line[i];
-        if (!is_utf8_continuation(c)) {
-            shown = index >= first && index < first + Diagnostic::max_excerpt;
-            ++index;
-        }
-        // What a terminal would act on (NUL, escape, a carriage return, ...) or cannot show is one `?`.
-        bool const control = (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == '\x7f';
-        if (control || i == valid) c = '?';
-        if (i == valid) valid = (std::min)(first_invalid_utf8(line.substr(i + 1)), line.size()) + i + 1;
-        if (shown) d.excerpt += c;
+    for (std::string_view rest = line; !rest.empty(); ++index) {
+        // What a terminal would act on (NUL, escape, a direction mark, ...) or cannot show is one `?`.
+        bool const valid = first_invalid_utf8(rest.substr(0, 4)) != 0;
+        Character const c = valid ? character_at(rest) : Character{0, 1};
+        Lookalike const l = lookalike(c.code);
+        bool const hidden =
+            (c.code < 0x20 && c.code != '\t') || c.code == 0x7F || (l.unseen && l.instead.empty());
+        std::size_t size = c.size;
+        while (!valid && size != rest.size() && is_utf8_continuation(rest[size])) ++size;
+        if (index >= first && index < first + Diagnostic::max_excerpt)
+            d.excerpt += hidden ? std::string_view("?") : rest.substr(0, size);
+        rest.remove_prefix(size);
     }
     d.caret = column - first;
     d.quoted = true;
@@ -133,10 +139,10 @@ inline std::string to_string(const Diagnostic& d) {
         out += detail::concat("\n  ", d.excerpt, "\n  ");
         // Tabs stay tabs, so that the caret stands below its token whatever the tab width.
         std::size_t left = d.caret;
-        for (std::size_t i = 0; i < d.excerpt.size() && left != 0; ++i) {
-            if (detail::is_utf8_continuation(d.excerpt[i])) continue;
-            out += d.excerpt[i] == '\t' ? '\t' : ' ';
-            --left;
+        for (std::string_view rest = d.excerpt; !rest.empty() && left != 0; --left) {
+            detail::Character const c = detail::character_at(rest);
+            out += rest[0] == '\t' ? "\t" : detail::is_wide(c.code) ? "  " : " ";
+            rest.remove_prefix((std::min)(c.size, rest.size()));
         }
         out.append(left, ' ');
         out += '^';

@@ -28,13 +28,12 @@ namespace detail {
 /// The byte offset of a position: the inverse of position_of. After the line's end: that end.
 constexpr std::size_t offset_of(std::string_view text, Position where) {
     std::size_t at = 0;
-    for (std::size_t line = 1; line < where.line; ++line) {
-        at = text.find('\n', at);
-        if (at == text.npos) return text.size();
-        ++at;
+    for (std::size_t line = 1; line < where.line; ++at) {
+        if (at == text.size()) return at;
+        if (ends_line(text, at)) ++line;
     }
-    for (std::size_t column = 1; column < where.column && at != text.size() && text[at] != '\n'; ++column) do
-            ++at;
+    for (std::size_t column = 1; column < where.column && at != text.size() && !ends_line(text, at); ++column)
+        do ++at;
         while (at != text.size() && is_utf8_continuation(text[at]));
     return at;
 }

@@ -100,11 +100,18 @@ public:
     using value_type = void;
 
     result() = default;
+    /// Success, with something to tell.
+    static result with_warnings(Diagnostics warnings) {
+        result done;
+        done.diagnostics_ = std::move(warnings);
+        return done;
+    }
     result(Diagnostic error) : failed_(true) { diagnostics_.push_back(std::move(error)); }
     result(Diagnostics errors) : failed_(true), diagnostics_(std::move(errors)) {}
 
     bool has_value() const noexcept { return !failed_; }
     explicit operator bool() const noexcept { return has_value(); }
+    /// Errors, when it failed; warnings, when it did not.
     const Diagnostics& diagnostics() const noexcept { return diagnostics_; }
     void value() const {
         if (failed_) detail::raise(diagnostics_);

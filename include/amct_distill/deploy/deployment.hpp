@@ -1,227 +1,170 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A student's quantized layers as a device runs them: integer weights and biases, and the scales between.
+/// What a device needs of a student, in one object: the network with its BatchNorms folded, and the integers of
+/// its quantized layers.
 ///
-///     std::vector<DeployedLayer> layers = deploy(student).value();
-///     layers[0].weights;   // one code a byte; INT4: two, the low nibble first, rows padded
-///     layers[0].bias;      // INT32, in units of dequantization_scale(channel)
-///
-/// A layer computes  y = (sum of w * (x - offset) + bias) * (scale_d * scale_w), w and x being codes. What is
-/// folded in, and which codes and scales come of it, says `deploy`.
+///     Deployment device = deploy(student).value();
+///     device.layers()[0].codes;                       // see deployed_layer.hpp
+///     write(device, "out").value();                   // record, codes, biases: write.hpp
+///     nn::Network integers = integer_network(device); // integer.hpp
+///     verify(device, batches).value().agrees();       // verify.hpp
 #pragma once
-#include <algorithm>
-#include <cmath>
 #include <cstddef>
-#include <cstdint>
-#include <cstdlib>
-#include <limits>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
-#include <variant>
 #include <vector>
 
-#include "../quant/int4.hpp"
+#include "../nn/layers/structure.hpp"
 #include "../student/student.hpp"
+#include "deployed_layer.hpp"
 #include "fold.hpp"
+#include "fold_codes.hpp"
+#include "weighted_shim.hpp"
 
 namespace amct_distill {
 
-struct DeployedLayer {
-    std::string name{};
-    /// The layer in float: its weights are what the codes stand for, its bias is the folded one.
-    std::variant<nn::Conv2d, nn::Linear> layer;
-    int data_bits = 8;
-    int weight_bits = 8;
-    ScaleOffset data{};                      ///< of the input
-    std::vector<float> weight_scales{};      ///< one, or one per output channel; offset 0
-    std::vector<std::uint8_t> weights{};     ///< the codes, a row per output channel; see codes()
-    std::vector<std::int32_t> bias{};        ///< [out]; empty: none
-    std::string batch_norm{};                ///< the BatchNorm that is folded in; empty: none
-    std::vector<std::size_t> requantized{};  ///< channels whose codes are not the student's, see deploy()
+class Deployment {
+public:
+    /// Use deploy(). Throws std::invalid_argument when a layer is not the network's, with the first difference.
+    Deployment(nn::Network network, std::vector<DeployedLayer> layers)
+        : network_(std::move(network)), layers_(std::move(layers)) {
+        for (const DeployedLayer& layer : layers_) check(layer);
+    }
 
-    const nn::Tensor& float_weight() const {
-        return std::visit([](const auto& l) -> const nn::Tensor& { return l.weight(); }, layer);
+    /// The network in float: a quantized layer has the weights that its codes stand for and the folded bias, and
+    /// does not quantize its input; a folded BatchNorm is an Identity; all else is the student's.
+    const nn::Network& network() const { return network_; }
+    /// The quantized layers, in definition order.
+    const std::vector<DeployedLayer>& layers() const { return layers_; }
+    /// By name; null: the layer is not quantized.
+    const DeployedLayer* layer(std::string_view name) const {
+        for (const DeployedLayer& l : layers_)
+            if (l.name == name) return &l;
+        return nullptr;
     }
-    const nn::Tensor& float_bias() const {
-        return std::visit([](const auto& l) -> const nn::Tensor& { return l.bias(); }, layer);
-    }
-    std::size_t rows() const { return static_cast<std::size_t>(float_weight().dim(0)); }
-    std::size_t cols() const { return float_weight().size() / rows(); }
 
-    /// A row per output channel.
-    std::vector<std::int8_t> codes() const {
-        if (weight_bits == 4) return unpack_int4(weights, rows(), cols()).value();
-        return {weights.begin(), weights.end()};
+private:
+    void check(const DeployedLayer& layer) const {
+        auto const fail = [&](const auto&... what) {
+            throw std::invalid_argument(detail::concat("Deployment: layer `", layer.name, "` ", what...));
+        };
+        if (!network_.find(layer.name)) fail("is not one of the network's");
+        const nn::Module& module = network_.module(layer.name);
+        if (module.get_if<nn::Conv2d>() == nullptr && module.get_if<nn::Linear>() == nullptr)
+            fail("is a ", module.type(), ", which has no weights that are quantized");
+        const nn::Tensor& weight = detail::WeightedLayerView(module).weight();
+        if (weight.size() != layer.rows() * layer.cols() ||
+            static_cast<std::size_t>(weight.dim(0)) != layer.rows())
+            fail("has ", layer.rows(), " x ", layer.cols(), " codes, but a weight ",
+                 nn::to_string(weight.shape()));
+        if (!layer.weight_scales.fit(layer.rows()))
+            fail("has ", layer.weight_scales.size(), " scales for ", layer.rows(), " channels");
+        if (!layer.bias.empty() && layer.bias.size() != layer.rows())
+            fail("has ", layer.bias.size(), " biases for ", layer.rows(), " channels");
     }
-    float weight_scale(std::size_t channel) const {
-        return weight_scales[weight_scales.size() == 1 ? 0 : channel];
-    }
-    /// What one unit of the channel's accumulator stands for: scale_d * scale_w, in float32.
-    float dequantization_scale(std::size_t channel) const { return data.scale * weight_scale(channel); }
+
+    nn::Network network_;
+    std::vector<DeployedLayer> layers_;
 };
 
 namespace detail {
 
-/// Codes of `bits` bits.
-inline AffineConstants affine_constants(ScaleOffset p, int bits) {
-    auto const limit = static_cast<float>(1 << (bits - 1));
-    return {p.scale, static_cast<float>(p.offset), -limit, limit - 1};
+/// The dimension of the layer's output that counts its channels: along which a bias is added. Error: there is none.
+inline result<std::size_t> channel_axis(const nn::Module& module, nn::Shape input) {
+    WeightedLayerView const layer(module);
+    auto const channels = static_cast<std::size_t>(layer.weight().dim(0));
+    nn::Tensor bias({layer.weight().dim(0)});
+    for (std::size_t c = 0; c != channels; ++c) bias[c] = static_cast<float>(c);
+    nn::Tensor const zeros(layer.weight().shape());
+    nn::Module const numbered = layer.with_parameters(zeros, bias);
+    if (input.at(0) == nn::any_batch) input[0] = 1;
+    nn::Tensor const x(input);
+    nn::Tensor y(numbered.output_shape(std::span(&input, 1)).value());
+    nn::Scratch scratch;
+    WeightedLayerView(numbered).forward_with(zeros, x, y, scratch);
+    for (std::size_t axis = 1; axis < y.rank(); ++axis) {
+        if (y.dim(axis) != static_cast<nn::Index>(channels)) continue;
+        auto const after = static_cast<std::size_t>(nn::product(y.shape(), axis + 1, y.rank()));
+        std::size_t i = 0;
+        while (i != y.size() && y[i] == static_cast<float>(i / after % channels)) ++i;
+        if (i == y.size()) return axis;
+    }
+    return general_error(concat("its ", channels, " biases do not belong to one dimension of its output ",
+                                nn::to_string(y.shape()), "; such a layer is not deployed: skip it"));
 }
 
-/// The most that an accumulator of this channel reaches, without the bias: what the data's codes can do to
-/// these weights.
-inline std::int64_t largest_accumulator(std::span<const std::int8_t> row, ScaleOffset data, int data_bits) {
-    std::int64_t const qmin = -(1 << (data_bits - 1)), qmax = -qmin - 1;
-    std::int64_t sum = 0;
-    for (std::int8_t c : row) sum += std::abs(static_cast<int>(c));
-    return sum * (std::max)(qmax - data.offset, data.offset - qmin);
+[[gnu::cold]] inline Diagnostic not_deployed(std::string_view what, std::string_view width) {
+    return general_error(
+        concat(what, " of ", width, " are not deployed; choose a width that configurations name"));
 }
 
-/// Scales and codes of the folded layer, from the student's, whose codes begin as `codes`.
-class LayerDeployment {
-public:
-    LayerDeployment(DeployedLayer& out, QuantizedMatrix student, const nn::BatchNorm2d* bn)
-        : out_(out), codes_(std::move(student)), has_factors_(bn != nullptr) {
-        const nn::Tensor& weight = out.float_weight();
-        folded_ = bn ? fold(weight, out.float_bias(), *bn) : FoldedLayer{weight, out.float_bias()};
-        factors_ = bn ? fold_factors(*bn) : std::vector<float>(codes_.rows, 1.0f);
-    }
-
-    result<void> run() {
-        for (ScaleOffset p : codes_.scales)
-            if (p.offset != 0)
-                return general_error(concat("weights with an offset (", p.offset,
-                                            ") are not deployed; use a symmetric weight quantizer"));
-        if (auto ok = check_finite(folded_.weight.span(), "folded weights"); !ok) return ok;
-        if (!folded_.bias.empty())
-            if (auto ok = check_finite(folded_.bias.span(), "folded bias"); !ok) return ok;
-        take_scales();
-        return take_bias();
-    }
-
-private:
-    float bias_of(std::size_t r) const { return folded_.bias.empty() ? 0.0f : folded_.bias[r]; }
-    std::span<std::int8_t> row(std::size_t r) {
-        return std::span(codes_.codes).subspan(r * codes_.cols, codes_.cols);
-    }
-
-    void take_scales() {
-        int const qmin = -(1 << (out_.weight_bits - 1)), qmax = -qmin - 1;
-        std::vector<float> scales(codes_.rows);
-        for (std::size_t r = 0; r != codes_.rows; ++r) {
-            float const factor = factors_[r];
-            auto const own = row(r);
-            bool const flipped = factor < 0;
-            float scale = codes_.scales.of_row(r).scale * std::fabs(factor);
-            bool requantize = false;
-            if (flipped && std::find(own.begin(), own.end(), qmin) != own.end()) {
-                scale = scale * static_cast<float>(-qmin) / static_cast<float>(qmax);
-                requantize = true;
-            }
-            float const bias = std::fabs(bias_of(r)) / out_.data.scale;
-            if (scale < scale_epsilon || scale < bias / 0x1p30f) {
-                scale = (std::max)(scale_epsilon, bias / 0x1p22f);
-                requantize = true;
-            }
-            if (requantize) {
-                run_on(best_instructions(),
-                       quantize_loop{folded_.weight.data() + r * codes_.cols, own.data(), own.size(),
-                                     affine_constants({scale, 0}, out_.weight_bits)});
-                out_.requantized.push_back(r);
-            } else if (flipped) {
-                for (std::int8_t& c : own) c = static_cast<std::int8_t>(-c);
-            }
-            scales[r] = scale;
-        }
-        if (codes_.scales.size() == 1 && !has_factors_ && out_.requantized.empty()) scales.resize(1);
-        out_.weight_scales = std::move(scales);
-        if (out_.weight_bits == 4)
-            out_.weights = pack_int4(codes_.codes, codes_.rows, codes_.cols).value();
+/// What becomes of one layer: its integers, and in `in_float` the layer that they stand for.
+template <class Algorithms>
+result<DeployedLayer> deploy_layer(const std::string& name, const nn::Module& layer, const nn::Shape& input,
+                                   const LayerQuantizers<Algorithms>& q, const nn::NamedModule* bn,
+                                   nn::Module& in_float) {
+    if (!q.is_calibrated()) return general_error("it is not calibrated; call calibrate() first");
+    WeightedLayerView const view(layer);
+    auto codes = q.weight_codes(view.weight());
+    if (!codes) return codes.diagnostics();
+    DeployedLayer out{.name = name, .data = q.data_scale()};
+    if (bn != nullptr) out.batch_norm = bn->name;
+    auto const axis = channel_axis(layer, input);
+    if (!axis) return axis.diagnostics();
+    out.channel_axis = *axis;
+    out.quantize_data = [q](const nn::Tensor& x, nn::Tensor& quantized, const Execution& on) {
+        q.quantize_data(x, quantized, on);
+    };
+    result<void> done = q.visit_data_bits([&]<class B>(std::type_identity<B>) -> result<void> {
+        if constexpr (!Widths::has<B>)
+            return not_deployed("data", B::name);
         else
-            out_.weights.assign(codes_.codes.begin(), codes_.codes.end());
-
-        nn::Tensor meant(folded_.weight.shape());
-        for (std::size_t r = 0; r != codes_.rows; ++r)
-            dequantize(row(r), meant.span().subspan(r * codes_.cols, codes_.cols), {out_.weight_scale(r), 0});
-        set_float(std::move(meant));
-    }
-
-    result<void> take_bias() {
-        for (std::size_t r = 0; r != codes_.rows; ++r) {
-            float const unit = out_.dequantization_scale(r);
-            if (!(unit > 0) || !std::isfinite(unit))
-                return general_error(concat("channel ", r, ": scale_d * scale_w is ", number(unit),
-                                            ", not a positive float; calibrate with other data"));
-            float const bias = std::nearbyint(bias_of(r) / unit);
-            std::int64_t const most = largest_accumulator(row(r), out_.data, out_.data_bits) +
-                                      static_cast<std::int64_t>(std::fabs(bias));
-            if (most > (std::numeric_limits<std::int32_t>::max)())
-                return general_error(concat("channel ", r, ": its accumulator can reach ", most,
-                                            ", more than INT32 holds (", codes_.cols,
-                                            " weights a channel); use INT4, or split the layer"));
-            if (!folded_.bias.empty()) out_.bias.push_back(static_cast<std::int32_t>(bias));
-        }
+            out.data_width = B{};
         return {};
-    }
-
-    void set_float(nn::Tensor weight) {
-        auto const with_bias = [&]<class Layer>(Layer& layer) {
-            auto options = layer.options();
-            options.bias = !folded_.bias.empty();
-            Layer made(options);
-            made.weight() = std::move(weight);
-            made.bias() = folded_.bias;
-            layer = std::move(made);
-        };
-        std::visit(with_bias, out_.layer);
-    }
-
-    DeployedLayer& out_;
-    QuantizedMatrix codes_;
-    FoldedLayer folded_{};
-    std::vector<float> factors_{};
-    bool has_factors_;
-};
+    });
+    if (!done) return done.diagnostics();
+    nn::Tensor weight, bias;
+    done = q.visit_weight_bits([&]<class B>(std::type_identity<B>) -> result<void> {
+        if constexpr (!Widths::has<B>)
+            return not_deployed("weights", B::name);
+        else
+            return FoldCodes<B>(out, view.weight(), view.bias(),
+                                bn ? bn->module.template get_if<nn::BatchNorm2d>() : nullptr)
+                .run(*std::move(codes), weight, bias);
+    });
+    if (!done) return done.diagnostics();
+    in_float = view.with_parameters(weight, bias);
+    return out;
+}
 
 }  // namespace detail
 
-/// The quantized layers, in definition order. A BatchNorm that alone reads a convolution is folded into it
-/// (fold.hpp); with `factor` = gamma / sqrt(var + eps) of an output channel:
+/// The student as a device runs it. A BatchNorm that is the only consumer of a quantized layer is folded into it
+/// (fold.hpp); which codes and scales come of it says fold_codes.hpp. Channels with other codes than the student's
+/// are named in `requantized`.
 ///
-/// - The codes are the student's, with the sign of the factor, and the scale is the student's times |factor|:
-///   per channel, also where one scale served the tensor. So the folded layer computes what was simulated.
-/// - A negative factor would turn code qmin into qmax + 1, which there is not. A channel that has this code
-///   gets the scale times -qmin / qmax, as ARQ would find it for the folded weights, and new codes: those of
-///   the folded float weights.
-/// - A factor of 0 leaves codes 0, and the bias is the whole output. The scale stays positive: where it would
-///   fall below `scale_epsilon`, or so low that the bias would take more than 30 bits, it is the least with
-///   which the bias takes 22, as many as a float32 has anyway; the codes are then new ones as above.
-/// - bias = round((folded bias) / (scale_d * scale_w)), in float32, half to even.
-///
-/// Channels with new codes are named in `requantized`. Errors, all of them, each with its layer: not
-/// calibrated; weights, or what BatchNorm makes of them, not finite; weights with an offset; an accumulator
-/// that could leave INT32: per channel, sum of |w| * max(qmax - offset, offset - qmin) + |bias| must not.
+/// Errors, all of them, each with its layer: not calibrated; weights, or what BatchNorm makes of them, not finite;
+/// weights with an offset; scale_d * scale_w not a normal float; an accumulator that could leave INT32: per
+/// channel, sum of |w| * max(qmax - offset, offset - qmin) + |bias| must not.
 template <class Algorithms>
-result<std::vector<DeployedLayer>> deploy(const BasicStudent<Algorithms>& student) {
+result<Deployment> deploy(const BasicStudent<Algorithms>& student) {
     const nn::Network& network = student.network();
+    nn::Network folded = network;
     std::vector<DeployedLayer> layers;
     Diagnostics errors;
     auto const add = [&]<class Layer>(const std::string& name,
                                       const QuantizedLayer<Layer, Algorithms>& from) -> result<void> {
-        const auto& q = from.quantizers();
-        if (!q.is_calibrated()) return general_error("it is not calibrated; call calibrate() first");
-        auto codes = q.weight_codes(from.layer().weight());
-        if (!codes) return codes.diagnostics();
-        DeployedLayer out{.name = name, .layer = from.layer()};
-        out.data_bits = q.data_bits();
-        out.weight_bits = q.weight_bits();
-        out.data = q.data_scale();
-        const auto* const bn = batch_norm_behind(network, name);
-        for (const auto& m : network.modules())
-            if (bn != nullptr && m.module.template get_if<nn::BatchNorm2d>() == bn) out.batch_norm = m.name;
-        if (auto ok = detail::LayerDeployment(out, *std::move(codes), bn).run(); !ok) return ok;
-        layers.push_back(std::move(out));
+        const nn::NamedModule* const bn = batch_norm_after(network, name);
+        nn::Module layer = from.layer();
+        const nn::Shape& input = network.node(network.node(*network.find(name)).inputs.at(0)).shape;
+        auto made = detail::deploy_layer(name, layer, input, from.quantizers(), bn, layer);
+        if (!made) return made.diagnostics();
+        folded.replace(name, std::move(layer));
+        if (bn != nullptr) folded.replace(bn->name, nn::Identity{});
+        layers.push_back(*std::move(made));
         return {};
     };
     for (const auto& planned : student.plan().layers) {
@@ -235,7 +178,7 @@ result<std::vector<DeployedLayer>> deploy(const BasicStudent<Algorithms>& studen
             errors.push_back(std::move(d));
     }
     if (!errors.empty()) return errors;
-    return layers;
+    return Deployment(std::move(folded), std::move(layers));
 }
 
 }  // namespace amct_distill

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A BatchNorm2d behind a convolution, folded into the convolution's weights and bias.
+/// A BatchNorm2d after a layer, folded into the layer's weights and bias.
 ///
-///     if (const auto* bn = batch_norm_behind(network, "conv1")) {
-///         std::vector<float> factors = fold_factors(*bn);              // one per output channel
-///         FoldedLayer folded = fold(conv.weight(), conv.bias(), *bn);  // bn(conv(x)) = folded(x)
+///     if (const nn::NamedModule* bn = batch_norm_after(network, "conv1")) {
+///         const auto& norm = *bn->module.get_if<nn::BatchNorm2d>();
+///         std::vector<float> factors = fold_factors(norm);               // one per output channel
+///         FoldedLayer folded = fold(conv.weight(), conv.bias(), norm);   // norm(conv(x)) = folded(x)
 ///     }
 ///
 /// weight' = weight * factor, bias' = (bias - mean) * (1 / sqrt(var + eps)) * gamma + beta, per channel, in
@@ -19,9 +20,9 @@
 
 namespace amct_distill {
 
-/// The BatchNorm2d that alone reads what the layer puts out; null when there is none, or when the layer or the
-/// BatchNorm is used more than once.
-inline const nn::BatchNorm2d* batch_norm_behind(const nn::Network& network, std::string_view layer) {
+/// The BatchNorm2d that is the only consumer of the layer's output, as a module of the network. Null when there
+/// is none; when the layer or the BatchNorm is used more than once; when the layer's output leaves the network.
+inline const nn::NamedModule* batch_norm_after(const nn::Network& network, std::string_view layer) {
     auto const uses = [&](std::size_t module) {
         std::size_t n = 0;
         for (nn::NodeId id : network.operations())
@@ -41,7 +42,8 @@ inline const nn::BatchNorm2d* batch_norm_behind(const nn::Network& network, std:
     for (nn::NodeId output : network.outputs())
         if (output == *node) return nullptr;
     if (readers != 1 || !reader->module || uses(*reader->module) != 1) return nullptr;
-    return network.modules()[*reader->module].module.get_if<nn::BatchNorm2d>();
+    const nn::NamedModule& module = network.modules()[*reader->module];
+    return module.module.get_if<nn::BatchNorm2d>() != nullptr ? &module : nullptr;
 }
 
 namespace detail {

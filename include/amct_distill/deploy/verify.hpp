@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Whether the integers compute what was simulated, layer by layer.
 ///
-///     VerifyReport report = verify(student, batches).value();
+///     VerifyReport report = verify(deployment, student, batches).value();
 ///     std::cout << to_table(report);
 ///     if (!report.agrees()) ...                           // a difference that rounding does not explain
 ///
@@ -16,8 +16,8 @@
 #include <string>
 #include <vector>
 
-#include "../core/table.hpp"
 #include "integer.hpp"
+#include "simulation.hpp"
 
 namespace amct_distill {
 
@@ -28,7 +28,7 @@ struct VerifiedLayer {
     std::size_t different = 0;
     std::int64_t largest = 0;    ///< difference, in units of the sum
     std::int64_t explained = 0;  ///< what the rounding of float32 and of the bias explain: see verify()
-    /// The codes that the layer reads, against those of the simulation: what the layers before it put out,
+    /// The codes that the layer reads, against those of the simulation: the outputs of the layers before it,
     /// requantized.
     std::size_t inputs = 0;
     std::size_t inputs_different = 0;
@@ -38,8 +38,8 @@ struct VerifiedLayer {
 
 struct VerifyReport {
     std::vector<VerifiedLayer> layers{};
-    /// Of the network's first output: mean squared and largest difference between the integers, run from end
-    /// to end, and the student, not folded.
+    /// Of the network's outputs: mean squared and largest difference between the integers, run from end to end,
+    /// and the student, not folded.
     double output_error = 0;
     double output_largest = 0;
     /// Mean square of the student's output, to compare with.
@@ -59,12 +59,12 @@ namespace detail {
 /// below g * S, g = (K + 5) u / (1 - (K + 5) u), S the sum of the terms' magnitudes; at most, in units of the
 /// sum, what the codes can reach plus |bias|. Rounding the bias adds 1/2, rounding the simulation 1/2.
 inline std::int64_t explained_difference(const DeployedLayer& layer) {
-    auto const codes = layer.codes();
     double const n = (static_cast<double>(layer.cols()) + 5) * 0x1p-24, growth = n / (1 - n);
+    std::vector<std::int8_t> codes(layer.cols());
     double most = 0;
     for (std::size_t r = 0; r != layer.rows(); ++r) {
-        auto const row = std::span(codes).subspan(r * layer.cols(), layer.cols());
-        double sum = static_cast<double>(largest_accumulator(row, layer.data, layer.data_bits));
+        unpack_row(layer.codes, r, codes);
+        auto sum = static_cast<double>(sum_of_magnitudes(codes) * largest_data(layer.data_width, layer.data));
         if (!layer.bias.empty()) sum += std::abs(static_cast<double>(layer.bias[r])) + 1;
         most = (std::max)(most, sum);
     }
@@ -72,11 +72,11 @@ inline std::int64_t explained_difference(const DeployedLayer& layer) {
 }
 
 /// Adds one batch to the comparison.
-inline void compare_sums(const IntegerLayer& integer, const IntegerTensor& sums, const nn::Tensor& simulated,
+inline void compare_sums(const DeployedLayer& layer, const IntegerTensor& sums, const nn::Tensor& simulated,
                          VerifiedLayer& to) {
     to.outputs += sums.size();
-    integer.for_each_sum(sums, [&](std::size_t i, std::size_t channel) {
-        double const unit = static_cast<double>(integer.layer().dequantization_scale(channel));
+    layer.for_each_output(sums.shape(), [&](std::size_t i, std::size_t channel) {
+        auto const unit = static_cast<double>(layer.dequantization_scale(channel));
         auto const expected =
             static_cast<std::int64_t>(std::nearbyint(static_cast<double>(simulated[i]) / unit));
         std::int64_t const d = std::abs(expected - sums[i]);
@@ -97,86 +97,104 @@ inline void compare_inputs(const IntegerLayer& integer, const nn::Tensor& simula
     }
 }
 
+/// Compares a deployment, batch after batch, with its simulation and with another network of the same outputs.
+class Verification {
+public:
+    explicit Verification(const Deployment& deployment)
+        : deployment_(deployment),
+          simulation_(simulation_network(deployment)),
+          device_(integer_network(deployment)) {
+        for (const DeployedLayer& l : deployment.layers()) {
+            report_.layers.push_back({.name = l.name,
+                                      .explained = explained_difference(l),
+                                      .requantized_channels = l.requantized.size()});
+            integers_.push_back(device_.module(l.name).get_if<IntegerLayer>());
+            nodes_.push_back(*device_.find(l.name));
+        }
+    }
+
+    void add(const nn::Tensor& batch, const nn::Network& reference) {
+        simulation_.forward(batch, simulated_, nn::Mode::evaluate);
+        compare_layers(batch);
+        device_.forward(batch, mixed_, nn::Mode::evaluate);
+        reference.forward(batch, other_, nn::Mode::evaluate);
+        auto const ours = device_.outputs(), theirs = reference.outputs();
+        for (std::size_t k = 0; k != ours.size(); ++k)
+            compare_outputs(mixed_.output(ours[k]), other_.output(theirs[k]));
+    }
+    VerifyReport finish() {
+        report_.output_error /= values_;
+        report_.output_square /= values_;
+        return std::move(report_);
+    }
+
+private:
+    void compare_layers(const nn::Tensor& batch) {
+        mixed_.output(simulation_.inputs()[0]) = batch;
+        for (nn::NodeId id : simulation_.operations()) {
+            auto const found = std::ranges::find(nodes_, id);
+            if (found == nodes_.end()) {
+                simulation_.forward_node(id, mixed_, nn::Mode::evaluate);
+                continue;
+            }
+            auto const k = static_cast<std::size_t>(found - nodes_.begin());
+            nn::NodeId const input = simulation_.node(id).inputs[0];
+            compare_inputs(*integers_[k], simulated_.output(input), mixed_.output(input), report_.layers[k]);
+            integers_[k]->accumulate(simulated_.output(input), sums_);
+            compare_sums(deployment_.layers()[k], sums_, simulated_.output(id), report_.layers[k]);
+            integers_[k]->dequantize_sums(sums_, mixed_.output(id));
+        }
+    }
+    void compare_outputs(const nn::Tensor& ours, const nn::Tensor& theirs) {
+        for (std::size_t i = 0; i != ours.size(); ++i) {
+            double const y = static_cast<double>(theirs[i]), d = static_cast<double>(ours[i]) - y;
+            report_.output_error += d * d;
+            report_.output_square += y * y;
+            report_.output_largest = (std::max)(report_.output_largest, std::abs(d));
+        }
+        values_ += static_cast<double>(ours.size());
+    }
+
+    const Deployment& deployment_;
+    nn::Network simulation_, device_;
+    std::vector<const IntegerLayer*> integers_{};
+    std::vector<nn::NodeId> nodes_{};
+    nn::Tape simulated_{}, mixed_{}, other_{};
+    IntegerTensor sums_{};
+    double values_ = 0;
+    VerifyReport report_{};
+};
+
+inline result<VerifyReport> verify(const Deployment& deployment, const nn::Network* reference,
+                                   std::span<const nn::Tensor> batches) {
+    if (batches.empty()) return general_error("verify: no batches; give at least one");
+    nn::Network simulation;
+    if (reference == nullptr) {
+        simulation = simulation_network(deployment);
+        reference = &simulation;
+    }
+    Verification verification(deployment);
+    for (const nn::Tensor& batch : batches) verification.add(batch, *reference);
+    return verification.finish();
+}
+
 }  // namespace detail
 
 /// Runs the batches through the simulation (`simulation_network`: folded, float32) and through the integers.
 /// Each integer layer takes the simulation's input; its sums are compared with the simulation's output, and
 /// what becomes of them on the way to the next quantized layers with the codes those read in the simulation.
 /// The sums can differ only by rounding, `explained` says how far; codes then differ where a value lies that
-/// close to the middle between two codes. Errors: no batches, and those of `deploy`. Throws
-/// std::invalid_argument when a batch is not an input of the network.
-template <class Algorithms>
-result<VerifyReport>(verify)(const BasicStudent<Algorithms>& student, std::span<const nn::Tensor> batches) {
-    if (batches.empty()) return general_error("verify: no batches; give at least one");
-    auto const layers = deploy(student);
-    if (!layers) return layers.diagnostics();
-    nn::Network const simulation = simulation_network(student, *layers);
-    nn::Network const device = integer_network(student.network(), *layers);
-
-    VerifyReport report;
-    std::vector<const IntegerLayer*> integer;
-    std::vector<nn::NodeId> nodes;
-    for (const DeployedLayer& l : *layers) {
-        report.layers.push_back({.name = l.name,
-                                 .explained = detail::explained_difference(l),
-                                 .requantized_channels = l.requantized.size()});
-        integer.push_back(device.module(l.name).get_if<IntegerLayer>());
-        nodes.push_back(*device.find(l.name));
-    }
-
-    nn::Tape simulated, mixed, other;
-    IntegerTensor sums;
-    double values = 0;
-    for (const nn::Tensor& batch : batches) {
-        simulation.forward(batch, simulated, nn::Mode::evaluate);
-        mixed.output(simulation.inputs()[0]) = batch;
-        for (nn::NodeId id : simulation.operations()) {
-            auto const found = std::ranges::find(nodes, id);
-            if (found == nodes.end()) {
-                simulation.forward_node(id, mixed, nn::Mode::evaluate);
-                continue;
-            }
-            auto const k = static_cast<std::size_t>(found - nodes.begin());
-            nn::NodeId const input = simulation.node(id).inputs[0];
-            detail::compare_inputs(*integer[k], simulated.output(input), mixed.output(input),
-                                   report.layers[k]);
-            integer[k]->accumulate(simulated.output(input), sums);
-            detail::compare_sums(*integer[k], sums, simulated.output(id), report.layers[k]);
-            integer[k]->dequantize(sums, mixed.output(id));
-        }
-
-        const nn::Tensor& theirs = student.network().forward(batch, other, nn::Mode::evaluate);
-        nn::Tensor const ours = device.predict(batch);
-        for (std::size_t i = 0; i != ours.size(); ++i) {
-            double const y = static_cast<double>(theirs[i]), d = static_cast<double>(ours[i]) - y;
-            report.output_error += d * d;
-            report.output_square += y * y;
-            report.output_largest = (std::max)(report.output_largest, std::abs(d));
-        }
-        values += static_cast<double>(ours.size());
-    }
-    report.output_error /= values;
-    report.output_square /= values;
-    return report;
+/// close to the middle between two codes. The network's outputs are compared with the simulation's.
+/// Error: no batches. Throws std::invalid_argument when a batch is not an input of the network.
+inline result<VerifyReport> verify(const Deployment& deployment, std::span<const nn::Tensor> batches) {
+    return detail::verify(deployment, nullptr, batches);
 }
-
-/// A table of at most 100 columns, and what it comes to.
-inline std::string to_table(const VerifyReport& report) {
-    std::vector<detail::TableRow> rows{
-        {"layer", "sums", "differ", "by", "explained", "codes in", "differ", "by", "new codes"}};
-    for (const VerifiedLayer& l : report.layers)
-        rows.push_back({detail::shortened(l.name, 20), std::to_string(l.outputs), std::to_string(l.different),
-                        std::to_string(l.largest), std::to_string(l.explained), std::to_string(l.inputs),
-                        std::to_string(l.inputs_different), std::to_string(l.inputs_largest),
-                        l.requantized_channels == 0 ? std::string("none")
-                                                    : detail::concat(l.requantized_channels, " ch.")});
-    return detail::concat(
-        detail::text_table(rows),
-        report.agrees() ? "  The integers compute what was simulated.\n"
-                        : "  The integers do NOT compute what was simulated: rounding explains less.\n",
-        "  From the student, whole: mean squared difference ", detail::short_number(report.output_error),
-        " (of ", detail::short_number(report.output_square), "), at most ",
-        detail::short_number(report.output_largest), ".\n");
+/// The same, with the network's outputs compared with those of the student, which is not folded. Throws
+/// std::invalid_argument when the deployment is not of a student of this network, with the first difference.
+template <class Algorithms>
+result<VerifyReport> verify(const Deployment& deployment, const BasicStudent<Algorithms>& student,
+                            std::span<const nn::Tensor> batches) {
+    return detail::verify(deployment, &student.network(), batches);
 }
 
 }  // namespace amct_distill

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// A deployment as files: the record, the integers of each layer as NumPy's `.npy`, and which are whose.
 ///
-///     write_deployment("out", student).value();
+///     write(deploy(student).value(), "out").value();
 ///
 ///     out/record.txt                 scales, offsets and types: ScaleOffsetRecord, text format
 ///     out/files.txt                  the files of each layer: DeploymentFiles, text format
@@ -61,14 +61,26 @@ inline std::set<std::string> files_of_deployment(const std::filesystem::path& di
     return files;
 }
 
+/// Bytes of two codes as rows of bytes; codes of a byte each in the shape of the weight.
+inline std::string npy_of_codes(const AnyCodes& codes, const nn::Shape& weight) {
+    return std::visit(
+        [&]<class B>(const Codes<B>& c) {
+            if constexpr (two_codes_a_byte<B>)
+                return npy_content<std::uint8_t>(
+                    {static_cast<nn::Index>(c.rows()), static_cast<nn::Index>(c.row_bytes())}, c.bytes());
+            else
+                return npy_content<std::int8_t>(weight, c.bytes());
+        },
+        codes);
+}
+
 }  // namespace detail
 
 /// Makes the directory. What an earlier deployment has left there stays until the new one is complete, and
 /// then goes. Error: a file cannot be written (a full disk, ...), by name; all is then as it was.
-inline result<void> write_deployment(const std::filesystem::path& directory,
-                                     std::span<const DeployedLayer> layers) {
+inline result<void> write(const Deployment& deployment, const std::filesystem::path& directory) {
     std::vector<std::string> names;
-    for (const DeployedLayer& layer : layers) names.push_back(layer.name);
+    for (const DeployedLayer& layer : deployment.layers()) names.push_back(layer.name);
     auto const stems = file_names(names);
 
     StagedFiles out(directory);
@@ -78,38 +90,23 @@ inline result<void> write_deployment(const std::filesystem::path& directory,
         old.erase(file);
         return out.add(file, content);
     };
-    for (std::size_t k = 0; k != layers.size(); ++k) {
-        const DeployedLayer& layer = layers[k];
-        auto const rows = static_cast<nn::Index>(layer.rows());
+    for (const DeployedLayer& layer : deployment.layers()) {
+        std::string const& stem = stems[index.files.size()];
         LayerFiles& files = index.files.emplace_back();
         files.layer = layer.name;
-        files.weight = detail::concat("weights/", stems[k], ".weight.npy");
-        auto const ok =
-            layer.weight_bits == 4
-                ? add(*files.weight,
-                      detail::npy_content<std::uint8_t>(
-                          {rows, static_cast<nn::Index>(packed_row_bytes(layer.cols()))}, layer.weights))
-                : add(*files.weight,
-                      detail::npy_content<std::int8_t>(layer.float_weight().shape(), layer.codes()));
-        if (!ok) return ok;
+        files.weight = detail::concat("weights/", stem, ".weight.npy");
+        auto const shape =
+            detail::WeightedLayerView(deployment.network().module(layer.name)).weight().shape();
+        if (auto ok = add(*files.weight, detail::npy_of_codes(layer.codes, shape)); !ok) return ok;
         if (layer.bias.empty()) continue;
-        files.bias = detail::concat("weights/", stems[k], ".bias.npy");
-        if (auto added = add(*files.bias, detail::npy_content<std::int32_t>({rows}, layer.bias)); !added)
-            return added;
+        files.bias = detail::concat("weights/", stem, ".bias.npy");
+        auto const rows = static_cast<nn::Index>(layer.rows());
+        if (auto ok = add(*files.bias, detail::npy_content<std::int32_t>({rows}, layer.bias)); !ok) return ok;
     }
     if (auto ok = out.add("files.txt", print(index)); !ok) return ok;
-    if (auto ok = out.add("record.txt", print(make_record(layers))); !ok) return ok;
+    if (auto ok = out.add("record.txt", print(make_record(deployment))); !ok) return ok;
     for (const std::string& file : old) out.remove(file);
     return out.commit();
-}
-
-/// Errors: those of `deploy` and of writing.
-template <class Algorithms>
-result<void> write_deployment(const std::filesystem::path& directory,
-                              const BasicStudent<Algorithms>& student) {
-    auto const layers = deploy(student);
-    if (!layers) return layers.diagnostics();
-    return write_deployment(directory, std::span<const DeployedLayer>(*layers));
 }
 
 }  // namespace amct_distill

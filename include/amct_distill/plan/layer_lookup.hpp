@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "../core/characters.hpp"
 #include "../core/diagnostic_list.hpp"
 #include "../core/suggest.hpp"
 #include "../graph/graph.hpp"
@@ -23,7 +24,7 @@ namespace amct_distill::detail {
 /// "; did you mean `conv1`?", or else what there is.
 inline std::string instead_of(std::string_view name, const std::vector<std::string_view>& names,
                               std::string_view what_they_are) {
-    if (std::string_view const closest = nearest(name, names); !closest.empty())
+    if (std::string_view const closest = nearest(as_meant(name), names); !closest.empty())
         return concat("; did you mean `", closest, "`?");
     if (names.empty()) return {};
     return concat("; ", what_they_are, ": ", quoted_list(names));
@@ -52,7 +53,7 @@ public:
         auto const module = graph_.module_named(name);
         if (!module) {
             found_.error(where, std::move(path),
-                         concat("no layer is named `", name, "`",
+                         concat("no layer is named `", visible(name), "`",
                                 instead_of(name, quantizable_names_, "the layers that can be quantized")));
             return std::nullopt;
         }
@@ -83,7 +84,7 @@ public:
                 concat("a ", type, " is not quantized; only Conv2d and Linear layers are: remove it here"));
         else
             found_.error(where, std::move(path),
-                         concat("no layer is of type `", type, "`",
+                         concat("no layer is of type `", visible(type), "`",
                                 instead_of(type, types_, "the types that can be quantized")));
         return fitting;
     }
@@ -93,7 +94,7 @@ public:
         auto const module = graph_.module_named(name);
         if (!module)
             found_.error(where, std::move(path),
-                         concat("no layer is named `", name, "`",
+                         concat("no layer is named `", visible(name), "`",
                                 instead_of(name, used_names_, "the layers of the network")));
         else if (graph_.uses(*module).empty())
             found_.error(where, std::move(path),

@@ -57,14 +57,19 @@ public:
     ScaleOffset scale_offset() const { return scale_of(clip()); }
 
     /// Whether `constrain` has something sound to fall back to and nothing to repair: clips and previous
-    /// clips finite, and the width of their range too. (Where AMCT fails at the next forward.)
+    /// clips finite, their width and scale too, and the scale no smaller than `smallest_scale`. (Where they are not
+    /// finite, AMCT fails at the next forward.)
     result<void> check_clips() const {
         for (auto [name, range] : {std::pair<std::string_view, ClipRange>{"clip", clip()},
-                                   std::pair<std::string_view, ClipRange>{"previous clip", previous_}})
-            if (!std::isfinite(range.max - range.min))
-                return general_error(detail::concat(
-                    "activations: the ", name, " range is ", number(range.min), " to ", number(range.max),
-                    "; its ends and its width must be finite: set other clips"));
+                                   std::pair<std::string_view, ClipRange>{"previous clip", previous_}}) {
+            bool const finite = std::isfinite(range.max - range.min);
+            RangeUse const use = finite ? use_of<B, S>(range) : RangeUse::too_wide;
+            if (use == RangeUse::usable) continue;
+            return general_error(detail::concat(
+                "activations: the ", name, " range is ", number(range.min), " to ", number(range.max),
+                use == RangeUse::too_wide ? "; its ends and its width must be finite: set other clips"
+                                          : "; its scale would be no normal float: set wider clips"));
+        }
         return {};
     }
 
@@ -74,7 +79,8 @@ public:
     ///      clip_max as it was; else if clip_min > 0, clip_min as it was.
     /// Nothing else is repaired: a clip_max below clip_min does no harm, since the range is extended to hold
     /// 0. Before the two steps, a clip that is not finite is set to its previous value; after them, so are
-    /// both if the range is wider than the largest float. (AMCT fails in these cases.)
+    /// both if the range is too wide or too narrow for a scale, `use_of`. (AMCT fails in these cases, or goes on with
+    /// the scale 1.)
     void constrain() {
         ClipRange now = clip();
         if (!std::isfinite(now.max)) now.max = previous_.max;
@@ -86,7 +92,7 @@ public:
             now.max = previous_.max;
         else if (now.min > 0)
             now.min = previous_.min;
-        if (!std::isfinite(now.max - now.min)) now = previous_;
+        if (use_of<B, S>(now) != RangeUse::usable) now = previous_;
         clips_ = {now.max, now.min};
         previous_ = now;
     }

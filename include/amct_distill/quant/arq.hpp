@@ -8,14 +8,17 @@
 /// Source: AMCT's ARQ; equal to it bit for bit. Nothing is trained and nothing is kept: scales are recomputed
 /// from the weights each time.
 #pragma once
+#include <algorithm>
 #include <cassert>
-#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <span>
+#include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
+#include "../core/concat.hpp"
 #include "../core/result.hpp"
 #include "../policy/quantizer_names.hpp"
 #include "../run/execution.hpp"
@@ -28,7 +31,7 @@
 
 namespace amct_distill {
 
-/// Symmetric: `symmetric_scale` of the range; asymmetric: `asymmetric_scale` of it (range.hpp).
+/// Symmetric: `symmetric_scale` of the range; asymmetric: `asymmetric_scale` of it (scale.hpp).
 template <BitWidth B, Granularity G, Symmetry S>
 class Arq {
 public:
@@ -36,9 +39,16 @@ public:
     using granularity = G;
     using symmetry = S;
 
-    /// An error when w is empty, has a value that is not finite, or, asymmetric, is wider than a float holds.
+    /// Errors: w is empty, has a value that is not finite, or a range so wide that codes would stand for values that
+    /// are not. Warning: a range so narrow that it has no scale, `use_of`; its weights become 0.
     result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
-        return check_weights(w, on);
+        auto const found = ranges(w, on);
+        if (auto ok = check(w, found, on); !ok) return ok;
+        Diagnostics warnings;
+        for (std::size_t r = 0; r != found.size(); ++r)
+            if (ClipRange const range = detail::clips(found[r]); use_of<B, S>(range) == RangeUse::too_narrow)
+                warnings.push_back(detail::too_narrow(name_of(r), range, B::name));
+        return result<void>::with_warnings(std::move(warnings));
     }
 
     /// out = the values w's codes stand for. Preconditions: equal shapes, not empty; out may be w.
@@ -86,33 +96,44 @@ public:
 
     /// One per row, or one.
     Scales scale_offsets(const ConstMatrixRef& w, const Execution& on = {}) const {
-        if constexpr (std::same_as<G, ChannelWise>) {
-            std::vector<ScaleOffset> scales(static_cast<std::size_t>(w.rows()));
-            detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
-                scales[static_cast<std::size_t>(r)] = scale_of(detail::range_of(detail::row(w, r), serial));
-            });
-            return scales;
-        } else {
-            return {scale_of(detail::range_of(w, on))};
-        }
+        return scales_of(ranges(w, on));
     }
 
     /// The integers. Errors as in `initialize`.
     result<QuantizedMatrix> quantize(const ConstMatrixRef& w, const Execution& on = {}) const {
-        if (auto ok = check_weights(w, on); !ok) return ok.diagnostics();
-        return amct_distill::quantize<B>(w, scale_offsets(w, on), on);
+        auto const found = ranges(w, on);
+        if (auto ok = check(w, found, on); !ok) return ok.diagnostics();
+        return amct_distill::quantize<B>(w, scales_of(found), on);
     }
 
 private:
-    static result<void> check_weights(const ConstMatrixRef& w, const Execution& on) {
-        if (auto ok = check_finite(w, "weights", on); !ok) return ok;
-        if constexpr (std::same_as<S, Asymmetric>) {
-            ClipRange const range = detail::clips(detail::range_of(w, on));
-            if (!std::isfinite(range.max - range.min))
-                return general_error(detail::concat("weights: the range ", number(range.min), " to ",
-                                                    number(range.max),
-                                                    " is wider than the largest float; use Symmetric"));
-        }
+    using Ranges = std::vector<detail::ValueRange>;
+
+    /// One per row, or one.
+    static Ranges ranges(const ConstMatrixRef& w, const Execution& on) {
+        if constexpr (!std::same_as<G, ChannelWise>) return {detail::range_of(w, on)};
+        Ranges all(static_cast<std::size_t>(w.rows()));
+        detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
+            all[static_cast<std::size_t>(r)] = detail::range_of(detail::row(w, r), serial);
+        });
+        return all;
+    }
+    static Scales scales_of(const Ranges& all) {
+        std::vector<ScaleOffset> scales;
+        scales.reserve(all.size());
+        for (const detail::ValueRange& range : all) scales.push_back(scale_of(range));
+        return scales;
+    }
+    static std::string name_of(std::size_t r) {
+        return std::same_as<G, ChannelWise> ? detail::concat("weights: row ", r) : "weights";
+    }
+    static result<void> check(const ConstMatrixRef& w, const Ranges& all, const Execution& on) {
+        bool const finite =
+            std::all_of(all.begin(), all.end(), [](const detail::ValueRange& r) { return r.finite; });
+        if (w.size() == 0 || !finite) return check_finite(w, "weights", on);  // says where
+        for (std::size_t r = 0; r != all.size(); ++r)
+            if (ClipRange const range = detail::clips(all[r]); use_of<B, S>(range) == RangeUse::too_wide)
+                return detail::too_wide(name_of(r), range, B::name);
         return {};
     }
 

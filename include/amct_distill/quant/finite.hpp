@@ -37,6 +37,19 @@ inline std::size_t first_not_finite(std::span<const float> x) {
     return general_error(concat(what, ": no values", shape, "; an empty tensor cannot be quantized"));
 }
 
+[[gnu::cold, gnu::noinline]] inline Diagnostic too_wide(std::string_view what, ClipRange range,
+                                                        std::string_view bits) {
+    return general_error(concat(what, ": the range ", number(range.min), " to ", number(range.max),
+                                " is too wide: what its ", bits,
+                                " codes stand for would leave the range of a float; scale it down"));
+}
+[[gnu::cold, gnu::noinline]] inline Diagnostic too_narrow(std::string_view what, ClipRange range,
+                                                          std::string_view bits) {
+    return general_warning(concat(what, ": the range ", number(range.min), " to ", number(range.max),
+                                  " is too narrow for a scale of ", bits, ", which would be below ",
+                                  number(smallest_scale), "; its values become 0"));
+}
+
 }  // namespace detail
 
 /// `what` begins the message and names the tensor, "conv1: weights".

@@ -16,6 +16,7 @@
 #include <limits>
 #include <numeric>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "../core/concat.hpp"
@@ -114,8 +115,9 @@ public:
         return values_.append(batch);
     }
 
-    /// The best clip range of all values observed. Errors: no batch, options outside their limits, values so
-    /// large that no candidate has a finite loss, a temporary file that cannot be read.
+    /// The best clip range of all values observed; what is found `is_usable`. Errors: no batch, options outside
+    /// their limits, values so large that no candidate is usable, a temporary file that cannot be read. Warning: a
+    /// range that is not zero and so narrow that no candidate has a scale, `use_of`; it is taken for zero.
     result<IfmrResult> finish(const Execution& on = {}) const {
         if (auto ok = options_.check_options(); !ok) return ok.diagnostics();
         if (values_.size() == 0)
@@ -124,7 +126,13 @@ public:
         IfmrResult found;
         float largest = 0;
         if (auto ok = find_range(found.range, largest); !ok) return ok.diagnostics();
-        std::vector<Candidate> const candidates = candidates_in(found.range);
+        std::vector<Candidate> candidates = candidates_in(found.range);
+        Diagnostics warnings;
+        if (std::all_of(candidates.begin(), candidates.end(),
+                        [](const Candidate& c) { return c.use == RangeUse::too_narrow; })) {
+            warnings.push_back(detail::too_narrow("activations", found.range, B::name));
+            candidates = candidates_in({});
+        }
         if (auto ok = find_losses(on, candidates, largest, found); !ok) return ok.diagnostics();
         double smallest = std::numeric_limits<double>::infinity();
         for (std::size_t i = 0; i != candidates.size(); ++i) {
@@ -133,13 +141,10 @@ public:
                 found.best = i;
             }
         }
-        if (!std::isfinite(smallest))
-            return general_error(detail::concat("IFMR: no candidate has a finite loss for values between ",
-                                                number(found.range.min), " and ", number(found.range.max),
-                                                "; scale the network's input down"));
+        if (!std::isfinite(smallest)) return detail::too_wide("activations", found.range, B::name);
         found.scale_offset = candidates[found.best].p;
         found.clip = clip_of<B>(found.scale_offset);
-        return found;
+        return {std::move(found), std::move(warnings)};
     }
 
 private:
@@ -152,6 +157,7 @@ private:
     struct Candidate {
         float upper, lower;  // values are clamped to these
         ScaleOffset p;
+        RangeUse use;  // what is not usable has no loss, and cannot win
 
         detail::SquaredError terms(std::span<const float> x) const {
             return {x.data(), upper, lower, p.scale};
@@ -161,11 +167,8 @@ private:
             auto const code = [this](float end) { return static_cast<int>(std::nearbyint(end / p.scale)); };
             return {p.scale, std::same_as<S, Symmetric> ? 0 : code(lower), code(upper)};
         }
-        bool is_finite() const { return std::isfinite(upper - lower) && std::isfinite(p.scale); }
         /// All values become 0: the loss does not depend on the candidate.
-        bool is_zero() const {
-            return is_finite() && codes().max_code == 0 && std::nearbyint(lower / p.scale) == 0;
-        }
+        bool is_zero() const { return codes().max_code == 0 && std::nearbyint(lower / p.scale) == 0; }
     };
 
     /// The percentiles - the k-th value from an end, k = N - int(percentile * N) but at least 1 - extended to
@@ -198,15 +201,23 @@ private:
         auto const count = static_cast<std::size_t>(options_.candidates());
         std::vector<Candidate> all;
         all.reserve(count);
+        auto const use = [&](float scale, ScaleOffset p) {
+            if (range.max == range.min) return RangeUse::usable;  // of zeros, with scale 1
+            if (scale < smallest_scale) return RangeUse::too_narrow;
+            return detail::is_scale(scale) && is_usable<B>(p) ? RangeUse::usable : RangeUse::too_wide;
+        };
         for (std::size_t i = 0; i != count; ++i) {
             auto const ratio =
                 static_cast<float>(options_.search_start + static_cast<double>(i) * options_.search_step);
             if constexpr (std::same_as<S, Symmetric>) {
                 float const upper = ratio * detail::magnitude(range);
-                all.push_back({upper, -upper, symmetric_scale<B>(range, ratio)});
+                auto const p = symmetric_scale<B>(range, ratio);
+                all.push_back({upper, -upper, p, use(detail::symmetric_quotient<B>(range, ratio), p)});
             } else {
                 float const upper = ratio * range.max;
-                all.push_back({upper, range.min, asymmetric_scale<B>({upper, range.min})});
+                ClipRange const scaled{upper, range.min};
+                auto const p = asymmetric_scale<B>(scaled);
+                all.push_back({upper, range.min, p, use(detail::asymmetric_quotient<B>(scaled), p)});
             }
         }
         return all;
@@ -217,10 +228,12 @@ private:
                              IfmrResult& found) const {
         // Below, the sweep takes less time than the bounds do.
         constexpr std::size_t few = 8192;
-        found.losses.assign(candidates.size(), 0);
+        found.losses.assign(candidates.size(), std::numeric_limits<double>::infinity());
         found.loss_errors.assign(candidates.size(), 0);
-        std::vector<std::size_t> left(candidates.size());
-        std::iota(left.begin(), left.end(), std::size_t{0});
+        std::vector<std::size_t> left;
+        for (std::size_t i = 0; i != candidates.size(); ++i)
+            if (candidates[i].use == RangeUse::usable) left.push_back(i);
+        if (left.empty()) return {};
         std::vector<detail::LossBound> bounds;
         double unit_squared = 0;
         if (values_.size() >= few && !options_.every_loss)
@@ -254,7 +267,7 @@ private:
         std::vector<detail::CodeRange> codes;
         float kept = 0;  // the largest magnitude that some candidate does not clip
         for (const Candidate& c : candidates) {
-            if (!c.is_finite()) return {};
+            if (c.use != RangeUse::usable) return {};
             codes.push_back(c.codes());
             kept = (std::max)({kept, std::abs(c.upper), std::abs(c.lower)});
         }
@@ -285,6 +298,7 @@ private:
             if (is_zero) zero = i;
             todo.push_back(i);
         }
+        for (std::size_t i : todo) losses[i] = 0;
         Execution serial;
         serial.instructions = on.instructions;
         auto read = values_.for_each_part([&](std::span<const float> part) {

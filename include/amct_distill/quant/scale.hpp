@@ -6,17 +6,21 @@
 ///     asymmetric_scale<Int8>(range);   // {3 / 255, 42}
 ///     clip_of<Int8>(p);                // the range of values that the codes of p stand for
 ///
-/// A scale below `scale_epsilon` (a range of zeros, mostly) becomes 1: it would only divide noise.
+/// A range that is exactly zero has no scale of its own: it takes 1. So does one whose scale would be below
+/// `smallest_scale`, where a float has fewer bits, or not finite; all others have the scale of the formula. (AMCT
+/// takes 1 for every scale below 2^-23, which makes zeros of inputs and weights of 1e-6.)
 #pragma once
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <span>
 #include <vector>
 
+#include "../policy/symmetry.hpp"
 #include "../run/execution.hpp"
 #include "affine.hpp"
 #include "kernels/range.hpp"
@@ -31,7 +35,8 @@ struct ClipRange {
     friend constexpr bool operator==(const ClipRange&, const ClipRange&) = default;
 };
 
-inline constexpr float scale_epsilon = 0x1p-23f;
+/// The smallest normal float.
+inline constexpr float smallest_scale = 0x1p-126f;
 
 namespace detail {
 
@@ -87,13 +92,25 @@ inline ValueRange range_of(const ConstMatrixRef& w, const Execution& on = {}) {
 }
 inline ClipRange clips(ValueRange range) { return {range.max, range.min}; }
 
-/// `offset_of(t)` is the offset, given t = min / scale <= 0. A NaN in the range takes the guarded branch.
+inline bool is_scale(float scale) { return scale >= smallest_scale && std::isfinite(scale); }
+
+/// The formulas, also where what they give is no scale: see `is_scale`.
+template <BitWidth B>
+float symmetric_quotient(ClipRange range, float ratio) {
+    return ratio * magnitude(range) / symmetric_limit<B>(range);
+}
+template <BitWidth B>
+float asymmetric_quotient(ClipRange range) {
+    float const max = (std::max)(0.0f, range.max), min = (std::min)(0.0f, range.min);
+    return (max - min) / static_cast<float>(B::qmax - B::qmin);
+}
+
+/// `offset_of(t)` is the offset, given t = min / scale <= 0.
 template <BitWidth B, class OffsetOf>
 ScaleOffset asymmetric_scale(ClipRange range, OffsetOf offset_of) {
-    float const max = (std::max)(0.0f, range.max), min = (std::min)(0.0f, range.min);
-    float const scale = (max - min) / static_cast<float>(B::qmax - B::qmin);
-    if (!(scale >= scale_epsilon)) return {1.0f, B::qmin};
-    return {scale, static_cast<std::int32_t>(offset_of(min / scale))};
+    float const scale = asymmetric_quotient<B>(range);
+    if (!is_scale(scale)) return {1.0f, B::qmin};
+    return {scale, static_cast<std::int32_t>(offset_of((std::min)(0.0f, range.min) / scale))};
 }
 
 }  // namespace detail
@@ -101,8 +118,8 @@ ScaleOffset asymmetric_scale(ClipRange range, OffsetOf offset_of) {
 /// Scale ratio * max(|max|, |min|) / limit, offset 0; limit = qmax, or qmax + 1 when |max| < |min|.
 template <BitWidth B>
 ScaleOffset symmetric_scale(ClipRange range, float ratio = 1.0f) {
-    float const scale = ratio * detail::magnitude(range) / detail::symmetric_limit<B>(range);
-    return {scale >= scale_epsilon ? scale : 1.0f, 0};
+    float const scale = detail::symmetric_quotient<B>(range, ratio);
+    return {detail::is_scale(scale) ? scale : 1.0f, 0};
 }
 
 /// Scale (max - min) / (2^n - 1) of the range extended to hold 0; offset qmin - round(min / scale), so that
@@ -125,6 +142,30 @@ ScaleOffset asymmetric_scale_learned(ClipRange range) {
 template <BitWidth B>
 ClipRange clip_of(ScaleOffset p) {
     return {dequantize(B::qmax, p), dequantize(B::qmin, p)};
+}
+
+/// Whether one can compute with p: its scale is at least `smallest_scale`, and what the codes stand for is a range of
+/// finite width.
+template <BitWidth B>
+bool is_usable(ScaleOffset p) {
+    ClipRange const clip = clip_of<B>(p);
+    return p.scale >= smallest_scale && std::isfinite(clip.max - clip.min);
+}
+
+enum class RangeUse { usable, too_narrow, too_wide };
+
+/// Whether a range can be quantized with the scale that it has, symmetric or not. Exactly zero can be; one that is
+/// too narrow would take the scale 1 and lose all values. Precondition: not NaN.
+template <BitWidth B, Symmetry S>
+RangeUse use_of(ClipRange range) {
+    range = {(std::max)(0.0f, range.max), (std::min)(0.0f, range.min)};
+    if (range.max == range.min) return RangeUse::usable;
+    bool constexpr symmetric = std::same_as<S, Symmetric>;
+    float const scale =
+        symmetric ? detail::symmetric_quotient<B>(range, 1) : detail::asymmetric_quotient<B>(range);
+    if (scale < smallest_scale) return RangeUse::too_narrow;
+    return is_usable<B>({scale, symmetric ? 0 : asymmetric_scale<B>(range).offset}) ? RangeUse::usable
+                                                                                    : RangeUse::too_wide;
 }
 
 }  // namespace amct_distill

@@ -16,6 +16,7 @@
 #include <concepts>
 #include <cstddef>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "../core/result.hpp"
@@ -41,13 +42,17 @@ public:
     using granularity = G;
     using symmetry = Symmetric;
 
-    /// Takes ARQ's scales of w. An error when w is empty or has a value that is not finite.
+    /// Takes ARQ's scales of w. Errors and warnings are those of ARQ; after an error all is as before.
     result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
-        if (auto ok = check_finite(w, "weights", on); !ok) return ok;
-        scales_.clear();
-        for (ScaleOffset p : Arq<B, G>{}.scale_offsets(w, on)) scales_.push_back(p.scale);
-        last_good_ = scales_;
-        return {};
+        Arq<B, G> arq;
+        auto checked = arq.initialize(w, on);
+        if (!checked) return checked;
+        std::vector<float> scales;
+        for (ScaleOffset p : arq.scale_offsets(w, on)) scales.push_back(p.scale);
+        auto last_good = scales;
+        scales_ = std::move(scales);
+        last_good_ = std::move(last_good);
+        return checked;
     }
 
     /// out = the values w's codes stand for. Precondition: equal shapes; out may be w.
@@ -93,11 +98,11 @@ public:
     std::span<float> parameters() { return scales_; }
     std::span<const float> parameters() const { return scales_; }
 
-    /// A scale below `scale_epsilon` or not finite falls back to its last good value. (AMCT has no guard here
-    /// and divides by it.)
+    /// A scale that is not usable (`is_usable`: not positive, below the smallest normal float, so large that codes
+    /// stand for infinities) falls back to its last good value. (AMCT has no guard here and divides by it.)
     void constrain() {
         for (std::size_t i = 0; i != scales_.size(); ++i) {
-            if (scales_[i] >= scale_epsilon && std::isfinite(scales_[i]))
+            if (is_usable<B>({scales_[i], 0}))
                 last_good_[i] = scales_[i];
             else
                 scales_[i] = last_good_[i];

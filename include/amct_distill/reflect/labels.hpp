@@ -25,6 +25,7 @@
 
 #include "../core/diagnostic.hpp"
 #include "fields.hpp"
+#include "unknown_fields.hpp"
 
 namespace amct_distill {
 
@@ -32,7 +33,9 @@ namespace detail {
 /// Where a field was read; {0, 0} when it was not.
 class Located {
 public:
-    constexpr Position position() const noexcept { return line_ == 0 ? Position{} : Position{line_, column_}; }
+    constexpr Position position() const noexcept {
+        return line_ == 0 ? Position{} : Position{line_, column_};
+    }
     constexpr void set_position(Position p) noexcept {
         line_ = static_cast<std::uint32_t>(p.line);
         column_ = static_cast<std::uint32_t>(p.column);
@@ -245,6 +248,17 @@ constexpr T blank_value() {
         return T{};
 }
 
+/// Where a message keeps the fields that it does not know; its number of members when it does not keep them.
+template <class M>
+inline constexpr std::size_t unknown_fields_member = []<std::size_t... I>(std::index_sequence<I...>) {
+    std::size_t member = sizeof...(I);
+    ((member = std::is_same_v<reflect::field_type<M, I>, UnknownFields> ? I : member), ...);
+    return member;
+}
+(std::make_index_sequence<reflect::field_count<M>>{});
+template <class M>
+inline constexpr bool keeps_unknown_fields = unknown_fields_member<M> != reflect::field_count<M>;
+
 /// The fields of a message as its texts name them: its members, a oneof replaced by its alternatives.
 struct TextField {
     std::string_view name;
@@ -257,7 +271,7 @@ consteval std::size_t text_field_width() {
     if constexpr (is_oneof<F>)
         return F::size;
     else
-        return 1;
+        return std::is_same_v<F, UnknownFields> ? 0 : 1;
 }
 template <class M>
 inline constexpr auto text_fields = []<std::size_t... I>(std::index_sequence<I...>) {
@@ -268,7 +282,7 @@ inline constexpr auto text_fields = []<std::size_t... I>(std::index_sequence<I..
         if constexpr (is_oneof<F>) {
             for (std::size_t a = 0; a != F::size; ++a)
                 all[n++] = {reflect::field_names<typename F::alternatives>[a], J, a};
-        } else {
+        } else if constexpr (!std::is_same_v<F, UnknownFields>) {
             all[n++] = {reflect::field_name<M, J>(), J, 0};
         }
     };

@@ -207,6 +207,16 @@ public:
     int data_bits() const {
         return std::visit([]<class Q>(const Q&) { return Q::bits::width; }, data_);
     }
+    /// f(std::type_identity<Bits>{}) for the width of the weights, and of the data.
+    template <class F>
+    auto visit_weight_bits(F f) const {
+        return std::visit([&]<class Q>(const Q&) { return f(std::type_identity<typename Q::bits>{}); }, weights_);
+    }
+    template <class F>
+    auto visit_data_bits(F f) const {
+        return std::visit([&]<class Q>(const detail::calibrated<Q>&) { return f(std::type_identity<typename Q::bits>{}); },
+                          data_);
+    }
     Scales weight_scales(const nn::Tensor& w) const {
         return std::visit([&](const auto& q) -> Scales { return q.scale_offsets(detail::weight_matrix(w)); },
                           weights_);

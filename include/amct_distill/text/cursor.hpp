@@ -3,80 +3,29 @@
 ///
 /// The part of the reader that knows neither messages nor types. Usable in constant evaluation.
 #pragma once
-#include <concepts>
 #include <cstddef>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "../core/characters.hpp"
 #include "../core/diagnostic.hpp"
 #include "../core/suggest.hpp"
 #include "../core/utf8.hpp"
 #include "grammar.hpp"
+#include "notes.hpp"
+#include "reader_options.hpp"
 #include "strings.hpp"
 
 namespace amct_distill {
 
-/// What a second value for a singular field, or a second member of a oneof, means.
-enum class duplicates {
-    error,      ///< it is an error that names both places
-    last_wins,  ///< as protobuf's Merge: a scalar or a oneof is replaced, a message merged; with a warning
-                ///< each
-};
-
-struct ReaderOptions {
-    std::string_view source = {};  ///< name of the text, for diagnostics
-    duplicates on_duplicate = duplicates::error;
-    bool unknown_fields_are_warnings = false;
-    std::size_t max_depth = 100;  ///< of nested messages
-};
-
 namespace detail {
-
-/// A text that grows by push_back only, so that clang with libstdc++ 12 can evaluate it in constants.
-class TextBuffer {
-public:
-    constexpr TextBuffer() = default;
-    constexpr TextBuffer(std::string_view s) { append(s); }
-    constexpr void append(std::string_view s) {
-        for (char c : s) chars_.push_back(c);
-    }
-    constexpr void append(char c) { chars_.push_back(c); }
-    constexpr void append(const TextBuffer& other) { append(other.view()); }
-    template <std::unsigned_integral N>
-    constexpr void append(N n) {
-        if (n >= 10) append(static_cast<N>(n / 10));
-        chars_.push_back(static_cast<char>('0' + n % 10));
-    }
-    constexpr std::string_view view() const { return {chars_.data(), chars_.size()}; }
-    constexpr bool empty() const { return chars_.empty(); }
-
-private:
-    std::vector<char> chars_{};
-};
-
-template <class... Pieces>
-[[gnu::cold, gnu::noinline]] constexpr TextBuffer say(const Pieces&... pieces) {
-    TextBuffer out;
-    (out.append(pieces), ...);
-    return out;
-}
-
-/// A diagnostic of the reader, before lines and columns are counted.
-struct ReaderNote {
-    Severity severity{};
-    std::size_t offset = 0;
-    TextBuffer path{};
-    TextBuffer message{};
-};
-
-inline constexpr std::size_t max_diagnostics = 100;
 
 class TextCursor {
 public:
-    constexpr TextCursor(std::string_view text, const ReaderOptions& options)
-        : at_(text.data()), end_(at_ + text.size()), options_(options), begin_(at_), column_mark_(at_) {}
+    constexpr TextCursor(std::string_view all, const ReaderOptions& options)
+        : at_(all.data()), end_(at_ + all.size()), options_(options), begin_(at_), column_mark_(at_) {}
     constexpr const std::vector<ReaderNote>& notes() const { return notes_; }
 
 protected:
@@ -95,9 +44,10 @@ protected:
         if (at_ == end_ || (*at_ > ' ' && *at_ != '#')) return;
         const char* const start = at_;
         grammar::match(grammar::skipped, at_, end_);
+        if (lone_returns_) warn_of_comments(start);
         if (std::is_constant_evaluated()) return;  // positions of fields are for run time
         for (const char* p = start; p != at_; ++p) {
-            if (*p != '\n') continue;
+            if (*p != '\n' && !(lone_returns_ && ends_line(text(), offset(p)))) continue;
             ++line_;
             column_mark_ = p + 1;
             columns_ = 0;
@@ -121,6 +71,12 @@ protected:
     /// Line and column of the current token, in time linear over the whole text.
     constexpr Position here() {
         if (std::is_constant_evaluated()) return {};
+        for (const char* p = column_mark_; lone_returns_ && p != at_; ++p) {  // within a string
+            if (!ends_line(text(), offset(p))) continue;
+            ++line_;
+            column_mark_ = p + 1;
+            columns_ = 0;
+        }
         columns_ += static_cast<std::size_t>(at_ - column_mark_);
         if (!ascii_)
             for (const char* p = column_mark_; p != at_; ++p) columns_ -= is_utf8_continuation(*p) ? 1u : 0u;
@@ -129,15 +85,24 @@ protected:
     }
 
     // ---- diagnostics
-    [[gnu::cold, gnu::noinline]] constexpr void note(Severity severity, const char* where,
-                                                     TextBuffer message) {
+    /// `below`: fields below the one that is being read.
+    [[gnu::cold, gnu::noinline]] constexpr void note(Severity severity, const char* where, TextBuffer message,
+                                                     std::string_view below = {}) {
         if (severity == Severity::error) ++errors_;
         if (notes_.size() == max_diagnostics) return;
         TextBuffer path;
         append_path(path, path_);
+        if (!below.empty()) path.append(say(path.empty() ? "" : ".", below));
         if (notes_.size() + 1 == max_diagnostics) message.append(" (further messages are not shown)");
-        notes_.push_back(
-            {severity, static_cast<std::size_t>(where - begin_), std::move(path), std::move(message)});
+        notes_.push_back({severity, offset(where), std::move(path), std::move(message)});
+    }
+    /// Puts a note before all others.
+    [[gnu::cold, gnu::noinline]] constexpr void note_first(Severity severity, const char* where,
+                                                           TextBuffer message) {
+        std::vector<ReaderNote> all;
+        all.push_back({severity, offset(where), {}, std::move(message)});
+        for (ReaderNote& n : notes_) all.push_back(std::move(n));
+        notes_ = std::move(all);
     }
     static constexpr void append_path(TextBuffer& out, const Step* s) {
         if (s == nullptr) return;
@@ -157,24 +122,55 @@ protected:
         return false;
     }
     [[gnu::cold, gnu::noinline]] constexpr TextBuffer place(const char* p) const {
-        auto const position = position_of({begin_, static_cast<std::size_t>(end_ - begin_)},
-                                          static_cast<std::size_t>(p - begin_));
+        auto const position = position_of(text(), offset(p));
         return say(position.line, ':', position.column);
     }
-    /// What stands at the current place, for "..., found X".
+    /// What stands at the current place, for "..., found X"; and what is meant, where that can be told.
     [[gnu::cold, gnu::noinline]] constexpr TextBuffer found() const {
         if (at_ == end_) return say("the end of the text");
+        if (sees_foreign()) return foreign_character();
         const char* probe = at_;
-        if (!grammar::match(grammar::word, probe, end_) && !grammar::match(grammar::quoted, probe, end_)) {
-            do ++probe;  // one character
-            while (probe != end_ && is_utf8_continuation(*probe));
-        }
-        constexpr std::ptrdiff_t longest = 40;
-        if (probe - at_ <= longest)
-            return say("`", std::string_view(at_, static_cast<std::size_t>(probe - at_)), "`");
-        probe = at_ + longest;
-        while (is_utf8_continuation(*probe)) --probe;
-        return say("`", std::string_view(at_, static_cast<std::size_t>(probe - at_)), "...`");
+        if (!grammar::match(grammar::word, probe, end_) && !grammar::match(grammar::quoted, probe, end_))
+            ++probe;
+        std::string_view const seen(at_, static_cast<std::size_t>(probe - at_));
+        if (seen == "/" && probe != end_ && (*probe == '/' || *probe == '*'))
+            return say("`/", *probe, "`; comments begin with `#` and end with the line");
+        if (seen == "=") return say("`=`; a value follows a `:`");
+        constexpr std::size_t longest = 40;
+        if (seen.size() <= longest) return say("`", seen, "`");
+        std::size_t shown = longest;
+        while (is_utf8_continuation(seen[shown])) --shown;
+        return say("`", seen.substr(0, shown), "...`");
+    }
+    /// Whether a character stands here that is not ASCII: outside of strings and comments there is none.
+    constexpr bool sees_foreign() const {
+        return at_ != end_ && (static_cast<unsigned char>(*at_) & 0x80u) != 0;
+    }
+    [[gnu::cold, gnu::noinline]] constexpr TextBuffer foreign_character() const {
+        std::string_view const rest(at_, static_cast<std::size_t>(end_ - at_));
+        Character const c = character_at(rest);
+        Lookalike const l = lookalike(c.code);
+        TextBuffer out;
+        if (!l.unseen) out.append(say("`", rest.substr(0, c.size), "`"));
+        if (l.name.empty()) return out;
+        out.append(l.unseen ? "U+" : " (U+");
+        append_code_point(out, c.code);
+        out.append(l.unseen ? " (" : ", ");
+        out.append(l.name);
+        out.append(")");
+        if (l.instead == "," && between_digits(rest.substr(c.size)))
+            out.append("; a decimal point is written `.`");
+        else if (l.instead.empty())
+            out.append("; remove it");
+        else if (l.instead == " ")
+            out.append("; replace it by a blank");
+        else
+            out.append(say("; write `", l.instead, "`"));
+        return out;
+    }
+    constexpr bool between_digits(std::string_view after) const {
+        auto const is_digit = [](char c) { return c >= '0' && c <= '9'; };
+        return at_ != begin_ && is_digit(at_[-1]) && !after.empty() && is_digit(after.front());
     }
     template <class Names>
     [[gnu::cold, gnu::noinline]] static constexpr TextBuffer suggestion(std::string_view word,
@@ -184,15 +180,31 @@ protected:
         return say("; did you mean `", name, "`?");
     }
     constexpr bool check_characters() {
-        std::string_view const text(begin_, static_cast<std::size_t>(end_ - begin_));
-        if (text.starts_with("\xEF\xBB\xBF"))
+        std::string_view const all = text();
+        if (all.starts_with("\xEF\xBB\xBF"))
             return stop(begin_, say("the text begins with a byte order mark; save it as UTF-8 without BOM"));
-        if (auto const bad = first_invalid_utf8(text); bad != text.npos)
+        if (all.starts_with("\xFF\xFE") || all.starts_with("\xFE\xFF"))
+            return stop(begin_, say("the text is UTF-16; save it as UTF-8 without BOM"));
+        if (auto const bad = first_invalid_utf8(all); bad != all.npos)
             return stop(begin_ + bad, say("not valid UTF-8; save the text as UTF-8"));
-        if (!std::is_constant_evaluated()) ascii_ = is_ascii(text);
-        if (auto const nul = text.find('\0'); nul != text.npos)
+        if (!std::is_constant_evaluated()) ascii_ = is_ascii(all);
+        if (auto const nul = all.find('\0'); nul != all.npos)
             return stop(begin_ + nul, say("a NUL character cannot stand in a text"));
+        for (auto at = all.find('\r'); at != all.npos && !lone_returns_; at = all.find('\r', at + 1))
+            lone_returns_ = ends_line(all, at);
         return true;
+    }
+    /// A comment ends with a line feed: after a lone carriage return it goes on, unseen.
+    [[gnu::cold, gnu::noinline]] constexpr void warn_of_comments(const char* p) {
+        for (bool comment = false; p != at_; ++p) {
+            comment = *p == '#' || (comment && *p != '\n');
+            if (!comment || *p != '\r' || !ends_line(text(), offset(p)) || p + 1 == end_) continue;
+            if (!warned_of_comments_)
+                note(Severity::warning, p,
+                     say("a lone carriage return does not end the comment, and what follows is part of it up "
+                         "to the next line feed; save the file with line ends LF or CR LF"));
+            warned_of_comments_ = true;
+        }
     }
 
     /// Whether a field begins here: where a value is expected, that value was forgotten.
@@ -203,76 +215,6 @@ protected:
         return probe != end_ && (*probe == ':' || *probe == '{' || *probe == '<');
     }
 
-    // ---- values that are passed over
-    [[gnu::cold, gnu::noinline]] constexpr bool skip_field() {
-        take(':');
-        return skip_value();
-    }
-    /// Any valid value; without recursion, since the schema does not bound it.
-    [[gnu::cold, gnu::noinline]] constexpr bool skip_value() {
-        std::vector<char> open;  // the closers of what is open
-        for (;;) {
-            // one value
-            if (peek('{') || peek('<') || peek('[')) {
-                char const opener = *at_;
-                if (depth_ + open.size() >= options_.max_depth)
-                    return stop(at_, say("nested more than ", options_.max_depth, " messages deep"));
-                take(opener);
-                open.push_back(opener == '{' ? '}' : opener == '<' ? '>' : ']');
-                if (open.back() == ']' && !peek(']')) continue;  // a list begins with a value
-            } else if (!skip_scalar()) {
-                return false;
-            }
-            // what follows it, up to the next value
-            for (;;) {
-                if (open.empty()) return true;
-                if (take(open.back())) {
-                    open.pop_back();
-                    continue;
-                }
-                if (open.back() == ']') {
-                    if (!take(',')) return stop(at_, say("expected `,` or `]`, found ", found()));
-                    break;
-                }
-                if (!take(',')) take(';');
-                if (take(open.back())) {
-                    open.pop_back();
-                    continue;
-                }
-                if (token(grammar::identifier).empty() && token(grammar::number).empty())
-                    return stop(at_, say("expected a field name or `", open.back(), "`, found ", found()));
-                take(':');
-                break;
-            }
-        }
-    }
-    constexpr bool skip_scalar() {
-        bool const negative = take('-');
-        if (!token(grammar::number).empty() || !token(grammar::identifier).empty()) return true;
-        if (!negative && sees(grammar::quoted)) {
-            while (!token(grammar::quoted).empty()) {}
-            return true;
-        }
-        return no_value();
-    }
-    /// Nothing here is a value: an error of syntax.
-    [[gnu::cold, gnu::noinline]] constexpr bool no_value() {
-        if (peek('"') || peek('\'')) return stop(at_, say("the string is not closed on its line"));
-        if (sees(grammar::word)) return stop(at_, say(found(), " is not a number"));
-        return stop(at_, say("expected a value, found ", found()));
-    }
-    [[gnu::cold, gnu::noinline]] constexpr bool wrong_type(std::string_view expected) {
-        // A value of another kind is passed over; anything else is an error of syntax.
-        bool const is_value = peek('-') || peek('{') || peek('<') || peek('[') || sees(grammar::number) ||
-                              sees(grammar::identifier) || sees(grammar::quoted);
-        if (!is_value) {
-            if (peek('"') || peek('\'') || sees(grammar::word)) return no_value();
-            return stop(at_, say("expected ", expected, ", found ", found()));
-        }
-        error(at_, say("expected ", expected, ", found ", found()));
-        return skip_value();
-    }
-
     const char* at_;  // the current token; blanks before it are skipped
     const char* end_;
     const ReaderOptions& options_;
@@ -280,11 +222,16 @@ protected:
     std::size_t depth_ = 0;  // messages that are open
     std::size_t errors_ = 0;
 
+    constexpr std::string_view text() const { return {begin_, static_cast<std::size_t>(end_ - begin_)}; }
+    constexpr std::size_t offset(const char* p) const { return static_cast<std::size_t>(p - begin_); }
+
 private:
     const char* begin_;
     const char* column_mark_;  // columns_ code points of the line lie before it
     std::size_t columns_ = 0;
-    bool ascii_ = false;  // the whole text: a column is a byte
+    bool ascii_ = false;         // the whole text: a column is a byte
+    bool lone_returns_ = false;  // carriage returns without a line feed: they end lines, not comments
+    bool warned_of_comments_ = false;
     std::size_t line_ = 1;
     std::vector<ReaderNote> notes_{};
 };

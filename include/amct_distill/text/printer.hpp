@@ -36,7 +36,12 @@ public:
 private:
     template <class F>
     void member(std::string_view name, const F& f) {
-        if constexpr (is_required<F>) {
+        if constexpr (std::is_same_v<F, UnknownFields>) {
+            for (std::string_view rest = f.text(); !rest.empty(); rest.remove_prefix(rest.find('\n') + 1)) {
+                out_.append(2 * depth_, ' ');
+                out_ += rest.substr(0, rest.find('\n') + 1);
+            }
+        } else if constexpr (is_required<F>) {
             field(name, *f);
         } else if constexpr (is_optional<F>) {
             if (f.has_value()) field(name, *f);

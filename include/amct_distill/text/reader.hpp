@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,11 +40,33 @@ public:
     constexpr bool read(M& message) {
         if (!check_characters()) return false;
         skip();
+        foreign_ = foreign_fields_of<M>();
+        if (is_json()) {
+            stop(at_,
+                 say("expected a field name, found ", found(), "; ",
+                     foreign_.json.empty() ? "the outermost fields stand without braces" : foreign_.json));
+            return false;
+        }
         fields_of(message, '\0', at_, false);
+        note_foreign_format(has_own_fields<M>());
         return errors_ == 0;
     }
 
 private:
+    /// A text format's fields never begin with a brace, and JSON nearly always does.
+    constexpr bool is_json() const {
+        const char* probe = at_;
+        if (peek('[')) grammar::match(grammar::skipped, ++probe, end_);
+        return probe != end_ && *probe == '{';
+    }
+    /// Whether a field was read that no other format has.
+    template <class M>
+    constexpr bool has_own_fields() const {
+        for (std::size_t k = 0; k != text_fields<M>.size() && k != 64; ++k)
+            if ((outermost_ >> k & 1u) != 0 && foreign_.owns(text_fields<M>[k].name)) return true;
+        return false;
+    }
+
     template <class M>
     struct Places {
         std::array<const char*, text_fields<M>.size()> first{};  // where each field was first set
@@ -62,7 +85,7 @@ private:
             std::string_view const name = token(grammar::identifier);
             if (name.empty()) {
                 if (sees(grammar::number) || peek('[')) {
-                    if (!unknown_name()) return false;
+                    if (!unknown_name(m)) return false;
                 } else {
                     if (closer == '\0') return stop(where, say("expected a field name, found ", found()));
                     if (at_ == end_)
@@ -95,27 +118,64 @@ private:
         using handler = bool (TextReader::*)(M&, const char*, Position, Places<M>&);
         constexpr std::array<handler, sizeof...(K)> handlers{&TextReader::template field<M, K>...};
         for (std::size_t k = 0; k != sizeof...(K); ++k)
-            if (text_fields<M>[k].name == name) return (this->*handlers[k])(m, where, position, seen);
+            if (text_fields<M>[k].name == name) {
+                if (depth_ == 0 && k < 64) outermost_ |= std::uint64_t{1} << k;
+                return (this->*handlers[k])(m, where, position, seen);
+            }
+        if (sees_foreign())
+            return stop(at_, say("expected `:` or `{` after the field name `", name, "`, found ", found()));
         std::array<std::string_view, sizeof...(K)> const names{text_fields<M>[K].name...};
+        if (const ForeignField* const field = foreign_.find(name); field != nullptr) {
+            if (meets(*field, where))
+                note(unknown_severity(), where, say("unknown field `", name, "`; ", field->advice));
+            else if (unknown_severity() == Severity::error)
+                ++errors_;
+            return skip_field(name);
+        }
+        if constexpr (keeps_unknown_fields<M>) return keep(m, name, where, suggestion(name, names));
         std::string_view const meant = nearest(name, names);
+        if (const ForeignField* const field = nearest_foreign(name, meant); field != nullptr) {
+            meets(*field, where);
+            note(unknown_severity(), where,
+                 say("unknown field `", name, "`; for `", field->name, "`: ", field->advice));
+            return skip_field(name);
+        }
         ((seen.misspelled[K] = seen.misspelled[K] || names[K] == meant), ...);
-        note(options_.unknown_fields_are_warnings ? Severity::warning : Severity::error, where,
-             say("unknown field `", name, "`", suggestion(name, names)));
-        return skip_field();
+        note(unknown_severity(), where, say("unknown field `", name, "`", suggestion(name, names)));
+        return skip_field(name);
     }
-    /// `[extension]`, `[type.url/Any]` or a field number: valid text format, but nothing a message here can
-    /// hold.
-    constexpr bool unknown_name() {
+    /// An unknown field of a message that keeps those.
+    template <class M>
+    [[gnu::cold, gnu::noinline]] constexpr bool keep(M& m, std::string_view name, const char* where,
+                                                     const TextBuffer& meant) {
+        note(Severity::warning, where, say("unknown field `", name, "`, which is kept as it stands", meant));
+        TextBuffer text;
+        if (!skip_field(name, &text)) return false;
+        reflect::get<unknown_fields_member<M>>(m).append(text.view());
+        return true;
+    }
+    /// `[extension]`, `[type.url/Any]` or a field number: valid text format, but nothing that a message's members
+    /// can hold.
+    template <class M>
+    constexpr bool unknown_name(M& m) {
         const char* const where = at_;
         if (take('[')) {
             while (at_ != end_ && *at_ != ']' && *at_ != '\n') ++at_;
+            const char* const closing = at_;
             if (!take(']')) return stop(where, say("expected `]`, found ", found()));
+            if constexpr (keeps_unknown_fields<M>)
+                return keep(m, {where, static_cast<std::size_t>(closing + 1 - where)}, where, {});
             error(where, say("extensions and Any are not supported; name a field"));
         } else {
             auto const number = token(grammar::number);
+            auto const is_digit = [](char c) { return c >= '0' && c <= '9'; };
+            if (offset(where) > 1 && where[-1] == ',' && is_digit(where[-2]) &&
+                number.find('.') == number.npos)
+                return error(where - 1, say("a decimal point is written `.`"));
+            if constexpr (keeps_unknown_fields<M>) return keep(m, number, where, {});
             error(where, say("fields go by name, not by number; found `", number, "`"));
         }
-        return skip_field();
+        return skip_field({});
     }
     template <class M, std::size_t K>
     constexpr bool field(M& m, const char* where, Position position, Places<M>& seen) {
@@ -132,14 +192,14 @@ private:
                 bool const again = first[K] != nullptr, merge = again || seen.merging;
                 if (!again) first[K] = where;
                 if (again && !duplicate(where, say("set more than once; first at ", place(first[K]))))
-                    return skip_field();
+                    return skip_field(entry.name);
                 if constexpr (is_oneof<F>) {
                     for (std::size_t k = 0; k != text_fields<M>.size(); ++k)
                         if (k != K && text_fields<M>[k].member == entry.member && first[k] != nullptr) {
                             if (!duplicate(where,
                                            say("only one of a oneof can be set; `", text_fields<M>[k].name,
                                                "` already is, at ", place(first[k]))))
-                                return skip_field();
+                                return skip_field(entry.name);
                             first[k] = nullptr;
                         }
                     f.set_position(position);
@@ -233,6 +293,8 @@ private:
             return scalar(v);
         }
     }
+
+    std::uint64_t outermost_ = 0;  // which fields of the outermost message were met, the first 64
 };
 
 }  // namespace detail

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "../reflect/bytes.hpp"
-#include "cursor.hpp"
 #include "decimal.hpp"
+#include "skipping.hpp"
 
 namespace amct_distill::detail {
 
@@ -34,9 +34,9 @@ struct StringArena {
 };
 
 /// Reads one scalar into a variable of its type. False: an error of syntax, reading stops.
-class ScalarReader : public TextCursor {
+class ScalarReader : public ValueSkipper {
 protected:
-    using TextCursor::TextCursor;
+    using ValueSkipper::ValueSkipper;
 
     enum class Base { none, decimal, octal, hex };
     static constexpr Base base_of(std::string_view number) {
@@ -94,6 +94,7 @@ protected:
         }
         std::string_view const word = token(grammar::identifier);
         if (word.empty()) return wrong_type(wanted);
+        if (sees_foreign()) return stop(at_, say("expected ", wanted, ", found ", found()));
         v = word == "true" || word == "True" || word == "t";
         return v || word == "false" || word == "False" || word == "f" ||
                error(where, say("expected ", wanted, ", found `", word, "`"));
@@ -111,6 +112,7 @@ protected:
             if (number.back() == 'f' || number.back() == 'F') number.remove_suffix(1);
             v = to_floating<T>(number);
         } else if (std::string_view const word = token(grammar::identifier); !word.empty()) {
+            if (sees_foreign()) return stop(at_, say("expected ", wanted, ", found ", found()));
             if (same_ignoring_case(word, "inf") || same_ignoring_case(word, "infinity"))
                 v = std::numeric_limits<T>::infinity();
             else if (same_ignoring_case(word, "nan"))
@@ -149,6 +151,7 @@ protected:
         if (std::string_view const word = token(grammar::identifier); !word.empty()) {
             for (auto const& [name, value] : all)
                 if (name == word) return v = value, true;
+            if (sees_foreign()) return stop(at_, say("expected ", wanted(), ", found ", found()));
             return unknown(word);
         }
         bool const negative = take('-');

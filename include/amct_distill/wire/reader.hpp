@@ -450,7 +450,7 @@ private:
             if constexpr (MessageType<typename F::value_type>) {
                 for (here.index = 0; here.index != f.size(); ++here.index) check_required(f[here.index]);
             }
-        } else {
+        } else if constexpr (!std::is_same_v<F, UnknownFields>) {
             if constexpr (is_required<F>)
                 if (!f.is_set()) report(Severity::error, "this field is required, and missing");
             if constexpr (MessageType<typename F::value_type>) {
@@ -482,6 +482,11 @@ private:
         d.source = std::string(options_.source);
         d.path = path_text();
         d.message = std::move(message);
+        std::size_t const size = d.source.size() + d.path.size() + d.message.size() + 3 * sizeof d;
+        if (severity == Severity::warning) {  // they are part of what the bytes may take
+            if (size > heap_left_) return;
+            heap_left_ -= size;
+        }
         diagnostics_.push_back(std::move(d));
     }
     [[gnu::cold, gnu::noinline]] bool stop(const char* where, std::string_view message) {

@@ -3,12 +3,12 @@
 
 #include "support/catch.hpp"
 
-namespace plan_findings_test {
+namespace core_diagnostic_list_test {
 
 using namespace amct_distill;
 
 TEST_CASE("offset_of is the inverse of position_of") {
-    constexpr std::string_view text = "a\n\tname: \"\xe5\xb1\x82\" x\n\nend";
+    constexpr std::string_view text = "a\n\tname: \"\xe5\xb1\x82\" x\n\r\n\rb\rend\r";
     for (std::size_t offset = 0; offset <= text.size(); ++offset) {
         if (offset < text.size() && detail::is_utf8_continuation(text[offset])) continue;
         CHECK(detail::offset_of(text, detail::position_of(text, offset)) == offset);
@@ -60,4 +60,4 @@ TEST_CASE("names are listed, many of them cut") {
     CHECK(quoted_list(names(12, "x")) == "`x`, `x`, `x`, `x`, `x`, `x`, `x`, `x` and 4 more");
 }
 
-}  // namespace plan_findings_test
+}  // namespace core_diagnostic_list_test

@@ -29,16 +29,17 @@ TEST_CASE("codes and scales are the student's, turned and stretched by the facto
     for (const std::string& config : support::deployed_configs()) {
         INFO(config);
         Student const student = support::calibrated_student(support::every_convolution(), config);
-        auto const layers = deploy(student).value();
+        auto const device = deploy(student).value();
+        const auto& layers = device.layers();
         REQUIRE(layers.size() == 5);
         const DeployedLayer& d = layers[0];
         CHECK(d.name == "conv_dilated");
         CHECK(d.batch_norm == "bn_dilated");
         CHECK(layers[4].batch_norm.empty());
         auto const student_codes = codes_of(student, d.name);
-        auto const codes = d.codes();
+        auto const codes = unpack(d.codes);
         auto const factors = fold_factors(batch_norm(student, "bn_dilated"));
-        int const qmin = d.weight_bits == 4 ? -8 : -128;
+        int const qmin = name_of(d.codes) == "INT4" ? -8 : -128;
         REQUIRE(d.weight_scales.size() == 6);
         std::size_t same = 0;
         for (std::size_t r = 0; r != 6; ++r) {
@@ -51,7 +52,7 @@ TEST_CASE("codes and scales are the student's, turned and stretched by the facto
             CHECK(is_new == (factors[r] == 0 || (factors[r] < 0 && has_qmin)));
             if (is_new) continue;
             ++same;
-            CHECK(d.weight_scales[r] == scale * std::fabs(factors[r]));
+            CHECK(d.weight_scales[r].scale == scale * std::fabs(factors[r]));
             if (factors[r] < 0)
                 for (int& c : after) c = -c;
             CHECK(after == before);
@@ -67,26 +68,26 @@ TEST_CASE("a negative gamma and a code without its opposite: the scale grows to 
     for (int bits : {8, 4}) {
         Student const student = support::calibrated_student(
             teacher, bits == 4 ? "distill_weight_quant_config { arq_distill { dst_type: INT4 } }" : "");
-        auto const d = deploy(student).value()[0];
+        auto const d = deploy(student).value().layers()[0];
         CHECK(d.requantized == std::vector<std::size_t>{1});
         // ARQ of the folded weights: the largest of them over qmax.
         auto const folded = fold(conv.weight(), conv.bias(), batch_norm(student, "bn1"));
         int const qmax = bits == 4 ? 7 : 127;
-        CHECK(d.weight_scales[1] ==
+        CHECK(d.weight_scales[1].scale ==
               Approx(folded.weight[18 + 3] / static_cast<float>(qmax)).epsilon(4 * 0x1p-24));
-        auto const codes = d.codes();
+        auto const codes = unpack(d.codes);
         CHECK(codes[18 + 3] == qmax);
         for (std::size_t k = 18; k != 36; ++k)
-            CHECK(std::fabs(static_cast<float>(codes[k]) * d.weight_scales[1] - folded.weight[k]) <=
-                  0.5001f * d.weight_scales[1]);
+            CHECK(std::fabs(static_cast<float>(codes[k]) * d.weight_scales[1].scale - folded.weight[k]) <=
+                  0.5001f * d.weight_scales[1].scale);
     }
 }
 
 TEST_CASE("a gamma of 0 leaves codes 0, a scale above 0, and the output to the bias") {
     Student const student = support::calibrated_student(support::every_convolution(), support::int4_config);
-    auto const d = deploy(student).value()[0];
-    CHECK(row_of(d.codes(), 4, d.cols()) == std::vector<int>(d.cols(), 0));
-    CHECK(d.weight_scales[4] >= scale_epsilon);
+    auto const d = deploy(student).value().layers()[0];
+    CHECK(row_of(unpack(d.codes), 4, d.cols()) == std::vector<int>(d.cols(), 0));
+    CHECK(d.weight_scales[4].scale > 0);
     float const beta = batch_norm(student, "bn_dilated").bias()[4];
     CHECK(beta != 0);
     CHECK(static_cast<float>(d.bias[4]) * d.dequantization_scale(4) == Approx(beta).epsilon(0x1p-20));
@@ -97,7 +98,7 @@ TEST_CASE("the bias fits 22 bits, however small the folded weights are") {
     auto* bn = teacher.module("bn1").get_if<nn::BatchNorm2d>();
     bn->weight()[0] = 1e-12f;
     bn->bias()[0] = 1000.0f;
-    auto const d = deploy(support::calibrated_student(teacher, "")).value()[0];
+    auto const d = deploy(support::calibrated_student(teacher, "")).value().layers()[0];
     CHECK(d.requantized.front() == 0);
     CHECK(std::abs(d.bias[0]) <= (1 << 22) + 1);
     CHECK(std::abs(d.bias[0]) > (1 << 21));
@@ -106,11 +107,12 @@ TEST_CASE("the bias fits 22 bits, however small the folded weights are") {
 
 TEST_CASE("INT4 weights are packed, and a layer without a bias has none") {
     Student const student = support::calibrated_student(support::every_convolution(), support::int4_config);
-    auto const layers = deploy(student).value();
+    auto const device = deploy(student).value();
+    const auto& layers = device.layers();
     const DeployedLayer& depthwise = layers[2];
-    CHECK(depthwise.weights.size() == 6 * 2);
+    CHECK(std::get<Codes<Int4>>(depthwise.codes).bytes().size() == 6 * 2);
     CHECK(depthwise.bias.empty());
-    CHECK(depthwise.codes() == codes_of(student, depthwise.name).codes);
+    CHECK(unpack(depthwise.codes) == codes_of(student, depthwise.name).codes);
     CHECK(layers[3].bias.size() == 5);
     CHECK_FALSE(layers[1].bias.empty());  // from the BatchNorm
 }
@@ -136,10 +138,10 @@ TEST_CASE("accumulators that could leave INT32 are refused, with the layer, the 
             }
         student.network().constrain();
         REQUIRE(student.quantizers("fc")->data_scale().offset == -128);
-        auto const layers = deploy(student);
-        CHECK(layers.has_value() == (features == 66311));
-        if (!layers)
-            CHECK(layers.diagnostics()[0].message ==
+        auto const device = deploy(student);
+        CHECK(device.has_value() == (features == 66311));
+        if (!device)
+            CHECK(device.diagnostics()[0].message ==
                   "layer `fc`: channel 1: its accumulator can reach 2147514120, more than INT32 holds (66312 "
                   "weights a channel); use INT4, or split the layer");
     }
@@ -158,6 +160,65 @@ TEST_CASE("what cannot be deployed is named, all of it") {
     REQUIRE_FALSE(folded);
     CHECK(
         folded.diagnostics()[0].message.starts_with("layer `conv1`: folded weights: value at [36] is nan;"));
+}
+
+TEST_CASE("the network of a deployment is the student's, folded, with what the codes stand for") {
+    Student const student = support::calibrated_student(support::every_convolution(), support::int4_config);
+    auto const device = deploy(student).value();
+    CHECK(device.network().module("bn_dilated").get_if<nn::Identity>() != nullptr);
+    CHECK(device.network().module("relu_dilated").get_if<nn::ReLU>() != nullptr);
+    for (const DeployedLayer& d : device.layers()) {
+        INFO(d.name);
+        CHECK(device.layer(d.name) == &d);
+        const auto* conv = device.network().module(d.name).get_if<nn::Conv2d>();
+        const auto* linear = device.network().module(d.name).get_if<nn::Linear>();
+        const nn::Tensor& weight = conv != nullptr ? conv->weight() : linear->weight();
+        auto const codes = unpack(d.codes);
+        REQUIRE(codes.size() == weight.size());
+        bool equal = true;
+        for (std::size_t i = 0; i != codes.size(); ++i)
+            equal = equal &&
+                    weight[i] == static_cast<float>(codes[i]) * d.weight_scales.of_row(i / d.cols()).scale;
+        CHECK(equal);
+        const nn::Tensor& bias = conv != nullptr ? conv->bias() : linear->bias();
+        CHECK(bias.size() == d.bias.size());
+    }
+    CHECK(device.layer("relu_dilated") == nullptr);
+}
+
+TEST_CASE("layers that are not the network's do not make a deployment") {
+    auto const device = deploy(support::calibrated_student(support::small_network(), "")).value();
+    auto const other = deploy(support::calibrated_student(support::every_convolution(), "")).value();
+    CHECK_THROWS_WITH(Deployment(device.network(), other.layers()),
+                      "Deployment: layer `conv_dilated` is not one of the network's");
+    auto layers = device.layers();
+    layers[2].name = "conv2";
+    CHECK_THROWS_WITH(Deployment(device.network(), layers),
+                      "Deployment: layer `conv2` has 3 x 20 codes, but a weight [5, 4, 3, 3]");
+    layers[2].name = "relu2";
+    CHECK_THROWS_WITH(Deployment(device.network(), layers),
+                      "Deployment: layer `relu2` is a ReLU, which has no weights that are quantized");
+    layers = device.layers();
+    layers[0].bias.pop_back();
+    CHECK_THROWS_WITH(Deployment(device.network(), layers),
+                      "Deployment: layer `conv1` has 3 biases for 4 channels");
+    layers = device.layers();
+    layers[1].weight_scales = Scales{{1, 0}, {1, 0}};
+    CHECK_THROWS_WITH(Deployment(device.network(), layers),
+                      "Deployment: layer `conv2` has 2 scales for 5 channels");
+}
+
+TEST_CASE("scales far below those of usual networks are what they are") {
+    nn::Network teacher = support::small_network();
+    for (float& w : teacher.module("conv2").get_if<nn::Conv2d>()->weight()) w *= 1e-9f;
+    teacher.module("conv2").get_if<nn::Conv2d>()->bias().fill(0);
+    Student const student = support::calibrated_student(teacher, "");
+    auto const device = deploy(student).value();
+    const DeployedLayer& d = device.layers()[1];
+    CHECK(d.requantized.empty());
+    auto const before = codes_of(student, "conv2");
+    for (std::size_t r = 0; r != 5; ++r) CHECK(d.weight_scales.of_row(r) == before.scales.of_row(r));
+    CHECK(unpack(d.codes) == before.codes);
 }
 
 }  // namespace deploy_deployment_test

@@ -10,14 +10,15 @@ namespace deploy_fold_test {
 
 using namespace amct_distill;
 
-TEST_CASE("the BatchNorm that folds is the only reader of the layer") {
+TEST_CASE("the BatchNorm that folds is the only consumer of the layer") {
     nn::Network net = support::small_network();
-    CHECK(batch_norm_behind(net, "conv1") == net.module("bn1").get_if<nn::BatchNorm2d>());
-    CHECK(batch_norm_behind(net, "conv2") == nullptr);
-    CHECK(batch_norm_behind(net, "fc") == nullptr);
-    CHECK(batch_norm_behind(net, "nothing") == nullptr);
+    REQUIRE(batch_norm_after(net, "conv1") != nullptr);
+    CHECK(batch_norm_after(net, "conv1")->name == "bn1");
+    CHECK(batch_norm_after(net, "conv2") == nullptr);
+    CHECK(batch_norm_after(net, "fc") == nullptr);
+    CHECK(batch_norm_after(net, "nothing") == nullptr);
     net.add("also", nn::ReLU{}, {*net.find("conv1")});
-    CHECK(batch_norm_behind(net, "conv1") == nullptr);
+    CHECK(batch_norm_after(net, "conv1") == nullptr);
 }
 
 TEST_CASE("the factor is gamma times the inverse deviation, also where gamma is negative or 0") {

@@ -116,15 +116,15 @@ struct Counts {
     std::size_t channels = 0, new_codes = 0, codes = 0, biases = 0, outputs = 0, equal_outputs = 0;
 };
 
-/// The integers of one layer; false when one of them is another than the original's.
-bool check_layer(const DeployedLayer& d, const json::value& c, Counts& counts) {
+/// The integers of one layer; false when one of them is another than the original's, whose linear layers are
+/// transposed.
+bool check_layer(const DeployedLayer& d, bool is_linear, const json::value& c, Counts& counts) {
     const auto& numbers = c.at("deploy").at("initializers").as_object();
     const auto* weight = numbers.if_contains(d.name + ".sub_module.weight");
     if (weight == nullptr) weight = &numbers.at("onnx::MatMul_11");  // what a Linear without bias is called
     auto const expected = golden::integers(*weight);
-    auto const codes = d.codes();
+    auto const codes = unpack(d.codes);
     REQUIRE(expected.size() == codes.size());
-    bool const is_linear = std::holds_alternative<nn::Linear>(d.layer);  // theirs is transposed
     auto const units = numbers.at(d.name + ".dequant.param").at("data").as_array();
     const auto* const bias = numbers.if_contains(d.name + ".sub_module.bias");
     CHECK((bias == nullptr) == d.bias.empty());
@@ -163,20 +163,22 @@ TEST_CASE("golden: the export of trained students, its record and its integers")
         std::string const name = text(c.at("name"));
         INFO(name);
         Student const student = student_of(c);
-        auto const layers = deploy(student).value();
+        Deployment const deployment = deploy(student).value();
+        const auto& layers = deployment.layers();
         bool equal = true, is_int4 = false, has_new_codes = false;
         for (const DeployedLayer& d : layers) {
             INFO(d.name);
-            bool const same = check_layer(d, c, counts);
+            bool const same = check_layer(
+                d, deployment.network().module(d.name).get_if<nn::Linear>() != nullptr, c, counts);
             CHECK(same);
             equal = equal && same;
-            is_int4 = is_int4 || d.data_bits == 4;
+            is_int4 = is_int4 || name_of(d.data_width) == "INT4";
             has_new_codes = has_new_codes || !d.requantized.empty();
         }
 
         // The record; its types are ours, since the original records INT4 as INT8.
         auto const theirs = read<ScaleOffsetRecord>(text(c.at("record_text"))).value();
-        auto const ours = make_record(std::span<const DeployedLayer>(layers));
+        auto const ours = make_record(deployment);
         REQUIRE(ours.record.size() == theirs.record.size());
         for (std::size_t i = 0; i != layers.size(); ++i) {
             INFO(layers[i].name);
@@ -197,8 +199,9 @@ TEST_CASE("golden: the export of trained students, its record and its integers")
         for (const auto& planned : student.plan().layers)
             if (!planned.quant_enable) {
                 const auto& conv = *student.network().module(planned.name).get_if<nn::Conv2d>();
-                FoldedLayer const folded =
-                    fold(conv.weight(), conv.bias(), *batch_norm_behind(student.network(), planned.name));
+                FoldedLayer const folded = fold(
+                    conv.weight(), conv.bias(),
+                    *batch_norm_after(student.network(), planned.name)->module.get_if<nn::BatchNorm2d>());
                 const auto& numbers = c.at("deploy").at("initializers").as_object();
                 bool const same = folded.weight == tensor(numbers.at(planned.name + ".sub_module.weight")) &&
                                   folded.bias == tensor(numbers.at(planned.name + ".sub_module.bias"));
@@ -209,13 +212,13 @@ TEST_CASE("golden: the export of trained students, its record and its integers")
         // What the deployed network computes. The original does not clip INT4 data to 4 bits when it runs them.
         nn::Tensor const input = tensor(c.at("eval_input"));
         if (!is_int4 && !has_new_codes) {
-            nn::Tensor const found = integer_network(student.network(), layers).predict(input);
+            nn::Tensor const found = integer_network(deployment).predict(input);
             auto const expected = golden::floats(c.at("fake_quant_output"));
             for (std::size_t i = 0; i != expected.size(); ++i, ++counts.outputs)
                 counts.equal_outputs += golden::same_bits(found[i], expected[i]) ? 1u : 0u;
         }
         std::vector<nn::Tensor> const batches{input};
-        CHECK(verify(student, std::span(batches)).value().agrees());
+        CHECK(verify(deployment, student, batches).value().agrees());
         nn::Tensor const simulated = student.predict(input), qat = tensor(c.at("qat_output"));
         for (std::size_t i = 0; i != qat.size(); ++i) CHECK(simulated[i] == Approx(qat[i]).margin(1e-5));
         if (equal) ++ran;

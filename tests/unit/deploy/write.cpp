@@ -37,16 +37,18 @@ TEST_CASE("a deployment is written as the record, the codes and the biases, and 
         support::calibrated_student(support::every_convolution(),
                                     "distill_override_layers { layer_name: 'conv_depthwise'\n"
                                     "  distill_weight_quant_config { arq_distill { dst_type: INT4 } } }");
-    auto const layers = deploy(student).value();
-    write_deployment(dir.path() / "out", student).value();
-    write_deployment(dir.path() / "out", student).value();  // over the old one
+    auto const device = deploy(student).value();
+    const auto& layers = device.layers();
+    write(device, dir.path() / "out").value();
+    write(device, dir.path() / "out").value();  // over the old one
     CHECK(dir.files() == 2 + 5 + 4);
 
     auto const file = [&](const char* name) { return dir.path() / "out" / "weights" / name; };
-    CHECK(values<std::int8_t>(file("conv_dilated.weight.npy"), "|i1", "6, 2, 3, 2, ") == layers[0].codes());
+    CHECK(values<std::int8_t>(file("conv_dilated.weight.npy"), "|i1", "6, 2, 3, 2, ") ==
+          unpack(layers[0].codes));
     CHECK(values<std::int32_t>(file("conv_dilated.bias.npy"), "<i4", "6, ") == layers[0].bias);
     auto const packed = values<std::uint8_t>(file("conv_depthwise.weight.npy"), "|u1", "6, 2, ");
-    CHECK(unpack_int4(packed, 6, 4).value() == layers[2].codes());
+    CHECK(unpack_int4(packed, 6, 4).value() == unpack(layers[2].codes));
     CHECK_FALSE(std::filesystem::exists(file("conv_depthwise.bias.npy")));
     CHECK(read<ScaleOffsetRecord>(read_file(dir.path() / "out" / "record.txt").value()).value() ==
           make_record(student).value());
@@ -83,9 +85,10 @@ TEST_CASE("any name of a layer can be written, and the record and the list of fi
         chinese, std::string(240, 'n'), std::string(240, 'n') + "2", "fc", "FC", "a/b\nc"};
     support::temporary_directory const dir;
     Student const student = student_of(names);
-    write_deployment(dir.path(), student).value();
+    auto const device = deploy(student).value();
+    const auto& layers = device.layers();
+    write(device, dir.path()).value();
     CHECK(dir.files() == 2 + 2 * names.size());
-    auto const layers = deploy(student).value();
     auto const record = read<ScaleOffsetRecord>(read_file(dir.path() / "record.txt").value()).value();
     auto const index = read<DeploymentFiles>(read_file(dir.path() / "files.txt").value()).value();
     REQUIRE(record.record.size() == names.size());
@@ -93,7 +96,8 @@ TEST_CASE("any name of a layer can be written, and the record and the list of fi
     for (std::size_t k = 0; k != names.size(); ++k) {
         CHECK(*record.record[k].key == names[k]);
         CHECK(*index.files[k].layer == names[k]);
-        CHECK(values<std::int8_t>(dir.path() / *index.files[k].weight, "|i1", "4, 4, ") == layers[k].codes());
+        CHECK(values<std::int8_t>(dir.path() / *index.files[k].weight, "|i1", "4, 4, ") ==
+              unpack(layers[k].codes));
         CHECK(values<std::int32_t>(dir.path() / *index.files[k].bias, "<i4", "4, ") == layers[k].bias);
     }
 }
@@ -101,30 +105,31 @@ TEST_CASE("any name of a layer can be written, and the record and the list of fi
 TEST_CASE("an older deployment goes when the new one is complete, and files of others stay") {
     support::temporary_directory const dir;
     write_file(dir.path() / "weights" / "mine.npy", "x").value();
-    write_deployment(dir.path(), student_of({"a", "b", "c"})).value();
+    write(deploy(student_of({"a", "b", "c"})).value(), dir.path()).value();
     CHECK(dir.files() == 2 + 6 + 1);
-    write_deployment(dir.path(), student_of({"b"})).value();
+    write(deploy(student_of({"b"})).value(), dir.path()).value();
     CHECK(dir.files() == 2 + 2 + 1);
     CHECK(read_file(dir.path() / "weights" / "mine.npy").value() == "x");
 
     // A list of files that is not ours makes us remove nothing.
     write_file(dir.path() / "files.txt", "files { weight: 'weights/../precious' bias: 'precious' }").value();
     write_file(dir.path() / "precious", "x").value();
-    write_deployment(dir.path(), student_of({"b"})).value();
+    write(deploy(student_of({"b"})).value(), dir.path()).value();
     CHECK(dir.files() == 2 + 2 + 2);
 }
 
 TEST_CASE("a deployment that cannot be written leaves the old one whole") {
     support::temporary_directory const dir;
     Student const student = support::calibrated_student(support::small_network(), "");
-    write_deployment(dir.path(), student).value();
+    write(deploy(student).value(), dir.path()).value();
     std::string const record = read_file(dir.path() / "record.txt").value();
     std::filesystem::path const weight = dir.path() / "weights" / "fc.weight.npy";
     std::filesystem::remove(weight);
     std::filesystem::create_directories(weight / "in the way");
     std::size_t const files = dir.files();
-    auto const failed = write_deployment(
-        dir.path(), support::calibrated_student(support::small_network(), support::int4_config));
+    auto const failed =
+        write(deploy(support::calibrated_student(support::small_network(), support::int4_config)).value(),
+              dir.path());
     REQUIRE_FALSE(failed);
     CHECK(failed.diagnostics()[0].message ==
           detail::concat("cannot write ", weight.string(), ": Is a directory"));

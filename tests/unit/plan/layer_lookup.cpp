@@ -92,4 +92,13 @@ TEST_CASE("a group cannot name a layer that the graph does not have") {
           "error: a: `unused` is not in the network's graph; name a layer that is");
 }
 
+TEST_CASE("a name that differs in an invisible character is shown with it") {
+    auto const net = chain({{"conv1", "Conv2d"}});
+    detail::graph const g(net);
+    detail::DiagnosticList found({});
+    CHECK_FALSE(detail::LayerLookup(g, found).layer("conv1\xe2\x80\x8b", {}, "quant_skip_layers[0]"));
+    CHECK(to_string(found.errors()) ==
+          "error: quant_skip_layers[0]: no layer is named `conv1<U+200B>`; did you mean `conv1`?");
+}
+
 }  // namespace plan_names_test

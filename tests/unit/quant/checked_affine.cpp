@@ -102,7 +102,7 @@ TEST_CASE("codes that cannot be dequantized are errors") {
     RowMajorMatrix out = RowMajorMatrix::Constant(2, 2, 5);
     QuantizedMatrix q{2, 2, {1, 2, 3, 8}, {{0.5f, 0}}};
     CHECK(error(checked_dequantize<Int4>(q, out)) ==
-          "error: codes: code 8 at [1, 1] is outside -8..7; use the bits it was quantized with");
+          "error: codes: code 8 at [1, 1] is outside -8..7; quantize with INT4");
     q.codes.pop_back();
     CHECK(error(checked_dequantize<Int4>(q, out)) ==
           "error: codes: 3 codes are not a matrix of 2 x 2; pass what was quantized");

@@ -236,14 +236,13 @@ TEST_CASE("constant, zero, huge and tiny data") {
     Counts counts;
     std::mt19937 random(1);
     std::normal_distribution<float> normal;
-    for (float scale : {0.0f, 1.0f, -3.7f, 1e30f, -1e30f, 1e-7f, 1e-30f, 1e-40f, 2.5e38f}) {
+    for (float scale : {0.0f, 1.0f, -3.7f, 1e30f, -1e30f, 1e-7f, 1e-30f, 1e-40f, 1e38f}) {
         auto const constant = generate(9000, [&] { return scale; });
         auto const varied =
             generate(9000, [&] { return scale * std::clamp(normal(random) / 5, -1.0f, 1.0f); });
         for (const auto& x : {constant, varied}) {
             compare<Int8, Symmetric>(x, counts);
             compare<Int4, Symmetric>(x, counts);
-            if (std::abs(scale) > 1e38f) continue;  // wider than a float in some candidates
             compare<Int8, Asymmetric>(x, counts);
             compare<Int4, Asymmetric>(x, counts);
         }

@@ -46,7 +46,7 @@ Loss reference(const std::vector<float>& x, ClipRange range, int bits, bool with
             lower = -upper;
             scale = upper / (std::abs(range.max) < std::abs(range.min) ? qmax + 1 : qmax);
         }
-        if (scale < 0x1p-23f) scale = 1;
+        if (scale < 0x1p-126f) scale = 1;
         double sum = 0;
         for (float v : x) {
             volatile float const y = std::nearbyint(std::clamp(v, lower, upper) / scale) * scale;
@@ -70,9 +70,11 @@ IfmrOptions options_of(const golden::json::value& attrs) {
     return options;
 }
 
-/// Whether the case is one where the original's losses overflow.
+/// Where the original computes something else.
+enum class Divergence { none, overflow, guard };
+
 template <class Q>
-bool run_golden(const golden::json::value& c) {
+Divergence run_golden(const golden::json::value& c) {
     auto options = options_of(c.at("attrs"));
     options.every_loss = true;
     bool const with_offset = c.at("attrs").at("with_offset").as_bool();
@@ -113,7 +115,11 @@ bool run_golden(const golden::json::value& c) {
     auto const losses = golden::floats(inner.at("losses"));
     if (std::any_of(losses.begin(), losses.end(), [](float v) { return !std::isfinite(v); })) {
         CHECK(inner.at("argmin").to_number<std::size_t>() == 0);
-        return true;
+        return Divergence::overflow;
+    }
+    if (golden::is_guarded(golden::to_float(c.at("outputs").at("scale")), found.scale_offset.scale)) {
+        CHECK(found.losses[found.best] <= static_cast<double>(losses[0]));  // which loses every value
+        return Divergence::guard;
     }
     // A loss of 1e-14 in float32 is an error of 0 and the last bit of a value.
     for (std::size_t i = 0; i != losses.size(); ++i)
@@ -128,11 +134,11 @@ bool run_golden(const golden::json::value& c) {
     CHECK(found.scale_offset.offset == static_cast<int>(golden::to_double(out.at("offset"))));
     CHECK(near(found.clip.max, "clip_max"));
     CHECK(near(found.clip.min, "clip_min"));
-    return false;
+    return Divergence::none;
 }
 
 template <class B>
-bool run_golden(const golden::json::value& c, bool with_offset) {
+Divergence run_golden(const golden::json::value& c, bool with_offset) {
     return with_offset ? run_golden<Ifmr<B, Asymmetric>>(c) : run_golden<Ifmr<B>>(c);
 }
 
@@ -158,16 +164,18 @@ concept Observes = requires(Q q, const Batch& batch) {
 
 TEST_CASE("IFMR finds the original's candidate") {
     auto const file = golden::load("ifmr.json");
-    std::size_t ran = 0, overflowed = 0;
+    std::size_t ran = 0, overflowed = 0, guarded = 0;
     for (const auto& c : file.at("cases").as_array()) {
         std::string const name(c.at("name").as_string());
         INFO(name);
         bool const with_offset = c.at("attrs").at("with_offset").as_bool();
-        bool const overflow = c.at("attrs").at("num_bits").to_number<int>() == 4
-                                  ? run_golden<Int4>(c, with_offset)
-                                  : run_golden<Int8>(c, with_offset);
-        CHECK(overflow == (name.find("1e30") != name.npos));
-        if (overflow) ++overflowed;
+        Divergence const differs = c.at("attrs").at("num_bits").to_number<int>() == 4
+                                       ? run_golden<Int4>(c, with_offset)
+                                       : run_golden<Int8>(c, with_offset);
+        CHECK((differs == Divergence::overflow) == (name.find("1e30") != name.npos));
+        CHECK((differs == Divergence::guard) == (name.find("tiny") != name.npos));
+        if (differs == Divergence::overflow) ++overflowed;
+        if (differs == Divergence::guard) ++guarded;
         ++ran;
     }
     for (const auto& c : file.at("error_cases").as_array()) {
@@ -188,12 +196,14 @@ TEST_CASE("IFMR finds the original's candidate") {
         ++ran;
     }
     std::size_t const total = file.at("cases").as_array().size() + file.at("error_cases").as_array().size();
-    golden::print_count(
-        "ifmr.json", ran, total,
-        std::to_string(overflowed) +
-            " divergences: 1e30 overflows the original's float32 losses, it takes candidate 0; "
-            "ours is the true minimum");
+    golden::print_count("ifmr.json", ran, total,
+                        std::to_string(overflowed + guarded) + " divergences: " + std::to_string(overflowed) +
+                            " overflow the original's float32 losses, it takes candidate 0 and ours is the "
+                            "true minimum (1e30); " +
+                            std::to_string(guarded) +
+                            " keep a scale below 2^-23, where the original takes 1 (tiny_*)");
     CHECK(overflowed == 4);
+    CHECK(guarded == 4);
     CHECK(ran == total);
 }
 
@@ -268,10 +278,77 @@ TEST_CASE("of equal losses the first wins") {
 
 TEST_CASE("candidates that overflow lose to those that do not") {
     Ifmr<Int8> ifmr;
-    REQUIRE(ifmr.observe(std::vector{3e38f, -1e38f}));
+    REQUIRE(ifmr.observe(std::vector{1.6e38f, -1e38f}));
     auto const found = ifmr.finish().value();
     CHECK(std::isfinite(found.losses[found.best]));
-    CHECK(std::isnan(found.losses[60]));
+    CHECK(std::isinf(found.losses[60]));
+    CHECK(std::isfinite(found.clip.max - found.clip.min));
+}
+
+TEST_CASE("values of any size have clips of their own, down to where a float ends") {
+    auto const x = normal(20000, 9);
+    Ifmr<Int8> ifmr;
+    REQUIRE(ifmr.observe(x));
+    auto const found = ifmr.finish().value();
+    for (int power : {-20, -70, -90, -116, 60, 110}) {
+        float const factor = std::ldexp(1.0f, power);
+        auto scaled = x;
+        for (float& v : scaled) v *= factor;
+        Ifmr<Int8> other;
+        REQUIRE(other.observe(scaled));
+        for (const auto& on : support::executions()) {
+            auto const same = other.finish(on.how);
+            REQUIRE(same);
+            CHECK(same.diagnostics().empty());
+            CHECK(same->best == found.best);
+            CHECK(same->clip == ClipRange{found.clip.max * factor, found.clip.min * factor});
+        }
+    }
+}
+
+TEST_CASE("values too narrow for a scale are taken for zeros, with a warning") {
+    std::string const text =
+        "warning: activations: the range -1e-39 to 3e-39 is too narrow for a scale of INT8, which would be "
+        "below "
+        "1.1754944e-38; its values become 0";
+    std::vector<float> const x{3e-39f, -1e-39f, 0.0f};
+    Ifmr<Int8> ifmr;
+    REQUIRE(ifmr.observe(x));
+    auto const found = ifmr.finish();
+    REQUIRE(found);
+    CHECK(error(found) == text);
+    CHECK(found->scale_offset == ScaleOffset{1.0f, 0});
+    CHECK(found->clip == ClipRange{127.0f, -128.0f});
+    Ifmr<Int8, Asymmetric> skewed;
+    REQUIRE(skewed.observe(x));
+    CHECK(error(skewed.finish()) == text);
+    CHECK(skewed.finish()->scale_offset == ScaleOffset{1.0f, -128});
+}
+
+TEST_CASE("what is found can be used, or is an error, for values of every size") {
+    std::size_t errors = 0, warnings = 0, found = 0;
+    for (int power = -149; power <= 127; ++power) {
+        for (float other : {0.0f, -0.3f, -1.9f}) {
+            auto const one = std::ldexp(1.0f, power);
+            std::vector<float> const x{1.9f * one, one * other, one * 0.5f};
+            auto const check = [&](auto ifmr) {
+                REQUIRE(ifmr.observe(x));
+                auto const at = ifmr.finish();
+                if (!at) return ++errors, void();
+                if (!at.diagnostics().empty()) ++warnings;
+                CHECK(is_usable<typename decltype(ifmr)::bits>(at->scale_offset));
+                CHECK(std::isfinite(at->clip.max - at->clip.min));
+                ++found;
+            };
+            check(Ifmr<Int8>{});
+            check(Ifmr<Int4>{});
+            check(Ifmr<Int8, Asymmetric>{});
+        }
+    }
+    CHECK(errors > 0);
+    CHECK(errors < 20);
+    CHECK(warnings > 100);
+    CHECK(found > 2400);
 }
 
 TEST_CASE("what cannot be calibrated is an error") {
@@ -298,11 +375,15 @@ TEST_CASE("what cannot be calibrated is an error") {
     CHECK(with({.search_end = NAN}) == "error: IFMR: the search from 0.7 to nan by 0.01" + rule);
 
     Ifmr<Int8, Asymmetric> wide;
-    REQUIRE(wide.observe(std::vector{3e38f, -3e38f}));
-    CHECK(error(wide.finish()) ==
-          "error: IFMR: no candidate has a finite loss for values between -3e+38 and 3e+38; scale the "
-          "network's "
-          "input down");
+    std::string const too_wide =
+        "error: activations: the range -3.4e+38 to 3.4e+38 is too wide: what its INT8 codes stand for would "
+        "leave "
+        "the range of a float; scale it down";
+    REQUIRE(wide.observe(std::vector{3.4e38f, -3.4e38f}));
+    CHECK(error(wide.finish()) == too_wide);
+    Ifmr<Int8> symmetric;
+    REQUIRE(symmetric.observe(std::vector{3.4e38f, -3.4e38f}));
+    CHECK(error(symmetric.finish()) == too_wide);
 }
 
 }  // namespace quant_ifmr_test

@@ -36,14 +36,48 @@ TEST_CASE("the two asymmetric offsets differ where the subtraction rounds onto a
     CHECK(asymmetric_scale_learned<Int8>(range).offset == -128);
 }
 
-TEST_CASE("a scale below epsilon becomes one") {
-    float const at = scale_epsilon * 127, below = std::nextafter(at, 0.0f);
-    CHECK(symmetric_scale<Int8>({at, 0.0f}) == ScaleOffset{scale_epsilon, 0});
-    CHECK(symmetric_scale<Int8>({below, 0.0f}) == ScaleOffset{1.0f, 0});
+TEST_CASE("a range that is zero has the scale 1, and so has one whose scale would not be a normal float") {
+    float const at = smallest_scale * 127;
+    CHECK(symmetric_scale<Int8>({at, 0.0f}) == ScaleOffset{smallest_scale, 0});
+    CHECK(symmetric_scale<Int8>({at / 2, 0.0f}) == ScaleOffset{1.0f, 0});
     CHECK(symmetric_scale<Int8>({}) == ScaleOffset{1.0f, 0});
+    CHECK(asymmetric_scale<Int8>({smallest_scale * 255, 0.0f}) == ScaleOffset{smallest_scale, -128});
+    CHECK(asymmetric_scale<Int8>({smallest_scale * 127, 0.0f}) == ScaleOffset{1.0f, -128});
     CHECK(asymmetric_scale<Int8>({}) == ScaleOffset{1.0f, -128});
     CHECK(asymmetric_scale_learned<Int4>({}) == ScaleOffset{1.0f, -8});
     CHECK(asymmetric_scale_learned<Int4>({NAN, NAN}) == ScaleOffset{1.0f, -8});
+    CHECK(asymmetric_scale<Int8>({3e38f, -3e38f}) == ScaleOffset{1.0f, -128});  // its width is no float
+    CHECK(symmetric_scale<Int8>({INFINITY, 0.0f}) == ScaleOffset{1.0f, 0});
+}
+
+TEST_CASE("every range is usable, too narrow or too wide, and the usable have a scale to compute with") {
+    CHECK(use_of<Int8, Symmetric>({}) == RangeUse::usable);
+    CHECK(use_of<Int8, Symmetric>({1e-38f, -1e-38f}) == RangeUse::too_narrow);
+    CHECK(use_of<Int8, Asymmetric>({1e-38f, -1e-38f}) == RangeUse::too_narrow);
+    CHECK(use_of<Int8, Symmetric>({3e38f, -3e38f}) == RangeUse::too_wide);
+    CHECK(use_of<Int8, Asymmetric>({3e38f, -3e38f}) == RangeUse::too_wide);
+    CHECK(use_of<Int8, Asymmetric>({3e38f, 0}) == RangeUse::usable);
+    CHECK_FALSE(is_usable<Int8>({0.0f, 0}));
+    CHECK_FALSE(is_usable<Int8>({-1.0f, 0}));
+    CHECK_FALSE(is_usable<Int8>({NAN, 0}));
+    CHECK_FALSE(is_usable<Int8>({INFINITY, -128}));
+    std::size_t wrong = 0, usable = 0;
+    for (int a = -149; a <= 127; ++a)
+        for (int b = -149; b <= 127; b += 7)
+            for (float sign : {1.0f, -1.0f, 0.0f}) {
+                ClipRange const range{1.9f * std::ldexp(1.0f, a), sign * std::ldexp(1.7f, b)};
+                if (range.min > range.max) continue;
+                auto const check = [&](RangeUse use, ScaleOffset p) {
+                    if (use == RangeUse::usable) ++usable;
+                    if (use == RangeUse::usable && !is_usable<Int8>(p)) ++wrong;
+                    if (use == RangeUse::too_narrow && p.scale != 1.0f) ++wrong;
+                };
+                check(use_of<Int8, Symmetric>(range), symmetric_scale<Int8>(range));
+                check(use_of<Int8, Asymmetric>(range), asymmetric_scale<Int8>(range));
+                check(use_of<Int8, Asymmetric>(range), asymmetric_scale_learned<Int8>(range));
+            }
+    CHECK(wrong == 0);
+    CHECK(usable > 40000);
 }
 
 TEST_CASE("clip_of is what the codes reach") {

@@ -267,8 +267,40 @@ TEST_CASE("each broken configuration gives its complete diagnostic") {
         CHECK(detail::concat(to_string(r.diagnostics()), '\n') == expected);
         ++cases;
     }
-    CHECK(cases == 29);
-    golden::print_count("bad/*.cfg", cases, 29);
+    CHECK(cases == 48);
+    golden::print_count("bad/*.cfg", cases, 48);
+}
+
+TEST_CASE("a comment goes on after a lone carriage return, with a warning") {
+    auto const r = read<AMCTDistillConfig>("# old\rbatch_num: 2\rgroup_size: 3", {.source = "old.cfg"});
+    REQUIRE(r);
+    CHECK_FALSE(r->batch_num.has_value());
+    REQUIRE(r.diagnostics().size() == 1);
+    CHECK(to_string(r.diagnostics()[0])
+              .starts_with("old.cfg:1:6: warning: a lone carriage return does not end"));
+    CHECK(r.diagnostics()[0].excerpt == "# old");
+    // One warning for all comments; none where the line feed follows, where the comment ends with the text, or
+    // where the carriage return is no comment's.
+    CHECK(read<AMCTDistillConfig>("# a\rb\n# c\rd\n").diagnostics().size() == 1);
+    CHECK(read<AMCTDistillConfig>("# a\r\nbatch_num: 2 # b\r\n").diagnostics().empty());
+    CHECK(read<AMCTDistillConfig>("batch_num: 2 # b\r").diagnostics().empty());
+    CHECK(read<AMCTDistillConfig>("batch_num: 2\rgroup_size: 3\r# b").diagnostics().empty());
+}
+
+TEST_CASE("positions count lone carriage returns as line ends, in strings too") {
+    auto const r = read<AMCTDistillConfig>(
+        "batch_num: 2\rgroup_size: 3\r\n quant_skip_layers: 'a\rb' data_dump: true\r\r data_dump: false");
+    REQUIRE_FALSE(r);
+    REQUIRE(r.diagnostics().size() == 1);
+    CHECK(to_string(r.diagnostics()[0]) ==
+          "6:2: error: data_dump: set more than once; first at 4:4\n   data_dump: false\n   ^");
+    auto const good =
+        read<AMCTDistillConfig>("batch_num: 2\rgroup_size: 3\r\n quant_skip_layers: 'a\rb' data_dump: true")
+            .value();
+    CHECK(good.batch_num.position() == Position{1, 1});
+    CHECK(good.group_size.position() == Position{2, 1});
+    CHECK(good.quant_skip_layers.position(0) == Position{3, 2});
+    CHECK(good.data_dump.position() == Position{4, 4});
 }
 
 TEST_CASE("at most a hundred diagnostics are kept") {

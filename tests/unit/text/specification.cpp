@@ -76,7 +76,7 @@ std::string bad(std::string_view text) {
 TEST_CASE("rule 1: UTF-8 everywhere, six blanks, comments to the end of line or text") {
     CHECK(*good("int32:\t\v\f\r\n 1 # 层\n# at the end").int32 == 1);
     CHECK(bad("int32:\xc2\xa0"
-              "1") == "1:7 expected an integer, found `\xc2\xa0`");
+              "1") == "1:7 expected an integer, found U+00A0 (a no-break space); replace it by a blank");
     CHECK(bad("int32: 1 # \xff\n") == "1:12 not valid UTF-8; save the text as UTF-8");
     CHECK(bad(std::string_view("int32: 1\0", 9)) == "1:9 a NUL character cannot stand in a text");
     CHECK(bad(std::string_view("# \0", 3)) == "1:3 a NUL character cannot stand in a text");

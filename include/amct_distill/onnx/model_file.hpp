@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+/// An ONNX file, opened: its bytes mapped, its messages read, nothing of its weights copied.
+///
+///     result<onnx::ModelFile> model = onnx::ModelFile::open("models/net.onnx");
+///     for (const onnx::TensorProto& t : model->graph().initializer)
+///         std::vector<float> const w = model->values(t).value().to_vector<float>();
+///
+/// Reading takes time that is linear in the messages (not in the weights, which are not touched) and memory of at
+/// most 64 times the file's bytes, plus 64 KiB; a file that wants more, or that nests deeper than 16 messages, is
+/// refused.
+#pragma once
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "../core/concat.hpp"
+#include "../core/result.hpp"
+#include "../io/mapped_file.hpp"
+#include "../wire/reader.hpp"
+#include "external_data.hpp"
+#include "messages.hpp"
+#include "tensor_values.hpp"
+
+namespace amct_distill::onnx {
+
+inline constexpr std::size_t max_depth = 16, max_expansion = 64;
+
+class ModelFile {
+public:
+    /// Errors name the file and the place in it.
+    static result<ModelFile> open(const std::filesystem::path& path,
+                                  ExternalData::Links links = ExternalData::Links::refused) {
+        result<MappedFile> file = MappedFile::open(path);
+        if (!file) return file.diagnostics();
+        ModelFile out(path.string(), path.parent_path(), links);
+        out.file_ = *std::move(file);
+        std::string_view const bytes = out.file_.bytes();
+        return read(std::move(out), bytes);
+    }
+    /// Of bytes in memory, which must outlive the object. `folder`: where external data may be.
+    static result<ModelFile> of_bytes(std::string_view bytes, std::string source = {},
+                                      const std::filesystem::path& folder = {},
+                                      ExternalData::Links links = ExternalData::Links::refused) {
+        return read(ModelFile(std::move(source), folder, links), bytes);
+    }
+
+    /// The file's name, for diagnostics.
+    const std::string& source() const noexcept { return source_; }
+    const ModelProto& proto() const noexcept { return proto_; }
+    const GraphProto& graph() const noexcept { return *proto_.graph; }
+    /// The version of ONNX's own operators; 0 when the model does not tell it.
+    std::int64_t opset() const {
+        for (const OperatorSetIdProto& set : proto_.opset_import)
+            if (set.domain.get().empty() || set.domain.get() == "ai.onnx") return set.version.get();
+        return 0;
+    }
+    /// Errors carry the file's name too.
+    result<TensorValues> values(const TensorProto& tensor) const {
+        result<TensorValues> out = tensor_values(tensor, external_.get());
+        if (out) return out;
+        Diagnostics errors = out.diagnostics();
+        for (Diagnostic& d : errors) d.source = source_;
+        return errors;
+    }
+
+private:
+    ModelFile(std::string source, const std::filesystem::path& folder, ExternalData::Links links)
+        : source_(std::move(source)), external_(std::make_unique<ExternalData>(folder, links)) {}
+
+    static result<ModelFile> read(ModelFile out, std::string_view bytes) {
+        auto const error = [&](std::string message) {
+            Diagnostic d = general_error(std::move(message));
+            d.source = out.source_;
+            return d;
+        };
+        if (bytes.empty()) return error("the file is empty; expected an ONNX model");
+        result<ModelProto> proto = read_binary<ModelProto>(
+            bytes, {.source = out.source_, .max_depth = max_depth, .max_expansion = max_expansion});
+        if (!proto) return proto.diagnostics();
+        if (!proto->graph.has_value()) return error("there is no graph in it; is it an ONNX model?");
+        out.proto_ = *std::move(proto);
+        return out;
+    }
+
+    std::string source_;
+    MappedFile file_{};
+    std::unique_ptr<ExternalData> external_;  // its files stay where they are when this object moves
+    ModelProto proto_{};
+};
+
+}  // namespace amct_distill::onnx

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Any bytes through the binary reader: no crash, no more memory than it promises, and what is read is written to bytes
+// that read as the same; an error has a message. The tensors of a model are read too.
+#include <sanitizer/allocator_interface.h>
+#include <amct_distill/config/field_numbers.hpp>
+#include <amct_distill/onnx/model_file.hpp>
+#include <amct_distill/wire/reader.hpp>
+#include <amct_distill/wire/writer.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "unit/wire/messages.hpp"
+
+using namespace amct_distill;
+
+namespace {
+
+/// Bytes of the heap since begin(), as AddressSanitizer sees every allocation.
+struct Heap {
+    std::size_t now = 0, peak = 0, start = 0;
+    void begin() { peak = start = now; }
+    std::size_t taken() const { return peak - start; }
+} heap;
+int const installed = __sanitizer_install_malloc_and_free_hooks(
+    [](const volatile void*, std::size_t size) {
+        heap.now += size;
+        if (heap.now > heap.peak) heap.peak = heap.now;
+    },
+    [](const volatile void* p) { heap.now -= __sanitizer_get_allocated_size(p); });
+
+template <class M>
+void check(std::string_view bytes, const BinaryOptions& options) {
+    heap.begin();
+    auto const message = read_binary<M>(bytes, options);
+    // Errors are not part of the promise; they are few and short for such inputs.
+    if (message && heap.taken() > options.max_expansion * bytes.size() + (1 << 16) + sizeof(M)) std::abort();
+    if (!message) {
+        if (to_string(message.diagnostics()).empty()) std::abort();
+        return;
+    }
+    std::string const written = write_binary(*message);
+    auto const again = read_binary<M>(written, options);
+    // Shorter bytes may allow less memory.
+    if (!again && to_string(again.diagnostics()).find("more memory") == std::string::npos) std::abort();
+    if (again && write_binary(*again) != written) std::abort();
+}
+
+void check_tensors(const onnx::ModelFile& model) {
+    auto const read = [&](const onnx::TensorProto& t) {
+        auto const values = model.values(t);
+        if (!values) {
+            if (to_string(values.diagnostics()).empty()) std::abort();
+            return;
+        }
+        if (values->to_vector<float>().size() != values->size()) std::abort();
+        (void)values->to_vector<std::int64_t>();
+    };
+    for (const auto& t : model.graph().initializer) read(t);
+    for (const auto& node : model.graph().node)
+        for (const auto& a : node.attribute)
+            if (a.t) read(*a.t);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    std::string_view const bytes(reinterpret_cast<const char*>(data), size);
+    check<AMCTDistillConfig>(bytes, {});
+    check<ScaleOffsetRecord>(bytes, {});
+    check<wire_test::Everything>(bytes, {.source = "x", .max_depth = 20, .max_expansion = 32});
+    check<onnx::ModelProto>(bytes, {.max_depth = onnx::max_depth, .max_expansion = onnx::max_expansion});
+    if (auto const model = onnx::ModelFile::of_bytes(bytes, "x", "/a folder that does not exist"))
+        check_tensors(*model);
+    return 0;
+}
