@@ -214,7 +214,7 @@ public:
     }
     template <class F>
     auto visit_data_bits(F f) const {
-        return std::visit([&]<class Q>(const detail::calibrated<Q>&) { return f(std::type_identity<typename Q::bits>{}); },
+        return std::visit([&]<class Q>(const Q&) { return f(std::type_identity<typename Q::bits>{}); },
                           data_);
     }
     Scales weight_scales(const nn::Tensor& w) const {
