@@ -54,6 +54,7 @@
 #include "quant/affine.hpp"
 #include "quant/any_codes.hpp"
 #include "quant/arq.hpp"
+#include "quant/calibrator.hpp"
 #include "quant/checked_affine.hpp"
 #include "quant/codes.hpp"
 #include "quant/fixed_codes.hpp"

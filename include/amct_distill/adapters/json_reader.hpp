@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "../plan/check_clips.hpp"
 #include "../plan/resolve.hpp"
 #include "json_places.hpp"
 #include "json_values.hpp"
@@ -182,6 +183,9 @@ private:
             if (clip_max && clip_min) {
                 message.clip_max_min.emplace(ClipMaxMin{*clip_max, *clip_min});
                 message.clip_max_min.set_position(clips.front().places.where);
+                std::string const reason = unusable_range(message, *clip_max, *clip_min);
+                if (!reason.empty())
+                    error(clips.front(), concat(reason, "; leave both clips out, and IFMR computes them"));
             }
     }
 
@@ -249,6 +253,8 @@ private:
             block.nodes.push_back(*node);
             block.names.emplace_back(*name);
         }
+        if (auto const twice = trained_twice(graph_, block.nodes); !twice.empty())
+            return error(at, concat(twice, ": end the group before it, or start it after")), PlannedBlock{};
         std::size_t const last = block.nodes.back();
         if (paths_between(graph_, block.nodes.front(), [&](std::size_t n) { return n == last; }).count == 1)
             return block;

@@ -30,6 +30,8 @@
 
 namespace amct_distill::onnx {
 
+inline constexpr std::size_t max_rank = 32;
+
 class TensorValues {
 public:
     /// Little endian bytes, or the values of a typed field.
@@ -219,6 +221,9 @@ inline result<TensorValues> tensor_values(const TensorProto& t, ExternalData* ex
     unsigned const bits = bits_of(type);
     if (bits == 0)
         return error("values of type ", name_of(type), " (", t.data_type.get(), ") are not supported");
+    if (t.dims.size() > max_rank)
+        return error("it has ", t.dims.size(), " dimensions, more than the ", max_rank,
+                     " that are supported");
     result<std::size_t> const count = detail::element_count(t.dims, bits);
     if (!count) return error(count.diagnostics().front().message);
     std::uint64_t const needed = bits == 4 ? *count / 2 + *count % 2 : std::uint64_t{*count} * (bits / 8);

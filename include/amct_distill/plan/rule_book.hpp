@@ -17,6 +17,7 @@
 #include "../config/messages.hpp"
 #include "../core/diagnostic_list.hpp"
 #include "../graph/graph.hpp"
+#include "check_clips.hpp"
 #include "common_settings.hpp"
 #include "layer_lookup.hpp"
 #include "settings.hpp"

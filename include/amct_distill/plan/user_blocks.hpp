@@ -58,6 +58,15 @@ inline bool may_stand_in_group(const graph& g, std::size_t node) {
                                   is_activation(g.type(node)));
 }
 
+/// Why nodes cannot be one block, when one of them is a BatchNorm that the network uses elsewhere, too.
+inline std::string trained_twice(const graph& g, const std::vector<std::size_t>& nodes) {
+    for (std::size_t n : nodes)
+        if (g.type(n).starts_with("BatchNorm") && g.is_shared(n))
+            return concat("`", g.name(n), "` (", g.type(n),
+                          ") is used more than once, and in a group it would be trained in two places");
+    return {};
+}
+
 /// The nodes of the group from module `start` to module `end`; empty, and a finding, when it is not one.
 inline std::vector<std::size_t> nodes_of_group(const graph& g, std::size_t start, std::size_t end,
                                                Position where, const std::string& path,
@@ -103,6 +112,10 @@ inline std::vector<std::size_t> nodes_of_group(const graph& g, std::size_t start
                    "and Softmax modules only: ",
                    foreign == way.nodes.begin() ? "start it after that"
                                                 : concat("end it at `", g.name(foreign[-1]), "`")));
+        return {};
+    }
+    if (auto const twice = trained_twice(g, way.nodes); !twice.empty()) {
+        found.error(where, path, concat(twice, ": end the group before it, or start it after"));
         return {};
     }
     return way.nodes;

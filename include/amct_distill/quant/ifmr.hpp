@@ -43,8 +43,8 @@ struct IfmrOptions {
     double search_start = 0.7;
     double search_end = 1.3;
     double search_step = 0.01;
-    /// Of memory for values; at least 512 KB are used. What is more goes to a temporary file, and `finish`
-    /// reads it three times.
+    /// Of memory for values; at least 512 KB are used. What is more goes to a temporary file, which `finish`
+    /// reads three times.
     std::size_t max_bytes = static_cast<std::size_t>(-1);
     /// Evaluate every candidate exactly; otherwise only those that could be the best.
     bool every_loss = false;
@@ -92,27 +92,32 @@ public:
     Ifmr() = default;
     explicit Ifmr(IfmrOptions options) : options_(options), values_(options.max_bytes) {}
 
-    /// Adds a batch, of any shape. An error when it is empty or has a value that is not finite; it is then
-    /// not added. Also when the temporary file cannot be written; no calibration is possible then.
+    /// How much memory values may take, as `IfmrOptions::max_bytes`. Precondition: no batch was observed.
+    void limit_memory(std::size_t bytes) {
+        options_.max_bytes = bytes;
+        values_.limit(bytes);
+    }
+
+    /// Adds a batch, of any shape. Errors: it is empty or has a value that is not finite, or the temporary file
+    /// cannot be written. It is then not added, and all is as before.
     result<void> observe(std::span<const float> batch, const Execution& on = {}) {
         // The check finds the range of each few values too, which tells `finish` where the outermost are.
-        std::size_t const before = ranges_.size();
-        ranges_.resize(before + (batch.size() + detail::sum_block - 1) / detail::sum_block);
+        std::vector<Range> ranges((batch.size() + detail::sum_block - 1) / detail::sum_block);
         detail::in_parts(on, batch.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
             for (std::size_t i = begin; i < end; i += detail::sum_block) {
                 std::size_t const n = (std::min)(detail::sum_block, end - i);
-                ranges_[before + i / detail::sum_block] = {
+                ranges[i / detail::sum_block] = {
                     values_.size() + i + n,
                     detail::run_on(on.instructions, detail::range_loop{batch.data() + i, n})};
             }
         });
-        bool const finite = std::all_of(ranges_.begin() + static_cast<std::ptrdiff_t>(before), ranges_.end(),
-                                        [](const Range& r) { return r.values.finite; });
-        if (batch.empty() || !finite) {
-            ranges_.resize(before);
-            return check_finite(batch, "activations", on);
-        }
-        return values_.append(batch);
+        bool const finite =
+            std::all_of(ranges.begin(), ranges.end(), [](const Range& r) { return r.values.finite; });
+        if (batch.empty() || !finite) return check_finite(batch, "activations", on);
+        ranges_.reserve(ranges_.size() + ranges.size());  // what follows the values' addition cannot fail
+        if (auto ok = values_.append(batch); !ok) return ok;
+        ranges_.insert(ranges_.end(), ranges.begin(), ranges.end());
+        return {};
     }
 
     /// The best clip range of all values observed; what is found `is_usable`. Errors: no batch, options outside
