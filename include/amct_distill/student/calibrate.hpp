@@ -14,6 +14,7 @@
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../quant/ifmr.hpp"
@@ -58,8 +59,8 @@ result<CalibrationReport> calibrate(BasicStudent<Algorithms>& student, DataSourc
 
     struct Waiting {  // a layer that is being calibrated
         Waiting(const std::string& layer, nn::NodeId node, LayerQuantizers<Algorithms>& quantizers,
-                const IfmrOptions& ifmr)
-            : name(layer), input(node), calibration(quantizers, ifmr) {}
+                const IfmrOptions& ifmr, std::size_t memory)
+            : name(layer), input(node), calibration(quantizers, ifmr, memory) {}
         const std::string& name;
         nn::NodeId input;
         InputCalibration<Algorithms> calibration;
@@ -78,10 +79,8 @@ result<CalibrationReport> calibrate(BasicStudent<Algorithms>& student, DataSourc
     };
     inputs_of([&](const auto&, auto&, nn::NodeId input) { values += size_of(input); });
     inputs_of([&](const auto& layer, auto& quantizers, nn::NodeId input) {
-        IfmrOptions ifmr = options.ifmr;
         double const share = static_cast<double>(run.memory_bytes) * (size_of(input) / values);
-        ifmr.max_bytes = (std::min)(ifmr.max_bytes, static_cast<std::size_t>(share));
-        waiting.emplace_back(layer.name, input, quantizers, ifmr);
+        waiting.emplace_back(layer.name, input, quantizers, options.ifmr, static_cast<std::size_t>(share));
     });
 
     nn::Executor const executor(run.threads);
@@ -102,11 +101,18 @@ result<CalibrationReport> calibrate(BasicStudent<Algorithms>& student, DataSourc
     for (Waiting& w : waiting)
         if (auto ok = w.calibration.finish(executor.execution()); !ok)
             return detail::of_layer(w.name, ok.diagnostics());
-    for (Waiting& w : waiting) w.calibration.take();
-    if (report.batches == asked) return report;
-    return {report, {general_warning(detail::concat("calibrate: batch_num is ", asked, ", and ", report.batches,
-                                                    report.batches == 1 ? " batch was" : " batches were",
-                                                    " given; each counts once"))}};
+    Diagnostics warnings;
+    if (report.batches != asked)
+        warnings.push_back(general_warning(detail::concat("calibrate: batch_num is ", asked, ", and ",
+                                                          report.batches,
+                                                          report.batches == 1 ? " batch was" : " batches were",
+                                                          " given; each counts once")));
+    for (Waiting& w : waiting) {
+        w.calibration.take();
+        Diagnostics const of_layer = detail::of_layer(w.name, w.calibration.warnings());
+        warnings.insert(warnings.end(), of_layer.begin(), of_layer.end());
+    }
+    return {report, std::move(warnings)};
 }
 
 }  // namespace amct_distill

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Finds the first clips of one layer's input; until they are taken the input passes unquantized.
 ///
-///     InputCalibration calibration(quantizers, IfmrOptions{});
+///     InputCalibration calibration(quantizers, IfmrOptions{}, /*memory=*/1 << 20);
 ///     calibration.observe(x, execution);  ...          // every batch of the layer's inputs
 ///     calibration.finish(execution);
 ///     calibration.take();                              // without it, the quantizers are as they were before
 #pragma once
+#include <algorithm>
+#include <cstddef>
 #include <optional>
 #include <span>
 #include <type_traits>
 #include <variant>
 
 #include "../core/result.hpp"
+#include "../quant/calibrator.hpp"
 #include "../quant/ifmr.hpp"
 #include "../run/execution.hpp"
 #include "layer_quantizers.hpp"
@@ -45,10 +48,15 @@ struct with_calibrators<std::variant<Q...>> {
 template <class Algorithms>
 class InputCalibration {
 public:
-    InputCalibration(LayerQuantizers<Algorithms>& quantizers, const IfmrOptions& options)
+    /// Of what was observed it keeps `memory` bytes, where the calibrator can be told so; the rest goes to a file.
+    InputCalibration(LayerQuantizers<Algorithms>& quantizers, const IfmrOptions& options,
+                     std::size_t memory = static_cast<std::size_t>(-1))
         : quantizers_(quantizers), was_calibrated_(quantizers.is_calibrated_) {
         std::visit(
-            [&]<class Q>(const Q&) { calibrator_.template emplace<detail::CalibratorOf<Q>>(options); },
+            [&]<class Q>(const Q&) {
+                auto& made = calibrator_.template emplace<detail::CalibratorOf<Q>>(options);
+                detail::limit_memory_of(made.calibrator, (std::min)(memory, options.max_bytes));
+            },
             quantizers.data_);
         quantizers.is_calibrated_ = false;
     }
@@ -60,27 +68,20 @@ public:
 
     /// Errors: the batch is empty or not finite; a temporary file cannot be written.
     result<void> observe(std::span<const float> x, const Execution& on = {}) {
-        return with_calibrator([&](auto& calibrator) -> result<void> {
-            if constexpr (requires { calibrator.observe(x, on); })
-                return calibrator.observe(x, on);
-            else
-                return calibrator.observe(x);
-        });
+        return with_calibrator([&](auto& calibrator) { return detail::observe_on(on, calibrator, x); });
     }
     /// Errors: nothing was observed; no clips suit what was.
     result<void> finish(const Execution& on = {}) {
         return with_calibrator([&](auto& calibrator) -> result<void> {
-            auto const found = [&] {
-                if constexpr (requires { calibrator.finish(on); })
-                    return calibrator.finish(on);
-                else
-                    return calibrator.finish();
-            }();
+            auto const found = detail::finish_on(on, calibrator);
             if (!found) return found.diagnostics();
             clip_ = found->clip;
+            warnings_ = found.diagnostics();
             return {};
         });
     }
+    /// Of `finish`.
+    const Diagnostics& warnings() const { return warnings_; }
     /// After `finish`.
     void take() {
         quantizers_.set_clips(clip_.value());
@@ -103,6 +104,7 @@ private:
     LayerQuantizers<Algorithms>& quantizers_;
     typename detail::with_calibrators<activation_quantizer_variant<Algorithms>>::type calibrator_{};
     std::optional<ClipRange> clip_{};
+    Diagnostics warnings_{};
     bool was_calibrated_, taken_ = false;
 };
 

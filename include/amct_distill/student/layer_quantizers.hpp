@@ -210,7 +210,8 @@ public:
     /// f(std::type_identity<Bits>{}) for the width of the weights, and of the data.
     template <class F>
     auto visit_weight_bits(F f) const {
-        return std::visit([&]<class Q>(const Q&) { return f(std::type_identity<typename Q::bits>{}); }, weights_);
+        return std::visit([&]<class Q>(const Q&) { return f(std::type_identity<typename Q::bits>{}); },
+                          weights_);
     }
     template <class F>
     auto visit_data_bits(F f) const {
