@@ -9,8 +9,8 @@ boost=libboost-dev
 command -v apt-cache >/dev/null && boost=$(boost_package)
 need_packages g++ clang libclang-rt-dev cmake ninja-build libeigen3-dev catch2 protobuf-compiler \
     libprotobuf-dev pkg-config doxygen locales "$boost"
-# Tests of their own have clang 19 with libc++, and the versions of clang-format and clang-tidy that Debian 12 has;
-# where one cannot be installed, its test says so or is not there.
+# Tests of their own have clang 19 with libc++, and the clang-format and clang-tidy that Debian 12 has; where
+# one cannot be installed, its test says so or is not there.
 if command -v apt-get >/dev/null; then
     (need_packages clang-19 libc++-19-dev libc++abi-19-dev) || true
     ! apt-cache show clang-format-14 clang-tidy-14 >/dev/null 2>&1 ||

@@ -81,5 +81,5 @@ void load() {}
 inline void use() { load<int4::value>(); }
 
 // A type of layer that is not quantized.
-// expect: is_static_type
+// expect: is_quantizable_type
 using weights = weight_quantizer_for<int4::value, "conv1", EITHER("Conv2d", "MatMul")>;

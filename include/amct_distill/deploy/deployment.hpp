@@ -32,7 +32,7 @@ public:
     /// difference.
     Deployment(nn::Network network, std::vector<DeployedLayer> layers)
         : network_(std::move(network)), layers_(std::move(layers)) {
-        for (const DeployedLayer& layer : layers_) check(layer);
+        for (const DeployedLayer& layer : layers_) check_layer(layer);
     }
 
     /// The network in float: a quantized layer has the weights that its codes stand for and the folded bias,
@@ -48,7 +48,7 @@ public:
     }
 
 private:
-    void check(const DeployedLayer& layer) const {
+    void check_layer(const DeployedLayer& layer) const {
         auto const fail = [&](const auto&... what) {
             throw std::invalid_argument(detail::concat("Deployment: layer `", layer.name, "` ", what...));
         };

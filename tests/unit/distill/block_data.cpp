@@ -22,8 +22,8 @@ TEST_CASE(
         for (float& v : bn->weight()) v *= factor;
         for (float& v : bn->bias()) v *= factor;
         CacheBudget budget(1 << 20);
-        Frontier of_student(student, budget), of_teacher(teacher, budget);
-        BlockData data(of_student, of_teacher, budget, batches, plan.blocks[1], nullptr, 1);
+        PrefixRunner of_student(student, batches, budget), of_teacher(teacher, batches, budget);
+        BlockData data(of_student, of_teacher, budget, batches.size(), plan.blocks[1], nullptr, 1);
         auto const step = data.load(1).value();
         bool const far = factor < 0.586f || factor > 1.708f;
         CHECK(step->from_teacher == far);
@@ -44,8 +44,8 @@ TEST_CASE("a dump that cannot be read is an error") {
     auto const dump = TeacherDump::write(teacher, plan.blocks, batches, dir.path()).value();
     std::filesystem::resize_file(dump.directory() / "block0_step0_output.npy", 200);
     CacheBudget budget(1 << 20);
-    Frontier of_student(teacher, budget), of_teacher(teacher, budget);
-    BlockData data(of_student, of_teacher, budget, batches, plan.blocks[0], &dump, 0);
+    PrefixRunner of_student(teacher, batches, budget), of_teacher(teacher, batches, budget);
+    BlockData data(of_student, of_teacher, budget, batches.size(), plan.blocks[0], &dump, 0);
     auto const step = data.load(0);
     REQUIRE_FALSE(step);
     CHECK(step.diagnostics()[0].message.ends_with("its values are cut off"));
