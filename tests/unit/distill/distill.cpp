@@ -409,17 +409,17 @@ TEST_CASE("a teacher of another network, and batches that do not fit, are misuse
                       end = "; make it from this teacher by make_student()";
     CHECK(refused(teacher) == "done");
     CHECK(refused(net(2, 4, false, false)) ==
-          begin + "node `last` (Linear) has the shape [N, 2] in the teacher, and [N, 3] in the student" +
+          begin + "node `last` has the shape [N, 2] in the teacher, and [N, 3] in the student" +
               end);
     CHECK(refused(net(3, 5, false, false)) ==
-          begin + "node `first` (Linear) has the shape [N, 5] in the teacher, and [N, 4] in the student" +
+          begin + "node `first` has the shape [N, 5] in the teacher, and [N, 4] in the student" +
               end);
     CHECK(refused(net(3, 4, true, false)) ==
-          begin + "node 2 is `relu` (LeakyReLU) in the teacher, and `relu` (ReLU) in the student" + end);
+          begin + "module 1 is `relu` (LeakyReLU) in the teacher, and `relu` (ReLU) in the student" + end);
     CHECK(refused(net(3, 4, false, true)) ==
           begin + "the outputs of the teacher are other nodes than those of the student" + end);
     CHECK(
-        refused(support::small_network()).starts_with(begin + "node 0 is `image` (an input) in the teacher"));
+        refused(support::small_network()).starts_with(begin + "module 0 is `conv1` (Conv2d) in the teacher"));
 
     nn::Tensor const before = student.predict(batches[0]);
     auto wrong = batches;
