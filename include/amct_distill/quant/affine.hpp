@@ -31,7 +31,7 @@ namespace detail {
 
 /// std::nearbyint, which is a call where the processor has no such instruction. Precondition: |v| <= 2^22.
 inline float round_half_even(float v) {
-    round_lanes(v);
+    round_elements(v);
     return v;
 }
 
@@ -72,10 +72,10 @@ void fake_quantize(std::span<const float> x, std::span<float> y, ScaleOffset p, 
         float const* const from = x.data() + begin;
         float* const to = y.data() + begin;
         if (stream) {
-            detail::run_on(on.instructions, detail::fake_quantize_loop<true>{from, to, end - begin, c});
+            detail::run_on(on.instructions, detail::FakeQuantizeLoop<true>{from, to, end - begin, c});
             detail::streaming_fence();
         } else {
-            detail::run_on(on.instructions, detail::fake_quantize_loop<false>{from, to, end - begin, c});
+            detail::run_on(on.instructions, detail::FakeQuantizeLoop<false>{from, to, end - begin, c});
         }
     });
 }
@@ -86,7 +86,7 @@ void quantize(std::span<const float> x, std::span<typename B::storage> codes, Sc
     detail::AffineConstants const c = detail::constants<B>(p);
     detail::in_parts(on, x.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
         detail::run_on(on.instructions,
-                       detail::quantize_loop{x.data() + begin, codes.data() + begin, end - begin, c});
+                       detail::QuantizeLoop{x.data() + begin, codes.data() + begin, end - begin, c});
     });
 }
 inline void dequantize(std::span<const std::int8_t> codes, std::span<float> y, ScaleOffset p,
@@ -94,8 +94,8 @@ inline void dequantize(std::span<const std::int8_t> codes, std::span<float> y, S
     assert(codes.size() == y.size());
     detail::in_parts(on, y.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
         detail::run_on(on.instructions,
-                       detail::dequantize_loop{codes.data() + begin, y.data() + begin, end - begin, p.scale,
-                                               static_cast<float>(p.offset)});
+                       detail::DequantizeLoop{codes.data() + begin, y.data() + begin, end - begin, p.scale,
+                                              static_cast<float>(p.offset)});
     });
 }
 

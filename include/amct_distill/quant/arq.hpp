@@ -39,8 +39,8 @@ public:
     using granularity = G;
     using symmetry = S;
 
-    /// Errors: w is empty, has a value that is not finite, or a range so wide that codes would stand for values that
-    /// are not. Warning: a range so narrow that it has no scale, `use_of`; its weights become 0.
+    /// Errors: w is empty, has a value that is not finite, or a range so wide that codes would stand for
+    /// values that are not. Warning: a range so narrow that it has no scale, `use_of`; its weights become 0.
     result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
         auto const found = ranges(w, on);
         if (auto ok = check(w, found, on); !ok) return ok;
@@ -68,7 +68,7 @@ public:
                                  auto const run = [&]<bool Stream>(std::bool_constant<Stream>) {
                                      detail::run_on(
                                          on.instructions,
-                                         detail::fake_quantize_rows_loop<Stream, decltype(to_constants)>{
+                                         detail::FakeQuantizeRowsLoop<Stream, decltype(to_constants)>{
                                              w.data() + begin * from, out.data() + begin * to, end - begin,
                                              cols, from, to, to_constants});
                                  };

@@ -81,8 +81,8 @@ public:
         values_.limit(bytes);
     }
 
-    /// Adds a batch, of any shape. Errors: it is empty or has a value that is not finite, or the temporary file
-    /// cannot be written. It is then not added, and all is as before.
+    /// Adds a batch, of any shape. Errors: it is empty or has a value that is not finite, or the temporary
+    /// file cannot be written. It is then not added, and all is as before.
     result<void> observe(std::span<const float> batch, const Execution& on = {}) {
         // The check finds the range of each few values too, which tells `finish` where the outermost are.
         std::vector<Range> ranges((batch.size() + detail::sum_block - 1) / detail::sum_block);
@@ -91,7 +91,7 @@ public:
                 std::size_t const n = (std::min)(detail::sum_block, end - i);
                 ranges[i / detail::sum_block] = {
                     values_.size() + i + n,
-                    detail::run_on(on.instructions, detail::range_loop{batch.data() + i, n})};
+                    detail::run_on(on.instructions, detail::RangeLoop{batch.data() + i, n})};
             }
         });
         bool const finite =
@@ -103,9 +103,10 @@ public:
         return {};
     }
 
-    /// The best clip range of all values observed; what is found `is_usable`. Errors: no batch, options outside
-    /// their limits, values so large that no candidate is usable, a temporary file that cannot be read. Warning: a
-    /// range that is not zero and so narrow that no candidate has a scale, `use_of`; it is taken for zero.
+    /// The best clip range of all values observed; what is found `is_usable`. Errors: no batch, options
+    /// outside their limits, values so large that no candidate is usable, a temporary file that cannot be
+    /// read. Warning: a range that is not zero and so narrow that no candidate has a scale, `use_of`; it is
+    /// taken for zero.
     result<IfmrResult> finish(const Execution& on = {}) const {
         if (auto ok = check_options(); !ok) return ok.diagnostics();
         if (values_.size() == 0)

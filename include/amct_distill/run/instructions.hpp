@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The instruction sets that the loops are compiled for, and the choice of one at run time.
 ///
-///     struct twice {                                    // a kernel: its loop, for vectors of any width
+///     struct Twice {                                    // a kernel: its loop, for vectors of any width
 ///         float* x; std::size_t n;
 ///         template <int Bytes> [[gnu::always_inline]] void run() const { ... }
 ///     };
-///     run_on(best_instructions(), twice{x, n});         // compiled once for each, chosen by the processor
+///     run_on(best_instructions(), Twice{x, n});         // compiled once for each, chosen by the processor
 ///
 /// So a program compiled with plain -O2 runs at the speed of its machine. Results do not depend on the
 /// choice, bit for bit.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The loops of affine quantization: floats to the values their codes stand for, to codes, and back.
 ///
-///     run_on(set, fake_quantize_loop<false>{x, y, n, {scale, offset, -128, 127}});
+///     run_on(set, FakeQuantizeLoop<false>{x, y, n, {scale, offset, -128, 127}});
 ///
 /// Elements are independent: a part of a loop gives the same bits as the whole. Input and output may be the
 /// same array. affine.hpp has the functions for callers.
@@ -36,7 +36,7 @@ template <class F>
 
 /// Streaming: past the caches; `streaming_fence` is to come after it.
 template <bool Streaming>
-struct fake_quantize_loop {
+struct FakeQuantizeLoop {
     const float* x;
     float* y;
     std::size_t n;
@@ -53,7 +53,7 @@ struct fake_quantize_loop {
     [[gnu::always_inline]] void finish(const F& quotient, std::size_t i) const {
         F v = quotient;
         clamp(v, p);
-        round_lanes(v);
+        round_elements(v);
         v = (v - p.offset) * p.scale;
         if constexpr (Stream)
             store_streaming(v, y + i);
@@ -62,7 +62,7 @@ struct fake_quantize_loop {
     }
     template <int Bytes, bool Stream>
     [[gnu::always_inline]] void step(std::size_t i) const {
-        typename lanes<Bytes>::floats v;
+        typename Vectors<Bytes>::floats v;
         quotient(i, v);
         finish<Stream>(v, i);
     }
@@ -71,8 +71,8 @@ struct fake_quantize_loop {
     /// the processor's queue, and in order of the program that would be most of the queue.
     template <int Bytes>
     [[gnu::always_inline]] void run() const {
-        using F = typename lanes<Bytes>::floats;
-        constexpr std::size_t count = lanes<Bytes>::count, batch = 4 * count;
+        using F = typename Vectors<Bytes>::floats;
+        constexpr std::size_t count = Vectors<Bytes>::count, batch = 4 * count;
         std::size_t i = 0;
         if constexpr (Streaming)
             for (; i < n && !is_aligned(y + i); ++i) step<4, false>(i);
@@ -106,7 +106,7 @@ struct fake_quantize_loop {
 /// Rows, each with the range of its own: a row is still in the cache when it is read again.
 /// `to_constants(ValueRange)` makes scale and offset of a range.
 template <bool Streaming, class ToConstants>
-struct fake_quantize_rows_loop {
+struct FakeQuantizeRowsLoop {
     const float* x;
     float* y;
     std::size_t rows, cols;
@@ -119,15 +119,15 @@ struct fake_quantize_rows_loop {
     template <int Bytes>
     [[gnu::always_inline]] void run() const {
         constexpr std::size_t longest_short = 1024;
-        std::size_t const behind = cols <= longest_short ? 1 : 0;
+        std::size_t const delay = cols <= longest_short ? 1 : 0;
         AffineConstants before{}, now{};
-        for (std::size_t r = 0; r != rows + behind; ++r) {
-            if (r < rows) now = to_constants(range_loop{x + r * x_stride, cols}.template run<Bytes>());
-            if (r >= behind) {
-                const float* const row = x + (r - behind) * x_stride;
-                const float* const next = behind == 0 && r + 1 < rows ? row + x_stride : nullptr;
-                fake_quantize_loop<Streaming>{row, y + (r - behind) * y_stride, cols,
-                                              behind == 0 ? now : before, next}
+        for (std::size_t r = 0; r != rows + delay; ++r) {
+            if (r < rows) now = to_constants(RangeLoop{x + r * x_stride, cols}.template run<Bytes>());
+            if (r >= delay) {
+                const float* const row = x + (r - delay) * x_stride;
+                const float* const next = delay == 0 && r + 1 < rows ? row + x_stride : nullptr;
+                FakeQuantizeLoop<Streaming>{row, y + (r - delay) * y_stride, cols,
+                                            delay == 0 ? now : before, next}
                     .template run<Bytes>();
             }
             before = now;
@@ -151,8 +151,8 @@ template <class F>
 /// 16 codes.
 template <int Bytes>
 [[gnu::always_inline]] inline void codes_of_16(const float* x, AffineConstants p, bytes16& out) {
-    using F = typename lanes<Bytes>::floats;
-    lanes<16>::ints a, b, c, d;
+    using F = typename Vectors<Bytes>::floats;
+    Vectors<16>::ints a, b, c, d;
     if constexpr (Bytes == 16) {
         codes_of<F>(x, p, a);
         codes_of<F>(x + 4, p, b);
@@ -179,7 +179,7 @@ template <int Bytes>
 #endif
 
 /// Precondition: no NaN.
-struct quantize_loop {
+struct QuantizeLoop {
     const float* x;
     std::int8_t* codes;
     std::size_t n;
@@ -208,7 +208,7 @@ struct quantize_loop {
 
 /// Codes of 8 bits at most. The conversions of bytes to floats are written for 16-byte vectors; wider ones
 /// gain nothing, the loop waits for memory.
-struct dequantize_loop {
+struct DequantizeLoop {
     const std::int8_t* codes;
     float* y;
     std::size_t n;

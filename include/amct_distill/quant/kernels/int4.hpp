@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The loops of packed INT4: codes to nibbles and back, and floats to nibbles without codes in between.
 ///
-///     bool const all_in_range = run_on(set, pack_int4_loop{codes, bytes, n});
+///     bool const all_in_range = run_on(set, PackInt4Loop{codes, bytes, n});
 ///
 /// n codes take n / 2 bytes, and one more where n is odd; its high nibble is 0. int4.hpp has the functions
 /// for callers.
@@ -33,7 +33,7 @@ inline std::uint8_t nibbles(int low, int high) {
 #endif
 
 /// Returns whether all codes are in -8..7; what is written is of no use otherwise.
-struct pack_int4_loop {
+struct PackInt4Loop {
     const std::int8_t* codes;
     std::uint8_t* bytes;
     std::size_t n;
@@ -66,7 +66,7 @@ struct pack_int4_loop {
     }
 };
 
-struct unpack_int4_loop {
+struct UnpackInt4Loop {
     const std::uint8_t* bytes;
     std::int8_t* codes;
     std::size_t n;
@@ -102,7 +102,7 @@ struct unpack_int4_loop {
 };
 
 /// Precondition: no NaN.
-struct quantize_int4_loop {
+struct QuantizeInt4Loop {
     const float* x;
     std::uint8_t* bytes;
     std::size_t n;
