@@ -18,6 +18,7 @@
 #include "../run/execution.hpp"
 #include "../run/instructions.hpp"
 #include "kernels/affine.hpp"
+#include "kernels/codes.hpp"
 
 namespace amct_distill {
 
@@ -38,6 +39,16 @@ inline float round_half_even(float v) {
 template <BitWidth B>
 AffineConstants constants(ScaleOffset p) {
     return {p.scale, static_cast<float>(p.offset), static_cast<float>(B::qmin), static_cast<float>(B::qmax)};
+}
+
+/// One code in each byte, or two: then parts begin at whole bytes, since task_size is even.
+template <bool Nibbles>
+void quantize_parts(std::span<const float> x, typename QuantizeLoop<Nibbles>::Byte* bytes, AffineConstants p,
+                    const Execution& on) {
+    in_parts(on, x.size(), task_size, [&](std::size_t begin, std::size_t end) {
+        run_on(on.instructions,
+               QuantizeLoop<Nibbles>{x.data() + begin, bytes + begin / (Nibbles ? 2 : 1), end - begin, p});
+    });
 }
 
 }  // namespace detail
@@ -83,11 +94,7 @@ template <BitWidth B>
 void quantize(std::span<const float> x, std::span<typename B::storage> codes, ScaleOffset p,
               const Execution& on = {}) {
     assert(x.size() == codes.size());
-    detail::AffineConstants const c = detail::constants<B>(p);
-    detail::in_parts(on, x.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
-        detail::run_on(on.instructions,
-                       detail::QuantizeLoop{x.data() + begin, codes.data() + begin, end - begin, c});
-    });
+    detail::quantize_parts<false>(x, codes.data(), detail::constants<B>(p), on);
 }
 inline void dequantize(std::span<const std::int8_t> codes, std::span<float> y, ScaleOffset p,
                        const Execution& on = {}) {

@@ -22,7 +22,7 @@
 #include "../run/execution.hpp"
 #include "affine.hpp"
 #include "fixed_codes.hpp"
-#include "kernels/int4.hpp"
+#include "kernels/codes.hpp"
 
 namespace amct_distill {
 
@@ -74,10 +74,7 @@ void quantize_int4(std::span<const float> x, std::span<std::uint8_t> bytes, Scal
                    const Execution& on = {}) {
     static_assert(B::width <= 4, "quantize_int4: a nibble holds at most 4 bits");
     assert(bytes.size() == packed_row_bytes(x.size()));
-    detail::in_parts(on, x.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
-        detail::run_on(on.instructions, detail::QuantizeInt4Loop{x.data() + begin, bytes.data() + begin / 2,
-                                                                 end - begin, detail::constants<B>(p)});
-    });
+    detail::quantize_parts<true>(x, bytes.data(), detail::constants<B>(p), on);
 }
 
 }  // namespace amct_distill
