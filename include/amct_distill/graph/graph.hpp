@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "../core/concat.hpp"
+#include "layer_types.hpp"
 #include "topology.hpp"
 
 namespace amct_distill::detail {
@@ -26,11 +27,6 @@ constexpr bool keeps_sign(std::string_view type) {
            type == "Flatten" || type == "Unflatten" || type == "Reshape" || type == "Identity";
 }
 constexpr bool is_relu(std::string_view type) { return type == "ReLU" || type == "Relu"; }
-/// The activations that may stand in a block.
-constexpr bool is_activation(std::string_view type) {
-    return type == "ReLU" || type == "LeakyReLU" || type == "Sigmoid" || type == "Tanh" || type == "Softmax";
-}
-constexpr bool is_quantizable_type(std::string_view type) { return type == "Conv2d" || type == "Linear"; }
 
 /// Holds a reference to the topology.
 class graph {

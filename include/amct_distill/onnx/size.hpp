@@ -6,8 +6,8 @@
 ///     onnx::divide(*onnx::multiply(n, 12), 5)                // nothing: not a size for every N
 ///     onnx::reshape({n, 64, 4, 4}, {0, -1});                 // {N, 1024}
 ///
-/// N is the number of samples, one or more, and stays free while a graph's shapes are computed away. Every operation
-/// gives nothing where the result is no such size, or overflows.
+/// N is the number of samples, one or more, and stays free while a graph's shapes are computed away. Every
+/// operation gives nothing where the result is no such size, or overflows.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -98,10 +98,10 @@ constexpr std::optional<bool> less(Size a, Size b) {
 /// "N", "12", "3N + 1".
 inline std::string to_string(Size s) {
     using amct_distill::detail::concat;
-    if (s.is_fixed()) return std::to_string(s.fixed);
+    if (s.is_fixed()) return number(s.fixed);
     std::string const n = s.batch == 1 ? "N" : s.batch == -1 ? "-N" : concat(s.batch, "N");
     if (s.fixed == 0) return n;
-    return s.fixed > 0 ? concat(n, " + ", s.fixed) : concat(n, " - ", std::to_string(s.fixed).substr(1));
+    return s.fixed > 0 ? concat(n, " + ", s.fixed) : concat(n, " - ", number(s.fixed).substr(1));
 }
 /// "[N, 3, 8, 8]".
 inline std::string to_string(std::span<const Size> shape) {
@@ -122,8 +122,9 @@ constexpr std::optional<Size> product(std::span<const Size> shape) {
     return out;
 }
 
-/// ONNX's Reshape: 0 keeps a dimension (but for `allow_zero`), one -1 takes what is left. Where exporters have written
-/// the batch that they saw as a number, `exported_batch`, into dimension 0 of the target, it becomes what fits.
+/// ONNX's Reshape: 0 keeps a dimension (but for `allow_zero`), one -1 takes what is left. Where exporters
+/// have written the batch that they saw as a number, `exported_batch`, into dimension 0 of the target, it
+/// becomes what fits.
 inline result<Shape> reshape(std::span<const Size> from, std::span<const Size> target,
                              bool allow_zero = false, std::optional<std::int64_t> exported_batch = {}) {
     using amct_distill::detail::concat;

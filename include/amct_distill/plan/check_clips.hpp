@@ -2,34 +2,33 @@
 /// Whether the clips that a user gave make a range that can be quantized.
 ///
 ///     detail::check_clips(rule.data, found);
-///     // quant.cfg:3:20: error: ...clip_max_min: the range from -3e+38 to 3e+38 is wider than the largest float32; ...
+///     // quant.cfg:3:20: error: ...clip_max_min: the range from -3e+38 to 3e+38 is wider than ...
 #pragma once
 #include <cmath>
 #include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 
-#include "../config/messages.hpp"
 #include "../core/concat.hpp"
 #include "../core/diagnostic_list.hpp"
 #include "../core/number.hpp"
+#include "formats.hpp"
 #include "settings.hpp"
 
 namespace amct_distill::detail {
 
-/// How many steps a message's codes make: 255 of INT8, which a message without `dst_type` means.
+/// How many steps a message's codes make: 255 of INT8.
 template <class M>
 float steps_of(const M& message) {
-    if constexpr (requires { message.dst_type.get() == DataType::INT4; })
-        return message.dst_type.get() == DataType::INT4 ? 15.0f : 255.0f;
-    else
-        return 255.0f;
+    return visit_type(data_formats{}, data_format(message),
+                      []<class B>(std::type_identity<B>) { return static_cast<float>(B::qmax - B::qmin); });
 }
 
-/// Why a range of clips cannot be quantized, when it cannot: its width overflows, or the scale of its codes is no
-/// normal float32. `fixed_min` as the user set it, or not: then both ranges have to be usable.
+/// Why a range of clips cannot be quantized, when it cannot: its width overflows, or the scale of its codes
+/// is no normal float32. `fixed_min` as the user set it, or not: then both ranges have to be usable.
 template <class M>
 std::string unusable_range(const M& message, float max, float min) {
     std::optional<bool> fixed;

@@ -46,7 +46,8 @@ inline void check_at_least_one(const PlannedValue<std::uint32_t>& value, std::st
 template <class Algorithms>
 LayerFacts facts_of(const LayerRules<Algorithms>& layer, const graph& g) {
     auto const relu = g.relu_before(g.uses(layer.module).front());
-    return {g.topology().modules[layer.module].type == "Conv2d", relu ? g.name(*relu) : std::string()};
+    return {has_channels_by_default(g.topology().modules[layer.module].type),
+            relu ? g.name(*relu) : std::string()};
 }
 
 template <class Algorithms>

@@ -39,11 +39,11 @@ public:
     using granularity = G;
     using symmetry = S;
 
-    /// Errors: w is empty, has a value that is not finite, or a range so wide that codes would stand for values that
-    /// are not. Warning: a range so narrow that it has no scale, `use_of`; its weights become 0.
+    /// Errors: w is empty, has a value that is not finite, or a range so wide that codes would stand for
+    /// values that are not. Warning: a range so narrow that it has no scale, `use_of`; its weights become 0.
     result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
         auto const found = ranges(w, on);
-        if (auto ok = check(w, found, on); !ok) return ok;
+        if (auto ok = check_weights(w, found, on); !ok) return ok;
         Diagnostics warnings;
         for (std::size_t r = 0; r != found.size(); ++r)
             if (ClipRange const range = detail::clips(found[r]); use_of<B, S>(range) == RangeUse::too_narrow)
@@ -102,7 +102,7 @@ public:
     /// The integers. Errors as in `initialize`.
     result<QuantizedMatrix> quantize(const ConstMatrixRef& w, const Execution& on = {}) const {
         auto const found = ranges(w, on);
-        if (auto ok = check(w, found, on); !ok) return ok.diagnostics();
+        if (auto ok = check_weights(w, found, on); !ok) return ok.diagnostics();
         return amct_distill::quantize<B>(w, scales_of(found), on);
     }
 
@@ -127,7 +127,7 @@ private:
     static std::string name_of(std::size_t r) {
         return std::same_as<G, ChannelWise> ? detail::concat("weights: row ", r) : "weights";
     }
-    static result<void> check(const ConstMatrixRef& w, const Ranges& all, const Execution& on) {
+    static result<void> check_weights(const ConstMatrixRef& w, const Ranges& all, const Execution& on) {
         bool const finite =
             std::all_of(all.begin(), all.end(), [](const detail::ValueRange& r) { return r.finite; });
         if (w.size() == 0 || !finite) return check_finite(w, "weights", on);  // says where

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Codes of a weight as they are stored and shipped, typed by their width: up to 4 bits two in a byte, the low
-/// nibble first and every row padded to whole bytes; above, a byte each.
+/// Codes of a weight as they are stored and shipped, typed by their width: up to 4 bits two in a byte, the
+/// low nibble first and every row padded to whole bytes; above, a byte each.
 ///
 ///     Codes<Int4> const codes = Codes<Int4>::pack(q.codes, q.rows, q.cols).value();
 ///     codes.at(r, c);                     // in -8..7
 ///     codes.bytes();                      // std::uint8_t for nibbles, std::int8_t otherwise
 ///     codes.unpack();                     // == q.codes
 ///
-/// The width is a type: what stores, reads or computes with codes is chosen by the compiler. fixed_codes.hpp has
-/// the same of a constant size.
+/// The width is a type: what stores, reads or computes with codes is chosen by the compiler. fixed_codes.hpp
+/// has the same of a constant size.
 #pragma once
 #include <algorithm>
 #include <cassert>

@@ -7,8 +7,8 @@
 ///     clip_of<Int8>(p);                // the range of values that the codes of p stand for
 ///
 /// A range that is exactly zero has no scale of its own: it takes 1. So does one whose scale would be below
-/// `smallest_scale`, where a float has fewer bits, or not finite; all others have the scale of the formula. (AMCT
-/// takes 1 for every scale below 2^-23, which makes zeros of inputs and weights of 1e-6.)
+/// `smallest_scale`, where a float has fewer bits, or not finite; all others have the scale of the formula.
+/// (AMCT takes 1 for every scale below 2^-23, which makes zeros of inputs and weights of 1e-6.)
 #pragma once
 #include <algorithm>
 #include <array>
@@ -144,8 +144,8 @@ ClipRange clip_of(ScaleOffset p) {
     return {dequantize(B::qmax, p), dequantize(B::qmin, p)};
 }
 
-/// Whether one can compute with p: its scale is at least `smallest_scale`, and what the codes stand for is a range of
-/// finite width.
+/// Whether one can compute with p: its scale is at least `smallest_scale`, and what the codes stand for is a
+/// range of finite width.
 template <BitWidth B>
 bool is_usable(ScaleOffset p) {
     ClipRange const clip = clip_of<B>(p);
@@ -154,8 +154,8 @@ bool is_usable(ScaleOffset p) {
 
 enum class RangeUse { usable, too_narrow, too_wide };
 
-/// Whether a range can be quantized with the scale that it has, symmetric or not. Exactly zero can be; one that is
-/// too narrow would take the scale 1 and lose all values. Precondition: not NaN.
+/// Whether a range can be quantized with the scale that it has, symmetric or not. Exactly zero can be; one
+/// that is too narrow would take the scale 1 and lose all values. Precondition: not NaN.
 template <BitWidth B, Symmetry S>
 RangeUse use_of(ClipRange range) {
     range = {(std::max)(0.0f, range.max), (std::min)(0.0f, range.min)};

@@ -19,7 +19,7 @@ namespace amct_distill::detail {
 
 /// The terms of elements `begin` to `begin + n`, n at most sum_block.
 template <class Terms>
-struct block_of {
+struct BlockOf {
     static constexpr std::size_t sums = Terms::sums;
     Terms inner;
     std::size_t first;
@@ -45,7 +45,7 @@ std::array<double, Terms::sums> ordered_sums(const Execution& on, std::size_t n,
     auto const block = [&](std::size_t k) {
         std::size_t const begin = k * sum_block;
         return run_on(on.instructions,
-                      block_sum_loop<block_of<Terms>>{{terms, begin}, (std::min)(sum_block, n - begin)});
+                      block_sum_loop<BlockOf<Terms>>{{terms, begin}, (std::min)(sum_block, n - begin)});
     };
     Sums total{};
     auto const add = [&](const Sums& part) {

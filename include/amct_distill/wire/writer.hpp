@@ -5,8 +5,8 @@
 ///     read_binary<AMCTDistillConfig>(bytes).value() == config
 ///     binary_size(config) == bytes.size()
 ///
-/// The bytes that protobuf writes: fields in order of their numbers, packed where the schema says so. protobuf reads
-/// messages below 2 GiB only; ask binary_size() where a message may be larger.
+/// The bytes that protobuf writes: fields in order of their numbers, packed where the schema says so.
+/// protobuf reads messages below 2 GiB only; ask binary_size() where a message may be larger.
 #pragma once
 #include <bit>
 #include <cstddef>
@@ -44,8 +44,8 @@ constexpr std::uint64_t to_varint(T v) {
     }
 }
 
-/// Goes through a message twice: first for sizes, then for bytes. What the first learns of messages and packed runs
-/// is kept in the order in which the second asks for it.
+/// Goes through a message twice: first for sizes, then for bytes. What the first learns of messages and
+/// packed runs is kept in the order in which the second asks for it.
 class WireWriter {
 public:
     template <class M>
