@@ -122,8 +122,8 @@ ${made}
 ${quant}")
 write_text("${OUT}/amct_distill.hpp" "\
 ${license}\
-/// amct_distill in one file, all but its adapters: reads AMCT's distillation configurations, resolves them to a
-/// plan, quantizes, distills and writes the record. Needs C++20, Boost (PFR, Spirit X3: headers) and Eigen.
+/// amct_distill in one file, all but its adapters: reads AMCT's distillation configurations, resolves them to
+/// a plan, quantizes, distills and writes the record. Needs C++20, Boost (PFR, Spirit X3: headers) and Eigen.
 ${made}
 ${quant}
 ${others}")
