@@ -116,14 +116,14 @@ ${quant}
 #endif  // AMCT_DISTILL_VERSION
 ")
 write_text("${OUT}/amct_distill_quant.hpp" "\
-${license}/// amct_distill's quantizers in one file: ARQ, ULQ and IFMR at INT4 and INT8. Needs C++20 and
-Eigen.
+${license}\
+/// amct_distill's quantizers in one file: ARQ, ULQ and IFMR at INT4 and INT8. Needs C++20 and Eigen.
 ${made}
 ${quant}")
 write_text("${OUT}/amct_distill.hpp" "\
-${license}/// amct_distill in one file, all but its adapters: reads AMCT's distillation configurations,
-resolves them to a
-/// plan, quantizes, distills and writes the record. Needs C++20, Boost (PFR, Spirit X3: headers) and Eigen.
+${license}\
+/// amct_distill in one file, all but its adapters: reads AMCT's distillation configurations, resolves them to
+/// a plan, quantizes, distills and writes the record. Needs C++20, Boost (PFR, Spirit X3: headers) and Eigen.
 ${made}
 ${quant}
 ${others}")
