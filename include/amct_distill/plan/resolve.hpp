@@ -4,7 +4,7 @@
 ///
 ///     result<DistillPlan> plan = resolve(config, topology);
 ///     if (!plan) std::cerr << to_string(plan.diagnostics());      // every error there is, not the first
-///     resolve(config, topology, target::ascend, {.source = "quant.cfg", .text = text});
+///     resolve(config, topology, target::ascend, {.source = {"quant.cfg", text}});
 ///
 /// With the text the configuration was read from, diagnostics show the line.
 #pragma once
@@ -18,6 +18,7 @@
 
 #include "../core/diagnostic_list.hpp"
 #include "../core/result.hpp"
+#include "../core/source_text.hpp"
 #include "../graph/graph.hpp"
 #include "../graph/topology.hpp"
 #include "blocks.hpp"
@@ -30,6 +31,15 @@
 #include "user_blocks.hpp"
 
 namespace amct_distill {
+
+struct ResolveOptions {
+    SourceText source{};  ///< what the configuration was read from: diagnostics then show its lines
+    /// Names in quant_skip_layers and in overrides of layers may have `*` for any characters and `?` for one:
+    /// `layer1.*`. AMCT takes names alone. An override of a layer's name is stronger than one of a pattern; that the
+    /// layer fits two patterns is an error.
+    bool patterns = false;
+};
+
 namespace detail {
 
 /// An optional of the configuration with a default in the schema.
@@ -90,7 +100,7 @@ inline void warn_of_left_out(const std::vector<std::size_t>& nodes, const std::v
 template <class Algorithms, class Storage>
 result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Storage>& config,
                                              const Topology& topology, const Target& target,
-                                             DiagnosticList found) {
+                                             DiagnosticList found, bool patterns) {
     BasicDistillPlan<Algorithms> plan;
     plan.batch_num = planned_value(config.batch_num, "batch_num");
     plan.group_size = planned_value(config.group_size, "group_size");
@@ -99,7 +109,7 @@ result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Stora
     check_at_least_one(plan.group_size, "group_size", "a block is made of at least 1 unit", found);
 
     graph const g(topology);
-    LayerLookup const names(g, found);
+    LayerLookup const names(g, found, patterns);
     RuleBook<Algorithms> const rules(config, g, names, found);
     if (names.quantizable().empty())
         found.error(
@@ -150,7 +160,8 @@ template <class Algorithms, class Storage>
 result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Storage>& config,
                                              const Topology& topology, const Target& target = target::generic,
                                              const ResolveOptions& options = {}) {
-    return detail::resolve(config, topology, target, detail::DiagnosticList(options));
+    return detail::resolve(config, topology, target, detail::DiagnosticList(options.source),
+                           options.patterns);
 }
 
 }  // namespace amct_distill
