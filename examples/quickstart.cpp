@@ -152,28 +152,24 @@ int run(const Options& options) {
     // 3. The student: calibrated, then distilled.
     auto const batches = digits::batches(data->train, 64);
     Student student = make_student(teacher, *plan).value();
-    nn::Executor const executor(options.threads);
-    calibrate(student, batches, &executor).value();
+    RunOptions run{.threads = options.threads};
+    calibrate(student, batches, run).value();
     nn::Tensor const calibrated = student.predict(data->test.images);
 
     say(detail::concat("Distilling ", plan->blocks.size(), " blocks, ", options.epochs, " epochs of ",
                        batches.size(), " steps each ..."));
     ProgressLine progress;
-    auto const distillation = distill(
-        teacher, student, batches,
-        {.epochs = options.epochs,
-         .on_progress =
-             [&](const Progress& p) {
-                 double const done = p.epoch + static_cast<double>(p.step + 1) / static_cast<double>(p.steps);
-                 progress.show(detail::concat("block ", p.block + 1, " of ", p.blocks),
-                               detail::concat("epoch ", p.epoch + 1, " of ", p.epochs, ", loss ",
-                                              detail::short_number(p.loss)),
-                               done / p.epochs);
-                 return true;
-             },
-         .run_directory = options.out / "run",
-         .resume = options.resume,
-         .threads = options.threads});
+    run.directory = options.out / "run";
+    run.resume = options.resume;
+    run.on_progress = [&](const Progress& p) {
+        double const done = p.epoch + static_cast<double>(p.step + 1) / static_cast<double>(p.steps);
+        progress.show(
+            detail::concat("block ", p.block + 1, " of ", p.blocks),
+            detail::concat("epoch ", p.epoch + 1, " of ", p.epochs, ", loss ", detail::short_number(p.loss)),
+            done / p.epochs);
+        return true;
+    };
+    auto const distillation = distill(teacher, student, batches, {.epochs = options.epochs}, run);
     progress.finish();
     if (!distillation) {
         std::fprintf(stderr, "%s\n", to_string(distillation.diagnostics()).c_str());

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A program's worth of instantiations, each name qualified: a template's calls are looked up when it is used.
+/// A program's worth of instantiations, each name qualified: a template's calls are looked up when it is
+/// used.
 #pragma once
 inline int everything_is_found() {
     namespace ad = amct_distill;

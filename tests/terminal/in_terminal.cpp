@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// in_terminal WIDTH COMMAND...: runs the command in a pseudo-terminal of WIDTH columns, and shows what the terminal
-// then shows: a line that is drawn again and again appears as it was last. Fails when the command does, and when a
-// character is put into a column that the terminal does not have: a real one would begin another line there.
+// in_terminal WIDTH COMMAND...: runs the command in a pseudo-terminal of WIDTH columns, and shows what the
+// terminal then shows: a line that is drawn again and again appears as it was last. Fails when the command
+// does, and when a character is put into a column that the terminal does not have: a real one would begin
+// another line there.
 #include <pty.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Prints everything that is laid out for a terminal: tables of a plan, a report and a verification with long and
-// Chinese names, sentences, and a progress line that is drawn 200 times.
+// Prints everything that is laid out for a terminal: tables of a plan, a report and a verification with long
+// and Chinese names, sentences, and a progress line that is drawn 200 times.
 #include <amct_distill/config/messages.hpp>
 #include <amct_distill/io/terminal.hpp>
 #include <amct_distill/plan/resolve.hpp>

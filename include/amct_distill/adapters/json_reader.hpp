@@ -3,7 +3,7 @@
 ///
 ///     result<DistillPlan> plan = plan_from_json(SourceText{"distill.json", text}, topology);
 ///     if (!plan) std::cerr << to_string(plan.diagnostics());
-///     // distill.json:9:13: error: conv1.distill_data_config.dst_type: expected "INT4" or "INT8", found "INT16"
+///  // distill.json:9:13: error: conv1.distill_data_config.dst_type: expected "INT4" or "INT8", found "INT16"
 ///
 /// What a text leaves out takes the default; a quantizable layer that is not there is not quantized. Needs
 /// Boost.JSON, as json.hpp. Not part of amct_distill.hpp.
@@ -141,8 +141,8 @@ private:
         (std::make_index_sequence<oneof<Alternatives>::size>{});
     }
 
-    /// The settings that the message has in common with those of AMCT. An algorithm with required settings of its
-    /// own does not fit this format.
+    /// The settings that the message has in common with those of AMCT. An algorithm with required settings of
+    /// its own does not fit this format.
     template <class M>
     void read_settings(const JsonItem& at, M& message) {
         if (has_required_fields<M>)
@@ -290,10 +290,10 @@ private:
 
 }  // namespace detail
 
-/// Errors, all of them, each with its place and the keys that lead to it: what is not JSON, a repeated, missing
-/// or unknown key, a value of the wrong type or out of range, layers that are not there or cannot be quantized,
-/// groups that are not one path of layers, overlap or are out of order, rules of the target, no layer left to
-/// quantize. Throws std::invalid_argument when the topology contradicts itself.
+/// Errors, all of them, each with its place and the keys that lead to it: what is not JSON, a repeated,
+/// missing or unknown key, a value of the wrong type or out of range, layers that are not there or cannot be
+/// quantized, groups that are not one path of layers, overlap or are out of order, rules of the target, no
+/// layer left to quantize. Throws std::invalid_argument when the topology contradicts itself.
 template <class Algorithms = StandardAlgorithms>
 result<BasicDistillPlan<Algorithms>> plan_from_json(const SourceText& source, const Topology& topology,
                                                     const Target& target = target::generic) {

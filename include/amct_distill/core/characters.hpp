@@ -142,7 +142,8 @@ inline std::string visible(std::string_view name) {
     return out;
 }
 
-/// A name with what is meant for each lookalike: "conv1" for one with a zero width space, or with fullwidth letters.
+/// A name with what is meant for each lookalike: "conv1" for one with a zero width space, or with fullwidth
+/// letters.
 inline std::string as_meant(std::string_view name) {
     std::string out;
     while (!name.empty()) {

@@ -137,7 +137,8 @@ inline std::string to_string(const Diagnostic& d) {
     out += d.message;
     if (d.quoted) {
         out += detail::concat("\n  ", d.excerpt, "\n  ");
-        // Tabs stay tabs, and characters that take two columns take two, so that the caret stands below its token.
+        // Tabs stay tabs, and characters that take two columns take two, so that the caret stands below its
+        // token.
         std::size_t left = d.caret;
         for (std::string_view rest = d.excerpt; !rest.empty() && left != 0; --left) {
             detail::Character const c = detail::character_at(rest);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Rows of text as a table that fits into a given width: columns as wide as their widest cell, two blanks before
-/// each.
+/// Rows of text as a table that fits into a given width: columns as wide as their widest cell, two blanks
+/// before each.
 ///
 ///     Table table({{.heading = "layer", .least = 8}, {"SQNR"}, {.heading = "seconds", .drop = 1}});
 ///     table.add({"conv1", "48.9 dB", "0.31"});
 ///     std::cout << table.text(80);
 ///
-/// What is too wide is made narrower in this order: columns that may be shortened, down to the width given for
-/// them (a cell keeps its end, "...layer1.conv1", or its beginning); then columns that may be dropped, the largest number first;
-/// then, on a very narrow terminal, all columns. Characters that take two columns of a terminal count two.
+/// What is too wide is made narrower in this order: columns that may be shortened, down to the width given
+/// for them (a cell keeps its end, "...layer1.conv1", or its beginning); then columns that may be dropped,
+/// the largest number first; then, on a very narrow terminal, all columns. Characters that take two columns
+/// of a terminal count two.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -22,7 +23,8 @@
 namespace amct_distill {
 namespace detail {
 
-/// The text; when it takes more than `width` columns (at least 4), its end after "..." or its start before it.
+/// The text; when it takes more than `width` columns (at least 4), its end after "..." or its start before
+/// it.
 inline std::string shortened(std::string_view text, std::size_t width, bool keep_start = false) {
     if (columns(text) <= width) return std::string(text);
     while (columns(text) > width - 3) {

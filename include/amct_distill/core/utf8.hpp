@@ -77,8 +77,8 @@ constexpr Character character_at(std::string_view s) {
     return {code, size};
 }
 
-/// Of a terminal: 2 for what Unicode calls wide or fullwidth (East Asian characters and emoji), 0 for marks that
-/// combine with the character before, 1 for the rest.
+/// Of a terminal: 2 for what Unicode calls wide or fullwidth (East Asian characters and emoji), 0 for marks
+/// that combine with the character before, 1 for the rest.
 constexpr std::size_t columns_of(std::uint32_t code) {
     struct Range {
         std::uint32_t first, last;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Sentences broken into lines of a given width, at blanks.
 ///
-///     wrapped("The integers compute what was simulated.", 24)   // "  The integers compute\n  what was simulated.\n"
+///     wrapped("The integers compute what was simulated.", 24)
+///     //   "  The integers compute\n  what was simulated.\n"
 #pragma once
 #include <cstddef>
 #include <string>

@@ -20,8 +20,9 @@
 
 namespace amct_distill {
 
-/// The BatchNorm2d that is the only consumer of the layer's output, as a module of the network. Null when there
-/// is none; when the layer or the BatchNorm is used more than once; when the layer's output leaves the network.
+/// The BatchNorm2d that is the only consumer of the layer's output, as a module of the network. Null when
+/// there is none; when the layer or the BatchNorm is used more than once; when the layer's output leaves the
+/// network.
 inline const nn::NamedModule* batch_norm_after(const nn::Network& network, std::string_view layer) {
     auto const uses = [&](std::size_t module) {
         std::size_t n = 0;

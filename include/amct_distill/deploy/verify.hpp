@@ -38,8 +38,8 @@ struct VerifiedLayer {
 
 struct VerifyReport {
     std::vector<VerifiedLayer> layers{};
-    /// Of the network's outputs: mean squared and largest difference between the integers, run from end to end,
-    /// and the student, not folded.
+    /// Of the network's outputs: mean squared and largest difference between the integers, run from end to
+    /// end, and the student, not folded.
     double output_error = 0;
     double output_largest = 0;
     /// Mean square of the student's output, to compare with.
@@ -97,7 +97,8 @@ inline void compare_inputs(const IntegerLayer& integer, const nn::Tensor& simula
     }
 }
 
-/// Compares a deployment, batch after batch, with its simulation and with another network of the same outputs.
+/// Compares a deployment, batch after batch, with its simulation and with another network of the same
+/// outputs.
 class Verification {
 public:
     explicit Verification(const Deployment& deployment)

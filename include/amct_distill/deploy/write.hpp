@@ -5,8 +5,8 @@
 ///
 ///     out/record.txt                 scales, offsets and types: ScaleOffsetRecord, text format
 ///     out/files.txt                  the files of each layer: DeploymentFiles, text format
-///     out/weights/conv1.weight.npy   int8, of the weight's shape; INT4: uint8 [out, bytes], two codes a byte,
-///                                    the low nibble first, rows padded
+///     out/weights/conv1.weight.npy   int8, of the weight's shape; INT4: uint8 [out, bytes], two codes a
+///                                    byte, the low nibble first, rows padded
 ///     out/weights/conv1.bias.npy     int32 [out], in units of scale_d * scale_w; absent when there is none
 ///
 /// Where a layer's name is no file's name (file_names.hpp), record and files.txt have it as it is.

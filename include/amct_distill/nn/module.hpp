@@ -119,9 +119,9 @@ using BasicInputs = std::span<const BasicTensor<T>* const>;
 /// - `backward(inputs, output, grad_output, grad_inputs, grad_parameters, scratch, mode)`: ADDS to the
 ///   gradients, so that fan-out and accumulation need nothing else. A null `grad_inputs[i]` is not wanted;
 ///   two of them may be the same tensor. `grad_parameters` run parallel to `parameters`.
-/// - Optionally `parameters(list)`: appends a `BasicParameter<T>` for each; always the same ones in one order.
-///   `constrain()`: what must hold after every step of the optimizer. `update_statistics(inputs)`: what it
-///   learns outside of the gradients. A hook that is misspelt is not there: test that it is called.
+/// - Optionally `parameters(list)`: appends a `BasicParameter<T>` for each; always the same ones in one
+///   order. `constrain()`: what must hold after every step of the optimizer. `update_statistics(inputs)`:
+///   what it learns outside of the gradients. A hook that is misspelt is not there: test that it is called.
 template <class M, class T>
 concept ModuleOf = std::copyable<M> &&
     requires(const M m, std::span<const Shape> shapes, BasicInputs<T> inputs, BasicTensor<T>& output,

@@ -6,8 +6,8 @@
 ///     std::vector<std::int64_t> const pads = a.integers("pads").value_or(...);
 ///     if (auto wrong = a.error()) return graph.error(n, *wrong);        // wrong types, unknown attributes
 ///
-/// An operator that overlooked an attribute would compute something else without a word: so error() names those that
-/// were set and not asked for.
+/// An operator that overlooked an attribute would compute something else without a word: so error() names
+/// those that were set and not asked for.
 #pragma once
 #include <cstddef>
 #include <cstdint>

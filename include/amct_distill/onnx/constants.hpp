@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What of an ONNX graph is known before it runs: weights, constants, shapes, and all that is computed from those.
+/// What of an ONNX graph is known before it runs: weights, constants, shapes, and all that is computed from
+/// those.
 ///
 ///     onnx::Constants known(graph);
 ///     for (onnx::TensorId t : graph.inputs()) known.set_shape(t, {onnx::Size::of_batch(), 3, 224, 224});
@@ -9,8 +10,8 @@
 ///         ... make a layer: known.find(weight), known.shape(input); then known.set_shape(output, ...)
 ///     }
 ///
-/// So shape arithmetic (Shape, Gather, Slice, Cast, Concat, Where ...) disappears while the batch stays free. The values
-/// that folding makes are bounded by the file: 8 for each of its bytes, and four million.
+/// So shape arithmetic (Shape, Gather, Slice, Cast, Concat, Where ...) disappears while the batch stays free.
+/// The values that folding makes are bounded by the file: 8 for each of its bytes, and four million.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -37,7 +38,8 @@ public:
 
     /// The tensor's value; null when it is not known. Precondition: read() has seen it, or a fold.
     const Value* find(TensorId t) const { return t == none || !values_[t] ? nullptr : &*values_[t]; }
-    /// The same, reading an initializer at its first use. Errors: its values are damaged, or of a type not supported.
+    /// The same, reading an initializer at its first use. Errors: its values are damaged, or of a type not
+    /// supported.
     result<const Value*> read(TensorId t) {
         if (t == none || values_[t] || graph_->tensor(t).initializer == nullptr) return find(t);
         result<TensorValues> values = graph_->model().values(*graph_->tensor(t).initializer);
@@ -53,8 +55,8 @@ public:
         return t == none || !shapes_[t] ? nullptr : &*shapes_[t];
     }
 
-    /// Whether the node is computed away: all that it reads is known (of what a Shape reads, the shape), and its
-    /// operator is one that is folded. Errors name the node.
+    /// Whether the node is computed away: all that it reads is known (of what a Shape reads, the shape), and
+    /// its operator is one that is folded. Errors name the node.
     result<bool> fold(NodeId n) {
         const GraphNode& node = graph_->node(n);
         if (node.is_standard() && (node.op() == "Shape" || node.op() == "Size")) return fold_shape(n, node);

@@ -109,7 +109,8 @@ struct Range {
     std::ptrdiff_t step = 1;
     std::size_t count = 0;
 };
-/// As ONNX reads start and end: negative ones count from the end, all are cut to the axis. Precondition: step != 0.
+/// As ONNX reads start and end: negative ones count from the end, all are cut to the axis. Precondition: step
+/// != 0.
 constexpr Range slice_range(std::int64_t start, std::int64_t end, std::int64_t step, std::size_t extent) {
     auto const n = static_cast<std::int64_t>(extent);
     auto const place = [n](std::int64_t v, std::int64_t least, std::int64_t most) {

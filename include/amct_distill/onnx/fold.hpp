@@ -2,7 +2,7 @@
 /// Operators on known values, computed while a model is read: what constants.hpp calls.
 ///
 ///     onnx::Folding f(graph, node, inputs, opset, budget);      // inputs: a Value each, null where left out
-///     f.run()                                                   // whether the operator is one that is folded here
+///     f.run()                                             // whether the operator is one that is folded here
 ///     f.error();  f.outputs()                                   // what is wrong, or a Value each
 ///
 /// Integers may depend on the batch (Size): so shape arithmetic is computed away while the batch stays free.
@@ -77,7 +77,8 @@ public:
         if (!node_.is_standard()) return false;
         for (auto const& [op, fold] : table)
             if (op == node_.op()) {
-                // What was expanded over the batch has one sample's values; few operators mean the same on those.
+                // What was expanded over the batch has one sample's values; few operators mean the same on
+                // those.
                 for (const Value* v : in_)
                     if (v != nullptr && v->is_over_batch() && op != "Identity" && op != "Cast") return false;
                 (this->*fold)();

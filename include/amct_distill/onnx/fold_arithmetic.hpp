@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Arithmetic, comparisons and reductions of known values.
 ///
-/// A part of Folding (fold.hpp): a function for each kind of operator; fold_operations.hpp has what they do to a value.
+/// A part of Folding (fold.hpp): a function for each kind of operator; fold_operations.hpp has what they do
+/// to a value.
 #pragma once
 #include <algorithm>
 #include <cmath>

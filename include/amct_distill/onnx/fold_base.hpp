@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// What all operators that are folded share: inputs, attributes, errors, and the values that they give.
 ///
-///     class Mine : public onnx::FoldBase { void neg() { if (const Value* v = needed(0)) give_moved(*v, ...); } };
+///     class Mine : public onnx::FoldBase {
+///         void neg() { if (const Value* v = needed(0)) give_moved(*v, ...); }
+///     };
 ///
 /// The first error counts; what is given after it is dropped with it.
 #pragma once
@@ -27,7 +29,8 @@ namespace amct_distill::onnx {
 
 class FoldBase {
 public:
-    /// `elements_left`: how many values folding may still make; a model of a few bytes can ask for any number.
+    /// `elements_left`: how many values folding may still make; a model of a few bytes can ask for any
+    /// number.
     FoldBase(const GraphView& graph, NodeId node, std::vector<const Value*> inputs, std::int64_t opset,
              std::size_t& elements_left)
         : graph_(&graph),

@@ -4,10 +4,10 @@
 ///     result<onnx::GraphView> graph = onnx::GraphView::of(model);      // a ModelFile, which must outlive it
 ///     for (onnx::NodeId n : graph->order())                            // each after those that it reads
 ///         for (onnx::TensorId t : graph->node(n).inputs)
-///             if (t != onnx::none) std::cout << graph->tensor(t).name << " is read by " << graph->label(n) << '\n';
+///             if (t != onnx::none) std::cout << graph->tensor(t).name << " is read by " << graph->label(n);
 ///
-/// Initializers that are listed as inputs are initializers. All that is wrong is told at once: tensors that nothing
-/// makes or that two make, circles, a model without outputs.
+/// Initializers that are listed as inputs are initializers. All that is wrong is told at once: tensors that
+/// nothing makes or that two make, circles, a model without outputs.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -77,7 +77,8 @@ public:
     /// What the model is fed with, in its order, without initializers.
     const std::vector<TensorId>& inputs() const noexcept { return inputs_; }
     const std::vector<TensorId>& outputs() const noexcept { return outputs_; }
-    /// The nodes that an output depends on, each after those that it reads; in the file's order where that does.
+    /// The nodes that an output depends on, each after those that it reads; in the file's order where that
+    /// does.
     const std::vector<NodeId>& order() const noexcept { return order_; }
     /// `none` when there is no such tensor.
     TensorId find(std::string_view name) const {

@@ -5,9 +5,9 @@
 ///     for (const onnx::TensorProto& t : model->graph().initializer)
 ///         std::vector<float> const w = model->values(t).value().to_vector<float>();
 ///
-/// Reading takes time that is linear in the messages (not in the weights, which are not touched) and memory of at
-/// most 64 times the file's bytes, plus 64 KiB; a file that wants more, or that nests deeper than 16 messages, is
-/// refused.
+/// Reading takes time that is linear in the messages (not in the weights, which are not touched) and memory
+/// of at most 64 times the file's bytes, plus 64 KiB; a file that wants more, or that nests deeper than 16
+/// messages, is refused.
 #pragma once
 #include <filesystem>
 #include <memory>

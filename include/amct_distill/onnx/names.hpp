@@ -5,9 +5,9 @@
 ///     onnx::ModuleName m = names.of({{conv}}, weight, bias);     // "layer1.0.conv1", NameSource::weight
 ///     onnx::dotted_scope("/layer1/layer1.0/conv1/Conv") == "layer1.0.conv1"
 ///
-/// In this order: the weight's initializer (layer1.0.conv1.weight; before .w_0 where Paddle wrote it), also through
-/// Identity, Cast, Transpose ...; the bias's; the newer exporter's metadata; the scope in the node's name, and in its
-/// output's; the node's name; its output's name; the operator and a number.
+/// In this order: the weight's initializer (layer1.0.conv1.weight; before .w_0 where Paddle wrote it), also
+/// through Identity, Cast, Transpose ...; the bias's; the newer exporter's metadata; the scope in the node's
+/// name, and in its output's; the node's name; its output's name; the operator and a number.
 #pragma once
 #include <cstddef>
 #include <initializer_list>
@@ -51,7 +51,8 @@ constexpr std::string_view owner_of(std::string_view parameter,
 
 }  // namespace detail
 
-/// The module's path in a node's name that begins with `/`, the operator at its end dropped; "" when there is none.
+/// The module's path in a node's name that begins with `/`, the operator at its end dropped; "" when there is
+/// none.
 inline std::string dotted_scope(std::string_view node_name) {
     if (!node_name.starts_with('/')) return {};
     node_name.remove_prefix(1);
@@ -84,8 +85,8 @@ public:
         }
     }
 
-    /// The name of the module that these nodes are, the first being the one that it is named after. `weight`, `bias`:
-    /// its parameters, or `none`. Not yet unique: see unique().
+    /// The name of the module that these nodes are, the first being the one that it is named after. `weight`,
+    /// `bias`: its parameters, or `none`. Not yet unique: see unique().
     ModuleName of(std::span<const NodeId> nodes, TensorId weight = none, TensorId bias = none) const {
         if (std::string_view const owner = this->owner(weight, {".weight", ".weight_v", ".w_0"});
             !owner.empty())
@@ -95,7 +96,8 @@ public:
         NodeId const n = nodes.front();
         const GraphNode& node = graph_->node(n);
         if (ModuleName scope = scope_of(n); !scope.name.empty()) {
-            // A function called in a module's forward has that module's scope: it is named after its operator too.
+            // A function called in a module's forward has that module's scope: it is named after its operator
+            // too.
             auto const inside = nodes_in_.find(scope.name);
             bool const alone = inside != nodes_in_.end() && inside->second <= nodes.size();
             if (weight == none && (!alone || containers_.contains(scope.name)))

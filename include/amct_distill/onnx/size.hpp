@@ -6,8 +6,8 @@
 ///     onnx::divide(*onnx::multiply(n, 12), 5)                // nothing: not a size for every N
 ///     onnx::reshape({n, 64, 4, 4}, {0, -1});                 // {N, 1024}
 ///
-/// N is the number of samples, one or more, and stays free while a graph's shapes are computed away. Every operation
-/// gives nothing where the result is no such size, or overflows.
+/// N is the number of samples, one or more, and stays free while a graph's shapes are computed away. Every
+/// operation gives nothing where the result is no such size, or overflows.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -98,10 +98,10 @@ constexpr std::optional<bool> less(Size a, Size b) {
 /// "N", "12", "3N + 1".
 inline std::string to_string(Size s) {
     using amct_distill::detail::concat;
-    if (s.is_fixed()) return std::to_string(s.fixed);
+    if (s.is_fixed()) return number(s.fixed);
     std::string const n = s.batch == 1 ? "N" : s.batch == -1 ? "-N" : concat(s.batch, "N");
     if (s.fixed == 0) return n;
-    return s.fixed > 0 ? concat(n, " + ", s.fixed) : concat(n, " - ", std::to_string(s.fixed).substr(1));
+    return s.fixed > 0 ? concat(n, " + ", s.fixed) : concat(n, " - ", number(s.fixed).substr(1));
 }
 /// "[N, 3, 8, 8]".
 inline std::string to_string(std::span<const Size> shape) {
@@ -122,8 +122,9 @@ constexpr std::optional<Size> product(std::span<const Size> shape) {
     return out;
 }
 
-/// ONNX's Reshape: 0 keeps a dimension (but for `allow_zero`), one -1 takes what is left. Where exporters have written
-/// the batch that they saw as a number, `exported_batch`, into dimension 0 of the target, it becomes what fits.
+/// ONNX's Reshape: 0 keeps a dimension (but for `allow_zero`), one -1 takes what is left. Where exporters
+/// have written the batch that they saw as a number, `exported_batch`, into dimension 0 of the target, it
+/// becomes what fits.
 inline result<Shape> reshape(std::span<const Size> from, std::span<const Size> target,
                              bool allow_zero = false, std::optional<std::int64_t> exported_batch = {}) {
     using amct_distill::detail::concat;
@@ -131,6 +132,13 @@ inline result<Shape> reshape(std::span<const Size> from, std::span<const Size> t
         return general_error(
             concat("a tensor ", to_string(from), " has no shape ", to_string(target), ": ", why));
     };
+    // [1, 1024] or [1, -1] of [N, 64, 4, 4], exported with a batch of 1: first as if N were written there.
+    if (exported_batch && !target.empty() && target[0] == Size(*exported_batch) && !from.empty() &&
+        !from[0].is_fixed()) {
+        Shape free(target.begin(), target.end());
+        free[0] = Size::of_batch();
+        if (result<Shape> out = reshape(from, free, allow_zero)) return out;
+    }
     Shape out(target.begin(), target.end());
     std::size_t open = out.size();
     Size known = 1;
@@ -157,21 +165,6 @@ inline result<Shape> reshape(std::span<const Size> from, std::span<const Size> t
                rest && multiply(*rest, known) == *all && !(known == Size(0))) {
         out[open] = *rest;
         return out;
-    }
-    // [1, 1024] of [N, 64, 4, 4], exported with a batch of 1.
-    if (exported_batch && !out.empty() && open != 0 && out[0] == Size(*exported_batch) &&
-        *exported_batch > 0) {
-        Shape free(target.begin(), target.end());
-        std::optional<Size> others = divide(known, *exported_batch);
-        std::optional<Size> const first = others ? divide(*all, *others) : std::nullopt;
-        if (first && open == out.size() && multiply(*first, *others) == *all) {
-            out[0] = *first;
-            return out;
-        }
-        if (open != out.size()) {
-            free[0] = Size::of_batch();
-            return reshape(from, free, allow_zero);
-        }
     }
     return wrong("the number of elements differs");
 }

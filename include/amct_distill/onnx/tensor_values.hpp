@@ -6,8 +6,8 @@
 ///     std::vector<float> weights(t->size());
 ///     t->copy_to(std::span(weights));          // float16, bfloat16, double and integers are converted
 ///
-/// Shape and size are compared with the bytes that are there before anything is allocated. The values stay where
-/// they are until they are copied: the TensorProto, its file and `external` must live until then.
+/// Shape and size are compared with the bytes that are there before anything is allocated. The values stay
+/// where they are until they are copied: the TensorProto, its file and `external` must live until then.
 #pragma once
 #include <bit>
 #include <concepts>
@@ -49,8 +49,8 @@ public:
     std::size_t size() const noexcept { return size_; }
     const Source& source() const noexcept { return source_; }
 
-    /// All values, row-major, as static_cast converts them; a bool is 0 or 1, a float that an integer cannot hold is
-    /// the integer nearest to it, NaN is 0. Precondition: out.size() == size().
+    /// All values, row-major, as static_cast converts them; a bool is 0 or 1, a float that an integer cannot
+    /// hold is the integer nearest to it, NaN is 0. Precondition: out.size() == size().
     template <class T>
     requires std::is_arithmetic_v<T>
     void copy_to(std::span<T> out) const {
@@ -211,8 +211,9 @@ inline TensorValues::Source typed_field(const TensorProto& t, ElementType type) 
 
 }  // namespace detail
 
-/// Errors name the tensor: a type whose values are not read here, a bad shape, too few or too many bytes, values in
-/// two places, external data that is refused. `external` may be null: then external data is refused.
+/// Errors name the tensor: a type whose values are not read here, a bad shape, too few or too many bytes,
+/// values in two places, external data that is refused. `external` may be null: then external data is
+/// refused.
 inline result<TensorValues> tensor_values(const TensorProto& t, ExternalData* external = nullptr) {
     auto const error = [&](const auto&... pieces) {
         return general_error(amct_distill::detail::concat("tensor `", t.name.get(), "`: ", pieces...));

@@ -6,8 +6,9 @@
 ///     std::vector<float> const values = w->floats();
 ///     std::optional<std::vector<std::int64_t>> const axes = w->integers();
 ///
-/// A value that was read stays in the file until it is asked for. Integers may depend on the batch (Size); so may a
-/// size of the shape where a constant was expanded over the batch: then the values are those of one sample.
+/// A value that was read stays in the file until it is asked for. Integers may depend on the batch (Size); so
+/// may a size of the shape where a constant was expanded over the batch: then the values are those of one
+/// sample.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -38,7 +39,8 @@ public:
         : type_(type), extents_(std::move(values.shape)), values_(std::move(values.data)) {
         shape_.assign(extents_.begin(), extents_.end());
     }
-    /// The same values, repeated over the batch along axes of extent 1. Precondition: `shape` differs there only.
+    /// The same values, repeated over the batch along axes of extent 1. Precondition: `shape` differs there
+    /// only.
     Value over_batch(Shape shape) && {
         shape_ = std::move(shape);
         return std::move(*this);

@@ -2,7 +2,7 @@
 /// Whether the clips that a user gave make a range that can be quantized.
 ///
 ///     detail::check_clips(rule.data, found);
-///     // quant.cfg:3:20: error: ...clip_max_min: the range from -3e+38 to 3e+38 is wider than the largest float32; ...
+///     // quant.cfg:3:20: error: ...clip_max_min: the range from -3e+38 to 3e+38 is wider than ...
 #pragma once
 #include <cmath>
 #include <limits>
@@ -27,8 +27,8 @@ float steps_of(const M& message) {
                       []<class B>(std::type_identity<B>) { return static_cast<float>(B::qmax - B::qmin); });
 }
 
-/// Why a range of clips cannot be quantized, when it cannot: its width overflows, or the scale of its codes is no
-/// normal float32. `fixed_min` as the user set it, or not: then both ranges have to be usable.
+/// Why a range of clips cannot be quantized, when it cannot: its width overflows, or the scale of its codes
+/// is no normal float32. `fixed_min` as the user set it, or not: then both ranges have to be usable.
 template <class M>
 std::string unusable_range(const M& message, float max, float min) {
     std::optional<bool> fixed;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What decides a quantizer's type, the width and the granularity that a message asks for, as types of one list.
+/// What decides a quantizer's type, the width and the granularity that a message asks for, as types of one
+/// list.
 ///
-///     weight_formats                              // Int4 ChannelWise, Int4 TensorWise, Int8 ChannelWise, ...
+///     weight_formats                             // Int4 ChannelWise, Int4 TensorWise, Int8 ChannelWise, ...
 ///     std::size_t const k = weight_format(message, true);
-///     visit_type(weight_formats{}, k, []<class F>(std::type_identity<F>) { typename F::bits, F::granularity });
+///     visit_type(weight_formats{}, k, []<class F>(std::type_identity<F>) { ... F::bits ... });
 ///
-/// Made from the lists in policy/: a width or a granularity that is added there needs nothing here. Usable in constant
-/// evaluation.
+/// Made from the lists in policy/: a width or a granularity that is added there needs nothing here. Usable in
+/// constant evaluation.
 #pragma once
 #include <cstddef>
 #include <string_view>
@@ -103,8 +104,8 @@ template <class M>
 constexpr std::size_t data_format(const M& message) {
     return width_index(message, data_formats{});
 }
-/// Index into weight_formats. `channels_unless_set`: what a message means that has `channel_wise` and does not set it.
-/// One without that setting has one scale.
+/// Index into weight_formats. `channels_unless_set`: what a message means that has `channel_wise` and does
+/// not set it. One without that setting has one scale.
 template <class M>
 constexpr std::size_t weight_format(const M& message, bool channels_unless_set) {
     bool channels = false;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Which of a configuration's rules holds for a layer: skip > override of the layer > override of the type > global.
+/// Which of a configuration's rules holds for a layer: skip > override of the layer > override of the type >
+/// global.
 ///
 ///     strongest({.skipped = false, .of_layer = true, .of_type = true}) == RuleLevel::layer
 ///

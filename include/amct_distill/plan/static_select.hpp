@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// From a configuration that the compiler read to a layer's quantizer types, and to whether an engine can run it.
+/// From a configuration that the compiler read to a layer's quantizer types, and to whether an engine can run
+/// it.
 ///
 ///     using config = static_config<R"(distill_weight_quant_config { arq_distill { dst_type: INT4 } })">;
 ///     weight_quantizer_for<config::value, "conv1", "Conv2d">          // Arq<Int4, ChannelWise>
@@ -156,7 +157,7 @@ constexpr auto activation_message() {
     return message;
 }
 
-/// Whether an engine has the quantizer of a selection.
+/// Whether an engine has the quantizer of a Selection.
 template <class Supported, class Alternatives, class Formats, template <class, Selection> class Selected>
 constexpr bool has_selected(const Selection& s) {
     constexpr std::size_t formats = size_of(Formats{});
@@ -224,8 +225,8 @@ requires(detail::is_quantizable_type(Type.view())) inline constexpr auto activat
     detail::activation_message<Config, Layer, Type>();
 
 /// Whether `Engine` (a `supports<...>`) has every quantizer that the configuration can ask for, on Conv2d and
-/// Linear layers of any name. An override of a layer, whose type is not known here, has to run as either. Of an
-/// engine that lists weight quantizers alone, or activation quantizers alone, only those are asked for.
+/// Linear layers of any name. An override of a layer, whose type is not known here, has to run as either. Of
+/// an engine that lists weight quantizers alone, or activation quantizers alone, only those are asked for.
 template <const auto& Config, class Engine>
 concept RunsOn = detail::runs_on<Engine>(Config);
 

@@ -5,8 +5,8 @@
 ///     c.observe(batch).value();  ...          // each batch once
 ///     ClipRange clip = c.finish()->clip;
 ///
-/// A calibration makes a calibrator for each input and drops it in the end: one that fails has changed nothing.
-/// `observe` checks before it changes anything: after an error the calibrator is what it was before.
+/// A calibration makes a calibrator for each input and drops it in the end: one that fails has changed
+/// nothing. `observe` checks before it changes anything: after an error the calibrator is what it was before.
 #pragma once
 #include <concepts>
 #include <cstddef>

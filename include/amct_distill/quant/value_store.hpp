@@ -58,7 +58,8 @@ public:
         return {};
     }
 
-    /// body(part): all parts but the last are multiples of `task_size`. An error when the file cannot be read.
+    /// body(part): all parts but the last are multiples of `task_size`. An error when the file cannot be
+    /// read.
     template <class Body>
     result<void> for_each_part(const Body& body) const {
         if (written_ != 0) {

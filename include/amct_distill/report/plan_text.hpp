@@ -50,8 +50,8 @@ std::string setting_text(const Field& field) {
     }
 }
 
-/// A row for the algorithm, and one for each setting that its description does not tell, or that has a default
-/// though the algorithm was chosen. Without room for the description, a row for each setting.
+/// A row for the algorithm, and one for each setting that its description does not tell, or that has a
+/// default though the algorithm was chosen. Without room for the description, a row for each setting.
 template <class Alternatives, class Add>
 void algorithm_rows(std::string_view what, const oneof<Alternatives>& algorithm,
                     const AlgorithmProvenance& from, bool room, const Add& add) {

@@ -50,7 +50,7 @@ inline std::string weights_table(const std::vector<LayerReport>& layers, std::si
             scale = short_number(static_cast<double>(low));
             if (low != high) append(scale, concat(" .. ", short_number(static_cast<double>(high))));
         }
-        table.add({l.name, l.weight_policy, std::move(scale), decibel(l.weight_sqnr),
+        table.add({l.name, l.weight_algorithm, std::move(scale), decibel(l.weight_sqnr),
                    concat(l.dead_channels.size(), " of ", l.channels)});
     }
     return table.text(width);
@@ -65,7 +65,7 @@ inline std::string data_table(const std::vector<LayerReport>& layers, std::size_
                  {.heading = "SQNR"},
                  {.heading = "outside", .drop = 2}});
     for (const LayerReport& l : layers)
-        table.add({l.name, l.data_policy, short_number(static_cast<double>(l.data_scale.scale)),
+        table.add({l.name, l.data_algorithm, short_number(static_cast<double>(l.data_scale.scale)),
                    concat(three_digits(l.data_clip.min), " .. ", three_digits(l.data_clip.max)),
                    l.user_clips ? "you" : "IFMR", decibel(l.data_sqnr), percent(l.saturation)});
     return table.text(width);
@@ -99,6 +99,11 @@ inline std::string blocks_table(const std::vector<BlockReport>& blocks, std::siz
     for (std::size_t b = 0; b != blocks.size(); ++b)
         if (!blocks[b].stopped.empty())
             append(out, wrapped(concat("block ", b + 1, " ended early: ", blocks[b].stopped), width));
+    for (std::size_t b = 0; b != blocks.size(); ++b)
+        for (const std::string& name : blocks[b].shared)
+            append(out,
+                   wrapped(concat("block ", b + 1, ": ", name, " is a shared module: other nodes use it too"),
+                           width));
     return out;
 }
 

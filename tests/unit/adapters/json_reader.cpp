@@ -198,7 +198,8 @@ TEST_CASE("a BatchNorm that is used twice cannot be in a group") {
                {"norm", "BatchNorm2d", 1, {2}}};
     t.outputs = {3};
     auto const plan = plan_from_json(
-        R"({"version": 1, "batch_num": 1, "group_size": 1, "data_dump": false, "distill_group": [["k1", "norm"]], "k1": {}})",
+        R"({"version": 1, "batch_num": 1, "group_size": 1, "data_dump": false,
+"distill_group": [["k1", "norm"]], "k1": {}})",
         t);
     REQUIRE_FALSE(plan);
     CHECK(plan.diagnostics().front().message ==

@@ -26,9 +26,9 @@ namespace {
 
 // Of the golden numbers' documentation: the same sums in float32, in other orders.
 constexpr double gradient_tolerance = 1.5e-4;
-// BatchNorm in training takes from the gradients before it, and from its own sums, their mean and what goes along
-// with its input: what is left is a small difference of large numbers. There the rounding errors are measured by
-// the largest gradient of the step too: a hundred float32 rounding errors of it.
+// BatchNorm in training takes from the gradients before it, and from its own sums, their mean and what goes
+// along with its input: what is left is a small difference of large numbers. There the rounding errors are
+// measured by the largest gradient of the step too: a hundred float32 rounding errors of it.
 constexpr double cancellation_tolerance = 100 * 1.2e-7;
 constexpr double step_tolerance = 5e-5;  // times the learning rate
 constexpr double float_rounding = 6e-8;  // times the value

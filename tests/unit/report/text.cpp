@@ -14,8 +14,8 @@ namespace {
 DistillReport sample() {
     DistillReport r;
     r.layers.push_back({.name = "conv1",
-                        .weight_policy = "arq_distill, INT4, channel_wise",
-                        .data_policy = "ulq_quantize, INT8",
+                        .weight_algorithm = "arq_distill, INT4, channel_wise",
+                        .data_algorithm = "ulq_quantize, INT8",
                         .weight_bits = 4,
                         .data_bits = 8,
                         .weight_scales = {{0.5f, 0}, {0.25f, 0}},
@@ -94,7 +94,7 @@ TEST_CASE("a report keeps to its width, whatever the names and figures") {
     DistillReport r = sample();
     r.layers[0].name = r.blocks[0].names[0] = r.blocks[0].names[2] = r.blocks[1].names[0] =
         std::string(80, 'n');
-    r.layers[0].weight_policy = r.layers[0].data_policy = std::string(80, 'p');
+    r.layers[0].weight_algorithm = r.layers[0].data_algorithm = std::string(80, 'p');
     r.layers[0].data_clip = {123456.0f, -123456.0f};
     r.layers[0].weight_sqnr = r.layers[0].data_sqnr = 101.23;
     r.layers[0].saturation = 1;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/student/layer_quantizers.hpp>
 
+#include <amct_distill/student/input_calibration.hpp>
+
 #include <cmath>
 
 #include "support/catch.hpp"
@@ -21,8 +23,8 @@ result<Quantizers> quantizers_for(std::string_view config) {
 
 TEST_CASE("the plan's settings choose the quantizers") {
     auto q = quantizers_for(support::int4_config).value();
-    CHECK(q.weight_policy() == "ulq_distill, INT4, channel_wise");
-    CHECK(q.data_policy() == "ulq_quantize, INT4");
+    CHECK(q.weight_algorithm() == "ulq_distill, INT4, channel_wise");
+    CHECK(q.data_algorithm() == "ulq_quantize, INT4");
     CHECK(q.weight_bits() == 4);
     CHECK(q.data_bits() == 4);
     CHECK_FALSE(q.is_calibrated());
@@ -30,7 +32,7 @@ TEST_CASE("the plan's settings choose the quantizers") {
 
     auto const arq =
         quantizers_for("distill_weight_quant_config { arq_distill { channel_wise: false } }").value();
-    CHECK(arq.weight_policy() == "arq_distill, INT8, tensor_wise");
+    CHECK(arq.weight_algorithm() == "arq_distill, INT8, tensor_wise");
     CHECK_FALSE(arq.trains_scales());
     CHECK(arq.weight_scales(weight).size() == 1);
 }
@@ -50,8 +52,18 @@ TEST_CASE("weights that are not finite are refused, with the layer's name") {
 TEST_CASE("clips come from IFMR, or from the user") {
     auto q = quantizers_for("").value();
     std::vector<float> const x{-1.0f, 0.5f, 2.0f, 1.0f};
-    REQUIRE(q.observe(x));
-    REQUIRE(q.finish_calibration());
+    {
+        InputCalibration dropped(q, {});
+        REQUIRE(dropped.observe(x));
+        REQUIRE(dropped.finish());
+    }
+    CHECK_FALSE(q.is_calibrated());
+    {
+        InputCalibration calibration(q, {});
+        REQUIRE(calibration.observe(x));
+        REQUIRE(calibration.finish());
+        calibration.take();
+    }
     CHECK(q.is_calibrated());
     CHECK(q.data_clip().max > 1.3f);
     CHECK(q.data_clip().max < 2.7f);
