@@ -34,13 +34,13 @@ inline std::string instead_of(std::string_view name, const std::vector<std::stri
 /// Holds references to both of its arguments.
 class LayerLookup {
 public:
-    LayerLookup(const graph& g, DiagnosticList& found, bool patterns = false)
+    LayerLookup(const Graph& g, DiagnosticList& found, bool patterns = false)
         : graph_(g), found_(found), patterns_(patterns) {
         const auto& modules = g.topology().modules;
         for (std::size_t m = 0; m != modules.size(); ++m) {
-            if (!g.uses(m).empty()) used_names_.push_back(modules[m].name);
-            if (!g.why_not_quantized(m).empty()) continue;
-            quantizable_.push_back(m);
+            if (!g.uses({m}).empty()) used_names_.push_back(modules[m].name);
+            if (!g.why_not_quantized({m}).empty()) continue;
+            quantizable_.push_back({m});
             quantizable_names_.push_back(modules[m].name);
             if (std::find(types_.begin(), types_.end(), modules[m].type) == types_.end())
                 types_.push_back(modules[m].type);
@@ -48,10 +48,10 @@ public:
     }
 
     /// The modules that can be quantized, in definition order.
-    const std::vector<std::size_t>& quantizable() const { return quantizable_; }
+    const std::vector<ModuleId>& quantizable() const { return quantizable_; }
 
-    /// The quantizable layer of that name, as an index into Topology::modules.
-    std::optional<std::size_t> layer(std::string_view name, Position where, std::string path) const {
+    /// The quantizable layer of that name.
+    std::optional<ModuleId> layer(std::string_view name, Position where, std::string path) const {
         auto const module = graph_.module_named(name);
         if (!module) {
             found_.error(
@@ -91,10 +91,10 @@ public:
     }
 
     /// The quantizable layers of that type.
-    std::vector<std::size_t> layers_of_type(std::string_view type, Position where, std::string path) const {
+    std::vector<ModuleId> layers_of_type(std::string_view type, Position where, std::string path) const {
         const auto& modules = graph_.topology().modules;
-        std::vector<std::size_t> fitting;
-        for (std::size_t m : quantizable_)
+        std::vector<ModuleId> fitting;
+        for (ModuleId m : quantizable_)
             if (modules[m].type == type) fitting.push_back(m);
         if (!fitting.empty()) return fitting;
 
@@ -116,7 +116,7 @@ public:
     }
 
     /// Any module that is used, quantizable or not, as an index into Topology::modules.
-    std::optional<std::size_t> used_module(std::string_view name, Position where, std::string path) const {
+    std::optional<ModuleId> used_module(std::string_view name, Position where, std::string path) const {
         auto const module = graph_.module_named(name);
         if (!module)
             found_.error(where, std::move(path),
@@ -131,10 +131,10 @@ public:
     }
 
 private:
-    const graph& graph_;
+    const Graph& graph_;
     DiagnosticList& found_;
     bool patterns_ = false;
-    std::vector<std::size_t> quantizable_{};
+    std::vector<ModuleId> quantizable_{};
     std::vector<std::string_view> quantizable_names_{};
     std::vector<std::string_view> used_names_{};
     std::vector<std::string_view> types_{};  // of the quantizable layers

@@ -37,7 +37,7 @@ struct Rule {
 /// What one layer falls under. The pointers are into the rule book.
 template <class Algorithms>
 struct LayerRules {
-    std::size_t module = 0;
+    ModuleId module{};
     std::optional<Provenance> skipped{};
     const Rule<Algorithms>* of_layer = nullptr;
     const Rule<Algorithms>* of_type = nullptr;
@@ -66,10 +66,10 @@ public:
     /// Reports names that fit nothing, repeated overrides, and clips out of range. The arguments must outlive
     /// the book.
     template <class Storage>
-    RuleBook(const BasicConfig<Algorithms, Storage>& config, const graph& g, const LayerLookup& names,
+    RuleBook(const BasicConfig<Algorithms, Storage>& config, const Graph& g, const LayerLookup& names,
              DiagnosticList& found)
-        : graph_(g), found_(found), index_(g.topology().modules.size()) {
-        for (std::size_t module : names.quantizable()) {
+        : graph_(g), found_(found), index_(g.module_count()) {
+        for (ModuleId module : names.quantizable()) {
             index_[module] = layers_.size();
             layers_.push_back({.module = module, .global = &global_});
         }
@@ -165,7 +165,7 @@ private:
         for (std::size_t i = 0; i != config.quant_skip_layer_types.size(); ++i) {
             auto const path = element("quant_skip_layer_types", i);
             Position const where = position_in(config.quant_skip_layer_types, i);
-            for (std::size_t module : names.layers_of_type(config.quant_skip_layer_types[i], where, path))
+            for (ModuleId module : names.layers_of_type(config.quant_skip_layer_types[i], where, path))
                 skip(module, path, where);
         }
     }
@@ -204,7 +204,7 @@ private:
                 make_rule(by_type[i], element("distill_override_layer_types", i), position_in(by_type, i)));
             Position const where = either(by_type[i].layer_type.position(), r.where);
             auto const path = concat(r.name, ".layer_type");
-            for (std::size_t module : names.layers_of_type(*by_type[i].layer_type, where, path))
+            for (ModuleId module : names.layers_of_type(*by_type[i].layer_type, where, path))
                 if (!take(rules_of(module).of_type, r, *by_type[i].layer_type, where, path)) break;
         }
     }
@@ -242,7 +242,7 @@ private:
                               " says: an override replaces all of it; repeat in it what is to stay"));
     }
 
-    const graph& graph_;
+    const Graph& graph_;
     DiagnosticList& found_;
     std::vector<std::size_t> index_;  // by module: into layers_, when it is quantizable
     std::vector<LayerRules<Algorithms>> layers_{};

@@ -171,7 +171,7 @@ TEST_CASE("a group of the JSON is one path of modules that can be distilled, fro
     };
     auto const shared = read(R"("conv1", "relu", "conv2", "relu")");  // the ReLU twice
     REQUIRE(shared);
-    CHECK(shared->blocks[0].nodes == std::vector<std::size_t>{0, 1, 2, 3});
+    CHECK(shared->blocks[0].nodes == std::vector<NodeId>{{0}, {1}, {2}, {3}});
     auto const message = [&](std::string_view group) {
         auto const plan = read(group);
         REQUIRE_FALSE(plan);

@@ -59,8 +59,8 @@ TEST_CASE("layers are in definition order, blocks in graph order, and each knows
     CHECK(plan.layers[1].name == "conv");
     CHECK(plan.layers[1].block == 0u);
     REQUIRE(plan.blocks.size() == 2);
-    CHECK(plan.blocks[0] == PlannedBlock{{0}, {"conv"}, {}});
-    CHECK(plan.blocks[1] == PlannedBlock{{2}, {"head"}, {}});
+    CHECK(plan.blocks[0] == PlannedBlock{{{0}}, {"conv"}, {}});
+    CHECK(plan.blocks[1] == PlannedBlock{{{2}}, {"head"}, {}});
 }
 
 TEST_CASE("every setting says where it came from") {
