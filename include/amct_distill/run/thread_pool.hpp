@@ -4,7 +4,7 @@
 ///     ThreadPool pool(3);
 ///     bool const ran = pool.run(2, [&] { ... });      // called here and on two of the three; returns when all have
 ///
-/// Handing out work allocates nothing. A thread that waits looks for work some 20 us before it sleeps: the
+/// Handing out work allocates nothing. A thread that waits looks for work some 5 us before it sleeps: the
 /// parts of a network's loops follow each other closely.
 #pragma once
 #include <atomic>
