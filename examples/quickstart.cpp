@@ -116,15 +116,15 @@ double squared_error(const nn::Tensor& a, const nn::Tensor& b) {
 
 int run(const Options& options) {
     // 1. The configuration, before anything takes time; its names are checked against the network.
-    auto const text = read_file(options.config);
-    if (!text) return std::fprintf(stderr, "%s\n", to_string(text.diagnostics()).c_str()), 1;
-    std::string const source = std::filesystem::path(options.config).filename().string();
-    auto const config = read<AMCTDistillConfig>(*text, {.source = source});
+    auto source = SourceText::file(options.config);
+    if (!source) return std::fprintf(stderr, "%s\n", to_string(source.diagnostics()).c_str()), 1;
+    source->name = std::filesystem::path(options.config).filename().string();
+    auto const config = read<AMCTDistillConfig>(*source);
     if (!config) return std::fprintf(stderr, "%s\n", to_string(config.diagnostics()).c_str()), 1;
     print_warnings(config.diagnostics());
     nn::Network teacher = digits::make_network(static_cast<std::uint64_t>(options.seed));
     auto const plan =
-        resolve(*config, teacher.topology(), target::generic, {.source = source, .text = *text});
+        resolve(*config, teacher.topology(), target::generic, {.source = *source});
     if (!plan) return std::fprintf(stderr, "%s\n", to_string(plan.diagnostics()).c_str()), 1;
     auto const data = digits::load(options.data);
     if (!data) return std::fprintf(stderr, "%s\n", to_string(data.diagnostics()).c_str()), 1;

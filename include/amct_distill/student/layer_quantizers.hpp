@@ -71,7 +71,8 @@ class InputCalibration;
 template <class Algorithms>
 class LayerQuantizers {
 public:
-    /// The quantizers that a plan's layer asks for. Error: the weights are empty or not finite.
+    /// The quantizers that a plan's layer asks for. Errors: weights or clips that cannot be quantized with.
+    /// Warnings: those of the weights' quantizer.
     static result<LayerQuantizers> make(const BasicPlannedLayer<Algorithms>& layer,
                                         const nn::Tensor& weight) {
         LayerQuantizers q;
@@ -94,13 +95,15 @@ public:
                         quantizer =
                             Q(ClipRange{*settings.clip_max_min->clip_max, *settings.clip_max_min->clip_min},
                               q.fixed_min_);
+                        if constexpr (requires { quantizer.check_clips(); })
+                            if (auto ok = quantizer.check_clips(); !ok) return ok;
                         q.is_calibrated_ = q.has_user_clips_ = true;
                     }
                 }
                 return {};
             });
         if (!data) return detail::of_layer(layer.name, data.diagnostics());
-        return q;
+        return {std::move(q), detail::of_layer(layer.name, weights.diagnostics())};
     }
 
     // ---- calibration of the input
