@@ -5,8 +5,8 @@
 ///     known.set_shape(graph.inputs()[0], in->shapes[0]);                      // [N, 3, 224, 224]
 ///     in->exported_batch;                     // the number that stood for the batch in the file, if one did
 ///
-/// A number in dimension 0 of the file is the batch that the exporter saw; it becomes N unless the user gives a
-/// number, or `Batch::as_exported` keeps it.
+/// A number in dimension 0 of the file is the batch that the exporter saw; it becomes N unless the user gives
+/// a number, or `Batch::as_exported` keeps it.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -64,7 +64,10 @@ inline std::string to_string(const std::vector<DeclaredSize>& shape) {
     std::string out = "[";
     for (const DeclaredSize& d : shape) {
         if (out.size() > 1) out += ", ";
-        out += d.value ? std::to_string(*d.value) : d.name.empty() ? std::string("?") : std::string(d.name);
+        if (d.value)
+            out += amct_distill::detail::concat(*d.value);
+        else
+            out += d.name.empty() ? "?" : d.name;
     }
     return out + "]";
 }
