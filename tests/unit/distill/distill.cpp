@@ -409,11 +409,9 @@ TEST_CASE("a teacher of another network, and batches that do not fit, are misuse
                       end = "; make it from this teacher by make_student()";
     CHECK(refused(teacher) == "done");
     CHECK(refused(net(2, 4, false, false)) ==
-          begin + "node `last` has the shape [N, 2] in the teacher, and [N, 3] in the student" +
-              end);
+          begin + "node `last` has the shape [N, 2] in the teacher, and [N, 3] in the student" + end);
     CHECK(refused(net(3, 5, false, false)) ==
-          begin + "node `first` has the shape [N, 5] in the teacher, and [N, 4] in the student" +
-              end);
+          begin + "node `first` has the shape [N, 5] in the teacher, and [N, 4] in the student" + end);
     CHECK(refused(net(3, 4, true, false)) ==
           begin + "module 1 is `relu` (LeakyReLU) in the teacher, and `relu` (ReLU) in the student" + end);
     CHECK(refused(net(3, 4, false, true)) ==

@@ -94,8 +94,9 @@ TEST_CASE("a bias where the options say that there is none is refused") {
     net.module("fc").get_if<nn::Linear>()->bias() = nn::Tensor({2});
     auto const student = make_student(net, plan);
     REQUIRE_FALSE(student);
-    CHECK(student.diagnostics()[0].message ==
-          "layer `fc`: bias: the options say that there is none; set their `bias` to true, or leave it empty");
+    CHECK(
+        student.diagnostics()[0].message ==
+        "layer `fc`: bias: the options say that there is none; set their `bias` to true, or leave it empty");
 }
 
 TEST_CASE("a plan of another network is misuse, and the first difference is named") {
