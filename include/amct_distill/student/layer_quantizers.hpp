@@ -77,7 +77,8 @@ class InputCalibration;
 template <class Algorithms>
 class LayerQuantizers {
 public:
-    /// The quantizers that a plan's layer asks for. Error: the weights are empty or not finite.
+    /// The quantizers that a plan's layer asks for. Errors: the weights are empty, not finite, or
+    /// of a range too wide for a scale. Warning: they are of a range too narrow for one, and become 0.
     static result<LayerQuantizers> make(const BasicPlannedLayer<Algorithms>& layer,
                                         const nn::Tensor& weight) {
         LayerQuantizers q;
@@ -107,7 +108,7 @@ public:
             });
         if (!data) return detail::of_layer(layer.name, data.diagnostics());
         q.take_parameters();
-        return q;
+        return {std::move(q), detail::of_layer(layer.name, weights.diagnostics())};
     }
 
     // ---- calibration of the input
