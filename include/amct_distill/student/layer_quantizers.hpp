@@ -77,8 +77,8 @@ class InputCalibration;
 template <class Algorithms>
 class LayerQuantizers {
 public:
-    /// The quantizers that a plan's layer asks for. Errors: the weights are empty, not finite, or
-    /// of a range too wide for a scale. Warning: they are of a range too narrow for one, and become 0.
+    /// The quantizers that a plan's layer asks for. Errors: weights or clips that cannot be quantized with.
+    /// Warnings: those of the weights' quantizer.
     static result<LayerQuantizers> make(const BasicPlannedLayer<Algorithms>& layer,
                                         const nn::Tensor& weight) {
         LayerQuantizers q;
@@ -101,6 +101,8 @@ public:
                         quantizer =
                             Q(ClipRange{*settings.clip_max_min->clip_max, *settings.clip_max_min->clip_min},
                               q.fixed_min_);
+                        if constexpr (requires { quantizer.check_clips(); })
+                            if (auto ok = quantizer.check_clips(); !ok) return ok;
                         q.is_calibrated_ = q.has_user_clips_ = true;
                     }
                 }
