@@ -156,22 +156,4 @@ TEST_CASE("a plan of another network is misuse, and the first difference is name
                       Catch::Contains("in block 0 of the plan `conv2` does not read the node before it"));
 }
 
-TEST_CASE("weights too small for a scale are a warning with the layer's name, and smaller ones keep theirs") {
-    auto const made = [](float factor) {
-        nn::Network teacher = support::small_network();
-        for (float& v : teacher.module("fc").weighted()->weight()) v *= factor;
-        return make_student(teacher, support::plan_for(teacher, "")).value();
-    };
-    nn::Network teacher = support::small_network();
-    for (float& v : teacher.module("fc").weighted()->weight()) v *= 1e-38f;
-    auto const student = make_student(teacher, support::plan_for(teacher, ""));
-    REQUIRE(student);
-    REQUIRE(student.diagnostics().size() == 1);
-    CHECK(student.diagnostics()[0].severity == Severity::warning);
-    CHECK(student.diagnostics()[0].message.starts_with("layer `fc`: weights: "));
-    Student const small = made(1e-30f), plain = made(1);
-    CHECK(small.quantizers("fc")->weight_scales(*small.weight("fc"))[0].scale ==
-          Approx(1e-30f * plain.quantizers("fc")->weight_scales(*plain.weight("fc"))[0].scale).epsilon(1e-6));
-}
-
 }  // namespace distill_student_test
