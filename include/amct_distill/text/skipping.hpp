@@ -85,6 +85,7 @@ protected:
                 const char* const where = at_;
                 names.back() = token(grammar::identifier);
                 if (names.back().empty()) names.back() = token(grammar::number);
+                if (names.back().empty()) names.back() = bracketed_name();
                 if (names.back().empty())
                     return stop(at_, say("expected a field name or `", open.back(), "`, found ", found()));
                 note_foreign(where, names);
