@@ -123,8 +123,7 @@ int run(const Options& options) {
     if (!config) return std::fprintf(stderr, "%s\n", to_string(config.diagnostics()).c_str()), 1;
     print_warnings(config.diagnostics());
     nn::Network teacher = digits::make_network(static_cast<std::uint64_t>(options.seed));
-    auto const plan =
-        resolve(*config, teacher.topology(), target::generic, {.source = *source});
+    auto const plan = resolve(*config, teacher.topology(), target::generic, {.source = *source});
     if (!plan) return std::fprintf(stderr, "%s\n", to_string(plan.diagnostics()).c_str()), 1;
     auto const data = digits::load(options.data);
     if (!data) return std::fprintf(stderr, "%s\n", to_string(data.diagnostics()).c_str()), 1;

@@ -62,8 +62,8 @@ void add_own_settings(boost::json::object& out, const M& message) {
     (std::make_index_sequence<reflect::field_count<M>>{});
 }
 
-/// `algo`, then the settings in the order of the original, then those of one's own in the message's order. `fixed_min` and the clips appear only when the
-/// user set them.
+/// `algo`, then the settings in the order of the original, then those of one's own in the message's order.
+/// `fixed_min` and the clips appear only when the user set them.
 template <class Alternatives>
 boost::json::object algorithm_to_json(const oneof<Alternatives>& algorithm, const AlgorithmProvenance& from) {
     boost::json::object out;
@@ -116,8 +116,8 @@ inline void print_json(std::string& out, const boost::json::value& value, std::s
 
 /// The plan with the keys in the original's order: `version`, `batch_num`, `group_size`, `data_dump`,
 /// `distill_group`, then one key per layer. Floats are float32 widened to double. The settings of an
-/// algorithm of one's own stand beside those of AMCT, by their names. Throws std::invalid_argument when a layer's
-/// name is one of those keys.
+/// algorithm of one's own stand beside those of AMCT, by their names. Throws std::invalid_argument when a
+/// layer's name is one of those keys.
 template <class Algorithms>
 boost::json::value to_json(const BasicDistillPlan<Algorithms>& plan) {
     boost::json::object out;

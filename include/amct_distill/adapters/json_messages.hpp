@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Messages as JSON objects and back, by reflection: what an algorithm of one's own has beside AMCT's settings.
+/// Messages as JSON objects and back, by reflection: what an algorithm of one's own has beside AMCT's.
 ///
-///     boost::json::value const v = detail::to_json_value(message);        // {"exponent": 3, "levels": [1.0, 2.0]}
+///     boost::json::value const v = detail::to_json_value(message);  // {"exponent": 3, "levels": [1.0]}
 ///     std::optional<MyPow2> m = value<MyPow2>(item);                      // as a member of JsonMessages
 ///
 /// Needs Boost.JSON, as json.hpp. A field that is not set has no key; floats are widened to double.

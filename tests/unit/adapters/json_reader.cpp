@@ -229,7 +229,8 @@ TEST_CASE("the settings of an algorithm of one's own are read by their names") {
             two_layers());
     };
     auto const plan = read(
-        R"(, "exponent": 3, "rate": 0.5, "levels": [1, 2], "name": "x", "mode": "SLOW", "inner": {"deep": true})");
+        R"(, "exponent": 3, "rate": 0.5, "levels": [1, 2], "name": "x", "mode": "SLOW",
+"inner": {"deep": true})");
     INFO(to_string(plan.diagnostics()));
     REQUIRE(plan);
     const NeedsMore& m = *plan->layers[0].weights.get_if<NeedsMore>();
@@ -266,7 +267,8 @@ TEST_CASE("the settings of an algorithm of one's own are read by their names") {
 
 TEST_CASE("JSON of AMCT's other flows is told as such, key by key") {
     std::string const text = errors(R"({"version": 1, "batch_num": 1, "activation_offset": true,
- "conv1": {"quant_enable": true, "activation_quant_params": {}, "weight_quant_params": {"wts_algo": "arq_quantize"}}})");
+ "conv1": {"quant_enable": true, "activation_quant_params": {},
+           "weight_quant_params": {"wts_algo": "arq_quantize"}}})");
     CHECK(text.find("p.json:1:32: error: activation_offset: unknown key; leave it out: activations always "
                     "have an offset "
                     "here") != std::string::npos);
