@@ -107,7 +107,7 @@ void train(nn::Network& network, const Samples& samples, std::uint64_t seed) {
     nn::Tensor gradient;
     AdamW optimizer;
     for (auto& p : network.parameters(tape))
-        if (p.role != nn::Role::statistic) optimizer.add(*p.value, *p.gradient, peak);
+        if (p.role != nn::Role::statistic) optimizer.add(p.values, p.gradient->span(), peak);
 
     std::size_t const steps = samples.size() / batch_size;
     for (int epoch = 0; epoch != epochs; ++epoch) {

@@ -68,6 +68,7 @@ void print(const std::string& heading, const std::string& table) {
     say("\n" + heading);
     std::fputs(table.c_str(), stdout);
 }
+
 /// A result's value, after its warnings; throws what is wrong with it.
 template <class T>
 T checked(result<T> r) {
@@ -77,12 +78,11 @@ T checked(result<T> r) {
 
 int run(const Options& options) {
     // The configuration, before anything takes time; its names are checked against the network.
-    std::string const text = read_file(options.config).value();
-    std::string const source = std::filesystem::path(options.config).filename().string();
-    auto const config = checked(read<AMCTDistillConfig>(text, {.source = source}));
+    SourceText source = SourceText::file(options.config).value();
+    source.name = std::filesystem::path(options.config).filename().string();
+    auto const config = checked(read<AMCTDistillConfig>(source));
     nn::Network teacher = digits::make_network(static_cast<std::uint64_t>(options.seed));
-    auto const plan =
-        checked(resolve(config, teacher.topology(), target::generic, {.source = source, .text = text}));
+    auto const plan = checked(resolve(config, teacher.topology(), target::generic, {.source = source}));
     auto const data = digits::load(options.data).value();
     std::filesystem::path const out = options.out;
     std::filesystem::create_directories(out);  // rather now than after the training

@@ -65,7 +65,7 @@ struct Step {
         gradient = tape.output(network.outputs()[0]);
         run_backward();
         for (auto& p : network.parameters(tape))
-            if (p.role != nn::Role::statistic) optimizer.add(*p.value, *p.gradient, 1e-4);
+            if (p.role != nn::Role::statistic) optimizer.add(p.values, p.gradient->span(), 1e-4);
         run();
     }
     void run_forward() { network.forward(images, tape, nn::Mode::evaluate); }

@@ -1,5 +1,6 @@
-# cmake -DSTATIC=<program> -DLOAD=<program> -DNM=<nm> -DCONFIG=<engine.cfg> -DWORK=<scratch directory> -P
-# engine.cmake The engine with a configuration that the compiler has read, the one that reads it itself, and
+# cmake -DSTATIC=<program> -DLOAD=<program> -DNM=<nm> -DCONFIG=<engine.cfg> -DWORK=<scratch directory>
+#       -P engine.cmake
+# The engine with a configuration that the compiler has read, the one that reads it itself, and
 # what it refuses.
 cmake_minimum_required(VERSION 3.25)
 function(run expected_code)
@@ -49,9 +50,8 @@ function(refused name old new expected)
 endfunction()
 refused(int4 "INT8 channel_wise: false" "INT4 channel_wise: false" "\
 int4.cfg:16:33: error: layer `fc`: `arq_distill, INT4, tensor_wise` is not what this engine runs, it has \
-`arq_distill, INT4, channel_wise`, `arq_distill, INT8, channel_wise`, `arq_distill, INT8, tensor_wise`, choose
-one of \
-them for the layer, or skip it with quant_skip_layers
+`arq_distill, INT4, channel_wise`, `arq_distill, INT8, channel_wise`, `arq_distill, INT8, tensor_wise`, \
+choose one of them for the layer, or skip it with quant_skip_layers
     distill_weight_quant_config { arq_distill { dst_type: INT4 channel_wise: false } }
                                   ^
 ")

@@ -1,5 +1,6 @@
-# cmake -DCLANG_TIDY=<clang-tidy-14> -DROOT=<project> -DWORK=<scratch directory> "-DFLAGS=..." -P
-# clang_tidy.cmake The headers as .clang-tidy wants them: names of types, and a few mistakes that compilers do
+# cmake -DCLANG_TIDY=<clang-tidy-14> -DROOT=<project> -DWORK=<scratch directory> "-DFLAGS=..."
+#       -P clang_tidy.cmake
+# The headers as .clang-tidy wants them: names of types, and a few mistakes that compilers do
 # not see.
 cmake_minimum_required(VERSION 3.25)
 file(GLOB_RECURSE headers RELATIVE "${ROOT}/include" "${ROOT}/include/*.hpp")

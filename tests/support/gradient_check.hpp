@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <limits>
 #include <random>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,7 +25,7 @@ inline constexpr double gradient_tolerance = 1e-8;
 
 /// Distinct values in [-1, 1), none closer to 0 or to another than many steps, so that no kink (ReLU's, the
 /// maximum's) lies within a difference. The same at each call.
-inline void fill_distinct(BasicTensor<double>& tensor, std::uint64_t seed) {
+inline void fill_distinct(std::span<double> tensor, std::uint64_t seed) {
     std::mt19937_64 bits(seed);
     auto const n = tensor.size();
     for (std::size_t i = 0; i != n; ++i) tensor[i] = (2 * (double(i) + 0.3) / double(n)) - 1;
@@ -38,13 +39,13 @@ inline void fill_distinct(BasicTensor<double>& tensor, std::uint64_t seed) {
 inline double gradient_error(BasicModule<double>& module, const std::vector<Shape>& shapes,
                              Mode mode = Mode::evaluate) {
     std::vector<BasicTensor<double>> inputs;
-    for (const Shape& shape : shapes) fill_distinct(inputs.emplace_back(shape), inputs.size());
+    for (const Shape& shape : shapes) fill_distinct(inputs.emplace_back(shape).span(), inputs.size());
     std::vector<const BasicTensor<double>*> views;
     for (const auto& x : inputs) views.push_back(&x);
 
     BasicTensor<double> output(module.output_shape(shapes).value());
     BasicTensor<double> weights(output.shape());
-    fill_distinct(weights, 99);
+    fill_distinct(weights.span(), 99);
     BasicScratch<double> scratch;
     auto const loss = [&] {
         output.fill(std::numeric_limits<double>::quiet_NaN());  // forward overwrites
@@ -61,7 +62,8 @@ inline double gradient_error(BasicModule<double>& module, const std::vector<Shap
     for (const Shape& shape : shapes) grad_inputs.emplace_back(shape).fill(start);
     for (auto& g : grad_inputs) grad_views.push_back(&g);
     auto const parameters = module.parameters();
-    for (const auto& p : parameters) grad_parameters.emplace_back(p.value->shape()).fill(start);
+    for (const auto& p : parameters)
+        grad_parameters.emplace_back(Shape(p.shape().begin(), p.shape().end())).fill(start);
     auto again = grad_parameters;
     module.backward(views, output, weights, grad_views, grad_parameters, scratch, mode);
 
@@ -70,7 +72,7 @@ inline double gradient_error(BasicModule<double>& module, const std::vector<Shap
     if (again != grad_parameters) return std::numeric_limits<double>::infinity();
 
     double worst = 0;
-    auto const compare = [&](BasicTensor<double>& value, const BasicTensor<double>& gradient) {
+    auto const compare = [&](std::span<double> value, const BasicTensor<double>& gradient) {
         for (std::size_t i = 0; i != value.size(); ++i) {
             double const at = value[i];
             value[i] = at + gradient_step;
@@ -83,9 +85,9 @@ inline double gradient_error(BasicModule<double>& module, const std::vector<Shap
             worst = error <= worst ? worst : error;  // NaN is worst
         }
     };
-    for (std::size_t i = 0; i != inputs.size(); ++i) compare(inputs[i], grad_inputs[i]);
+    for (std::size_t i = 0; i != inputs.size(); ++i) compare(inputs[i].span(), grad_inputs[i]);
     for (std::size_t i = 0; i != parameters.size(); ++i)
-        if (parameters[i].role != Role::statistic) compare(*parameters[i].value, grad_parameters[i]);
+        if (parameters[i].role != Role::statistic) compare(parameters[i].values, grad_parameters[i]);
     return worst;
 }
 
@@ -93,7 +95,7 @@ inline double gradient_error(BasicModule<double>& module, const std::vector<Shap
 inline void fill_parameters(BasicModule<double>& module) {
     std::uint64_t seed = 7;
     for (const auto& p : module.parameters())
-        if (p.role != Role::statistic) fill_distinct(*p.value, seed++);
+        if (p.role != Role::statistic) fill_distinct(p.values, seed++);
 }
 
 /// The output of a module for these inputs.

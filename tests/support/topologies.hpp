@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Small networks for the tests of plan/.
 #pragma once
+#include <amct_distill/graph/ids.hpp>
 #include <amct_distill/graph/topology.hpp>
 #include <initializer_list>
 #include <string>
@@ -16,20 +17,21 @@
 struct network {
     amct_distill::Topology topology{};
 
-    std::size_t layer(std::string name, std::string type, std::vector<std::size_t> inputs) {
+    amct_distill::NodeId layer(std::string name, std::string type, std::vector<amct_distill::NodeId> inputs) {
         topology.modules.push_back({name, type});
-        topology.nodes.push_back({name, type, topology.modules.size() - 1, std::move(inputs)});
-        return topology.nodes.size() - 1;
+        topology.nodes.push_back({name, type, topology.modules.size() - 1, {inputs.begin(), inputs.end()}});
+        return {topology.nodes.size() - 1};
     }
-    std::size_t operation(std::string type, std::vector<std::size_t> inputs) {
-        topology.nodes.push_back({"/" + type, type, {}, std::move(inputs)});
-        return topology.nodes.size() - 1;
+    amct_distill::NodeId operation(std::string type, std::vector<amct_distill::NodeId> inputs) {
+        topology.nodes.push_back({"/" + type, type, {}, {inputs.begin(), inputs.end()}});
+        return {topology.nodes.size() - 1};
     }
-    std::size_t use(const std::string& name, std::vector<std::size_t> inputs) {
+    amct_distill::NodeId use(const std::string& name, std::vector<amct_distill::NodeId> inputs) {
         std::size_t module = 0;
         while (topology.modules[module].name != name) ++module;
-        topology.nodes.push_back({name + "_again", topology.modules[module].type, module, std::move(inputs)});
-        return topology.nodes.size() - 1;
+        topology.nodes.push_back(
+            {name + "_again", topology.modules[module].type, module, {inputs.begin(), inputs.end()}});
+        return {topology.nodes.size() - 1};
     }
 };
 
@@ -38,8 +40,8 @@ inline amct_distill::Topology chain(std::initializer_list<std::pair<const char*,
     network n;
     for (const auto& [name, type] : layers)
         n.layer(name, type,
-                n.topology.nodes.empty() ? std::vector<std::size_t>{}
-                                         : std::vector<std::size_t>{n.topology.nodes.size() - 1});
+                n.topology.nodes.empty() ? std::vector<amct_distill::NodeId>{}
+                                         : std::vector<amct_distill::NodeId>{{n.topology.nodes.size() - 1}});
     n.topology.outputs = {n.topology.nodes.size() - 1};
     return n.topology;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// A plan from the JSON that AMCT's `create_distill_config` writes, for the network it was written for.
 ///
-///     result<DistillPlan> plan = plan_from_json(text, topology, target::generic, "distill.json");
+///     result<DistillPlan> plan = plan_from_json(SourceText{"distill.json", text}, network.graph());
 ///     if (!plan) std::cerr << to_string(plan.diagnostics());
 ///  // distill.json:9:13: error: conv1.distill_data_config.dst_type: expected "INT4" or "INT8", found "INT16"
 ///
@@ -39,15 +39,16 @@ inline constexpr bool has_required_fields = []<std::size_t... I>(std::index_sequ
 template <class Algorithms>
 class JsonPlanReader : JsonValues {
 public:
-    JsonPlanReader(const Topology& topology, const Target& target, DiagnosticList& found)
+    JsonPlanReader(const Graph& graph, const Target& target, DiagnosticList& found)
         : JsonValues(found),
-          graph_(topology),
+          graph_(graph),
           names_(graph_, found),
           target_(target),
           sources_(names_.quantizable().size()) {}
 
     BasicDistillPlan<Algorithms> read(const JsonItem& root) {
         BasicDistillPlan<Algorithms> plan;
+        plan.graph = graph_;
         std::optional<JsonItem> groups;
         bool version = false, batch_num = false, group_size = false, data_dump = false;
         auto const set = [](auto& planned, const auto& value, const JsonItem& at) {
@@ -223,14 +224,14 @@ private:
         }
         std::vector<std::size_t> block_of(graph_.size(), plan.blocks.size());
         for (std::size_t b = 0; b != plan.blocks.size(); ++b)
-            for (std::size_t n : plan.blocks[b].nodes) block_of[n] = b;
+            for (NodeId n : plan.blocks[b].nodes) block_of[n] = b;
         for (auto& layer : plan.layers)
             if (block_of[layer.node] != plan.blocks.size()) layer.block = block_of[layer.node];
     }
     void check_order(const JsonItem& group, const PlannedBlock& block,
                      const std::vector<PlannedBlock>& earlier) {
         for (std::size_t b = 0; b != earlier.size(); ++b)
-            for (std::size_t n : block.nodes)
+            for (NodeId n : block.nodes)
                 if (std::find(earlier[b].nodes.begin(), earlier[b].nodes.end(), n) != earlier[b].nodes.end())
                     return error(group, concat("`", graph_.name(n), "` is already in ", earlier[b].from.text,
                                                ", and a layer is in one group only"));
@@ -255,16 +256,15 @@ private:
         }
         if (auto const twice = trained_twice(graph_, block.nodes); !twice.empty())
             return error(at, concat(twice, ": end the group before it, or start it after")), PlannedBlock{};
-        std::size_t const last = block.nodes.back();
-        if (paths_between(graph_, block.nodes.front(), [&](std::size_t n) { return n == last; }).count == 1)
+        NodeId const last = block.nodes.back();
+        if (paths_between(graph_, block.nodes.front(), [&](NodeId n) { return n == last; }).count == 1)
             return block;
         error(at, concat("several paths lead from `", block.names.front(), "` to `", block.names.back(),
                          "`, and a group is one path: start it after the fork, or end it before"));
         return {};
     }
     /// The use of a module that continues a block, or begins it.
-    std::optional<std::size_t> node_in_group(const JsonItem& at, std::size_t module,
-                                             const PlannedBlock& block) {
+    std::optional<NodeId> node_in_group(const JsonItem& at, ModuleId module, const PlannedBlock& block) {
         const auto& uses = graph_.uses(module);
         if (!may_stand_in_group(graph_, uses.front())) {
             error(at, concat("a ", graph_.type(uses.front()),
@@ -274,15 +274,15 @@ private:
             if (uses.size() == 1) return uses.front();
             error(at, "a group cannot start at a shared layer: start it at a layer that is used once");
         } else {
-            for (std::size_t n : graph_.consumers(block.nodes.back()))
-                if (graph_.topology().nodes[n].module == module) return n;
+            for (NodeId n : graph_.consumers(block.nodes.back()))
+                if (graph_.module_of(n) == module) return n;
             error(at, concat("does not read `", block.names.back(),
                              "`: a group is a path of layers, each reading the one before"));
         }
         return std::nullopt;
     }
 
-    graph graph_;
+    Graph graph_;
     LayerLookup names_;
     const Target& target_;
     std::vector<LayerSource> sources_;  // by the order of names_.quantizable(); never resized
@@ -295,15 +295,15 @@ private:
 /// quantized, groups that are not one path of layers, overlap or are out of order, rules of the target, no
 /// layer left to quantize. Throws std::invalid_argument when the topology contradicts itself.
 template <class Algorithms = StandardAlgorithms>
-result<BasicDistillPlan<Algorithms>> plan_from_json(std::string_view text, const Topology& topology,
-                                                    const Target& target = target::generic,
-                                                    std::string_view source = {}) {
-    detail::DiagnosticList found({.source = source, .text = text});
+result<BasicDistillPlan<Algorithms>> plan_from_json(const SourceText& source, const Graph& graph,
+                                                    const Target& target = target::generic) {
+    std::string_view const text = source.text;
+    detail::DiagnosticList found(source);
     boost::json::parser parser;
     boost::json::error_code error;
     std::size_t const used = parser.write(text.data(), text.size(), error);
     if (error)
-        return diagnostic_at(Severity::error, source, text, used, "",
+        return diagnostic_at(Severity::error, source.name, text, used, "",
                              detail::concat("this is no JSON: ", error.message()));
     boost::json::value const value = parser.release();
     auto const places =
@@ -312,9 +312,16 @@ result<BasicDistillPlan<Algorithms>> plan_from_json(std::string_view text, const
                         detail::concat("set more than once; first at ", first.line, ':', first.column));
         });
     if (found.failed()) return found.errors();
-    auto plan = detail::JsonPlanReader<Algorithms>(topology, target, found).read({value, places});
+    auto plan = detail::JsonPlanReader<Algorithms>(graph, target, found).read({value, places});
     if (found.failed()) return found.errors();
     return plan;
+}
+
+/// The same, of a text without a name.
+template <class Algorithms = StandardAlgorithms>
+result<BasicDistillPlan<Algorithms>> plan_from_json(std::string_view text, const Graph& graph,
+                                                    const Target& target = target::generic) {
+    return plan_from_json<Algorithms>(SourceText{{}, std::string(text)}, graph, target);
 }
 
 }  // namespace amct_distill

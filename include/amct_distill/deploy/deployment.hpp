@@ -157,26 +157,21 @@ result<Deployment> deploy(const BasicStudent<Algorithms>& student) {
     nn::Network folded = network;
     std::vector<DeployedLayer> layers;
     Diagnostics errors;
-    auto const add = [&]<class Layer>(const std::string& name,
-                                      const QuantizedLayer<Layer, Algorithms>& from) -> result<void> {
-        const nn::NamedModule* const bn = batch_norm_after(network, name);
-        nn::Module layer = from.layer();
-        const nn::Shape& input = network.node(network.node(*network.find(name)).inputs.at(0)).shape;
-        auto made = detail::deploy_layer(name, layer, input, from.quantizers(), bn, layer);
+    auto const add = [&](const auto& planned, const QuantizedLayer<Algorithms>& from) -> result<void> {
+        const nn::NamedModule* const bn = batch_norm_after(network, planned.name);
+        nn::Module layer = from.module();
+        const nn::Shape& input = network.node(network.node(planned.node).inputs.at(0)).shape;
+        auto made = detail::deploy_layer(planned.name, layer, input, from.quantizers(), bn, layer);
         if (!made) return made.diagnostics();
-        folded.replace(name, std::move(layer));
+        folded.replace(planned.module, std::move(layer));
         if (bn != nullptr) folded.replace(bn->name, nn::Identity{});
         layers.push_back(*std::move(made));
         return {};
     };
     for (const auto& planned : student.plan().layers) {
-        const nn::Module& module = network.module(planned.name);
-        result<void> added;
-        if (const auto* conv = module.template get_if<QuantizedLayer<nn::Conv2d, Algorithms>>())
-            added = add(planned.name, *conv);
-        else if (const auto* linear = module.template get_if<QuantizedLayer<nn::Linear, Algorithms>>())
-            added = add(planned.name, *linear);
-        for (Diagnostic& d : detail::of_layer(planned.name, added.diagnostics()))
+        const auto* const from = student.quantized(planned.module);
+        if (from == nullptr) continue;
+        for (Diagnostic& d : detail::of_layer(planned.name, add(planned, *from).diagnostics()))
             errors.push_back(std::move(d));
     }
     if (!errors.empty()) return errors;

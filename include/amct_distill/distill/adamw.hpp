@@ -2,18 +2,19 @@
 /// AdamW (Loshchilov and Hutter 2019), with a learning rate per parameter tensor, as torch.optim.AdamW.
 ///
 ///     AdamW optimizer({.weight_decay = 0});
-///     optimizer.add(weight, gradient, 1e-3);      // tensors of the caller's, which outlive the optimizer
+///     optimizer.add(weight, gradient, 1e-3);      // values of the caller's, which outlive the optimizer
 ///     optimizer.step();
 #pragma once
 #include <cmath>
 #include <cstddef>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "../core/concat.hpp"
-#include "../nn/tensor.hpp"
+#include "../core/number.hpp"
 
 namespace amct_distill {
 
@@ -49,15 +50,15 @@ public:
                               number(options_.epsilon), ' ', number(options_.weight_decay));
     }
 
-    /// Trains `value` by `gradient`; throws std::invalid_argument when they differ in shape, and where
+    /// Trains `values` by their gradient; throws std::invalid_argument when they differ in number, and where
     /// check_options() does.
-    void add(nn::Tensor& value, const nn::Tensor& gradient, double learning_rate) {
+    void add(std::span<float> values, std::span<const float> gradient, double learning_rate) {
         check_options();
-        if (value.shape() != gradient.shape())
-            throw std::invalid_argument(detail::concat("AdamW: a parameter ", nn::to_string(value.shape()),
-                                                       " has a gradient ", nn::to_string(gradient.shape())));
-        entries_.push_back(
-            {&value, &gradient, learning_rate, nn::Tensor(value.shape()), nn::Tensor(value.shape())});
+        if (values.size() != gradient.size())
+            throw std::invalid_argument(detail::concat("AdamW: a parameter of ", values.size(),
+                                                       " values has a gradient of ", gradient.size()));
+        entries_.push_back({values, gradient, learning_rate, std::vector<float>(values.size()),
+                            std::vector<float>(values.size())});
     }
 
     /// Of all learning rates, from the next step on; a schedule sets it step by step.
@@ -77,9 +78,9 @@ public:
             double const learning_rate = e.learning_rate * factor_;
             auto const decay = static_cast<float>(1 - learning_rate * options_.weight_decay),
                        rate = static_cast<float>(learning_rate / correction1);
-            for (std::size_t i = 0; i != e.value->size(); ++i) {
-                float const g = (*e.gradient)[i];
-                float &p = (*e.value)[i], &m = e.first[i], &v = e.second[i];
+            for (std::size_t i = 0; i != e.values.size(); ++i) {
+                float const g = e.gradient[i];
+                float &p = e.values[i], &m = e.first[i], &v = e.second[i];
                 m += take1 * (g - m);
                 v = v * keep2 + take2 * (g * g);
                 p = p * decay - rate * (m / (std::sqrt(v) / root + epsilon));
@@ -89,10 +90,10 @@ public:
 
 private:
     struct Entry {
-        nn::Tensor* value;
-        const nn::Tensor* gradient;
+        std::span<float> values;
+        std::span<const float> gradient;
         double learning_rate;
-        nn::Tensor first, second;  // moments
+        std::vector<float> first, second;  // moments
     };
 
     AdamWOptions options_;

@@ -102,13 +102,13 @@ public:
 private:
     std::vector<nn::Module> modules() const {
         std::vector<nn::Module> copies;
-        for (std::size_t m : modules_) copies.push_back(student_.modules()[m].module);
+        for (ModuleId m : modules_) copies.push_back(student_.module(m));
         return copies;
     }
     /// The block's modules that nodes outside of it use as well.
     std::vector<std::string> shared_names() const {
         std::vector<std::string> names;
-        for (std::size_t m : modules_)
+        for (ModuleId m : modules_)
             if (std::ranges::any_of(student_.operations(), [&](nn::NodeId id) {
                     return student_.node(id).module == m &&
                            std::ranges::find(data_.nodes(), id) == data_.nodes().end();
@@ -116,7 +116,7 @@ private:
                 names.push_back(student_.modules()[m].name);
         return names;
     }
-    nn::Module& module(std::size_t k) { return student_.module(student_.modules()[modules_[k]].name); }
+    nn::Module& module(std::size_t k) { return student_.module(modules_[k]); }
 
     void restore_best() {
         for (std::size_t k = 0; k != modules_.size(); ++k) module(k) = best_[k];
@@ -129,10 +129,12 @@ private:
         constrained_.clear();
         optimizer_.emplace(options.optimizer);
         for (std::size_t k = 0; k != modules_.size(); ++k) constrained_.push_back(&module(k));
-        for (auto& p : student_.parameters(tape_))
-            if (std::ranges::find(modules_, p.module) != modules_.end() && p.role != nn::Role::statistic) {
-                optimizer_->add(*p.value, *p.gradient, options.learning_rates.of(p.role));
-                if (options.search.average_decay > 0) average_.push_back(*p.value);
+        for (auto& p : student_.parameters(tape_, modules_))
+            if (p.role != nn::Role::statistic) {
+                optimizer_->add(p.values, std::as_const(*p.gradient).span(),
+                                options.learning_rates.of(p.role));
+                if (options.search.average_decay > 0)
+                    average_.emplace_back(p.gradient->shape(), std::span<const float>(p.values));
                 trained_.push_back(std::move(p));
             }
         averaged_ = 0;
@@ -174,12 +176,12 @@ private:
         options.loss.gradient(output, step_->target, gradient_);
         for (const nn::NamedParameter& p : trained_) p.gradient->fill(0);
         student_.backward_nodes(data_.nodes(), gradient_, tape_, nn::Mode::evaluate);
-        if (!all_finite(&nn::NamedParameter::gradient)) {
+        if (!all_finite([](const auto& p) { return std::span<const float>(p.gradient->span()); })) {
             report_.stopped = "a gradient is not finite";
             return *loss;
         }
         optimizer_->step();
-        if (!all_finite(&nn::NamedParameter::value)) {
+        if (!all_finite([](const auto& p) { return std::span<const float>(p.values); })) {
             report_.stopped = "a parameter is not finite";
             return *loss;
         }
@@ -188,7 +190,10 @@ private:
         auto const n = static_cast<double>(averaged_);
         auto const decay = static_cast<float>((std::min)(options.search.average_decay, n / (n + 9)));
         for (std::size_t k = 0; k != average_.size(); ++k)
-            nn::array(average_[k]) += (nn::array(*trained_[k].value) - nn::array(average_[k])) * (1 - decay);
+            nn::array(average_[k]) +=
+                (nn::ConstArrayMap<float>(trained_[k].values.data(), std::ssize(trained_[k].values)) -
+                 nn::array(average_[k])) *
+                (1 - decay);
         return *loss;
     }
 
@@ -222,23 +227,24 @@ private:
         return {};
     }
     void exchange_average() {
-        for (std::size_t k = 0; k != average_.size(); ++k) std::swap(*trained_[k].value, average_[k]);
+        for (std::size_t k = 0; k != average_.size(); ++k)
+            std::ranges::swap_ranges(trained_[k].values, average_[k].span());
         constrain();
     }
 
     void constrain() {
         for (nn::Module* m : constrained_) m->constrain();
     }
-    bool all_finite(nn::Tensor* nn::NamedParameter::*member) const {
-        return std::ranges::all_of(trained_, [&](const nn::NamedParameter& p) {
-            return detail::range_of((p.*member)->span()).finite;
-        });
+    template <class Values>
+    bool all_finite(Values values) const {
+        return std::ranges::all_of(
+            trained_, [&](const nn::NamedParameter& p) { return detail::range_of(values(p)).finite; });
     }
 
     nn::Network& student_;
     BlockData& data_;
     nn::Tape tape_;
-    std::vector<std::size_t> modules_{};  // the block's, as indices
+    std::vector<ModuleId> modules_{};  // the block's
     std::vector<nn::Module*> constrained_{};
     std::vector<nn::NamedParameter> trained_{};
     std::vector<nn::Tensor> average_{};  // parallel to `trained_`, or empty

@@ -34,7 +34,7 @@ public:
               const PlannedBlock& block, const TeacherDump* dump, std::size_t index)
         : student_(student), teacher_(teacher), budget_(budget), dump_(dump), index_(index), steps_(batches) {
         const nn::Network& network = student.network();
-        for (std::size_t k : block.nodes) nodes_.push_back(network.operations()[k]);
+        nodes_ = block.nodes;
         input_node_ = network.node(nodes_.front()).inputs.at(0);
         // A module that is trained here and also used before makes the input change with every step.
         for (nn::NodeId id : network.operations())

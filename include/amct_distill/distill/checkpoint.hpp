@@ -65,7 +65,7 @@ public:
             out.put(name);
             for (const auto& p : module.parameters()) {
                 out.put(p.name);
-                out.put_values(p.value->span());
+                out.put_values(p.values);
             }
             return true;
         });
@@ -113,11 +113,10 @@ public:
                 before.push_back(module);
                 std::string text_found;
                 if (!in.get(text_found) || text_found != name) return false;
-                std::vector<nn::Tensor> values;
+                std::vector<std::vector<float>> values;
                 for (const auto& p : module.parameters()) {
-                    if (!in.get(text_found) || text_found != p.name || !in.get_values(p.value->span()))
-                        return false;
-                    values.push_back(*p.value);
+                    if (!in.get(text_found) || text_found != p.name || !in.get_values(p.values)) return false;
+                    values.emplace_back(p.values.begin(), p.values.end());
                 }
                 if (auto* const q = student.quantizers(name))
                     q->restore();
@@ -125,7 +124,7 @@ public:
                     module.constrain();
                 std::size_t k = 0;
                 for (const auto& p : module.parameters())
-                    if (*p.value != values[k++]) return false;
+                    if (!std::ranges::equal(p.values, values[k++])) return false;
                 return true;
             });
         if (!restored || !in.at_end()) {
@@ -145,9 +144,9 @@ private:
     template <class Algorithms, class F>
     bool for_each_module(std::size_t block, BasicStudent<Algorithms>& student, const F& f) const {
         nn::Network& network = student.network();
-        std::vector<std::size_t> seen;
-        for (std::size_t k : blocks_[block].nodes) {
-            auto const m = network.node(network.operations()[k]).module;
+        std::vector<ModuleId> seen;
+        for (NodeId k : blocks_[block].nodes) {
+            auto const m = network.node(k).module;
             if (!m || std::ranges::find(seen, *m) != seen.end()) continue;
             seen.push_back(*m);
             const std::string& name = network.modules()[*m].name;

@@ -174,7 +174,7 @@ result<void> train_blocks(const nn::Network& teacher, BasicStudent<Algorithms>& 
 /// Throws std::invalid_argument when there is nothing sound to work with.
 template <class Algorithms>
 void require_same(const nn::Network& teacher, const BasicStudent<Algorithms>& student) {
-    if (auto const what = difference(teacher, student.network(), "teacher", "student"); !what.empty())
+    if (auto const what = difference(teacher, student.network(), "the teacher", "the student"); !what.empty())
         throw std::invalid_argument(concat("distill: the student is not one of this teacher: ", what,
                                            "; make it from this teacher by make_student()"));
 }

@@ -49,8 +49,8 @@ public:
             for (const nn::Tensor& t : *batch) inputs.push_back(&t);
             teacher.forward(inputs, tape, nn::Mode::evaluate);
             for (std::size_t b = 0; b != blocks.size(); ++b) {
-                nn::NodeId const first = teacher.operations()[blocks[b].nodes.front()];
-                nn::NodeId const last = teacher.operations()[blocks[b].nodes.back()];
+                nn::NodeId const first = blocks[b].nodes.front();
+                nn::NodeId const last = blocks[b].nodes.back();
                 auto written =
                     write_npy(dump.file(b, i, "input"), tape.output(teacher.node(first).inputs.at(0)));
                 if (written) written = write_npy(dump.file(b, i, "output"), tape.output(last));

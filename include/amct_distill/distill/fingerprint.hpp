@@ -48,16 +48,17 @@ inline void add(Hash& hash, const nn::Tensor& t) {
 inline void add(Hash& hash, const nn::Network& network) {
     for (nn::NodeId id : network.operations()) {
         const auto& n = network.node(id);
-        hash.add(n.name);
-        const nn::Module& module = n.module ? network.modules()[*n.module].module : *n.function;
-        hash.add(module.type());
+        hash.add(network.name(id));
+        hash.add(network.operation(id).type());
+        hash.add(network.operation(id).options());
         for (nn::NodeId input : n.inputs) hash.add(std::uint64_t{input.index});
         for (nn::Index d : n.shape) hash.add(static_cast<std::uint64_t>(d));
     }
     for (const auto& m : network.modules())
         for (const auto& p : m.module.parameters()) {
             hash.add(p.name);
-            add(hash, *p.value);
+            for (nn::Index d : p.shape()) hash.add(static_cast<std::uint64_t>(d));
+            hash.add_bytes(p.values);
         }
 }
 
@@ -115,7 +116,7 @@ result<Fingerprint> fingerprint(const nn::Network& teacher, const BasicStudent<A
     }
     for (const PlannedBlock& block : plan.blocks) {
         of_configuration.add(std::uint64_t{block.nodes.size()});
-        for (std::size_t n : block.nodes) of_configuration.add(std::uint64_t{n});
+        for (NodeId n : block.nodes) of_configuration.add(std::uint64_t{n.index});
     }
     detail::add(of_calibration, student.network());
     of_training.add(static_cast<std::uint64_t>(options.epochs));

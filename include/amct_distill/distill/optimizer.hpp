@@ -7,8 +7,7 @@
 /// remembered, when training falls back to the best parameters.
 #pragma once
 #include <concepts>
-
-#include "../nn/tensor.hpp"
+#include <span>
 
 namespace amct_distill {
 
@@ -18,8 +17,8 @@ namespace amct_distill {
 /// throws std::invalid_argument when they make no sense, before any work. (A loss may do both, too.)
 template <class O>
 concept BlockOptimizer = std::copyable<O> && std::default_initializable<O> &&
-    requires(O optimizer, nn::Tensor& value, const nn::Tensor& gradient, double rate) {
-    optimizer.add(value, gradient, rate);
+    requires(O optimizer, std::span<float> values, std::span<const float> gradient, double rate) {
+    optimizer.add(values, gradient, rate);
     optimizer.set_learning_rate_factor(rate);
     optimizer.step();
 };

@@ -89,7 +89,7 @@ result<std::vector<LayerReport>> report_layers(const BasicStudent<Algorithms>& s
         r.weight_sqnr = n.sqnr();
         r.channels = static_cast<std::size_t>(weight.dim(0));
         r.dead_channels = detail::zero_rows(quantized);
-        inputs.push_back(network.node(network.operations()[layer.node]).inputs.at(0));
+        inputs.push_back(network.node(layer.node).inputs.at(0));
         quantizers.push_back(q);
     }
     std::vector<detail::Noise> noises(reports.size());

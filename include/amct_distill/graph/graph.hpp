@@ -1,24 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A topology and what follows from it: who reads a node, how often a module is used, what can be quantized.
+/// What a network is to those who plan, train and deploy it: nodes, modules, who reads whom, what leaves it.
 ///
-///     detail::graph g(topology);
-///     g.only_consumer(0);                       // the one node that reads node 0
-///     g.why_not_quantized(1);                   // "is a ReLU; only Conv2d and Linear layers are quantized"
-///     g.relu_before(2);                         // the ReLU behind which node 2 is
+///     Graph g = network.graph();                // or Graph(topology), of a network that is elsewhere
+///     g.only_consumer(conv);                    // the one node that reads it
+///     g.why_not_quantized(module);              // "is a ReLU; only Conv2d and Linear layers are quantized"
+///     g.relu_before(fc);                        // the ReLU that produces its input, maybe through pooling
+///     difference(g, other, "the plan", "the network");   // "module 3 is `a` (Conv2d) in the plan, and ..."
 #pragma once
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "../core/concat.hpp"
+#include "ids.hpp"
 #include "layer_types.hpp"
 #include "topology.hpp"
 
-namespace amct_distill::detail {
+namespace amct_distill {
+namespace detail {
 
 /// One input, and not a value below 0 unless the input has one: pooling, flatten, reshape, dropout. Modules
 /// go by PyTorch's names, functional operations by ONNX's.
@@ -28,70 +33,111 @@ constexpr bool keeps_sign(std::string_view type) {
 }
 constexpr bool is_relu(std::string_view type) { return type == "ReLU" || type == "Relu"; }
 
-/// Holds a reference to the topology.
-class graph {
+}  // namespace detail
+
+/// Owns its topology. Every query takes constant time but for `relu_before` and what follows a name.
+class Graph {
 public:
+    Graph() = default;
     /// Throws std::invalid_argument when the topology is not one: an index out of range, a node before one
     /// that it reads, two modules of one name.
-    explicit graph(const Topology& topology)
-        : topology_(topology),
-          consumers_(topology.nodes.size()),
-          leaves_network_(topology.nodes.size(), false),
-          uses_(topology.modules.size()) {
-        for (std::size_t m = 0; m != topology.modules.size(); ++m)
-            if (!modules_.emplace(topology.modules[m].name, m).second)
-                fail("two modules are named `", topology.modules[m].name, "`");
-        for (std::size_t n = 0; n != topology.nodes.size(); ++n) {
-            const TopologyNode& node = topology.nodes[n];
-            if (node.module) {
-                if (*node.module >= uses_.size())
-                    fail("node `", node.name, "` is of a module that is not there");
-                uses_[*node.module].push_back(n);
-            }
-            for (std::size_t input : node.inputs) {
-                if (input >= n) fail("node `", node.name, "` stands before a node that it reads");
-                if (consumers_[input].empty() || consumers_[input].back() != n)
-                    consumers_[input].push_back(n);
-            }
-        }
-        for (std::size_t n : topology.outputs) {
-            if (n >= leaves_network_.size()) fail("an output is a node that is not there");
-            leaves_network_[n] = true;
-        }
+    Graph(const Topology& topology) {
+        for (const TopologyModule& m : topology.modules) add_module(m);
+        for (const TopologyNode& n : topology.nodes) add_node(n);
+        for (std::size_t n : topology.outputs) add_output({n});
     }
+
+    // ---- building: each throws std::invalid_argument for what contradicts the rest
+
+    ModuleId add_module(TopologyModule module) {
+        ModuleId const id{topology_.modules.size()};
+        if (!modules_.emplace(module.name, id.index).second)
+            fail("two modules are named `", module.name, "`");
+        topology_.modules.push_back(std::move(module));
+        uses_.emplace_back();
+        return id;
+    }
+    NodeId add_node(TopologyNode node) {
+        NodeId const id{topology_.nodes.size()};
+        if (node.module && *node.module >= uses_.size())
+            fail("node `", node.name, "` is of a module that does not exist");
+        for (std::size_t input : node.inputs)
+            if (input >= id) fail("node `", node.name, "` stands before a node that it reads");
+        for (std::size_t input : node.inputs)
+            if (consumers_[input].empty() || consumers_[input].back() != id) consumers_[input].push_back(id);
+        if (node.module) uses_[*node.module].push_back(id);
+        names_.emplace(node.name, id.index);
+        topology_.nodes.push_back(std::move(node));
+        consumers_.emplace_back();
+        leaves_network_.push_back(false);
+        return id;
+    }
+    void add_output(NodeId id) {
+        if (id >= leaves_network_.size()) fail("an output is a node that does not exist");
+        leaves_network_[id] = true;
+        topology_.outputs.push_back(id);
+    }
+    /// Another module takes the place of one: of another type, perhaps.
+    void set_type(ModuleId module, std::string type, bool weighted) {
+        for (NodeId use : uses_.at(module)) topology_.nodes[use].type = type;
+        topology_.modules[module].type = std::move(type);
+        topology_.modules[module].weighted = weighted;
+    }
+
+    // ---- looking at it
 
     const Topology& topology() const { return topology_; }
     std::size_t size() const { return topology_.nodes.size(); }
-    /// Index of the module of that name.
-    std::optional<std::size_t> module_named(std::string_view name) const {
-        auto const found = modules_.find(name);
+    const TopologyNode& node(NodeId id) const { return topology_.nodes.at(id); }
+    const TopologyModule& module(ModuleId id) const { return topology_.modules.at(id); }
+    std::size_t module_count() const { return topology_.modules.size(); }
+
+    std::optional<ModuleId> module_named(std::string_view name) const {
+        auto const found = modules_.find(std::string(name));
         if (found == modules_.end()) return std::nullopt;
-        return found->second;
+        return ModuleId{found->second};
     }
-    std::string_view type(std::size_t node) const { return topology_.nodes[node].type; }
-    bool has_module(std::size_t node) const { return topology_.nodes[node].module.has_value(); }
+    std::optional<NodeId> node_named(std::string_view name) const {
+        auto const found = names_.find(std::string(name));
+        if (found == names_.end()) return std::nullopt;
+        return NodeId{found->second};
+    }
+    std::string_view type(NodeId node) const { return topology_.nodes[node].type; }
+    NodeKind kind(NodeId node) const { return topology_.nodes[node].kind; }
+    bool has_module(NodeId node) const { return topology_.nodes[node].module.has_value(); }
+    std::optional<ModuleId> module_of(NodeId node) const {
+        const auto& m = topology_.nodes[node].module;
+        return m ? std::optional(ModuleId{*m}) : std::nullopt;
+    }
     /// The module's name; the operation's, when it has no module.
-    const std::string& name(std::size_t node) const {
+    const std::string& name(NodeId node) const {
         const TopologyNode& n = topology_.nodes[node];
         return n.module ? topology_.modules[*n.module].name : n.name;
     }
     /// The nodes that are uses of a module.
-    const std::vector<std::size_t>& uses(std::size_t module) const { return uses_[module]; }
-    bool is_shared(std::size_t node) const {
+    const std::vector<NodeId>& uses(ModuleId module) const { return uses_[module]; }
+    bool is_shared(NodeId node) const {
         return has_module(node) && uses_[*topology_.nodes[node].module].size() > 1;
     }
     /// The nodes that read a node, each once.
-    const std::vector<std::size_t>& consumers(std::size_t node) const { return consumers_[node]; }
+    const std::vector<NodeId>& consumers(NodeId node) const { return consumers_[node]; }
+    bool is_output(NodeId node) const { return leaves_network_[node]; }
     /// The one node that reads it; none also when its output leaves the network.
-    std::optional<std::size_t> only_consumer(std::size_t node) const {
+    std::optional<NodeId> only_consumer(NodeId node) const {
         if (consumers_[node].size() != 1 || leaves_network_[node]) return std::nullopt;
         return consumers_[node].front();
     }
 
-    /// What to say after the module's name; empty when it can be quantized.
-    std::string why_not_quantized(std::size_t module) const {
+    /// Whether a module has weights that can be quantized.
+    bool is_weighted(ModuleId module) const {
         const TopologyModule& m = topology_.modules[module];
-        if (!is_quantizable_type(m.type))
+        return m.weighted || detail::is_quantizable_type(m.type);
+    }
+    /// What to say after the module's name; empty when it can be quantized.
+    std::string why_not_quantized(ModuleId module) const {
+        using detail::concat;
+        const TopologyModule& m = topology_.modules[module];
+        if (!is_weighted(module))
             return concat("is a ", m.type, "; only Conv2d and Linear layers are quantized");
         if (m.type == "Conv2d" && !m.zero_padding)
             return "is a Conv2d that does not pad with zeros; only those that do are quantized";
@@ -102,11 +148,11 @@ public:
     }
 
     /// The ReLU that produces a node's input, maybe through operations that keep the sign.
-    std::optional<std::size_t> relu_before(std::size_t node) const {
+    std::optional<NodeId> relu_before(NodeId node) const {
         while (!topology_.nodes[node].inputs.empty()) {
-            node = topology_.nodes[node].inputs.front();
-            if (is_relu(type(node))) return node;
-            if (!keeps_sign(type(node))) break;
+            node = NodeId{topology_.nodes[node].inputs.front()};
+            if (detail::is_relu(type(node))) return node;
+            if (kind(node) != NodeKind::port && !detail::keeps_sign(type(node))) break;
         }
         return std::nullopt;
     }
@@ -114,14 +160,45 @@ public:
 private:
     template <class... Pieces>
     [[noreturn]] static void fail(const Pieces&... pieces) {
-        throw std::invalid_argument(concat("Topology: ", pieces...));
+        throw std::invalid_argument(detail::concat("Topology: ", pieces...));
     }
 
-    const Topology& topology_;
-    std::unordered_map<std::string_view, std::size_t> modules_{};
-    std::vector<std::vector<std::size_t>> consumers_;
-    std::vector<bool> leaves_network_;
-    std::vector<std::vector<std::size_t>> uses_;
+    Topology topology_{};
+    std::unordered_map<std::string, std::size_t> modules_{}, names_{};
+    std::vector<std::vector<NodeId>> consumers_{};
+    std::vector<bool> leaves_network_{};
+    std::vector<std::vector<NodeId>> uses_{};
 };
 
-}  // namespace amct_distill::detail
+/// The first difference of two graphs in their modules, nodes, connections and outputs, as a sentence without its
+/// period; empty when there is none. `a_name` and `b_name` say whose they are: "the teacher", "the student".
+inline std::string difference(const Graph& a, const Graph& b, std::string_view a_name,
+                              std::string_view b_name) {
+    using detail::concat;
+    const Topology &x = a.topology(), &y = b.topology();
+    auto const differ = [&](std::string_view what, std::size_t i, const auto& in_a, const auto& in_b) {
+        return concat(what, ' ', i, " is `", in_a.name, "` (", in_a.type, ") in ", a_name, ", and `", in_b.name, "` (",
+                      in_b.type, ") in ", b_name);
+    };
+    auto const count = [&](std::string_view what, std::size_t in_a, std::size_t in_b) {
+        return concat(a_name, " has ", in_a, ' ', what, ", ", b_name, ' ', in_b);
+    };
+    for (std::size_t m = 0; m != x.modules.size() && m != y.modules.size(); ++m)
+        if (x.modules[m].name != y.modules[m].name || x.modules[m].type != y.modules[m].type)
+            return differ("module", m, x.modules[m], y.modules[m]);
+    if (x.modules.size() != y.modules.size()) return count("modules", x.modules.size(), y.modules.size());
+    for (std::size_t n = 0; n != x.nodes.size() && n != y.nodes.size(); ++n) {
+        const TopologyNode &in_a = x.nodes[n], &in_b = y.nodes[n];
+        if (in_a.name != in_b.name || in_a.type != in_b.type || in_a.kind != in_b.kind)
+            return differ("node", n, in_a, in_b);
+        if (in_a.module != in_b.module)
+            return concat("node `", in_a.name, "` is a use of one module in ", a_name, ", and of another one in ", b_name);
+        if (in_a.inputs != in_b.inputs)
+            return concat("node `", in_a.name, "` reads other nodes in ", a_name, " than in ", b_name);
+    }
+    if (x.nodes.size() != y.nodes.size()) return count("nodes", x.nodes.size(), y.nodes.size());
+    if (x.outputs != y.outputs) return concat("the outputs of ", a_name, " are other nodes than those of ", b_name);
+    return {};
+}
+
+}  // namespace amct_distill

@@ -17,7 +17,7 @@ constexpr bool is_quantizable_type(std::string_view type) {
     return std::find(quantizable_types.begin(), quantizable_types.end(), type) != quantizable_types.end();
 }
 /// Whether its weights have one scale per output channel where the configuration does not say.
-constexpr bool has_channels_by_default(std::string_view type) { return type == "Conv2d"; }
+constexpr bool has_channels_by_default(std::string_view type) { return type != "Linear"; }
 
 /// The activations that may stand in a block.
 constexpr bool is_activation(std::string_view type) {

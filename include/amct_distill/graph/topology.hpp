@@ -18,14 +18,20 @@ struct TopologyModule {
     std::string name{};        ///< unique, "layer1.0.conv1"
     std::string type{};        ///< as PyTorch spells it: "Conv2d", "Linear", "BatchNorm2d", "ReLU", ...
     bool zero_padding = true;  ///< a Conv2d pads with zeros (`padding_mode="zeros"`)
+    bool weighted = false;     ///< has weights that can be quantized, whatever its type (nn/weighted.hpp)
 };
 
-/// One use of an operation in the graph.
+/// What a node is: a use of a module or a function; an input of the network; a constant; or a further output of
+/// the node that it reads, which has several.
+enum class NodeKind { operation, input, constant, port };
+
+/// One value of the graph, and what computes it.
 struct TopologyNode {
     std::string name{};  ///< unique
     std::string type{};  ///< the module's type; without a module the operation, "Flatten", "Add", "Relu", ...
     std::optional<std::size_t> module{};  ///< index into `modules`; none for a functional operation
-    std::vector<std::size_t> inputs{};    ///< nodes read, in order; inputs of the network are not nodes
+    std::vector<std::size_t> inputs{};    ///< nodes read, in order
+    NodeKind kind = NodeKind::operation;  ///< a topology may leave out inputs and constants
 };
 
 struct Topology {

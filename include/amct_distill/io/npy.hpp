@@ -89,14 +89,12 @@ result<void> write_npy(const std::filesystem::path& path, const NpyShape& shape,
     return write_file(path, detail::npy_content(shape, values));
 }
 
-/// Errors: the file cannot be read, is cut off, or is not one that write_npy writes.
-inline result<NpyArray> read_npy_array(const std::filesystem::path& path) {
-    auto const content = read_file(path);
-    if (!content) return content.diagnostics();
+/// The array of a file's bytes. Errors, which name `what` they are: they are cut off, or not what write_npy writes.
+inline result<NpyArray> parse_npy(std::string_view bytes, std::string_view what) {
     auto const bad = [&](std::string_view why) {
-        return general_error(detail::concat("cannot read ", path.string(), ": ", why));
+        return general_error(detail::concat("cannot read ", what, ": ", why));
     };
-    std::string_view rest = *content;
+    std::string_view rest = bytes;
     std::size_t const before = detail::npy_magic.size() + 2;
     if (!rest.starts_with(detail::npy_magic) || rest.size() < before)
         return bad("it is no .npy file of version 1.0");
@@ -127,6 +125,13 @@ inline result<NpyArray> read_npy_array(const std::filesystem::path& path) {
     NpyArray array{std::move(shape), std::vector<float>(count)};
     if (count != 0) std::memcpy(array.values.data(), rest.data(), rest.size());
     return array;
+}
+
+/// Errors: the file cannot be read, is cut off, or is not one that write_npy writes.
+inline result<NpyArray> read_npy_array(const std::filesystem::path& path) {
+    auto const content = read_file(path);
+    if (!content) return content.diagnostics();
+    return parse_npy(*content, path.string());
 }
 
 }  // namespace amct_distill

@@ -28,10 +28,9 @@ void initialize(BasicModule<T>& module, std::mt19937_64& bits) {
     double bound = 0;
     for (const auto& p : module.parameters()) {
         if (p.role == Role::weight && bound == 0)
-            bound =
-                1 / std::sqrt(static_cast<double>(p.value->size()) / static_cast<double>(p.value->dim(0)));
+            bound = 1 / std::sqrt(static_cast<double>(p.values.size()) / static_cast<double>(p.shape()[0]));
         if (p.role == Role::weight || p.role == Role::bias)
-            for (T& value : p.value->span()) value = static_cast<T>((2 * next_uniform(bits) - 1) * bound);
+            for (T& value : p.values) value = static_cast<T>((2 * next_uniform(bits) - 1) * bound);
     }
 }
 

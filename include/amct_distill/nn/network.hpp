@@ -12,8 +12,8 @@
 ///     initialize(net, 1);
 ///     Tensor logits = net.predict(images);
 ///
-/// Shapes are checked where a node is added, and again where it runs. What is wrong is misuse, and throws
-/// std::invalid_argument: which layer, what was expected, what was found.
+/// Shapes are checked where a node is added, and again where it runs; the shapes of a module's parameters too. What
+/// is wrong is misuse, and throws std::invalid_argument: which layer, what was expected, what was found.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -26,170 +26,52 @@
 #include <utility>
 #include <vector>
 
-#include "../graph/topology.hpp"
-#include "module.hpp"
+#include "module_graph.hpp"
 #include "tape.hpp"
 
 namespace amct_distill::nn {
 
 template <class T>
-struct BasicNamedModule {
-    std::string name{};
-    BasicModule<T> module;
-};
+class BasicNetwork : public BasicModuleGraph<T> {
+    using Base = BasicModuleGraph<T>;
 
-/// One use of a named module, a functional operation, or (neither) an input of the network.
-template <class T>
-struct BasicNode {
-    std::string name{};
-    Shape shape{};                        ///< of the output; dimension 0 is `any_batch`
-    std::vector<NodeId> inputs{};         ///< what it reads, in order
-    std::optional<std::size_t> module{};  ///< index into `BasicNetwork::modules()`
-    std::optional<BasicModule<T>> function{};
-    bool is_input() const { return !module && !function; }
-};
-
-/// A parameter of the network by its full name, "conv1.weight", and the tape's gradient of it.
-template <class T>
-struct BasicNamedParameter {
-    std::string name{};
-    std::size_t module = 0;  ///< index into `BasicNetwork::modules()`
-    Role role = Role::weight;
-    BasicTensor<T>* value = nullptr;
-    BasicTensor<T>* gradient = nullptr;
-};
-
-template <class T>
-class BasicNetwork {
 public:
-    using Node = BasicNode<T>;
-
-    // ---- building
-
-    /// An input; the shape is that of one sample, without the batch.
-    NodeId input(std::string name, Shape sample) {
-        if (sample.empty() || std::ranges::any_of(sample, [](Index d) { return d < 1; }))
-            fail("input ", quoted(name),
-                 ": expected the shape of a sample, each dimension at least 1, found ", to_string(sample));
-        sample.insert(sample.begin(), any_batch);
-        NodeId const id = append({.name = std::move(name), .shape = std::move(sample)});
-        inputs_.push_back(id);
-        return id;
-    }
-
-    /// A layer: a module and its first use, both of that name.
-    NodeId add(std::string name, BasicModule<T> module, const std::vector<NodeId>& inputs) {
-        Shape shape = infer(name, module, inputs);
-        NodeId const id =
-            append({.name = name, .shape = std::move(shape), .inputs = inputs, .module = modules_.size()});
-        modules_.push_back({std::move(name), std::move(module)});
-        return id;
-    }
-
-    /// A further use of a module that has been added.
-    NodeId apply(std::string name, std::string_view module, const std::vector<NodeId>& inputs) {
-        std::size_t const index = module_index(module);
-        Shape shape = infer(name, modules_[index].module, inputs);
-        return append(
-            {.name = std::move(name), .shape = std::move(shape), .inputs = inputs, .module = index});
-    }
-
-    /// An operation without a named module; it has no parameters.
-    NodeId add_function(std::string name, BasicModule<T> function, const std::vector<NodeId>& inputs) {
-        if (!function.parameters().empty())
-            fail("function ", quoted(name), " (", function.type(), "): it has parameters; use add()");
-        Shape shape = infer(name, function, inputs);
-        return append({.name = std::move(name),
-                       .shape = std::move(shape),
-                       .inputs = inputs,
-                       .function = std::move(function)});
-    }
-
-    /// Marks a node whose output leaves the network.
-    void output(NodeId id) {
-        if (node(id).is_input() || std::ranges::find(outputs_, id) != outputs_.end())
-            fail("output ", quoted(node(id).name), ": it is an input or an output already");
-        outputs_.push_back(id);
-    }
-
-    /// Puts another module in the place of one, for all its uses; the shapes must stay.
-    void replace(std::string_view name, BasicModule<T> module) {
-        std::size_t const index = module_index(name);
-        for (const Node& n : nodes_)
-            if (n.module == index)
-                if (Shape const shape = infer(n.name, module, n.inputs); shape != n.shape)
-                    fail("layer ", quoted(n.name), ": its replacement (", module.type(), ") must put out ",
-                         to_string(n.shape), ", found ", to_string(shape));
-        modules_[index].module = std::move(module);
-    }
-
-    // ---- looking at it
-
-    /// All nodes but the inputs, in graph order; the k-th is node k of `topology()`.
-    std::span<const NodeId> operations() const { return operations_; }
-    std::span<const NodeId> inputs() const { return inputs_; }
-    std::span<const NodeId> outputs() const { return outputs_; }
-    const Node& node(NodeId id) const {
-        if (id.index >= nodes_.size()) fail("node ", id.index, ": the network has ", nodes_.size(), " nodes");
-        return nodes_[id.index];
-    }
-    std::optional<NodeId> find(std::string_view name) const {
-        auto const found = std::ranges::find(nodes_, name, &Node::name);
-        if (found == nodes_.end()) return std::nullopt;
-        return NodeId{static_cast<std::size_t>(found - nodes_.begin())};
-    }
-
-    std::span<const BasicNamedModule<T>> modules() const { return modules_; }
-    const BasicModule<T>& module(std::string_view name) const { return modules_[module_index(name)].module; }
-    BasicModule<T>& module(std::string_view name) { return modules_[module_index(name)].module; }
-
-    Topology topology() const {
-        Topology t;
-        for (const auto& m : modules_)
-            t.modules.push_back({.name = m.name, .type = std::string(m.module.type())});
-        for (NodeId id : operations_) {
-            const Node& n = nodes_[id.index];
-            TopologyNode& out = t.nodes.emplace_back();
-            out.name = n.name;
-            out.type = n.module ? modules_[*n.module].module.type() : n.function->operation();
-            out.module = n.module;
-            for (NodeId input : n.inputs)
-                if (!nodes_[input.index].is_input()) out.inputs.push_back(operation_index(input));
-        }
-        for (NodeId id : outputs_) t.outputs.push_back(operation_index(id));
-        return t;
-    }
+    using Base::name, Base::node, Base::operation;
+    using typename Base::Node;
 
     // ---- running it
 
     /// Runs the network; one tensor per input, of one batch size. The result is the first output and lives
     /// in the tape.
     const BasicTensor<T>& forward(BasicInputs<T> inputs, BasicTape<T>& tape, Mode mode) const {
-        if (outputs_.empty()) fail("the network has no output");
-        if (inputs.size() != inputs_.size())
-            fail("expected ", inputs_.size(), " inputs, found ", inputs.size());
-        for (std::size_t i = 0; i != inputs.size(); ++i) {
-            const Node& n = nodes_[inputs_[i].index];
-            if (!fits(n.shape, inputs[i]->shape()))
-                fail("input ", quoted(n.name), ": expected ", to_string(n.shape), ", found ",
-                     to_string(inputs[i]->shape()));
-            tape.output(inputs_[i]) = *inputs[i];
-        }
+        set_inputs(inputs, tape);
         forward_nodes(operations_, tape, mode);
-        return tape.output(outputs_[0]);
+        return value(outputs_[0], tape);
     }
     const BasicTensor<T>& forward(const BasicTensor<T>& input, BasicTape<T>& tape, Mode mode) const {
         return forward(std::array{&input}, tape, mode);
+    }
+    /// The inputs alone: copied into the tape, where `forward_nodes` finds them.
+    void set_inputs(BasicInputs<T> inputs, BasicTape<T>& tape) const {
+        if (outputs_.empty()) fail("the network has no output");
+        if (inputs.size() != inputs_.size())
+            fail("expected ", inputs_.size(), " inputs, found ", inputs.size());
+        for (std::size_t i = 0; i != inputs.size(); ++i)
+            if (!fits(nodes_[inputs_[i]].shape, inputs[i]->shape()))
+                fail("input ", quoted(name(inputs_[i])), ": expected ", to_string(nodes_[inputs_[i]].shape),
+                     ", found ", to_string(inputs[i]->shape()));
+        for (std::size_t i = 0; i != inputs.size(); ++i) tape.output(inputs_[i]) = *inputs[i];
+    }
+    /// A node's value after a run: of a constant its tensor.
+    const BasicTensor<T>& value(NodeId id, BasicTape<T>& tape) const {
+        const Node& n = nodes_[id];
+        return n.kind == NodeKind::constant ? n.constant : tape.output(id);
     }
 
     /// After `forward`: from the gradients of the outputs, the gradients of all nodes, and adds those of
     /// the parameters to the tape's.
     void backward(BasicInputs<T> grad_outputs, BasicTape<T>& tape, Mode mode) const {
-        if (grad_outputs.size() != outputs_.size())
-            fail("expected the gradients of ", outputs_.size(), " outputs, found ", grad_outputs.size());
-        begin_backward(operations_, tape);
-        for (std::size_t i = 0; i != outputs_.size(); ++i) add_gradient(outputs_[i], *grad_outputs[i], tape);
-        for (std::size_t i = operations_.size(); i-- != 0;) backward_node(operations_[i], tape, mode);
+        backward_nodes(operations_, outputs_, grad_outputs, tape, mode);
     }
     void backward(const BasicTensor<T>& grad_output, BasicTape<T>& tape, Mode mode) const {
         backward(std::array{&grad_output}, tape, mode);
@@ -200,6 +82,16 @@ public:
         BasicTape<T> tape;
         return forward(input, tape, Mode::evaluate);
     }
+    /// All outputs of a network with any number of inputs.
+    std::vector<BasicTensor<T>> predict(std::span<const BasicTensor<T>> inputs) const {
+        BasicTape<T> tape;
+        std::vector<const BasicTensor<T>*> views;
+        for (const BasicTensor<T>& x : inputs) views.push_back(&x);
+        forward(views, tape, Mode::evaluate);
+        std::vector<BasicTensor<T>> all;
+        for (NodeId id : outputs_) all.push_back(value(id, tape));
+        return all;
+    }
 
     // ---- running a part of it
 
@@ -209,26 +101,38 @@ public:
         for (NodeId id : nodes) forward_node(id, tape, mode);
     }
 
-    /// After `forward_nodes` of the same nodes: the gradient of the last one's output, carried back through
-    /// all of them.
+    /// After `forward_nodes` of the same nodes: the gradients of some of their values, carried back through all of
+    /// them.
+    void backward_nodes(std::span<const NodeId> nodes, std::span<const NodeId> values,
+                        BasicInputs<T> grad_values, BasicTape<T>& tape, Mode mode) const {
+        if (nodes.empty()) fail("backward_nodes: expected at least one node");
+        if (grad_values.size() != values.size())
+            fail("expected the gradients of ", values.size(), " outputs, found ", grad_values.size());
+        begin_backward(nodes, tape);
+        for (std::size_t i = 0; i != values.size(); ++i) add_gradient(values[i], *grad_values[i], tape);
+        for (std::size_t i = nodes.size(); i-- != 0;) backward_node(nodes[i], tape, mode);
+    }
+    /// The gradient of the last one's value alone.
     void backward_nodes(std::span<const NodeId> nodes, const BasicTensor<T>& grad_output, BasicTape<T>& tape,
                         Mode mode) const {
-        if (nodes.empty()) fail("backward_nodes: expected at least one node");
-        begin_backward(nodes, tape);
-        add_gradient(nodes.back(), grad_output, tape);
-        for (std::size_t i = nodes.size(); i-- != 0;) backward_node(nodes[i], tape, mode);
+        backward_nodes(nodes, nodes.last((std::min)(nodes.size(), std::size_t{1})), std::array{&grad_output},
+                       tape, mode);
     }
 
     void forward_node(NodeId id, BasicTape<T>& tape, Mode mode) const {
         const Node& n = node(id);
-        if (n.is_input()) return;
-        read_inputs(n, tape);
-        tape.shape_ = n.shape;
-        tape.shape_[0] = tape.inputs_[0]->dim(0);
-        auto& slot = tape.slot(id);
-        slot.output.resize(tape.shape_);
-        slot.scratch.use(tape.executor_);
-        operation(n).forward(tape.inputs_, slot.output, slot.scratch, mode);
+        if (n.kind != NodeKind::operation) return;
+        Index const batch = read_inputs(id, tape);
+        tape.outputs_.clear();
+        for (std::size_t k = 0; k <= n.ports; ++k) {
+            const Shape& shape = nodes_[id.index + k].shape;
+            BasicTensor<T>& out = tape.slot({id.index + k}).output;
+            out.resize_batch(shape, batch);
+            tape.outputs_.push_back(&out);
+        }
+        auto& scratch = tape.slot(id).scratch;
+        scratch.use(tape.executor_);
+        operation(id).forward(tape.inputs_, tape.outputs_, scratch, mode);
     }
 
     /// Starts a backward run over these nodes: their gradients become 0, and only they receive any (and,
@@ -236,57 +140,72 @@ public:
     void begin_backward(std::span<const NodeId> nodes, BasicTape<T>& tape) const {
         for (auto& slot : tape.slots_) slot.wanted = false;
         auto const want = [&](NodeId id) {
+            if (nodes_[id].kind == NodeKind::constant) return;
             auto& slot = tape.slot(id);
             slot.wanted = true;
             slot.gradient.resize(slot.output.shape());
             slot.gradient.fill(0);
         };
         for (NodeId id : nodes) {
-            want(id);
+            for (std::size_t k = 0; k <= node(id).ports; ++k) want({id.index + k});
             if (tape.input_gradients) std::ranges::for_each(node(id).inputs, want);
         }
     }
 
-    /// Carries `tape.gradient(id)` back to what the node reads and to its parameters, after
+    /// Carries the gradients of a node's values back to what the node reads and to its parameters, after
     /// `begin_backward`.
     void backward_node(NodeId id, BasicTape<T>& tape, Mode mode) const {
         const Node& n = node(id);
-        if (n.is_input()) return;
-        read_inputs(n, tape);
-        auto& slot = tape.slot(id);
-        if (!fits(n.shape, slot.output.shape()) || slot.gradient.shape() != slot.output.shape())
-            fail("layer ", quoted(n.name), ": expected an output ", to_string(n.shape),
-                 " and a gradient like it, found ", to_string(slot.output.shape()), " and ",
-                 to_string(slot.gradient.shape()));
-        slot.scratch.use(tape.executor_);
+        if (n.kind != NodeKind::operation) return;
+        read_inputs(id, tape);
+        tape.done_.clear();
+        tape.grad_outputs_.clear();
+        for (std::size_t k = 0; k <= n.ports; ++k) {
+            auto& slot = tape.slot({id.index + k});
+            const Shape& shape = nodes_[id.index + k].shape;
+            if (!fits(shape, slot.output.shape()) || slot.gradient.shape() != slot.output.shape())
+                fail("layer ", quoted(name(id)), ": expected an output ", to_string(shape),
+                     " and a gradient like it, found ", to_string(slot.output.shape()), " and ",
+                     to_string(slot.gradient.shape()));
+            tape.done_.push_back(&slot.output);
+            tape.grad_outputs_.push_back(&slot.gradient);
+        }
         tape.grad_inputs_.clear();
         for (NodeId input : n.inputs) {
             auto& from = tape.slot(input);
             tape.grad_inputs_.push_back(from.wanted ? &from.gradient : nullptr);
         }
-        operation(n).backward(tape.inputs_, slot.output, slot.gradient, tape.grad_inputs_,
-                              n.module ? fit_gradients(*n.module, tape) : std::span<BasicTensor<T>>{},
-                              slot.scratch, mode);
+        auto& scratch = tape.slot(id).scratch;
+        scratch.use(tape.executor_);
+        operation(id).backward(tape.inputs_, tape.done_, tape.grad_outputs_, tape.grad_inputs_,
+                               n.module ? fit_gradients(*n.module, tape) : std::span<BasicTensor<T>>{},
+                               scratch, mode);
     }
 
     // ---- training it
 
     void zero_gradients(BasicTape<T>& tape) const {
         for (std::size_t m = 0; m != modules_.size(); ++m)
-            for (BasicTensor<T>& gradient : fit_gradients(m, tape)) gradient.fill(0);
+            for (BasicTensor<T>& gradient : fit_gradients({m}, tape)) gradient.fill(0);
     }
 
-    /// All parameters, a shared module's once, with their gradients in this tape.
-    std::vector<BasicNamedParameter<T>> parameters(BasicTape<T>& tape) {
+    /// The parameters of some modules, with their gradients in this tape.
+    std::vector<BasicNamedParameter<T>> parameters(BasicTape<T>& tape, std::span<const ModuleId> modules) {
         std::vector<BasicNamedParameter<T>> out;
-        for (std::size_t m = 0; m != modules_.size(); ++m) {
+        for (ModuleId m : modules) {
             auto const gradients = fit_gradients(m, tape);
-            auto const parameters = modules_[m].module.parameters();
+            auto const parameters = modules_.at(m).module.parameters();
             for (std::size_t k = 0; k != parameters.size(); ++k)
                 out.push_back({detail::concat(modules_[m].name, '.', parameters[k].name), m,
-                               parameters[k].role, parameters[k].value, &gradients[k]});
+                               parameters[k].role, parameters[k].values, &gradients[k]});
         }
         return out;
+    }
+    /// All parameters, a shared module's once.
+    std::vector<BasicNamedParameter<T>> parameters(BasicTape<T>& tape) {
+        std::vector<ModuleId> all;
+        for (std::size_t m = 0; m != modules_.size(); ++m) all.push_back({m});
+        return parameters(tape, all);
     }
 
     /// After a step of the optimizer.
@@ -298,97 +217,57 @@ public:
     void update_statistics(BasicTape<T>& tape) {
         for (NodeId id : operations_)
             if (const Node& n = nodes_[id.index]; n.module) {
-                read_inputs(n, tape);
+                read_inputs(id, tape);
                 modules_[*n.module].module.update_statistics(tape.inputs_);
             }
     }
 
 private:
-    template <class... Pieces>
-    [[noreturn]] static void fail(const Pieces&... pieces) {
-        throw std::invalid_argument(detail::concat(pieces...));
-    }
-    static std::string quoted(std::string_view name) { return detail::concat('"', name, '"'); }
+    using Base::fail, Base::fits, Base::has_batch, Base::quoted, Base::require_parameters;
+    using Base::inputs_, Base::modules_, Base::nodes_, Base::operations_, Base::outputs_;
 
-    /// A batch of at least one, and the other dimensions as expected.
-    static bool fits(const Shape& expected, const Shape& found) {
-        return found.size() == expected.size() && found[0] >= 1 &&
-               std::equal(found.begin() + 1, found.end(), expected.begin() + 1);
-    }
-
-    const BasicModule<T>& operation(const Node& n) const {
-        return n.module ? modules_[*n.module].module : *n.function;
-    }
-    std::size_t module_index(std::string_view name) const {
-        auto const found = std::ranges::find(modules_, name, &BasicNamedModule<T>::name);
-        if (found == modules_.end()) fail("the network has no module ", quoted(name));
-        return static_cast<std::size_t>(found - modules_.begin());
-    }
-    std::size_t operation_index(NodeId id) const {
-        return static_cast<std::size_t>(std::ranges::lower_bound(operations_, id) - operations_.begin());
-    }
-
-    Shape infer(const std::string& name, const BasicModule<T>& module,
-                const std::vector<NodeId>& inputs) const {
-        std::vector<Shape> shapes;
-        for (NodeId id : inputs) shapes.push_back(node(id).shape);
-        result<Shape> shape = module.output_shape(shapes);
-        if (!shape)
-            fail("layer ", quoted(name), " (", module.type(), "): ", shape.diagnostics().front().message);
-        if (inputs.empty() || shape->empty() || shape->front() != any_batch)
-            fail("layer ", quoted(name), " (", module.type(),
-                 "): expected inputs, and an output that keeps the batch as dimension 0, found ",
-                 inputs.size(), " inputs and an output ", to_string(*shape));
-        return *std::move(shape);
-    }
-    NodeId append(Node n) {
-        if (n.name.empty() || find(n.name)) fail("layer ", quoted(n.name), ": the name is empty or taken");
-        NodeId const id{nodes_.size()};
-        if (!n.is_input()) operations_.push_back(id);
-        nodes_.push_back(std::move(n));
-        return id;
-    }
-
-    /// Points `tape.inputs_` at what the node reads, which must be there.
-    void read_inputs(const Node& n, BasicTape<T>& tape) const {
+    /// Points `tape.inputs_` at what the node reads, which must be there; the batch's size, 0 without one.
+    Index read_inputs(NodeId id, BasicTape<T>& tape) const {
+        const Node& n = nodes_[id];
+        if (n.module) require_parameters(name(id), modules_[*n.module].module);
         tape.inputs_.clear();
-        for (NodeId id : n.inputs) {
-            const BasicTensor<T>& x = tape.output(id);
-            const Node& from = nodes_[id.index];
+        Index batch = 0;
+        for (NodeId input : n.inputs) {
+            const BasicTensor<T>& x = value(input, tape);
+            const Shape& expected = nodes_[input].shape;
             if (x.rank() == 0)
-                fail("layer ", quoted(n.name), ": it reads ", quoted(from.name),
+                fail("layer ", quoted(name(id)), ": it reads ", quoted(name(input)),
                      ", which has no output in the tape");
-            if (!fits(from.shape, x.shape()))
-                fail("layer ", quoted(n.name), ": it reads ", quoted(from.name), ", expected ",
-                     to_string(from.shape), ", found ", to_string(x.shape()));
-            if (!tape.inputs_.empty() && x.dim(0) != tape.inputs_[0]->dim(0))
-                fail("layer ", quoted(n.name), ": expected inputs of one batch size, found ",
-                     tape.inputs_[0]->dim(0), " and ", x.dim(0));
+            if (!fits(expected, x.shape()))
+                fail("layer ", quoted(name(id)), ": it reads ", quoted(name(input)), ", expected ",
+                     to_string(expected), ", found ", to_string(x.shape()));
+            if (has_batch(expected)) {
+                if (batch != 0 && x.dim(0) != batch)
+                    fail("layer ", quoted(name(id)), ": expected inputs of one batch size, found ", batch,
+                         " and ", x.dim(0));
+                batch = x.dim(0);
+            }
             tape.inputs_.push_back(&x);
         }
+        return batch;
     }
 
     void add_gradient(NodeId id, const BasicTensor<T>& gradient, BasicTape<T>& tape) const {
         BasicTensor<T>& sum = tape.gradient(id);
         if (gradient.shape() != sum.shape())
-            fail("gradient of ", quoted(node(id).name), ": expected ", to_string(sum.shape()), ", found ",
+            fail("gradient of ", quoted(name(id)), ": expected ", to_string(sum.shape()), ", found ",
                  to_string(gradient.shape()));
-        array(sum) += array(gradient);
+        nn::array(sum) += nn::array(gradient);
     }
 
     /// The gradients of a module's parameters; made, as zeros, where they are not there in that shape.
-    std::span<BasicTensor<T>> fit_gradients(std::size_t m, BasicTape<T>& tape) const {
+    std::span<BasicTensor<T>> fit_gradients(ModuleId m, BasicTape<T>& tape) const {
         tape.parameter_gradients(m);
         modules_[m].module.fit_gradients(tape.parameters_[m], tape.list_);
         return tape.parameters_[m];
     }
-
-    std::vector<Node> nodes_{};
-    std::vector<BasicNamedModule<T>> modules_{};
-    std::vector<NodeId> inputs_{}, operations_{}, outputs_{};
 };
 
-using NamedModule = BasicNamedModule<float>;
 using NamedParameter = BasicNamedParameter<float>;
 using Network = BasicNetwork<float>;
 

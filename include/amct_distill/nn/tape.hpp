@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a network computes: every node's output, gradient and buffers, and the parameters' gradients. The
+/// The workspace of a network's run: every node's output, gradient and buffers, and the parameters' gradients. The
 /// caller owns it and hands it to one step after another, so that only the first one allocates.
 ///
 ///     Tape tape;
@@ -7,21 +7,18 @@
 ///     tape.output(relu1) = features;                          // a run may start in the middle of the graph
 ///     net.forward_nodes(block, tape, Mode::evaluate);
 #pragma once
-#include <compare>
 #include <cstddef>
 #include <deque>
 #include <span>
 #include <vector>
 
+#include "../graph/ids.hpp"
 #include "module.hpp"
 
 namespace amct_distill::nn {
 
-/// A node of a network, in graph order.
-struct NodeId {
-    std::size_t index = 0;
-    friend auto operator<=>(const NodeId&, const NodeId&) = default;
-};
+using amct_distill::ModuleId;
+using amct_distill::NodeId;
 
 template <class T>
 class BasicNetwork;
@@ -45,7 +42,7 @@ public:
 
     /// The gradients of a module's parameters, parallel to its parameters; summed over all backward
     /// runs since `BasicNetwork::zero_gradients`. Empty before.
-    std::span<BasicTensor<T>> parameter_gradients(std::size_t module) {
+    std::span<BasicTensor<T>> parameter_gradients(ModuleId module) {
         if (parameters_.size() <= module) parameters_.resize(module + 1);
         return parameters_[module];
     }
@@ -94,9 +91,10 @@ private:
     std::deque<Slot> slots_{};
     std::deque<std::vector<BasicTensor<T>>> parameters_{};
     std::vector<const BasicTensor<T>*> inputs_{};  // of the node being run
-    std::vector<BasicTensor<T>*> grad_inputs_{};   // likewise
-    Shape shape_{};                                // likewise, of its output
-    std::vector<BasicParameter<T>> list_{};        // of the module that `fit_gradients` looks at
+    std::vector<BasicTensor<T>*> outputs_{};       // likewise, its first and those of its ports
+    std::vector<const BasicTensor<T>*> done_{}, grad_outputs_{};  // likewise, when it runs backward
+    std::vector<BasicTensor<T>*> grad_inputs_{};                  // likewise
+    std::vector<BasicParameter<T>> list_{};  // of the module that `fit_gradients` looks at
 };
 
 using Tape = BasicTape<float>;

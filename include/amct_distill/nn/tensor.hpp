@@ -20,6 +20,7 @@
 
 #include "../core/concat.hpp"
 #include "../core/number.hpp"
+#include "../run/aligned_allocator.hpp"
 
 namespace amct_distill::nn {
 
@@ -95,6 +96,15 @@ public:
         values_.resize(count({shape.begin(), shape.size()}));
         shape_.assign(shape);
     }
+    /// resize(shape), with the batch's size where dimension 0 is `any_batch`.
+    void resize_batch(const Shape& shape, Index batch) {
+        if (shape[0] != any_batch) return resize(shape);
+        std::size_t n = static_cast<std::size_t>(batch);
+        for (std::size_t i = 1; i != shape.size(); ++i) n *= static_cast<std::size_t>(shape[i]);
+        values_.resize(n);
+        shape_.assign(shape.begin(), shape.end());
+        shape_[0] = batch;
+    }
     void fill(T value) { std::fill(values_.begin(), values_.end(), value); }
 
     friend bool operator==(const BasicTensor&, const BasicTensor&) = default;
@@ -115,7 +125,7 @@ private:
     Shape shape_{};
     // Aligned for vectors of any width, because where Eigen's vectors begin decides in which order it adds:
     // the bits must not depend on the address that an allocation happens to have.
-    std::vector<T, Eigen::aligned_allocator<T>> values_{};
+    std::vector<T, detail::AlignedAllocator<T>> values_{};
 };
 
 using Tensor = BasicTensor<float>;

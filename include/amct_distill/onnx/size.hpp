@@ -132,6 +132,13 @@ inline result<Shape> reshape(std::span<const Size> from, std::span<const Size> t
         return general_error(
             concat("a tensor ", to_string(from), " has no shape ", to_string(target), ": ", why));
     };
+    // [1, 1024] or [1, -1] of [N, 64, 4, 4], exported with a batch of 1: first as if N were written there.
+    if (exported_batch && !target.empty() && target[0] == Size(*exported_batch) && !from.empty() &&
+        !from[0].is_fixed()) {
+        Shape free(target.begin(), target.end());
+        free[0] = Size::of_batch();
+        if (result<Shape> out = reshape(from, free, allow_zero)) return out;
+    }
     Shape out(target.begin(), target.end());
     std::size_t open = out.size();
     Size known = 1;
@@ -158,21 +165,6 @@ inline result<Shape> reshape(std::span<const Size> from, std::span<const Size> t
                rest && multiply(*rest, known) == *all && !(known == Size(0))) {
         out[open] = *rest;
         return out;
-    }
-    // [1, 1024] of [N, 64, 4, 4], exported with a batch of 1.
-    if (exported_batch && !out.empty() && open != 0 && out[0] == Size(*exported_batch) &&
-        *exported_batch > 0) {
-        Shape free(target.begin(), target.end());
-        std::optional<Size> others = divide(known, *exported_batch);
-        std::optional<Size> const first = others ? divide(*all, *others) : std::nullopt;
-        if (first && open == out.size() && multiply(*first, *others) == *all) {
-            out[0] = *first;
-            return out;
-        }
-        if (open != out.size()) {
-            free[0] = Size::of_batch();
-            return reshape(from, free, allow_zero);
-        }
     }
     return wrong("the number of elements differs");
 }

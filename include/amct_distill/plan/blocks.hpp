@@ -19,28 +19,28 @@
 namespace amct_distill::detail {
 
 struct PlannedBlocks {
-    std::vector<PlannedBlock> blocks{};   // in graph order
-    std::vector<std::size_t> left_out{};  // nodes of layers before a BatchNorm that no unit may have
+    std::vector<PlannedBlock> blocks{};  // in graph order
+    std::vector<NodeId> left_out{};      // nodes of layers before a BatchNorm that no unit may have
 };
 
 class BlockPlanner {
 public:
-    BlockPlanner(const graph& g, const std::vector<PlannedBlock>& groups)
+    BlockPlanner(const Graph& g, const std::vector<PlannedBlock>& groups)
         : graph_(g), in_group_(g.size(), false), unit_at_(g.size()) {
         for (const PlannedBlock& group : groups)
-            for (std::size_t n : group.nodes) in_group_[n] = true;
+            for (NodeId n : group.nodes) in_group_[n] = true;
     }
 
     /// `layers`: the nodes of the quantizable layers, in graph order.
-    PlannedBlocks plan(const std::vector<std::size_t>& layers, std::vector<PlannedBlock> groups,
+    PlannedBlocks plan(const std::vector<NodeId>& layers, std::vector<PlannedBlock> groups,
                        std::uint32_t group_size) {
         PlannedBlocks out{std::move(groups), {}};
-        for (std::size_t layer : layers) {
+        for (NodeId layer : layers) {
             if (in_group_[layer]) continue;
             unit_at_[layer] = unit(layer);
             if (unit_at_[layer].empty()) out.left_out.push_back(layer);
         }
-        for (std::size_t layer : layers)
+        for (NodeId layer : layers)
             if (!unit_at_[layer].empty()) out.blocks.push_back(joined(layer, group_size));
         std::sort(out.blocks.begin(), out.blocks.end(), [](const PlannedBlock& a, const PlannedBlock& b) {
             return a.nodes.front() < b.nodes.front();
@@ -50,14 +50,14 @@ public:
 
 private:
     /// The only reader of a node, unless a group has it.
-    std::optional<std::size_t> next(std::size_t node) const {
+    std::optional<NodeId> next(NodeId node) const {
         auto const reader = graph_.only_consumer(node);
         return reader && !in_group_[*reader] ? reader : std::nullopt;
     }
     /// The unit that begins with a layer. Empty before a BatchNorm that cannot be part of one (BatchNorm1d,
     /// or shared): the original leaves such a layer out of every block, and so do we.
-    std::vector<std::size_t> unit(std::size_t layer) const {
-        std::vector<std::size_t> nodes{layer};
+    std::vector<NodeId> unit(NodeId layer) const {
+        std::vector<NodeId> nodes{layer};
         auto follower = next(layer);
         if (follower && graph_.has_module(*follower) && graph_.type(*follower).starts_with("BatchNorm")) {
             if (graph_.type(*follower) != "BatchNorm2d" || graph_.is_shared(*follower)) return {};
@@ -70,7 +70,7 @@ private:
         return nodes;
     }
     /// The unit at `layer` with those that follow it directly, `group_size` in all; takes them.
-    PlannedBlock joined(std::size_t layer, std::uint32_t group_size) {
+    PlannedBlock joined(NodeId layer, std::uint32_t group_size) {
         PlannedBlock block{std::exchange(unit_at_[layer], {}), {}, {}};
         for (std::uint32_t units = 1; units < group_size; ++units) {
             auto const follower = next(block.nodes.back());
@@ -78,16 +78,16 @@ private:
             auto const more = std::exchange(unit_at_[*follower], {});
             block.nodes.insert(block.nodes.end(), more.begin(), more.end());
         }
-        for (std::size_t n : block.nodes) block.names.push_back(graph_.name(n));
+        for (NodeId n : block.nodes) block.names.push_back(graph_.name(n));
         return block;
     }
 
-    const graph& graph_;
+    const Graph& graph_;
     std::vector<bool> in_group_;
-    std::vector<std::vector<std::size_t>> unit_at_;  // by its first node
+    std::vector<std::vector<NodeId>> unit_at_;  // by its first node
 };
 
-inline PlannedBlocks plan_blocks(const graph& g, const std::vector<std::size_t>& layers,
+inline PlannedBlocks plan_blocks(const Graph& g, const std::vector<NodeId>& layers,
                                  std::vector<PlannedBlock> groups, std::uint32_t group_size) {
     BlockPlanner planner(g, groups);
     return planner.plan(layers, std::move(groups), group_size);

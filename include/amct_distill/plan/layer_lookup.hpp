@@ -16,6 +16,7 @@
 
 #include "../core/characters.hpp"
 #include "../core/diagnostic_list.hpp"
+#include "../core/glob.hpp"
 #include "../core/suggest.hpp"
 #include "../graph/graph.hpp"
 
@@ -33,12 +34,13 @@ inline std::string instead_of(std::string_view name, const std::vector<std::stri
 /// Holds references to both of its arguments.
 class LayerLookup {
 public:
-    LayerLookup(const graph& g, DiagnosticList& found) : graph_(g), found_(found) {
+    LayerLookup(const Graph& g, DiagnosticList& found, bool patterns = false)
+        : graph_(g), found_(found), patterns_(patterns) {
         const auto& modules = g.topology().modules;
         for (std::size_t m = 0; m != modules.size(); ++m) {
-            if (!g.uses(m).empty()) used_names_.push_back(modules[m].name);
-            if (!g.why_not_quantized(m).empty()) continue;
-            quantizable_.push_back(m);
+            if (!g.uses({m}).empty()) used_names_.push_back(modules[m].name);
+            if (!g.why_not_quantized({m}).empty()) continue;
+            quantizable_.push_back({m});
             quantizable_names_.push_back(modules[m].name);
             if (std::find(types_.begin(), types_.end(), modules[m].type) == types_.end())
                 types_.push_back(modules[m].type);
@@ -46,15 +48,18 @@ public:
     }
 
     /// The modules that can be quantized, in definition order.
-    const std::vector<std::size_t>& quantizable() const { return quantizable_; }
+    const std::vector<ModuleId>& quantizable() const { return quantizable_; }
 
-    /// The quantizable layer of that name, as an index into Topology::modules.
-    std::optional<std::size_t> layer(std::string_view name, Position where, std::string path) const {
+    /// The quantizable layer of that name.
+    std::optional<ModuleId> layer(std::string_view name, Position where, std::string path) const {
         auto const module = graph_.module_named(name);
         if (!module) {
-            found_.error(where, std::move(path),
-                         concat("no layer is named `", visible(name), "`",
-                                instead_of(name, quantizable_names_, "the layers that can be quantized")));
+            found_.error(
+                where, std::move(path),
+                concat("no layer is named `", visible(name), "`",
+                       is_pattern(name) && !patterns_
+                           ? std::string("; patterns are taken with ResolveOptions::patterns")
+                           : instead_of(name, quantizable_names_, "the layers that can be quantized")));
             return std::nullopt;
         }
         if (auto const reason = graph_.why_not_quantized(*module); !reason.empty()) {
@@ -64,11 +69,32 @@ public:
         return module;
     }
 
+    /// Whether a name is one of many by intention.
+    bool names_many(std::string_view name) const {
+        return patterns_ && is_pattern(name) && !graph_.module_named(name);
+    }
+    /// The quantizable layers that a name, or a pattern where those are taken, stands for.
+    auto layers(std::string_view name, Position where, std::string path) const {
+        auto fitting = quantizable_;
+        fitting.clear();
+        if (!names_many(name)) {
+            if (auto const one = layer(name, where, std::move(path))) fitting.push_back(*one);
+            return fitting;
+        }
+        for (std::size_t i = 0; i != quantizable_.size(); ++i)
+            if (matches(name, quantizable_names_[i])) fitting.push_back(quantizable_[i]);
+        if (fitting.empty())
+            found_.error(where, std::move(path),
+                         concat("no layer that can be quantized matches `", visible(name), "`",
+                                instead_of({}, quantizable_names_, "these can be")));
+        return fitting;
+    }
+
     /// The quantizable layers of that type.
-    std::vector<std::size_t> layers_of_type(std::string_view type, Position where, std::string path) const {
+    std::vector<ModuleId> layers_of_type(std::string_view type, Position where, std::string path) const {
         const auto& modules = graph_.topology().modules;
-        std::vector<std::size_t> fitting;
-        for (std::size_t m : quantizable_)
+        std::vector<ModuleId> fitting;
+        for (ModuleId m : quantizable_)
             if (modules[m].type == type) fitting.push_back(m);
         if (!fitting.empty()) return fitting;
 
@@ -90,7 +116,7 @@ public:
     }
 
     /// Any module that is used, quantizable or not, as an index into Topology::modules.
-    std::optional<std::size_t> used_module(std::string_view name, Position where, std::string path) const {
+    std::optional<ModuleId> used_module(std::string_view name, Position where, std::string path) const {
         auto const module = graph_.module_named(name);
         if (!module)
             found_.error(where, std::move(path),
@@ -105,9 +131,10 @@ public:
     }
 
 private:
-    const graph& graph_;
+    const Graph& graph_;
     DiagnosticList& found_;
-    std::vector<std::size_t> quantizable_{};
+    bool patterns_ = false;
+    std::vector<ModuleId> quantizable_{};
     std::vector<std::string_view> quantizable_names_{};
     std::vector<std::string_view> used_names_{};
     std::vector<std::string_view> types_{};  // of the quantizable layers

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "../config/messages.hpp"
+#include "../graph/graph.hpp"
 #include "provenance.hpp"
 
 namespace amct_distill {
@@ -24,9 +25,9 @@ namespace amct_distill {
 template <class Algorithms>
 struct BasicPlannedLayer {
     std::string name{};
-    std::string type{};      ///< "Conv2d" or "Linear"
-    std::size_t module = 0;  ///< index into Topology::modules
-    std::size_t node = 0;    ///< index into Topology::nodes
+    std::string type{};  ///< "Conv2d" or "Linear"
+    ModuleId module{};
+    NodeId node{};  ///< the one use of the module
     bool quant_enable = true;
     Provenance quant_enable_from{};
     oneof<typename Algorithms::data> data{};
@@ -38,7 +39,7 @@ struct BasicPlannedLayer {
 
 /// Nodes in a row that are distilled together.
 struct PlannedBlock {
-    std::vector<std::size_t> nodes{};  ///< indices into Topology::nodes, each reading the one before
+    std::vector<NodeId> nodes{};       ///< in graph order, each reading the one before
     std::vector<std::string> names{};  ///< of their modules
     Provenance from{};                 ///< "distill_group[0] at 3:1", or "default"
     friend bool operator==(const PlannedBlock&, const PlannedBlock&) = default;
@@ -48,6 +49,7 @@ template <class Algorithms = StandardAlgorithms>
 struct BasicDistillPlan {
     using algorithms = Algorithms;
 
+    Graph graph{};  ///< of the network that it was made for
     PlannedValue<std::uint32_t> batch_num{1, {}};
     PlannedValue<std::uint32_t> group_size{1, {}};
     PlannedValue<bool> data_dump{};

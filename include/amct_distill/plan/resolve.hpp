@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A configuration and a network's topology become a plan: which rule holds for each layer, with which
+/// A configuration and a network's graph become a plan: which rule holds for each layer, with which
 /// settings, and which layers are distilled together.
 ///
-///     result<DistillPlan> plan = resolve(config, topology);
+///     result<DistillPlan> plan = resolve(config, network.graph());
 ///     if (!plan) std::cerr << to_string(plan.diagnostics());      // every error there is, not the first
-///     resolve(config, topology, target::ascend, {.source = "quant.cfg", .text = text});
+///     resolve(config, graph, target::ascend, {.source = {"quant.cfg", text}});
 ///
 /// With the text the configuration was read from, diagnostics show the line.
 #pragma once
@@ -18,8 +18,8 @@
 
 #include "../core/diagnostic_list.hpp"
 #include "../core/result.hpp"
+#include "../core/source_text.hpp"
 #include "../graph/graph.hpp"
-#include "../graph/topology.hpp"
 #include "blocks.hpp"
 #include "check_target.hpp"
 #include "layer_lookup.hpp"
@@ -30,6 +30,15 @@
 #include "user_blocks.hpp"
 
 namespace amct_distill {
+
+struct ResolveOptions {
+    SourceText source{};  ///< what the configuration was read from: diagnostics then show its lines
+    /// Names in quant_skip_layers and in overrides of layers may have `*` for any characters and `?` for one:
+    /// `layer1.*`. AMCT takes names alone. An override of a layer's name is stronger than one of a pattern; that the
+    /// layer fits two patterns is an error.
+    bool patterns = false;
+};
+
 namespace detail {
 
 /// An optional of the configuration with a default in the schema.
@@ -44,15 +53,14 @@ inline void check_at_least_one(const PlannedValue<std::uint32_t>& value, std::st
 }
 
 template <class Algorithms>
-LayerFacts facts_of(const LayerRules<Algorithms>& layer, const graph& g) {
+LayerFacts facts_of(const LayerRules<Algorithms>& layer, const Graph& g) {
     auto const relu = g.relu_before(g.uses(layer.module).front());
-    return {has_channels_by_default(g.topology().modules[layer.module].type),
-            relu ? g.name(*relu) : std::string()};
+    return {has_channels_by_default(g.module(layer.module).type), relu ? g.name(*relu) : std::string()};
 }
 
 template <class Algorithms>
-BasicPlannedLayer<Algorithms> plan_layer(const LayerRules<Algorithms>& rules, const graph& g) {
-    const TopologyModule& module = g.topology().modules[rules.module];
+BasicPlannedLayer<Algorithms> plan_layer(const LayerRules<Algorithms>& rules, const Graph& g) {
+    const TopologyModule& module = g.module(rules.module);
     BasicPlannedLayer<Algorithms> layer;
     layer.name = module.name;
     layer.type = module.type;
@@ -73,12 +81,12 @@ BasicPlannedLayer<Algorithms> plan_layer(const LayerRules<Algorithms>& rules, co
     return layer;
 }
 
-inline void warn_of_left_out(const std::vector<std::size_t>& nodes, const std::vector<bool>& quantized,
-                             const graph& g, DiagnosticList& found) {
-    for (std::size_t node : nodes) {
+inline void warn_of_left_out(const std::vector<NodeId>& nodes, const std::vector<bool>& quantized,
+                             const Graph& g, DiagnosticList& found) {
+    for (NodeId node : nodes) {
         if (!quantized[node]) continue;
         const std::string& layer = g.name(node);
-        std::size_t const norm = *g.only_consumer(node);
+        NodeId const norm = *g.only_consumer(node);
         found.warning({}, "",
                       concat("`", layer, "` is quantized, but not distilled: it is followed by `",
                              g.name(norm), "`, a ", g.is_shared(norm) ? "shared " : "", g.type(norm),
@@ -88,18 +96,17 @@ inline void warn_of_left_out(const std::vector<std::size_t>& nodes, const std::v
 }
 
 template <class Algorithms, class Storage>
-result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Storage>& config,
-                                             const Topology& topology, const Target& target,
-                                             DiagnosticList found) {
+result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Storage>& config, const Graph& g,
+                                             const Target& target, DiagnosticList found, bool patterns) {
     BasicDistillPlan<Algorithms> plan;
+    plan.graph = g;
     plan.batch_num = planned_value(config.batch_num, "batch_num");
     plan.group_size = planned_value(config.group_size, "group_size");
     plan.data_dump = planned_value(config.data_dump, "data_dump");
     check_at_least_one(plan.batch_num, "batch_num", "IFMR computes the clips from at least 1 batch", found);
     check_at_least_one(plan.group_size, "group_size", "a block is made of at least 1 unit", found);
 
-    graph const g(topology);
-    LayerLookup const names(g, found);
+    LayerLookup const names(g, found, patterns);
     RuleBook<Algorithms> const rules(config, g, names, found);
     if (names.quantizable().empty())
         found.error(
@@ -113,7 +120,7 @@ result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Stora
             "every layer that can be quantized is skipped, and nothing is left to distill; take one out "
             "of quant_skip_layers or quant_skip_layer_types");
 
-    std::vector<std::size_t> nodes;  // of the quantizable layers
+    std::vector<NodeId> nodes;  // of the quantizable layers
     std::vector<bool> quantized(g.size(), false);
     for (const auto& layer : rules.layers()) {
         plan.layers.push_back(plan_layer(layer, g));
@@ -130,7 +137,7 @@ result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Stora
     plan.blocks = std::move(planned.blocks);
     std::vector<std::size_t> block_of(g.size(), plan.blocks.size());
     for (std::size_t b = 0; b != plan.blocks.size(); ++b)
-        for (std::size_t n : plan.blocks[b].nodes) block_of[n] = b;
+        for (NodeId n : plan.blocks[b].nodes) block_of[n] = b;
     for (auto& layer : plan.layers)
         if (block_of[layer.node] != plan.blocks.size()) layer.block = block_of[layer.node];
 
@@ -145,12 +152,13 @@ result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Stora
 /// Resolves a configuration. Errors: names that fit nothing or cannot be quantized, repeated overrides,
 /// values out of range, groups that are not one path, rules of the target, nothing left to quantize; all of
 /// them are reported. Warnings: rules that never apply, overrides that reset what they do not say, layers
-/// that are quantized but not distilled. Throws std::invalid_argument when the topology contradicts itself.
+/// that are quantized but not distilled. A Topology is taken for a graph; one that
+/// contradicts itself throws std::invalid_argument.
 template <class Algorithms, class Storage>
 result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Storage>& config,
-                                             const Topology& topology, const Target& target = target::generic,
+                                             const Graph& graph, const Target& target = target::generic,
                                              const ResolveOptions& options = {}) {
-    return detail::resolve(config, topology, target, detail::DiagnosticList(options));
+    return detail::resolve(config, graph, target, detail::DiagnosticList(options.source), options.patterns);
 }
 
 }  // namespace amct_distill

@@ -20,47 +20,47 @@
 namespace amct_distill::detail {
 
 struct Paths {
-    std::size_t count = 0;             // 2 stands for "several"
-    std::vector<std::size_t> nodes{};  // of the path, when there is one
+    std::size_t count = 0;        // 2 stands for "several"
+    std::vector<NodeId> nodes{};  // of the path, when there is one
 };
 
 /// The paths from a node to those for which `is_end` holds, none of them through another such node. Time
 /// linear in the graph.
 template <class IsEnd>
-Paths paths_between(const graph& g, std::size_t start, const IsEnd& is_end) {
+Paths paths_between(const Graph& g, NodeId start, const IsEnd& is_end) {
     std::vector<std::size_t> ways(g.size(), 0);  // from the start to each node, counted up to 2
     ways[start] = 1;
-    std::size_t count = 0, node = start;
-    for (std::size_t n = start; n != g.size(); ++n) {
+    std::size_t count = 0;
+    NodeId node = start;
+    for (NodeId n = start; n != g.size(); ++n.index) {
         if (is_end(n) && ways[n] != 0) {
             count = (std::min<std::size_t>)(count + ways[n], 2);
             node = n;
         } else {
-            for (std::size_t next : g.consumers(n))
-                ways[next] = (std::min<std::size_t>)(ways[next] + ways[n], 2);
+            for (NodeId next : g.consumers(n)) ways[next] = (std::min<std::size_t>)(ways[next] + ways[n], 2);
         }
     }
     Paths found{count, {}};
     if (count != 1) return found;
     while (node != start) {
         found.nodes.push_back(node);
-        const auto& inputs = g.topology().nodes[node].inputs;
-        node = *std::find_if(inputs.begin(), inputs.end(),
-                             [&](std::size_t n) { return ways[n] != 0 && !is_end(n); });
+        const auto& inputs = g.node(node).inputs;
+        node = NodeId{*std::find_if(inputs.begin(), inputs.end(),
+                                    [&](std::size_t n) { return ways[n] != 0 && !is_end(NodeId{n}); })};
     }
     found.nodes.push_back(start);
     std::reverse(found.nodes.begin(), found.nodes.end());
     return found;
 }
 
-inline bool may_stand_in_group(const graph& g, std::size_t node) {
-    return g.has_module(node) && (is_quantizable_type(g.type(node)) || g.type(node) == "BatchNorm2d" ||
+inline bool may_stand_in_group(const Graph& g, NodeId node) {
+    return g.has_module(node) && (g.is_weighted(*g.module_of(node)) || g.type(node) == "BatchNorm2d" ||
                                   is_activation(g.type(node)));
 }
 
 /// Why nodes cannot be one block, when one of them is a BatchNorm that the network uses elsewhere, too.
-inline std::string trained_twice(const graph& g, const std::vector<std::size_t>& nodes) {
-    for (std::size_t n : nodes)
+inline std::string trained_twice(const Graph& g, const std::vector<NodeId>& nodes) {
+    for (NodeId n : nodes)
         if (g.type(n).starts_with("BatchNorm") && g.is_shared(n))
             return concat("`", g.name(n), "` (", g.type(n),
                           ") is used more than once, and in a group it would be trained in two places");
@@ -68,10 +68,9 @@ inline std::string trained_twice(const graph& g, const std::vector<std::size_t>&
 }
 
 /// The nodes of the group from module `start` to module `end`; empty, and a finding, when it is not one.
-inline std::vector<std::size_t> nodes_of_group(const graph& g, std::size_t start, std::size_t end,
-                                               Position where, const std::string& path,
-                                               DiagnosticList& found) {
-    std::string_view const first = g.topology().modules[start].name, last = g.topology().modules[end].name;
+inline std::vector<NodeId> nodes_of_group(const Graph& g, ModuleId start, ModuleId end, Position where,
+                                          const std::string& path, DiagnosticList& found) {
+    std::string_view const first = g.module(start).name, last = g.module(end).name;
     if (g.uses(start).size() > 1) {
         found.error(where, path,
                     concat("`", first, "` is used ", g.uses(start).size(),
@@ -79,13 +78,13 @@ inline std::vector<std::size_t> nodes_of_group(const graph& g, std::size_t start
                            "used once"));
         return {};
     }
-    auto const use_of = [&](std::size_t module) {
-        return [&g, module](std::size_t n) { return g.topology().nodes[n].module == module; };
+    auto const use_of = [&](ModuleId module) {
+        return [&g, module](NodeId n) { return g.module_of(n) == module; };
     };
     Paths way = paths_between(g, g.uses(start).front(), use_of(end));
     if (way.count == 0) {
         const auto& ends = g.uses(end);
-        bool const reversed = std::any_of(ends.begin(), ends.end(), [&](std::size_t n) {
+        bool const reversed = std::any_of(ends.begin(), ends.end(), [&](NodeId n) {
             return paths_between(g, n, use_of(start)).count != 0;
         });
         found.error(where, path,
@@ -101,8 +100,8 @@ inline std::vector<std::size_t> nodes_of_group(const graph& g, std::size_t start
                            "`, and a group is one path: start it after the fork, or end it before"));
         return {};
     }
-    auto const foreign = std::find_if(way.nodes.begin(), way.nodes.end(),
-                                      [&](std::size_t n) { return !may_stand_in_group(g, n); });
+    auto const foreign =
+        std::find_if(way.nodes.begin(), way.nodes.end(), [&](NodeId n) { return !may_stand_in_group(g, n); });
     if (foreign != way.nodes.end()) {
         found.error(
             where, path,
@@ -123,7 +122,7 @@ inline std::vector<std::size_t> nodes_of_group(const graph& g, std::size_t start
 
 /// Every group that is sound and shares no node with an earlier one, in the order of the configuration.
 template <class Groups>
-std::vector<PlannedBlock> user_blocks(const Groups& groups, const graph& g, const LayerLookup& names,
+std::vector<PlannedBlock> user_blocks(const Groups& groups, const Graph& g, const LayerLookup& names,
                                       DiagnosticList& found) {
     std::vector<PlannedBlock> blocks;
     std::vector<std::optional<std::size_t>> owner(g.size());  // of a node: index of its group
@@ -141,7 +140,7 @@ std::vector<PlannedBlock> user_blocks(const Groups& groups, const graph& g, cons
         auto nodes = nodes_of_group(g, *start, *end, where, path, found);
 
         auto const shared =
-            std::find_if(nodes.begin(), nodes.end(), [&](std::size_t n) { return owner[n].has_value(); });
+            std::find_if(nodes.begin(), nodes.end(), [&](NodeId n) { return owner[n].has_value(); });
         if (shared != nodes.end()) {
             found.error(where, path,
                         concat("`", g.name(*shared), "` is already in ",
@@ -153,7 +152,7 @@ std::vector<PlannedBlock> user_blocks(const Groups& groups, const graph& g, cons
         }
         if (nodes.empty()) continue;
         PlannedBlock block{std::move(nodes), {}, provenance_of(path, where)};
-        for (std::size_t n : block.nodes) {
+        for (NodeId n : block.nodes) {
             owner[n] = i;
             block.names.push_back(g.name(n));
         }

@@ -24,6 +24,7 @@
 #include "../run/execution.hpp"
 #include "affine.hpp"
 #include "finite.hpp"
+#include "kernels/fake_quantize_rows.hpp"
 #include "matrix.hpp"
 #include "quantized_matrix.hpp"
 #include "scale.hpp"
@@ -55,9 +56,6 @@ public:
     void fake_quantize(const ConstMatrixRef& w, MatrixRef out, const Execution& on = {}) const {
         assert(w.rows() == out.rows() && w.cols() == out.cols());
         if constexpr (std::same_as<G, ChannelWise>) {
-            auto const to_constants = [](detail::ValueRange range) {
-                return detail::constants<B>(scale_of(range));
-            };
             auto const stream = w.data() != out.data() &&
                                 static_cast<std::size_t>(w.size()) * sizeof(float) > on.streaming_size;
             auto const cols = static_cast<std::size_t>(w.cols());
@@ -66,11 +64,11 @@ public:
             detail::in_parts(on, static_cast<std::size_t>(w.rows()), detail::rows_per_task(w),
                              [&](std::size_t begin, std::size_t end) {
                                  auto const run = [&]<bool Stream>(std::bool_constant<Stream>) {
-                                     detail::run_on(
-                                         on.instructions,
-                                         detail::fake_quantize_rows_loop<Stream, decltype(to_constants)>{
-                                             w.data() + begin * from, out.data() + begin * to, end - begin,
-                                             cols, from, to, to_constants});
+                                     detail::run_on(on.instructions,
+                                                    detail::FakeQuantizeRowsLoop<Stream>{
+                                                        w.data() + begin * from, out.data() + begin * to,
+                                                        end - begin, cols, from, to, detail::limits_of<B>(),
+                                                        std::same_as<S, Symmetric>});
                                  };
                                  stream ? run(std::true_type{}) : run(std::false_type{});
                              });

@@ -124,7 +124,7 @@ public:
         assert(r < rows_ && out.size() == cols_);
         const byte_type* const row = bytes_.data() + r * row_bytes();
         if constexpr (two_codes_a_byte<B>)
-            detail::run_on(on.instructions, detail::unpack_int4_loop{row, out.data(), cols_});
+            detail::run_on(on.instructions, detail::UnpackInt4Loop{row, out.data(), cols_});
         else
             std::copy(row, row + cols_, out.begin());
     }

@@ -72,7 +72,7 @@ struct LossBound {
 /// `Signed` makes a histogram of x, otherwise of |x|, for candidates that treat x and -x alike.
 template <bool Signed, int CellBits>
 class CertifiedHistogram {
-    using Loop = count_loop<Signed, CellBits>;
+    using Loop = CountLoop<Signed, CellBits>;
     static constexpr std::size_t cells = Loop::cells;
     static constexpr double epsilon = 0x1p-24;
 

@@ -108,7 +108,7 @@ public:
                 std::size_t const n = (std::min)(detail::sum_block, end - i);
                 ranges[i / detail::sum_block] = {
                     values_.size() + i + n,
-                    detail::run_on(on.instructions, detail::range_loop{batch.data() + i, n})};
+                    detail::run_on(on.instructions, detail::RangeLoop{batch.data() + i, n})};
             }
         });
         bool const finite =
@@ -207,6 +207,7 @@ private:
         auto const count = static_cast<std::size_t>(options_.candidates());
         std::vector<Candidate> all;
         all.reserve(count);
+        auto const limits = detail::limits_of<B>();
         auto const use = [&](float scale, ScaleOffset p) {
             if (range.max == range.min) return RangeUse::usable;  // of zeros, with scale 1
             if (scale < smallest_scale) return RangeUse::too_narrow;
@@ -218,12 +219,14 @@ private:
             if constexpr (std::same_as<S, Symmetric>) {
                 float const upper = ratio * detail::magnitude(range);
                 auto const p = symmetric_scale<B>(range, ratio);
-                all.push_back({upper, -upper, p, use(detail::symmetric_quotient<B>(range, ratio), p)});
+                all.push_back({upper, -upper, p,
+                               use(detail::symmetric_quotient(range.max, range.min, ratio, limits), p)});
             } else {
                 float const upper = ratio * range.max;
                 ClipRange const scaled{upper, range.min};
                 auto const p = asymmetric_scale<B>(scaled);
-                all.push_back({upper, range.min, p, use(detail::asymmetric_quotient<B>(scaled), p)});
+                all.push_back(
+                    {upper, range.min, p, use(detail::asymmetric_quotient(upper, range.min, limits), p)});
             }
         }
         return all;

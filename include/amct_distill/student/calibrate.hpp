@@ -75,7 +75,7 @@ result<CalibrationReport> calibrate(BasicStudent<Algorithms>& student, DataSourc
     auto const inputs_of = [&](auto f) {
         for (const auto& layer : student.plan().layers)
             if (auto* const q = student.quantizers(layer.name); q != nullptr && !q->has_user_clips())
-                f(layer, *q, network.node(network.operations()[layer.node]).inputs[0]);
+                f(layer, *q, network.node(layer.node).inputs[0]);
     };
     inputs_of([&](const auto&, auto&, nn::NodeId input) { values += size_of(input); });
     inputs_of([&](const auto& layer, auto& quantizers, nn::NodeId input) {

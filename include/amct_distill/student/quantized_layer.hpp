@@ -1,51 +1,67 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A Conv2d or Linear that quantizes its input and its weights before it computes: a module like any other.
+/// A layer with weights that quantizes its input and its weights before it computes: a module like any other.
 ///
-///     QuantizedLayer<nn::Conv2d> layer(conv, quantizers);
-///     layer.layer();        // the float layer: its weights are the master that training changes
-///     layer.quantizers();   // see layer_quantizers.hpp
+///     QuantizedLayer<> layer(module, quantizers);      // module.weighted() is not null
+///     layer.layer().weight();   // the float master that training changes
+///     layer.quantizers();       // see layer_quantizers.hpp
 ///
 /// forward:  y = layer(Q_data(x), Q_weights(w));  backward: straight through the rounding, as the quantizers
 /// say. The float weights are never overwritten, so that updates smaller than half a step add up.
 #pragma once
 #include <span>
+#include <stdexcept>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "../nn/layers/conv2d.hpp"
-#include "../nn/layers/linear.hpp"
+#include "../nn/module.hpp"
+#include "../nn/weight_rows.hpp"
 #include "layer_quantizers.hpp"
 
 namespace amct_distill {
 
-template <class Layer, class Algorithms = StandardAlgorithms>
+template <class Algorithms = StandardAlgorithms>
 class QuantizedLayer {
 public:
-    static constexpr std::string_view type_name = Layer::type_name;
+    /// Throws std::invalid_argument when the module has no weights that can be quantized.
+    QuantizedLayer(nn::Module module, LayerQuantizers<Algorithms> quantizers)
+        : module_(std::move(module)), quantizers_(std::move(quantizers)) {
+        if (module_.weighted() == nullptr)
+            throw std::invalid_argument(
+                detail::concat("QuantizedLayer: a ", module_.type(),
+                               " has no weights that can be quantized: see nn/weighted.hpp"));
+    }
 
-    QuantizedLayer(Layer layer, LayerQuantizers<Algorithms> quantizers)
-        : layer_(std::move(layer)), quantizers_(std::move(quantizers)) {}
+    std::string_view type() const { return module_.type(); }
+    std::string_view operation() const { return module_.operation(); }
+    std::string options() const { return module_.options(); }
 
-    const Layer& layer() const { return layer_; }
-    Layer& layer() { return layer_; }
+    /// The float layer.
+    const nn::Module& module() const { return module_; }
+    const nn::Weighted& layer() const { return *module_.weighted(); }
+    nn::Weighted& layer() { return *module_.weighted(); }
+    nn::WeightRows rows() const { return nn::WeightRows(layer()); }
     const LayerQuantizers<Algorithms>& quantizers() const { return quantizers_; }
     LayerQuantizers<Algorithms>& quantizers() { return quantizers_; }
 
     /// Those of the float layer, then "scales" and "clips" where they are trained.
-    void parameters(std::vector<nn::BasicParameter<float>>& list) {
-        layer_.parameters(list);
+    void parameters(std::vector<nn::Parameter>& list) {
+        module_.parameters(list);
         quantizers_.append_parameters(list);
     }
-    void constrain() { quantizers_.constrain(); }
+    result<void> check_parameters() const { return module_.check_parameters(); }
+    void constrain() {
+        module_.constrain();
+        quantizers_.constrain();
+    }
 
     result<nn::Shape> output_shape(std::span<const nn::Shape> inputs) const {
-        return layer_.output_shape(inputs);
+        return module_.output_shape(inputs);
     }
 
     void forward(nn::Inputs inputs, nn::Tensor& output, nn::Scratch& scratch, nn::Mode) const {
-        quantizers_.quantize_weight(layer_.weight(), scratch.tensor(quantized_weight), scratch.execution());
-        layer_.forward_with(scratch.tensor(quantized_weight), input_of(*inputs[0], scratch), output, scratch);
+        layer().forward_with(quantized_weight(scratch), input_of(*inputs[0], scratch), output, scratch);
     }
 
     void backward(nn::Inputs inputs, const nn::Tensor&, const nn::Tensor& grad_output,
@@ -53,27 +69,30 @@ public:
                   nn::Scratch& scratch, nn::Mode) const {
         const nn::Tensor& x = *inputs[0];
         nn::Tensor* const grad_x = grad_inputs[0];
-        bool const bias = layer_.options().bias, scales = quantizers_.trains_scales();
-        std::size_t const scales_at = bias ? 2 : 1, clips_at = scales_at + (scales ? 1 : 0);
-        bool const needs_data = quantizers_.trains_clips() || grad_x != nullptr;
+        bool const scales = quantizers_.trains_scales(), clips = quantizers_.trains_clips();
+        // The parameters are the layer's, its weight and bias where they stand, then scales and clips.
+        std::size_t const own = grad_parameters.size() - (scales ? 1 : 0) - (clips ? 1 : 0);
+        nn::Tensor* const grad_bias = layer().bias().empty() ? nullptr : &grad_parameters[1];
+        bool const needs_data = clips || grad_x != nullptr;
 
-        nn::Tensor& weight = scratch.tensor(quantized_weight);
-        quantizers_.quantize_weight(layer_.weight(), weight, scratch.execution());
+        nn::WeightRows const rows = this->rows();
+        const nn::Tensor& weight = quantized_weight(scratch);
         const nn::Tensor& input = input_of(x, scratch);
-        nn::Tensor& grad_weight = zeros(scratch.tensor(weight_gradient), weight.shape());
+        nn::Tensor& grad_weight = zeros(buffer(scratch, weight_gradient), weight.shape());
         nn::Tensor* grad_data = nullptr;
-        if (needs_data) grad_data = &zeros(scratch.tensor(data_gradient), x.shape());
-        layer_.backward_with(weight, input, grad_output, grad_data, &grad_weight,
-                             bias ? &grad_parameters[1] : nullptr, scratch);
+        if (needs_data) grad_data = &zeros(buffer(scratch, data_gradient), x.shape());
+        layer().backward_with(weight, input, grad_output, grad_data, &grad_weight, grad_bias, scratch);
 
-        nn::Tensor& through = scratch.tensor(straight_through);
-        nn::Tensor& few = scratch.tensor(few_gradients);
-        quantizers_.weight_backward(layer_.weight(), grad_weight, through,
-                                    scales ? &grad_parameters[scales_at] : nullptr, few, scratch.execution());
-        nn::array(grad_parameters[0]) += nn::array(through);
+        nn::Tensor& through = buffer(scratch, straight_through);
+        nn::Tensor& few = buffer(scratch, few_gradients);
+        const nn::Tensor& master = rows.gather(layer().weight(), buffer(scratch, weight_in_rows));
+        const nn::Tensor& grad_rows = rows.gather(grad_weight, buffer(scratch, gradient_in_rows));
+        quantizers_.weight_backward(master, grad_rows, through, scales ? &grad_parameters[own] : nullptr, few,
+                                    scratch.execution());
+        rows.add(through, grad_parameters[0]);
         if (!needs_data) return;
-        if (quantizers_.trains_clips()) {
-            quantizers_.data_backward(x, *grad_data, through, grad_parameters[clips_at], few,
+        if (clips) {
+            quantizers_.data_backward(x, *grad_data, through, grad_parameters.back(), few,
                                       scratch.execution());
             grad_data = &through;
         }
@@ -81,25 +100,50 @@ public:
     }
 
 private:
-    // Buffers of the node that lie behind the layer's own.
-    static constexpr std::size_t quantized_weight = Layer::scratch_tensors,
-                                 quantized_data = quantized_weight + 1,
-                                 weight_gradient = quantized_weight + 2, data_gradient = quantized_weight + 3,
-                                 straight_through = quantized_weight + 4,
-                                 few_gradients = quantized_weight + 5;
+    // Buffers of the node that come after the layer's own.
+    enum Buffer : std::size_t {
+        weight_quantized,
+        data_quantized,
+        weight_gradient,
+        data_gradient,
+        straight_through,
+        few_gradients,
+        weight_in_rows,
+        gradient_in_rows,
+        rows_quantized,
+    };
+    nn::Tensor& buffer(nn::Scratch& scratch, Buffer which) const {
+        return scratch.tensor(layer().scratch_tensors() + which);
+    }
 
     static nn::Tensor& zeros(nn::Tensor& t, const nn::Shape& shape) {
         t.resize(shape);
         t.fill(0);
         return t;
     }
+    const nn::Tensor& quantized_weight(nn::Scratch& scratch) const {
+        const nn::Tensor& w = layer().weight();
+        nn::Tensor& out = buffer(scratch, weight_quantized);
+        nn::WeightRows const rows = this->rows();
+        if (rows.in_order()) {
+            quantizers_.quantize_weight(w, out, scratch.execution());
+            return out;
+        }
+        nn::Tensor& quantized = buffer(scratch, rows_quantized);
+        quantizers_.quantize_weight(rows.gather(w, buffer(scratch, weight_in_rows)), quantized,
+                                    scratch.execution());
+        out.resize(w.shape());
+        rows.scatter(quantized, out);
+        return out;
+    }
     const nn::Tensor& input_of(const nn::Tensor& x, nn::Scratch& scratch) const {
         if (!quantizers_.is_calibrated()) return x;
-        quantizers_.quantize_data(x, scratch.tensor(quantized_data), scratch.execution());
-        return scratch.tensor(quantized_data);
+        nn::Tensor& out = buffer(scratch, data_quantized);
+        quantizers_.quantize_data(x, out, scratch.execution());
+        return out;
     }
 
-    Layer layer_;
+    nn::Module module_;
     LayerQuantizers<Algorithms> quantizers_;
 };
 

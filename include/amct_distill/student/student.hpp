@@ -35,24 +35,26 @@ public:
 
     /// The quantizers of a layer; null when it is not quantized.
     const LayerQuantizers<Algorithms>* quantizers(std::string_view layer) const {
-        return visit(network_.module(layer), [](const auto& q) { return &q.quantizers(); });
+        const auto* const q = quantized(network_.module(layer));
+        return q == nullptr ? nullptr : &q->quantizers();
     }
     LayerQuantizers<Algorithms>* quantizers(std::string_view layer) {
-        return visit(network_.module(layer), [](auto& q) { return &q.quantizers(); });
+        auto* const q = network_.module(layer).template get_if<QuantizedLayer<Algorithms>>();
+        return q == nullptr ? nullptr : &q->quantizers();
     }
-    /// The float weight behind a quantized layer; null when it is not quantized.
+    /// The float weight of a quantized layer; null when it is not quantized.
     const nn::Tensor* weight(std::string_view layer) const {
-        return visit(network_.module(layer), [](const auto& q) { return &q.layer().weight(); });
+        const auto* const q = quantized(network_.module(layer));
+        return q == nullptr ? nullptr : &q->layer().weight();
+    }
+    /// A quantized layer; null when the module is not one.
+    const QuantizedLayer<Algorithms>* quantized(ModuleId module) const {
+        return quantized(network_.module(module));
     }
 
 private:
-    template <class Module, class F>
-    static auto visit(Module& module, F f)
-        -> decltype(f(*module.template get_if<QuantizedLayer<nn::Conv2d, Algorithms>>())) {
-        if (auto* conv = module.template get_if<QuantizedLayer<nn::Conv2d, Algorithms>>()) return f(*conv);
-        if (auto* linear = module.template get_if<QuantizedLayer<nn::Linear, Algorithms>>())
-            return f(*linear);
-        return nullptr;
+    static const QuantizedLayer<Algorithms>* quantized(const nn::Module& module) {
+        return module.template get_if<QuantizedLayer<Algorithms>>();
     }
 
     nn::Network network_;
@@ -74,20 +76,20 @@ result<BasicStudent<Algorithms>> make_student(const nn::Network& teacher,
     if (!errors.empty()) return errors;
     nn::Network network = teacher;
     for (const auto& layer : plan.layers) {
-        const nn::Module& module = teacher.module(layer.name);
-        auto const quantize = [&]<class Layer>(const Layer* found) {
-            if (found == nullptr) return false;
-            if (auto made = LayerQuantizers<Algorithms>::make(layer, found->weight()))
-                network.replace(layer.name, QuantizedLayer<Layer, Algorithms>(*found, *std::move(made)));
-            else
-                errors.insert(errors.end(), made.diagnostics().begin(), made.diagnostics().end());
-            return true;
-        };
-        if (layer.quant_enable && !quantize(module.get_if<nn::Conv2d>()) &&
-            !quantize(module.get_if<nn::Linear>()))
-            throw std::invalid_argument(
-                detail::concat("make_student: layer \"", layer.name, "\" is a ", module.type(),
-                               ", not a Conv2d or Linear; resolve the plan for this network"));
+        if (!layer.quant_enable) continue;
+        const nn::Module& module = teacher.module(layer.module);
+        const nn::Weighted* const weighted = module.weighted();
+        if (weighted == nullptr)
+            throw std::invalid_argument(detail::concat("make_student: layer \"", layer.name, "\" is a ",
+                                                       module.type(),
+                                                       ", which has no weights that can be quantized"));
+        nn::Tensor buffer;
+        auto made = LayerQuantizers<Algorithms>::make(
+            layer, nn::WeightRows(*weighted).gather(weighted->weight(), buffer));
+        if (made)
+            network.replace(layer.module, QuantizedLayer<Algorithms>(module, *std::move(made)));
+        else
+            errors.insert(errors.end(), made.diagnostics().begin(), made.diagnostics().end());
     }
     if (!errors.empty()) return errors;
     return BasicStudent<Algorithms>(std::move(network), plan);

@@ -172,7 +172,7 @@ private:
             path_ = &indexed;
             list.push_back(blank_value<T>());
             return embedded(list.back(), where);
-        } else if constexpr (string_like<T>) {
+        } else if constexpr (StringLike<T>) {
             T value{};
             Outcome const out = scalar<Coding>(value, type, where);
             if (out == Outcome::done) list.push_back(std::move(value));
@@ -306,7 +306,7 @@ private:
     template <IntegerCoding Coding, class T>
     Outcome scalar(T& v, WireType type, const char* where) {
         if (type != wire_type_of<T>(Coding)) return Outcome::not_mine;
-        if constexpr (string_like<T>) {
+        if constexpr (StringLike<T>) {
             std::size_t length = 0;
             if (!read_length(length)) return Outcome::stopped;
             if constexpr (!std::same_as<T, std::string_view>)

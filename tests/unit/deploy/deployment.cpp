@@ -133,8 +133,8 @@ TEST_CASE("accumulators that could leave INT32 are refused, with the layer, the 
         calibrate(student, std::span(batches)).value();
         for (auto& p : student.network().module("fc").parameters())
             if (p.name == "clips") {
-                (*p.value)[0] = 1.0f;
-                (*p.value)[1] = 0.0f;  // offset -128: data up to 255 from it
+                p.values[0] = 1.0f;
+                p.values[1] = 0.0f;  // offset -128: data up to 255 from it
             }
         student.network().constrain();
         REQUIRE(student.quantizers("fc")->data_scale().offset == -128);

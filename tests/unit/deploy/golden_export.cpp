@@ -105,8 +105,8 @@ Student student_of(const json::value& c) {
     for (const auto& layer : plan.layers)
         for (auto& p : student.network().module(layer.name).parameters())
             if (p.name == "clips") {
-                (*p.value)[0] = golden::floats(state.at(layer.name + ".acts_clip_max"))[0];
-                (*p.value)[1] = golden::floats(state.at(layer.name + ".acts_clip_min"))[0];
+                p.values[0] = golden::floats(state.at(layer.name + ".acts_clip_max"))[0];
+                p.values[1] = golden::floats(state.at(layer.name + ".acts_clip_min"))[0];
             }
     student.network().constrain();
     return student;

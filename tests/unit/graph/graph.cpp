@@ -7,7 +7,7 @@
 namespace plan_graph_test {
 
 using namespace amct_distill;
-using detail::graph;
+using graph = Graph;
 
 TEST_CASE("a graph knows who reads a node") {
     network n;
@@ -17,7 +17,7 @@ TEST_CASE("a graph knows who reads a node") {
     auto const sum = n.operation("Add", {b, b});
     n.topology.outputs = {c};
     graph const g(n.topology);
-    CHECK(g.consumers(a) == std::vector<std::size_t>{b, c});
+    CHECK(g.consumers(a) == std::vector<NodeId>{b, c});
     CHECK_FALSE(g.only_consumer(a));
     CHECK(g.only_consumer(b) == sum);  // read twice by one node
     CHECK(g.name(sum) == "/Add");
@@ -42,13 +42,13 @@ TEST_CASE("Conv2d with zero padding and Linear can be quantized, when they are u
     n.use("twice", {});
     n.topology.modules.push_back({"unused", "Linear"});
     graph const g(n.topology);
-    CHECK(g.why_not_quantized(0).empty());
-    CHECK(g.why_not_quantized(1).empty());
-    CHECK(g.why_not_quantized(2) == "is a ReLU; only Conv2d and Linear layers are quantized");
-    CHECK(g.why_not_quantized(3) ==
+    CHECK(g.why_not_quantized({0}).empty());
+    CHECK(g.why_not_quantized({1}).empty());
+    CHECK(g.why_not_quantized({2}) == "is a ReLU; only Conv2d and Linear layers are quantized");
+    CHECK(g.why_not_quantized({3}) ==
           "is a Conv2d that does not pad with zeros; only those that do are quantized");
-    CHECK(g.why_not_quantized(4) == "is used 2 times; a shared layer is not quantized");
-    CHECK(g.why_not_quantized(5) == "is never used; only layers that are used once are quantized");
+    CHECK(g.why_not_quantized({4}) == "is used 2 times; a shared layer is not quantized");
+    CHECK(g.why_not_quantized({5}) == "is never used; only layers that are used once are quantized");
     CHECK(g.is_shared(relu));
     CHECK_FALSE(g.is_shared(conv));
 }
@@ -61,13 +61,15 @@ TEST_CASE("a ReLU is seen through operations that keep the sign, and through no 
         network n;
         auto const relu = n.layer("relu", "ReLU", {});
         auto const between = n.operation(type, {n.operation(type, {relu})});
-        CHECK(graph(n.topology).relu_before(n.layer("fc", "Linear", {between})) == relu);
+        auto const fc = n.layer("fc", "Linear", {between});
+        CHECK(graph(n.topology).relu_before(fc) == relu);
     }
     for (const char* type : {"BatchNorm2d", "Add", "Sigmoid", "LeakyReLU", "Conv2d", "AlphaDropout"}) {
         INFO(type);
         network n;
         auto const between = n.operation(type, {n.layer("relu", "ReLU", {})});
-        CHECK_FALSE(graph(n.topology).relu_before(n.layer("fc", "Linear", {between})));
+        auto const fc = n.layer("fc", "Linear", {between});
+        CHECK_FALSE(graph(n.topology).relu_before(fc));
     }
 }
 
@@ -88,12 +90,40 @@ TEST_CASE("a topology that contradicts itself is misuse") {
     CHECK_THROWS_WITH(graph(t), "Topology: two modules are named `a`");
     t.modules = {{"a", "Conv2d"}};
     t.nodes = {{"a", "Conv2d", 1, {}}};
-    CHECK_THROWS_WITH(graph(t), "Topology: node `a` is of a module that is not there");
+    CHECK_THROWS_WITH(graph(t), "Topology: node `a` is of a module that does not exist");
     t.nodes = {{"a", "Conv2d", 0, {0}}};
     CHECK_THROWS_WITH(graph(t), "Topology: node `a` stands before a node that it reads");
     t.nodes = {{"a", "Conv2d", 0, {}}};
     t.outputs = {1};
-    CHECK_THROWS_WITH(graph(t), "Topology: an output is a node that is not there");
+    CHECK_THROWS_WITH(graph(t), "Topology: an output is a node that does not exist");
+}
+
+TEST_CASE("two graphs are compared, and the first difference is named") {
+    Graph const a = chain({{"conv", "Conv2d"}, {"bn", "BatchNorm2d"}, {"relu", "ReLU"}});
+    CHECK(difference(a, a, "the plan", "the network").empty());
+    CHECK(difference(a, chain({{"conv", "Conv2d"}, {"relu", "ReLU"}}), "the plan", "the network") ==
+          "module 1 is `bn` (BatchNorm2d) in the plan, and `relu` (ReLU) in the network");
+    CHECK(difference(a, chain({{"conv", "Conv2d"}, {"bn", "BatchNorm2d"}}), "the plan", "the network") ==
+          "the plan has 3 modules, the network 2");
+    CHECK(difference(a, chain({{"conv", "Linear"}, {"bn", "BatchNorm2d"}, {"relu", "ReLU"}}), "the plan", "the network") ==
+          "module 0 is `conv` (Conv2d) in the plan, and `conv` (Linear) in the network");
+    Topology other = a.topology();
+    other.nodes[2].inputs = {0};
+    CHECK(difference(a, other, "the plan", "the network") == "node `relu` reads other nodes in the plan than in the network");
+    other = a.topology();
+    other.outputs = {1};
+    CHECK(difference(a, other, "the plan", "the network") == "the outputs of the plan are other nodes than those of the network");
+    other = a.topology();
+    other.nodes.push_back({"/Flatten", "Flatten", {}, {2}});
+    CHECK(difference(a, other, "the plan", "the network") == "the plan has 3 nodes, the network 4");
+}
+
+TEST_CASE("a layer of another type is quantizable when the network says that it has weights") {
+    Topology t = chain({{"local", "LocallyConnected"}, {"relu", "ReLU"}});
+    CHECK(Graph(t).why_not_quantized({0}) ==
+          "is a LocallyConnected; only Conv2d and Linear layers are quantized");
+    t.modules[0].weighted = true;
+    CHECK(Graph(t).why_not_quantized({0}).empty());
 }
 
 }  // namespace plan_graph_test

@@ -75,7 +75,7 @@ TEST_CASE("the optional members of a module are found, or nothing happens") {
     REQUIRE(scale.parameters().size() == 1);
     CHECK(scale.parameters()[0].name == "factor");
     CHECK(scale.parameters()[0].role == Role::scale);
-    CHECK(std::as_const(scale).parameters()[0].value == scale.parameters()[0].value);
+    CHECK(std::as_const(scale).parameters()[0].values.data() == scale.parameters()[0].values.data());
     CHECK(pass.parameters().empty());
 
     scale.constrain();

@@ -16,7 +16,7 @@ TEST_CASE("a tape has a place for every node that it is asked for, and the place
     CHECK(&tape.output({0}) == &first);
     CHECK(std::as_const(tape).output({0}) == Tensor({1, 2}, {1, 2}));
     CHECK(std::as_const(tape).gradient({0}).empty());
-    CHECK(tape.parameter_gradients(3).empty());
+    CHECK(tape.parameter_gradients({3}).empty());
     CHECK_THROWS_AS(std::as_const(tape).output({500}), std::out_of_range);
 }
 

@@ -14,15 +14,18 @@ using block_names = std::vector<std::vector<std::string>>;
 
 detail::PlannedBlocks blocks_of(const Topology& topology, std::uint32_t group_size = 1,
                                 const std::vector<std::vector<std::size_t>>& groups = {}) {
-    detail::graph const g(topology);
+    Graph const g(topology);
     std::vector<PlannedBlock> user;
     for (const auto& nodes : groups) {
-        user.push_back({nodes, {}, {"group", true, {}}});
-        for (std::size_t n : nodes) user.back().names.push_back(g.name(n));
+        user.push_back({{}, {}, {"group", true, {}}});
+        for (std::size_t n : nodes) {
+            user.back().nodes.push_back({n});
+            user.back().names.push_back(g.name({n}));
+        }
     }
-    std::vector<std::size_t> layers;
-    for (std::size_t n = 0; n != g.size(); ++n)
-        if (g.has_module(n) && g.why_not_quantized(*topology.nodes[n].module).empty()) layers.push_back(n);
+    std::vector<NodeId> layers;
+    for (NodeId n; n != g.size(); ++n.index)
+        if (g.has_module(n) && g.why_not_quantized(*g.module_of(n)).empty()) layers.push_back(n);
     return detail::plan_blocks(g, layers, user, group_size);
 }
 block_names names_of(const detail::PlannedBlocks& planned) {
@@ -81,14 +84,14 @@ TEST_CASE("divergence 3: a functional activation is left out of the unit") {
 TEST_CASE("divergence 5: a layer before a BatchNorm1d or a shared BatchNorm is in no block") {
     auto const one_d = blocks_of(chain({{"a", "Linear"}, {"b", "BatchNorm1d"}, {"c", "Linear"}}));
     CHECK(names_of(one_d) == block_names{{"c"}});
-    CHECK(one_d.left_out == std::vector<std::size_t>{0});
+    CHECK(one_d.left_out == std::vector<NodeId>{{0}});
 
     network n;
     auto const bn = n.layer("bn", "BatchNorm2d", {n.layer("a", "Conv2d", {})});
     n.use("bn", {n.layer("b", "Conv2d", {bn})});
     auto const shared = blocks_of(n.topology);
     CHECK(shared.blocks.empty());
-    CHECK(shared.left_out == std::vector<std::size_t>{0, 2});
+    CHECK(shared.left_out == std::vector<NodeId>{{0}, {2}});
 }
 
 TEST_CASE("neighbouring units are joined group_size at a time") {

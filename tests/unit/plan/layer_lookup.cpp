@@ -11,7 +11,7 @@ using namespace amct_distill;
 namespace {
 struct fixture {
     Topology topology = example();
-    detail::graph graph{topology};
+    Graph graph{topology};
     detail::DiagnosticList found{{}};
     detail::LayerLookup names{graph, found};
     std::string errors() const { return to_string(found.errors()); }
@@ -20,7 +20,7 @@ struct fixture {
 
 TEST_CASE_METHOD(fixture, "a layer is found by its name") {
     CHECK(names.layer("conv2", {}, "x") == 3u);
-    CHECK(names.quantizable() == std::vector<std::size_t>{0, 3, 6, 9});
+    CHECK(names.quantizable() == std::vector<ModuleId>{{0}, {3}, {6}, {9}});
     CHECK_FALSE(found.failed());
 }
 
@@ -41,7 +41,7 @@ TEST_CASE_METHOD(fixture, "a layer that cannot be quantized has a message of its
 }
 
 TEST_CASE_METHOD(fixture, "layers are found by their type") {
-    CHECK(names.layers_of_type("Conv2d", {}, "x") == std::vector<std::size_t>{0, 3, 6});
+    CHECK(names.layers_of_type("Conv2d", {}, "x") == std::vector<ModuleId>{{0}, {3}, {6}});
     CHECK_FALSE(found.failed());
 }
 
@@ -61,7 +61,7 @@ TEST_CASE_METHOD(fixture, "a type that is not quantized has a message of its own
 TEST_CASE("a type that the network does not have matches nothing") {
     Topology t = mlp();
     t.modules.push_back({"unused", "Linear"});
-    detail::graph const g(t);
+    Graph const g(t);
     detail::DiagnosticList found({});
     detail::LayerLookup const names(g, found);
     CHECK(names.layers_of_type("Conv2d", {}, "a").empty());
@@ -69,7 +69,7 @@ TEST_CASE("a type that the network does not have matches nothing") {
 
     Topology only_shared = chain({{"fc", "Linear"}});
     only_shared.nodes.push_back({"again", "Linear", 0, {0}});
-    detail::graph const shared(only_shared);
+    Graph const shared(only_shared);
     detail::DiagnosticList of_shared({});
     CHECK(detail::LayerLookup(shared, of_shared).layers_of_type("Linear", {}, "a").empty());
     CHECK(to_string(of_shared.errors()) ==
@@ -85,7 +85,7 @@ TEST_CASE_METHOD(fixture, "a group may name any layer that is used") {
 TEST_CASE("a group cannot name a layer that the graph does not have") {
     Topology t = mlp();
     t.modules.push_back({"unused", "Linear"});
-    detail::graph const g(t);
+    Graph const g(t);
     detail::DiagnosticList found({});
     CHECK_FALSE(detail::LayerLookup(g, found).used_module("unused", {}, "a"));
     CHECK(to_string(found.errors()) ==
@@ -94,7 +94,7 @@ TEST_CASE("a group cannot name a layer that the graph does not have") {
 
 TEST_CASE("a name that differs in an invisible character is shown with it") {
     auto const net = chain({{"conv1", "Conv2d"}});
-    detail::graph const g(net);
+    Graph const g(net);
     detail::DiagnosticList found({});
     CHECK_FALSE(detail::LayerLookup(g, found).layer("conv1\xe2\x80\x8b", {}, "quant_skip_layers[0]"));
     CHECK(to_string(found.errors()) ==

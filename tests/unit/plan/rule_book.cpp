@@ -20,7 +20,7 @@ struct outcome {
 };
 outcome rules_of(const AMCTDistillConfig& config) {
     Topology const topology = example();
-    detail::graph const g(topology);
+    Graph const g(topology);
     detail::DiagnosticList found({});
     detail::LayerLookup const names(g, found);
     detail::RuleBook<StandardAlgorithms> const book(config, g, names, found);

@@ -17,7 +17,7 @@ struct outcome {
     std::string errors;
 };
 outcome groups_of(const Topology& topology, const repeated<DistillGroup>& groups) {
-    detail::graph const g(topology);
+    Graph const g(topology);
     detail::DiagnosticList found({});
     detail::LayerLookup const names(g, found);
     outcome out;
@@ -151,9 +151,9 @@ TEST_CASE("Paths are counted in a net of forks without walking each of them") {
         node = n.operation("Add", {left, right});
     }
     n.layer("last", "Conv2d", {node});
-    detail::graph const g(n.topology);
-    std::size_t const end = g.size() - 1;
-    CHECK(detail::paths_between(g, 0, [&](std::size_t i) { return i == end; }).count == 2);
+    Graph const g(n.topology);
+    NodeId const end{g.size() - 1};
+    CHECK(detail::paths_between(g, {0}, [&](NodeId i) { return i == end; }).count == 2);
 }
 
 TEST_CASE("a BatchNorm that is used twice cannot be in a group, which would train it in two places") {

@@ -5,6 +5,9 @@
 
 #include <cmath>
 
+#include <algorithm>
+#include <array>
+
 #include "support/catch.hpp"
 #include "support/small_network.hpp"
 
@@ -89,12 +92,12 @@ TEST_CASE("what the optimizer does to the parameters is taken over, and repaired
     CHECK(parameters[0].role == nn::Role::scale);
     CHECK(parameters[1].name == "clips");
     CHECK(parameters[1].role == nn::Role::clip);
-    float const scale = (*parameters[0].value)[1];
-    *parameters[0].value = nn::Tensor({2}, {0.5f, -1.0f});  // the second is no scale
-    *parameters[1].value = nn::Tensor({2}, {2.5f, -1.5f});
+    float const scale = parameters[0].values[1];
+    std::ranges::copy(std::array{0.5f, -1.0f}, parameters[0].values.begin());  // the second is no scale
+    std::ranges::copy(std::array{2.5f, -1.5f}, parameters[1].values.begin());
     q.constrain();
     CHECK(q.weight_scales(weight) == std::vector<ScaleOffset>{{0.5f, 0}, {scale, 0}});
-    CHECK((*parameters[0].value)[1] == scale);
+    CHECK(parameters[0].values[1] == scale);
     CHECK(q.data_clip() == ClipRange{2.5f, -1.5f});
 }
 

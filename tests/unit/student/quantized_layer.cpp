@@ -12,7 +12,7 @@ using namespace amct_distill;
 
 namespace {
 struct Parts {
-    QuantizedLayer<nn::Conv2d> layer;
+    QuantizedLayer<> layer;
     nn::Conv2d conv;
     nn::Tensor x, grad_y;
 };
@@ -58,7 +58,7 @@ TEST_CASE("backward is straight through: the layer's gradients, passed on by the
     p.layer.parameters(parameters);
     REQUIRE(parameters.size() == 4);
     std::vector<nn::Tensor> gradients;
-    for (const auto& q : parameters) gradients.emplace_back(q.value->shape());
+    for (const auto& q : parameters) gradients.emplace_back(nn::Shape(q.shape().begin(), q.shape().end()));
     std::array<nn::Tensor*, 1> const grad_inputs{&grad_x};
     for (int twice = 0; twice != 2; ++twice)
         p.layer.backward(inputs, y, p.grad_y, grad_inputs, gradients, scratch, nn::Mode::evaluate);
@@ -87,7 +87,7 @@ TEST_CASE("the clips are trained also where nobody wants the gradient of the inp
     std::vector<nn::Parameter> parameters;
     p.layer.parameters(parameters);
     std::vector<nn::Tensor> gradients;
-    for (const auto& q : parameters) gradients.emplace_back(q.value->shape());
+    for (const auto& q : parameters) gradients.emplace_back(nn::Shape(q.shape().begin(), q.shape().end()));
     std::array<nn::Tensor*, 1> const nobody{nullptr};
     p.layer.backward(inputs, y, p.grad_y, nobody, gradients, scratch, nn::Mode::evaluate);
     CHECK(gradients[3] != nn::Tensor({2}));

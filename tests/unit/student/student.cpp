@@ -73,15 +73,15 @@ TEST_CASE("every bad parameter is named when the student is made") {
 
     CHECK(error([&](auto& n) {
               conv(n, "conv1")->weight() = nn::Tensor({2, 2, 3, 3});
-          }) == "error: layer `conv1`: weight: expected the shape [4, 2, 3, 3], found [2, 2, 3, 3]");
+          }) == "error: layer `conv1`: weight: expected [4, 2, 3, 3], found [2, 2, 3, 3]");
     CHECK(error([&](auto& n) { conv(n, "conv1")->bias() = nn::Tensor({2}); }) ==
-          "error: layer `conv1`: bias: expected the shape [4], found [2]");
+          "error: layer `conv1`: bias: expected [4], found [2]");
     CHECK(error([&](auto& n) {
               n.module("fc").template get_if<nn::Linear>()->weight() = nn::Tensor({20, 3});
-          }) == "error: layer `fc`: weight: expected the shape [3, 20], found [20, 3]");
+          }) == "error: layer `fc`: weight: expected [3, 20], found [20, 3]");
     CHECK(error([&](auto& n) {
               norm(n)->weight() = nn::Tensor();
-          }).starts_with("error: layer `bn1`: weight: expected the shape [4], found"));
+          }).starts_with("error: layer `bn1`: weight: expected [4], found"));
 }
 
 TEST_CASE("a bias where the options say that there is none is refused") {
@@ -95,7 +95,7 @@ TEST_CASE("a bias where the options say that there is none is refused") {
     auto const student = make_student(net, plan);
     REQUIRE_FALSE(student);
     CHECK(student.diagnostics()[0].message ==
-          "layer `fc`: bias: the layer's options say that it has none, found [2]");
+          "layer `fc`: bias: the options say that there is none; set their `bias` to true, or leave it empty");
 }
 
 TEST_CASE("a plan of another network is misuse, and the first difference is named") {
@@ -122,19 +122,19 @@ TEST_CASE("a plan of another network is misuse, and the first difference is name
     std::string const begin = "make_student: the plan is of another network: ",
                       end = "; resolve the configuration for this one";
     CHECK(refused(plain, chain(false, true, "conv")) ==
-          begin + "module 3 is `conv2` (Conv2d) in the plan, and here there are fewer" + end);
+          begin + "module 1 is `bn` (BatchNorm2d) in the plan, and `relu` (ReLU) in the network" + end);
     CHECK(refused(chain(false, true, "conv"), plain) ==
-          begin + "module 2 is `conv2` (Conv2d) in the plan, and here it is `relu` (ReLU)" + end);
+          begin + "module 1 is `relu` (ReLU) in the plan, and `bn` (BatchNorm2d) in the network" + end);
     CHECK(refused(chain(true, false, "conv"), plain) ==
-          begin + "module 0 is `conv` (Conv2d) in the plan, and here it is `pre` (ReLU)" + end);
+          begin + "module 0 is `conv` (Conv2d) in the plan, and `pre` (ReLU) in the network" + end);
     CHECK(refused(chain(false, false, "first"), plain) ==
-          begin + "module 0 is `conv` (Conv2d) in the plan, and here it is `first` (Conv2d)" + end);
+          begin + "module 0 is `conv` (Conv2d) in the plan, and `first` (Conv2d) in the network" + end);
 
     auto plan = support::plan_for(plain, "");
-    plan.blocks.at(0).nodes = {0, 2};
+    plan.blocks.at(0).nodes = {{1}, {3}};
     plan.blocks[0].names = {"conv", "conv2"};
     CHECK_THROWS_WITH(make_student(plain, plan),
-                      Catch::Contains("in block 0 `conv2` reads the node before it, and here it does not"));
+                      Catch::Contains("in block 0 of the plan `conv2` does not read the node before it"));
 }
 
 }  // namespace distill_student_test

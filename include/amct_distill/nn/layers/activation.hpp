@@ -72,12 +72,19 @@ public:
     static T slope_times(T, T y, T g) { return y <= 0 ? T(0) : g; }
 };
 
+struct LeakyReLUOptions {
+    double negative_slope = 0.01;
+    friend bool operator==(const LeakyReLUOptions&, const LeakyReLUOptions&) = default;
+};
+
 template <class T>
 class BasicLeakyReLU : public detail::Elementwise<BasicLeakyReLU<T>, T> {
 public:
     static constexpr std::string_view type_name = "LeakyReLU";
     static constexpr std::string_view operation = "LeakyRelu";
     explicit BasicLeakyReLU(T negative_slope = T(0.01)) : slopes_{negative_slope, T(1)} {}
+    explicit BasicLeakyReLU(const LeakyReLUOptions& options) : BasicLeakyReLU(T(options.negative_slope)) {}
+    LeakyReLUOptions options() const { return {double(slopes_[0])}; }
     T negative_slope() const { return slopes_[0]; }
     void values(const ConstArrayMap<T>& x, ArrayMap<T>& y) const {
         y = (x.max)(T(0)) + (x.min)(T(0)) * negative_slope() + T(0);
@@ -104,6 +111,11 @@ public:
     static T slope_times(T, T y, T g) { return g * (T(1) - y * y); }
 };
 
+struct SoftmaxOptions {
+    Index dim = 1;
+    friend bool operator==(const SoftmaxOptions&, const SoftmaxOptions&) = default;
+};
+
 /// exp(x) / sum(exp(x)) along a dimension; shifted by the maximum, so that nothing overflows.
 template <class T>
 class BasicSoftmax {
@@ -113,6 +125,8 @@ public:
     explicit BasicSoftmax(std::size_t dim = 1) : dim_(dim) {
         if (dim == 0) throw std::invalid_argument("Softmax: dim 0 is the batch; expected 1 or more");
     }
+    explicit BasicSoftmax(const SoftmaxOptions& options) : BasicSoftmax(detail::dimension(options.dim)) {}
+    SoftmaxOptions options() const { return {static_cast<Index>(dim_)}; }
     std::size_t dim() const { return dim_; }
 
     result<Shape> output_shape(std::span<const Shape> inputs) const {

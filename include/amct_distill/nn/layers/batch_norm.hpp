@@ -8,11 +8,13 @@
 /// statistics; Mode::train the batch's own (variance divided by n), and `update_statistics` then moves the
 /// running ones towards them (variance divided by n - 1). Sums are taken in double.
 #pragma once
+#include <array>
 #include <cmath>
 #include <span>
 #include <stdexcept>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "../module.hpp"
@@ -56,6 +58,16 @@ public:
         list.push_back({"bias", Role::affine, &bias_});
         list.push_back({"running_mean", Role::statistic, &running_mean_});
         list.push_back({"running_var", Role::statistic, &running_var_});
+    }
+
+    /// Error: one has not a value for each feature.
+    result<void> check_parameters() const {
+        std::array const expected{options_.num_features};
+        for (auto const& [name, tensor] :
+             {std::pair{"weight", &weight_}, std::pair{"bias", &bias_},
+              std::pair{"running_mean", &running_mean_}, std::pair{"running_var", &running_var_}})
+            if (auto ok = detail::check_shape(name, *tensor, expected); !ok) return ok;
+        return {};
     }
 
     result<Shape> output_shape(std::span<const Shape> inputs) const {

@@ -10,6 +10,7 @@
 /// with their channels last (no columns, but twice a transposition): see tests/bench/conv.cpp.
 #pragma once
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <span>
 #include <stdexcept>
@@ -55,8 +56,13 @@ public:
             throw std::invalid_argument(detail::concat("Conv2d: ", o.groups, " groups must divide the ",
                                                        o.in_channels, " input and the ", o.out_channels,
                                                        " output channels"));
-        this->make({o.out_channels, o.in_channels / o.groups, o.kernel[0], o.kernel[1]});
+        this->make();
     }
+    std::array<Index, 4> weight_shape() const {
+        const auto& o = this->options();
+        return {o.out_channels, o.in_channels / o.groups, o.kernel[0], o.kernel[1]};
+    }
+    Index output_channels() const { return this->options().out_channels; }
 
     result<Shape> output_shape(std::span<const Shape> inputs) const {
         if (inputs.size() != 1 || inputs[0].size() != 4 || inputs[0][1] != this->options().in_channels)

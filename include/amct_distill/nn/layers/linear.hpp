@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A fully connected layer, [N, in] -> [N, out], as torch.nn.Linear.
+/// A fully connected layer, [N, ..., in] -> [N, ..., out], as torch.nn.Linear.
 ///
 ///     Linear fc({.in_features = 64, .out_features = 10});
 ///     fc.weight();   // [out, in]
 ///     fc.bias();     // [out]; empty when the options say `.bias = false`
 #pragma once
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <span>
 #include <stdexcept>
@@ -35,22 +36,29 @@ public:
         : detail::WeightedLayer<BasicLinear, T, LinearOptions>(options) {
         if (options.in_features < 1 || options.out_features < 1)
             throw std::invalid_argument("Linear: in_features and out_features must be at least 1");
-        this->make({options.out_features, options.in_features});
+        this->make();
     }
+    std::array<Index, 2> weight_shape() const {
+        return {this->options().out_features, this->options().in_features};
+    }
+    Index output_channels() const { return this->options().out_features; }
 
     result<Shape> output_shape(std::span<const Shape> inputs) const {
         const LinearOptions& o = this->options();
-        if (inputs.size() != 1 || inputs[0].size() != 2 || inputs[0][1] != o.in_features)
-            return detail::unexpected_inputs(detail::concat("one input [N, ", o.in_features, "]"), inputs);
-        return Shape{inputs[0][0], o.out_features};
+        if (inputs.size() != 1 || inputs[0].size() < 2 || inputs[0].back() != o.in_features)
+            return detail::unexpected_inputs(detail::concat("one input [N, ..., ", o.in_features, "]"),
+                                             inputs);
+        Shape shape = inputs[0];
+        shape.back() = o.out_features;
+        return shape;
     }
 
     /// The layer with other weights in the place of its own, such as quantized ones, and its own bias.
     void forward_with(const BasicTensor<T>& weight, const BasicTensor<T>& input, BasicTensor<T>& output,
                       BasicScratch<T>& scratch) const {
-        // The outputs are computed transposed, out x n: so the weights, mostly the larger factor, stay as
-        // they are.
-        Index const n = input.dim(0), in = this->options().in_features, out = this->options().out_features;
+        // The outputs are computed transposed, out x n: so the weights, mostly the larger factor, stay as they
+        // are.
+        Index const n = rows(input), in = this->options().in_features, out = this->options().out_features;
         T* const transposed = scratch.buffer(1, in * n, 1);
         detail::transpose(input.data(), in, n, in, transposed, n);
         constexpr Index step = detail::product_cols;
@@ -89,7 +97,7 @@ public:
                        const BasicTensor<T>& grad_output, BasicTensor<T>* grad_input,
                        BasicTensor<T>* grad_weight, BasicTensor<T>* grad_bias,
                        BasicScratch<T>& scratch) const {
-        Index const n = input.dim(0), in = this->options().in_features, out = this->options().out_features;
+        Index const n = rows(input), in = this->options().in_features, out = this->options().out_features;
         const T* const g = grad_output.data();
         double const work = double(n * in) * double(out);
         T* const buffers = scratch.buffer(0, detail::product_buffer);
@@ -128,6 +136,12 @@ public:
                                      multiply(grad_input->data(), g, out, n, weight.data(),
                                               task * detail::product_cols, worker);
                                  });
+    }
+
+private:
+    /// Every vector of `in_features` is a sample of its own.
+    Index rows(const BasicTensor<T>& input) const {
+        return static_cast<Index>(input.size()) / this->options().in_features;
     }
 };
 

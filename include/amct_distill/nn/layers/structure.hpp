@@ -7,6 +7,7 @@
 ///     x = net.add_function("/Reshape", Reshape({16, -1}), {x}); // [N, ...] -> [N, 16, what is left]
 #pragma once
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <functional>
 #include <iterator>
@@ -62,6 +63,11 @@ public:
     }
 };
 
+struct ConcatOptions {
+    Index dim = 1;
+    friend bool operator==(const ConcatOptions&, const ConcatOptions&) = default;
+};
+
 /// The inputs one after another along a dimension.
 template <class T>
 class BasicConcat {
@@ -71,6 +77,8 @@ public:
     explicit BasicConcat(std::size_t dim = 1) : dim_(dim) {
         if (dim == 0) throw std::invalid_argument("Concat: dim 0 is the batch; expected 1 or more");
     }
+    explicit BasicConcat(const ConcatOptions& options) : BasicConcat(detail::dimension(options.dim)) {}
+    ConcatOptions options() const { return {static_cast<Index>(dim_)}; }
     std::size_t dim() const { return dim_; }
 
     result<Shape> output_shape(std::span<const Shape> inputs) const {
@@ -118,6 +126,11 @@ private:
     std::size_t dim_;
 };
 
+struct FlattenOptions {
+    Index start_dim = 1;
+    friend bool operator==(const FlattenOptions&, const FlattenOptions&) = default;
+};
+
 /// Joins the dimensions from `start_dim` on into one.
 template <class T>
 class BasicFlatten : public detail::PassThrough<T> {
@@ -128,6 +141,9 @@ public:
         if (start_dim == 0)
             throw std::invalid_argument("Flatten: start_dim 0 is the batch; expected 1 or more");
     }
+    explicit BasicFlatten(const FlattenOptions& options)
+        : BasicFlatten(detail::dimension(options.start_dim)) {}
+    FlattenOptions options() const { return {static_cast<Index>(start_dim_)}; }
     std::size_t start_dim() const { return start_dim_; }
 
     result<Shape> output_shape(std::span<const Shape> inputs) const {
@@ -141,6 +157,11 @@ public:
 
 private:
     std::size_t start_dim_;
+};
+
+struct ReshapeOptions {
+    Shape sample{};  ///< without the batch; one dimension may be -1: what is left
+    friend bool operator==(const ReshapeOptions&, const ReshapeOptions&) = default;
 };
 
 /// Another shape for the same values of each sample.
@@ -159,6 +180,9 @@ public:
             throw std::invalid_argument(
                 "Reshape: expected the dimensions after the batch, each at least 1, one of them perhaps -1");
     }
+    template <std::same_as<ReshapeOptions> O>
+    explicit BasicReshape(O options) : BasicReshape(std::move(options.sample)) {}
+    ReshapeOptions options() const { return {sample_}; }
     const Shape& sample() const { return sample_; }
 
     result<Shape> output_shape(std::span<const Shape> inputs) const {

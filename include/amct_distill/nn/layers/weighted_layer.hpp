@@ -2,11 +2,12 @@
 /// What Conv2d and Linear share: options, a weight and perhaps a bias, and the module's members around them.
 ///
 ///     class Linear : public detail::WeightedLayer<Linear, float, LinearOptions> {
-///         ... output_shape, and
+///         ... output_shape, weight_shape() as a std::array, output_channels(), and
 ///         void forward_with(weight, input, output, scratch) const;    // with another weight than its own
 ///         void backward_with(weight, input, grad_output, grad_input, grad_weight, grad_bias, scratch) const;
 ///     };
 #pragma once
+#include <array>
 #include <span>
 #include <vector>
 
@@ -27,6 +28,24 @@ public:
         list.push_back({"weight", nn::Role::weight, &weight_});
         if (options_.bias) list.push_back({"bias", nn::Role::bias, &bias_});
     }
+    /// Error: the weight or the bias has not the shape that the options ask for.
+    result<void> check_parameters() const {
+        if (auto ok = check_shape("weight", weight_, self().weight_shape()); !ok) return ok;
+        if (!options_.bias && !bias_.empty())
+            return general_error(
+                "bias: the options say that there is none; set their `bias` to true, or leave it empty");
+        return options_.bias ? check_shape("bias", bias_, std::array{self().output_channels()})
+                             : result<void>{};
+    }
+    /// The layer with these in the place of its own; `bias` empty: without one.
+    Derived with_parameters(const nn::BasicTensor<T>& weight, const nn::BasicTensor<T>& bias) const {
+        Options options = options_;
+        options.bias = !bias.empty();
+        Derived made(options);
+        made.weight() = weight;
+        made.bias() = bias;
+        return made;
+    }
     void forward(nn::BasicInputs<T> inputs, nn::BasicTensor<T>& output, nn::BasicScratch<T>& scratch,
                  nn::Mode) const {
         self().forward_with(weight_, *inputs[0], output, scratch);
@@ -43,9 +62,10 @@ protected:
     explicit WeightedLayer(const Options& options) : options_(options) {}
 
     /// Zeros.
-    void make(const nn::Shape& weight) {
-        weight_.resize(weight);
-        if (options_.bias) bias_.resize({weight[0]});
+    void make() {
+        auto const shape = self().weight_shape();
+        weight_.resize(nn::Shape(shape.begin(), shape.end()));
+        if (options_.bias) bias_.resize({self().output_channels()});
     }
 
 private:

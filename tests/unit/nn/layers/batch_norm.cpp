@@ -60,13 +60,13 @@ TEST_CASE("BatchNorm2d: parameters") {
     REQUIRE(p.size() == 4);
     CHECK(p[0].name == "weight");
     CHECK(p[0].role == Role::affine);
-    CHECK(*p[0].value == Tensor({3}, {1, 1, 1}));
+    CHECK(std::vector<float>(p[0].values.begin(), p[0].values.end()) == std::vector<float>{1, 1, 1});
     CHECK(p[1].name == "bias");
     CHECK(p[1].role == Role::affine);
     CHECK(p[2].name == "running_mean");
     CHECK(p[2].role == Role::statistic);
     CHECK(p[3].name == "running_var");
-    CHECK(*p[3].value == Tensor({3}, {1, 1, 1}));
+    CHECK(std::vector<float>(p[3].values.begin(), p[3].values.end()) == std::vector<float>{1, 1, 1});
 }
 
 TEST_CASE("BatchNorm2d: errors of shapes, options and batches") {

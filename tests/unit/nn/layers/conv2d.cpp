@@ -162,10 +162,10 @@ TEST_CASE("Conv2d: parameters") {
     REQUIRE(p.size() == 2);
     CHECK(p[0].name == "weight");
     CHECK(p[0].role == Role::weight);
-    CHECK(p[0].value->shape() == Shape{6, 2, 3, 2});
+    CHECK(std::ranges::equal(p[0].shape(), Shape{6, 2, 3, 2}));
     CHECK(p[1].name == "bias");
     CHECK(p[1].role == Role::bias);
-    CHECK(p[1].value->shape() == Shape{6});
+    CHECK(std::ranges::equal(p[1].shape(), Shape{6}));
     CHECK(conv.type() == "Conv2d");
     CHECK(BasicModule<double>(BasicConv2d<double>({.in_channels = 1, .out_channels = 1, .bias = false}))
               .parameters()

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <amct_distill/nn/initialize.hpp>
+#include <amct_distill/nn/save.hpp>
+#include <string>
+
+#include "support/catch.hpp"
+#include "support/temporary_directory.hpp"
+
+namespace nn_save_test {
+
+using namespace amct_distill;
+using namespace amct_distill::nn;
+
+namespace {
+
+struct GainOptions {
+    Index channels = 1;
+    double start = 1;
+};
+/// A module of a user's: a factor for each channel.
+struct Gain {
+    static constexpr std::string_view type_name = "Gain";
+    GainOptions settings{};
+    Tensor gain{};
+    explicit Gain(const GainOptions& o) : settings(o), gain({o.channels}) {
+        gain.fill(static_cast<float>(o.start));
+    }
+    GainOptions options() const { return settings; }
+    void parameters(std::vector<Parameter>& list) { list.push_back({"gain", Role::affine, &gain}); }
+    result<Shape> output_shape(std::span<const Shape> inputs) const { return inputs[0]; }
+    void forward(Inputs inputs, Tensor& output, Scratch&, Mode) const {
+        for (std::size_t i = 0; i != output.size(); ++i) output[i] = (*inputs[0])[i] * gain[i % gain.size()];
+    }
+    void backward(Inputs, const Tensor&, const Tensor&, std::span<Tensor* const>, std::span<Tensor>, Scratch&,
+                  Mode) const {}
+};
+
+/// Every module of the library, shared modules, names that need quoting, two inputs and outputs, a constant.
+Network everything() {
+    Network net;
+    NodeId const image = net.input("image \"1\"", {2, 8, 8}), side = net.input("side", {4});
+    NodeId x = net.add(
+        "conv1", Conv2d({.in_channels = 2, .out_channels = 4, .kernel = {3, 3}, .padding = {1, 1}}), {image});
+    x = net.add("bn", BatchNorm2d({.num_features = 4, .eps = 1e-3}), {x});
+    x = net.add("relu", ReLU{}, {x});
+    x = net.add("leaky", LeakyReLU(0.1f), {x});
+    x = net.add("pool", MaxPool2d({.kernel = {2, 2}}), {x});
+    NodeId const a =
+        net.add("average", AvgPool2d({.kernel = {3, 3}, .stride = {1, 1}, .padding = {1, 1}}), {x});
+    NodeId const grid = net.constant("grid \\ {}", Tensor({1, 4, 4, 4}, std::vector<float>(64, 0.5f)));
+    (void)grid;
+    x = net.add_function("/Add", Add{}, {x, a});
+    x = net.add_function("/Concat", Concat(1), {x, a});
+    x = net.apply("relu_again", "relu", {x});
+    x = net.add_function("/Global", GlobalAveragePool{}, {x});
+    x = net.add_function("/Flatten", Flatten{}, {x});
+    x = net.add("卷积.fc", Linear({.in_features = 8, .out_features = 4, .bias = false}), {x});
+    x = net.add_function("/Reshape", Reshape({2, -1}), {net.add_function("/Sum", Add{}, {x, side})});
+    x = net.add("softmax", Softmax(2), {x});
+    net.output(x);
+    x = net.add("sigmoid", Sigmoid{}, {net.add("tanh", Tanh{}, {net.add("drop", Dropout{}, {x})})});
+    net.output(net.add("same", Identity{}, {x}));
+    initialize(net, 3);
+    return net;
+}
+
+std::string load_error(const std::filesystem::path& path) {
+    auto const net = load(path);
+    return net ? "" : to_string(net.diagnostics());
+}
+
+}  // namespace
+
+TEST_CASE("a network is saved whole and loaded with the same bits") {
+    support::temporary_directory dir;
+    Network const net = everything();
+    auto const file = dir.path() / "net.npz";
+    save(net, file).value();
+    Network const back = load(file).value();
+    CHECK(print(back) == print(net));
+    CHECK(difference(back.graph(), net.graph(), "one", "the other").empty());
+    std::vector<Tensor> inputs{Tensor({3, 2, 8, 8}), Tensor({3, 4})};
+    for (Tensor& t : inputs)
+        for (std::size_t i = 0; i != t.size(); ++i) t[i] = std::sin(static_cast<float>(i));
+    CHECK(back.predict(inputs) == net.predict(inputs));
+    CHECK(back.node(*back.find("grid \\ {}")).constant == net.node(*net.find("grid \\ {}")).constant);
+
+    save(back, dir.path() / "again.npz").value();
+    CHECK(read_file(dir.path() / "again.npz").value() == read_file(file).value());
+}
+
+TEST_CASE("the structure is a text that a person reads") {
+    Network net;
+    NodeId const x = net.input("image", {1, 8, 8});
+    net.output(net.add("leaky", LeakyReLU(0.25f), {x}));
+    CHECK(print(net) ==
+          "amct_distill network 1\n"
+          "input \"image\" [N, 1, 8, 8]\n"
+          "layer \"leaky\" LeakyReLU { negative_slope: 0.25 } \"image\"\n"
+          "output \"leaky\"\n");
+}
+
+TEST_CASE("a module of one's own is loaded when its type is named") {
+    support::temporary_directory dir;
+    Network net;
+    net.output(net.add("gain", Gain({.channels = 2, .start = 3}), {net.input("x", {2})}));
+    net.module("gain").get_if<Gain>()->gain[1] = 5;
+    auto const file = dir.path() / "net.npz";
+    save(net, file).value();
+    Network const back = load<Gain>(file).value();
+    CHECK(back.predict(Tensor({1, 2}, {1, 1})) == Tensor({1, 2}, {3, 5}));
+    CHECK(load_error(file).find(
+              "no module of type `Gain` is known; name your own: nn::load<YourModule>(...)") !=
+          std::string::npos);
+}
+
+TEST_CASE("files that are no network are errors with their place") {
+    support::temporary_directory dir;
+    auto const file = dir.path() / "net.npz";
+    CHECK_FALSE(load(file));
+    REQUIRE(write_file(file, "nothing"));
+    CHECK(load_error(file).find("is too short to be one") != std::string::npos);
+
+    auto const with_text = [&](std::string text) {
+        ZipWriter zip;
+        zip.add("network.txt", "amct_distill network 1\n" + text);
+        REQUIRE(write_file(file, std::move(zip).finish().value()));
+        return load_error(file);
+    };
+    auto const says = [&](std::string text, std::string_view part) {
+        std::string const error = with_text(std::move(text));
+        INFO(error);
+        CHECK(error.find(part) != std::string::npos);
+    };
+    says("input \"x\" [N, 2]\nlayer \"r\" ReLU { } \"y\"\n",
+         "net.npz:3:1: error: cannot load the network: no node before it is named `y`");
+    says("input \"x\" [N, 2]\nlayer \"c\" Conv2d { in_channels: 0 } \"x\"\n",
+         "a Conv2d: Conv2d: channels, groups");
+    says("input \"x\" [N, 2]\nlayer \"c\" Softmax { dim: -3 } \"x\"\n", "Softmax: dim 0 is the batch");
+    says("input \"x\" [N, 2]\nlayer \"c\" ReLU { slope: 2 } \"x\"\n", "a ReLU has no options");
+    says("input \"x\" [N, 2]\nlayer \"fc\" Linear { in_features: 2 out_features: 1 bias: true } \"x\"\n",
+         "the file has no array `fc.weight.npy`");
+    says("input \"x\" [N, 2]\nlayer \"fc\" Linear { in_features: 3 out_features: 1 bias: true } \"x\"\n",
+         "expected one input [N, ..., 3]");
+    says("inputs \"x\" [N, 2]\n", "expected `input`, `constant`");
+    says("output \"x\"\n", "no node is named `x`");
+    says("layer \"c\" ReLU { \"}\" ", "expected `}` after the options");
+}
+
+TEST_CASE("a damaged or cut archive is an error, wherever it is damaged") {
+    support::temporary_directory dir;
+    auto const file = dir.path() / "net.npz";
+    Network net;
+    net.output(net.add("fc", Linear({.in_features = 3, .out_features = 2}), {net.input("x", {3})}));
+    save(net, file).value();
+    std::string const whole = read_file(file).value();
+    for (std::size_t size = 0; size != whole.size(); size += 7) {
+        REQUIRE(write_file(file, std::string_view(whole).substr(0, size)));
+        CHECK_FALSE(load(file));
+    }
+    std::string damaged = whole;
+    damaged[whole.find("amct_distill network") + 3] ^= 1;
+    REQUIRE(write_file(file, damaged));
+    CHECK(load_error(file).find("is damaged at `network.txt`") != std::string::npos);
+}
+
+}  // namespace nn_save_test
