@@ -7,6 +7,7 @@
 ///
 /// Each header can be included by itself; `policy/` needs the standard library alone, `quant/` Eigen besides.
 #pragma once
+#include "compiled.hpp"
 #include "config/field_numbers.hpp"
 #include "config/messages.hpp"
 #include "config/record.hpp"
@@ -71,6 +72,7 @@
 #include "reflect/fields.hpp"
 #include "reflect/labels.hpp"
 #include "report/plan_text.hpp"
+#include "report/progress.hpp"
 #include "report/text.hpp"
 #include "report/verify_text.hpp"
 #include "student/calibrate.hpp"
