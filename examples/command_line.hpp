@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The options of an example's command line.
 ///
-///     parse_command_line(argc, argv, usage, {{"--config", &text}, {"--epochs", &number}, {"--verify", &flag}});
+///     parse_command_line(argc, argv, usage, {{"--config", &text}, {"--epochs", &number}});
 #pragma once
 #include <charconv>
 #include <cstdio>

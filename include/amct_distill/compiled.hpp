@@ -7,9 +7,9 @@
 ///     #include "amct_distill.hpp"
 ///     // and all of them are compiled with -DAMCT_DISTILL_COMPILED
 ///
-/// Header-only stays the default: without the definition this header does nothing. With it, a unit that includes
-/// amct_distill.hpp takes these templates from the library; algorithms, losses and optimizers of one's own are
-/// instantiated where they are used, as before. The results are the same.
+/// Header-only stays the default: without the definition this header does nothing. With it, a unit that
+/// includes amct_distill.hpp takes these templates from the library; algorithms, losses and optimizers of
+/// one's own are instantiated where they are used, as before. The results are the same.
 #pragma once
 #include "config/messages.hpp"
 #include "config/record.hpp"
@@ -41,20 +41,25 @@
 
 namespace amct_distill {
 
-AMCT_DISTILL_TEMPLATE result<AMCTDistillConfig> read<AMCTDistillConfig>(std::string_view, const ReaderOptions&);
-AMCT_DISTILL_TEMPLATE result<ScaleOffsetRecord> read<ScaleOffsetRecord>(std::string_view, const ReaderOptions&);
+AMCT_DISTILL_TEMPLATE result<AMCTDistillConfig> read<AMCTDistillConfig>(std::string_view,
+                                                                        const ReaderOptions&);
+AMCT_DISTILL_TEMPLATE result<ScaleOffsetRecord> read<ScaleOffsetRecord>(std::string_view,
+                                                                        const ReaderOptions&);
 AMCT_DISTILL_TEMPLATE std::string print<AMCTDistillConfig>(const AMCTDistillConfig&);
 AMCT_DISTILL_TEMPLATE std::string print<ScaleOffsetRecord>(const ScaleOffsetRecord&);
 AMCT_DISTILL_TEMPLATE result<DistillPlan> resolve<StandardAlgorithms, HeapStorage>(const AMCTDistillConfig&,
-                                                                                   const Graph&, const Target&,
+                                                                                   const Graph&,
+                                                                                   const Target&,
                                                                                    const ResolveOptions&);
 AMCT_DISTILL_TEMPLATE std::string to_table<StandardAlgorithms>(const DistillPlan&, std::size_t);
 AMCT_DISTILL_TEMPLATE class LayerQuantizers<StandardAlgorithms>;
 AMCT_DISTILL_TEMPLATE class QuantizedLayer<StandardAlgorithms>;
 AMCT_DISTILL_TEMPLATE class BasicStudent<StandardAlgorithms>;
-AMCT_DISTILL_TEMPLATE result<Student> make_student<StandardAlgorithms>(const nn::Network&, const DistillPlan&);
-AMCT_DISTILL_TEMPLATE result<CalibrationReport> calibrate<StandardAlgorithms>(Student&, DataSource, const RunOptions&,
-                                                                             const CalibrateOptions&);
+AMCT_DISTILL_TEMPLATE result<Student> make_student<StandardAlgorithms>(const nn::Network&,
+                                                                       const DistillPlan&);
+AMCT_DISTILL_TEMPLATE result<CalibrationReport> calibrate<StandardAlgorithms>(Student&, DataSource,
+                                                                              const RunOptions&,
+                                                                              const CalibrateOptions&);
 AMCT_DISTILL_TEMPLATE result<DistillReport> distill<MeanSquaredError, AdamW, StandardAlgorithms>(
     const nn::Network&, Student&, DataSource, const DistillOptions&, const RunOptions&);
 AMCT_DISTILL_TEMPLATE result<Deployment> deploy<StandardAlgorithms>(const Student&);

@@ -20,14 +20,16 @@ int main() {
     for (nn::Tensor& batch : batches)
         for (float& v : batch) v = std::sin(value += 0.7f);
 
-    auto const config = read<AMCTDistillConfig>("distill_weight_quant_config { ulq_distill { dst_type: INT4 } }").value();
+    auto const config =
+        read<AMCTDistillConfig>("distill_weight_quant_config { ulq_distill { dst_type: INT4 } }").value();
     DistillPlan const plan = resolve(config, teacher.graph()).value();
     Student student = make_student(teacher, plan).value();
     calibrate(student, batches).value();
     DistillReport const report = distill(teacher, student, batches, {.epochs = 3}, {.threads = 2}).value();
     Deployment const device = deploy(student).value();
-    std::printf("%s%s%s%a %a\n", print(config).c_str(), to_table(plan).c_str(), print(make_record(device)).c_str(),
-                report.output_error_calibrated, report.output_error_distilled);
+    std::printf("%s%s%s%a %a\n", print(config).c_str(), to_table(plan).c_str(),
+                print(make_record(device)).c_str(), report.output_error_calibrated,
+                report.output_error_distilled);
     for (float v : student.predict(batches[0])) std::printf("%a ", static_cast<double>(v));
     std::printf("\n%s", (verify)(device, batches).value().agrees() ? "agrees\n" : "differs\n");
 }

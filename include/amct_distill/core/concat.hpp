@@ -4,8 +4,8 @@
 ///     detail::concat("expected ", 3, " channels, found ", n)
 ///
 /// (`std::string + "..."` would do, but g++ 12 at -O2 answers it with false -Wrestrict and -Warray-bounds
-/// warnings, GCC bugs 105329 and 105651.) Every call makes an array of pieces for one function that joins them:
-/// most calls are of diagnostics, and would be a tenth of a program's code if they were inlined.
+/// warnings, GCC bugs 105329 and 105651.) Every call makes an array of pieces for one function that joins
+/// them: most calls are of diagnostics, and would be a tenth of a program's code if they were inlined.
 #pragma once
 #include <concepts>
 #include <cstddef>

@@ -2,7 +2,7 @@
 /// Threads that wait for work, beside the one that has it (executor.hpp is for callers).
 ///
 ///     ThreadPool pool(3);
-///     bool const ran = pool.run(2, [&] { ... });      // called here and on two of the three; returns when all have
+///     bool const ran = pool.run(2, [&] { ... });      // here and on two of the three; returns when all have
 ///
 /// Handing out work allocates nothing. A thread that waits looks for work some 5 us before it sleeps: the
 /// parts of a network's loops follow each other closely.

@@ -16,8 +16,9 @@ namespace {
 nn::Network residual_network() {
     nn::Network net;
     auto const conv = [&](const std::string& name, nn::NodeId x, nn::Index in, nn::Index out) {
-        return net.add(name, nn::Conv2d({.in_channels = in, .out_channels = out, .kernel = {3, 3}, .padding = {1, 1}}),
-                       {x});
+        return net.add(
+            name, nn::Conv2d({.in_channels = in, .out_channels = out, .kernel = {3, 3}, .padding = {1, 1}}),
+            {x});
     };
     nn::NodeId x = net.input("image", {2, 6, 6});
     x = net.add("relu0", nn::ReLU{}, {conv("stem", x, 2, 4)});
@@ -49,7 +50,7 @@ std::string text(const nn::Network& net, const std::vector<TrainedBlock>& blocks
 
 }  // namespace
 
-TEST_CASE("AMCT's blocks are chains; a residual unit has its shortcut and the activation after it") {
+TEST_CASE("AMCT's blocks are chains, a residual unit has its shortcut and the activation after it") {
     nn::Network const net = residual_network();
     auto const plan = support::plan_for(net, "");
     CHECK(text(net, blocks_of(net, plan, BlockShape::amct)) ==
@@ -71,8 +72,7 @@ TEST_CASE("AMCT's blocks are chains; a residual unit has its shortcut and the ac
 
 TEST_CASE("a user's group stands, and a network without units says so when they are asked for") {
     nn::Network const net = residual_network();
-    auto const plan =
-        support::plan_for(net, "distill_group { start_layer_name: 'a1' end_layer_name: 'a2' }");
+    auto const plan = support::plan_for(net, "distill_group { start_layer_name: 'a1' end_layer_name: 'a2' }");
     CHECK(text(net, blocks_of(net, plan, BlockShape::automatic)) ==
           "image -> stem relu0 -> relu0\n"
           "relu0 -> a1 relu1 a2 -> a2\n"
@@ -103,7 +103,8 @@ TEST_CASE("residual units are trained whole, with the same bits on any threads, 
     auto const batches = support::small_batches(4, 9);
     auto const run = [&](std::string_view more, BlockShape shape, const RunOptions& how) {
         Student student =
-            make_student(teacher, support::plan_for(teacher, detail::concat(support::int4_config, more))).value();
+            make_student(teacher, support::plan_for(teacher, detail::concat(support::int4_config, more)))
+                .value();
         calibrate(student, batches).value();
         auto const report =
             distill(teacher, student, batches,
