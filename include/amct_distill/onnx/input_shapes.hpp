@@ -114,7 +114,7 @@ inline result<Shape> file_shape(const GraphView& graph, std::string_view input,
     }
     if (open.empty()) return out;
     return graph.error(concat("the input `", input, "` is ", to_string(*declared),
-                              ": give its shape, since size ", open, " is not fixed in the model"));
+                              ": give its shape; the model leaves open size ", open));
 }
 
 }  // namespace detail

@@ -84,9 +84,9 @@ TEST_CASE("sizes that the model leaves open are given by the user") {
     std::vector<onnx::ValueInfoProto> const open{
         input("image", {{.name = "batch"}, {3}, {.name = "height"}, {}})};
     CHECK(error_of(open) ==
-          "test.onnx: error: the input `image` is [batch, 3, height, ?]: give its shape, since size 2, 3 is "
-          "not fixed "
-          "in the model");
+          "test.onnx: error: the input `image` is [batch, 3, height, ?]: give its shape; the model leaves "
+          "open size "
+          "2, 3");
     Model m = model(open);
     auto const graph = GraphView::of(m.file());
     CHECK(input_shapes(graph.value(), {{"image", {-1, 3, 32, 48}}}).value().shapes[0] ==
