@@ -172,7 +172,8 @@ private:
             report_.stopped = "the loss is not finite";
             return loss;
         }
-        if (!std::ranges::all_of(gradient_.gradients(), [](const nn::Tensor& g) { return is_finite(g.span()); })) {
+        if (!std::ranges::all_of(gradient_.gradients(),
+                                 [](const nn::Tensor& g) { return is_finite(g.span()); })) {
             report_.stopped = "a gradient is not finite";
             return loss;
         }

@@ -22,12 +22,13 @@ class BlockData {
 public:
     struct Step {
         std::vector<nn::Tensor> inputs{}, targets{};  // parallel to those of the block
-        /// The inputs are the teacher's: the student's were off by more than half of the smaller signal's power,
-        /// mean((t - s)^2) > 0.5 min(mean t^2, mean s^2), and had nothing left to teach.
+        /// The inputs are the teacher's: the student's were off by more than half of the smaller signal's
+        /// power, mean((t - s)^2) > 0.5 min(mean t^2, mean s^2), and had nothing left to teach.
         bool from_teacher = false;
     };
 
-    /// The blocks before this one are trained. `dump`: the teacher's part, when it was dumped. All outlive it.
+    /// The blocks before this one are trained. `dump`: the teacher's part, when it was dumped. All outlive
+    /// it.
     BlockData(PrefixRunner& student, PrefixRunner& teacher, CacheBudget& budget, std::size_t batches,
               const TrainedBlock& block, const TeacherDump* dump, std::size_t index)
         : student_(student),

@@ -112,14 +112,16 @@ private:
         return step.inputs.empty() ? 1 : step.inputs[0].dim(0);
     }
     /// The loss of a slice times its number of elements.
-    double forward(const BlockData::Step& step, const Loss& loss, Slice slice, nn::Tape& tape, Work& work) const {
+    double forward(const BlockData::Step& step, const Loss& loss, Slice slice, nn::Tape& tape,
+                   Work& work) const {
         for (std::size_t k = 0; k != block_.inputs.size(); ++k)
             detail::take_slice(step.inputs[k], network_.node(block_.inputs[k]).shape, slice,
                                tape.output(block_.inputs[k]));
         network_.forward_nodes(block_.nodes, tape, nn::Mode::evaluate);
         double sum = 0;
         for (std::size_t k = 0; k != block_.outputs.size(); ++k) {
-            detail::take_slice(step.targets[k], network_.node(block_.outputs[k]).shape, slice, work.targets[k]);
+            detail::take_slice(step.targets[k], network_.node(block_.outputs[k]).shape, slice,
+                               work.targets[k]);
             const nn::Tensor& output = tape.output(block_.outputs[k]);
             sum += static_cast<double>(loss(output, work.targets[k])) * static_cast<double>(output.size());
         }
@@ -165,9 +167,9 @@ private:
     std::vector<ModuleId> modules_;
     SliceRunner runner_;
     std::vector<Work> work_;
-    std::vector<double> losses_;                               // by slice
-    std::vector<std::vector<nn::Tensor>> slices_;              // gradients, by slice and parameter
-    std::vector<std::pair<ModuleId, std::size_t>> at_{};       // of each trained parameter
+    std::vector<double> losses_;                          // by slice
+    std::vector<std::vector<nn::Tensor>> slices_;         // gradients, by slice and parameter
+    std::vector<std::pair<ModuleId, std::size_t>> at_{};  // of each trained parameter
     std::vector<nn::Tensor> sums_{};
     nn::Scratch finishing_{};
     bool has_room_ = false;

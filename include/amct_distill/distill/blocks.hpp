@@ -4,9 +4,9 @@
 ///     for (const TrainedBlock& b : blocks_of(network, plan, BlockShape::automatic))
 ///         use(b.nodes, b.inputs, b.outputs);
 ///
-/// AMCT's blocks are chains, whose last value is taught. A residual unit is the part between a value that forks and
-/// the Add where its paths meet again, with the activation after it: its shortcut is trained with it, and what is
-/// taught is what the rest of the network reads.
+/// AMCT's blocks are chains, whose last value is taught. A residual unit is the part between a value that
+/// forks and the Add where its paths meet again, with the activation after it: its shortcut is trained with
+/// it, and what is taught is what the rest of the network reads.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -24,8 +24,8 @@
 
 namespace amct_distill {
 
-/// The plan's blocks, as AMCT makes them; residual units in place of those that lie in one, and an error without
-/// any; residual units where there are some. A user's distill_group always stands.
+/// The plan's blocks, as AMCT makes them; residual units in place of those that lie in one, and an error
+/// without any; residual units where there are some. A user's distill_group always stands.
 enum class BlockShape { amct, residual, automatic };
 
 struct TrainedBlock {
@@ -49,11 +49,16 @@ inline NodeId operation_of(const nn::Network& network, NodeId value) {
     return value.index - op.index <= network.node(op).ports ? op : value;
 }
 
-/// Whether each node reads the one before it.
+/// Whether each node reads the one before it, and nothing else but constants.
 inline bool is_chain(const nn::Network& network, const std::vector<NodeId>& nodes) {
     for (std::size_t k = 1; k != nodes.size(); ++k) {
-        const auto& inputs = network.node(nodes[k]).inputs;
-        if (std::ranges::find(inputs, nodes[k - 1]) == inputs.end()) return false;
+        bool reads = false;
+        for (NodeId input : network.node(nodes[k]).inputs) {
+            if (network.node(input).kind == NodeKind::constant) continue;
+            if (input != nodes[k - 1]) return false;
+            reads = true;
+        }
+        if (!reads) return false;
     }
     return true;
 }
@@ -120,7 +125,8 @@ private:
         return reader && *reader == id && network_.node(id).inputs.size() == 1 &&
                (is_activation(type) || is_relu(type));
     }
-    /// Where the unit of the addition begins: the nearest operation from which on all paths come of one value.
+    /// Where the unit of the addition begins: the nearest operation from which on all paths come of one
+    /// value.
     std::optional<std::size_t> begin_of(std::size_t addition, std::size_t free) const {
         bool has_weights = false;
         for (std::size_t begin = addition + 1; begin-- != free;) {
@@ -174,16 +180,22 @@ std::vector<TrainedBlock> blocks_of(const nn::Network& network, const BasicDisti
     });
     if (shape == BlockShape::residual && units.empty())
         throw std::invalid_argument(
-            "distill: blocks is `residual`, and the network has no residual unit that a distill_group leaves free; "
+            "distill: blocks is `residual`, and the network has no residual unit that a distill_group leaves "
+            "free; "
             "use `automatic` or `amct`");
     std::vector<TrainedBlock> blocks;
     for (const PlannedBlock& planned : plan.blocks) {
         std::vector<NodeId> rest;  // what no unit has
         for (NodeId id : planned.nodes)
-            if (!std::ranges::any_of(units, [&](const auto& u) { return std::ranges::find(u, id) != u.end(); }))
+            if (!std::ranges::any_of(units,
+                                     [&](const auto& u) { return std::ranges::find(u, id) != u.end(); }))
                 rest.push_back(id);
         if (rest.empty()) continue;
         bool const is_chain = detail::is_chain(network, rest);
+        if (!is_chain && shape == BlockShape::amct)
+            throw std::invalid_argument(detail::concat(
+                "distill: the block at `", network.name(rest.front()),
+                "` is not a chain, as AMCT's blocks are: set blocks to BlockShape::automatic"));
         blocks.push_back(detail::block_of_nodes(network, std::move(rest), is_chain));
     }
     for (auto& unit : units) blocks.push_back(detail::block_of_nodes(network, std::move(unit), false));

@@ -5,7 +5,7 @@
 ///     calibrate(student, batches, run).value();
 ///     DistillReport report = distill(teacher, student, batches, {.epochs = 5}, run).value();
 ///     distill<MyLoss, MySgd>(teacher, student, batches, {.optimizer = MySgd(0.9)});      // of your own
-///     distill(teacher, student, batches, {.blocks = BlockShape::automatic});             // residual units whole
+///     distill(teacher, student, batches, {.blocks = BlockShape::automatic});     // residual units whole
 ///     distill(teacher, student, batches, {}, {.directory = "run", .resume = true});   // where it was killed
 ///
 /// The teacher is never changed. No block ends above the loss it began with, and the student's outputs are
@@ -85,8 +85,8 @@ struct OutputError {
     double mean() const { return sum / values; }
 };
 
-/// Of a network's outputs over all batches. Error: a batch cannot be loaded. Throws std::invalid_argument when one
-/// does not fit the network's inputs.
+/// Of a network's outputs over all batches. Error: a batch cannot be loaded. Throws std::invalid_argument
+/// when one does not fit the network's inputs.
 inline result<double> output_error(TeacherOutputs& teacher, const nn::Network& student, DataSource batches,
                                    const nn::Executor* executor, std::size_t slices) {
     SliceRunner runner(student, executor, slices);
@@ -191,8 +191,8 @@ result<void> train_blocks(const nn::Network& teacher, BasicStudent<Algorithms>& 
     Options training = options;
     for (std::size_t b = report.blocks.size(); b != blocks.size(); ++b) {
         BlockData data(of_student, of_teacher, budget, batches.size(), blocks[b], dump ? &*dump : nullptr, b);
-        BlockTrainer<decltype(options.loss), decltype(options.optimizer)> trainer(
-            student.network(), data, &executor, options.slices);
+        BlockTrainer<decltype(options.loss), decltype(options.optimizer)> trainer(student.network(), data,
+                                                                                  &executor, options.slices);
         if (report.cancelled) training.epochs = 0;
         auto block =
             trainer.train(training, {.block = b, .blocks = blocks.size()}, report.cancelled, run.on_progress);
@@ -249,18 +249,19 @@ result<DistillReport> distill(const nn::Network& teacher, BasicStudent<Algorithm
     if (!opened) return opened.diagnostics();
     const RunDirectory* const files = *opened ? &(*opened)->files : nullptr;
     if (files != nullptr)
-        if (auto ok = detail::load_finished(*files, student, blocks.size(), report); !ok) return ok.diagnostics();
-    if (auto ok = detail::train_blocks(teacher, student, batches, blocks, options, run, files, budget, executor,
-                                       report);
+        if (auto ok = detail::load_finished(*files, student, blocks.size(), report); !ok)
+            return ok.diagnostics();
+    if (auto ok = detail::train_blocks(teacher, student, batches, blocks, options, run, files, budget,
+                                       executor, report);
         !ok)
         return ok.diagnostics();
 
     detail::OutputError error;
-    auto layers = detail::measure_layers(student, batches, &executor, options.slices,
-                                         [&](std::size_t i, std::span<const nn::Tensor> batch,
-                                             std::span<const nn::Tensor> values) {
-                                             error.add(outputs.of(i, batch), values);
-                                         });
+    auto layers = detail::measure_layers(
+        student, batches, &executor, options.slices,
+        [&](std::size_t i, std::span<const nn::Tensor> batch, std::span<const nn::Tensor> values) {
+            error.add(outputs.of(i, batch), values);
+        });
     if (!layers) return layers.diagnostics();
     report.output_error_distilled = error.mean();
     if (!(report.output_error_distilled <= detail::largest_error_left * report.output_error_calibrated)) {

@@ -12,8 +12,8 @@
 
 #include "../core/concat.hpp"
 #include "../nn/module.hpp"
-#include "../student/slices.hpp"
 #include "../quant/finite.hpp"
+#include "../student/slices.hpp"
 #include "adamw.hpp"
 #include "blocks.hpp"
 #include "loss.hpp"
@@ -70,9 +70,9 @@ struct BasicDistillOptions {
     Loss loss{};
     Optimizer optimizer{};  ///< without parameters; a copy of it trains each block
     BlockShape blocks = BlockShape::amct;
-    /// Into how many slices a batch is cut along its samples (one of fewer samples into one for each); threads
-    /// take slices. It changes the last bits of the result, threads do not. 1 for modules in which samples depend
-    /// on each other.
+    /// Into how many slices a batch is cut along its samples (one of fewer samples into one for each);
+    /// threads take slices. It changes the last bits of the result, threads do not. 1 for modules in which
+    /// samples depend on each other.
     std::size_t slices = default_slices;
 
     /// Throws std::invalid_argument when one makes no sense, with its name.

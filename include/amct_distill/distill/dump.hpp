@@ -41,7 +41,8 @@ public:
         SliceRunner runner(teacher, executor, slices);
         std::vector<nn::NodeId> nodes;  // what some block reads or is taught, each once
         for (const TrainedBlock& block : blocks)
-            for (const auto* all : {&block.inputs, &block.outputs}) nodes.insert(nodes.end(), all->begin(), all->end());
+            for (const auto* all : {&block.inputs, &block.outputs})
+                nodes.insert(nodes.end(), all->begin(), all->end());
         std::ranges::sort(nodes);
         nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
         std::vector<nn::Tensor> values(nodes.size());
@@ -55,7 +56,8 @@ public:
             detail::require_batch(teacher, *batch, "distill", i);
             runner.run_batch(*batch, nodes, values);
             for (std::size_t b = 0; b != blocks.size(); ++b)
-                for (auto [what, all] : {std::pair{"input", &blocks[b].inputs}, {"output", &blocks[b].outputs}})
+                for (auto [what, all] :
+                     {std::pair{"input", &blocks[b].inputs}, {"output", &blocks[b].outputs}})
                     for (std::size_t k = 0; k != all->size(); ++k)
                         if (auto ok = write_npy(dump.file(b, i, what, k), value((*all)[k])); !ok)
                             return dump.failed(ok.diagnostics());
@@ -98,7 +100,8 @@ private:
     explicit TeacherDump(std::filesystem::path directory) : directory_(std::move(directory)) {}
 
     /// "block0_step3_input.npy", and with a number where a block has several. Names of layers are not in it.
-    std::filesystem::path file(std::size_t block, std::size_t step, std::string_view what, std::size_t k) const {
+    std::filesystem::path file(std::size_t block, std::size_t step, std::string_view what,
+                               std::size_t k) const {
         return directory_ / detail::concat("block", block, "_step", step, '_', what,
                                            k == 0 ? std::string() : std::to_string(k), ".npy");
     }

@@ -16,9 +16,9 @@
 namespace amct_distill {
 
 /// A mean over the elements of two tensors of one shape, and its gradient with respect to the output, of that
-/// shape too and overwritten. A batch is given in slices of its samples; what counts is the mean over them and over
-/// the block's outputs, each weighted by its number of elements. Both are functions of their arguments and of the object alone: what a run
-/// resumes must not have changed.
+/// shape too and overwritten. A batch is given in slices of its samples; what counts is the mean over them
+/// and over the block's outputs, each weighted by its number of elements. Both are functions of their
+/// arguments and of the object alone: what a run resumes must not have changed.
 template <class L>
 concept BlockLoss = std::copyable<L> && std::default_initializable<L> &&
     requires(const L& loss, const nn::Tensor& t, nn::Tensor& gradient) {
@@ -44,7 +44,8 @@ struct MeanSquaredError {
 
 namespace detail {
 
-/// How far the student's values are from the teacher's, in sums over any number of tensors; in double, in order.
+/// How far the student's values are from the teacher's, in sums over any number of tensors; in double, in
+/// order.
 struct Distance {
     double error = 0, teacher = 0, student = 0;
     void add(const nn::Tensor& t, const nn::Tensor& s) {

@@ -52,9 +52,9 @@ public:
 
     const nn::Network& network() const { return runner_.network(); }
 
-    /// Evaluates the nodes before `to` for batch number `i`. Then `value` has what later nodes and the network's
-    /// outputs need of them, and the values that are asked for besides. Error: the batch cannot be loaded. Throws
-    /// std::invalid_argument when it does not fit the network's inputs.
+    /// Evaluates the nodes before `to` for batch number `i`. Then `value` has what later nodes and the
+    /// network's outputs need of them, and the values that are asked for besides. Error: the batch cannot be
+    /// loaded. Throws std::invalid_argument when it does not fit the network's inputs.
     result<void> advance(std::size_t i, nn::NodeId to, std::span<const nn::NodeId> besides = {}) {
         if (kept_.size() <= i) kept_.resize(i + 1);
         Kept& kept = kept_[i];
@@ -73,7 +73,8 @@ public:
             if (!loaded) return loaded.diagnostics();
             batch = *loaded;
             detail::require_batch(network(), batch, "distill", i);
-            for (std::size_t k = 0; k != batch.size(); ++k) given_.push_back({network().inputs()[k], &batch[k]});
+            for (std::size_t k = 0; k != batch.size(); ++k)
+                given_.push_back({network().inputs()[k], &batch[k]});
         }
         find_live(to);
         after_.clear();

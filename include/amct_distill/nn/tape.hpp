@@ -48,7 +48,8 @@ public:
         return parameters_[module];
     }
 
-    /// What modules have prepared for several runs, by module (empty: nothing); null: each run does it itself.
+    /// What modules have prepared for several runs, by module (empty: nothing); null: each run does it
+    /// itself.
     void use_prepared(const std::vector<BasicTensor<T>>* prepared) { prepared_ = prepared; }
 
     /// What it holds, in bytes. After a step of a network that is, for every node: the output and, where it

@@ -80,7 +80,8 @@ public:
 
         const nn::Tensor& weight = quantized_weight(scratch);
         const nn::Tensor& input = input_of(x, scratch);
-        // Of the quantized weight; with one that is prepared, the sum of them is carried through the quantizer.
+        // Of the quantized weight; with one that is prepared, the sum of them is carried through the
+        // quantizer.
         bool const is_prepared = scratch.prepared() != nullptr;
         nn::Tensor& grad_weight =
             is_prepared ? grad_parameters[0] : zeros(buffer(scratch, weight_gradient), weight.shape());
@@ -108,7 +109,8 @@ public:
         bool const scales = quantizers_.trains_scales(), clips = quantizers_.trains_clips();
         std::size_t const own = grad_parameters.size() - (scales ? 1 : 0) - (clips ? 1 : 0);
         nn::Tensor& through = buffer(scratch, straight_through);
-        through_weight_quantizer(grad_parameters[0], through, scales ? &grad_parameters[own] : nullptr, scratch);
+        through_weight_quantizer(grad_parameters[0], through, scales ? &grad_parameters[own] : nullptr,
+                                 scratch);
         grad_parameters[0].fill(0);
         rows().add(through, grad_parameters[0]);
     }

@@ -5,9 +5,9 @@
 ///     runner.run_batch(batch, network.outputs(), outputs);            // whole batches in, whole batches out
 ///     runner.for_each(samples, [&](std::size_t k, Slice slice, nn::Tape& tape, std::size_t worker) { ... });
 ///
-/// How a batch is cut depends on its samples alone, never on the threads; whoever adds up what the slices gave does
-/// it along one binary tree (`tree_sum`). So results have the same bits on any number of threads. Where there are
-/// more threads than slices, all of them share one slice after the other.
+/// How a batch is cut depends on its samples alone, never on the threads; whoever adds up what the slices
+/// gave does it along one binary tree (`tree_sum`). So results have the same bits on any number of threads.
+/// Where there are more threads than slices, all of them share one slice after the other.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -45,17 +45,20 @@ inline bool can_be_cut(const nn::Network& network) {
         const nn::Shape& shape = network.node(id).shape;
         return !shape.empty() && shape[0] == nn::any_batch;
     };
-    return std::ranges::all_of(network.inputs(), has_batch) && std::ranges::all_of(network.operations(), has_batch);
+    return std::ranges::all_of(network.inputs(), has_batch) &&
+           std::ranges::all_of(network.operations(), has_batch);
 }
 
 /// The values of a slice, at their place in a tensor of all samples.
 inline std::span<const float> values_of(const nn::Tensor& whole, Slice slice) {
     std::size_t const one = whole.size() / static_cast<std::size_t>(whole.dim(0));
-    return whole.span().subspan(static_cast<std::size_t>(slice.begin) * one, static_cast<std::size_t>(slice.size()) * one);
+    return whole.span().subspan(static_cast<std::size_t>(slice.begin) * one,
+                                static_cast<std::size_t>(slice.size()) * one);
 }
 inline std::span<float> values_of(nn::Tensor& whole, Slice slice) {
     std::size_t const one = whole.size() / static_cast<std::size_t>(whole.dim(0));
-    return whole.span().subspan(static_cast<std::size_t>(slice.begin) * one, static_cast<std::size_t>(slice.size()) * one);
+    return whole.span().subspan(static_cast<std::size_t>(slice.begin) * one,
+                                static_cast<std::size_t>(slice.size()) * one);
 }
 
 /// Copies a slice of a batch into a tensor of its own; `shape` is that of the value in the network.
@@ -106,7 +109,8 @@ public:
     /// The workspaces, one for each slice that runs at a time.
     std::deque<nn::Tape>& tapes() { return tapes_; }
     std::size_t count(nn::Index samples) const {
-        return is_cut_ ? (std::max)(std::size_t{1}, (std::min)(slices_, static_cast<std::size_t>(samples))) : 1;
+        return is_cut_ ? (std::max)(std::size_t{1}, (std::min)(slices_, static_cast<std::size_t>(samples)))
+                       : 1;
     }
 
     /// What the modules of some nodes can compute once for all slices: after a change of their parameters.
@@ -114,11 +118,12 @@ public:
         prepared_.resize(network_.modules().size());
         preparing_.use(executor_);
         for (nn::NodeId id : nodes)
-            if (auto const m = network_.node(id).module) network_.module(*m).prepare(prepared_[*m], preparing_);
+            if (auto const m = network_.node(id).module)
+                network_.module(*m).prepare(prepared_[*m], preparing_);
     }
 
-    /// f(k, slice, tape, worker) for every slice; `worker` is an index of `tapes()`, and no two calls at the same
-    /// time have the same. What f throws is thrown here.
+    /// f(k, slice, tape, worker) for every slice; `worker` is an index of `tapes()`, and no two calls at the
+    /// same time have the same. What f throws is thrown here.
     template <class F>
     void for_each(nn::Index samples, F&& f) {
         std::size_t const n = count(samples);
@@ -135,8 +140,8 @@ public:
             executor_->parallel_for(n, one);
     }
 
-    /// f for one of the largest slices on every workspace, which then has room for any: which slice comes to which
-    /// workspace is not the same in every `for_each`.
+    /// f for one of the largest slices on every workspace, which then has room for any: which slice comes to
+    /// which workspace is not the same in every `for_each`.
     template <class F>
     void make_room(nn::Index samples, F&& f) {
         std::size_t const n = count(samples);
@@ -147,8 +152,10 @@ public:
         }
     }
 
-    /// Runs some nodes, in graph order, in Mode::evaluate, from values that they read; `wanted` are overwritten.
-    void run(std::span<const nn::NodeId> nodes, std::span<const Given> given, std::span<const Wanted> wanted) {
+    /// Runs some nodes, in graph order, in Mode::evaluate, from values that they read; `wanted` are
+    /// overwritten.
+    void run(std::span<const nn::NodeId> nodes, std::span<const Given> given,
+             std::span<const Wanted> wanted) {
         nn::Index const samples = given.empty() ? 1 : given[0].value->dim(0);
         prepare(nodes);
         for (const Wanted& w : wanted) w.value->resize_batch(network_.node(w.node).shape, samples);

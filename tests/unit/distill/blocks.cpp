@@ -16,8 +16,9 @@ namespace {
 nn::Network residual_network() {
     nn::Network net;
     auto const conv = [&](const std::string& name, nn::NodeId x, nn::Index in, nn::Index out) {
-        return net.add(name, nn::Conv2d({.in_channels = in, .out_channels = out, .kernel = {3, 3}, .padding = {1, 1}}),
-                       {x});
+        return net.add(
+            name, nn::Conv2d({.in_channels = in, .out_channels = out, .kernel = {3, 3}, .padding = {1, 1}}),
+            {x});
     };
     nn::NodeId x = net.input("image", {2, 6, 6});
     x = net.add("relu0", nn::ReLU{}, {conv("stem", x, 2, 4)});
@@ -71,8 +72,7 @@ TEST_CASE("AMCT's blocks are chains; a residual unit has its shortcut and the ac
 
 TEST_CASE("a user's group stands, and a network without units says so when they are asked for") {
     nn::Network const net = residual_network();
-    auto const plan =
-        support::plan_for(net, "distill_group { start_layer_name: 'a1' end_layer_name: 'a2' }");
+    auto const plan = support::plan_for(net, "distill_group { start_layer_name: 'a1' end_layer_name: 'a2' }");
     CHECK(text(net, blocks_of(net, plan, BlockShape::automatic)) ==
           "image -> stem relu0 -> relu0\n"
           "relu0 -> a1 relu1 a2 -> a2\n"
@@ -83,6 +83,30 @@ TEST_CASE("a user's group stands, and a network without units says so when they 
     CHECK(blocks_of(chain, chains, BlockShape::automatic).size() == 3);
     CHECK_THROWS_WITH(blocks_of(chain, chains, BlockShape::residual),
                       Catch::Contains("the network has no residual unit"));
+}
+
+TEST_CASE("a user's group may be a residual unit where the plan's reader and the distillation are told so") {
+    nn::Network const net = residual_network();
+    auto const resolved = [&](std::string_view start, std::string_view end) {
+        auto const config = read<AMCTDistillConfig>(detail::concat("distill_group { start_layer_name: '",
+                                                                   start, "' end_layer_name: '", end, "' }"))
+                                .value();
+        return resolve(config, net.graph(), target::generic, {.group_parts = true});
+    };
+    auto const plan = resolved("a1", "relu_a").value();
+    CHECK(text(net, blocks_of(net, plan, BlockShape::automatic)) ==
+          "image -> stem relu0 -> relu0\n"
+          "relu0 -> a1 relu1 a2 add_a relu_a -> relu_a\n"
+          "relu_a -> b1 relu2 b2 b3 add_b -> add_b\n"
+          "flatten -> fc -> fc\n");
+    CHECK_THROWS_WITH(blocks_of(net, plan, BlockShape::amct), Catch::Contains("is not a chain"));
+
+    CHECK(resolved("relu1", "relu_a").value().blocks.size() == 7);
+    CHECK(resolved("stem", "a2").diagnostics().at(0).message ==
+          "`relu0` inside of the group is read by `add_a`, outside of it: a group has one value that others "
+          "read, "
+          "its last");
+    CHECK(resolved("fc", "stem").diagnostics().at(0).message.starts_with("`stem` comes before `fc`"));
 }
 
 TEST_CASE("a value inside that is read elsewhere keeps a unit from being one") {
@@ -103,7 +127,8 @@ TEST_CASE("residual units are trained whole, with the same bits on any threads, 
     auto const batches = support::small_batches(4, 9);
     auto const run = [&](std::string_view more, BlockShape shape, const RunOptions& how) {
         Student student =
-            make_student(teacher, support::plan_for(teacher, detail::concat(support::int4_config, more))).value();
+            make_student(teacher, support::plan_for(teacher, detail::concat(support::int4_config, more)))
+                .value();
         calibrate(student, batches).value();
         auto const report =
             distill(teacher, student, batches,

@@ -15,7 +15,9 @@ TEST_CASE("the dump holds what the teacher computes, bit for bit, and goes with 
     auto const plan = support::plan_for(teacher, "");
     auto const batches = support::small_batches(3, 2);
     {
-        auto const dump = TeacherDump::write(teacher, blocks_of(teacher, plan, BlockShape::amct), batches, dir.path()).value();
+        auto const dump =
+            TeacherDump::write(teacher, blocks_of(teacher, plan, BlockShape::amct), batches, dir.path())
+                .value();
         CHECK(dir.files() == 2 * 3 * plan.blocks.size());
         nn::Tape tape;
         teacher.forward(batches[2], tape, nn::Mode::evaluate);
@@ -25,7 +27,9 @@ TEST_CASE("the dump holds what the teacher computes, bit for bit, and goes with 
         CHECK(output[0] == tape.output(*teacher.find("relu2")));
 
         // A second run at the same time has a directory of its own.
-        auto const other = TeacherDump::write(teacher, blocks_of(teacher, plan, BlockShape::amct), batches, dir.path()).value();
+        auto const other =
+            TeacherDump::write(teacher, blocks_of(teacher, plan, BlockShape::amct), batches, dir.path())
+                .value();
         CHECK(other.directory() != dump.directory());
     }
     CHECK(std::filesystem::is_empty(dir.path()));
@@ -36,7 +40,8 @@ TEST_CASE("after a failure the dump is kept, and the diagnostics name it and the
     nn::Network const teacher = support::small_network();
     auto const plan = support::plan_for(teacher, "");
     auto const batches = support::small_batches(1, 2);
-    auto dump = TeacherDump::write(teacher, blocks_of(teacher, plan, BlockShape::amct), batches, dir.path()).value();
+    auto dump =
+        TeacherDump::write(teacher, blocks_of(teacher, plan, BlockShape::amct), batches, dir.path()).value();
     std::vector<nn::Tensor> input(1), output(1);
     auto const missing = dump.load(0, 1, input, output);
     REQUIRE_FALSE(missing);
@@ -55,7 +60,8 @@ TEST_CASE("a place that cannot be written to is an error that names it") {
     nn::Network const teacher = support::small_network();
     auto const plan = support::plan_for(teacher, "");
     auto const batches = support::small_batches(1, 2);
-    auto const dump = TeacherDump::write(teacher, blocks_of(teacher, plan, BlockShape::amct), batches, dir.path() / "file");
+    auto const dump =
+        TeacherDump::write(teacher, blocks_of(teacher, plan, BlockShape::amct), batches, dir.path() / "file");
     REQUIRE_FALSE(dump);
     CHECK(dump.diagnostics()[0].message.find((dir.path() / "file").string()) != std::string::npos);
 }
