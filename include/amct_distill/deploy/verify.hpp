@@ -108,8 +108,8 @@ public:
             report_.layers.push_back({.name = l.name,
                                       .explained = explained_difference(l),
                                       .requantized_channels = l.requantized.size()});
-            integers_.push_back(device_.module(l.name).get_if<IntegerLayer>());
-            nodes_.push_back(*device_.find(l.name));
+            integers_.push_back(device_.module(l.module).get_if<IntegerLayer>());
+            nodes_.push_back(l.node);
         }
     }
 
@@ -139,8 +139,9 @@ private:
             }
             auto const k = static_cast<std::size_t>(found - nodes_.begin());
             nn::NodeId const input = simulation_.node(id).inputs[0];
-            compare_inputs(*integers_[k], simulated_.output(input), mixed_.output(input), report_.layers[k]);
-            integers_[k]->accumulate(simulated_.output(input), sums_);
+            compare_inputs(*integers_[k], simulation_.value(input, simulated_),
+                           simulation_.value(input, mixed_), report_.layers[k]);
+            integers_[k]->accumulate(simulation_.value(input, simulated_), sums_);
             compare_sums(deployment_.layers()[k], sums_, simulated_.output(id), report_.layers[k]);
             integers_[k]->dequantize_sums(sums_, mixed_.output(id));
         }

@@ -70,7 +70,9 @@ std::vector<LayerReport> report_layers(const BasicStudent<Algorithms>& student,
     for (const auto& layer : student.plan().layers) {
         const auto* const q = student.quantizers(layer.name);
         if (q == nullptr) continue;
-        const nn::Tensor& weight = *student.weight(layer.name);
+        nn::Tensor in_rows;
+        const auto& from = *student.quantized(layer.module);
+        const nn::Tensor& weight = from.rows().gather(from.layer().weight(), in_rows);
         LayerReport& r = reports.emplace_back();
         r.name = layer.name;
         r.weight_policy = q->weight_policy();
@@ -96,7 +98,7 @@ std::vector<LayerReport> report_layers(const BasicStudent<Algorithms>& student,
     for (const nn::Tensor& batch : batches) {
         network.forward(batch, tape, nn::Mode::evaluate);
         for (std::size_t k = 0; k != reports.size(); ++k) {
-            const nn::Tensor& x = tape.output(inputs[k]);
+            const nn::Tensor& x = network.value(inputs[k], tape);
             quantizers[k]->quantize_data(x, quantized);
             noises[k].add(x, quantized);
             clipped[k].add(x, reports[k].data_clip);
