@@ -1,6 +1,7 @@
-# What is installed: the headers, find_package(amct_distill) with the components `quant` (no Boost) and `distill`,
-# a file for pkg-config, and the license. Nothing is compiled, so all of it serves any machine. The directories
-# (CMAKE_INSTALL_INCLUDEDIR, CMAKE_INSTALL_DATADIR) may be absolute, as distributions with split outputs have them.
+# What is installed: the headers, find_package(amct_distill) with the components `quant` (no Boost) and
+# `distill`, a file for pkg-config, and the license. Nothing is compiled, so all of it serves any machine. The
+# directories (CMAKE_INSTALL_INCLUDEDIR, CMAKE_INSTALL_DATADIR) may be absolute, as distributions with split
+# outputs have them.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -27,8 +28,10 @@ endforeach()
 
 configure_package_config_file(cmake/amct_distill-config.cmake.in amct_distill-config.cmake
     INSTALL_DESTINATION ${package_directory} NO_SET_AND_CHECK_MACRO)
-write_basic_package_version_file(amct_distill-config-version.cmake COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
-install(FILES ${PROJECT_BINARY_DIR}/amct_distill-config.cmake ${PROJECT_BINARY_DIR}/amct_distill-config-version.cmake
+write_basic_package_version_file(amct_distill-config-version.cmake COMPATIBILITY SameMinorVersion
+    ARCH_INDEPENDENT)
+install(FILES ${PROJECT_BINARY_DIR}/amct_distill-config.cmake
+    ${PROJECT_BINARY_DIR}/amct_distill-config-version.cmake
     DESTINATION ${package_directory})
 
 # Wherever the tree is moved, the file knows where it stands, unless it stands in an absolute directory.

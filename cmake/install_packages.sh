@@ -5,19 +5,22 @@ need_packages() {
     local missing=() package
     if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
         [ -n "${AMCT_DISTILL_PACKAGES_ARE_THERE:-}" ] && return
-        echo "There is no apt here. Install these, or their like, and set AMCT_DISTILL_PACKAGES_ARE_THERE=1:" >&2
+        echo "There is no apt here. Install these, or their like, and set" \
+            "AMCT_DISTILL_PACKAGES_ARE_THERE=1:" >&2
         printf '  %s\n' "$@" >&2
         exit 2
     fi
     for package in "$@"; do
-        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' ||
+            missing+=("$package")
     done
     [ ${#missing[@]} -eq 0 ] && return
     echo "Installing: ${missing[*]}"
     local sudo=
     [ "$(id -u)" -eq 0 ] || sudo=sudo
     $sudo apt-get update -q >/dev/null &&
-        $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null ||
+        $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+            "${missing[@]}" >/dev/null ||
         { echo "apt could not install: ${missing[*]}" >&2; exit 2; }
 }
 

@@ -3,8 +3,8 @@
 #   amct_distill_quant.hpp   policy/, quant/ and what they include: no Boost
 #   amct_distill.hpp         all of it but adapters/
 # Headers come in the order in which they include each other, otherwise by name, so the same headers give the
-# same files. The first part of amct_distill.hpp is amct_distill_quant.hpp, so that a translation unit may include
-# both: AMCT_DISTILL_VERSION, which that part defines, says that it has been seen.
+# same files. The first part of amct_distill.hpp is amct_distill_quant.hpp, so that a translation unit may
+# include both: AMCT_DISTILL_VERSION, which that part defines, says that it has been seen.
 cmake_minimum_required(VERSION 3.25)
 get_filename_component(root "${CMAKE_CURRENT_LIST_DIR}/.." ABSOLUTE)
 set(include "${root}/include/amct_distill")
@@ -116,12 +116,14 @@ ${quant}
 #endif  // AMCT_DISTILL_VERSION
 ")
 write_text("${OUT}/amct_distill_quant.hpp" "\
-${license}/// amct_distill's quantizers in one file: ARQ, ULQ and IFMR at INT4 and INT8. Needs C++20 and Eigen.
+${license}\
+/// amct_distill's quantizers in one file: ARQ, ULQ and IFMR at INT4 and INT8. Needs C++20 and Eigen.
 ${made}
 ${quant}")
 write_text("${OUT}/amct_distill.hpp" "\
-${license}/// amct_distill in one file, all but its adapters: reads AMCT's distillation configurations, resolves them to a
-/// plan, quantizes, distills and writes the record. Needs C++20, Boost (PFR, Spirit X3: headers) and Eigen.
+${license}\
+/// amct_distill in one file, all but its adapters: reads AMCT's distillation configurations, resolves them to
+/// a plan, quantizes, distills and writes the record. Needs C++20, Boost (PFR, Spirit X3: headers) and Eigen.
 ${made}
 ${quant}
 ${others}")

@@ -19,8 +19,8 @@ struct Split {
     Samples train{}, test{};
 };
 
-/// Reads `digits.csv` (64 pixels in 0..16 and the digit, per row) and splits it: 1400 rows to train on, 397 to
-/// test with, always the same.
+/// Reads `digits.csv` (64 pixels in 0..16 and the digit, per row) and splits it: 1400 rows to train on, 397
+/// to test with, always the same.
 amct_distill::result<Split> load(const std::string& path);
 
 /// conv1-bn1-relu1, a residual branch, conv2-bn2-relu2, conv3-bn3-relu3, fc.

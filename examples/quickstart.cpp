@@ -18,11 +18,8 @@
 #include <vector>
 
 #include "digits.hpp"
-#include "terminal.hpp"
 
 using namespace amct_distill;
-using terminal::number;
-using terminal::percent;
 
 namespace {
 
@@ -96,60 +93,16 @@ Options parse(int argc, char** argv) {
     return options;
 }
 
-std::string short_number(float x) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%g", static_cast<double>(x));
-    return text;
-}
-
 void print_warnings(const Diagnostics& warnings) {
     if (!warnings.empty()) std::printf("%s\n", to_string(warnings).c_str());
 }
 
-void print_plan(const DistillPlan& plan) {
-    terminal::print_heading("The plan: each layer's settings, and where they come from");
-    std::vector<terminal::Row> rows{{"layer", "setting", "value", "from"}};
-    for (const PlannedLayer& l : plan.layers) {
-        std::string name = l.name;
-        auto const add = [&](std::string setting, std::string value, const Provenance& from) {
-            rows.push_back({std::exchange(name, ""), std::move(setting), std::move(value), from.text});
-        };
-        if (!l.quant_enable) {
-            add("skipped", "not quantized, trained in float", l.quant_enable_from);
-            continue;
-        }
-        // One row per algorithm, and one for each setting that the rule behind it leaves to a default.
-        add("weights", describe(l.weights), l.weights_from.algo);
-        for (std::string_view setting : {"dst_type", "channel_wise"})
-            if (const Provenance& from = l.weights_from[setting]; !from.by_user)
-                add(std::string(setting), "", from);
-        const auto& data = *l.data.get_if<ActULQquantize>();
-        add("data", describe(l.data), l.data_from.algo);
-        if (const Provenance& from = l.data_from["dst_type"]; !from.by_user) add("dst_type", "", from);
-        add("fixed_min", data.fixed_min.get() ? "true" : "false", l.data_from["fixed_min"]);
-        if (data.clip_max_min.has_value())
-            add("clips",
-                detail::concat(short_number(*data.clip_max_min->clip_min), " .. ",
-                               short_number(*data.clip_max_min->clip_max)),
-                l.data_from["clip_max_min"]);
-        else
-            add("clips", "by IFMR", l.data_from["clip_max_min"]);
-    }
-    terminal::print_table(rows);
-
+/// Sentences and tables, as wide as the terminal.
+void say(const std::string& sentence) { std::fputs(wrapped(sentence, terminal_width(), 0).c_str(), stdout); }
+void print_table(const std::string& heading, const std::string& table) {
     std::printf("\n");
-    rows = {{"block", "layers", "from"}};
-    for (std::size_t b = 0; b != plan.blocks.size(); ++b) {
-        std::string names;
-        for (const std::string& name : plan.blocks[b].names) names += (names.empty() ? "" : " ") + name;
-        rows.push_back({std::to_string(b + 1), std::move(names), plan.blocks[b].from.text});
-    }
-    terminal::print_table(rows);
-    std::printf("\n");
-    terminal::print_table({{"setting", "value", "from"},
-                           {"batch_num", std::to_string(plan.batch_num.value), plan.batch_num.from.text},
-                           {"group_size", std::to_string(plan.group_size.value), plan.group_size.from.text},
-                           {"data_dump", plan.data_dump.value ? "true" : "false", plan.data_dump.from.text}});
+    say(heading);
+    std::fputs(table.c_str(), stdout);
 }
 
 double squared_error(const nn::Tensor& a, const nn::Tensor& b) {
@@ -185,11 +138,13 @@ int run(const Options& options) {
 
     std::printf("configuration: %s\n", options.config.c_str());
     print_warnings(plan.diagnostics());
-    print_plan(*plan);
+    std::size_t const width = terminal_width();
+    print_table("The plan: each layer's settings, and where they come from", to_table(*plan, width));
 
     // 2. The float teacher.
-    std::printf("\nTraining the FP32 teacher on %zu digits, testing with %zu ...\n", data->train.size(),
-                data->test.size());
+    std::printf("\n");
+    say(detail::concat("Training the FP32 teacher on ", data->train.size(), " digits, testing with ",
+                       data->test.size(), " ..."));
     std::fflush(stdout);
     digits::train(teacher, data->train, static_cast<std::uint64_t>(options.seed));
     nn::Tensor const reference = teacher.predict(data->test.images);
@@ -197,28 +152,24 @@ int run(const Options& options) {
     // 3. The student: calibrated, then distilled.
     auto const batches = digits::batches(data->train, 64);
     Student student = make_student(teacher, *plan).value();
-    nn::Executor const executor(options.threads);
-    calibrate(student, batches, &executor).value();
+    RunOptions run{.threads = options.threads};
+    calibrate(student, batches, run).value();
     nn::Tensor const calibrated = student.predict(data->test.images);
 
-    std::printf("Distilling %zu blocks, %d epochs of %zu steps each ...\n", plan->blocks.size(),
-                options.epochs, batches.size());
-    terminal::Progress progress;
-    auto const distillation = distill(
-        teacher, student, batches,
-        {.epochs = options.epochs,
-         .on_progress =
-             [&](const Progress& p) {
-                 double const done = p.epoch + static_cast<double>(p.step + 1) / static_cast<double>(p.steps);
-                 progress.show(
-                     detail::concat("block ", p.block + 1, " of ", p.blocks),
-                     detail::concat("epoch ", p.epoch + 1, " of ", p.epochs, ", loss ", number(p.loss)),
-                     done / p.epochs);
-                 return true;
-             },
-         .run_directory = options.out / "run",
-         .resume = options.resume,
-         .threads = options.threads});
+    say(detail::concat("Distilling ", plan->blocks.size(), " blocks, ", options.epochs, " epochs of ",
+                       batches.size(), " steps each ..."));
+    ProgressLine progress;
+    run.directory = options.out / "run";
+    run.resume = options.resume;
+    run.on_progress = [&](const Progress& p) {
+        double const done = p.epoch + static_cast<double>(p.step + 1) / static_cast<double>(p.steps);
+        progress.show(
+            detail::concat("block ", p.block + 1, " of ", p.blocks),
+            detail::concat("epoch ", p.epoch + 1, " of ", p.epochs, ", loss ", detail::short_number(p.loss)),
+            done / p.epochs);
+        return true;
+    };
+    auto const distillation = distill(teacher, student, batches, {.epochs = options.epochs}, run);
     progress.finish();
     if (!distillation) {
         std::fprintf(stderr, "%s\n", to_string(distillation.diagnostics()).c_str());
@@ -229,24 +180,22 @@ int run(const Options& options) {
     const DistillReport& report = *distillation;
     nn::Tensor const distilled = student.predict(data->test.images);
 
-    terminal::print_heading(
-        "The quantized layers, distilled (SQNR: signal to quantization noise), and the blocks");
-    std::fputs(to_table(report).c_str(), stdout);
+    print_table("The quantized layers, distilled (SQNR: signal to quantization noise), and the blocks",
+                to_table(report, width));
     // 4. What a device needs, checked by reading it back and, when asked for, by running it.
     auto const device = deploy(student);
     if (!device) return std::fprintf(stderr, "%s\n", to_string(device.diagnostics()).c_str()), 1;
     ScaleOffsetRecord const record = make_record(*device);
-    std::vector<terminal::Row> rows{{"", "accuracy", "mean squared error of the logits"}};
+    Table whole({{""}, {"accuracy"}, {"mean squared error of the logits"}});
     auto const add = [&](const char* name, const nn::Tensor& logits) {
-        rows.push_back({name, percent(digits::accuracy(logits, data->test)),
-                        &logits == &reference ? "0" : number(squared_error(logits, reference))});
+        whole.add({name, detail::percent(digits::accuracy(logits, data->test)),
+                   &logits == &reference ? "0" : detail::short_number(squared_error(logits, reference))});
     };
     add("FP32 teacher", reference);
     add("calibrated", calibrated);
     add("distilled", distilled);
     if (options.verify) add("in integers", integer_network(*device).predict(data->test.images));
-    terminal::print_heading("The whole network, on the test digits");
-    terminal::print_table(rows);
+    print_table("The whole network, on the test digits", whole.text(width));
 
     std::filesystem::path const record_path = options.out / "record.txt",
                                 report_path = options.out / "report.json";
@@ -259,9 +208,8 @@ int run(const Options& options) {
                             {"distilled", squared_error(distilled, reference)}};
     bool agrees = true;
     if (options.verify) {
-        terminal::print_heading("The integers, layer by layer, against the simulation");
         VerifyReport const verified = verify(*device, student, batches).value();
-        std::fputs(to_table(verified).c_str(), stdout);
+        print_table("The integers, layer by layer, against the simulation", to_table(verified, width));
         json["verify"] = to_json(verified);
         agrees = verified.agrees();
     }
@@ -270,10 +218,10 @@ int run(const Options& options) {
         std::fprintf(stderr, "error: %s does not read back as it was written\n", record_path.c_str());
         return 1;
     }
-    std::printf(
-        "\nwritten: %s (%zu layers, read back and equal), their weights and biases below weights/\n"
-        "written: %s\n",
-        record_path.c_str(), record.record.size(), report_path.c_str());
+    std::printf("\n");
+    say(detail::concat("written: ", record_path.string(), " (", record.record.size(),
+                       " layers, read back and equal), their weights and biases below weights/"));
+    say(detail::concat("written: ", report_path.string()));
     std::filesystem::remove_all(options.out / "run", error);  // nothing is left to resume
     return agrees ? 0 : 1;
 }

@@ -11,8 +11,8 @@ using namespace amct_distill;
 namespace {
 
 struct LearnedLeakyReLU {
-    /// What configurations and plans know it by. As an activation it is trained together with the layer before
-    /// it; a module of a type that AMCT has not would stand between the blocks, and stay as it is.
+    /// What configurations and plans know it by. As an activation it is trained together with the layer
+    /// before it; a module of a type that AMCT has not would stand between the blocks, and stay as it is.
     static constexpr std::string_view type_name = "LeakyReLU";
 
     nn::Tensor slope;  // [channels]

@@ -3,9 +3,10 @@
 #   tests/debian.sh 13              both commands
 #   tests/debian.sh 13 PRESET...    tests/run.sh runs these presets only
 #   tests/debian.sh 13 --prepare    only makes the chroot and downloads what the commands will install
-# Needs root and debootstrap. AMCT_DISTILL_CHROOTS (default /var/tmp/amct_distill) is where the chroots lie: the
-# base system is kept from one run to the next, and so are the downloaded packages; the system that the commands see
-# is a copy of the base, made anew each time. Everything mounted or started there ends with this script.
+# Needs root and debootstrap. AMCT_DISTILL_CHROOTS (default /var/tmp/amct_distill) is where the chroots lie:
+# the base system is kept from one run to the next, and so are the downloaded packages; the system that the
+# commands see is a copy of the base, made anew each time. Everything mounted or started there ends with this
+# script.
 set -eu
 case "${1:-}" in
     12) suite=bookworm ;;
@@ -15,7 +16,8 @@ esac
 release=$1
 shift
 [ "$(id -u)" -eq 0 ] || { echo "tests/debian.sh needs root: chroot, mounts and packages" >&2; exit 2; }
-if [ -z "${AMCT_DISTILL_INSIDE:-}" ]; then  # a namespace of mounts and processes, which is gone when this script is
+# In a namespace of mounts and processes, which is gone when this script is.
+if [ -z "${AMCT_DISTILL_INSIDE:-}" ]; then
     export AMCT_DISTILL_INSIDE=1
     exec unshare --mount --propagation private --pid --fork --kill-child "$BASH" "$0" "$release" "$@"
 fi
@@ -51,8 +53,9 @@ git -c safe.directory='*' ls-files -z --cached --others --exclude-standard |
     tar --null --ignore-failed-read -T - -c 2>/dev/null | tar -x -C "$system/root/amct_distill"
 
 inside() {
-    chroot "$system" /usr/bin/env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-        LC_ALL=C.UTF-8 ${CI:+CI="$CI"} ${http_proxy:+http_proxy="$http_proxy"} \
+    chroot "$system" /usr/bin/env -i HOME=/root LC_ALL=C.UTF-8 \
+        PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+        ${CI:+CI="$CI"} ${http_proxy:+http_proxy="$http_proxy"} \
         bash -c 'cd /root/amct_distill && "$@"' bash "$@"
 }
 # apt keeps what it downloads, for the next run.

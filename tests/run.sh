@@ -7,10 +7,15 @@ cd "$(dirname "$0")/.."
 . cmake/install_packages.sh
 boost=libboost-dev
 command -v apt-cache >/dev/null && boost=$(boost_package)
-need_packages g++ clang libclang-rt-dev cmake ninja-build libeigen3-dev catch2 protobuf-compiler libprotobuf-dev \
-    pkg-config doxygen locales "$boost"
-# clang 19 with libc++ has a test of its own, where it can be installed.
-command -v apt-get >/dev/null && { (need_packages clang-19 libc++-19-dev libc++abi-19-dev) || true; }
+need_packages g++ clang libclang-rt-dev cmake ninja-build libeigen3-dev catch2 protobuf-compiler \
+    libprotobuf-dev pkg-config doxygen locales "$boost"
+# Tests of their own have clang 19 with libc++, and the clang-format and clang-tidy that Debian 12 has; where
+# one cannot be installed, its test says so or is not there.
+if command -v apt-get >/dev/null; then
+    (need_packages clang-19 libc++-19-dev libc++abi-19-dev) || true
+    ! apt-cache show clang-format-14 clang-tidy-14 >/dev/null 2>&1 ||
+        need_packages clang-format-14 clang-tidy-14
+fi
 [ -z "${AMCT_DISTILL_PACKAGES_ONLY:-}" ] || exit 0
 
 [ $# -gt 0 ] || set -- ci-gcc ci-clang asan
@@ -23,7 +28,8 @@ for preset in "$@"; do
     status=0
     ctest --preset "$preset" -j "$(nproc)" >"$log" 2>&1 || status=$?
     # The counts that passing tests print (golden cases, ...), which ctest keeps in a log of its own.
-    grep -hE '^(golden |conformance: |kill tests: |IFMR |-- compile_fail: )' "build/$preset/Testing/Temporary/LastTest.log" | sort -u || true
+    counts='^(golden |conformance: |kill tests: |IFMR |-- compile_fail: )'
+    grep -hE "$counts" "build/$preset/Testing/Temporary/LastTest.log" | sort -u || true
     grep -vE '^ +Start ' "$log"
     [ "$status" -eq 0 ] || exit "$status"
 done

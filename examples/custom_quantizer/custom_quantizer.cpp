@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two algorithms of one's own, for weights and for activations, all the way: text, compiler, plan, JSON, training, record.
+// Two algorithms of one's own, for weights and for activations, all the way: text, compiler, plan, JSON,
+// training, record.
 #include <amct_distill/adapters/json.hpp>
 #include <amct_distill/adapters/json_reader.hpp>
 #include <amct_distill/amct_distill.hpp>
@@ -39,7 +40,8 @@ distill_override_layers {
 )";
 using Config = BasicConfig<all_power_of_two>;
 
-// The compiler reads it, too, and finds the quantizers' types; it also says whether they have all that is needed.
+// The compiler reads it, too, and finds the quantizers' types; it also says whether they have all that is
+// needed.
 using config = static_config<text, all_power_of_two>;
 static_assert(std::is_same_v<weight_quantizer_for<config::value, "conv", "Conv2d">, Pow2<Int4, ChannelWise>>);
 static_assert(std::is_same_v<activation_quantizer_for<config::value, "conv", "Conv2d">, ActPow2<Int8>>);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Weights with scales that are powers of two, so that a device multiplies by shifting: an algorithm of one's own.
+/// Weights with scales that are powers of two, so that a device multiplies by shifting: an algorithm of one's
+/// own.
 ///
 ///     BasicConfig<power_of_two> config =
 ///         read<BasicConfig<power_of_two>>("distill_weight_quant_config { pow2_distill { } }").value();

@@ -41,7 +41,8 @@ public:
 
     Layer() = default;
 
-    /// Quantizes the weights as ARQ does: the largest of a channel, or of all, sets the scale. `data` has clips.
+    /// Quantizes the weights as ARQ does: the largest of a channel, or of all, sets the scale. `data` has
+    /// clips.
     Layer(const float* weight, const float* bias, Data data) : bias_(bias), input_(data.scale_offset()) {
         for (int channel = 0; channel != S.out_channels; ++channel) {
             int const first = channel_wise ? channel * S.row() : 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What the engine runs: conv1 - relu - conv2 - fc on 8x8 images, its layers' types from a configuration that the
-/// compiler has read. One that the engine cannot run does not compile.
+/// What the engine runs: conv1 - relu - conv2 - fc on 8x8 images, its layers' types from a configuration that
+/// the compiler has read. One that the engine cannot run does not compile.
 ///
 ///     static Network<config::value> const network;      // config: a static_config
 ///     int digit = network.recognize(image);

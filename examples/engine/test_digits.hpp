@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The 397 digits that examples/digits.cpp keeps for testing, of those that CMake has put into digits_data.hpp.
+/// The 397 digits that examples/digits.cpp keeps for testing, of those that CMake has put into
+/// digits_data.hpp.
 #pragma once
 #include <array>
 #include <cstddef>

@@ -167,26 +167,24 @@ TEST_CASE("the memory of a step is what the tape says it is") {
     }
 }
 
-TEST_CASE("training a block allocates nothing from its second step to its next look") {
+TEST_CASE("training a block allocates nothing from its second step to its next evaluation") {
     nn::Network const teacher = support::small_network();
     auto const batches = support::small_batches(6, 8);
     Student student = make_student(teacher, support::plan_for(teacher, support::int4_config)).value();
     calibrate(student, std::span(batches)).value();
     CacheBudget budget(1 << 20);
-    Frontier of_student(student.network(), budget), of_teacher(teacher, budget);
+    PrefixRunner of_student(student.network(), batches, budget), of_teacher(teacher, batches, budget);
     for (std::size_t b = 0; b != 3; ++b) {
-        BlockData data(of_student, of_teacher, budget, batches, student.plan().blocks[b], nullptr, b);
+        BlockData data(of_student, of_teacher, budget, batches.size(), student.plan().blocks[b], nullptr, b);
         BlockTrainer<> trainer(student.network(), data);
         long at[6] = {};
         bool cancelled = false;
         trainer
-            .train({.search = {.looks_per_epoch = 1},
-                    .on_progress =
-                        [&](const Progress& p) {
-                            at[p.step] = allocations;
-                            return true;
-                        }},
-                   {}, cancelled)
+            .train({.search = {.evaluations_per_epoch = 1}}, {}, cancelled,
+                   [&](const Progress& p) {
+                       at[p.step] = allocations;
+                       return true;
+                   })
             .value();
         CHECK(at[5] == at[0]);
     }

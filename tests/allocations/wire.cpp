@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The memory that binary messages take is at most what the reader promises, on bytes made to take much; a model's
-// weights take none. Every byte of the heap of this program is counted.
+// The memory that binary messages take is at most what the reader promises, on bytes made to take much; a
+// model's weights take none. Every byte of the heap of this program is counted.
 #include <amct_distill/onnx/model_file.hpp>
 #include <amct_distill/wire/reader.hpp>
 #include <amct_distill/wire/writer.hpp>

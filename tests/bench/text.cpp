@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reader against protobuf's parser and against counting line ends, on a configuration of 10,000 overrides; and
-// how much memory reading takes.
+// The reader against protobuf's parser and against counting line ends, on a configuration of 10,000
+// overrides; and how much memory reading takes.
 #include <benchmark/benchmark.h>
 #include <google/protobuf/text_format.h>
 #include <malloc.h>

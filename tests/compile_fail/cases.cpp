@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Each case has a twin that compiles: EITHER(good, bad) is its second with -DBAD. With BAD, the compiler has to say
-// what the regular expression above each case says.
+// Each case has a twin that compiles: EITHER(good, bad) is its second with -DBAD. With BAD, the compiler has
+// to say what the regular expression above each case says.
 #include <amct_distill/config/static_config.hpp>
 #include <amct_distill/plan/static_select.hpp>
 #include <concepts>
@@ -21,7 +21,8 @@ constexpr bool reads = (static_config<Text>::value, true);
 // expect: 1:1: unknown field `batch_nun`; did you mean `batch_num`\?
 static_assert(reads<EITHER("batch_num: 1", "batch_nun: 1")>);
 
-// expect: 3:32: distill_weight_quant_config.arq_distill: unknown field `chanel_wise`; did you mean `channel_wise`\?
+// expect: 3:32: distill_weight_quant_config.arq_distill: unknown field `chanel_wise`; did you mean
+// `channel_wise`\?
 static_assert(reads<EITHER(R"(
 distill_weight_quant_config {
   arq_distill { dst_type: INT4 channel_wise: true }
@@ -44,7 +45,8 @@ static_assert(reads<EITHER("distill_data_quant_config { ulq_quantize { dst_type:
 static_assert(reads<EITHER("distill_group { start_layer_name: 'a' end_layer_name: 'b' }",
                            "distill_group { start_layer_name: 'a' }")>);
 
-// expect: 1:47: distill_weight_quant_config.ulq_distill: only one of a oneof can be set; `arq_distill` already is, at 1:31
+// expect: 1:47: distill_weight_quant_config.ulq_distill: only one of a oneof can be set; `arq_distill`
+// already is, at 1:31
 static_assert(reads<EITHER("distill_weight_quant_config { ulq_distill { } }",
                            "distill_weight_quant_config { arq_distill { } ulq_distill { } }")>);
 
@@ -79,5 +81,5 @@ void load() {}
 inline void use() { load<int4::value>(); }
 
 // A type of layer that is not quantized.
-// expect: is_static_type
+// expect: is_quantizable_type
 using weights = weight_quantizer_for<int4::value, "conv1", EITHER("Conv2d", "MatMul")>;

@@ -1,6 +1,6 @@
 # cmake -DCOMPILER=... -DINCLUDE=... -DCORPUS=tests/golden/bad -DWORK=... -P corpus.cmake
-# Every bad configuration of the golden files is bad to the compiler too, for the same reason at the same place: the
-# first line of its .txt, "name.cfg:LINE:COLUMN: error: PATH: WHAT", and those of its other errors.
+# Every bad configuration of the golden files is bad to the compiler too, for the same reason at the same
+# place: the first line of its .txt, "name.cfg:LINE:COLUMN: error: PATH: WHAT", and those of its other errors.
 cmake_minimum_required(VERSION 3.25)
 file(GLOB texts "${CORPUS}/*.cfg")
 set(source "#include <amct_distill/config/static_config.hpp>\n")
@@ -30,7 +30,8 @@ execute_process(COMMAND ${compile} "${WORK}/corpus.cpp" RESULT_VARIABLE status E
 if(status EQUAL 0)
     message(FATAL_ERROR "bad configurations compile")
 endif()
-# Compilers escape quotes and what is not ASCII in ways of their own, so letters, digits and colons are compared.
+# Compilers escape quotes and what is not ASCII in ways of their own, so letters, digits and colons are
+# compared.
 function(squeeze variable)
     string(REGEX REPLACE "\\\\(x[0-9a-f][0-9a-f]|[0-7]+)" "" text "${${variable}}")
     string(REGEX REPLACE "[^A-Za-z0-9:]" "" text "${text}")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The engine of examples/engine refuses what it cannot run when it is compiled. As in cases.cpp, each case has a twin
-// that compiles.
+// The engine of examples/engine refuses what it cannot run when it is compiled. As in cases.cpp, each case
+// has a twin that compiles.
 #include "engine/network.hpp"
 
 #ifdef BAD

@@ -1,5 +1,6 @@
 # cmake -DCOMPILER=... -DINCLUDE=... -DCASES=cases.cpp [-DFLAGS=...] [-DLEAST=<cases>] -P run.cmake
-# cases.cpp compiles; with -DBAD it does not, and the compiler says what each `// expect: <regular expression>` says.
+# cases.cpp compiles; with -DBAD it does not, and the compiler says what each `// expect: <regular
+# expression>` says.
 cmake_minimum_required(VERSION 3.25)
 set(compile ${COMPILER} -std=c++20 -fsyntax-only "-I${INCLUDE}" ${FLAGS})
 if(COMPILER_ID STREQUAL "Clang")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Generated texts of the schema, valid and nearly so, through our reader and protobuf's own parser: verdict and value
-// agree, but for the classes below, in which protobuf leaves its specification or rounds twice.
+// Generated texts of the schema, valid and nearly so, through our reader and protobuf's own parser: verdict
+// and value agree, but for the classes below, in which protobuf leaves its specification or rounds twice.
 //
 //     conformance_protobuf [COUNT [SEED]]
 #include <google/protobuf/io/tokenizer.h>

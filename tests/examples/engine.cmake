@@ -1,8 +1,11 @@
-# cmake -DSTATIC=<program> -DLOAD=<program> -DNM=<nm> -DCONFIG=<engine.cfg> -DWORK=<scratch directory> -P engine.cmake
-# The engine with a configuration that the compiler has read, the one that reads it itself, and what it refuses.
+# cmake -DSTATIC=<program> -DLOAD=<program> -DNM=<nm> -DCONFIG=<engine.cfg> -DWORK=<scratch directory>
+#       -P engine.cmake
+# The engine with a configuration that the compiler has read, the one that reads it itself, and
+# what it refuses.
 cmake_minimum_required(VERSION 3.25)
 function(run expected_code)
-    execute_process(COMMAND ${ARGN} WORKING_DIRECTORY ${WORK} RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE err)
+    execute_process(COMMAND ${ARGN} WORKING_DIRECTORY ${WORK} RESULT_VARIABLE code OUTPUT_VARIABLE out
+        ERROR_VARIABLE err)
     if(NOT code EQUAL expected_code)
         message(FATAL_ERROR "${ARGN}: expected exit code ${expected_code}, found ${code}\n${out}\n${err}")
     endif()
@@ -22,8 +25,8 @@ check("the static engine" "${out}" "1460 bytes of weights; 387 of 397 digits rec
 run(0 ${LOAD} ${CONFIG})
 check("the same, read at run time" "${out}" "387 of 397 digits recognized\n")
 
-# No heap, no parser: what code the static engine's program has or calls, and what the other's, for comparison. The
-# names are mangled: _Znwm, _Znam are operator new.
+# No heap, no parser: what code the static engine's program has or calls, and what the other's, for
+# comparison. The names are mangled: _Znwm, _Znam are operator new.
 set(code " [tTuUwW] [^ \n]*")
 set(heap "${code}(_Zn[wa]|malloc)")
 set(parser "${code}(TextReader|ReaderNote|amct_distill4read|6spirit|10Diagnostic|6resultI)")
@@ -47,8 +50,8 @@ function(refused name old new expected)
 endfunction()
 refused(int4 "INT8 channel_wise: false" "INT4 channel_wise: false" "\
 int4.cfg:16:33: error: layer `fc`: `arq_distill, INT4, tensor_wise` is not what this engine runs, it has \
-`arq_distill, INT4, channel_wise`, `arq_distill, INT8, channel_wise`, `arq_distill, INT8, tensor_wise`, choose one of \
-them for the layer, or skip it with quant_skip_layers
+`arq_distill, INT4, channel_wise`, `arq_distill, INT8, channel_wise`, `arq_distill, INT8, tensor_wise`, \
+choose one of them for the layer, or skip it with quant_skip_layers
     distill_weight_quant_config { arq_distill { dst_type: INT4 channel_wise: false } }
                                   ^
 ")

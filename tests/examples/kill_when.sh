@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# kill_when.sh FILES COMMAND...: runs the command, kills it (SIGKILL) when a file exists that the pattern FILES names,
-# or after a minute, and waits until it is gone. Exit code: the command's own, 137 when it was killed.
+# kill_when.sh FILES COMMAND...: runs the command, kills it (SIGKILL) when a file exists that the pattern
+# FILES names, or after a minute, and waits until it is gone. Exit code: the command's own, 137 when it was
+# killed.
 files=$1
 shift
 "$@" &

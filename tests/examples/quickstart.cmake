@@ -1,5 +1,6 @@
-# cmake -DQUICKSTART=<program> -DSOURCE=<project> -DWORK=<scratch directory> -DPROTOC=<protoc> -P quickstart.cmake
-# Runs the quickstart as a person would, right and wrong, and checks what it prints and writes.
+# cmake -DQUICKSTART=<program> -DIN_TERMINAL=<program> -DSOURCE=<project> -DWORK=<scratch directory>
+# -DPROTOC=<protoc> -P quickstart.cmake Runs the quickstart as a person would, right and wrong, and checks
+# what it prints and writes.
 cmake_minimum_required(VERSION 3.25)
 function(run name expected_code)
     execute_process(COMMAND "${QUICKSTART}" ${ARGN} WORKING_DIRECTORY "${WORK}"
@@ -68,8 +69,8 @@ endforeach()
 check("the files are written, and the run's own are gone: ${left}"
     left STREQUAL "files.txt record.txt report.json${files}")
 
-# Killed while it distills, and resumed on other threads: the same bits. (CMake's own TIMEOUT need not kill: CMake 3.31
-# was seen to leave the process alive.)
+# Killed while it distills, and resumed on other threads: the same bits. (CMake's own TIMEOUT need not kill:
+# CMake 3.31 was seen to leave the process alive.)
 execute_process(COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/kill_when.sh "resumed/run/*.checkpoint"
     "${QUICKSTART}" --out resumed --threads 2 WORKING_DIRECTORY "${WORK}"
     RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE err)
@@ -93,12 +94,19 @@ endforeach()
 file(READ "${SOURCE}/examples/digits.cfg" config)
 string(REPLACE "INT8" "INT4" config "${config}")
 file(WRITE "${WORK}/int4.cfg" "${config}")
-run("INT4" 0 --config int4.cfg --out int4 --verify)
+execute_process(COMMAND ${IN_TERMINAL} 80 "${QUICKSTART}" --config int4.cfg --out int4 --verify
+    WORKING_DIRECTORY "${WORK}" RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE err)
+# Diagnostics and file names are as long as they are; a progress line is one line.
+string(REGEX REPLACE "wider than 80 columns: [^\n]*(warning: |\\.cfg|int4/)[^\n]*\n" "" err "${err}")
+string(LENGTH "${err}" wider)
+check("in a terminal of 80 columns nothing else is wider, and no progress is left: exit code ${code}"
+    code EQUAL 0 AND wider EQUAL 0 AND NOT out MATCHES "##" AND out MATCHES "lines drawn: [0-9][0-9][0-9]")
 check_report(int4)
 check("logits at INT4: distilled ${error_distilled} < calibrated ${error_calibrated}"
     error_distilled LESS error_calibrated)
 
-# The record is protobuf's text format: protoc reads it. (That it reads the same values is tested in unit/deploy.)
+# The record is protobuf's text format: protoc reads it. (That it reads the same values is tested in
+# unit/deploy.)
 foreach(directory shipped int4)
     execute_process(COMMAND "${PROTOC}" --encode=ScaleOffsetRecord -I "${SOURCE}/tests/golden" record.proto
         INPUT_FILE "${WORK}/${directory}/record.txt" OUTPUT_FILE "${WORK}/${directory}/record.bin"
@@ -109,7 +117,8 @@ endforeach()
 # What goes wrong says so, and writes nothing.
 file(WRITE "${WORK}/typo.cfg" "batch_num: 2\ngroup_sise: 1\n")
 run("a misspelled field" 1 --config typo.cfg --out none)
-set(expected "typo.cfg:2:1: error: unknown field `group_sise`@ did you mean `group_size`?\n  group_sise: 1\n  ^\n")
+set(expected
+    "typo.cfg:2:1: error: unknown field `group_sise`@ did you mean `group_size`?\n  group_sise: 1\n  ^\n")
 string(REPLACE ";" "@" err "${err}")  # a semicolon would make a list of it
 check("the diagnostic is complete" err STREQUAL expected)
 check_nothing_written(none)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes through the reader: no crash, and what is read prints back to the same message; an error has a message.
+// Any bytes through the reader: no crash, and what is read prints back to the same message; an error has a
+// message.
 #include <amct_distill/config/messages.hpp>
 #include <amct_distill/config/record.hpp>
 #include <amct_distill/text/printer.hpp>
@@ -31,7 +32,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::string_view const text(reinterpret_cast<const char*>(data), size);
     check<AMCTDistillConfig>(text, {});
     check<AMCTDistillConfig>(text,
-                             {.on_duplicate = duplicates::last_wins, .unknown_fields_are_warnings = true});
+                             {.on_duplicate = Duplicates::last_wins, .unknown_fields_are_warnings = true});
     check<ScaleOffsetRecord>(text, {});
     return 0;
 }

@@ -1,11 +1,13 @@
-# cmake -DCOMPILER=<clang++> -DROOT=<include/amct_distill> -DWORK=<scratch directory> "-DFLAGS=..." -P alone.cmake
-# Every header compiles alone. Those that many others include are precompiled, and each of the rest is compiled on top
-# of the largest of them that it reaches: what that one includes it would read anyway.
+# cmake -DCOMPILER=<clang++> -DROOT=<include/amct_distill> -DWORK=<scratch directory> "-DFLAGS=..."
+#       -P alone.cmake
+# Every header compiles alone. Those that many others include are precompiled, and each of the
+# rest is compiled on top of the largest of them that it reaches: what that one includes it would read anyway.
 cmake_minimum_required(VERSION 3.25)
-set(compile ${COMPILER} -std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Werror ${FLAGS})
+set(compile ${COMPILER} -std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Werror
+    ${FLAGS})
 # From large to small.
-set(bases distill/student.hpp distill/quantized_layer.hpp plan/resolve.hpp text/reader.hpp nn/module.hpp nn/tensor.hpp
-    quant/affine.hpp config/messages.hpp reflect/labels.hpp core/result.hpp)
+set(bases student/student.hpp student/quantized_layer.hpp plan/resolve.hpp text/reader.hpp nn/module.hpp
+    nn/tensor.hpp quant/affine.hpp config/messages.hpp reflect/labels.hpp core/result.hpp)
 
 # `variable`: the headers of ours that a header reaches, itself among them.
 function(reach header variable)
@@ -42,6 +44,9 @@ if(count LESS 100)
 endif()
 list(TRANSFORM bases PREPEND "${ROOT}/")
 foreach(base IN LISTS bases)
+    if(NOT EXISTS "${base}")
+        message(FATAL_ERROR "${base} is not there: name another header that many others include")
+    endif()
     string(SHA1 name "${base}")
     check_compiles("${base}" -x c++-header ${base} -o ${WORK}/${name}.pch)
 endforeach()

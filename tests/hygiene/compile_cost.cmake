@@ -1,6 +1,7 @@
-# cmake -DMEASURE=<program> "-DCOMPILERS=g++;clang++" -DROOT=<include/amct_distill> -DWORK=... "-DFLAGS=..." -P compile_cost.cmake
-# What including each door costs at -O2, in seconds of processor time and megabytes, and whether it stays within its
-# budget: machines differ, so by a factor of 1.5. Of up to three runs the best counts: other work slows a compiler down.
+# cmake -DMEASURE=<program> "-DCOMPILERS=g++;clang++" -DROOT=<include/amct_distill> -DWORK=... "-DFLAGS=..."
+# -P compile_cost.cmake What including each door costs at -O2, in seconds of processor time and megabytes, and
+# whether it stays within its budget: machines differ, so by a factor of 1.5. Of up to three runs the best
+# counts: other work slows a compiler down.
 cmake_minimum_required(VERSION 3.25)
 
 # door, budget, headers
@@ -42,7 +43,8 @@ foreach(door IN LISTS doors)
     foreach(compiler IN LISTS COMPILERS)
         set(least 1000000)
         foreach(run RANGE 1 3)
-            execute_process(COMMAND ${MEASURE} ${compiler} -std=c++20 -O2 ${FLAGS} -I${ROOT} -c ${WORK}/${name}.cpp
+            execute_process(COMMAND ${MEASURE} ${compiler} -std=c++20 -O2 ${FLAGS} -I${ROOT} -c
+                ${WORK}/${name}.cpp
                 -o ${WORK}/${name}.o OUTPUT_VARIABLE measured RESULT_VARIABLE failed)
             if(failed OR NOT measured MATCHES "^([0-9.]+) ([0-9]+)\n$")
                 message(FATAL_ERROR "${compiler} cannot compile ${WORK}/${name}.cpp")

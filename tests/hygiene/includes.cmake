@@ -1,7 +1,8 @@
 # cmake -DROOT=<include/amct_distill> -P includes.cmake
 # Checks the direction of the folders, and who may include Boost and Eigen.
 cmake_minimum_required(VERSION 3.25)
-set(folders core policy reflect text wire io config graph plan run quant nn student distill deploy report onnx adapters)
+set(folders core policy reflect text wire io config graph plan run quant nn student distill deploy report onnx
+    adapters)
 set(errors "")
 set(files 0)
 set(includes 0)
@@ -18,9 +19,11 @@ foreach(folder IN LISTS folders)
             if(line MATCHES "\"(\\.\\./)+([a-z]+)/")
                 list(FIND folders ${CMAKE_MATCH_2} other)
                 if(other GREATER rank)
-                    list(APPEND errors "${name}: ${line}: ${folder}/ may not include ${CMAKE_MATCH_2}/, which is below it")
+                    list(APPEND errors
+                        "${name}: ${line}: ${folder}/ may not include ${CMAKE_MATCH_2}/, which is below it")
                 elseif(other EQUAL -1)
-                    list(APPEND errors "${name}: ${line}: unknown folder; add it to tests/hygiene/includes.cmake in its place")
+                    list(APPEND errors
+                        "${name}: ${line}: unknown folder; add it to includes.cmake in its place")
                 endif()
             elseif(line MATCHES "<amct_distill/")
                 list(APPEND errors "${name}: ${line}: our own headers are included by relative path")
@@ -45,19 +48,22 @@ foreach(folder IN LISTS folders)
     endforeach()
 endforeach()
 
-# What a header reaches through others counts too: policy/, run/ and quant/ must stay free of Boost. They include
-# core/ and each other, which the direction above allows, so it is enough that core/ has none.
-file(GLOB_RECURSE below_quant "${ROOT}/core/*.hpp" "${ROOT}/policy/*.hpp" "${ROOT}/run/*.hpp" "${ROOT}/quant/*.hpp")
+# What a header reaches through others counts too: policy/, run/ and quant/ must stay free of Boost. They
+# include core/ and each other, which the direction above allows, so it is enough that core/ has none.
+file(GLOB_RECURSE below_quant "${ROOT}/core/*.hpp" "${ROOT}/policy/*.hpp" "${ROOT}/run/*.hpp"
+    "${ROOT}/quant/*.hpp")
 foreach(header IN LISTS below_quant)
     file(RELATIVE_PATH name "${ROOT}" "${header}")
-    file(STRINGS "${header}" lines REGEX "include[ \t]*[<\"](boost/|(\\.\\./)+(reflect|text|wire|io|config|graph|plan)/)")
+    file(STRINGS "${header}" lines REGEX
+        "include[ \t]*[<\"](boost/|(\\.\\./)+(reflect|text|wire|io|config|graph|plan)/)")
     foreach(line IN LISTS lines)
         list(APPEND errors "${name}: ${line}: core/, policy/, run/ and quant/ reach no Boost")
     endforeach()
 endforeach()
 
 if(files LESS 40 OR includes LESS 200)
-    list(APPEND errors "looked at ${files} headers and ${includes} includes only: is ${ROOT} the right folder?")
+    list(APPEND errors
+        "looked at ${files} headers and ${includes} includes only: is ${ROOT} the right folder?")
 endif()
 list(JOIN errors "\n  " text)
 if(errors)

@@ -1,6 +1,8 @@
-# cmake -DCOMPILER=... -DROOT=<include/amct_distill> -DSINGLE=<single_include> -DWORK=<scratch directory> "-DFLAGS=..."
+# cmake -DCOMPILER=... -DROOT=<include/amct_distill> -DSINGLE=<single_include> -DWORK=<scratch directory>
+# "-DFLAGS=..."
 #       -P macros.cmake
-# The headers leave no macro behind but those of the version, and compile whatever names and macros there are already.
+# The headers leave no macro behind but those of the version, and compile whatever names and macros there are
+# already.
 cmake_minimum_required(VERSION 3.25)
 set(compile ${COMPILER} -std=c++20 ${FLAGS} -I${ROOT})
 file(GLOB_RECURSE headers RELATIVE "${ROOT}" "${ROOT}/*.hpp")
@@ -25,7 +27,8 @@ foreach(which IN ITEMS before after)
     if(which STREQUAL "after")
         file(APPEND ${WORK}/after.cpp "${ours}")
     endif()
-    execute_process(COMMAND ${compile} -dM -E ${WORK}/${which}.cpp OUTPUT_VARIABLE macros COMMAND_ERROR_IS_FATAL ANY)
+    execute_process(COMMAND ${compile} -dM -E ${WORK}/${which}.cpp OUTPUT_VARIABLE macros
+        COMMAND_ERROR_IS_FATAL ANY)
     string(REGEX MATCHALL "#define [A-Za-z0-9_]+" ${which} "${macros}")
 endforeach()
 list(LENGTH before count)
@@ -33,11 +36,13 @@ list(REMOVE_ITEM after ${before})
 list(SORT after)
 set(version "#define AMCT_DISTILL_VERSION")
 if(NOT after STREQUAL "${version};${version}_MAJOR;${version}_MINOR;${version}_PATCH" OR count LESS 1000)
-    message(FATAL_ERROR "of others ${count} macros; of ours these, where only the version's should be:\n${after}")
+    message(FATAL_ERROR
+        "of others ${count} macros; of ours these, where only the version's should be:\n${after}")
 endif()
 
-# After the namespaces and the macros that others bring: Windows' near, far, min and max, Apple's check and verify,
-# Qt's signals, slots and emit. What ours need of others comes first: boost/mp11 has a `check`, Eigen a `signals`.
+# After the namespaces and the macros that others bring: Windows' near, far, min and max, Apple's check and
+# verify, Qt's signals, slots and emit. What ours need of others comes first: boost/mp11 has a `check`, Eigen
+# a `signals`.
 set(after_others "${others}
 #include <Eigen/Dense>
 using namespace std;
@@ -55,10 +60,13 @@ using namespace boost;
 ")
 set(single "#include \"${SINGLE}/amct_distill_quant.hpp\"\n#include \"${SINGLE}/amct_distill.hpp\"\n")
 foreach(which IN ITEMS ours single)
-    file(WRITE ${WORK}/${which}.cpp "${after_others}${${which}}#include \"${CMAKE_CURRENT_LIST_DIR}/names.hpp\"\n")
-    execute_process(COMMAND ${compile} -fsyntax-only ${WORK}/${which}.cpp ERROR_VARIABLE error RESULT_VARIABLE failed)
+    file(WRITE ${WORK}/${which}.cpp
+        "${after_others}${${which}}#include \"${CMAKE_CURRENT_LIST_DIR}/names.hpp\"\n")
+    execute_process(COMMAND ${compile} -fsyntax-only ${WORK}/${which}.cpp ERROR_VARIABLE error RESULT_VARIABLE
+        failed)
     if(failed)
-        message(FATAL_ERROR "after `using namespace std` (Eigen, boost) and with macros of others, which a qualified call, "
+        message(FATAL_ERROR
+            "after `using namespace std` (Eigen, boost) and with macros of others, which a qualified call, "
             "(std::min)(a, b), and another name are safe from:\n${error}")
     endif()
 endforeach()

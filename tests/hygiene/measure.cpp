@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// measure COMMAND...: runs it and prints the seconds of processor time and the megabytes of memory that it took.
-// Processor time, since other work on the machine adds little to it.
+// measure COMMAND...: runs it and prints the seconds of processor time and the megabytes of memory that it
+// took. Processor time, since other work on the machine adds little to it.
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A program's worth of instantiations, each name qualified: a template's calls are looked up when it is used.
+/// A program's worth of instantiations, each name qualified: a template's calls are looked up when it is
+/// used.
 #pragma once
 inline int everything_is_found() {
     namespace ad = amct_distill;
@@ -18,6 +19,7 @@ inline int everything_is_found() {
     auto student = ad::make_student(teacher, plan).value();
     ad::calibrate(student, batches).value();
     auto report = ad::distill(teacher, student, batches, {.epochs = 1}).value();
-    (ad::verify)(student, batches).value();  // in parentheses, a macro is not seen
-    return static_cast<int>(ad::print(ad::make_record(student).value()).size() + ad::to_table(report).size());
+    auto device = ad::deploy(student).value();
+    (ad::verify)(device, student, batches).value();  // in parentheses, a macro is not seen
+    return static_cast<int>(ad::print(ad::make_record(device)).size() + ad::to_table(report).size());
 }

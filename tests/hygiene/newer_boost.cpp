@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Boost 1.84 and newer knows the names of fields itself: with such a Boost (newer_boost/ stands in for it) they come
-// from there.
+// Boost 1.84 and newer knows the names of fields itself: with such a Boost (newer_boost/ stands in for it)
+// they come from there.
 #include <amct_distill/reflect/fields.hpp>
 
 struct Two {

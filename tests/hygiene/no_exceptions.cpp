@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// policy/ and quant/ where there are neither exceptions nor type information: an error is a result that has no value.
+// policy/ and quant/ where there are neither exceptions nor type information: an error is a result that has
+// no value.
 #include "amct_distill_quant.hpp"
 //
 #include <array>

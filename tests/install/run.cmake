@@ -38,7 +38,8 @@ if(NOT EXISTS ${WORK}/moved/share/doc/amct_distill/LICENSE)
     message(FATAL_ERROR "the license is not installed")
 endif()
 
-foreach(how IN ITEMS distill quant subdirectory fetch found_then_fetched quant_then_fetched fetched_then_found exported)
+foreach(how IN ITEMS distill quant subdirectory fetch found_then_fetched quant_then_fetched fetched_then_found
+    exported)
     configure(${how})
     expect_success("${how}: configure")
     run(${how} ${CMAKE_COMMAND} --build ${WORK}/${how})
@@ -61,17 +62,20 @@ expect_success("exported: install")
 file(READ ${WORK}/exported_to/share/greeting/greeting-config.cmake text)
 if(NOT text MATCHES "INTERFACE_LINK_LIBRARIES \"amct_distill::amct_distill\""
         OR NOT EXISTS ${WORK}/exported_to/share/cmake/amct_distill/amct_distill-config.cmake)
-    message(FATAL_ERROR "the user's export has no amct_distill::amct_distill, or its package is not installed:\n${text}")
+    message(FATAL_ERROR
+        "the user's export has no amct_distill::amct_distill, or its package is not installed:\n${text}")
 endif()
 
 # Absolute directories, the headers in one of their own and, in the second case, the package's files too.
 function(expect_flags where prefix include)
-    run(pkg-config ${CMAKE_COMMAND} -E env PKG_CONFIG_PATH=${where}/pkgconfig ${PKG_CONFIG} --cflags-only-I amct_distill)
+    run(pkg-config ${CMAKE_COMMAND} -E env PKG_CONFIG_PATH=${where}/pkgconfig ${PKG_CONFIG} --cflags-only-I
+        amct_distill)
     expect_success("${where}: pkg-config")
     if(NOT said MATCHES "(^| )-I${include}( |\n)")
         message(FATAL_ERROR "expected -I${include}, found ${said}")
     endif()
-    run(pkg-config ${CMAKE_COMMAND} -E env PKG_CONFIG_PATH=${where}/pkgconfig ${PKG_CONFIG} --variable=prefix amct_distill)
+    run(pkg-config ${CMAKE_COMMAND} -E env PKG_CONFIG_PATH=${where}/pkgconfig ${PKG_CONFIG} --variable=prefix
+        amct_distill)
     if(NOT said MATCHES "^${prefix}\n$")
         message(FATAL_ERROR "expected the prefix ${prefix}, found ${said}")
     endif()
@@ -82,7 +86,8 @@ foreach(how IN ITEMS include all)
     if(how STREQUAL "all")
         set(data ${root}/dev/share)
     endif()
-    run(absolute ${CMAKE_COMMAND} -S ${SOURCE} -B ${root}/build -G ${GENERATOR} -DCMAKE_CXX_COMPILER=${COMPILER}
+    run(absolute ${CMAKE_COMMAND} -S ${SOURCE} -B ${root}/build -G ${GENERATOR}
+        -DCMAKE_CXX_COMPILER=${COMPILER}
         -DAMCT_DISTILL_BUILD_TESTS=OFF -DAMCT_DISTILL_BUILD_EXAMPLES=OFF -DCMAKE_INSTALL_PREFIX=${root}/out
         -DCMAKE_INSTALL_INCLUDEDIR=${root}/dev/include -DCMAKE_INSTALL_DATADIR=${data})
     expect_success("absolute ${how}: configure")

@@ -1,7 +1,8 @@
 # cmake -DCOMPILER=... -DROOT=<project> -DWORK=<scratch directory> "-DFLAGS=..." -P run.cmake
-# The README's code compiles. The first block is a program: it is built as a new user would, in an empty directory with
-# the single header, and run. The others are put into one unit: definitions at namespace scope, statements into a
-# function, with what they leave to the reader (a text, a network, ...) from context.hpp. README.zh.md has the same code.
+# The README's code compiles. The first block is a program: it is built as a new user would, in an empty
+# directory with the single header, and run. The others are put into one unit: definitions at namespace scope,
+# statements into a function, with what they leave to the reader (a text, a network, ...) from context.hpp.
+# README.zh.md has the same code.
 cmake_minimum_required(VERSION 3.25)
 string(ASCII 1 semicolon)
 string(ASCII 2 left)
@@ -28,7 +29,8 @@ function(write_code file text)
     file(WRITE "${file}" "${text}")
 endfunction()
 function(run what)
-    execute_process(COMMAND ${ARGN} WORKING_DIRECTORY ${WORK}/new RESULT_VARIABLE failed OUTPUT_VARIABLE out ERROR_VARIABLE err)
+    execute_process(COMMAND ${ARGN} WORKING_DIRECTORY ${WORK}/new RESULT_VARIABLE failed OUTPUT_VARIABLE out
+        ERROR_VARIABLE err)
     if(failed)
         message(FATAL_ERROR "${what}:\n${out}${err}")
     endif()
@@ -67,7 +69,8 @@ foreach(block IN LISTS blocks)
     endif()
 endforeach()
 write_code(${WORK}/blocks.cpp "${unit}")
-run("the other blocks" ${COMPILER} -std=c++20 -fsyntax-only -I${ROOT}/include -I${ROOT}/tests/readme ${FLAGS} ${WORK}/blocks.cpp)
+run("the other blocks" ${COMPILER} -std=c++20 -fsyntax-only -I${ROOT}/include -I${ROOT}/tests/readme ${FLAGS}
+    ${WORK}/blocks.cpp)
 if(count LESS 4)
     message(FATAL_ERROR "found ${count} blocks only: is ${ROOT} the right directory?")
 endif()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// With two.cpp: both headers in one translation unit, in either order, and both units in one program although they
-// are compiled with different options (one definition rule).
+// With two.cpp: both headers in one translation unit, in either order, and both units in one program although
+// they are compiled with different options (one definition rule).
 #include "amct_distill.hpp"
 #include "amct_distill_quant.hpp"
 // and then

@@ -27,14 +27,14 @@ inline auto on_threads(std::size_t threads) {
     };
 }
 
-struct named_execution {
+struct NamedExecution {
     std::string name;
     amct_distill::Execution how;
 };
 
-inline std::vector<named_execution> executions() {
+inline std::vector<NamedExecution> executions() {
     using namespace amct_distill;
-    std::vector<named_execution> all;
+    std::vector<NamedExecution> all;
     for (InstructionSet set : all_instruction_sets) {
         if (!available(set)) continue;
         std::string const what(name(set));

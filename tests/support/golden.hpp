@@ -33,8 +33,8 @@ bool same_bits(float a, float b);
 std::size_t first_difference(const std::vector<float>& a, const std::vector<float>& b);
 inline constexpr std::size_t npos = static_cast<std::size_t>(-1);
 
-/// The original takes 1 for every scale below 2^-23; ours is the real one, unless the range is zero. Whether that is
-/// what tells these two apart: the divergence that is listed with its count.
+/// The original takes 1 for every scale below 2^-23; ours is the real one, unless the range is zero. Whether
+/// that is what tells these two apart: the divergence that is listed with its count.
 inline bool is_guarded(float original, float ours) { return original == 1 && ours > 0 && ours < 0x1p-23f; }
 
 /// Prints one line about how many cases ran: part of what a test run shows.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A small network with everything a student meets, and data for it: conv-bn-relu, conv-relu, flatten, linear.
+/// A small network with everything a student meets, and data for it: conv-bn-relu, conv-relu, flatten,
+/// linear.
 #pragma once
 #include <amct_distill/nn/initialize.hpp>
 #include <amct_distill/nn/layers/activation.hpp>

@@ -29,7 +29,8 @@ struct network {
     amct_distill::NodeId use(const std::string& name, std::vector<amct_distill::NodeId> inputs) {
         std::size_t module = 0;
         while (topology.modules[module].name != name) ++module;
-        topology.nodes.push_back({name + "_again", topology.modules[module].type, module, {inputs.begin(), inputs.end()}});
+        topology.nodes.push_back(
+            {name + "_again", topology.modules[module].type, module, {inputs.begin(), inputs.end()}});
         return {topology.nodes.size() - 1};
     }
 };

@@ -3,7 +3,7 @@
 ///
 ///     result<DistillPlan> plan = plan_from_json(text, network.graph(), target::generic, "distill.json");
 ///     if (!plan) std::cerr << to_string(plan.diagnostics());
-///     // distill.json:9:13: error: conv1.distill_data_config.dst_type: expected "INT4" or "INT8", found "INT16"
+///  // distill.json:9:13: error: conv1.distill_data_config.dst_type: expected "INT4" or "INT8", found "INT16"
 ///
 /// What a text leaves out takes the default; a quantizable layer that is not there is not quantized. Needs
 /// Boost.JSON, as json.hpp. Not part of amct_distill.hpp.
@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "../plan/check_clips.hpp"
 #include "../plan/resolve.hpp"
 #include "json_places.hpp"
 #include "json_values.hpp"
@@ -141,8 +142,8 @@ private:
         (std::make_index_sequence<oneof<Alternatives>::size>{});
     }
 
-    /// The settings that the message has in common with those of AMCT. An algorithm with required settings of its
-    /// own does not fit this format.
+    /// The settings that the message has in common with those of AMCT. An algorithm with required settings of
+    /// its own does not fit this format.
     template <class M>
     void read_settings(const JsonItem& at, M& message) {
         if (has_required_fields<M>)
@@ -183,6 +184,9 @@ private:
             if (clip_max && clip_min) {
                 message.clip_max_min.emplace(ClipMaxMin{*clip_max, *clip_min});
                 message.clip_max_min.set_position(clips.front().places.where);
+                std::string const reason = unusable_range(message, *clip_max, *clip_min);
+                if (!reason.empty())
+                    error(clips.front(), concat(reason, "; leave both clips out, and IFMR computes them"));
             }
     }
 
@@ -250,6 +254,8 @@ private:
             block.nodes.push_back(*node);
             block.names.emplace_back(*name);
         }
+        if (auto const twice = trained_twice(graph_, block.nodes); !twice.empty())
+            return error(at, concat(twice, ": end the group before it, or start it after")), PlannedBlock{};
         NodeId const last = block.nodes.back();
         if (paths_between(graph_, block.nodes.front(), [&](NodeId n) { return n == last; }).count == 1)
             return block;
@@ -258,8 +264,7 @@ private:
         return {};
     }
     /// The use of a module that continues a block, or begins it.
-    std::optional<NodeId> node_in_group(const JsonItem& at, ModuleId module,
-                                             const PlannedBlock& block) {
+    std::optional<NodeId> node_in_group(const JsonItem& at, ModuleId module, const PlannedBlock& block) {
         const auto& uses = graph_.uses(module);
         if (!may_stand_in_group(graph_, uses.front())) {
             error(at, concat("a ", graph_.type(uses.front()),
@@ -285,10 +290,10 @@ private:
 
 }  // namespace detail
 
-/// Errors, all of them, each with its place and the keys that lead to it: what is not JSON, a repeated, missing
-/// or unknown key, a value of the wrong type or out of range, layers that are not there or cannot be quantized,
-/// groups that are not one path of layers, overlap or are out of order, rules of the target, no layer left to
-/// quantize. Throws std::invalid_argument when the topology contradicts itself.
+/// Errors, all of them, each with its place and the keys that lead to it: what is not JSON, a repeated,
+/// missing or unknown key, a value of the wrong type or out of range, layers that are not there or cannot be
+/// quantized, groups that are not one path of layers, overlap or are out of order, rules of the target, no
+/// layer left to quantize. Throws std::invalid_argument when the topology contradicts itself.
 template <class Algorithms = StandardAlgorithms>
 result<BasicDistillPlan<Algorithms>> plan_from_json(std::string_view text, const Graph& graph,
                                                     const Target& target = target::generic,

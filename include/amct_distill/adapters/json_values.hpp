@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The values that a plan's JSON is made of, taken with their types; what is wrong is a finding with its place.
+/// The values that a plan's JSON is made of, taken with their types; what is wrong is a finding with its
+/// place.
 ///
 ///     JsonItem const item{value, places, "conv1.quant_enable"};
-///     std::optional<bool> enable = boolean(item);      // 3:11: conv1.quant_enable: expected true or false, found 1
+///     std::optional<bool> enable = boolean(item);   // 3:11: conv1.quant_enable: expected true ...
 ///
 /// The part of json_reader.hpp that knows no plan.
 #pragma once

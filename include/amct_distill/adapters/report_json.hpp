@@ -6,7 +6,8 @@
 ///     json["run"] = fields_to_json(mine);                                  // any aggregate of yours
 ///     write_file("report.json", print_json(json)).value();
 ///
-/// Needs Boost.JSON, as json.hpp. Not part of amct_distill.hpp. JSON has no infinities: what is not finite is null.
+/// Needs Boost.JSON, as json.hpp. Not part of amct_distill.hpp. JSON has no infinities: what is not finite is
+/// null.
 #pragma once
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The field numbers of AMCT's configuration and of its record: what their binary files need beside the messages.
+/// The field numbers of AMCT's configuration and of its record: what their binary files need beside the
+/// messages.
 ///
 ///     result<AMCTDistillConfig> config = read_binary<AMCTDistillConfig>(bytes);     // wire/reader.hpp
 ///     std::string record = write_binary(make_record(...));                          // wire/writer.hpp

@@ -2,12 +2,12 @@
 /// The fields of AMCT's other configurations, and what a distillation configuration has for them.
 ///
 ///     read<AMCTDistillConfig>("skip_layers: 'fc'");
-///     // 1:1: error: this looks like a configuration for AMCT's calibration or retraining: this library reads
+///    // 1:1: error: this looks like a configuration for AMCT's calibration or retraining: this library reads
 ///     // distillation configurations (AMCTDistillConfig)
 ///     // 1:1: error: unknown field `skip_layers`; write `quant_skip_layers`
 ///
-/// Names as in AMCT's calibration_config, retrain_config, quant_calibration_config and basic_info .proto, and in
-/// its documents for other frameworks.
+/// Names as in AMCT's calibration_config, retrain_config, quant_calibration_config and basic_info .proto, and
+/// in its documents for other frameworks.
 #pragma once
 #include <string_view>
 

@@ -5,8 +5,9 @@
 ///     r.record.push_back({.key = "conv1", .value = SingleLayerRecord{.scale_d = .02f, .offset_d = -3}});
 ///     std::string text = print(r);   // record { key: "conv1" value { scale_d: 0.02 offset_d: -3 } } ...
 ///
-/// Names and numbers are those of the schema of today, "scale_offset_record_pytorch.proto" and "basic_info.proto";
-/// this library fills in what distillation needs. Fields of a later schema are read, kept and printed again.
+/// Names and numbers are those of the schema of today, "scale_offset_record_pytorch.proto" and
+/// "basic_info.proto"; this library fills in what distillation needs. Fields of a later schema are read, kept
+/// and printed again.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -29,8 +30,8 @@ struct StringDefault : fixed_string<N> {
 };
 }  // namespace detail
 
-/// One layer: `d` its data (activations), `w` its weights; real value = (code - offset) * scale. Of a recurrent
-/// layer also `h` the hidden state and `r` the recurrent weights.
+/// One layer: `d` its data (activations), `w` its weights; real value = (code - offset) * scale. Of a
+/// recurrent layer also `h` the hidden state and `r` the recurrent weights.
 struct SingleLayerRecord {
     optional<float> scale_d{};
     optional<std::int32_t> offset_d{};

@@ -10,10 +10,10 @@
 /// read(). g++ shows a message as a string, clang as a list of characters (`'1', ':', '1'`, ...), and every
 /// compiler with static_assert messages of C++26 as what static_assert says.
 ///
-/// Under the default limits of constant evaluation a text of 16 kB compiles everywhere (clang 14 and 19: 16 kB but not
-/// 24 kB; g++ 12: 32 kB but not 64 kB), in about 6 s; -fconstexpr-steps (clang) and -fconstexpr-ops-limit (g++) lift it.
-/// An algorithm of one's own may have scalar settings here, but no std::string and no lists: they cannot outlive
-/// constant evaluation.
+/// Under the default limits of constant evaluation a text of 16 kB compiles everywhere (clang 14 and 19: 16
+/// kB but not 24 kB; g++ 12: 32 kB but not 64 kB), in about 6 s; -fconstexpr-steps (clang) and
+/// -fconstexpr-ops-limit (g++) lift it. An algorithm of one's own may have scalar settings here, but no
+/// std::string and no lists: they cannot outlive constant evaluation.
 #pragma once
 #include <algorithm>
 #include <array>

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Characters that are mistaken for others, or that nobody sees: what they are, and what is meant.
 ///
-///     detail::Character const c = detail::character_at("\u00a0");    // {0xA0, 2}
-///     detail::lookalike(c.code)->name                               // "a no-break space"
-///     detail::lookalike(c.code)->instead                            // " "
+///     detail::lookalike(0xA0).name                                  // "a no-break space"
+///     detail::lookalike(0xA0).instead                               // " "
 ///     detail::visible("conv1\u200b")                                // "conv1<U+200B>"
 ///
 /// Usable in constant evaluation.
@@ -16,22 +15,6 @@
 #include "utf8.hpp"
 
 namespace amct_distill::detail {
-
-struct Character {
-    std::uint32_t code = 0;
-    std::size_t size = 0;  // in bytes
-};
-
-/// The first character. Precondition: the text begins with valid UTF-8, and is not empty.
-constexpr Character character_at(std::string_view s) {
-    auto const lead = std::uint32_t{static_cast<unsigned char>(s[0])};
-    if (lead < 0x80) return {lead, 1};
-    std::size_t const size = lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3 : 4;
-    std::uint32_t code = lead & (0x7Fu >> size);
-    for (std::size_t k = 1; k != size && k < s.size(); ++k)
-        code = code << 6 | (std::uint32_t{static_cast<unsigned char>(s[k])} & 0x3Fu);
-    return {code, size};
-}
 
 /// Characters from `first` to `last`. `instead`: ASCII that is meant; empty: nothing is.
 struct Lookalike {
@@ -132,17 +115,6 @@ constexpr Lookalike lookalike(std::uint32_t code) {
     return {};
 }
 
-/// Whether a terminal gives the character two columns: Chinese, Japanese and Korean, fullwidth forms, emoji.
-constexpr bool is_wide(std::uint32_t code) {
-    constexpr std::uint32_t ranges[][2] = {
-        {0x1100, 0x115F},   {0x2E80, 0x303E},   {0x3041, 0x4DBF},   {0x4E00, 0xA4CF},  {0xA960, 0xA97F},
-        {0xAC00, 0xD7A3},   {0xF900, 0xFAFF},   {0xFE30, 0xFE6F},   {0xFF01, 0xFF60},  {0xFFE0, 0xFFE6},
-        {0x1F300, 0x1F64F}, {0x1F680, 0x1F6FF}, {0x1F900, 0x1F9FF}, {0x20000, 0x3FFFD}};
-    for (auto const& [first, last] : ranges)
-        if (first <= code && code <= last) return true;
-    return false;
-}
-
 /// "00A0": at least four digits; `out` takes characters by push_back.
 template <class Out>
 constexpr void append_code_point(Out& out, std::uint32_t code) {
@@ -170,7 +142,8 @@ inline std::string visible(std::string_view name) {
     return out;
 }
 
-/// A name with what is meant for each lookalike: "conv1" for one with a zero width space, or with fullwidth letters.
+/// A name with what is meant for each lookalike: "conv1" for one with a zero width space, or with fullwidth
+/// letters.
 inline std::string as_meant(std::string_view name) {
     std::string out;
     while (!name.empty()) {

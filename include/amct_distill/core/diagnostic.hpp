@@ -137,11 +137,12 @@ inline std::string to_string(const Diagnostic& d) {
     out += d.message;
     if (d.quoted) {
         out += detail::concat("\n  ", d.excerpt, "\n  ");
-        // Tabs stay tabs, so that the caret stands below its token whatever the tab width.
+        // Tabs stay tabs, and characters that take two columns take two, so that the caret stands below its
+        // token.
         std::size_t left = d.caret;
         for (std::string_view rest = d.excerpt; !rest.empty() && left != 0; --left) {
             detail::Character const c = detail::character_at(rest);
-            out += rest[0] == '\t' ? "\t" : detail::is_wide(c.code) ? "  " : " ";
+            rest[0] == '\t' ? out.append("\t") : out.append(detail::columns_of(c.code), ' ');
             rest.remove_prefix((std::min)(c.size, rest.size()));
         }
         out.append(left, ' ');

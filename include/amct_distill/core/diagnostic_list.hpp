@@ -5,8 +5,8 @@
 ///     found.error({3, 1}, "batch_num", "...");
 ///     if (found.failed()) return found.errors();
 ///
-/// Positions come from the message's labels; a message built in C++ has none, and its diagnostics name the path
-/// alone.
+/// Positions come from the message's labels; a message built in C++ has none, and its diagnostics name the
+/// path alone.
 #pragma once
 #include <algorithm>
 #include <cstddef>

@@ -2,7 +2,7 @@
 /// Numbers as text. Every number in every output comes from here: with a decimal point and without grouping,
 /// whatever the process's locale is.
 ///
-///     number(0.1f)                                       // "0.1": the shortest that reads back; "nan", "-inf"
+///     number(0.1f)                                     // "0.1": the shortest that reads back; "nan", "-inf"
 ///     number(1234567)                                    // "1234567"
 ///     number(0.00125, std::chars_format::scientific, 2)  // "1.25e-03"
 ///     number(48.93, std::chars_format::fixed, 1)         // "48.9"

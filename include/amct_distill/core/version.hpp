@@ -7,6 +7,6 @@
 #pragma once
 
 #define AMCT_DISTILL_VERSION_MAJOR 0
-#define AMCT_DISTILL_VERSION_MINOR 1
+#define AMCT_DISTILL_VERSION_MINOR 2
 #define AMCT_DISTILL_VERSION_PATCH 0
-#define AMCT_DISTILL_VERSION 100  // 10000 * major + 100 * minor + patch
+#define AMCT_DISTILL_VERSION 200  // 10000 * major + 100 * minor + patch

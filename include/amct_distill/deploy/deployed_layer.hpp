@@ -5,8 +5,8 @@
 ///     std::visit([]<class B>(const Codes<B>& codes) { use(codes.bytes()); }, layer.codes);
 ///     layer.bias;                                   // INT32, in units of dequantization_scale(channel)
 ///
-/// It computes  y = (sum of w * (x - offset) + bias) * (scale_d * scale_w), w and x being codes. Its arithmetic
-/// besides is that of the network's module: `Deployment::network`.
+/// It computes y = (sum of w * (x - offset) + bias) * (scale_d * scale_w), w and x being codes. Its
+/// arithmetic besides is that of the network's module: `Deployment::network`.
 #pragma once
 #include <algorithm>
 #include <cstddef>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a device needs of a student, in one object: the network with its BatchNorms folded, and the integers of
-/// its quantized layers.
+/// What a device needs of a student, in one object: the network with its BatchNorms folded, and the integers
+/// of its quantized layers.
 ///
 ///     Deployment device = deploy(student).value();
 ///     device.layers()[0].codes;                       // see deployed_layer.hpp
@@ -30,14 +30,15 @@ namespace amct_distill {
 
 class Deployment {
 public:
-    /// Use deploy(). Throws std::invalid_argument when a layer is not the network's, with the first difference.
+    /// Use deploy(). Throws std::invalid_argument when a layer is not the network's, with the first
+    /// difference.
     Deployment(nn::Network network, std::vector<DeployedLayer> layers)
         : network_(std::move(network)), layers_(std::move(layers)) {
-        for (const DeployedLayer& layer : layers_) check(layer);
+        for (const DeployedLayer& layer : layers_) check_layer(layer);
     }
 
-    /// The network in float: a quantized layer has the weights that its codes stand for and the folded bias, and
-    /// does not quantize its input; a folded BatchNorm is an Identity; all else is the student's.
+    /// The network in float: a quantized layer has the weights that its codes stand for and the folded bias,
+    /// and does not quantize its input; a folded BatchNorm is an Identity; all else is the student's.
     const nn::Network& network() const { return network_; }
     /// The quantized layers, in definition order.
     const std::vector<DeployedLayer>& layers() const { return layers_; }
@@ -49,7 +50,7 @@ public:
     }
 
 private:
-    void check(const DeployedLayer& layer) const {
+    void check_layer(const DeployedLayer& layer) const {
         auto const fail = [&](const auto&... what) {
             throw std::invalid_argument(detail::concat("Deployment: layer `", layer.name, "` ", what...));
         };
@@ -144,13 +145,13 @@ result<nn::Module> deploy_layer(const QuantizedLayer<Algorithms>& from, const nn
 
 }  // namespace detail
 
-/// The student as a device runs it. A BatchNorm that is the only consumer of a quantized layer is folded into it
-/// (fold.hpp); which codes and scales come of it says fold_codes.hpp. Channels with other codes than the student's
-/// are named in `requantized`.
+/// The student as a device runs it. A BatchNorm that is the only consumer of a quantized layer is folded into
+/// it (fold.hpp); which codes and scales come of it says fold_codes.hpp. Channels with other codes than the
+/// student's are named in `requantized`.
 ///
-/// Errors, all of them, each with its layer: not calibrated; weights, or what BatchNorm makes of them, not finite;
-/// weights with an offset; scale_d * scale_w not a normal float; an accumulator that could leave INT32: per
-/// channel, sum of |w| * max(qmax - offset, offset - qmin) + |bias| must not.
+/// Errors, all of them, each with its layer: not calibrated; weights, or what BatchNorm makes of them, not
+/// finite; weights with an offset; scale_d * scale_w not a normal float; an accumulator that could leave
+/// INT32: per channel, sum of |w| * max(qmax - offset, offset - qmin) + |bias| must not.
 template <class Algorithms>
 result<Deployment> deploy(const BasicStudent<Algorithms>& student) {
     const nn::Network& network = student.network();

@@ -44,8 +44,8 @@ inline bool is_reserved_file_name(std::string_view name) {
            begin[3] <= '9';
 }
 
-/// The character that a text begins with: how many bytes it has, and whether it can stand in a file's name, as
-/// controls, invisible characters, punctuation, and what is not UTF-8 cannot.
+/// The character that a text begins with: how many bytes it has, and whether it can stand in a file's name,
+/// as controls, invisible characters, punctuation, and what is not UTF-8 cannot.
 struct FileNameCharacter {
     std::size_t bytes = 1;
     bool fits = false;

@@ -13,8 +13,8 @@
 ///   gets the scale times -qmin / qmax, as ARQ would find it for the folded weights, and new codes: those of
 ///   the folded float weights.
 /// - A factor of 0 leaves codes 0, and the bias is the whole output. The scale stays positive: where it would
-///   be 0, or so low that the bias would take more than 30 bits, it is the least with which the bias takes 22,
-///   as many as a float32 has anyway; the codes are then new ones as above.
+///   be 0, or so low that the bias would take more than 30 bits, it is the least with which the bias takes
+///   22, as many as a float32 has anyway; the codes are then new ones as above.
 /// - bias = round((folded bias) / (scale_d * scale_w)), in float32, half to even.
 #pragma once
 #include <algorithm>
@@ -36,8 +36,8 @@ namespace amct_distill::detail {
 template <BitWidth B>
 class FoldCodes {
 public:
-    /// `weight` has a row per output channel; `bn` may be null. What is found goes to `out`, whose name, input
-    /// scale and width are set.
+    /// `weight` has a row per output channel; `bn` may be null. What is found goes to `out`, whose name,
+    /// input scale and width are set.
     FoldCodes(DeployedLayer& out, const nn::Tensor& weight, const nn::Tensor& bias, const nn::BatchNorm2d* bn)
         : out_(out),
           folded_(bn ? fold(weight, bias, *bn) : FoldedLayer{weight, bias}),

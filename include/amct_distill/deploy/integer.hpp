@@ -4,15 +4,16 @@
 ///     nn::Network device = integer_network(deployment);   // every quantized layer in integers
 ///     nn::Tensor logits = device.predict(images);
 ///     IntegerLayer layer(deployment, "conv1");
-///     layer.accumulate(x, sums);                          // INT32: codes of x times codes of the weights, + bias
+///     layer.accumulate(x, sums);                     // INT32: codes of x times codes of the weights, + bias
 ///
 /// Requantization is AMCT's: a sum times the float32 scale_d * scale_w of its channel is the layer's output,
 /// float32, and the quantizer of the layer that reads it makes codes of it again. What lies between quantized
 /// layers (activations, pooling, skipped layers) runs in float.
 ///
-/// The sums are computed by the layer's own float kernels, so that any layer with weights runs in integers: codes
-/// are whole numbers, and a float32 sum of whole numbers is exact as long as none of its parts passes 2^24. Where
-/// a channel's codes could pass it, they are split into several weights, whose sums are added as INT32.
+/// The sums are computed by the layer's own float kernels, so that any layer with weights runs in integers:
+/// codes are whole numbers, and a float32 sum of whole numbers is exact as long as none of its parts passes
+/// 2^24. Where a channel's codes could pass it, they are split into several weights, whose sums are added as
+/// INT32.
 #pragma once
 #include <array>
 #include <cmath>

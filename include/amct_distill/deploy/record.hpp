@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The record of a deployment: the quantization factors that a deployment tool needs, with each BatchNorm folded
-/// into the layer before it.
+/// The record of a deployment: the quantization factors that a deployment tool needs, with each BatchNorm
+/// folded into the layer before it.
 ///
 ///     ScaleOffsetRecord record = make_record(deployment);
 ///     write_file("record.txt", print(record)).value();

@@ -4,8 +4,8 @@
 ///     nn::Network simulation = simulation_network(deployment);
 ///     nn::Tensor logits = simulation.predict(images);
 ///
-/// The input of a layer is quantized by the student's own quantizer, and multiplied in float32 by what the codes
-/// of the weights stand for.
+/// The input of a layer is quantized by the student's own quantizer, and multiplied in float32 by what the
+/// codes of the weights stand for.
 #pragma once
 #include <span>
 #include <stdexcept>

@@ -38,8 +38,8 @@ struct VerifiedLayer {
 
 struct VerifyReport {
     std::vector<VerifiedLayer> layers{};
-    /// Of the network's outputs: mean squared and largest difference between the integers, run from end to end,
-    /// and the student, not folded.
+    /// Of the network's outputs: mean squared and largest difference between the integers, run from end to
+    /// end, and the student, not folded.
     double output_error = 0;
     double output_largest = 0;
     /// Mean square of the student's output, to compare with.
@@ -97,7 +97,8 @@ inline void compare_inputs(const IntegerLayer& integer, const nn::Tensor& simula
     }
 }
 
-/// Compares a deployment, batch after batch, with its simulation and with another network of the same outputs.
+/// Compares a deployment, batch after batch, with its simulation and with another network of the same
+/// outputs.
 class Verification {
 public:
     explicit Verification(const Deployment& deployment)
@@ -166,8 +167,8 @@ private:
     VerifyReport report_{};
 };
 
-inline result<VerifyReport> verify(const Deployment& deployment, const nn::Network* reference,
-                                   std::span<const nn::Tensor> batches) {
+inline result<VerifyReport> run_verification(const Deployment& deployment, const nn::Network* reference,
+                                             std::span<const nn::Tensor> batches) {
     if (batches.empty()) return general_error("verify: no batches; give at least one");
     nn::Network simulation;
     if (reference == nullptr) {
@@ -187,15 +188,15 @@ inline result<VerifyReport> verify(const Deployment& deployment, const nn::Netwo
 /// The sums can differ only by rounding, `explained` says how far; codes then differ where a value lies that
 /// close to the middle between two codes. The network's outputs are compared with the simulation's.
 /// Error: no batches. Throws std::invalid_argument when a batch is not an input of the network.
-inline result<VerifyReport> verify(const Deployment& deployment, std::span<const nn::Tensor> batches) {
-    return detail::verify(deployment, nullptr, batches);
+inline result<VerifyReport>(verify)(const Deployment& deployment, std::span<const nn::Tensor> batches) {
+    return detail::run_verification(deployment, nullptr, batches);
 }
 /// The same, with the network's outputs compared with those of the student, which is not folded. Throws
 /// std::invalid_argument when the deployment is not of a student of this network, with the first difference.
 template <class Algorithms>
-result<VerifyReport> verify(const Deployment& deployment, const BasicStudent<Algorithms>& student,
-                            std::span<const nn::Tensor> batches) {
-    return detail::verify(deployment, &student.network(), batches);
+result<VerifyReport>(verify)(const Deployment& deployment, const BasicStudent<Algorithms>& student,
+                             std::span<const nn::Tensor> batches) {
+    return detail::run_verification(deployment, &student.network(), batches);
 }
 
 }  // namespace amct_distill

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// AdamW (Loshchilov and Hutter 2019), with a learning rate per group of parameters, as torch.optim.AdamW.
+/// AdamW (Loshchilov and Hutter 2019), with a learning rate per parameter tensor, as torch.optim.AdamW.
 ///
 ///     AdamW optimizer({.weight_decay = 0});
 ///     optimizer.add(weight, gradient, 1e-3);      // values of the caller's, which outlive the optimizer
@@ -10,6 +10,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "../core/concat.hpp"
@@ -28,14 +29,31 @@ class AdamW {
 public:
     explicit AdamW(AdamWOptions options = {}) : options_(options) {}
 
+    /// Throws std::invalid_argument when an option makes no sense.
+    void check_options() const {
+        auto const require = [](bool holds, std::string_view what, double value) {
+            if (!holds)
+                throw std::invalid_argument(detail::concat("AdamW: ", what, ", found ", number(value)));
+        };
+        const AdamWOptions& o = options_;
+        require(o.beta1 >= 0 && o.beta1 < 1, "beta1 must be in [0, 1)", o.beta1);
+        require(o.beta2 >= 0 && o.beta2 < 1, "beta2 must be in [0, 1)", o.beta2);
+        require(o.epsilon > 0 && std::isfinite(o.epsilon), "epsilon must be a number above 0", o.epsilon);
+        // In float32, where it is added.
+        require(static_cast<float>(o.epsilon) > 0, "epsilon must not round to 0 in float32", o.epsilon);
+        require(o.weight_decay >= 0 && std::isfinite(o.weight_decay),
+                "weight_decay must be a number that is not negative", o.weight_decay);
+    }
     /// For the fingerprint of a run.
     std::string settings() const {
         return detail::concat(number(options_.beta1), ' ', number(options_.beta2), ' ',
                               number(options_.epsilon), ' ', number(options_.weight_decay));
     }
 
-    /// Trains `values` by their gradient; throws std::invalid_argument when they differ in number.
+    /// Trains `values` by their gradient; throws std::invalid_argument when they differ in number, and where
+    /// check_options() does.
     void add(std::span<float> values, std::span<const float> gradient, double learning_rate) {
+        check_options();
         if (values.size() != gradient.size())
             throw std::invalid_argument(detail::concat("AdamW: a parameter of ", values.size(),
                                                        " values has a gradient of ", gradient.size()));

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/// One block of a student learns to put out what the teacher's does.
+/// Trains one block of the student to reproduce the teacher block's output.
 ///
 ///     BlockTrainer trainer(student.network(), data);                    // data: block_data.hpp
 ///     BlockReport report = trainer.train(options, {}, cancelled).value();
 ///
-/// Source: AMCT's block-wise distillation, with a float master and the best parameters kept. A step behind the
-/// first allocates nothing of its own when the data are kept (and nothing at all when the modules do not).
+/// Source: AMCT's block-wise distillation, with a float master and the best parameters kept. After
+/// the first step the trainer allocates nothing if the block's data fit the cache.
 #pragma once
 #include <algorithm>
 #include <chrono>
@@ -18,19 +18,20 @@
 
 #include "../nn/network.hpp"
 #include "../quant/scale.hpp"
+#include "../student/run_options.hpp"
 #include "adamw.hpp"
 #include "block_data.hpp"
+#include "distill_options.hpp"
 #include "loss.hpp"
 #include "optimizer.hpp"
 #include "report.hpp"
-#include "train_options.hpp"
 
 namespace amct_distill {
 
 template <BlockLoss Loss = MeanSquaredError, BlockOptimizer Optimizer = AdamW>
 class BlockTrainer {
 public:
-    using Options = TrainOptions<Loss, Optimizer>;
+    using Options = BasicDistillOptions<Loss, Optimizer>;
 
     BlockTrainer(nn::Network& student, BlockData& data, const nn::Executor* executor = nullptr)
         : student_(student), data_(data), tape_(executor) {
@@ -40,14 +41,16 @@ public:
                 modules_.push_back(*m);
     }
 
-    /// `progress` has the block's number. `cancelled` is set when the callback said so. Error: the teacher's
-    /// dump cannot be read.
-    result<BlockReport> train(const Options& options, Progress progress, bool& cancelled) {
+    /// `progress` has the block's number; it is told `on_progress` after every step, and `cancelled` is set
+    /// when that said so. Errors: a batch cannot be loaded, the teacher's dump cannot be read.
+    result<BlockReport> train(const Options& options, Progress progress, bool& cancelled,
+                              const ProgressCallback& on_progress = {}) {
         options.check_options();
         auto const begin = std::chrono::steady_clock::now();
         report_ = {};
         for (nn::NodeId id : data_.nodes())
             if (auto const m = student_.node(id).module) report_.names.push_back(student_.modules()[*m].name);
+        report_.shared = shared_names();
         auto const finish = [&] {
             std::chrono::duration<double> const spent = std::chrono::steady_clock::now() - begin;
             report_.seconds = spent.count();
@@ -66,10 +69,10 @@ public:
         progress.epochs = options.epochs;
         progress.steps = data_.size();
         std::size_t const steps = data_.size() * static_cast<std::size_t>(options.epochs);
-        std::size_t const looks =
-            (std::min)(static_cast<std::size_t>(options.search.looks_per_epoch), data_.size());
-        // A long training may look in vain more often before its rates are lowered.
-        patience_ = (std::max)(std::size_t{1}, looks * static_cast<std::size_t>(options.epochs) / 10);
+        std::size_t const evaluations =
+            (std::min)(static_cast<std::size_t>(options.search.evaluations_per_epoch), data_.size());
+        // A long training may be evaluated in vain more often before its rates are lowered.
+        patience_ = (std::max)(std::size_t{1}, evaluations * static_cast<std::size_t>(options.epochs) / 10);
         std::size_t taken = 0;
         for (int epoch = 0; epoch != options.epochs && report_.stopped.empty() && !cancelled; ++epoch) {
             double sum = 0;
@@ -83,11 +86,12 @@ public:
                 progress.epoch = epoch;
                 progress.step = i - 1;
                 progress.loss = *loss;
-                if (options.on_progress && !options.on_progress(progress)) cancelled = true;
-                // The last step is looked at in any case.
-                bool const due = i * looks / data_.size() != (i - 1) * looks / data_.size() || cancelled;
+                if (on_progress && !on_progress(progress)) cancelled = true;
+                // After the last step in any case.
+                bool const due =
+                    i * evaluations / data_.size() != (i - 1) * evaluations / data_.size() || cancelled;
                 if (due && report_.stopped.empty())
-                    if (auto ok = look(epoch, options); !ok) return ok.diagnostics();
+                    if (auto ok = evaluate(epoch, options); !ok) return ok.diagnostics();
             }
             report_.epoch_losses.push_back(sum / static_cast<double>(i));
         }
@@ -100,6 +104,17 @@ private:
         std::vector<nn::Module> copies;
         for (ModuleId m : modules_) copies.push_back(student_.module(m));
         return copies;
+    }
+    /// The block's modules that nodes outside of it use as well.
+    std::vector<std::string> shared_names() const {
+        std::vector<std::string> names;
+        for (ModuleId m : modules_)
+            if (std::ranges::any_of(student_.operations(), [&](nn::NodeId id) {
+                    return student_.node(id).module == m &&
+                           std::ranges::find(data_.nodes(), id) == data_.nodes().end();
+                }))
+                names.push_back(student_.modules()[m].name);
+        return names;
     }
     nn::Module& module(std::size_t k) { return student_.module(modules_[k]); }
 
@@ -116,8 +131,10 @@ private:
         for (std::size_t k = 0; k != modules_.size(); ++k) constrained_.push_back(&module(k));
         for (auto& p : student_.parameters(tape_, modules_))
             if (p.role != nn::Role::statistic) {
-                optimizer_->add(p.values, std::as_const(*p.gradient).span(), options.learning_rates.of(p.role));
-                if (options.search.average_decay > 0) average_.emplace_back(p.gradient->shape(), std::span<const float>(p.values));
+                optimizer_->add(p.values, std::as_const(*p.gradient).span(),
+                                options.learning_rates.of(p.role));
+                if (options.search.average_decay > 0)
+                    average_.emplace_back(p.gradient->shape(), std::span<const float>(p.values));
                 trained_.push_back(std::move(p));
             }
         averaged_ = 0;
@@ -128,7 +145,7 @@ private:
         if (!step) return step.diagnostics();
         step_ = *step;
         if (count && step_->from_teacher) ++report_.teacher_inputs;
-        tape_.output(data_.feed()) = step_->input;
+        tape_.output(data_.input_node()) = step_->input;
         student_.forward_nodes(data_.nodes(), tape_, nn::Mode::evaluate);
         return static_cast<double>(loss(tape_.output(data_.nodes().back()), step_->target));
     }
@@ -181,7 +198,7 @@ private:
     }
 
     /// Takes the parameters as they are, or their average, if the loss was never as low.
-    result<void> look(int epoch, const Options& options) {
+    result<void> evaluate(int epoch, const Options& options) {
         bool better = false;
         auto const take_if_better = [&]() -> result<void> {
             auto const loss = loss_over(options.loss);
@@ -210,7 +227,8 @@ private:
         return {};
     }
     void exchange_average() {
-        for (std::size_t k = 0; k != average_.size(); ++k) std::ranges::swap_ranges(trained_[k].values, average_[k].span());
+        for (std::size_t k = 0; k != average_.size(); ++k)
+            std::ranges::swap_ranges(trained_[k].values, average_[k].span());
         constrain();
     }
 
@@ -234,7 +252,7 @@ private:
     std::vector<nn::Module> best_{};
     std::optional<Optimizer> optimizer_{};
     double rate_ = 1;
-    std::size_t patience_ = 1, failures_ = 0;  // looks in a row that found nothing better
+    std::size_t patience_ = 1, failures_ = 0;  // evaluations in a row that found nothing better
     const BlockData::Step* step_ = nullptr;
     nn::Tensor gradient_{};
     BlockReport report_{};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// What a block is trained on: for every batch, its input and the output that the teacher has there.
 ///
-///     BlockData data(student_frontier, teacher_frontier, budget, batches, plan.blocks[2], /*dump=*/nullptr, 2);
+///     BlockData data(student_prefix, teacher_prefix, budget, batches.size(), plan.blocks[2], nullptr, 2);
 ///     const BlockData::Step& step = *data.load(7).value();     // valid until the next load
 ///
 /// Neither changes while the block is trained, so both are computed once, and kept where the budget allows.
@@ -30,18 +30,12 @@ public:
     };
 
     /// The blocks before this one are trained. `dump`: the teacher's part, when it was dumped.
-    BlockData(Frontier& student, Frontier& teacher, CacheBudget& budget, std::span<const nn::Tensor> batches,
+    BlockData(PrefixRunner& student, PrefixRunner& teacher, CacheBudget& budget, std::size_t batches,
               const PlannedBlock& block, const TeacherDump* dump, std::size_t index)
-        : student_(student),
-          teacher_(teacher),
-          budget_(budget),
-          batches_(batches),
-          dump_(dump),
-          index_(index),
-          steps_(batches.size()) {
+        : student_(student), teacher_(teacher), budget_(budget), dump_(dump), index_(index), steps_(batches) {
         const nn::Network& network = student.network();
         nodes_ = block.nodes;
-        feed_ = network.node(nodes_.front()).inputs.at(0);
+        input_node_ = network.node(nodes_.front()).inputs.at(0);
         // A module that is trained here and also used before makes the input change with every step.
         for (nn::NodeId id : network.operations())
             if (id < nodes_.front() && network.node(id).module)
@@ -56,10 +50,10 @@ public:
     }
 
     std::span<const nn::NodeId> nodes() const { return nodes_; }
-    nn::NodeId feed() const { return feed_; }
-    std::size_t size() const { return batches_.size(); }
+    nn::NodeId input_node() const { return input_node_; }
+    std::size_t size() const { return steps_.size(); }
 
-    /// Error: the teacher's dump cannot be read.
+    /// Errors: a batch cannot be loaded, the teacher's dump cannot be read.
     result<const Step*> load(std::size_t i) {
         if (steps_[i]) return &*steps_[i];
         if (auto ok = compute(i); !ok) return ok.diagnostics();
@@ -72,17 +66,17 @@ public:
 private:
     result<void> compute(std::size_t i) {
         if (changes_) student_.forget();
-        student_.advance(i, batches_[i], nodes_.front());
-        const nn::Tensor& own = student_.tape().output(feed_);
+        if (auto ok = student_.advance(i, nodes_.front()); !ok) return ok;
+        const nn::Tensor& own = student_.tape().output(input_node_);
         if (dump_ != nullptr) {
             auto step = dump_->load(index_, i);
             if (!step) return step.diagnostics();
             current_.input = std::move(step->input);
             current_.target = std::move(step->output);
         } else {
-            teacher_.advance(i, batches_[i], nodes_.front());
+            if (auto ok = teacher_.advance(i, nodes_.front()); !ok) return ok;
             teacher_.network().forward_nodes(nodes_, teacher_.tape(), nn::Mode::evaluate);
-            current_.input = teacher_.tape().output(feed_);
+            current_.input = teacher_.tape().output(input_node_);
             current_.target = teacher_.tape().output(nodes_.back());
         }
         double const distance = detail::mean_squared_error(current_.input, own);
@@ -92,13 +86,12 @@ private:
         return {};
     }
 
-    Frontier &student_, &teacher_;
+    PrefixRunner &student_, &teacher_;
     CacheBudget& budget_;
-    std::span<const nn::Tensor> batches_;
     const TeacherDump* dump_;
     std::size_t index_;
     std::vector<nn::NodeId> nodes_{};
-    nn::NodeId feed_{};
+    nn::NodeId input_node_{};
     bool changes_ = false;
     std::vector<std::optional<Step>> steps_;
     std::size_t bytes_ = 0;

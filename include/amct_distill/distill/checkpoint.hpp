@@ -31,7 +31,7 @@ namespace amct_distill {
 
 namespace detail {
 
-inline constexpr std::string_view checkpoint_magic = "amct_distill block 3\n";
+inline constexpr std::string_view checkpoint_magic = "amct_distill block 4\n";
 
 }  // namespace detail
 
@@ -74,7 +74,7 @@ public:
     }
 
     /// Gives the student the block's parameters. None: there is no such file. Errors: it cannot be read, is
-    /// damaged, or is of another run.
+    /// damaged, or is of another run; the student is then as it was.
     template <class Algorithms>
     result<std::optional<BlockReport>> load(std::size_t block, BasicStudent<Algorithms>& student) const {
         std::error_code unknown;
@@ -107,14 +107,15 @@ public:
                 " is not that of the run that wrote it; resume with what it had, or use another directory"));
         if (index != block || !in.get(report)) return bad("it is of another block");
         report.names = blocks_[block].names;
+        std::vector<nn::Module> before;  // a student that the file does not fit is as it was
         bool const restored =
             for_each_module(block, student, [&](const std::string& name, nn::Module& module) {
+                before.push_back(module);
                 std::string text_found;
                 if (!in.get(text_found) || text_found != name) return false;
                 std::vector<std::vector<float>> values;
                 for (const auto& p : module.parameters()) {
-                    if (!in.get(text_found) || text_found != p.name || !in.get_values(p.values))
-                        return false;
+                    if (!in.get(text_found) || text_found != p.name || !in.get_values(p.values)) return false;
                     values.emplace_back(p.values.begin(), p.values.end());
                 }
                 if (auto* const q = student.quantizers(name))
@@ -126,7 +127,15 @@ public:
                     if (!std::ranges::equal(p.values, values[k++])) return false;
                 return true;
             });
-        if (!restored || !in.at_end()) return bad("its parameters do not fit the student");
+        if (!restored || !in.at_end()) {
+            std::size_t k = 0;
+            for_each_module(block, student, [&](const std::string&, nn::Module& module) {
+                if (k == before.size()) return false;
+                module = std::move(before[k++]);
+                return true;
+            });
+            return bad("its parameters do not fit the student");
+        }
         return std::optional<BlockReport>(std::move(report));
     }
 

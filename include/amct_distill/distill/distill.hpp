@@ -2,82 +2,74 @@
 /// Block-wise distillation: the student learns, block after block, to reproduce the float teacher.
 ///
 ///     Student student = make_student(teacher, plan).value();
-///     calibrate(student, batches).value();
-///     DistillReport report = distill(teacher, student, batches, {.epochs = 5}).value();
+///     calibrate(student, batches, run).value();
+///     DistillReport report = distill(teacher, student, batches, {.epochs = 5}, run).value();
 ///     distill<MyLoss, MySgd>(teacher, student, batches, {.optimizer = MySgd(0.9)});      // of your own
-///     distill(teacher, student, batches, {.run_directory = "run", .resume = true});      // where it was killed
+///     distill(teacher, student, batches, {}, {.directory = "run", .resume = true});   // where it was killed
 ///
-/// The teacher is never changed. No block ends above the loss it began with, and the student's outputs are nearer
-/// to the teacher's than when calibrated, by 5 % of the error, or the calibrated student is what stays. The same
-/// bits come out whatever the dump, the cache and the threads, and whether a run was interrupted or not.
+/// The teacher is never changed. No block ends above the loss it began with, and the student's outputs are
+/// nearer to the teacher's than when calibrated, by 5 % of the error, or the calibrated student is what
+/// stays. The same bits come out whatever the dump, the memory and the threads, and whether a run was
+/// interrupted or not.
 ///
-/// All of that is measured on the batches. Other data follow where the batches stand for them; with fewer values
-/// in them than a network has weights, many epochs fit the batches alone.
+/// All of that is measured on the batches. Other data follow where the batches stand for them; with fewer
+/// values in them than a network has weights, many epochs fit the batches alone.
 #pragma once
 #include <cmath>
 #include <cstddef>
 #include <filesystem>
 #include <optional>
-#include <span>
+#include <stdexcept>
 #include <system_error>
 #include <utility>
+#include <vector>
 
+#include "../io/directory_lock.hpp"
 #include "../run/executor.hpp"
 #include "../student/calibrate.hpp"
+#include "../student/data_source.hpp"
+#include "../student/run_options.hpp"
+#include "../student/same_network.hpp"
 #include "../student/student.hpp"
 #include "block.hpp"
 #include "block_data.hpp"
 #include "checkpoint.hpp"
+#include "distill_options.hpp"
 #include "dump.hpp"
 #include "fingerprint.hpp"
 #include "report.hpp"
 #include "report_layers.hpp"
 
 namespace amct_distill {
-
-template <BlockLoss Loss = MeanSquaredError, BlockOptimizer Optimizer = AdamW>
-struct BasicDistillOptions {
-    int epochs = 1;
-    LearningRates learning_rates{};
-    Schedule schedule = Schedule::cosine;
-    SearchOptions search{};
-    Loss loss{};
-    Optimizer optimizer{};
-    ProgressCallback on_progress{};
-    /// Where a plan with data_dump makes its directory; empty: in the run directory, and without one in the
-    /// system's directory for temporary files.
-    std::filesystem::path dump_directory{};
-    /// Where each finished block is written to; empty: nowhere.
-    std::filesystem::path run_directory{};
-    /// Whether blocks that the run directory has are taken from there. If not, it must have none.
-    bool resume = false;
-    /// What may be kept in memory of the blocks' inputs and outputs, and of what both networks have computed up
-    /// to them. Where it does not suffice they are computed again (or read, when dumped) at every epoch.
-    std::size_t cache_bytes = std::size_t{512} << 20;
-    int threads = 1;
-};
-using DistillOptions = BasicDistillOptions<>;
-
 namespace detail {
 
-/// Mean squared error of the first output over all batches.
-inline double output_error(const nn::Network& teacher, const nn::Network& student,
-                           std::span<const nn::Tensor> batches, const nn::Executor* executor = nullptr) {
+/// Mean squared error over all values of the outputs, of all batches. Error: a batch cannot be loaded.
+inline result<double> output_error(const nn::Network& teacher, const nn::Network& student, DataSource batches,
+                                   const nn::Executor* executor = nullptr) {
     nn::Tape teacher_tape(executor), student_tape(executor);
+    Batch buffer;
+    std::vector<const nn::Tensor*> inputs;
     double sum = 0, values = 0;
-    for (const nn::Tensor& batch : batches) {
-        const nn::Tensor& t = teacher.forward(batch, teacher_tape, nn::Mode::evaluate);
-        const nn::Tensor& s = student.forward(batch, student_tape, nn::Mode::evaluate);
-        auto const size = static_cast<double>(t.size());
-        sum += mean_squared_error(s, t) * size;
-        values += size;
+    for (std::size_t i = 0; i != batches.size(); ++i) {
+        auto const batch = batches.load(i, buffer);
+        if (!batch) return batch.diagnostics();
+        require_batch(teacher, *batch, "distill", i);
+        inputs.clear();
+        for (const nn::Tensor& t : *batch) inputs.push_back(&t);
+        teacher.forward(inputs, teacher_tape, nn::Mode::evaluate);
+        student.forward(inputs, student_tape, nn::Mode::evaluate);
+        for (nn::NodeId id : teacher.outputs()) {
+            auto const size = static_cast<double>(teacher_tape.output(id).size());
+            sum += mean_squared_error(student_tape.output(id), teacher_tape.output(id)) * size;
+            values += size;
+        }
     }
     return sum / values;
 }
 
 /// What of the calibrated outputs' error may be left on the training data, or the calibrated student stays: a
-/// gain that small may be a loss on other data. (Seen on unseen data of nine networks, with gains below 5 %: 3 to
-/// 15 % worse in two of three.)
+/// gain that small may be a loss on other data. (Seen on unseen data of nine networks, with gains below 5 %:
+/// 3 to 15 % worse in two of three.)
 inline constexpr double largest_error_left = 0.95;
 
 /// Puts a network back unless the work on it comes to its end.
@@ -98,112 +90,143 @@ private:
     bool kept_ = false;
 };
 
-/// The checkpoints of the run, or nothing without a run directory. Errors: it cannot be made; it has some, and
-/// they are not asked for.
-template <class Algorithms, class Options, class Loss, class Optimizer>
-result<std::optional<RunDirectory>> open_run(const nn::Network& teacher,
-                                             const BasicStudent<Algorithms>& student,
-                                             std::span<const nn::Tensor> batches, const Options& options,
-                                             const TrainOptions<Loss, Optimizer>& training) {
-    std::optional<RunDirectory> run;
-    if (options.run_directory.empty()) return run;
+/// The run's directory, and that it is this process's.
+struct OpenRun {
+    RunDirectory files;
+    DirectoryLock lock;
+};
+
+/// Nothing without a directory. Errors: it cannot be made; another process works in it; it has checkpoints,
+/// and they are not asked for. A result may hold a warning.
+template <class Algorithms, class Options>
+result<std::optional<OpenRun>> open_run(const nn::Network& teacher, const BasicStudent<Algorithms>& student,
+                                        DataSource batches, const Options& options, const RunOptions& run) {
+    if (run.directory.empty()) return std::optional<OpenRun>{};
     std::error_code error;  // rather now than after the first block
-    std::filesystem::create_directories(options.run_directory, error);
-    if (error) return file_error("create", options.run_directory, error.value());
-    run.emplace(options.run_directory, fingerprint(teacher, student, batches, training),
-                student.plan().blocks);
-    if (!options.resume && run->has_checkpoints())
-        return general_error(concat("distill: ", options.run_directory.string(),
+    std::filesystem::create_directories(run.directory, error);
+    if (error) return file_error("create", run.directory, error.value());
+    auto lock = DirectoryLock::take(run.directory);
+    if (!lock) return lock.diagnostics();
+    auto const mark = fingerprint(teacher, student, batches, options);
+    if (!mark) return mark.diagnostics();
+    RunDirectory files(run.directory, *mark, student.plan().blocks);
+    if (!run.resume && files.has_checkpoints())
+        return general_error(concat("distill: ", run.directory.string(),
                                     " has the checkpoints of an earlier run; set resume to continue it, or "
                                     "remove the directory"));
-    return run;
+    Diagnostics warnings = lock.diagnostics();
+    return {std::optional<OpenRun>(OpenRun{std::move(files), *std::move(lock)}), std::move(warnings)};
 }
 
-}  // namespace detail
+/// Takes the blocks that an earlier run has finished.
+template <class Algorithms>
+result<void> load_finished(const RunDirectory& files, BasicStudent<Algorithms>& student,
+                           DistillReport& report) {
+    for (; report.blocks.size() != student.plan().blocks.size(); ++report.resumed_blocks) {
+        auto done = files.load(report.blocks.size(), student);
+        if (!done) return done.diagnostics();
+        if (!*done) break;
+        report.blocks.push_back(**std::move(done));
+    }
+    return {};
+}
 
-/// Distills a calibrated student of `teacher`. Errors, the student then being as calibrated: no batches; a layer
-/// that is not calibrated; the dump or a checkpoint cannot be written or read (a full disk, ...), which leaves
-/// the blocks in the run directory that are finished; a checkpoint is damaged or of another run. Throws
-/// std::invalid_argument, the student being as calibrated too, when a batch does not have the shape of the
-/// network's input, or an option makes no sense.
-template <BlockLoss Loss = MeanSquaredError, BlockOptimizer Optimizer = AdamW, class Algorithms>
-result<DistillReport> distill(const nn::Network& teacher, BasicStudent<Algorithms>& student,
-                              std::span<const nn::Tensor> batches,
-                              const BasicDistillOptions<Loss, Optimizer>& options = {}) {
-    if (batches.empty()) return general_error("distill: no batches; give at least one");
-    const auto& plan = student.plan();
-    for (const auto& layer : plan.layers)
-        if (const auto* const q = student.quantizers(layer.name); q != nullptr && !q->is_calibrated())
-            return general_error(detail::concat("distill: layer `", layer.name,
-                                                "` is not calibrated; call calibrate() first"));
-    TrainOptions<Loss, Optimizer> training{.epochs = options.epochs,
-                                           .learning_rates = options.learning_rates,
-                                           .schedule = options.schedule,
-                                           .search = options.search,
-                                           .loss = options.loss,
-                                           .optimizer = options.optimizer,
-                                           .on_progress = options.on_progress};
-    training.check_options();
-    nn::Executor const executor(options.threads);
-    detail::Rollback rollback(student.network());
-    DistillReport report;
-    report.output_error_calibrated = detail::output_error(teacher, rollback.before(), batches, &executor);
-
-    // 1. The blocks that an earlier run has finished.
-    auto run = detail::open_run(teacher, student, batches, options, training);
-    if (!run) return run.diagnostics();
-    if (*run)
-        for (; report.blocks.size() != plan.blocks.size(); ++report.resumed_blocks) {
-            auto done = (*run)->load(report.blocks.size(), student);
-            if (!done) return done.diagnostics();
-            if (!*done) break;
-            report.blocks.push_back(**std::move(done));
-        }
-
-    // 2. The teacher's part of the others.
+/// Trains the blocks that the report has not yet, and writes each to the run's directory.
+template <class Algorithms, class Options>
+result<void> train_blocks(const nn::Network& teacher, BasicStudent<Algorithms>& student, DataSource batches,
+                          const Options& options, const RunOptions& run, const RunDirectory* files,
+                          const nn::Executor& executor, DistillReport& report) {
+    const auto& blocks = student.plan().blocks;
+    if (report.blocks.size() == blocks.size()) return {};
     std::optional<TeacherDump> dump;
-    bool const in_run = options.dump_directory.empty() && *run;
-    std::filesystem::path const dumps = in_run ? options.run_directory / "dump"
-                                        : options.dump_directory.empty()
-                                            ? std::filesystem::temp_directory_path()
-                                            : options.dump_directory;
+    std::filesystem::path const dumps =
+        files != nullptr ? run.directory / "dump" : std::filesystem::temp_directory_path();
     std::error_code ignored;
-    if (in_run) std::filesystem::remove_all(dumps, ignored);  // of a run that was killed
-    if (plan.data_dump.value && report.blocks.size() != plan.blocks.size()) {
-        auto written = TeacherDump::write(teacher, plan.blocks, batches, dumps, &executor);
+    if (files != nullptr) std::filesystem::remove_all(dumps, ignored);  // of a run that was killed
+    if (student.plan().data_dump.value) {
+        auto written = TeacherDump::write(teacher, blocks, batches, dumps, &executor);
         if (!written) return written.diagnostics();
         dump.emplace(*std::move(written));
     }
     auto const failed = [&](const Diagnostics& why) { return dump ? dump->failed(why) : why; };
 
-    // 3. The others.
-    CacheBudget budget(options.cache_bytes);
-    Frontier teacher_frontier(teacher, budget, &executor),
-        student_frontier(student.network(), budget, &executor);
-    for (std::size_t b = report.blocks.size(); b != plan.blocks.size(); ++b) {
-        BlockData data(student_frontier, teacher_frontier, budget, batches, plan.blocks[b],
-                       dump ? &*dump : nullptr, b);
-        BlockTrainer<Loss, Optimizer> trainer(student.network(), data, &executor);
+    CacheBudget budget(run.memory_bytes);
+    PrefixRunner of_teacher(teacher, batches, budget, &executor),
+        of_student(student.network(), batches, budget, &executor);
+    Options training = options;
+    for (std::size_t b = report.blocks.size(); b != blocks.size(); ++b) {
+        BlockData data(of_student, of_teacher, budget, batches.size(), blocks[b], dump ? &*dump : nullptr, b);
+        BlockTrainer<decltype(options.loss), decltype(options.optimizer)> trainer(student.network(), data,
+                                                                                  &executor);
         if (report.cancelled) training.epochs = 0;
-        auto block = trainer.train(training, {.block = b, .blocks = plan.blocks.size()}, report.cancelled);
+        auto block =
+            trainer.train(training, {.block = b, .blocks = blocks.size()}, report.cancelled, run.on_progress);
         if (!block) return failed(block.diagnostics());
-        if (*run && !report.cancelled)
-            if (auto saved = (*run)->save(b, student, *block); !saved) return failed(saved.diagnostics());
+        if (files != nullptr && !report.cancelled)
+            if (auto saved = files->save(b, student, *block); !saved) return failed(saved.diagnostics());
         report.blocks.push_back(*std::move(block));
     }
     dump.reset();
-    if (in_run) std::filesystem::remove(dumps, ignored);
+    if (files != nullptr) std::filesystem::remove(dumps, ignored);
+    return {};
+}
 
-    // 4. The whole.
-    report.output_error_distilled = detail::output_error(teacher, student.network(), batches, &executor);
+/// Throws std::invalid_argument when there is nothing sound to work with.
+template <class Algorithms>
+void require_same(const nn::Network& teacher, const BasicStudent<Algorithms>& student) {
+    if (auto const what = difference(teacher, student.network(), "the teacher", "the student"); !what.empty())
+        throw std::invalid_argument(concat("distill: the student is not one of this teacher: ", what,
+                                           "; make it from this teacher by make_student()"));
+}
+
+}  // namespace detail
+
+/// Distills a calibrated student of `teacher`. Errors, the student then being as calibrated: no batches, or
+/// one that cannot be loaded; a layer that is not calibrated; another process works in the run's directory;
+/// the dump or a checkpoint cannot be written or read (a full disk, ...), which leaves the blocks in the
+/// directory that are finished; a checkpoint is damaged or of another run. Throws std::invalid_argument, the
+/// student being as calibrated too, when the student is of another network, a batch does not fit the
+/// networks' inputs, or an option makes no sense.
+template <BlockLoss Loss = MeanSquaredError, BlockOptimizer Optimizer = AdamW, class Algorithms>
+result<DistillReport> distill(const nn::Network& teacher, BasicStudent<Algorithms>& student,
+                              DataSource batches, const BasicDistillOptions<Loss, Optimizer>& options = {},
+                              const RunOptions& run = {}) {
+    options.check_options();
+    run.check_options("distill");
+    detail::require_same(teacher, student);
+    if (batches.empty()) return general_error("distill: no batches; give at least one");
+    for (const auto& layer : student.plan().layers)
+        if (const auto* const q = student.quantizers(layer.name); q != nullptr && !q->is_calibrated())
+            return general_error(detail::concat("distill: layer `", layer.name,
+                                                "` is not calibrated; call calibrate() first"));
+    nn::Executor const executor(run.threads);
+    detail::Rollback rollback(student.network());
+    DistillReport report;
+    auto const calibrated = detail::output_error(teacher, rollback.before(), batches, &executor);
+    if (!calibrated) return calibrated.diagnostics();
+    report.output_error_calibrated = *calibrated;
+
+    auto const opened = detail::open_run(teacher, student, batches, options, run);
+    if (!opened) return opened.diagnostics();
+    const RunDirectory* const files = *opened ? &(*opened)->files : nullptr;
+    if (files != nullptr)
+        if (auto ok = detail::load_finished(*files, student, report); !ok) return ok.diagnostics();
+    if (auto ok = detail::train_blocks(teacher, student, batches, options, run, files, executor, report); !ok)
+        return ok.diagnostics();
+
+    auto const distilled = detail::output_error(teacher, student.network(), batches, &executor);
+    if (!distilled) return distilled.diagnostics();
+    report.output_error_distilled = *distilled;
     if (!(report.output_error_distilled <= detail::largest_error_left * report.output_error_calibrated)) {
         student.network() = rollback.before();
         report.output_error_distilled = report.output_error_calibrated;
         report.kept_calibrated = true;
     }
+    auto layers = report_layers(student, batches, &executor);
+    if (!layers) return layers.diagnostics();
+    report.layers = *std::move(layers);
     rollback.keep();
-    report.layers = report_layers(student, batches, &executor);
-    return report;
+    return {std::move(report), opened.diagnostics()};
 }
 
 }  // namespace amct_distill

@@ -19,6 +19,8 @@
 #include "../nn/network.hpp"
 #include "../nn/npy.hpp"
 #include "../plan/plan.hpp"
+#include "../student/data_source.hpp"
+#include "../student/same_network.hpp"
 
 namespace amct_distill {
 
@@ -28,16 +30,24 @@ public:
         nn::Tensor input{}, output{};
     };
 
-    /// Runs the teacher over all batches. Errors: a directory or file cannot be written (a full disk, ...).
+    /// Runs the teacher over all batches. Errors: a batch cannot be loaded; a directory or file cannot be
+    /// written (a full disk, ...).
     static result<TeacherDump> write(const nn::Network& teacher, std::span<const PlannedBlock> blocks,
-                                     std::span<const nn::Tensor> batches, const std::filesystem::path& parent,
+                                     DataSource batches, const std::filesystem::path& parent,
                                      const nn::Executor* executor = nullptr) {
         auto directory = make_directory(parent);
         if (!directory) return directory.diagnostics();
         TeacherDump dump(*std::move(directory));
         nn::Tape tape(executor);
+        Batch buffer;
+        std::vector<const nn::Tensor*> inputs;
         for (std::size_t i = 0; i != batches.size(); ++i) {
-            teacher.forward(batches[i], tape, nn::Mode::evaluate);
+            auto const batch = batches.load(i, buffer);
+            if (!batch) return dump.failed(batch.diagnostics());
+            detail::require_batch(teacher, *batch, "distill", i);
+            inputs.clear();
+            for (const nn::Tensor& t : *batch) inputs.push_back(&t);
+            teacher.forward(inputs, tape, nn::Mode::evaluate);
             for (std::size_t b = 0; b != blocks.size(); ++b) {
                 nn::NodeId const first = blocks[b].nodes.front();
                 nn::NodeId const last = blocks[b].nodes.back();

@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a distillation run depends on, as a few numbers: an interrupted run is continued only where all agree.
+/// What a distillation run depends on, as a few numbers: an interrupted run is continued only where all
+/// agree.
 ///
-///     Fingerprint now = fingerprint(teacher, student, batches, options);
+///     Fingerprint now = fingerprint(teacher, student, batches, options).value();
 ///     if (auto what = difference(now, saved); !what.empty()) ...       // "the data"
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string_view>
+#include <type_traits>
 #include <typeinfo>
+#include <variant>
+#include <vector>
 
 #include "../io/hash.hpp"
+#include "../student/data_source.hpp"
+#include "../student/same_network.hpp"
 #include "../student/student.hpp"
-#include "train_options.hpp"
+#include "../text/printer.hpp"
+#include "distill_options.hpp"
 
 namespace amct_distill {
 
@@ -56,6 +62,17 @@ inline void add(Hash& hash, const nn::Network& network) {
         }
 }
 
+/// All settings of a layer's algorithm, those of one's own too.
+template <class Alternatives>
+void add_message(Hash& hash, const oneof<Alternatives>& algorithm) {
+    hash.add(algorithm.name());
+    std::visit(
+        [&]<class M>(const M& message) {
+            if constexpr (!std::is_same_v<M, std::monostate>) hash.add(print(message));
+        },
+        algorithm.value());
+}
+
 /// What an optimizer or a loss has as settings it shows by `settings()`, a text; see optimizer.hpp.
 template <class T>
 void add_settings(Hash& hash, const T& t) {
@@ -65,43 +82,54 @@ void add_settings(Hash& hash, const T& t) {
 
 }  // namespace detail
 
-/// The teacher's outputs for the first batch stand for the settings that its modules do not show (a stride, a
-/// slope). What does not change a bit of the result is not in it: dump, cache, threads.
+/// What a run computes depends on. What does not change a bit of the result is not in it: dump, memory,
+/// threads. The teacher's outputs for the first batch stand for the settings that its modules do not show.
+/// Errors: no batches; one cannot be loaded. Throws std::invalid_argument when a batch does not fit the
+/// teacher's inputs.
 template <class Algorithms, class Loss, class Optimizer>
-Fingerprint fingerprint(const nn::Network& teacher, const BasicStudent<Algorithms>& student,
-                        std::span<const nn::Tensor> batches, const TrainOptions<Loss, Optimizer>& options) {
+result<Fingerprint> fingerprint(const nn::Network& teacher, const BasicStudent<Algorithms>& student,
+                                DataSource batches, const BasicDistillOptions<Loss, Optimizer>& options) {
+    if (batches.empty()) return general_error("fingerprint: no batches; give at least one");
     detail::Hash of_teacher, of_configuration, of_data, of_calibration, of_training;
     detail::add(of_teacher, teacher);
-    detail::add(of_teacher, teacher.predict(batches[0]));
+    of_data.add(std::uint64_t{batches.size()});
+    Batch buffer;
+    for (std::size_t i = 0; i != batches.size(); ++i) {
+        auto const batch = batches.load(i, buffer);
+        if (!batch) return batch.diagnostics();
+        for (const nn::Tensor& t : *batch) detail::add(of_data, t);
+        if (i != 0) continue;
+        detail::require_batch(teacher, *batch, "distill", i);
+        std::vector<const nn::Tensor*> inputs;
+        for (const nn::Tensor& t : *batch) inputs.push_back(&t);
+        nn::Tape tape;
+        teacher.forward(inputs, tape, nn::Mode::evaluate);
+        for (nn::NodeId id : teacher.outputs()) detail::add(of_teacher, tape.output(id));
+    }
     const auto& plan = student.plan();
     of_configuration.add(std::uint64_t{plan.batch_num.value});
     for (const auto& layer : plan.layers) {
         of_configuration.add(layer.name);
         of_configuration.add(std::uint64_t{layer.quant_enable});
-        if (const auto* q = student.quantizers(layer.name)) {
-            of_configuration.add(q->weight_policy());
-            of_configuration.add(q->data_policy());
-            of_configuration.add(std::uint64_t{q->fixed_min()} + 2 * std::uint64_t{q->has_user_clips()});
-        }
+        detail::add_message(of_configuration, layer.data);
+        detail::add_message(of_configuration, layer.weights);
     }
     for (const PlannedBlock& block : plan.blocks) {
         of_configuration.add(std::uint64_t{block.nodes.size()});
         for (NodeId n : block.nodes) of_configuration.add(std::uint64_t{n.index});
     }
-    of_data.add(std::uint64_t{batches.size()});
-    for (const nn::Tensor& batch : batches) detail::add(of_data, batch);
     detail::add(of_calibration, student.network());
     of_training.add(static_cast<std::uint64_t>(options.epochs));
     of_training.add(static_cast<std::uint64_t>(options.schedule));
-    of_training.add(static_cast<std::uint64_t>(options.search.looks_per_epoch));
+    of_training.add(static_cast<std::uint64_t>(options.search.evaluations_per_epoch));
     for (double v :
          {options.learning_rates.parameters, options.learning_rates.clips, options.learning_rates.scales,
           options.search.rate_after_failure, options.search.average_decay})
         of_training.add(v);
     detail::add_settings(of_training, options.loss);
     detail::add_settings(of_training, options.optimizer);
-    return {of_teacher.value(), of_configuration.value(), of_data.value(), of_calibration.value(),
-            of_training.value()};
+    return Fingerprint{of_teacher.value(), of_configuration.value(), of_data.value(), of_calibration.value(),
+                       of_training.value()};
 }
 
 }  // namespace amct_distill

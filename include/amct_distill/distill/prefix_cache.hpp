@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a network has computed so far, batch by batch, so that the next block begins where the last one ended.
+/// What a network has computed so far, batch by batch, so that the next block begins where the last one
+/// ended.
 ///
 ///     CacheBudget budget(512 << 20);
-///     Frontier frontier(network, budget, executor);
-///     frontier.advance(3, batches[3], block.front());       // runs the nodes before that one ...
-///     frontier.tape().output(feed);                         // ... whose outputs are there now
+///     PrefixRunner prefix(network, batches, budget, executor);
+///     prefix.advance(3, block.front());       // runs the nodes before that one ...
+///     prefix.tape().output(input_node);                         // ... whose outputs are there now
 ///
-/// Kept of a batch is what a later node reads. Where the budget has no room for it, the next call begins at the
-/// network's input again: with the same bits, only later.
+/// Kept of a batch is what a later node reads. Where the budget has no room for it, the next call begins at
+/// the network's input again: with the same bits, only later.
 #pragma once
 #include <cstddef>
 #include <utility>
 #include <vector>
 
 #include "../nn/network.hpp"
+#include "../student/data_source.hpp"
+#include "../student/same_network.hpp"
 
 namespace amct_distill {
 
@@ -33,33 +36,38 @@ private:
     std::size_t free_;
 };
 
-class Frontier {
+class PrefixRunner {
 public:
-    /// Both outlive it. The network's parameters may change for nodes that no call has come by.
-    Frontier(const nn::Network& network, CacheBudget& budget, const nn::Executor* executor = nullptr)
-        : network_(network), budget_(budget), tape_(executor) {}
+    /// All outlive it. The network's parameters may change for nodes that advance() has not evaluated.
+    PrefixRunner(const nn::Network& network, DataSource batches, CacheBudget& budget,
+                 const nn::Executor* executor = nullptr)
+        : network_(network), batches_(batches), budget_(budget), tape_(executor) {}
 
     nn::Tape& tape() { return tape_; }
     const nn::Network& network() const { return network_; }
 
-    /// Brings what the nodes from `to` on read into the tape, for batch number `step`. Throws
-    /// std::invalid_argument when the batch does not have the shape of the network's input.
-    void advance(std::size_t step, const nn::Tensor& batch, nn::NodeId to) {
-        if (kept_.size() <= step) kept_.resize(step + 1);
-        Kept& kept = kept_[step];
+    /// Brings what the nodes from `to` on read into the tape, for batch number `i`. Error: it cannot be
+    /// loaded. Throws std::invalid_argument when it does not fit the network's inputs.
+    result<void> advance(std::size_t i, nn::NodeId to) {
+        if (kept_.size() <= i) kept_.resize(i + 1);
+        Kept& kept = kept_[i];
         std::size_t from = 0;
         if (kept.bytes != 0 && kept.at <= to) {
             from = kept.at.index;
             for (auto& [id, value] : kept.values) std::swap(tape_.output(id), value);
         } else {
-            tape_.output(network_.inputs()[0]) = batch;
+            auto const batch = batches_.load(i, buffer_);
+            if (!batch) return batch.diagnostics();
+            detail::require_batch(network_, *batch, "distill", i);
+            for (std::size_t k = 0; k != batch->size(); ++k) tape_.output(network_.inputs()[k]) = (*batch)[k];
         }
         for (nn::NodeId id : network_.operations())
             if (id.index >= from && id < to) network_.forward_node(id, tape_, nn::Mode::evaluate);
         keep(kept, to);
+        return {};
     }
 
-    /// After a change of parameters of nodes that calls have come by.
+    /// Call after changing parameters of nodes that advance() has evaluated.
     void forget() {
         for (Kept& kept : kept_) drop(kept);
     }
@@ -85,7 +93,7 @@ private:
         kept.bytes = bytes;
         for (nn::NodeId id : live_) kept.values.emplace_back(id, tape_.output(id));
     }
-    /// The nodes before `to` that it or one behind it reads.
+    /// The nodes before `to` that it or one after it reads.
     void find_live(nn::NodeId to) {
         std::vector<bool> live(to.index, false);
         for (nn::NodeId id : network_.operations())
@@ -99,9 +107,11 @@ private:
     }
 
     const nn::Network& network_;
+    DataSource batches_;
+    Batch buffer_{};
     CacheBudget& budget_;
     nn::Tape tape_;
-    std::vector<Kept> kept_{};  // by step
+    std::vector<Kept> kept_{};  // by batch
     std::vector<nn::NodeId> live_{};
     nn::NodeId live_at_{};
 };

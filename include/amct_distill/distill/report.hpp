@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What distillation did: of every layer its quantization, of every block its losses, of the whole the error of
-/// the outputs.
+/// What distillation did: of every layer its quantization, of every block its losses, of the whole the error
+/// of the outputs.
 ///
-///     for (const BlockReport& b : report.blocks) std::cout << b.loss_before << " -> " << b.loss_after << '\n';
+///     for (const BlockReport& b : report.blocks) std::cout << b.loss_before << " > " << b.loss_after;
 #pragma once
 #include <cstddef>
 #include <string>
@@ -16,8 +16,8 @@ namespace amct_distill {
 /// A quantized layer at the end.
 struct LayerReport {
     std::string name{};
-    std::string weight_policy{};  ///< "arq_distill, INT4, channel_wise"
-    std::string data_policy{};    ///< "ulq_quantize, INT8"
+    std::string weight_algorithm{};  ///< "arq_distill, INT4, channel_wise"
+    std::string data_algorithm{};    ///< "ulq_quantize, INT8"
     int weight_bits = 0;
     int data_bits = 0;
     std::vector<ScaleOffset> weight_scales{};  ///< one, or one per output channel
@@ -31,9 +31,11 @@ struct LayerReport {
     std::vector<std::size_t> dead_channels{};  ///< whose weights are all quantized to 0
 };
 
-/// A block; its loss is that of its output over all batches, the mean squared error unless another is trained.
+/// A block; its loss is that of its output over all batches, the mean squared error unless another is
+/// trained.
 struct BlockReport {
     std::vector<std::string> names{};    ///< of its modules
+    std::vector<std::string> shared{};   ///< of those, the ones that other nodes of the network use as well
     double loss_before = 0;              ///< as calibrated
     double loss_after = 0;               ///< never above loss_before
     std::vector<double> epoch_losses{};  ///< mean over the training steps of each epoch
@@ -47,8 +49,8 @@ struct BlockReport {
 struct DistillReport {
     std::vector<LayerReport> layers{};
     std::vector<BlockReport> blocks{};
-    double output_error_calibrated =
-        0;                              ///< mean squared error of the network's first output over all batches
+    /// Mean squared error over all values of the network's outputs, of all batches.
+    double output_error_calibrated = 0;
     double output_error_distilled = 0;  ///< never above output_error_calibrated
     bool kept_calibrated = false;    ///< the outputs did not come 5 % nearer, so the calibrated network stays
     bool cancelled = false;          ///< by the progress callback

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The quantization of each layer of a student, measured on data.
 ///
-///     for (const LayerReport& l : report_layers(student, batches)) std::cout << l.name << ": " << l.data_sqnr;
+///     for (const LayerReport& l : report_layers(student, batches).value()) std::cout << l.data_sqnr;
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -10,6 +10,8 @@
 #include <span>
 #include <vector>
 
+#include "../student/data_source.hpp"
+#include "../student/same_network.hpp"
 #include "../student/student.hpp"
 #include "report.hpp"
 
@@ -17,7 +19,7 @@ namespace amct_distill {
 namespace detail {
 
 /// Signal and noise of a quantized tensor, in squares.
-struct noise {
+struct Noise {
     double signal = 0, error = 0;
     void add(const nn::Tensor& x, const nn::Tensor& quantized) {
         for (std::size_t i = 0; i != x.size(); ++i) {
@@ -33,7 +35,7 @@ struct noise {
 };
 
 /// Counts the values outside of the clips, which always hold 0.
-struct outside {
+struct ClippedShare {
     std::size_t values = 0, clipped = 0;
     void add(const nn::Tensor& x, ClipRange clip) {
         float const high = (std::max)(clip.max, 0.0f), low = (std::min)(clip.min, 0.0f);
@@ -58,10 +60,10 @@ inline std::vector<std::size_t> zero_rows(const nn::Tensor& weight) {
 }  // namespace detail
 
 /// Of every quantized layer, in definition order; `batches` are what the figures of its data are measured on.
+/// Error: a batch cannot be loaded. Throws std::invalid_argument when one does not fit the network's inputs.
 template <class Algorithms>
-std::vector<LayerReport> report_layers(const BasicStudent<Algorithms>& student,
-                                       std::span<const nn::Tensor> batches,
-                                       const nn::Executor* executor = nullptr) {
+result<std::vector<LayerReport>> report_layers(const BasicStudent<Algorithms>& student, DataSource batches,
+                                               const nn::Executor* executor = nullptr) {
     const nn::Network& network = student.network();
     std::vector<LayerReport> reports;
     std::vector<nn::NodeId> inputs;
@@ -75,8 +77,8 @@ std::vector<LayerReport> report_layers(const BasicStudent<Algorithms>& student,
         const nn::Tensor& weight = from.rows().gather(from.layer().weight(), in_rows);
         LayerReport& r = reports.emplace_back();
         r.name = layer.name;
-        r.weight_policy = q->weight_policy();
-        r.data_policy = q->data_policy();
+        r.weight_algorithm = q->weight_algorithm();
+        r.data_algorithm = q->data_algorithm();
         r.weight_bits = q->weight_bits();
         r.data_bits = q->data_bits();
         r.weight_scales = q->weight_scales(weight).values();
@@ -84,7 +86,7 @@ std::vector<LayerReport> report_layers(const BasicStudent<Algorithms>& student,
         r.data_clip = q->data_clip();
         r.user_clips = q->has_user_clips();
         q->quantize_weight(weight, quantized);
-        detail::noise n;
+        detail::Noise n;
         n.add(weight, quantized);
         r.weight_sqnr = n.sqnr();
         r.channels = static_cast<std::size_t>(weight.dim(0));
@@ -92,11 +94,18 @@ std::vector<LayerReport> report_layers(const BasicStudent<Algorithms>& student,
         inputs.push_back(network.node(layer.node).inputs.at(0));
         quantizers.push_back(q);
     }
-    std::vector<detail::noise> noises(reports.size());
-    std::vector<detail::outside> clipped(reports.size());
+    std::vector<detail::Noise> noises(reports.size());
+    std::vector<detail::ClippedShare> clipped(reports.size());
     nn::Tape tape(executor);
-    for (const nn::Tensor& batch : batches) {
-        network.forward(batch, tape, nn::Mode::evaluate);
+    Batch buffer;
+    std::vector<const nn::Tensor*> tensors;
+    for (std::size_t i = 0; i != batches.size(); ++i) {
+        auto const batch = batches.load(i, buffer);
+        if (!batch) return batch.diagnostics();
+        detail::require_batch(network, *batch, "report_layers", i);
+        tensors.clear();
+        for (const nn::Tensor& t : *batch) tensors.push_back(&t);
+        network.forward(tensors, tape, nn::Mode::evaluate);
         for (std::size_t k = 0; k != reports.size(); ++k) {
             const nn::Tensor& x = network.value(inputs[k], tape);
             quantizers[k]->quantize_data(x, quantized);

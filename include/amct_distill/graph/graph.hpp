@@ -5,7 +5,7 @@
 ///     g.only_consumer(conv);                    // the one node that reads it
 ///     g.why_not_quantized(module);              // "is a ReLU; only Conv2d and Linear layers are quantized"
 ///     g.relu_before(fc);                        // the ReLU that produces its input, maybe through pooling
-///     difference(g, other);                     // "node 3 is `conv2` (Conv2d), in the other `bn` (BatchNorm2d)"
+///     difference(g, other, "the plan", "the network");   // "module 3 is `a` (Conv2d) in the plan, and ..."
 #pragma once
 #include <cstddef>
 #include <optional>
@@ -19,6 +19,7 @@
 
 #include "../core/concat.hpp"
 #include "ids.hpp"
+#include "layer_types.hpp"
 #include "topology.hpp"
 
 namespace amct_distill {
@@ -31,11 +32,6 @@ constexpr bool keeps_sign(std::string_view type) {
            type == "Flatten" || type == "Unflatten" || type == "Reshape" || type == "Identity";
 }
 constexpr bool is_relu(std::string_view type) { return type == "ReLU" || type == "Relu"; }
-/// The activations that may stand in a block.
-constexpr bool is_activation(std::string_view type) {
-    return type == "ReLU" || type == "LeakyReLU" || type == "Sigmoid" || type == "Tanh" || type == "Softmax";
-}
-constexpr bool is_quantizable_type(std::string_view type) { return type == "Conv2d" || type == "Linear"; }
 
 }  // namespace detail
 
@@ -174,29 +170,34 @@ private:
     std::vector<std::vector<NodeId>> uses_{};
 };
 
-/// The first difference between two graphs, as the end of a sentence: which node or module, what it is in `a`, what
-/// in `b`; empty when there is none. Names, types, connections and outputs count.
-inline std::string difference(const Graph& a, const Graph& b) {
+/// The first difference of two graphs in their modules, nodes, connections and outputs, as a sentence without its
+/// period; empty when there is none. `a_name` and `b_name` say whose they are: "the teacher", "the student".
+inline std::string difference(const Graph& a, const Graph& b, std::string_view a_name,
+                              std::string_view b_name) {
     using detail::concat;
     const Topology &x = a.topology(), &y = b.topology();
+    auto const differ = [&](std::string_view what, std::size_t i, const auto& in_a, const auto& in_b) {
+        return concat(what, ' ', i, " is `", in_a.name, "` (", in_a.type, ") in ", a_name, ", and `", in_b.name, "` (",
+                      in_b.type, ") in ", b_name);
+    };
+    auto const count = [&](std::string_view what, std::size_t in_a, std::size_t in_b) {
+        return concat(a_name, " has ", in_a, ' ', what, ", ", b_name, ' ', in_b);
+    };
     for (std::size_t m = 0; m != x.modules.size() && m != y.modules.size(); ++m)
         if (x.modules[m].name != y.modules[m].name || x.modules[m].type != y.modules[m].type)
-            return concat("module ", m, " is `", x.modules[m].name, "` (", x.modules[m].type,
-                          "), in the other `", y.modules[m].name, "` (", y.modules[m].type, ')');
-    if (x.modules.size() != y.modules.size())
-        return concat("one has ", x.modules.size(), " modules, the other ", y.modules.size());
+            return differ("module", m, x.modules[m], y.modules[m]);
+    if (x.modules.size() != y.modules.size()) return count("modules", x.modules.size(), y.modules.size());
     for (std::size_t n = 0; n != x.nodes.size() && n != y.nodes.size(); ++n) {
-        const TopologyNode &p = x.nodes[n], &q = y.nodes[n];
-        if (p.name != q.name || p.type != q.type || p.kind != q.kind)
-            return concat("node ", n, " is `", p.name, "` (", p.type, "), in the other `", q.name, "` (",
-                          q.type, ')');
-        if (p.module != q.module)
-            return concat("node `", p.name, "` is a use of another module in the other");
-        if (p.inputs != q.inputs) return concat("node `", p.name, "` reads other nodes in the other");
+        const TopologyNode &in_a = x.nodes[n], &in_b = y.nodes[n];
+        if (in_a.name != in_b.name || in_a.type != in_b.type || in_a.kind != in_b.kind)
+            return differ("node", n, in_a, in_b);
+        if (in_a.module != in_b.module)
+            return concat("node `", in_a.name, "` is a use of one module in ", a_name, ", and of another one in ", b_name);
+        if (in_a.inputs != in_b.inputs)
+            return concat("node `", in_a.name, "` reads other nodes in ", a_name, " than in ", b_name);
     }
-    if (x.nodes.size() != y.nodes.size())
-        return concat("one has ", x.nodes.size(), " nodes, the other ", y.nodes.size());
-    if (x.outputs != y.outputs) return "their outputs are other nodes";
+    if (x.nodes.size() != y.nodes.size()) return count("nodes", x.nodes.size(), y.nodes.size());
+    if (x.outputs != y.outputs) return concat("the outputs of ", a_name, " are other nodes than those of ", b_name);
     return {};
 }
 

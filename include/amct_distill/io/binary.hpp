@@ -5,7 +5,7 @@
 ///     out.put(std::uint64_t{3}); out.put("conv1"); out.put_values(std::span<const float>(weights));
 ///     out.put(report);                                    // an aggregate: its fields, by reflection
 ///     detail::BinaryReader in(out.text);
-///     in.get(n) && in.get(name) && in.get_values(std::span<float>(weights)) && in.get(report) && in.at_end();
+///     in.get(n) && in.get(name) && in.get_values(std::span(weights)) && in.get(report) && in.at_end();
 #pragma once
 #include <bit>
 #include <cstddef>

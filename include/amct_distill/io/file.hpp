@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Files that are whole or not there: written to a temporary name beside the target, then renamed.
 ///
-///     result<void> ok = write_file("out/record.txt", text);   // makes out/; an old file stays until the rename
+///     result<void> ok = write_file("out/record.txt", text);   // makes out/; an old file stays until then
 ///     result<std::string> text = read_file("quant.cfg");
 #pragma once
 #include <cerrno>
@@ -22,16 +22,16 @@
 
 namespace amct_distill {
 
-/// What a file that was written survives: the end of the process, or also a loss of power (slower: it waits for
-/// the disk; on POSIX systems).
+/// What a file that was written survives: the end of the process, or also a loss of power (slower: it waits
+/// for the disk; on POSIX systems).
 enum class Durability { after_exit, after_power_loss };
 
 namespace detail {
 
-struct close_file {
+struct CloseFile {
     void operator()(std::FILE* f) const { std::fclose(f); }
 };
-using file_handle = std::unique_ptr<std::FILE, close_file>;
+using file_handle = std::unique_ptr<std::FILE, CloseFile>;
 
 inline Diagnostic file_error(std::string_view verb, const std::filesystem::path& path, int error) {
     return general_error(concat("cannot ", verb, " ", path.string(), ": ", std::strerror(error)));
@@ -77,8 +77,8 @@ inline int write_content(const std::filesystem::path& path, std::string_view con
 
 }  // namespace detail
 
-/// Replaces the file as a whole. Error: a directory or the file cannot be written (a full disk, ...); then the
-/// temporary file is removed, and a file that was there before is as it was.
+/// Replaces the file as a whole. Error: a directory or the file cannot be written (a full disk, ...); then
+/// the temporary file is removed, and a file that was there before is as it was.
 inline result<void> write_file(const std::filesystem::path& path, std::string_view content,
                                Durability durability = Durability::after_exit) {
     std::error_code error;

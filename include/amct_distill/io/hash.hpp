@@ -17,8 +17,8 @@
 
 namespace amct_distill::detail {
 
-/// FNV-1a (Fowler, Noll, Vo) over 8 bytes at a time, each step mixed once more because its high bits would not
-/// reach the low ones.
+/// FNV-1a (Fowler, Noll, Vo) over 8 bytes at a time, each step mixed once more because its high bits would
+/// not reach the low ones.
 class Hash {
 public:
     void add(std::uint64_t v) {

@@ -4,9 +4,9 @@
 ///     result<MappedFile> file = MappedFile::open("model.onnx");
 ///     std::string_view bytes = file->bytes();      // valid as long as the object, wherever it moves
 ///
-/// Where there is no mmap (and for files that cannot be mapped) the whole file is read instead. A file that another
-/// process cuts short while it is mapped ends this process with a bus error; replace files by renaming, as
-/// write_file() does.
+/// Where there is no mmap (and for files that cannot be mapped) the whole file is read instead. A file that
+/// another process cuts short while it is mapped ends this process with a bus error; replace files by
+/// renaming, as write_file() does.
 #pragma once
 #include <cerrno>
 #include <cstddef>
@@ -34,7 +34,8 @@ namespace amct_distill {
 
 class MappedFile {
 public:
-    /// Whether a last component that is a symbolic link is followed (what it leads to must be a regular file).
+    /// Whether a last component that is a symbolic link is followed (what it leads to must be a regular
+    /// file).
     enum class Links { followed, refused };
 
     /// No file: empty bytes.

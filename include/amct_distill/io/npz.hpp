@@ -123,30 +123,37 @@ public:
 
     /// Errors: the bytes are no zip archive, or a damaged one; a file in it is compressed.
     static result<ZipReader> open(std::string_view bytes) {
-        auto const bad = [](std::string_view why) { return general_error(detail::concat("this .npz ", why)); };
+        auto const bad = [](std::string_view why) {
+            return general_error(detail::concat("this .npz ", why));
+        };
         // The end record stands before a comment of at most 65535 bytes, of which ours have none.
         if (bytes.size() < 22) return bad("is too short to be one");
         std::size_t end = bytes.size() - 22;
         for (std::size_t tried = 0; detail::little(bytes, end, 4) != 0x06054B50; --end, ++tried)
-            if (end == 0 || tried == 0xFFFF) return bad("has no directory: it is no zip archive, or is cut off");
+            if (end == 0 || tried == 0xFFFF)
+                return bad("has no directory: it is no zip archive, or is cut off");
         std::size_t const count = detail::little(bytes, end + 10, 2);
         std::size_t at = detail::little(bytes, end + 16, 4);
         ZipReader reader;
         for (std::size_t i = 0; i != count; ++i) {
             if (at > end || end - at < 46 || detail::little(bytes, at, 4) != 0x02014B50)
                 return bad("has a damaged directory");
-            std::size_t const method = detail::little(bytes, at + 10, 2), size = detail::little(bytes, at + 20, 4),
+            std::size_t const method = detail::little(bytes, at + 10, 2),
+                              size = detail::little(bytes, at + 20, 4),
                               name_size = detail::little(bytes, at + 28, 2),
-                              rest = std::size_t{detail::little(bytes, at + 30, 2)} + detail::little(bytes, at + 32, 2),
+                              rest = std::size_t{detail::little(bytes, at + 30, 2)} +
+                                     detail::little(bytes, at + 32, 2),
                               local = detail::little(bytes, at + 42, 4);
             std::uint32_t const crc = detail::little(bytes, at + 16, 4);
             if (end - at < 46 + name_size + rest) return bad("has a damaged directory");
             std::string_view const name = bytes.substr(at + 46, name_size);
             if (method != 0)
-                return bad(detail::concat("is compressed (`", name, "`): write it with numpy.savez, not savez_compressed"));
+                return bad(detail::concat("is compressed (`", name,
+                                          "`): write it with numpy.savez, not savez_compressed"));
             if (local > end || end - local < 30 || detail::little(bytes, local, 4) != 0x04034B50)
                 return bad(detail::concat("is damaged at `", name, "`"));
-            std::size_t const data = local + 30 + detail::little(bytes, local + 26, 2) + detail::little(bytes, local + 28, 2);
+            std::size_t const data =
+                local + 30 + detail::little(bytes, local + 26, 2) + detail::little(bytes, local + 28, 2);
             if (data > end || end - data < size) return bad(detail::concat("is cut off at `", name, "`"));
             std::string_view const content = bytes.substr(data, size);
             if (detail::crc32(content) != crc) return bad(detail::concat("is damaged at `", name, "`"));

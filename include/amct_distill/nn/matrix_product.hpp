@@ -7,8 +7,9 @@
 ///                                    .depth = 70, .cols = 100}, row_of_b, buffer.data());
 ///
 /// Not Eigen's, because that has the instructions that the compiler was told of: at plain -O2 a sixth of the
-/// machine's speed. (EIGEN_USE_BLAS and EIGEN_DONT_PARALLELIZE change nothing here.) This one is compiled for each instruction set and chosen at run time. The rows of b are
-/// copied to panels of 32 columns, or computed there: the columns of a convolution are nowhere else.
+/// machine's speed. (EIGEN_USE_BLAS and EIGEN_DONT_PARALLELIZE change nothing here.) This one is compiled for
+/// each instruction set and chosen at run time. The rows of b are copied to panels of 32 columns, or computed
+/// there: the columns of a convolution are nowhere else.
 ///
 /// An element of c is a sum in the order of k, in blocks of `product_depth`; it depends neither on threads,
 /// on how c is cut in parts, nor on the width of vectors. (What it depends on is whether there is a fused
@@ -43,30 +44,30 @@ struct Product {
 
 #if defined(__GNUC__)
 template <class T, int Bytes>
-struct product_lanes {
+struct ProductLanes {
     typedef T type __attribute__((vector_size(Bytes)));
     static constexpr int count = Bytes / int(sizeof(T));
 };
 #else
 template <class T, int Bytes>
-struct product_lanes;
+struct ProductLanes;
 #endif
 template <class T>
-struct product_lanes<T, 4> {  // the scalar instruction set
+struct ProductLanes<T, 4> {  // the scalar instruction set
     using type = T;
     static constexpr int count = 1;
 };
 
 /// c += a b over panels that are filled. A tile of c stays in registers: 12 of the 16 that AVX2 has.
 template <class T>
-struct panel_product {
+struct PanelProduct {
     Product<T> p;
     const T* panels;
 
     template <int Bytes, int Rows>
     [[gnu::always_inline]] void tile(const T* a, const T* b, T* c, nn::Index c_stride, bool add) const {
-        using V = typename product_lanes<T, Bytes>::type;
-        constexpr int count = product_lanes<T, Bytes>::count;
+        using V = typename ProductLanes<T, Bytes>::type;
+        constexpr int count = ProductLanes<T, Bytes>::count;
         nn::Index const depth = p.depth, stride = p.a_stride;
         V sums[std::size_t(Rows)][2] = {};
         for (nn::Index k = 0; k != depth; ++k, b += panel_cols) {
@@ -98,7 +99,7 @@ struct panel_product {
     /// All tiles of this height that the rows from `row` on have room for; returns the next row.
     template <int Bytes, int Rows>
     [[gnu::always_inline]] nn::Index tiles(nn::Index row, const T* b, nn::Index col) const {
-        constexpr int width = 2 * product_lanes<T, Bytes>::count;
+        constexpr int width = 2 * ProductLanes<T, Bytes>::count;
         T aside[std::size_t(Rows * width)];  // where c has only some of the columns
         nn::Index const cols = (std::min)(p.cols - col, nn::Index(width));
         bool const whole = cols == width;
@@ -118,7 +119,7 @@ struct panel_product {
 
     template <int Bytes>
     [[gnu::always_inline]] void run() const {
-        constexpr int width = 2 * product_lanes<T, Bytes>::count;
+        constexpr int width = 2 * ProductLanes<T, Bytes>::count;
         for (nn::Index col = 0; col < p.cols; col += width) {
             const T* const b = panels + col / panel_cols * panel_cols * p.depth + col % panel_cols;
             nn::Index row = 0;
@@ -148,7 +149,7 @@ void multiply(InstructionSet set, Product<T> p, const RowOfB& row_of_b, T* buffe
             T* const last = buffer + col * p.depth + k * panel_cols;
             std::fill(std::copy(from + col, from + p.cols, last), last + panel_cols, T(0));
         }
-        run_on(set, panel_product<T>{p, buffer});
+        run_on(set, PanelProduct<T>{p, buffer});
         p.a += p.depth;
         p.add = true;
     }
@@ -164,8 +165,8 @@ struct add_scaled_loop {
 
     template <int Bytes>
     [[gnu::always_inline]] void run() const {
-        using V = typename product_lanes<T, Bytes>::type;
-        constexpr nn::Index count = product_lanes<T, Bytes>::count;
+        using V = typename ProductLanes<T, Bytes>::type;
+        constexpr nn::Index count = ProductLanes<T, Bytes>::count;
         nn::Index i = 0;
         for (; i + count <= n; i += count) {
             V from, to;
@@ -186,8 +187,8 @@ struct dot_loop {
 
     template <int Bytes>
     [[gnu::always_inline]] T run() const {
-        using V = typename product_lanes<T, Bytes>::type;
-        constexpr int count = product_lanes<T, Bytes>::count;
+        using V = typename ProductLanes<T, Bytes>::type;
+        constexpr int count = ProductLanes<T, Bytes>::count;
         constexpr std::size_t vectors = 16 / std::size_t(count);
         V sums[vectors] = {};
         nn::Index i = 0;

@@ -29,7 +29,8 @@ std::string print(const BasicNetwork<T>& network) {
     };
     auto const operation = [&](NodeId id) {
         out += detail::concat(' ', network.operation(id).type(), " {");
-        if (std::string const options = network.operation(id).options(); !options.empty()) out += ' ' + options;
+        if (std::string const options = network.operation(id).options(); !options.empty())
+            out += ' ' + options;
         out += " }";
     };
     for (std::size_t i = 0; i != network.graph().size(); ++i) {

@@ -36,17 +36,18 @@ template <class... M>
 struct ModuleList {};
 /// The library's own.
 using standard_modules =
-    ModuleList<nn::Conv2d, nn::Linear, nn::BatchNorm2d, nn::ReLU, nn::LeakyReLU, nn::Sigmoid, nn::Tanh, nn::Softmax,
-               nn::MaxPool2d, nn::AvgPool2d, nn::GlobalAveragePool, nn::Add, nn::Concat, nn::Flatten, nn::Reshape,
-               nn::Identity, nn::Dropout>;
+    ModuleList<nn::Conv2d, nn::Linear, nn::BatchNorm2d, nn::ReLU, nn::LeakyReLU, nn::Sigmoid, nn::Tanh,
+               nn::Softmax, nn::MaxPool2d, nn::AvgPool2d, nn::GlobalAveragePool, nn::Add, nn::Concat,
+               nn::Flatten, nn::Reshape, nn::Identity, nn::Dropout>;
 
 /// A module of type M from the text of its options. Errors: options that cannot be read or make no sense.
 template <class M>
 result<nn::Module> make_module(std::string_view options) {
     if constexpr (requires(const M& m) { m.options(); }) {
         using O = std::remove_cvref_t<decltype(std::declval<const M&>().options())>;
-        static_assert(std::is_constructible_v<M, const O&>,
-                      "a module that is loaded can be constructed from what its options() gives: add that constructor");
+        static_assert(
+            std::is_constructible_v<M, const O&>,
+            "a module that is loaded can be constructed from what its options() gives: add that constructor");
         auto read = read_options<O>(options);
         if (!read) return read.diagnostics();
         try {
@@ -55,15 +56,17 @@ result<nn::Module> make_module(std::string_view options) {
             return general_error(e.what());
         }
     } else {
-        static_assert(std::is_default_constructible_v<M>,
-                      "a module that is loaded has options(), an aggregate, or a default constructor: add one of them");
+        static_assert(
+            std::is_default_constructible_v<M>,
+            "a module that is loaded has options(), an aggregate, or a default constructor: add one of them");
         if (options.find_first_not_of(' ') != options.npos)
             return general_error(concat("a ", M::type_name, " has no options"));
         return nn::Module(M{});
     }
 }
 template <class... M>
-std::optional<result<nn::Module>> make_module_of(ModuleList<M...>, std::string_view type, std::string_view options) {
+std::optional<result<nn::Module>> make_module_of(ModuleList<M...>, std::string_view type,
+                                                 std::string_view options) {
     std::optional<result<nn::Module>> made;
     ((made || M::type_name != type ? void() : void(made.emplace(make_module<M>(options)))), ...);
     return made;
@@ -214,7 +217,8 @@ namespace amct_distill::nn {
 inline result<void> save(const Network& network, const std::filesystem::path& path) {
     ZipWriter zip;
     zip.add("network.txt", print(network));
-    auto const add = [&](const std::string& name, std::span<const Index> shape, std::span<const float> values) {
+    auto const add = [&](const std::string& name, std::span<const Index> shape,
+                         std::span<const float> values) {
         zip.add(name + ".npy", detail::npy_content<float>(NpyShape(shape.begin(), shape.end()), values));
     };
     for (std::size_t i = 0; i != network.graph().size(); ++i)
@@ -236,12 +240,15 @@ result<Network> load(const std::filesystem::path& path) {
     if (!content) return content.diagnostics();
     auto const archive = ZipReader::open(*content);
     if (!archive)
-        return general_error(detail::concat("cannot load ", path.string(), ": ", archive.diagnostics()[0].message));
+        return general_error(
+            detail::concat("cannot load ", path.string(), ": ", archive.diagnostics()[0].message));
     auto const text = archive->find("network.txt");
     if (!text)
         return general_error(detail::concat("cannot load ", path.string(),
                                             ": it has no network.txt; nn::save writes files that have"));
-    auto const with_own = []<class... M>(detail::ModuleList<M...>) -> detail::ModuleList<Own..., M...> { return {}; };
+    auto const with_own = []<class... M>(detail::ModuleList<M...>) -> detail::ModuleList<Own..., M...> {
+        return {};
+    };
     using modules = decltype(with_own(detail::standard_modules{}));
     std::string const source = path.string();
     return detail::NetworkReader<modules>(*text, *archive, source).read();

@@ -68,9 +68,38 @@ constexpr float from_float16(std::uint16_t half) {
     float const subnormal = static_cast<float>(fraction) * 0x1p-24f;
     return sign != 0 ? -subnormal : subnormal;
 }
+/// The nearest binary16, ties to even.
+constexpr std::uint16_t to_float16(float value) {
+    std::uint32_t const bits = std::bit_cast<std::uint32_t>(value), magnitude = bits & 0x7FFFFFFFu;
+    std::uint32_t const sign = bits >> 16 & 0x8000u;
+    if (magnitude > 0x7F800000u) return static_cast<std::uint16_t>(sign | 0x7E00u);   // NaN
+    if (magnitude >= 0x477FF000u) return static_cast<std::uint16_t>(sign | 0x7C00u);  // rounds to infinity
+    std::uint32_t const exponent = magnitude >> 23;
+    if (exponent < 102) return static_cast<std::uint16_t>(sign);  // below half of the least subnormal
+    // The fraction with its leading bit, cut by `shift` bits; a normal number then adds its exponent.
+    std::uint32_t const shift = exponent < 113 ? 126 - exponent : 13;
+    std::uint32_t const whole = (magnitude & 0x7FFFFFu) | 0x800000u;
+    std::uint32_t out = whole >> shift;
+    std::uint32_t const rest = whole & ((1u << shift) - 1), half = 1u << (shift - 1);
+    if (rest > half || (rest == half && (out & 1u) != 0)) ++out;
+    if (exponent >= 113) out += (exponent - 113) << 10;
+    return static_cast<std::uint16_t>(sign | out);
+}
+/// The nearest bfloat16, ties to even.
+constexpr std::uint16_t to_bfloat16(float value) {
+    std::uint32_t const bits = std::bit_cast<std::uint32_t>(value);
+    if ((bits & 0x7FFFFFFFu) > 0x7F800000u) return static_cast<std::uint16_t>(bits >> 16 | 0x40u);  // NaN
+    return static_cast<std::uint16_t>((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
+}
 /// The upper half of a float.
 constexpr float from_bfloat16(std::uint16_t bits) {
     return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+}
+/// The nearest value that a type of floats has (a double's, where a float has it).
+constexpr float rounded_to(ElementType type, float value) {
+    return type == ElementType::float16    ? from_float16(to_float16(value))
+           : type == ElementType::bfloat16 ? from_bfloat16(to_bfloat16(value))
+                                           : value;
 }
 
 }  // namespace amct_distill::onnx

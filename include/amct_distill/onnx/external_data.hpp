@@ -4,10 +4,10 @@
 ///     onnx::ExternalData data("models");                          // the model's folder
 ///     result<std::string_view> bytes = data.bytes(tensor, 4096);   // the 4096 bytes that its shape asks for
 ///
-/// A model is someone else's file: it may name files by the keys location, offset, length and checksum only, by a
-/// relative path without `..`, a regular file below the model's folder; symbolic links are refused unless asked
-/// for, and then their targets must lie in the folder too. offset + length must be inside the file. (The checksum
-/// is not compared: it would read all of the file.)
+/// A model is someone else's file: it may name files by the keys location, offset, length and checksum only,
+/// by a relative path without `..`, a regular file below the model's folder; symbolic links are refused
+/// unless asked for, and then their targets must lie in the folder too. offset + length must be inside the
+/// file. (The checksum is not compared: it would read all of the file.)
 #pragma once
 #include <charconv>
 #include <cstdint>

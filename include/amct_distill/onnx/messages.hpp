@@ -5,9 +5,9 @@
 ///     auto model = read_binary<onnx::ModelProto>(file->bytes(), {.source = "model.onnx", .max_depth = 16});
 ///     for (const onnx::NodeProto& node : model->graph->node) std::cout << node.op_type.get() << '\n';
 ///
-/// Names and numbers are those of onnx.proto. All strings and raw_data are views of the file's bytes, which must
-/// outlive the message (model_file.hpp keeps the two together). What is left out is passed over on reading: texts
-/// of documentation, training, functions, types that are not tensors.
+/// Names and numbers are those of onnx.proto. All strings and raw_data are views of the file's bytes, which
+/// must outlive the message (model_file.hpp keeps the two together). What is left out is passed over on
+/// reading: texts of documentation, training, functions, types that are not tensors.
 #pragma once
 #include <array>
 #include <cstdint>

@@ -5,9 +5,9 @@
 ///     for (const onnx::TensorProto& t : model->graph().initializer)
 ///         std::vector<float> const w = model->values(t).value().to_vector<float>();
 ///
-/// Reading takes time that is linear in the messages (not in the weights, which are not touched) and memory of at
-/// most 64 times the file's bytes, plus 64 KiB; a file that wants more, or that nests deeper than 16 messages, is
-/// refused.
+/// Reading takes time that is linear in the messages (not in the weights, which are not touched) and memory
+/// of at most 64 times the file's bytes, plus 64 KiB; a file that wants more, or that nests deeper than 16
+/// messages, is refused.
 #pragma once
 #include <filesystem>
 #include <memory>
@@ -46,6 +46,8 @@ public:
         return read(ModelFile(std::move(source), folder, links), bytes);
     }
 
+    /// The file's bytes, without those beside it.
+    std::size_t size() const noexcept { return size_; }
     /// The file's name, for diagnostics.
     const std::string& source() const noexcept { return source_; }
     const ModelProto& proto() const noexcept { return proto_; }
@@ -81,6 +83,7 @@ private:
         if (!proto) return proto.diagnostics();
         if (!proto->graph.has_value()) return error("there is no graph in it; is it an ONNX model?");
         out.proto_ = *std::move(proto);
+        out.size_ = bytes.size();
         return out;
     }
 
@@ -88,6 +91,7 @@ private:
     MappedFile file_{};
     std::unique_ptr<ExternalData> external_;  // its files stay where they are when this object moves
     ModelProto proto_{};
+    std::size_t size_ = 0;
 };
 
 }  // namespace amct_distill::onnx

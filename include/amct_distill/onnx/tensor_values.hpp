@@ -6,8 +6,8 @@
 ///     std::vector<float> weights(t->size());
 ///     t->copy_to(std::span(weights));          // float16, bfloat16, double and integers are converted
 ///
-/// Shape and size are compared with the bytes that are there before anything is allocated. The values stay where
-/// they are until they are copied: the TensorProto, its file and `external` must live until then.
+/// Shape and size are compared with the bytes that are there before anything is allocated. The values stay
+/// where they are until they are copied: the TensorProto, its file and `external` must live until then.
 #pragma once
 #include <bit>
 #include <concepts>
@@ -30,6 +30,8 @@
 
 namespace amct_distill::onnx {
 
+inline constexpr std::size_t max_rank = 32;
+
 class TensorValues {
 public:
     /// Little endian bytes, or the values of a typed field.
@@ -47,8 +49,8 @@ public:
     std::size_t size() const noexcept { return size_; }
     const Source& source() const noexcept { return source_; }
 
-    /// All values, row-major, as static_cast converts them; a bool is 0 or 1, a float that an integer cannot hold is
-    /// the integer nearest to it, NaN is 0. Precondition: out.size() == size().
+    /// All values, row-major, as static_cast converts them; a bool is 0 or 1, a float that an integer cannot
+    /// hold is the integer nearest to it, NaN is 0. Precondition: out.size() == size().
     template <class T>
     requires std::is_arithmetic_v<T>
     void copy_to(std::span<T> out) const {
@@ -209,8 +211,9 @@ inline TensorValues::Source typed_field(const TensorProto& t, ElementType type) 
 
 }  // namespace detail
 
-/// Errors name the tensor: a type whose values are not read here, a bad shape, too few or too many bytes, values in
-/// two places, external data that is refused. `external` may be null: then external data is refused.
+/// Errors name the tensor: a type whose values are not read here, a bad shape, too few or too many bytes,
+/// values in two places, external data that is refused. `external` may be null: then external data is
+/// refused.
 inline result<TensorValues> tensor_values(const TensorProto& t, ExternalData* external = nullptr) {
     auto const error = [&](const auto&... pieces) {
         return general_error(amct_distill::detail::concat("tensor `", t.name.get(), "`: ", pieces...));
@@ -219,6 +222,9 @@ inline result<TensorValues> tensor_values(const TensorProto& t, ExternalData* ex
     unsigned const bits = bits_of(type);
     if (bits == 0)
         return error("values of type ", name_of(type), " (", t.data_type.get(), ") are not supported");
+    if (t.dims.size() > max_rank)
+        return error("it has ", t.dims.size(), " dimensions, more than the ", max_rank,
+                     " that are supported");
     result<std::size_t> const count = detail::element_count(t.dims, bits);
     if (!count) return error(count.diagnostics().front().message);
     std::uint64_t const needed = bits == 4 ? *count / 2 + *count % 2 : std::uint64_t{*count} * (bits / 8);

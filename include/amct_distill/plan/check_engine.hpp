@@ -3,7 +3,7 @@
 ///
 ///     using engine = supports<Arq<Int8, ChannelWise>, ActUlq<Int8>>;
 ///     check_engine<engine>(plan, {.source = "quant.cfg", .text = text}).value();
-///     // quant.cfg:3:7: error: layer `fc`: `arq_distill, INT8, tensor_wise` is not what this engine runs; it has ...
+///     // quant.cfg:3:7: error: layer `fc`: `arq_distill, INT8, tensor_wise` is not what this engine ...
 #pragma once
 #include "../core/concat.hpp"
 #include "../core/diagnostic_list.hpp"
@@ -15,8 +15,8 @@
 namespace amct_distill {
 
 /// Errors, all of them: layers that want a quantizer that `Engine` does not list, each at the place in the
-/// configuration where its algorithm was chosen. Of an engine that lists weight quantizers alone, or activation
-/// quantizers alone, only those are asked for.
+/// configuration where its algorithm was chosen. Of an engine that lists weight quantizers alone, or
+/// activation quantizers alone, only those are asked for.
 template <class Engine, class Algorithms>
 result<void> check_engine(const BasicDistillPlan<Algorithms>& plan, const ResolveOptions& options = {}) {
     constexpr bool has_weights =

@@ -18,7 +18,7 @@ namespace detail {
 /// The name of an enumerator; empty when the number is none.
 template <class E>
 requires requires(E value) { enumerators(value); }
-std::string_view name_of(E value) {
+constexpr std::string_view name_of(E value) {
     for (const auto& [name, number] : enumerators(value))
         if (number == value) return name;
     return {};

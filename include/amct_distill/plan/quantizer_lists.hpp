@@ -12,26 +12,11 @@
 #include <utility>
 #include <variant>
 
-#include "../policy/bits.hpp"
-#include "../policy/granularity.hpp"
 #include "../reflect/fields.hpp"
+#include "formats.hpp"
 
 namespace amct_distill {
 namespace detail {
-
-template <class...>
-struct type_list {};
-
-template <class... Lists>
-struct Joined {
-    using type = type_list<>;
-};
-template <class... A>
-struct Joined<type_list<A...>> {
-    using type = type_list<A...>;
-};
-template <class... A, class... B, class... Rest>
-struct Joined<type_list<A...>, type_list<B...>, Rest...> : Joined<type_list<A..., B...>, Rest...> {};
 
 template <class Done, class... Rest>
 struct Distinct {
@@ -49,29 +34,30 @@ struct Choice {
     using quantizer = Quantizer;
     using message = Message;
 };
-/// All that a message can name.
-template <class M>
-struct WeightChoices {
-    using type = type_list<Choice<typename M::template quantizer<Int4, ChannelWise>, M>,
-                           Choice<typename M::template quantizer<Int4, TensorWise>, M>,
-                           Choice<typename M::template quantizer<Int8, ChannelWise>, M>,
-                           Choice<typename M::template quantizer<Int8, TensorWise>, M>>;
+/// All that a message can name, one for each format.
+template <class M, class Formats = weight_formats>
+struct WeightChoices;
+template <class M, class... F>
+struct WeightChoices<M, type_list<F...>> {
+    using type =
+        type_list<Choice<typename M::template quantizer<typename F::bits, typename F::granularity>, M>...>;
 };
-template <class M>
-struct ActivationChoices {
-    using type = type_list<Choice<typename M::template quantizer<Int4>, M>,
-                           Choice<typename M::template quantizer<Int8>, M>>;
+template <class M, class Formats = data_formats>
+struct ActivationChoices;
+template <class M, class... B>
+struct ActivationChoices<M, type_list<B...>> {
+    using type = type_list<Choice<typename M::template quantizer<B>, M>...>;
 };
-template <template <class> class Choices, class Alternatives,
+template <template <class, class> class Choices, class Formats, class Alternatives,
           class = std::make_index_sequence<reflect::field_count<Alternatives>>>
 struct AllChoices;
-template <template <class> class Choices, class Alternatives, std::size_t... I>
-struct AllChoices<Choices, Alternatives, std::index_sequence<I...>>
-    : Joined<typename Choices<reflect::field_type<Alternatives, I>>::type...> {};
+template <template <class, class> class Choices, class Formats, class Alternatives, std::size_t... I>
+struct AllChoices<Choices, Formats, Alternatives, std::index_sequence<I...>>
+    : Joined<typename Choices<reflect::field_type<Alternatives, I>, Formats>::type...> {};
 template <class Alternatives>
-using all_weight_choices = typename AllChoices<WeightChoices, Alternatives>::type;
+using all_weight_choices = typename AllChoices<WeightChoices, weight_formats, Alternatives>::type;
 template <class Alternatives>
-using all_activation_choices = typename AllChoices<ActivationChoices, Alternatives>::type;
+using all_activation_choices = typename AllChoices<ActivationChoices, data_formats, Alternatives>::type;
 
 template <class... C>
 typename Distinct<type_list<>, typename C::quantizer...>::type quantizers_in(type_list<C...>);

@@ -45,7 +45,7 @@ inline void check_at_least_one(const PlannedValue<std::uint32_t>& value, std::st
 template <class Algorithms>
 LayerFacts facts_of(const LayerRules<Algorithms>& layer, const Graph& g) {
     auto const relu = g.relu_before(g.uses(layer.module).front());
-    return {g.module(layer.module).type != "Linear", relu ? g.name(*relu) : std::string()};
+    return {has_channels_by_default(g.module(layer.module).type), relu ? g.name(*relu) : std::string()};
 }
 
 template <class Algorithms>

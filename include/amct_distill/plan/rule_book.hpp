@@ -17,8 +17,10 @@
 #include "../config/messages.hpp"
 #include "../core/diagnostic_list.hpp"
 #include "../graph/graph.hpp"
+#include "check_clips.hpp"
 #include "common_settings.hpp"
 #include "layer_lookup.hpp"
+#include "precedence.hpp"
 #include "settings.hpp"
 
 namespace amct_distill::detail {
@@ -41,10 +43,21 @@ struct LayerRules {
     const Rule<Algorithms>* of_type = nullptr;
     const Rule<Algorithms>* global = nullptr;
 
-    const Rule<Algorithms>& strongest() const { return of_layer ? *of_layer : of_type ? *of_type : *global; }
+    RulesPresent present() const { return {skipped.has_value(), of_layer != nullptr, of_type != nullptr}; }
+    /// The rule that gives the settings, also those of a layer that is skipped.
+    const Rule<Algorithms>& strongest() const {
+        RulesPresent rules = present();
+        rules.skipped = false;
+        return at(detail::strongest(rules));
+    }
     /// What would hold without the strongest.
-    const Rule<Algorithms>& weaker() const { return of_layer && of_type ? *of_type : *global; }
-    bool falls_under(const Rule<Algorithms>& r) const { return !skipped && &strongest() == &r; }
+    const Rule<Algorithms>& weaker() const { return at(next_strongest(present())); }
+    const Rule<Algorithms>& at(RuleLevel level) const {
+        return level == RuleLevel::layer ? *of_layer : level == RuleLevel::type ? *of_type : *global;
+    }
+    bool falls_under(const Rule<Algorithms>& r) const {
+        return detail::strongest(present()) != RuleLevel::skip && &strongest() == &r;
+    }
 };
 
 template <class Algorithms>

@@ -21,12 +21,11 @@
 #include "../config/messages.hpp"
 #include "../core/concat.hpp"
 #include "../core/result.hpp"
-#include "../policy/bits.hpp"
-#include "../policy/granularity.hpp"
 #include "../policy/supports.hpp"
 #include "../reflect/fields.hpp"
 #include "../reflect/labels.hpp"
 #include "common_settings.hpp"
+#include "formats.hpp"
 #include "quantizer_lists.hpp"
 
 namespace amct_distill {
@@ -59,32 +58,30 @@ template <class Supported, class F, class... C>
 typename VisitResult<Supported, F, C...>::type answer_to(type_list<C...>);
 
 /// Adds what an engine has of a message's quantizers, as describe() says it.
-template <class Supported, class M, class B, class G>
-void add_supported(std::string_view name, std::vector<std::string>& all) {
-    bool supported = false;
-    if constexpr (requires { typename M::template quantizer<B, G>; })
-        supported = Supported::template has<typename M::template quantizer<B, G>>;
-    else
-        supported = Supported::template has<typename M::template quantizer<B>>;
-    if (!supported) return;
-    std::string one = concat('`', name, HasDstType<M> ? concat(", ", B::name) : "",
-                             HasChannelWise<M> ? concat(", ", G::name) : "", '`');
+template <class Supported, class Quantizer, class M>
+void add_supported(std::string_view name, std::string_view width, std::string_view granularity,
+                   std::vector<std::string>& all) {
+    if (!Supported::template has<Quantizer>) return;
+    std::string one = concat('`', name, HasDstType<M> ? concat(", ", width) : "",
+                             HasChannelWise<M> ? concat(", ", granularity) : "", '`');
     if (std::find(all.begin(), all.end(), one) == all.end()) all.push_back(std::move(one));
 }
+template <class Supported, class M, class... B, class... G>
+void add_supported_of(std::string_view name, std::vector<std::string>& all,
+                      type_list<WeightFormat<B, G>...>) {
+    (add_supported<Supported, typename M::template quantizer<B, G>, M>(name, B::name, G::name, all), ...);
+}
+template <class Supported, class M, class... B>
+void add_supported_of(std::string_view name, std::vector<std::string>& all, type_list<B...>) {
+    (add_supported<Supported, typename M::template quantizer<B>, M>(name, B::name, {}, all), ...);
+}
 /// All that it has of an algorithm list: "`arq_distill, INT8, channel_wise`, `...`".
-template <class Supported, class Alternatives>
+template <class Supported, class Alternatives, class Formats>
 std::string names_of_supported() {
     std::vector<std::string> all;
     const auto& names = reflect::field_names<Alternatives>;
     [&]<std::size_t... I>(std::index_sequence<I...>) {
-        (add_supported<Supported, reflect::field_type<Alternatives, I>, Int4, ChannelWise>(names[I], all),
-         ...);
-        (add_supported<Supported, reflect::field_type<Alternatives, I>, Int4, TensorWise>(names[I], all),
-         ...);
-        (add_supported<Supported, reflect::field_type<Alternatives, I>, Int8, ChannelWise>(names[I], all),
-         ...);
-        (add_supported<Supported, reflect::field_type<Alternatives, I>, Int8, TensorWise>(names[I], all),
-         ...);
+        (add_supported_of<Supported, reflect::field_type<Alternatives, I>>(names[I], all, Formats{}), ...);
     }
     (std::make_index_sequence<reflect::field_count<Alternatives>>{});
     std::string text;
@@ -93,11 +90,11 @@ std::string names_of_supported() {
 }
 
 /// Runs `f` for one quantizer, or says that the engine does not have it, and what it has.
-template <class Supported, class Answer, class Quantizer, class Alternatives, class M, class F>
+template <class Supported, class Answer, class Formats, class Quantizer, class Alternatives, class M, class F>
 Answer run_for(const oneof<Alternatives>& resolved, const M& message, F& f) {
     if constexpr (!Supported::template has<Quantizer>) {
         return general_error(concat("`", describe(resolved), "` is not what this engine runs; it has ",
-                                    names_of_supported<Supported, Alternatives>(),
+                                    names_of_supported<Supported, Alternatives, Formats>(),
                                     "; choose one of them for the layer, or skip it with quant_skip_layers"));
     } else if constexpr (std::is_void_v<std::invoke_result_t<F&, std::type_identity<Quantizer>, const M&>>) {
         f(std::type_identity<Quantizer>{}, message);
@@ -105,14 +102,6 @@ Answer run_for(const oneof<Alternatives>& resolved, const M& message, F& f) {
     } else {
         return f(std::type_identity<Quantizer>{}, message);
     }
-}
-
-template <class M>
-bool wants_int4(const M& message) {
-    if constexpr (requires { message.dst_type.get() == DataType::INT4; })
-        return message.dst_type.get() == DataType::INT4;
-    else
-        return false;
 }
 
 }  // namespace detail
@@ -129,14 +118,14 @@ auto visit_weight_quantizer(const oneof<Alternatives>& resolved, F&& f) {
             if constexpr (std::is_same_v<M, std::monostate>) {
                 return general_error("no weight algorithm is set; take the message from a resolved plan");
             } else {
-                auto const with = [&]<class B, class G>(B, G) -> Answer {
-                    return detail::run_for<Supported, Answer, typename M::template quantizer<B, G>>(
-                        resolved, message, f);
-                };
-                bool const channels = detail::wants_channels(message);
-                if (detail::wants_int4(message))
-                    return channels ? with(Int4{}, ChannelWise{}) : with(Int4{}, TensorWise{});
-                return channels ? with(Int8{}, ChannelWise{}) : with(Int8{}, TensorWise{});
+                return detail::visit_type(
+                    detail::weight_formats{}, detail::weight_format(message, false),
+                    [&]<class Format>(std::type_identity<Format>) -> Answer {
+                        return detail::run_for<Supported, Answer, detail::weight_formats,
+                                               typename M::template quantizer<typename Format::bits,
+                                                                              typename Format::granularity>>(
+                            resolved, message, f);
+                    });
             }
         },
         resolved.value());
@@ -151,11 +140,12 @@ auto visit_activation_quantizer(const oneof<Alternatives>& resolved, F&& f) {
             if constexpr (std::is_same_v<M, std::monostate>) {
                 return general_error("no activation algorithm is set; take the message from a resolved plan");
             } else {
-                if (detail::wants_int4(message))
-                    return detail::run_for<Supported, Answer, typename M::template quantizer<Int4>>(
-                        resolved, message, f);
-                return detail::run_for<Supported, Answer, typename M::template quantizer<Int8>>(resolved,
-                                                                                                message, f);
+                return detail::visit_type(detail::data_formats{}, detail::data_format(message),
+                                          [&]<class B>(std::type_identity<B>) -> Answer {
+                                              return detail::run_for<Supported, Answer, detail::data_formats,
+                                                                     typename M::template quantizer<B>>(
+                                                  resolved, message, f);
+                                          });
             }
         },
         resolved.value());

@@ -8,7 +8,6 @@
 /// A setting is found by its name: an algorithm of one's own has `dst_type`, `channel_wise`, `fixed_min` and
 /// `clip_max_min`, or has them not.
 #pragma once
-#include <cmath>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -122,33 +121,6 @@ bool differ(const oneof<Alternatives>& a, const oneof<Alternatives>& b) {
                 return false;
         },
         a.value(), b.value());
-}
-
-/// clip_max > 0, clip_min < 0, both finite.
-template <class Alternatives>
-void check_clips(const RuleSection<Alternatives>& source, DiagnosticList& found) {
-    if (source.choice == nullptr) return;
-    std::visit(
-        [&](const auto& message) {
-            if constexpr (requires {
-                              message.clip_max_min->clip_max.position();
-                              message.clip_max_min->clip_min.position();
-                          }) {
-                if (!message.clip_max_min.has_value()) return;
-                auto const require_sign = [&](const required<float>& clip, std::string_view name, bool ok,
-                                              std::string_view rule) {
-                    if (ok && std::isfinite(*clip)) return;
-                    found.error(either(clip.position(), source.where),
-                                concat(source.path, ".clip_max_min.", name),
-                                concat(name, " must be ", rule, " and finite, and is ", *clip,
-                                       "; leave clip_max_min out, and IFMR computes the clips"));
-                };
-                const auto& clips = *message.clip_max_min;
-                require_sign(clips.clip_max, "clip_max", *clips.clip_max > 0, "above 0");
-                require_sign(clips.clip_min, "clip_min", *clips.clip_min < 0, "below 0");
-            }
-        },
-        source.choice->value());
 }
 
 }  // namespace amct_distill::detail

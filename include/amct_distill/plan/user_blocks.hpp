@@ -58,6 +58,15 @@ inline bool may_stand_in_group(const Graph& g, NodeId node) {
                                   is_activation(g.type(node)));
 }
 
+/// Why nodes cannot be one block, when one of them is a BatchNorm that the network uses elsewhere, too.
+inline std::string trained_twice(const Graph& g, const std::vector<NodeId>& nodes) {
+    for (NodeId n : nodes)
+        if (g.type(n).starts_with("BatchNorm") && g.is_shared(n))
+            return concat("`", g.name(n), "` (", g.type(n),
+                          ") is used more than once, and in a group it would be trained in two places");
+    return {};
+}
+
 /// The nodes of the group from module `start` to module `end`; empty, and a finding, when it is not one.
 inline std::vector<NodeId> nodes_of_group(const Graph& g, ModuleId start, ModuleId end, Position where,
                                           const std::string& path, DiagnosticList& found) {
@@ -102,6 +111,10 @@ inline std::vector<NodeId> nodes_of_group(const Graph& g, ModuleId start, Module
                    "and Softmax modules only: ",
                    foreign == way.nodes.begin() ? "start it after that"
                                                 : concat("end it at `", g.name(foreign[-1]), "`")));
+        return {};
+    }
+    if (auto const twice = trained_twice(g, way.nodes); !twice.empty()) {
+        found.error(where, path, concat(twice, ": end the group before it, or start it after"));
         return {};
     }
     return way.nodes;

@@ -16,6 +16,11 @@ struct TensorWise {
     static constexpr std::string_view name = "tensor_wise";
 };
 
+/// The granularities that a configuration can name: the one list from which every choice among them is made.
+template <class... G>
+struct GranularityList {};
+using Granularities = GranularityList<ChannelWise, TensorWise>;
+
 template <class G>
 concept Granularity = std::same_as<G, ChannelWise> || std::same_as<G, TensorWise>;
 

@@ -57,8 +57,8 @@ public:
     ScaleOffset scale_offset() const { return scale_of(clip()); }
 
     /// Whether `constrain` has something sound to fall back to and nothing to repair: clips and previous
-    /// clips finite, their width and scale too, and the scale no smaller than `smallest_scale`. (Where they are not
-    /// finite, AMCT fails at the next forward.)
+    /// clips finite, their width and scale too, and the scale no smaller than `smallest_scale`. (Where they
+    /// are not finite, AMCT fails at the next forward.)
     result<void> check_clips() const {
         for (auto [name, range] : {std::pair<std::string_view, ClipRange>{"clip", clip()},
                                    std::pair<std::string_view, ClipRange>{"previous clip", previous_}}) {
@@ -79,8 +79,8 @@ public:
     ///      clip_max as it was; else if clip_min > 0, clip_min as it was.
     /// Nothing else is repaired: a clip_max below clip_min does no harm, since the range is extended to hold
     /// 0. Before the two steps, a clip that is not finite is set to its previous value; after them, so are
-    /// both if the range is too wide or too narrow for a scale, `use_of`. (AMCT fails in these cases, or goes on with
-    /// the scale 1.)
+    /// both if the range is too wide or too narrow for a scale, `use_of`. (AMCT fails in these cases, or goes
+    /// on with the scale 1.)
     void constrain() {
         ClipRange now = clip();
         if (!std::isfinite(now.max)) now.max = previous_.max;
@@ -106,7 +106,8 @@ public:
     /// t = (up ? clip_max : dn ? clip_min : x) / s and e = (round(t) - t) / (2^n - 1):
     ///   d clip_max = sum of (e + up) * g,   d clip_min = sum of (dn - e) * g,
     ///   dx = g where neither up nor dn, else 0.
-    /// The sums are ordered_sums. Preconditions: equal sizes; grad_clips has two entries. grad_x may be grad_y.
+    /// The sums are ordered_sums. Preconditions: equal sizes; grad_clips has two entries. grad_x may be
+    /// grad_y.
     void backward(std::span<const float> x, std::span<const float> grad_y, std::span<float> grad_x,
                   std::span<float> grad_clips, const Execution& on = {}) const {
         assert(x.size() == grad_y.size() && x.size() == grad_x.size() && grad_clips.size() == 2);

@@ -18,6 +18,7 @@
 #include "../run/execution.hpp"
 #include "../run/instructions.hpp"
 #include "kernels/affine.hpp"
+#include "kernels/codes.hpp"
 
 namespace amct_distill {
 
@@ -31,13 +32,23 @@ namespace detail {
 
 /// std::nearbyint, which is a call where the processor has no such instruction. Precondition: |v| <= 2^22.
 inline float round_half_even(float v) {
-    round_lanes(v);
+    round_elements(v);
     return v;
 }
 
 template <BitWidth B>
 AffineConstants constants(ScaleOffset p) {
     return {p.scale, static_cast<float>(p.offset), static_cast<float>(B::qmin), static_cast<float>(B::qmax)};
+}
+
+/// One code in each byte, or two: then parts begin at whole bytes, since task_size is even.
+template <bool Nibbles>
+void quantize_parts(std::span<const float> x, typename QuantizeLoop<Nibbles>::Byte* bytes, AffineConstants p,
+                    const Execution& on) {
+    in_parts(on, x.size(), task_size, [&](std::size_t begin, std::size_t end) {
+        run_on(on.instructions,
+               QuantizeLoop<Nibbles>{x.data() + begin, bytes + begin / (Nibbles ? 2 : 1), end - begin, p});
+    });
 }
 
 }  // namespace detail
@@ -72,10 +83,10 @@ void fake_quantize(std::span<const float> x, std::span<float> y, ScaleOffset p, 
         float const* const from = x.data() + begin;
         float* const to = y.data() + begin;
         if (stream) {
-            detail::run_on(on.instructions, detail::fake_quantize_loop<true>{from, to, end - begin, c});
+            detail::run_on(on.instructions, detail::FakeQuantizeLoop<true>{from, to, end - begin, c});
             detail::streaming_fence();
         } else {
-            detail::run_on(on.instructions, detail::fake_quantize_loop<false>{from, to, end - begin, c});
+            detail::run_on(on.instructions, detail::FakeQuantizeLoop<false>{from, to, end - begin, c});
         }
     });
 }
@@ -83,19 +94,15 @@ template <BitWidth B>
 void quantize(std::span<const float> x, std::span<typename B::storage> codes, ScaleOffset p,
               const Execution& on = {}) {
     assert(x.size() == codes.size());
-    detail::AffineConstants const c = detail::constants<B>(p);
-    detail::in_parts(on, x.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
-        detail::run_on(on.instructions,
-                       detail::quantize_loop{x.data() + begin, codes.data() + begin, end - begin, c});
-    });
+    detail::quantize_parts<false>(x, codes.data(), detail::constants<B>(p), on);
 }
 inline void dequantize(std::span<const std::int8_t> codes, std::span<float> y, ScaleOffset p,
                        const Execution& on = {}) {
     assert(codes.size() == y.size());
     detail::in_parts(on, y.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
         detail::run_on(on.instructions,
-                       detail::dequantize_loop{codes.data() + begin, y.data() + begin, end - begin, p.scale,
-                                               static_cast<float>(p.offset)});
+                       detail::DequantizeLoop{codes.data() + begin, y.data() + begin, end - begin, p.scale,
+                                              static_cast<float>(p.offset)});
     });
 }
 

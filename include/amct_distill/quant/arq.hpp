@@ -24,6 +24,7 @@
 #include "../run/execution.hpp"
 #include "affine.hpp"
 #include "finite.hpp"
+#include "kernels/fake_quantize_rows.hpp"
 #include "matrix.hpp"
 #include "quantized_matrix.hpp"
 #include "scale.hpp"
@@ -39,11 +40,11 @@ public:
     using granularity = G;
     using symmetry = S;
 
-    /// Errors: w is empty, has a value that is not finite, or a range so wide that codes would stand for values that
-    /// are not. Warning: a range so narrow that it has no scale, `use_of`; its weights become 0.
+    /// Errors: w is empty, has a value that is not finite, or a range so wide that codes would stand for
+    /// values that are not. Warning: a range so narrow that it has no scale, `use_of`; its weights become 0.
     result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
         auto const found = ranges(w, on);
-        if (auto ok = check(w, found, on); !ok) return ok;
+        if (auto ok = check_weights(w, found, on); !ok) return ok;
         Diagnostics warnings;
         for (std::size_t r = 0; r != found.size(); ++r)
             if (ClipRange const range = detail::clips(found[r]); use_of<B, S>(range) == RangeUse::too_narrow)
@@ -55,9 +56,6 @@ public:
     void fake_quantize(const ConstMatrixRef& w, MatrixRef out, const Execution& on = {}) const {
         assert(w.rows() == out.rows() && w.cols() == out.cols());
         if constexpr (std::same_as<G, ChannelWise>) {
-            auto const to_constants = [](detail::ValueRange range) {
-                return detail::constants<B>(scale_of(range));
-            };
             auto const stream = w.data() != out.data() &&
                                 static_cast<std::size_t>(w.size()) * sizeof(float) > on.streaming_size;
             auto const cols = static_cast<std::size_t>(w.cols());
@@ -66,11 +64,11 @@ public:
             detail::in_parts(on, static_cast<std::size_t>(w.rows()), detail::rows_per_task(w),
                              [&](std::size_t begin, std::size_t end) {
                                  auto const run = [&]<bool Stream>(std::bool_constant<Stream>) {
-                                     detail::run_on(
-                                         on.instructions,
-                                         detail::fake_quantize_rows_loop<Stream, decltype(to_constants)>{
-                                             w.data() + begin * from, out.data() + begin * to, end - begin,
-                                             cols, from, to, to_constants});
+                                     detail::run_on(on.instructions,
+                                                    detail::FakeQuantizeRowsLoop<Stream>{
+                                                        w.data() + begin * from, out.data() + begin * to,
+                                                        end - begin, cols, from, to, detail::limits_of<B>(),
+                                                        std::same_as<S, Symmetric>});
                                  };
                                  stream ? run(std::true_type{}) : run(std::false_type{});
                              });
@@ -102,7 +100,7 @@ public:
     /// The integers. Errors as in `initialize`.
     result<QuantizedMatrix> quantize(const ConstMatrixRef& w, const Execution& on = {}) const {
         auto const found = ranges(w, on);
-        if (auto ok = check(w, found, on); !ok) return ok.diagnostics();
+        if (auto ok = check_weights(w, found, on); !ok) return ok.diagnostics();
         return amct_distill::quantize<B>(w, scales_of(found), on);
     }
 
@@ -127,7 +125,7 @@ private:
     static std::string name_of(std::size_t r) {
         return std::same_as<G, ChannelWise> ? detail::concat("weights: row ", r) : "weights";
     }
-    static result<void> check(const ConstMatrixRef& w, const Ranges& all, const Execution& on) {
+    static result<void> check_weights(const ConstMatrixRef& w, const Ranges& all, const Execution& on) {
         bool const finite =
             std::all_of(all.begin(), all.end(), [](const detail::ValueRange& r) { return r.finite; });
         if (w.size() == 0 || !finite) return check_finite(w, "weights", on);  // says where

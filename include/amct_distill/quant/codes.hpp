@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Codes of a weight as they are stored and shipped, typed by their width: up to 4 bits two in a byte, the low
-/// nibble first and every row padded to whole bytes; above, a byte each.
+/// Codes of a weight as they are stored and shipped, typed by their width: up to 4 bits two in a byte, the
+/// low nibble first and every row padded to whole bytes; above, a byte each.
 ///
 ///     Codes<Int4> const codes = Codes<Int4>::pack(q.codes, q.rows, q.cols).value();
 ///     codes.at(r, c);                     // in -8..7
 ///     codes.bytes();                      // std::uint8_t for nibbles, std::int8_t otherwise
 ///     codes.unpack();                     // == q.codes
 ///
-/// The width is a type: what stores, reads or computes with codes is chosen by the compiler. fixed_codes.hpp has
-/// the same of a constant size.
+/// The width is a type: what stores, reads or computes with codes is chosen by the compiler. fixed_codes.hpp
+/// has the same of a constant size.
 #pragma once
 #include <algorithm>
 #include <cassert>
@@ -124,7 +124,7 @@ public:
         assert(r < rows_ && out.size() == cols_);
         const byte_type* const row = bytes_.data() + r * row_bytes();
         if constexpr (two_codes_a_byte<B>)
-            detail::run_on(on.instructions, detail::unpack_int4_loop{row, out.data(), cols_});
+            detail::run_on(on.instructions, detail::UnpackInt4Loop{row, out.data(), cols_});
         else
             std::copy(row, row + cols_, out.begin());
     }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A matrix of codes whose size the compiler knows, for an engine's constants: no allocation, usable in constant
-/// expressions, the same bytes as Codes (codes.hpp).
+/// A matrix of codes whose size the compiler knows, for an engine's constants: no allocation, usable in
+/// constant expressions, the same bytes as Codes (codes.hpp).
 ///
 ///     constexpr FixedCodes<Int4, 1, 3> row{{0xF1, 0x07}};       // 1, -1, 7
 ///     static_assert(row.at(0, 1) == -1);
 ///
-/// Up to 4 bits two codes in a byte, the low nibble first and every row padded to whole bytes; above, a byte each.
+/// Up to 4 bits two codes in a byte, the low nibble first and every row padded to whole bytes; above, a byte
+/// each.
 #pragma once
 #include <array>
 #include <cassert>

@@ -15,7 +15,8 @@
 /// where sum x^2 is common to all candidates and g is concave and piecewise linear. Where a cell of the
 /// histogram lies within one piece, the number n of its values and their sum S give its part exactly,
 /// n q_k^2 - 2 q_k S. In a cell [a, b) with a boundary t between pieces k and k + 1, the k-th piece is too
-/// large by 2 (q_{k+1} - q_k) * sum (x - t)+, of which with the mean m = S / n the convexity of (x - t)+ gives
+/// large by 2 (q_{k+1} - q_k) * sum (x - t)+, of which with the mean m = S / n the convexity of (x - t)+
+/// gives
 ///
 ///     n (m - t)+  <=  sum (x - t)+  <=  n (m - a)(b - t) / (b - a)      (Jensen; the chord)
 ///
@@ -71,13 +72,13 @@ struct LossBound {
 /// `Signed` makes a histogram of x, otherwise of |x|, for candidates that treat x and -x alike.
 template <bool Signed, int CellBits>
 class CertifiedHistogram {
-    using Loop = count_loop<Signed, CellBits>;
+    using Loop = CountLoop<Signed, CellBits>;
     static constexpr std::size_t cells = Loop::cells;
     static constexpr double epsilon = 0x1p-24;
 
 public:
-    /// `largest`: the largest magnitude that a candidate does not clip, or a smaller one that all values have.
-    /// To be checked by `usable` first.
+    /// `largest`: the largest magnitude that a candidate does not clip, or a smaller one that all values
+    /// have. To be checked by `usable` first.
     explicit CertifiedHistogram(float largest)
         : factor_(static_cast<float>((1 << Loop::magnitude_bits) - 16) / largest),
           counts_(cells),

@@ -43,13 +43,30 @@ struct IfmrOptions {
     double search_start = 0.7;
     double search_end = 1.3;
     double search_step = 0.01;
-    /// Of memory for values; at least 512 KB are used. What is more goes to a temporary file, and `finish`
-    /// reads it three times.
+    /// Of memory for values; at least 512 KB are used. What is more goes to a temporary file, which `finish`
+    /// reads three times.
     std::size_t max_bytes = static_cast<std::size_t>(-1);
     /// Evaluate every candidate exactly; otherwise only those that could be the best.
     bool every_loss = false;
 
     static constexpr double max_candidates = 10000;
+
+    double candidates() const { return std::ceil((search_end - search_start) / search_step); }
+    /// Errors: a percentile outside (0, 1], a search that is none.
+    result<void> check_options() const {
+        using detail::number;
+        for (double p : {max_percentile, min_percentile})
+            if (!(p > 0 && p <= 1))
+                return general_error(detail::concat("IFMR: the percentile ", number(p),
+                                                    " is not in (0, 1]; the default is 0.999999"));
+        double const count = candidates();
+        if (!(search_start > 0 && search_step > 0 && count >= 1 && count <= max_candidates))
+            return general_error(detail::concat(
+                "IFMR: the search from ", number(search_start), " to ", number(search_end), " by ",
+                number(search_step),
+                " is not one of 1 to 10000 positive ratios; the default is from 0.7 to 1.3 by 0.01"));
+        return {};
+    }
 };
 
 struct IfmrResult {
@@ -75,34 +92,40 @@ public:
     Ifmr() = default;
     explicit Ifmr(IfmrOptions options) : options_(options), values_(options.max_bytes) {}
 
-    /// Adds a batch, of any shape. An error when it is empty or has a value that is not finite; it is then
-    /// not added. Also when the temporary file cannot be written; no calibration is possible then.
+    /// How much memory values may take, as `IfmrOptions::max_bytes`. Precondition: no batch was observed.
+    void limit_memory(std::size_t bytes) {
+        options_.max_bytes = bytes;
+        values_.limit(bytes);
+    }
+
+    /// Adds a batch, of any shape. Errors: it is empty or has a value that is not finite, or the temporary
+    /// file cannot be written. It is then not added, and all is as before.
     result<void> observe(std::span<const float> batch, const Execution& on = {}) {
         // The check finds the range of each few values too, which tells `finish` where the outermost are.
-        std::size_t const before = ranges_.size();
-        ranges_.resize(before + (batch.size() + detail::sum_block - 1) / detail::sum_block);
+        std::vector<Range> ranges((batch.size() + detail::sum_block - 1) / detail::sum_block);
         detail::in_parts(on, batch.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
             for (std::size_t i = begin; i < end; i += detail::sum_block) {
                 std::size_t const n = (std::min)(detail::sum_block, end - i);
-                ranges_[before + i / detail::sum_block] = {
+                ranges[i / detail::sum_block] = {
                     values_.size() + i + n,
-                    detail::run_on(on.instructions, detail::range_loop{batch.data() + i, n})};
+                    detail::run_on(on.instructions, detail::RangeLoop{batch.data() + i, n})};
             }
         });
-        bool const finite = std::all_of(ranges_.begin() + static_cast<std::ptrdiff_t>(before), ranges_.end(),
-                                        [](const Range& r) { return r.values.finite; });
-        if (batch.empty() || !finite) {
-            ranges_.resize(before);
-            return check_finite(batch, "activations", on);
-        }
-        return values_.append(batch);
+        bool const finite =
+            std::all_of(ranges.begin(), ranges.end(), [](const Range& r) { return r.values.finite; });
+        if (batch.empty() || !finite) return check_finite(batch, "activations", on);
+        ranges_.reserve(ranges_.size() + ranges.size());  // what follows the values' addition cannot fail
+        if (auto ok = values_.append(batch); !ok) return ok;
+        ranges_.insert(ranges_.end(), ranges.begin(), ranges.end());
+        return {};
     }
 
-    /// The best clip range of all values observed; what is found `is_usable`. Errors: no batch, options outside
-    /// their limits, values so large that no candidate is usable, a temporary file that cannot be read. Warning: a
-    /// range that is not zero and so narrow that no candidate has a scale, `use_of`; it is taken for zero.
+    /// The best clip range of all values observed; what is found `is_usable`. Errors: no batch, options
+    /// outside their limits, values so large that no candidate is usable, a temporary file that cannot be
+    /// read. Warning: a range that is not zero and so narrow that no candidate has a scale, `use_of`; it is
+    /// taken for zero.
     result<IfmrResult> finish(const Execution& on = {}) const {
-        if (auto ok = check_options(); !ok) return ok.diagnostics();
+        if (auto ok = options_.check_options(); !ok) return ok.diagnostics();
         if (values_.size() == 0)
             return general_error("IFMR: no batch was observed; call observe() before finish()");
 
@@ -154,26 +177,6 @@ private:
         bool is_zero() const { return codes().max_code == 0 && std::nearbyint(lower / p.scale) == 0; }
     };
 
-    double count_of_candidates() const {
-        return std::ceil((options_.search_end - options_.search_start) / options_.search_step);
-    }
-
-    result<void> check_options() const {
-        using detail::number;
-        for (double p : {options_.max_percentile, options_.min_percentile})
-            if (!(p > 0 && p <= 1))
-                return general_error(detail::concat("IFMR: the percentile ", number(p),
-                                                    " is not in (0, 1]; the default is 0.999999"));
-        double const count = count_of_candidates();
-        if (!(options_.search_start > 0 && options_.search_step > 0 && count >= 1 &&
-              count <= IfmrOptions::max_candidates))
-            return general_error(detail::concat(
-                "IFMR: the search from ", number(options_.search_start), " to ", number(options_.search_end),
-                " by ", number(options_.search_step),
-                " is not one of 1 to 10000 positive ratios; the default is from 0.7 to 1.3 by 0.01"));
-        return {};
-    }
-
     /// The percentiles - the k-th value from an end, k = N - int(percentile * N) but at least 1 - extended to
     /// hold 0, and the largest magnitude of all values.
     result<void> find_range(ClipRange& range, float& largest) const {
@@ -201,9 +204,10 @@ private:
     }
 
     std::vector<Candidate> candidates_in(ClipRange range) const {
-        auto const count = static_cast<std::size_t>(count_of_candidates());
+        auto const count = static_cast<std::size_t>(options_.candidates());
         std::vector<Candidate> all;
         all.reserve(count);
+        auto const limits = detail::limits_of<B>();
         auto const use = [&](float scale, ScaleOffset p) {
             if (range.max == range.min) return RangeUse::usable;  // of zeros, with scale 1
             if (scale < smallest_scale) return RangeUse::too_narrow;
@@ -215,12 +219,14 @@ private:
             if constexpr (std::same_as<S, Symmetric>) {
                 float const upper = ratio * detail::magnitude(range);
                 auto const p = symmetric_scale<B>(range, ratio);
-                all.push_back({upper, -upper, p, use(detail::symmetric_quotient<B>(range, ratio), p)});
+                all.push_back({upper, -upper, p,
+                               use(detail::symmetric_quotient(range.max, range.min, ratio, limits), p)});
             } else {
                 float const upper = ratio * range.max;
                 ClipRange const scaled{upper, range.min};
                 auto const p = asymmetric_scale<B>(scaled);
-                all.push_back({upper, range.min, p, use(detail::asymmetric_quotient<B>(scaled), p)});
+                all.push_back(
+                    {upper, range.min, p, use(detail::asymmetric_quotient(upper, range.min, limits), p)});
             }
         }
         return all;

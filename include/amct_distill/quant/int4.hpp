@@ -22,7 +22,7 @@
 #include "../run/execution.hpp"
 #include "affine.hpp"
 #include "fixed_codes.hpp"
-#include "kernels/int4.hpp"
+#include "kernels/codes.hpp"
 
 namespace amct_distill {
 
@@ -40,8 +40,8 @@ inline result<std::vector<std::uint8_t>> pack_int4(std::span<const std::int8_t> 
     detail::in_parts(on, rows, detail::rows_per_task(cols), [&](std::size_t begin, std::size_t end) {
         for (std::size_t r = begin; r != end; ++r)
             if (!detail::run_on(on.instructions,
-                                detail::pack_int4_loop{codes.data() + r * cols,
-                                                       bytes.data() + r * packed_row_bytes(cols), cols}))
+                                detail::PackInt4Loop{codes.data() + r * cols,
+                                                     bytes.data() + r * packed_row_bytes(cols), cols}))
                 fits = false;
     });
     if (fits) return bytes;
@@ -62,9 +62,8 @@ inline result<std::vector<std::int8_t>> unpack_int4(std::span<const std::uint8_t
     std::vector<std::int8_t> codes(rows * cols);
     detail::in_parts(on, rows, detail::rows_per_task(cols), [&](std::size_t begin, std::size_t end) {
         for (std::size_t r = begin; r != end; ++r)
-            detail::run_on(on.instructions,
-                           detail::unpack_int4_loop{bytes.data() + r * packed_row_bytes(cols),
-                                                    codes.data() + r * cols, cols});
+            detail::run_on(on.instructions, detail::UnpackInt4Loop{bytes.data() + r * packed_row_bytes(cols),
+                                                                   codes.data() + r * cols, cols});
     });
     return codes;
 }
@@ -75,10 +74,7 @@ void quantize_int4(std::span<const float> x, std::span<std::uint8_t> bytes, Scal
                    const Execution& on = {}) {
     static_assert(B::width <= 4, "quantize_int4: a nibble holds at most 4 bits");
     assert(bytes.size() == packed_row_bytes(x.size()));
-    detail::in_parts(on, x.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
-        detail::run_on(on.instructions, detail::quantize_int4_loop{x.data() + begin, bytes.data() + begin / 2,
-                                                                   end - begin, detail::constants<B>(p)});
-    });
+    detail::quantize_parts<true>(x, bytes.data(), detail::constants<B>(p), on);
 }
 
 }  // namespace amct_distill

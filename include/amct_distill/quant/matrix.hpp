@@ -32,8 +32,8 @@ inline std::size_t rows_per_task(const ConstMatrixRef& w) {
 }
 
 /// body(r, serial) for each row, `serial` being `on` without its threads: rows are what threads share.
-template <class Body>
-void for_each_row(const Execution& on, const ConstMatrixRef& w, const Body& body) {
+inline void for_each_row(const Execution& on, const ConstMatrixRef& w,
+                         function_ref<void(Eigen::Index row, const Execution& serial)> body) {
     Execution serial;
     serial.instructions = on.instructions;
     // A row is written past the caches where the whole would be.

@@ -15,6 +15,7 @@
 #include "../policy/bits.hpp"
 #include "../policy/granularity.hpp"
 #include "affine.hpp"
+#include "calibrator.hpp"
 #include "matrix.hpp"
 #include "quantized_matrix.hpp"
 #include "scale.hpp"
@@ -42,14 +43,6 @@ concept WeightQuantizer = HasParameters<Q> && BitWidth<typename Q::bits> &&
     { c.backward(w, /*grad_out*/ w, /*grad_w*/ out, grad_parameters) } -> std::same_as<void>;
     { c.scale_offsets(w) } -> std::convertible_to<Scales>;
     { c.quantize(w) } -> std::same_as<result<QuantizedMatrix>>;
-};
-
-/// Finds the clips from the values of some batches.
-template <class C>
-concept Calibrator = std::default_initializable<C> && requires(C c, const C& done, std::span<const float> x) {
-    { c.observe(x) } -> std::same_as<result<void>>;
-    { done.finish()->clip } -> std::convertible_to<ClipRange>;
-    { done.finish().has_value() } -> std::same_as<bool>;
 };
 
 /// Constructed from the initial clips and fixed_min (the lower clip is 0 and stays it). `x` is the input of

@@ -98,8 +98,9 @@ public:
     std::span<float> parameters() { return scales_; }
     std::span<const float> parameters() const { return scales_; }
 
-    /// A scale that is not usable (`is_usable`: not positive, below the smallest normal float, so large that codes
-    /// stand for infinities) falls back to its last good value. (AMCT has no guard here and divides by it.)
+    /// A scale that is not usable (`is_usable`: not positive, below the smallest normal float, so large that
+    /// codes stand for infinities) falls back to its last good value. (AMCT has no guard here and divides by
+    /// it.)
     void constrain() {
         for (std::size_t i = 0; i != scales_.size(); ++i) {
             if (is_usable<B>({scales_[i], 0}))

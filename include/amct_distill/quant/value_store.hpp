@@ -8,6 +8,7 @@
 /// The file has no name and vanishes with the object. Nothing is ever left out.
 #pragma once
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
@@ -24,37 +25,44 @@ namespace amct_distill::detail {
 
 class ValueStore {
 public:
+    explicit ValueStore(std::size_t max_bytes) { limit(max_bytes); }
+
     /// Half of the bytes hold what was appended last, half are for reading the file; at least 512 KB.
-    explicit ValueStore(std::size_t max_bytes)
-        : capacity_((std::max)(max_bytes / (2 * sizeof(float)) / task_size, std::size_t{1}) * task_size),
-          in_memory_(max_bytes == static_cast<std::size_t>(-1)) {}
+    /// Precondition: empty.
+    void limit(std::size_t max_bytes) {
+        assert(size() == 0);
+        capacity_ = (std::max)(max_bytes / (2 * sizeof(float)) / task_size, std::size_t{1}) * task_size;
+        in_memory_ = max_bytes == static_cast<std::size_t>(-1);
+    }
 
     std::size_t size() const { return written_ + recent_.size(); }
     bool uses_file() const { return file_ != nullptr; }
 
-    /// An error when the file cannot be written, and from then on: values are missing.
+    /// An error when the file cannot be written; the store then holds what it held before.
     result<void> append(std::span<const float> x) {
-        if (!complete_) return complete_;
-        if (in_memory_) {
-            recent_.insert(recent_.end(), x.begin(), x.end());
-            return {};
+        std::size_t const before = recent_.size(), room = in_memory_ ? x.size() : capacity_ - before;
+        std::span<const float> rest = x.subspan((std::min)(room, x.size()));
+        recent_.insert(recent_.end(), x.begin(), x.end() - static_cast<std::ptrdiff_t>(rest.size()));
+        if (rest.empty()) return {};
+        // What is written counts in the end only: until then, it lies beyond what the file holds.
+        std::size_t end = written_;
+        auto done = write(recent_, end);
+        for (; done && rest.size() > capacity_; rest = rest.subspan(capacity_))
+            done = write(rest.first(capacity_), end);
+        if (!done) {
+            recent_.resize(before);
+            return done;
         }
-        while (!x.empty()) {
-            if (recent_.size() == capacity_)
-                if (complete_ = write(); !complete_) return complete_;
-            std::size_t const n = (std::min)(x.size(), capacity_ - recent_.size());
-            recent_.insert(recent_.end(), x.begin(), x.begin() + static_cast<std::ptrdiff_t>(n));
-            x = x.subspan(n);
-        }
+        written_ = end;
+        recent_.assign(rest.begin(), rest.end());
         return {};
     }
 
-    /// body(part): all parts but the last are multiples of `task_size`. An error when the file cannot be read,
-    /// or could not be written.
+    /// body(part): all parts but the last are multiples of `task_size`. An error when the file cannot be
+    /// read.
     template <class Body>
     result<void> for_each_part(const Body& body) const {
-        if (!complete_) return complete_;
-        if (file_) {
+        if (written_ != 0) {
             std::rewind(file_.get());
             std::vector<float> part(capacity_);
             for (std::size_t read = 0; read != written_; read += capacity_) {
@@ -68,17 +76,18 @@ public:
     }
 
 private:
-    struct close {
+    struct Close {
         void operator()(std::FILE* file) const { std::fclose(file); }
     };
 
-    result<void> write() {
+    /// `capacity_` values as those from `end` on, which moves after them.
+    result<void> write(std::span<const float> x, std::size_t& end) {
         if (!file_) file_.reset(std::tmpfile());
-        if (!file_ || std::fseek(file_.get(), 0, SEEK_END) != 0 ||
-            std::fwrite(recent_.data(), sizeof(float), capacity_, file_.get()) != capacity_)
+        if (!file_ || std::fseek(file_.get(), static_cast<long>(end * sizeof(float)), SEEK_SET) != 0 ||
+            std::fwrite(x.data(), sizeof(float), x.size(), file_.get()) != x.size() ||
+            std::fflush(file_.get()) != 0)
             return failed("write");
-        written_ += capacity_;
-        recent_.clear();
+        end += x.size();
         return {};
     }
 
@@ -87,12 +96,11 @@ private:
                                     std::strerror(errno), "; make room for it, or allow more memory"));
     }
 
-    std::size_t capacity_;
-    bool in_memory_;
-    std::size_t written_ = 0;
-    std::unique_ptr<std::FILE, close> file_{};
+    std::size_t capacity_ = 0;
+    bool in_memory_ = false;
+    std::size_t written_ = 0;  // to the file: a multiple of capacity_
+    std::unique_ptr<std::FILE, Close> file_{};
     std::vector<float> recent_{};
-    result<void> complete_{};
 };
 
 }  // namespace amct_distill::detail

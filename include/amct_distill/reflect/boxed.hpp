@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// An optional message that lives on the heap: one that may contain itself, or that is large and mostly absent.
+/// An optional message that lives on the heap: one that may contain itself, or that is large and mostly
+/// absent.
 ///
 ///     struct Tree { optional<std::int64_t> value{}; boxed<Tree> left{}; boxed<Tree> right{}; };
 ///     tree.left.emplace().value = 3;

@@ -13,12 +13,12 @@
 
 namespace amct_distill {
 
-/// How a repeated number is written: each with a tag of its own (proto2's default), or all as one run of bytes.
-/// Readers take both.
+/// How a repeated number is written: each with a tag of its own (proto2's default), or all as one run of
+/// bytes. Readers take both.
 enum class Packing : bool { unpacked, packed };
 
-/// How a whole number is written. `varint`: int32, uint32, int64, uint64 of the schema; `zigzag`: sint32, sint64;
-/// `fixed`: fixed32, sfixed32, fixed64, sfixed64.
+/// How a whole number is written. `varint`: int32, uint32, int64, uint64 of the schema; `zigzag`: sint32,
+/// sint64; `fixed`: fixed32, sfixed32, fixed64, sfixed64.
 enum class IntegerCoding : std::uint8_t { varint, zigzag, fixed };
 
 struct FieldNumber {

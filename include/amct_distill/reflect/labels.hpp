@@ -57,7 +57,8 @@ struct Blank {
 };
 }  // namespace detail
 
-/// `required`: a message spelled in C++ that leaves it out does not compile (but for clang 14, which misses it).
+/// `required`: a message spelled in C++ that leaves it out does not compile (but for clang 14, which misses
+/// it).
 template <class T>
 class required : public detail::Located {
 public:

@@ -1,25 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 /// A table of a list of aggregates: a column for a field, or for what is made of one.
 ///
-///     detail::column_table(report.layers,
-///                          detail::Column{"layer", &VerifiedLayer::name},
-///                          detail::Column{"of", [](const VerifiedLayer& l) { return percent(l.part); }});
+///     detail::column_table(report.layers, width,
+///                          detail::Column{{"layer", 12}, &VerifiedLayer::name},
+///                          detail::Column{{"of"}, [](const VerifiedLayer& l) { return percent(l.part); }});
 ///
-/// How a field is spelled comes from its type: whole numbers in full, others with three digits, names shortened.
+/// How a field is spelled comes from its type: whole numbers in full, others with three digits. What may be
+/// shortened or left out on a narrow terminal, TableColumn says.
 #pragma once
 #include <concepts>
 #include <cstddef>
 #include <functional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "../core/number.hpp"
 #include "../core/table.hpp"
 
 namespace amct_distill::detail {
-
-inline constexpr std::size_t longest_cell = 20;
 
 template <class T>
 std::string cell(const T& value) {
@@ -30,32 +28,28 @@ std::string cell(const T& value) {
     else if constexpr (std::integral<T>)
         return number(value);
     else
-        return shortened(std::string_view(value), longest_cell);
+        return std::string(value);
 }
 
-/// `cell` is a member, or a function of the row. A text that a function makes stays as it is.
+/// `cell` is a member, or a function of the row.
 template <class F>
 struct Column {
-    std::string_view heading{};
+    TableColumn column{};
     F cell;
 
     template <class Row>
     std::string text(const Row& row) const {
-        if constexpr (!std::is_member_pointer_v<F> &&
-                      std::same_as<std::invoke_result_t<const F&, const Row&>, std::string>)
-            return std::invoke(cell, row);
-        else
-            return detail::cell(std::invoke(cell, row));
+        return detail::cell(std::invoke(cell, row));
     }
 };
 template <class F>
-Column(const char*, F) -> Column<F>;
+Column(TableColumn, F) -> Column<F>;
 
 template <class Row, class... F>
-std::string column_table(const std::vector<Row>& list, const Column<F>&... columns) {
-    std::vector<TableRow> rows{{std::string(columns.heading)...}};
-    for (const Row& row : list) rows.push_back({columns.text(row)...});
-    return text_table(rows);
+std::string column_table(const std::vector<Row>& list, std::size_t width, const Column<F>&... columns) {
+    Table table({columns.column...});
+    for (const Row& row : list) table.add({columns.text(row)...});
+    return table.text(width);
 }
 
 }  // namespace amct_distill::detail

@@ -4,9 +4,9 @@
 ///     std::vector<float, AlignedAllocator<float>> values(1000);
 ///     is_aligned(values.data());                               // true: 64 bytes
 ///
-/// Eigen's own allocator allocates in one way with -mavx and in another without; memory that crosses from a file
-/// with one set of flags to a file with another is then freed as it was not allocated. This one always asks
-/// operator new for 64 bytes.
+/// Eigen's own allocator allocates in one way with -mavx and in another without; memory that crosses from a
+/// file with one set of flags to a file with another is then freed as it was not allocated. This one always
+/// asks operator new for 64 bytes.
 #pragma once
 #include <cstddef>
 #include <new>

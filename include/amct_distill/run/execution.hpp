@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <functional>
 
+#include "function_ref.hpp"
 #include "instructions.hpp"
 
 namespace amct_distill {
@@ -36,8 +37,8 @@ inline std::size_t rows_per_task(std::size_t cols) {
 }
 
 /// body(begin, end) for parts of 0..n that begin at multiples of `size`; on one thread, in a single part.
-template <class Body>
-void in_parts(const Execution& on, std::size_t n, std::size_t size, const Body& body) {
+inline void in_parts(const Execution& on, std::size_t n, std::size_t size,
+                     function_ref<void(std::size_t begin, std::size_t end)> body) {
     if (!on.parallel_for || n <= size) return body(std::size_t{0}, n);
     auto const part = [&](std::size_t k) { body(k * size, (std::min)(n, (k + 1) * size)); };
     on.parallel_for((n - 1) / size + 1, std::cref(part));  // a std::function of a reference: no allocation

@@ -56,9 +56,32 @@ public:
     /// has not begun by then is left out.
     template <class F>
     void parallel_for(std::size_t count, F&& f) const {
+        if constexpr (std::is_invocable_v<F&, std::size_t, std::size_t>)
+            run(count, f);
+        else
+            run(count, [&f](std::size_t i, std::size_t) { f(i); });
+    }
+
+    /// The same on the calling thread alone, in order.
+    template <class F>
+    static void run_here(std::size_t count, F&& f) {
+        for (std::size_t i = 0; i != count; ++i)
+            if constexpr (std::is_invocable_v<F&, std::size_t, std::size_t>)
+                f(i, 0);
+            else
+                f(i);
+    }
+
+    /// The same threads, for the quantizers.
+    const Execution& execution() const { return execution_; }
+
+private:
+    using Function = detail::function_ref<void(std::size_t i, std::size_t worker)>;
+
+    void run(std::size_t count, Function f) const {
         if (!pool_ || count < 2 || pool_->CurrentThreadId() >= 0) return run_here(count, f);
         auto const helpers = static_cast<unsigned>((std::min)(count, static_cast<std::size_t>(threads_)) - 1);
-        Job<std::remove_reference_t<F>> job(f, count, helpers);
+        Job job(f, count, helpers);
         for (unsigned k = 0; k != helpers; ++k)  // a pointer: std::function holds it without allocating
             pool_->Schedule([at = &job] {
                 at->work();
@@ -69,33 +92,14 @@ public:
         if (job.error) std::rethrow_exception(job.error);
     }
 
-    /// The same on the calling thread alone, in order.
-    template <class F>
-    static void run_here(std::size_t count, F&& f) {
-        for (std::size_t i = 0; i != count; ++i) call(f, i, 0);
-    }
-
-    /// The same threads, for the quantizers.
-    const Execution& execution() const { return execution_; }
-
-private:
-    template <class F>
-    static void call(F& f, std::size_t i, [[maybe_unused]] std::size_t worker) {
-        if constexpr (std::is_invocable_v<F&, std::size_t, std::size_t>)
-            f(i, worker);
-        else
-            f(i);
-    }
-
-    template <class F>
     struct Job {
-        Job(F& function, std::size_t n, unsigned helpers) : f(function), count(n), done(helpers) {}
+        Job(Function function, std::size_t n, unsigned helpers) : f(function), count(n), done(helpers) {}
 
         void work() {
             std::size_t const worker = workers++;
             for (std::size_t i; (i = next++) < count;) {
                 try {
-                    call(f, i, worker);
+                    f(i, worker);
                 } catch (...) {
                     std::lock_guard const lock(mutex);
                     if (i < failed) {
@@ -107,7 +111,7 @@ private:
             }
         }
 
-        F& f;
+        Function f;
         std::size_t const count;
         std::atomic<std::size_t> next{0}, workers{0};
         std::mutex mutex{};  // of the two below

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Sums in double whose order of additions is fixed: the same bits however many threads or lanes compute it.
+/// Sums in double whose order of additions is fixed: the same bits however many threads or vectors compute
+/// it.
 ///
-///     auto const [sum] = ordered_sums(on, n, Dot{x, y});       // terms: see kernels/sums.hpp
+///     auto const [sum] = ordered_sums(on, n, Dot{x, y});       // terms: see sums.hpp
 ///
-/// The order: elements go in blocks of `sum_block`; in a block, element i is added to lane i % sum_lanes, and
-/// at its end the lanes are added from the first to the last; the blocks are added from the first to the
-/// last. Lanes are what a vector register adds, blocks are what a thread takes. Terms that are floats are
-/// first added in runs of 64 (block_sum_loop), as fixed.
+/// The order: elements go in blocks of `sum_block`; in a block, element i is added to accumulator i %
+/// accumulator_count, and at its end the accumulators are added from the first to the last; the blocks are
+/// added from the first to the last. Accumulators are what a vector register holds, blocks are what a thread
+/// takes. Terms that are floats are first added in runs of 64 (BlockSumLoop), as fixed.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -19,15 +20,15 @@ namespace amct_distill::detail {
 
 /// The terms of elements `begin` to `begin + n`, n at most sum_block.
 template <class Terms>
-struct block_of {
+struct BlockOf {
     static constexpr std::size_t sums = Terms::sums;
     Terms inner;
     std::size_t first;
 
     template <int Bytes>
-    [[gnu::always_inline]] void add(std::size_t i, std::size_t lane, SumLanes<Bytes>* to) const
+    [[gnu::always_inline]] void add(std::size_t i, std::size_t accumulator, Accumulators<Bytes>* to) const
         requires(!in_runs<Terms>) {
-        inner.template add<Bytes>(first + i, lane, to);
+        inner.template add<Bytes>(first + i, accumulator, to);
     }
     template <class F>
     [[gnu::always_inline]] void begin(std::size_t i, F& v) const requires(in_runs<Terms>) {
@@ -45,7 +46,7 @@ std::array<double, Terms::sums> ordered_sums(const Execution& on, std::size_t n,
     auto const block = [&](std::size_t k) {
         std::size_t const begin = k * sum_block;
         return run_on(on.instructions,
-                      block_sum_loop<block_of<Terms>>{{terms, begin}, (std::min)(sum_block, n - begin)});
+                      BlockSumLoop<BlockOf<Terms>>{{terms, begin}, (std::min)(sum_block, n - begin)});
     };
     Sums total{};
     auto const add = [&](const Sums& part) {

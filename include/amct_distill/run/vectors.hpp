@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Vectors of floats of any width, a float alone among them, and the few things the loops do with them.
 ///
-///     using F = lanes<Bytes>::floats;          // 4 bytes: float; 16, 32, 64: 4, 8, 16 of them
-///     F v; load(x, v);  v = v / scale;  round_lanes(v);  store(v, y);
+///     using F = Vectors<Bytes>::floats;          // 4 bytes: float; 16, 32, 64: 4, 8, 16 of them
+///     F v; load(x, v);  v = v / scale;  round_elements(v);  store(v, y);
 ///
 /// Written in the vector extensions of GCC and clang: a loop's body is written once, for every width, and
 /// inlined into functions that are compiled for an instruction set each (instructions.hpp). Vectors go by
@@ -33,10 +33,10 @@ static_assert(
 namespace amct_distill::detail {
 
 template <int Bytes>
-struct lanes;
+struct Vectors;
 
 template <>
-struct lanes<4> {
+struct Vectors<4> {
     using floats = float;
     using ints = std::int32_t;
     using doubles = double;
@@ -45,7 +45,7 @@ struct lanes<4> {
 
 #if defined(__GNUC__)
 template <int Bytes>
-struct lanes {
+struct Vectors {
     typedef float floats __attribute__((vector_size(Bytes)));
     typedef std::int32_t ints __attribute__((vector_size(Bytes)));
     typedef double doubles __attribute__((vector_size(Bytes)));  // half as many
@@ -56,7 +56,7 @@ typedef std::uint8_t ubytes16 __attribute__((vector_size(16)));
 #endif
 
 template <class F>
-using ints_of = typename lanes<sizeof(F)>::ints;
+using ints_of = typename Vectors<sizeof(F)>::ints;
 
 template <class T, class V>
 [[gnu::always_inline]] inline void load(const T* p, V& v) {
@@ -75,7 +75,7 @@ template <class V, class T>
 inline constexpr float rounding_shift = 12582912.0f;
 
 template <class F>
-[[gnu::always_inline]] inline void round_lanes(F& v) {
+[[gnu::always_inline]] inline void round_elements(F& v) {
     using I = ints_of<F>;
     I const sign = __builtin_bit_cast(I, v) & INT32_MIN;
     F const whole = (v + rounding_shift) - rounding_shift;
@@ -123,7 +123,7 @@ template <class F>
 /// half, but half a vector element by element.)
 template <class F, class D>
 [[gnu::always_inline]] inline void widen(const F& v, D& low, D& high) {
-    using Both = typename lanes<2 * sizeof(F)>::doubles;
+    using Both = typename Vectors<2 * sizeof(F)>::doubles;
     Both const d = __builtin_convertvector(v, Both);
     if constexpr (sizeof(F) == 16) {
         low = __builtin_shufflevector(d, d, 0, 1);
@@ -161,8 +161,9 @@ template <int K, class V, class Piece>
 }
 
 /// The low bytes of 16 ints that are in -128..127.
-[[gnu::always_inline]] inline void narrow(const lanes<16>::ints& a, const lanes<16>::ints& b,
-                                          const lanes<16>::ints& c, const lanes<16>::ints& d, bytes16& out) {
+[[gnu::always_inline]] inline void narrow(const Vectors<16>::ints& a, const Vectors<16>::ints& b,
+                                          const Vectors<16>::ints& c, const Vectors<16>::ints& d,
+                                          bytes16& out) {
 #if defined(__SSE2__)
     out = __builtin_bit_cast(
         bytes16,
@@ -170,7 +171,7 @@ template <int K, class V, class Piece>
                         _mm_packs_epi32(__builtin_bit_cast(__m128i, c), __builtin_bit_cast(__m128i, d))));
 #else
     typedef std::int8_t bytes4 __attribute__((vector_size(4)));
-    lanes<16>::ints const* const parts[] = {&a, &b, &c, &d};
+    Vectors<16>::ints const* const parts[] = {&a, &b, &c, &d};
     for (int k = 0; k != 4; ++k) {
         bytes4 const part = __builtin_convertvector(*parts[k], bytes4);
         std::memcpy(reinterpret_cast<char*>(&out) + 4 * k, &part, 4);

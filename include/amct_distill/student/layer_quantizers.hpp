@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The quantizers of one layer of a student: one for its weights, one for its input, and the input's
-/// calibrator while it lasts.
+/// The quantizers of one layer of a student: one for its weights, one for its input.
 ///
 ///     LayerQuantizers<StandardAlgorithms> q = ...;       // make_student() makes them
-///     q.observe(batch);  q.finish_calibration();          // IFMR; not with clips from the configuration
-///     q.data_clip();  q.weight_scales(w);  q.weight_policy();   // "arq_distill, INT4, channel_wise"
+///     q.set_clips({6, 0});                                // calibrate() does; not with clips of the user's
+///     q.data_clip();  q.weight_scales(w);  q.weight_algorithm();   // "arq_distill, INT4, channel_wise"
 ///
 /// What they train lives in tensors, so that one optimizer serves all parameters; `constrain()`, which
 /// follows each of its steps, brings both together.
@@ -28,7 +27,6 @@
 #include "../plan/select.hpp"
 #include "../quant/act_ulq.hpp"
 #include "../quant/arq.hpp"
-#include "../quant/ifmr.hpp"
 #include "../quant/quantizer.hpp"
 #include "../quant/ulq.hpp"
 
@@ -71,28 +69,10 @@ void backward_on(const Execution& on, const Q& q, const In& in, const In& grad_o
         q.backward(in, grad_out, grad_in, grad_parameters);
 }
 
-/// An activation quantizer, and the calibrator that finds its first clips. What a calibrator has observed can
-/// be large and need not be copyable: a copy begins its calibration anew.
-template <ActivationQuantizer Q>
-struct calibrated {
-    Q quantizer{};
-    typename Q::calibrator calibrator{};
-
-    explicit calibrated(Q q = {}) : quantizer(std::move(q)) {}
-    calibrated(const calibrated& other) : quantizer(other.quantizer) {}
-    calibrated(calibrated&&) = default;
-    calibrated& operator=(calibrated&&) = default;
-    calibrated& operator=(const calibrated& other) { return *this = calibrated(other); }
-    ~calibrated() = default;
-};
-template <class>
-struct with_calibrators;
-template <class... Q>
-struct with_calibrators<std::variant<Q...>> {
-    using type = std::variant<calibrated<Q>...>;
-};
-
 }  // namespace detail
+
+template <class Algorithms>
+class InputCalibration;
 
 template <class Algorithms>
 class LayerQuantizers {
@@ -101,8 +81,8 @@ public:
     static result<LayerQuantizers> make(const BasicPlannedLayer<Algorithms>& layer,
                                         const nn::Tensor& weight) {
         LayerQuantizers q;
-        q.weight_policy_ = describe(layer.weights);
-        q.data_policy_ = describe(layer.data);
+        q.weight_algorithm_ = describe(layer.weights);
+        q.data_algorithm_ = describe(layer.data);
         auto const weights =
             visit_weight_quantizer(layer.weights, [&]<class Q>(std::type_identity<Q>, const auto& settings) {
                 static_assert(WeightQuantizer<Q>);
@@ -113,11 +93,11 @@ public:
         auto const data = visit_activation_quantizer(
             layer.data, [&]<class Q>(std::type_identity<Q>, const auto& settings) -> result<void> {
                 static_assert(ActivationQuantizer<Q>);
-                auto& held = q.data_.template emplace<detail::calibrated<Q>>();
+                auto& quantizer = q.data_.template emplace<Q>();
                 if constexpr (requires { settings.fixed_min.get(); }) q.fixed_min_ = settings.fixed_min.get();
                 if constexpr (requires { settings.clip_max_min->clip_max; }) {
                     if (settings.clip_max_min.has_value()) {
-                        held.quantizer =
+                        quantizer =
                             Q(ClipRange{*settings.clip_max_min->clip_max, *settings.clip_max_min->clip_min},
                               q.fixed_min_);
                         q.is_calibrated_ = q.has_user_clips_ = true;
@@ -135,22 +115,11 @@ public:
     /// Whether the input is quantized: after calibration, or from the start with clips of the user's.
     bool is_calibrated() const { return is_calibrated_; }
     bool has_user_clips() const { return has_user_clips_; }
-    /// One batch of the layer's inputs. Errors: it is empty or not finite.
-    result<void> observe(std::span<const float> x) {
-        return std::visit([&](auto& held) { return held.calibrator.observe(x); }, data_);
-    }
-    /// Takes the clips that the calibrator found, and drops what it has kept.
-    result<void> finish_calibration() {
-        return std::visit(
-            [&]<class Q>(detail::calibrated<Q>& held) -> result<void> {
-                auto const found = held.calibrator.finish();
-                if (!found) return found.diagnostics();
-                held = detail::calibrated<Q>(Q(found->clip, fixed_min_));
-                is_calibrated_ = true;
-                take_parameters();
-                return {};
-            },
-            data_);
+    /// The first clips: from now on the input is quantized.
+    void set_clips(ClipRange clip) {
+        std::visit([&]<class Q>(Q& q) { q = Q(clip, fixed_min_); }, data_);
+        is_calibrated_ = true;
+        take_parameters();
     }
 
     // ---- what a layer computes
@@ -165,9 +134,7 @@ public:
     }
     void quantize_data(const nn::Tensor& x, nn::Tensor& out, const Execution& on = {}) const {
         out.resize(x.shape());
-        std::visit(
-            [&](const auto& held) { detail::fake_quantize_on(on, held.quantizer, x.span(), out.span()); },
-            data_);
+        std::visit([&](const auto& q) { detail::fake_quantize_on(on, q, x.span(), out.span()); }, data_);
     }
     /// From the gradient of the quantized weight: grad_w is written, grad_scales added to.
     void weight_backward(const nn::Tensor& w, const nn::Tensor& grad_out, nn::Tensor& grad_w,
@@ -188,9 +155,8 @@ public:
         grad_x.resize(x.shape());
         buffer.resize(clips_.shape());
         std::visit(
-            [&](const auto& held) {
-                detail::backward_on(on, held.quantizer, x.span(), grad_out.span(), grad_x.span(),
-                                    buffer.span());
+            [&](const auto& q) {
+                detail::backward_on(on, q, x.span(), grad_out.span(), grad_x.span(), buffer.span());
             },
             data_);
         for (std::size_t i = 0; i != buffer.size(); ++i) grad_clips[i] += buffer[i];
@@ -209,7 +175,7 @@ public:
     /// After a change of the parameters: the quantizers take them, repair them, and hand them back.
     void constrain() {
         std::visit([&](auto& q) { exchange(q, scales_); }, weights_);
-        if (is_calibrated_) std::visit([&](auto& held) { exchange(held.quantizer, clips_); }, data_);
+        if (is_calibrated_) std::visit([&](auto& q) { exchange(q, clips_); }, data_);
     }
 
     /// Takes the parameters as another layer's `constrain` left them, also where no repair from here would
@@ -223,29 +189,30 @@ public:
             std::copy(values.begin(), values.end(), q.parameters().begin());
         };
         std::visit([&](auto& q) { take(q, scales_); }, weights_);
-        if (is_calibrated_) std::visit([&](auto& held) { take(held.quantizer, clips_); }, data_);
+        if (is_calibrated_) std::visit([&](auto& q) { take(q, clips_); }, data_);
     }
 
     // ---- what there is to report
 
-    const std::string& weight_policy() const {
-        return weight_policy_;
-    }                                                                ///< "arq_distill, INT4, channel_wise"
-    const std::string& data_policy() const { return data_policy_; }  ///< "ulq_quantize, INT8"
+    /// "arq_distill, INT4, channel_wise".
+    const std::string& weight_algorithm() const { return weight_algorithm_; }
+    /// "ulq_quantize, INT8".
+    const std::string& data_algorithm() const { return data_algorithm_; }
     int weight_bits() const {
         return std::visit([]<class Q>(const Q&) { return Q::bits::width; }, weights_);
     }
     int data_bits() const {
-        return std::visit([]<class Q>(const detail::calibrated<Q>&) { return Q::bits::width; }, data_);
+        return std::visit([]<class Q>(const Q&) { return Q::bits::width; }, data_);
     }
     /// f(std::type_identity<Bits>{}) for the width of the weights, and of the data.
     template <class F>
     auto visit_weight_bits(F f) const {
-        return std::visit([&]<class Q>(const Q&) { return f(std::type_identity<typename Q::bits>{}); }, weights_);
+        return std::visit([&]<class Q>(const Q&) { return f(std::type_identity<typename Q::bits>{}); },
+                          weights_);
     }
     template <class F>
     auto visit_data_bits(F f) const {
-        return std::visit([&]<class Q>(const detail::calibrated<Q>&) { return f(std::type_identity<typename Q::bits>{}); },
+        return std::visit([&]<class Q>(const Q&) { return f(std::type_identity<typename Q::bits>{}); },
                           data_);
     }
     Scales weight_scales(const nn::Tensor& w) const {
@@ -256,14 +223,15 @@ public:
         return std::visit([&](const auto& q) { return q.quantize(detail::weight_matrix(w)); }, weights_);
     }
     ClipRange data_clip() const {
-        return std::visit([](const auto& held) { return held.quantizer.clip(); }, data_);
+        return std::visit([](const auto& q) { return q.clip(); }, data_);
     }
     ScaleOffset data_scale() const {
-        return std::visit([](const auto& held) { return held.quantizer.scale_offset(); }, data_);
+        return std::visit([](const auto& q) { return q.scale_offset(); }, data_);
     }
     bool fixed_min() const { return fixed_min_; }
 
 private:
+    friend class InputCalibration<Algorithms>;
     LayerQuantizers() = default;
 
     /// A quantizer may take its settings from its message; most have none of their own.
@@ -284,14 +252,13 @@ private:
     void take_parameters() {
         std::visit([&](const auto& q) { detail::copy_to(q.parameters(), scales_); }, weights_);
         if (is_calibrated_)
-            std::visit([&](const auto& held) { detail::copy_to(held.quantizer.parameters(), clips_); },
-                       data_);
+            std::visit([&](const auto& q) { detail::copy_to(q.parameters(), clips_); }, data_);
     }
 
     weight_quantizer_variant<Algorithms> weights_{};
-    typename detail::with_calibrators<activation_quantizer_variant<Algorithms>>::type data_{};
+    activation_quantizer_variant<Algorithms> data_{};
     nn::Tensor scales_{}, clips_{};  // the quantizers' parameters(), for the optimizer
-    std::string weight_policy_{}, data_policy_{};
+    std::string weight_algorithm_{}, data_algorithm_{};
     bool fixed_min_ = false, is_calibrated_ = false, has_user_clips_ = false;
 };
 

@@ -6,12 +6,15 @@
 ///     Tensor logits = student.predict(images);
 ///     student.quantizers("conv1")->data_clip();
 #pragma once
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "../nn/network.hpp"
+#include "check_parameters.hpp"
 #include "quantized_layer.hpp"
+#include "same_network.hpp"
 
 namespace amct_distill {
 
@@ -60,17 +63,18 @@ private:
 
 using Student = BasicStudent<>;
 
-/// Copies the teacher and puts quantizing layers where the plan, resolved for its topology, enables them.
-/// Errors, all of them: weights that are not finite. Throws std::invalid_argument when the plan is of another
-/// network.
+/// Copies the teacher and puts quantizing layers where the plan enables them. Errors, all of them: parameters
+/// of a wrong shape, or that are not finite, or a variance below 0, with the layer's name and the
+/// parameter's. Throws std::invalid_argument when the plan is of another network, with the first difference.
 template <class Algorithms>
 result<BasicStudent<Algorithms>> make_student(const nn::Network& teacher,
                                               const BasicDistillPlan<Algorithms>& plan) {
-    if (auto const what = difference(plan.graph, teacher.graph()); !what.empty())
+    if (auto const what = detail::difference(plan, teacher); !what.empty())
         throw std::invalid_argument(detail::concat("make_student: the plan is of another network: ", what,
-                                                   "; resolve it for this network"));
+                                                   "; resolve the configuration for this one"));
+    Diagnostics errors = detail::check_parameters(teacher);
+    if (!errors.empty()) return errors;
     nn::Network network = teacher;
-    Diagnostics errors;
     for (const auto& layer : plan.layers) {
         if (!layer.quant_enable) continue;
         const nn::Module& module = teacher.module(layer.module);

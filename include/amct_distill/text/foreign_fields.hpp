@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Fields of related formats that people give to a message's reader: what they belong to, what to write instead.
+/// Fields of related formats that people give to a message's reader: what they belong to, what to write
+/// instead.
 ///
-///     constexpr ForeignFields foreign_fields(const MyMessage*);      // beside the message, found by its type
+///     constexpr ForeignFields foreign_fields(const MyMessage*);     // beside the message, found by its type
 ///
-///     // quant.cfg:1:1: error: this looks like a configuration for AMCT's calibration: this library reads ...
+///    // quant.cfg:1:1: error: this looks like a configuration for AMCT's calibration: this library reads ...
 ///     // quant.cfg:1:1: error: unknown field `skip_layers`; write `quant_skip_layers`
 ///
 /// A message without that function has none. Usable in constant evaluation.

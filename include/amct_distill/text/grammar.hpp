@@ -35,14 +35,16 @@ inline constexpr auto hex         = '0' >> (lit('x') | 'X') >> +hex_digit;
 inline constexpr auto octal       = '0' >> +octal_digit;
 inline constexpr auto whole       = lit('0') | (char_('1', '9') >> *digit);
 inline constexpr auto exponent    = (lit('e') | 'E') >> -(lit('+') | '-') >> +digit;
-inline constexpr auto decimal     = ((whole >> -('.' >> *digit)) | ('.' >> +digit)) >> -exponent >> -(lit('f') | 'F');
+inline constexpr auto decimal     = ((whole >> -('.' >> *digit)) | ('.' >> +digit)) >> -exponent
+                                  >> -(lit('f') | 'F');
 /// A number may not touch what could continue it: `12abc`, `08`, `1e`, `1.2.3` are no numbers.
 inline constexpr auto number      = (hex | octal | decimal) >> !(letter | digit | '.');
 /// What a person takes for one token where the rules see none; for messages.
 inline constexpr auto word        = +(letter | digit | '.');
 
-inline constexpr auto quoted      = ('"'  >> *(('\\' >> (char_ - '\n')) | (char_ - (lit('"')  | '\\' | '\n'))) >> '"')
-                                  | ('\'' >> *(('\\' >> (char_ - '\n')) | (char_ - (lit('\'') | '\\' | '\n'))) >> '\'');
+inline constexpr auto escaped     = '\\' >> (char_ - '\n');
+inline constexpr auto quoted      = ('"'  >> *(escaped | (char_ - (lit('"')  | '\\' | '\n'))) >> '"')
+                                  | ('\'' >> *(escaped | (char_ - (lit('\'') | '\\' | '\n'))) >> '\'');
 // clang-format on
 
 // The walker: each overload is what X3 does for that expression. All are declared first, since an expression

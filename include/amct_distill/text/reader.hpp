@@ -154,8 +154,8 @@ private:
         reflect::get<unknown_fields_member<M>>(m).append(text.view());
         return true;
     }
-    /// `[extension]`, `[type.url/Any]` or a field number: valid text format, but nothing that a message's members
-    /// can hold.
+    /// `[extension]`, `[type.url/Any]` or a field number: valid text format, but nothing that a message's
+    /// members can hold.
     template <class M>
     constexpr bool unknown_name(M& m) {
         const char* const where = at_;
@@ -226,7 +226,7 @@ private:
     }
     /// Notes a duplicate; whether to read it all the same.
     constexpr bool duplicate(const char* where, TextBuffer message) {
-        if (options_.on_duplicate == duplicates::error) return error(where, std::move(message)), false;
+        if (options_.on_duplicate == Duplicates::error) return error(where, std::move(message)), false;
         message.append("; the last one counts");
         note(Severity::warning, where, std::move(message));
         return true;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// How a text is read: what a second value means, whether an unknown field is an error.
 ///
-///     read<AMCTDistillConfig>(text, {.on_duplicate = duplicates::last_wins});
+///     read<AMCTDistillConfig>(text, {.on_duplicate = Duplicates::last_wins});
 #pragma once
 #include <cstddef>
 #include <string_view>
@@ -9,7 +9,7 @@
 namespace amct_distill {
 
 /// What a second value for a singular field, or a second member of a oneof, means.
-enum class duplicates {
+enum class Duplicates {
     error,      ///< it is an error that names both places
     last_wins,  ///< as protobuf's Merge: a scalar or a oneof is replaced, a message merged; with a warning
                 ///< each
@@ -17,7 +17,7 @@ enum class duplicates {
 
 struct ReaderOptions {
     std::string_view source = {};  ///< name of the text, for diagnostics
-    duplicates on_duplicate = duplicates::error;
+    Duplicates on_duplicate = Duplicates::error;
     bool unknown_fields_are_warnings = false;
     std::size_t max_depth = 100;  ///< of nested messages
 };

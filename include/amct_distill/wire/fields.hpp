@@ -28,7 +28,7 @@ enum class WireType : std::uint8_t {
 };
 
 template <class M>
-concept numbered_message = requires(const M* m) {
+concept NumberedMessage = requires(const M* m) {
     field_numbers(m).size();
 };
 
@@ -56,7 +56,7 @@ constexpr FieldNumber number_of(std::string_view name, const std::array<FieldNum
 template <class M>
 constexpr auto make_binary_fields() {
     static_assert(
-        numbered_message<M>,
+        NumberedMessage<M>,
         "amct_distill: a message in protobuf's binary format tells the numbers of its fields: add "
         "`constexpr std::array<FieldNumber, N> field_numbers(const Message*)` beside it (those of the "
         "configuration and the record are in config/field_numbers.hpp)");
@@ -70,7 +70,7 @@ constexpr auto make_binary_fields() {
             FieldNumber f{};
             if constexpr (is_oneof<F>) {
                 using A = typename F::alternatives;
-                static_assert(numbered_message<A>,
+                static_assert(NumberedMessage<A>,
                               "amct_distill: the alternatives of a oneof tell their "
                               "numbers: add field_numbers(const Alternatives*)");
                 f = number_of(t.name, field_numbers(static_cast<const A*>(nullptr)));
@@ -95,11 +95,11 @@ template <class M>
 inline constexpr auto binary_fields = make_binary_fields<M>();
 
 template <class T>
-concept string_like = std::convertible_to<const T&, std::string_view>;
+concept StringLike = std::convertible_to<const T&, std::string_view>;
 
 template <class T>
 consteval WireType wire_type_of(IntegerCoding coding) {
-    if constexpr (MessageType<T> || string_like<T>)
+    if constexpr (MessageType<T> || StringLike<T>)
         return WireType::length;
     else if constexpr (std::floating_point<T>)
         return sizeof(T) == 4 ? WireType::fixed32 : WireType::fixed64;

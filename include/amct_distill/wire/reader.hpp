@@ -4,11 +4,12 @@
 ///     result<AMCTDistillConfig> config = read_binary<AMCTDistillConfig>(bytes, {.source = "quant.pb"});
 ///     if (!config) std::cerr << to_string(config.diagnostics());
 ///
-/// As protobuf reads it: packed and unpacked numbers, unknown fields passed over, the last value of a singular
-/// field wins, embedded messages merge. Members of type string_view are views into `bytes`: nothing is copied, and
-/// the bytes must outlive the message. Groups are refused. Time is linear in the bytes, and so is memory:
-/// what the message takes on the heap is at most `max_expansion` times the bytes, plus 64 KiB; bytes that want
-/// more (two of them can spell an empty message of hundreds) are refused before it is allocated.
+/// As protobuf reads it: packed and unpacked numbers, unknown fields passed over, the last value of a
+/// singular field wins, embedded messages merge. Members of type string_view are views into `bytes`: nothing
+/// is copied, and the bytes must outlive the message. Groups are refused. Time is linear in the bytes, and so
+/// is memory: what the message takes on the heap is at most `max_expansion` times the bytes, plus 64 KiB;
+/// bytes that want more (two of them can spell an empty message of hundreds) are refused before it is
+/// allocated.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -171,7 +172,7 @@ private:
             path_ = &indexed;
             list.push_back(blank_value<T>());
             return embedded(list.back(), where);
-        } else if constexpr (string_like<T>) {
+        } else if constexpr (StringLike<T>) {
             T value{};
             Outcome const out = scalar<Coding>(value, type, where);
             if (out == Outcome::done) list.push_back(std::move(value));
@@ -222,16 +223,16 @@ private:
         return Outcome::done;
     }
 
-    /// Counts the elements that this message's bytes bring to each list, and makes room for them at once: so lists
-    /// are allocated once, and a count that the heap's bound does not allow is refused before. Bytes that are
-    /// malformed end the count; reading then says what is wrong.
+    /// Counts the elements that this message's bytes bring to each list, and makes room for them at once: so
+    /// lists are allocated once, and a count that the heap's bound does not allow is refused before. Bytes
+    /// that are malformed end the count; reading then says what is wrong.
     template <class M, std::size_t... K>
     bool reserve_lists(M& m, std::index_sequence<K...>) {
         if constexpr ((ListField<reflect::field_type<M, binary_fields<M>[K].member>> || ...)) {
             constexpr auto& fields = binary_fields<M>;
             std::array<std::size_t, sizeof...(K)> counts{};
             constexpr std::array<WireType, sizeof...(K)> packed_types{packed_type<M, K>()...};
-            WireReader ahead(*this, silent_t{});
+            WireReader ahead(*this, Silent{});
             while (ahead.at_ != ahead.end_) {
                 std::uint32_t tag = 0;
                 if (!ahead.read_tag(tag)) break;
@@ -262,7 +263,7 @@ private:
     }
     std::size_t count_packed(const char* value, WireType each) const {
         std::size_t length = 0;
-        WireReader run(*this, silent_t{});
+        WireReader run(*this, Silent{});
         run.at_ = value;
         if (!run.read_length(length)) return 0;
         if (each != WireType::varint) return length / (each == WireType::fixed32 ? 4 : 8);
@@ -305,7 +306,7 @@ private:
     template <IntegerCoding Coding, class T>
     Outcome scalar(T& v, WireType type, const char* where) {
         if (type != wire_type_of<T>(Coding)) return Outcome::not_mine;
-        if constexpr (string_like<T>) {
+        if constexpr (StringLike<T>) {
             std::size_t length = 0;
             if (!read_length(length)) return Outcome::stopped;
             if constexpr (!std::same_as<T, std::string_view>)
@@ -497,9 +498,9 @@ private:
         report(Severity::warning, concat("at byte ", where - begin_, ": ", message));
     }
 
-    struct silent_t {};
+    struct Silent {};
     /// From the same place to the same end, without a word and without memory.
-    WireReader(const WireReader& from, silent_t)
+    WireReader(const WireReader& from, Silent)
         : at_(from.at_), end_(from.end_), begin_(from.begin_), options_(from.options_), silent_(true) {}
 
     const char* at_;
@@ -517,8 +518,8 @@ private:
 
 }  // namespace detail
 
-/// Reads a message. Warnings ride on the value; without a value, the first error ends the reading, or all required
-/// fields that are missing are told.
+/// Reads a message. Warnings ride on the value; without a value, the first error ends the reading, or all
+/// required fields that are missing are told.
 template <class M>
 result<M> read_binary(std::string_view bytes, const BinaryOptions& options = {}) {
     M message = detail::blank_message<M>();

@@ -5,8 +5,8 @@
 ///     read_binary<AMCTDistillConfig>(bytes).value() == config
 ///     binary_size(config) == bytes.size()
 ///
-/// The bytes that protobuf writes: fields in order of their numbers, packed where the schema says so. protobuf reads
-/// messages below 2 GiB only; ask binary_size() where a message may be larger.
+/// The bytes that protobuf writes: fields in order of their numbers, packed where the schema says so.
+/// protobuf reads messages below 2 GiB only; ask binary_size() where a message may be larger.
 #pragma once
 #include <bit>
 #include <cstddef>
@@ -44,8 +44,8 @@ constexpr std::uint64_t to_varint(T v) {
     }
 }
 
-/// Goes through a message twice: first for sizes, then for bytes. What the first learns of messages and packed runs
-/// is kept in the order in which the second asks for it.
+/// Goes through a message twice: first for sizes, then for bytes. What the first learns of messages and
+/// packed runs is kept in the order in which the second asks for it.
 class WireWriter {
 public:
     template <class M>
@@ -73,7 +73,7 @@ private:
     static consteval bool is_packed() {
         if constexpr (ListField<field_of<M, K>>) {
             using T = typename field_of<M, K>::value_type;
-            if (MessageType<T> || string_like<T>) return false;
+            if (MessageType<T> || StringLike<T>) return false;
             return binary_fields<M>[K].packing == Packing::packed;
         } else {
             return false;
@@ -123,7 +123,7 @@ private:
             std::size_t const size = size_of(v);
             sizes_[slot] = size;
             return varint_size(size) + size;
-        } else if constexpr (string_like<T>) {
+        } else if constexpr (StringLike<T>) {
             std::string_view const s = v;
             return varint_size(s.size()) + s.size();
         } else if constexpr (wire_type_of<T>(Coding) == WireType::varint) {
@@ -153,7 +153,7 @@ private:
         if constexpr (MessageType<T>) {
             write_varint(sizes_[next_++], out);
             write(v, out);
-        } else if constexpr (string_like<T>) {
+        } else if constexpr (StringLike<T>) {
             std::string_view const s = v;
             write_varint(s.size(), out);
             out.append(s);

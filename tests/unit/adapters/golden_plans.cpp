@@ -26,7 +26,7 @@ struct Divergence {
     std::string_view file;
     std::string_view name;
     enum Kind {
-        repeated,         // a second value: an error; the golden with duplicates::last_wins
+        repeated,         // a second value: an error; the golden with Duplicates::last_wins
         functional,       // a functional activation is left out: the golden's groups without `null`
         starts_in_a_unit  // the user's group stands, and what was before it in its unit is a unit: `groups`
     } kind;
@@ -68,7 +68,7 @@ json::value without_null(const json::value& groups) {
     return out;
 }
 
-result<DistillPlan> plan_of(const json::value& text, const Topology& topology, duplicates on_duplicate) {
+result<DistillPlan> plan_of(const json::value& text, const Topology& topology, Duplicates on_duplicate) {
     if (text.is_null()) return resolve(AMCTDistillConfig{}, topology, target::ascend);
     std::string const cfg(text.as_string());
     auto const config = read<AMCTDistillConfig>(cfg, {.on_duplicate = on_duplicate});
@@ -131,13 +131,13 @@ void check_file(const std::string& file) {
         std::string const name(c.at("name").as_string());
         INFO(file << ": " << name << ":\n" << c.at("cfg"));
         const Divergence* const diverges = divergence_of(file, name);
-        auto plan = plan_of(c.at("cfg"), topology, duplicates::error);
+        auto plan = plan_of(c.at("cfg"), topology, Duplicates::error);
         INFO(to_string(plan.diagnostics()));
         ++ran;
         if (diverges) ++diverging;
         if (diverges && diverges->kind == Divergence::repeated) {
             CHECK_FALSE(plan);
-            plan = plan_of(c.at("cfg"), topology, duplicates::last_wins);
+            plan = plan_of(c.at("cfg"), topology, Duplicates::last_wins);
         }
         if (c.as_object().contains("raises")) {
             CHECK_FALSE(plan);

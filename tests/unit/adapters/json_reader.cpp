@@ -89,6 +89,10 @@ TEST_CASE("a wrong value in the JSON is shown with its place and the keys that l
     CHECK(in_data(R"("clip_max": 1e39, "clip_min": -3.0)") ==
           "p.json:3:35: error: conv1.distill_data_config.clip_max: expected a float32 above 0, as 6.0, found "
           "1E39");
+    CHECK(in_data(R"("clip_max": 3e38, "clip_min": -3e38)")
+              .starts_with(
+                  "p.json:3:35: error: conv1.distill_data_config.clip_max: the range from -3e+38 to 3e+38 "
+                  "is wider than the largest float32"));
     CHECK(in_data(R"("clip_min": -3.0)") ==
           "p.json:3:35: error: conv1.distill_data_config.clip_min: clip_max and clip_min are given both, or "
           "neither: then IFMR computes them");
@@ -182,6 +186,25 @@ TEST_CASE("a group of the JSON is one path of modules that can be distilled, fro
           "several paths lead from `conv1` to `conv3`, and a group is one path: start it after the fork, or "
           "end "
           "it before");
+}
+
+TEST_CASE("a BatchNorm that is used twice cannot be in a group") {
+    Topology t;
+    t.modules = {{"k1", "Conv2d"}, {"norm", "BatchNorm2d"}, {"k2", "Conv2d"}};
+    t.nodes = {{"k1", "Conv2d", 0, {}},
+               {"norm", "BatchNorm2d", 1, {0}},
+               {"k2", "Conv2d", 2, {1}},
+               {"norm", "BatchNorm2d", 1, {2}}};
+    t.outputs = {3};
+    auto const plan = plan_from_json(
+        R"({"version": 1, "batch_num": 1, "group_size": 1, "data_dump": false,
+"distill_group": [["k1", "norm"]], "k1": {}})",
+        t);
+    REQUIRE_FALSE(plan);
+    CHECK(plan.diagnostics().front().message ==
+          "`norm` (BatchNorm2d) is used more than once, and in a group it would be trained in two places: "
+          "end the "
+          "group before it, or start it after");
 }
 
 TEST_CASE("an algorithm with required settings of its own does not fit the JSON") {

@@ -7,6 +7,7 @@
 #include <amct_distill/config/record.hpp>
 #include <amct_distill/plan/resolve.hpp>
 #include <amct_distill/report/text.hpp>
+#include <amct_distill/report/verify_text.hpp>
 #include <amct_distill/text/printer.hpp>
 #include <amct_distill/text/reader.hpp>
 

@@ -16,8 +16,8 @@ using namespace amct_distill;
 TEST_CASE("a distillation report as JSON has every figure, and null for what is not finite") {
     DistillReport r;
     r.layers.push_back({.name = "conv1",
-                        .weight_policy = "arq_distill, INT4, channel_wise",
-                        .data_policy = "ulq_quantize, INT8",
+                        .weight_algorithm = "arq_distill, INT4, channel_wise",
+                        .data_algorithm = "ulq_quantize, INT8",
                         .weight_bits = 4,
                         .data_bits = 8,
                         .weight_scales = {{0.5f, 0}, {0.25f, 0}},
@@ -40,12 +40,12 @@ TEST_CASE("a distillation report as JSON has every figure, and null for what is 
     r.output_error_calibrated = 0.75;
     r.output_error_distilled = 0.5;
     CHECK(boost::json::serialize(to_json(r)) ==
-          R"({"layers":[{"name":"conv1","weight_policy":"arq_distill, INT4, channel_wise",)"
-          R"("data_policy":"ulq_quantize, INT8","weight_bits":4,"data_bits":8,"weight_scales":[)"
+          R"({"layers":[{"name":"conv1","weight_algorithm":"arq_distill, INT4, channel_wise",)"
+          R"("data_algorithm":"ulq_quantize, INT8","weight_bits":4,"data_bits":8,"weight_scales":[)"
           R"({"scale":5E-1,"offset":0},{"scale":2.5E-1,"offset":0}],)"
           R"("data_scale":{"scale":7.8125E-3,"offset":-128},"data_clip":{"max":2E0,"min":-1E0},)"
           R"("user_clips":true,"weight_sqnr":1.875E1,"data_sqnr":null,"saturation":1.25E-1,"channels":2,)"
-          R"("dead_channels":[1]}],"blocks":[{"names":["conv1","relu1"],"loss_before":5E-1,)"
+          R"("dead_channels":[1]}],"blocks":[{"names":["conv1","relu1"],"shared":[],"loss_before":5E-1,)"
           R"("loss_after":2.5E-1,"epoch_losses":[5E-1,null],"best_epoch":1,"restarts":0,"teacher_inputs":3,)"
           R"("seconds":1.5E0,"stopped":"NaN"}],"output_error_calibrated":7.5E-1,)"
           R"("output_error_distilled":5E-1,"kept_calibrated":false,"cancelled":false,)"

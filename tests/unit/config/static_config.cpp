@@ -15,9 +15,11 @@ namespace {
 inline constexpr fixed_string everything_text = R"(# all there is
 batch_num: 0x2, group_size: 010; data_dump: t
 distill_group: < start_layer_name: "a" 'b', end_layer_name: "\344\270\200\u4e8c"; >
-distill_data_quant_config { ulq_quantize { clip_max_min: { clip_max: 3.1415927f clip_min: -1e-3 } fixed_min: True } }
+distill_data_quant_config { ulq_quantize {
+    clip_max_min: { clip_max: 3.1415927f clip_min: -1e-3 } fixed_min: True } }
 distill_weight_quant_config: { ulq_distill { dst_type: 0 channel_wise: 1 } }
-distill_override_layers [ { layer_name: "x" }, { layer_name: "\"y\"" distill_weight_quant_config { arq_distill { } } } ]
+distill_override_layers [ { layer_name: "x" },
+    { layer_name: "\"y\"" distill_weight_quant_config { arq_distill { } } } ]
 distill_override_layer_types { layer_type: "Conv2d" distill_data_quant_config { } }
 quant_skip_layers: ["层一", 'z'] quant_skip_layers: "" quant_skip_layers: []
 )";

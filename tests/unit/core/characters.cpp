@@ -9,14 +9,6 @@ namespace core_characters_test {
 
 using namespace amct_distill::detail;
 
-TEST_CASE("characters of one to four bytes") {
-    STATIC_REQUIRE(character_at("a").code == 'a');
-    STATIC_REQUIRE(character_at("\xc2\xa0").code == 0xA0);
-    STATIC_REQUIRE(character_at("\xef\xbc\x9a").code == 0xFF1A);
-    STATIC_REQUIRE(character_at("\xf0\x9f\x98\x80").code == 0x1F600);
-    CHECK(character_at("\xf0\x9f\x98\x80 ").size == 4);
-}
-
 TEST_CASE("what is mistaken for ASCII is known by name, with what is meant") {
     STATIC_REQUIRE(lookalike(0x00A0).instead == " ");
     STATIC_REQUIRE(lookalike(0x200B).unseen);
@@ -55,13 +47,6 @@ TEST_CASE("names are read as they were meant") {
                    "fc") == "fc");
     CHECK(as_meant("\xef\xbd\x83onv\xef\xbc\x91") == "conv1");
     CHECK(as_meant("\xe5\xb1\x82") == "\xe5\xb1\x82");
-}
-
-TEST_CASE("Chinese takes two columns on a terminal") {
-    STATIC_REQUIRE(is_wide(0x5C42));
-    STATIC_REQUIRE(is_wide(0xFF1A));
-    STATIC_REQUIRE_FALSE(is_wide('a'));
-    STATIC_REQUIRE_FALSE(is_wide(0x0430));
 }
 
 }  // namespace core_characters_test

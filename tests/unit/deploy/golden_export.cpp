@@ -211,7 +211,8 @@ TEST_CASE("golden: the export of trained students, its record and its integers")
                 equal = equal && same;
             }
 
-        // What the deployed network computes. The original does not clip INT4 data to 4 bits when it runs them.
+        // What the deployed network computes. The original does not clip INT4 data to 4 bits when it runs
+        // them.
         nn::Tensor const input = tensor(c.at("eval_input"));
         if (!is_int4 && !has_new_codes) {
             nn::Tensor const found = integer_network(deployment).predict(input);

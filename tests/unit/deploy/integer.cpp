@@ -102,7 +102,8 @@ TEST_CASE("the simulation is the student where codes are the student's, up to ro
     nn::Tensor const x = support::small_batches(1, 3, 5)[0];
     simulation.forward(x, folded, nn::Mode::evaluate);
     student.network().forward(x, plain, nn::Mode::evaluate);
-    // The first block has one input in both, so that nothing but some ten roundings of values of order 1 differs.
+    // The first block has one input in both, so that nothing but some ten roundings of values of order 1
+    // differs.
     nn::NodeId const relu = *simulation.find("relu_dilated");
     for (std::size_t i = 0; i != plain.output(relu).size(); ++i)
         REQUIRE(folded.output(relu)[i] == Approx(plain.output(relu)[i]).margin(20 * 0x1p-23));

@@ -4,6 +4,8 @@
 #include <amct_distill/distill/optimizer.hpp>
 #include <cmath>
 
+#include <vector>
+
 #include "support/catch.hpp"
 
 namespace distill_adamw_test {
@@ -16,7 +18,7 @@ static_assert(!BlockOptimizer<int>);
 TEST_CASE("the steps are those of AdamW's definition, computed in double") {
     // float32 against double: about one rounding error of the parameter per step.
     constexpr double tolerance = 1e-6;
-    nn::Tensor value({3}, {1.0f, -0.5f, 0.25f}), gradient({3});
+    std::vector<float> value{1.0f, -0.5f, 0.25f}, gradient(3);
     AdamW optimizer;
     optimizer.add(value, gradient, 1e-2);
     double p[] = {1.0, -0.5, 0.25}, m[3] = {}, v[3] = {};
@@ -36,7 +38,7 @@ TEST_CASE("the steps are those of AdamW's definition, computed in double") {
 }
 
 TEST_CASE("each parameter has its learning rate, and a schedule scales all of them") {
-    nn::Tensor a({1}, {1.0f}), b({1}, {1.0f}), gradient({1}, {2.0f});
+    std::vector<float> a{1.0f}, b{1.0f}, gradient{2.0f};
     AdamW optimizer({.weight_decay = 0});
     optimizer.add(a, gradient, 0.1);
     optimizer.add(b, gradient, 0.001);
@@ -44,7 +46,8 @@ TEST_CASE("each parameter has its learning rate, and a schedule scales all of th
     optimizer.step();  // the first step has the size of the learning rate
     CHECK(a[0] == Approx(1 - 0.05));
     CHECK(b[0] == Approx(1 - 0.0005));
-    CHECK_THROWS_WITH(optimizer.add(a, nn::Tensor({2}), 0.1), "AdamW: a parameter [1] has a gradient [2]");
+    CHECK_THROWS_WITH(optimizer.add(a, std::vector<float>(2), 0.1),
+                      "AdamW: a parameter of 1 values has a gradient of 2");
 }
 
 }  // namespace distill_adamw_test

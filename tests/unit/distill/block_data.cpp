@@ -14,16 +14,16 @@ TEST_CASE(
     nn::Network const teacher = support::small_network();
     auto const plan = support::plan_for(teacher, "");
     auto const batches = support::small_batches(2, 2);
-    // A student whose first block puts out the teacher's times a factor: mean((t - s)^2) is (1 - f)^2 mean(t^2),
-    // and is above half of the smaller power for f < 2 - sqrt(2) = 0.586, and for f > 1.707.
+    // A student whose first block puts out the teacher's times a factor: mean((t - s)^2) is (1 - f)^2
+    // mean(t^2), and is above half of the smaller power for f < 2 - sqrt(2) = 0.586, and for f > 1.707.
     for (float factor : {0.55f, 0.6f, 1.7f, 1.75f}) {
         nn::Network student = teacher;
         auto* const bn = student.module("bn1").get_if<nn::BatchNorm2d>();
         for (float& v : bn->weight()) v *= factor;
         for (float& v : bn->bias()) v *= factor;
         CacheBudget budget(1 << 20);
-        Frontier of_student(student, budget), of_teacher(teacher, budget);
-        BlockData data(of_student, of_teacher, budget, batches, plan.blocks[1], nullptr, 1);
+        PrefixRunner of_student(student, batches, budget), of_teacher(teacher, batches, budget);
+        BlockData data(of_student, of_teacher, budget, batches.size(), plan.blocks[1], nullptr, 1);
         auto const step = data.load(1).value();
         bool const far = factor < 0.586f || factor > 1.708f;
         CHECK(step->from_teacher == far);
@@ -44,8 +44,8 @@ TEST_CASE("a dump that cannot be read is an error") {
     auto const dump = TeacherDump::write(teacher, plan.blocks, batches, dir.path()).value();
     std::filesystem::resize_file(dump.directory() / "block0_step0_output.npy", 200);
     CacheBudget budget(1 << 20);
-    Frontier of_student(teacher, budget), of_teacher(teacher, budget);
-    BlockData data(of_student, of_teacher, budget, batches, plan.blocks[0], &dump, 0);
+    PrefixRunner of_student(teacher, batches, budget), of_teacher(teacher, batches, budget);
+    BlockData data(of_student, of_teacher, budget, batches.size(), plan.blocks[0], &dump, 0);
     auto const step = data.load(0);
     REQUIRE_FALSE(step);
     CHECK(step.diagnostics()[0].message.ends_with("its values are cut off"));

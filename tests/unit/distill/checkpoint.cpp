@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <optional>
 #include <random>
 
 #include "support/catch.hpp"
@@ -29,11 +30,11 @@ struct Work {
     Student student = make_student(teacher, support::plan_for(teacher, config)).value();
 
     Work() { calibrate(student, std::span(std::as_const(batches))).value(); }
-    result<DistillReport> run(const DistillOptions& options) {
-        return distill(teacher, student, std::span(std::as_const(batches)), options);
+    result<DistillReport> run(const DistillOptions& options, const RunOptions& how = {}) {
+        return distill(teacher, student, batches, options, how);
     }
-    std::string error(const DistillOptions& options) {
-        auto const report = run(options);
+    std::string error(const DistillOptions& options, const RunOptions& how = {}) {
+        auto const report = run(options, how);
         return report ? "" : report.diagnostics().back().message;
     }
     nn::Tensor output() const { return student.predict(batches[1]); }
@@ -85,23 +86,27 @@ void limit_files(rlim_t bytes) {
 
 TEST_CASE("a run that was cancelled is resumed to the bits of an unbroken one, more than once") {
     support::temporary_directory const dir;
-    DistillOptions options{.epochs = 2, .run_directory = dir.path() / "run"};
+    DistillOptions const options{.epochs = 2};
+    RunOptions how{.directory = dir.path() / "run"};
     Work whole;
     auto const expected = whole.run({.epochs = 2}).value();
 
     Work first;
-    options.on_progress = [](const Progress& p) { return p.block == 0 || p.step < 3; };
-    CHECK(first.run(options).value().cancelled);
+    how.on_progress = [](const Progress& p) { return p.block == 0 || p.step < 3; };
+    CHECK(first.run(options, how).value().cancelled);
     CHECK(std::filesystem::exists(dir.path() / "run" / "block_0.checkpoint"));
     CHECK_FALSE(std::filesystem::exists(dir.path() / "run" / "block_1.checkpoint"));
 
-    options.on_progress = [](const Progress& p) { return p.block != 0; };  // it is not trained again
-    CHECK(Work{}.error(options).ends_with(
-        "has the checkpoints of an earlier run; set resume to continue it, or remove the directory"));
-    options.resume = true;
+    how.on_progress = [](const Progress& p) { return p.block != 0; };  // it is not trained again
+    CHECK(
+        Work{}
+            .error(options, how)
+            .ends_with(
+                "has the checkpoints of an earlier run; set resume to continue it, or remove the directory"));
+    how.resume = true;
     for (std::size_t done : {1u, 3u}) {
         Work again;
-        auto const report = again.run(options).value();
+        auto const report = again.run(options, how).value();
         CHECK(report.resumed_blocks == done);
         CHECK_FALSE(report.cancelled);
         CHECK(same_blocks(report, expected));
@@ -114,13 +119,14 @@ TEST_CASE("a run that was cancelled is resumed to the bits of an unbroken one, m
 
 TEST_CASE("a checkpoint of another run is refused with the reason, and the student is as calibrated") {
     support::temporary_directory const dir;
-    DistillOptions const options{.run_directory = dir.path(), .resume = true};
-    Work{}.run(options).value();
+    DistillOptions const options{};
+    RunOptions const how{.directory = dir.path(), .resume = true};
+    Work{}.run(options, how).value();
     auto const refused = [&](Work work, const DistillOptions& now, std::string_view what) {
         INFO(what);
         nn::Tensor const before = work.output();
-        CHECK(work.error(now).find(detail::concat(": ", what, " is not that of the run that wrote it")) !=
-              std::string::npos);
+        CHECK(work.error(now, how).find(
+                  detail::concat(": ", what, " is not that of the run that wrote it")) != std::string::npos);
         CHECK(work.output() == before);
     };
     DistillOptions other = options;
@@ -146,15 +152,42 @@ TEST_CASE("a checkpoint of another run is refused with the reason, and the stude
     refused(std::move(calibrated), options, "the calibrated student");
 }
 
+TEST_CASE("a run directory is one run's at a time") {
+    support::temporary_directory const dir;
+    RunOptions const how{.directory = dir.path()};
+    std::optional<DirectoryLock> other = DirectoryLock::take(dir.path()).value();
+    Work work;
+    CHECK(work.error({}, how).find(detail::concat(" works in ", dir.path().string(), "; wait for its end")) !=
+          std::string::npos);
+    CHECK(dir.files() == 1);
+    other.reset();
+    CHECK(work.run({}, how));
+
+    // Within a run, too: nobody takes what it is working on.
+    support::temporary_directory const own;
+    std::size_t refused = 0;
+    Work{}
+        .run({}, {.directory = own.path(),
+                  .on_progress =
+                      [&](const Progress& p) {
+                          if (p.block == 1 && p.step == 0 &&
+                              !Work{}.run({}, {.directory = own.path(), .resume = true}))
+                              ++refused;
+                          return true;
+                      }})
+        .value();
+    CHECK(refused == 1);
+}
+
 TEST_CASE("a damaged checkpoint is an error that names it") {
     support::temporary_directory const dir;
-    DistillOptions const options{.run_directory = dir.path(), .resume = true};
+    RunOptions const how{.directory = dir.path(), .resume = true};
     Work work;
-    work.run(options).value();
+    work.run({}, how).value();
     std::filesystem::path const path = dir.path() / "block_1.checkpoint";
     std::string const content = read_file(path).value();
-    Fingerprint const mark = fingerprint(work.teacher, Work{}.student, std::span(std::as_const(work.batches)),
-                                         TrainOptions<MeanSquaredError, AdamW>{});
+    Fingerprint const mark =
+        fingerprint(work.teacher, Work{}.student, work.batches, DistillOptions{}).value();
     Work const fresh;
     RunDirectory const run(dir.path(), mark, fresh.student.plan().blocks);
     Student scratch = fresh.student;
@@ -181,24 +214,25 @@ TEST_CASE("a damaged checkpoint is an error that names it") {
     REQUIRE(write_file(path, content.substr(0, content.size() / 2)));
     nn::Tensor const before = fresh.output();
     Work broken;
-    CHECK(broken.error(options) ==
+    CHECK(broken.error({}, how) ==
           detail::concat("cannot resume from ", path.string(),
                          ": it is damaged or cut off; remove the file, and its block is trained again"));
     CHECK(broken.output() == before);
     std::filesystem::remove(path);
-    CHECK(broken.run(options).value().resumed_blocks == 1);
+    CHECK(broken.run({}, how).value().resumed_blocks == 1);
     CHECK(broken.output() == work.output());
 }
 
 TEST_CASE("a run killed at any point ends, resumed, with the bits of an unbroken one") {
     constexpr std::uint64_t seed = 20;
     constexpr int points = 20;
-    DistillOptions options{.epochs = 3, .resume = true};
+    DistillOptions const options{.epochs = 3};
+    RunOptions how{.resume = true};
     Work whole;
     support::temporary_directory const first;
-    options.run_directory = first.path();
+    how.directory = first.path();
     auto const begin = std::chrono::steady_clock::now();
-    auto const expected = whole.run(options).value();
+    auto const expected = whole.run(options, how).value();
     auto const microseconds =
         std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin)
             .count();
@@ -209,21 +243,21 @@ TEST_CASE("a run killed at any point ends, resumed, with the bits of an unbroken
     std::string places;
     for (int k = 0; k != points; ++k) {
         support::temporary_directory const dir;
-        options.run_directory = dir.path();
+        how.directory = dir.path();
         auto const delay =
             static_cast<useconds_t>(nn::next_uniform(random) * static_cast<double>(microseconds));
         Work work = start;
         std::fflush(nullptr);
         pid_t const child = fork();
         REQUIRE(child >= 0);
-        if (child == 0) _exit(work.run(options) ? 0 : 1);
+        if (child == 0) _exit(work.run(options, how) ? 0 : 1);
         usleep(delay);
         kill(child, SIGKILL);
         int status = 0;
         REQUIRE(waitpid(child, &status, 0) == child);
         if (WIFSIGNALED(status)) ++inside;
 
-        auto const report = work.run(options);
+        auto const report = work.run(options, how);
         INFO("seed " << seed << ", point " << k << ", killed after " << delay << " us");
         REQUIRE(report);
         bool const equal = same_blocks(*report, expected) && work.output() == whole.output();
@@ -243,21 +277,22 @@ TEST_CASE("a full disk is an error that names the file, and nothing is lost") {
     support::temporary_directory const dir;
     Work whole;
     whole.run({.epochs = 2}).value();
-    DistillOptions const options{.epochs = 2, .run_directory = dir.path() / "run", .resume = true};
+    DistillOptions const options{.epochs = 2};
+    RunOptions const how{.directory = dir.path() / "run", .resume = true};
     std::string const unchanged = "; student as calibrated";
     auto const on_full_disk = [&](Work work, rlim_t bytes) {
         return in_child([&] {
             limit_files(bytes);
             nn::Tensor const before = work.output();
-            return detail::concat(work.error(options), work.output() == before ? unchanged : "");
+            return detail::concat(work.error(options, how), work.output() == before ? unchanged : "");
         });
     };
 
     // A run directory that cannot be made is found out before the training.
     REQUIRE(write_file(dir.path() / "file", ""));
     std::size_t steps = 0;
-    CHECK(Work{}.error({.on_progress = [&](const Progress&) { return ++steps != 0; },
-                        .run_directory = dir.path() / "file" / "run"}) ==
+    CHECK(Work{}.error({}, {.directory = dir.path() / "file" / "run",
+                            .on_progress = [&](const Progress&) { return ++steps != 0; }}) ==
           detail::concat("cannot create ", (dir.path() / "file" / "run").string(), ": Not a directory"));
     CHECK(steps == 0);
 
@@ -276,7 +311,7 @@ TEST_CASE("a full disk is an error that names the file, and nothing is lost") {
                                                     (dir.path() / "run" / "block_0.checkpoint").string(),
                                                     ": File too large", unchanged));
 
-    CHECK(work.run(options).value().resumed_blocks == 0);
+    CHECK(work.run(options, how).value().resumed_blocks == 0);
     CHECK(work.output() == whole.output());
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/distill/distill.hpp>
 
+#include <array>
 #include <cmath>
 #include <random>
 #include <stdexcept>
@@ -19,12 +20,12 @@ struct Run {
     DistillReport report;
     nn::Tensor output;
 };
-Run run(std::string_view config, const DistillOptions& options) {
+Run run(std::string_view config, const DistillOptions& options, const RunOptions& how = {}) {
     nn::Network const teacher = support::small_network();
     auto const batches = support::small_batches(6, 8);
     Student student = make_student(teacher, support::plan_for(teacher, config)).value();
     calibrate(student, std::span(batches)).value();
-    auto report = distill(teacher, student, std::span(batches), options).value();
+    auto report = distill(teacher, student, std::span(batches), options, how).value();
     nn::Tensor output = student.predict(batches[0]);
     return {std::move(student), std::move(report), std::move(output)};
 }
@@ -56,8 +57,8 @@ TEST_CASE("no block ends above its start, and the whole ends nearer to the teach
 TEST_CASE("the same run gives the same bits: dumped, cached in part or not at all, on more threads") {
     support::temporary_directory const dir;
     Run const plain = run(support::int4_config, {.epochs = 2});
-    auto const same_as_plain = [&](std::string_view config, const DistillOptions& options) {
-        Run const other = run(config, options);
+    auto const same_as_plain = [&](std::string_view config, const RunOptions& how) {
+        Run const other = run(config, {.epochs = 2}, how);
         CHECK(plain.output == other.output);
         CHECK(plain.report.output_error_distilled == other.report.output_error_distilled);
         REQUIRE(plain.report.blocks.size() == other.report.blocks.size());
@@ -65,13 +66,13 @@ TEST_CASE("the same run gives the same bits: dumped, cached in part or not at al
             CHECK(plain.report.blocks[b].epoch_losses == other.report.blocks[b].epoch_losses);
     };
     std::string const dumping = detail::concat(support::int4_config, "data_dump: true");
-    same_as_plain(support::int4_config, {.epochs = 2});
-    same_as_plain(dumping, {.epochs = 2, .dump_directory = dir.path()});
-    same_as_plain(dumping, {.epochs = 2, .dump_directory = dir.path(), .cache_bytes = 0});
-    CHECK(std::filesystem::is_empty(dir.path()));
+    same_as_plain(support::int4_config, {});
+    same_as_plain(dumping, {});
+    same_as_plain(dumping, {.memory_bytes = 0, .directory = dir.path() / "run"});
+    CHECK(dir.files() == 3);  // the checkpoints, and nothing of the dump or the lock
     for (std::size_t bytes : {0u, 5000u, 60000u})
-        same_as_plain(support::int4_config, {.epochs = 2, .cache_bytes = bytes});
-    same_as_plain(support::int4_config, {.epochs = 2, .threads = 2});
+        same_as_plain(support::int4_config, {.memory_bytes = bytes});
+    same_as_plain(support::int4_config, {.threads = 2});
 }
 
 TEST_CASE("blocks by group_size and by user groups, batch_num over fewer batches than it asks for") {
@@ -105,15 +106,15 @@ TEST_CASE("a module that a block shares with an earlier node is trained on input
     for (nn::Tensor& t : batches)
         for (float& v : t) v = static_cast<float>(nn::next_uniform(random));
     // The block reads what its own module puts out at an earlier node.
-    PlannedBlock const block{.nodes = {3}, .names = {"first"}};
+    PlannedBlock const block{.nodes = {{4}}, .names = {"first"}};
     auto const train = [&](std::size_t bytes) {
         nn::Network student = teacher;
         for (float& v : student.module("second").get_if<nn::Linear>()->weight()) v *= 0.9f;
         CacheBudget budget(bytes);
-        Frontier a(student, budget), b(teacher, budget);
+        PrefixRunner a(student, batches, budget), b(teacher, batches, budget);
         bool cancelled = false;
         {
-            BlockData data(a, b, budget, batches, block, nullptr, 0);
+            BlockData data(a, b, budget, batches.size(), block, nullptr, 0);
             BlockTrainer<>(student, data).train({.epochs = 3}, {}, cancelled).value();
         }
         CHECK(budget.free() <= bytes);
@@ -152,13 +153,12 @@ TEST_CASE("skipped layers are trained in float") {
 TEST_CASE(
     "the losses of an epoch are the mean over its steps, trained are weights, clips and weight scales") {
     std::vector<double> sums(3, 0);
-    Run const r =
-        run(support::int4_config, {.epochs = 2,
-                                   .learning_rates = {.parameters = 3e-4, .clips = 0.01, .scales = 1e-3},
-                                   .on_progress = [&](const Progress& p) {
-                                       if (p.epoch == 1) sums[p.block] += p.loss;
-                                       return true;
-                                   }});
+    Run const r = run(support::int4_config,
+                      {.epochs = 2, .learning_rates = {.parameters = 3e-4, .clips = 0.01, .scales = 1e-3}},
+                      {.on_progress = [&](const Progress& p) {
+                          if (p.epoch == 1) sums[p.block] += p.loss;
+                          return true;
+                      }});
     for (std::size_t b = 0; b != 3; ++b) {
         CHECK(r.report.blocks[b].epoch_losses.at(1) == sums[b] / 6);
         CHECK(r.report.blocks[b].best_epoch > 0);
@@ -256,14 +256,15 @@ TEST_CASE("loss and optimizer can be replaced") {
     auto const batches = support::small_batches(6, 8);
     Student student = make_student(teacher, support::plan_for(teacher, support::int4_config)).value();
     calibrate(student, std::span(batches)).value();
-    auto const report = distill<MeanAbsoluteError, Sgd>(
-                            teacher, student, std::span(batches),
-                            {.epochs = 3,
-                             .learning_rates = {.parameters = 0.02, .clips = 0.02, .scales = 1e-4},
-                             .schedule = Schedule::constant,
-                             .search = {.looks_per_epoch = 3, .rate_after_failure = 1, .average_decay = 0},
-                             .optimizer = Sgd(0.5f)})
-                            .value();
+    auto const report =
+        distill<MeanAbsoluteError, Sgd>(
+            teacher, student, std::span(batches),
+            {.epochs = 3,
+             .learning_rates = {.parameters = 0.02, .clips = 0.02, .scales = 1e-4},
+             .schedule = Schedule::constant,
+             .search = {.evaluations_per_epoch = 3, .rate_after_failure = 1, .average_decay = 0},
+             .optimizer = Sgd(0.5f)})
+            .value();
     bool trained = false;
     for (const BlockReport& b : report.blocks) {
         CHECK(b.loss_after <= b.loss_before);
@@ -307,11 +308,11 @@ std::string poisoned() {
     calibrate(student, std::span(batches)).value();
     nn::Tensor const before = student.predict(batches[0]);
     CacheBudget budget(1 << 20);
-    Frontier of_student(student.network(), budget), of_teacher(teacher, budget);
+    PrefixRunner of_student(student.network(), batches, budget), of_teacher(teacher, batches, budget);
     BlockReport report;
     bool cancelled = false;
     for (std::size_t b = 0; b != 3; ++b) {
-        BlockData data(of_student, of_teacher, budget, batches, student.plan().blocks[b], nullptr, b);
+        BlockData data(of_student, of_teacher, budget, batches.size(), student.plan().blocks[b], nullptr, b);
         BlockTrainer<Loss, Optimizer> trainer(student.network(), data);
         report = trainer.train({.epochs = 3}, {.block = b, .blocks = 3}, cancelled).value();
         CHECK(student.predict(batches[0]) == before);
@@ -342,18 +343,17 @@ TEST_CASE("rates that are too high are lowered from the best parameters on, or s
 
 TEST_CASE("the callback sees every step, and can end the training") {
     std::size_t calls = 0;
-    Run const all = run(support::int4_config, {.epochs = 2, .on_progress = [&](const Progress& p) {
-                                                   CHECK(p.blocks == 3);
-                                                   CHECK(p.steps == 6);
-                                                   ++calls;
-                                                   return true;
-                                               }});
+    Run const all = run(support::int4_config, {.epochs = 2}, {.on_progress = [&](const Progress& p) {
+                            CHECK(p.blocks == 3);
+                            CHECK(p.steps == 6);
+                            ++calls;
+                            return true;
+                        }});
     CHECK(calls == 3 * 2 * 6);
     CHECK_FALSE(all.report.cancelled);
 
-    Run const cut =
-        run(support::int4_config,
-            {.epochs = 2, .on_progress = [&](const Progress& p) { return p.block == 0 || p.step < 2; }});
+    Run const cut = run(support::int4_config, {.epochs = 2},
+                        {.on_progress = [&](const Progress& p) { return p.block == 0 || p.step < 2; }});
     CHECK(cut.report.cancelled);
     CHECK(cut.report.blocks[0].epoch_losses.size() == 2);
     CHECK(cut.report.blocks[2].epoch_losses.empty());
@@ -370,16 +370,221 @@ TEST_CASE("what cannot be distilled is refused") {
           "distill: layer `conv1` is not calibrated; call calibrate() first");
     calibrate(student, std::span(batches)).value();
     CHECK_THROWS_WITH(distill(teacher, student, std::span(batches), {.epochs = -1}),
-                      "distill: epochs must not be negative");
+                      "distill: epochs must not be negative, found -1");
     // Nothing is half done when the callback throws.
     nn::Tensor const before = student.predict(batches[0]);
-    CHECK_THROWS_AS(distill(teacher, student, std::span(batches),
-                            {.epochs = 2,
-                             .on_progress = [](const Progress& p) -> bool {
-                                 return p.block == 0 ? true : throw std::runtime_error("stop");
-                             }}),
+    CHECK_THROWS_AS(distill(teacher, student, std::span(batches), {.epochs = 2},
+                            {.on_progress = [](const Progress& p) -> bool {
+                                return p.block == 0 ? true : throw std::runtime_error("stop");
+                            }}),
                     std::runtime_error);
     CHECK(student.predict(batches[0]) == before);
+}
+
+TEST_CASE("a teacher of another network, and batches that do not fit, are misuse") {
+    auto const net = [](nn::Index outputs, nn::Index hidden, bool leaky, bool two) {
+        nn::Network n;
+        nn::NodeId x = n.input("x", {6});
+        x = n.add("first", nn::Linear({.in_features = 6, .out_features = hidden}), {x});
+        x = leaky ? n.add("relu", nn::LeakyReLU(0.25), {x}) : n.add("relu", nn::ReLU{}, {x});
+        nn::NodeId const y = x;
+        x = n.add("last", nn::Linear({.in_features = hidden, .out_features = outputs}), {x});
+        n.output(x);
+        if (two) n.output(y);
+        nn::initialize(n, 1);
+        return n;
+    };
+    nn::Network const teacher = net(3, 4, false, false);
+    std::vector<nn::Tensor> const batches(2, nn::Tensor({4, 6}, std::vector<float>(24, 0.5f)));
+    Student student = make_student(teacher, support::plan_for(teacher, "")).value();
+    calibrate(student, batches).value();
+    auto const refused = [&](const nn::Network& other) -> std::string {
+        try {
+            return distill(other, student, batches) ? "done" : "error";
+        } catch (const std::invalid_argument& e) {
+            return e.what();
+        }
+    };
+    std::string const begin = "distill: the student is not one of this teacher: ",
+                      end = "; make it from this teacher by make_student()";
+    CHECK(refused(teacher) == "done");
+    CHECK(refused(net(2, 4, false, false)) ==
+          begin + "node `last` has the shape [N, 2] in the teacher, and [N, 3] in the student" +
+              end);
+    CHECK(refused(net(3, 5, false, false)) ==
+          begin + "node `first` has the shape [N, 5] in the teacher, and [N, 4] in the student" +
+              end);
+    CHECK(refused(net(3, 4, true, false)) ==
+          begin + "module 1 is `relu` (LeakyReLU) in the teacher, and `relu` (ReLU) in the student" + end);
+    CHECK(refused(net(3, 4, false, true)) ==
+          begin + "the outputs of the teacher are other nodes than those of the student" + end);
+    CHECK(
+        refused(support::small_network()).starts_with(begin + "module 0 is `conv1` (Conv2d) in the teacher"));
+
+    nn::Tensor const before = student.predict(batches[0]);
+    auto wrong = batches;
+    wrong[1] = nn::Tensor({4, 5});
+    CHECK_THROWS_WITH(distill(teacher, student, wrong),
+                      "distill: batch 1: input \"x\": expected [N, 6], found [4, 5]");
+    CHECK(student.predict(batches[0]) == before);
+}
+
+TEST_CASE("all options are checked before work, each with its name") {
+    nn::Network const teacher = support::small_network();
+    auto const batches = support::small_batches(1, 2);
+    Student student = make_student(teacher, support::plan_for(teacher, support::int4_config)).value();
+    calibrate(student, batches).value();
+    auto const error = [&](const DistillOptions& options, const RunOptions& run = {}) -> std::string {
+        try {
+            return distill(teacher, student, batches, options, run) ? "done" : "error";
+        } catch (const std::invalid_argument& e) {
+            return e.what();
+        }
+    };
+    double const nan = std::nan(""), inf = HUGE_VAL;
+    for (double bad : {-1e-3, nan, inf, -inf}) {
+        std::string const rest =
+            detail::concat(" must be a number that is not negative, found ", number(bad));
+        CHECK(error({.learning_rates = {.parameters = bad}}) == "distill: learning_rates.parameters" + rest);
+        CHECK(error({.learning_rates = {.clips = bad}}) == "distill: learning_rates.clips" + rest);
+        CHECK(error({.learning_rates = {.scales = bad}}) == "distill: learning_rates.scales" + rest);
+        CHECK(
+            error({.optimizer = AdamW({.weight_decay = bad})}) ==
+            detail::concat("AdamW: weight_decay must be a number that is not negative, found ", number(bad)));
+    }
+    for (double bad : {1.0, 2.0, -0.1, nan}) {
+        CHECK(error({.optimizer = AdamW({.beta1 = bad})}) ==
+              detail::concat("AdamW: beta1 must be in [0, 1), found ", number(bad)));
+        CHECK(error({.optimizer = AdamW({.beta2 = bad})}) ==
+              detail::concat("AdamW: beta2 must be in [0, 1), found ", number(bad)));
+        CHECK(error({.search = {.average_decay = bad}})
+                  .starts_with("distill: search.average_decay must be in [0, 1)"));
+    }
+    for (double bad : {0.0, -1e-8, nan, inf, 1e-60})
+        CHECK(error({.optimizer = AdamW({.epsilon = bad})}).starts_with("AdamW: epsilon must"));
+    for (double bad : {0.0, -1.0, 1.5, nan})
+        CHECK(error({.search = {.rate_after_failure = bad}})
+                  .starts_with("distill: search.rate_after_failure must be in (0, 1]"));
+    CHECK(error({.search = {.evaluations_per_epoch = 0}}) ==
+          "distill: search.evaluations_per_epoch must be at least 1, found 0");
+    CHECK(error({.schedule = static_cast<Schedule>(7)}) ==
+          "distill: schedule must be one of Schedule's values, found 7");
+    CHECK(error({}, {.threads = 0}) == "distill: threads must be 1 to 1024, found 0");
+    CHECK(error({}, {.resume = true}).starts_with("distill: resume needs the directory"));
+    CHECK(error({.learning_rates = {.parameters = 0, .clips = 0, .scales = 0}}) == "done");
+}
+
+namespace {
+struct CheckedLoss : MeanSquaredError {
+    double weight = 1;
+    void check_options() const {
+        if (!(weight > 0)) throw std::invalid_argument("CheckedLoss: weight must be above 0");
+    }
+};
+}  // namespace
+
+TEST_CASE("a loss of one's own checks its options, too") {
+    nn::Network const teacher = support::small_network();
+    auto const batches = support::small_batches(1, 2);
+    Student student = make_student(teacher, support::plan_for(teacher, "")).value();
+    calibrate(student, batches).value();
+    BasicDistillOptions<CheckedLoss> options;
+    CHECK(distill(teacher, student, batches, options));
+    options.loss.weight = 0;
+    CHECK_THROWS_WITH(distill(teacher, student, batches, options), "CheckedLoss: weight must be above 0");
+}
+
+TEST_CASE("batches that are loaded one at a time give the same bits, and one that fails changes nothing") {
+    struct Source {
+        std::vector<nn::Tensor> tensors = support::small_batches(6, 8);
+        std::size_t* loads;
+        std::size_t last = static_cast<std::size_t>(-1);  // of the loads that succeed
+        std::size_t size() const { return tensors.size(); }
+        result<Batch> load(std::size_t i) const {
+            if (*loads == last) return general_error("cannot load it");
+            ++*loads;
+            return Batch{tensors[i]};
+        }
+    };
+    nn::Network const teacher = support::small_network();
+    Student const made = make_student(teacher, support::plan_for(teacher, support::int4_config)).value();
+    Run const plain = run(support::int4_config, {.epochs = 2});
+    std::size_t loads = 0;
+    Source source{.loads = &loads};
+    Student student = made;
+    calibrate(student, source).value();
+    Student const calibrated = student;
+    std::size_t const begin = loads;
+    auto const report = distill(teacher, student, source, {.epochs = 2}).value();
+    CHECK(student.predict(source.tensors[0]) == plain.output);
+    CHECK(report.output_error_distilled == plain.report.output_error_distilled);
+    std::size_t const end = loads;
+    nn::Tensor const before = calibrated.predict(source.tensors[0]);
+    for (std::size_t at = begin; at < end; at += 5) {  // at every stage of the run
+        student = calibrated;
+        loads = begin;
+        source.last = at;
+        auto const failed = distill(teacher, student, source, {.epochs = 2});
+        REQUIRE_FALSE(failed);
+        CHECK(failed.diagnostics()[0].message.starts_with("cannot load it"));
+        CHECK(student.predict(source.tensors[0]) == before);
+    }
+}
+
+TEST_CASE("a network of two inputs and two outputs is distilled, and the guard sees both outputs") {
+    nn::Network net;
+    nn::NodeId const a = net.input("a", {4}), b = net.input("b", {4});
+    nn::NodeId x = net.add("left", nn::Linear({.in_features = 4, .out_features = 4}), {a});
+    nn::NodeId y = net.add("right", nn::Linear({.in_features = 4, .out_features = 4}), {b});
+    x = net.add_function("sum", nn::Add{}, {x, y});
+    x = net.add("top", nn::Linear({.in_features = 4, .out_features = 3}), {x});
+    net.output(x);
+    net.output(y);
+    nn::initialize(net, 1);
+    std::mt19937_64 random(3);
+    std::vector<Batch> batches(4, Batch{nn::Tensor({8, 4}), nn::Tensor({8, 4})});
+    for (Batch& batch : batches)
+        for (nn::Tensor& t : batch)
+            for (float& v : t) v = static_cast<float>(2 * nn::next_uniform(random) - 1);
+    Student student = make_student(net, support::plan_for(net, support::int4_config)).value();
+    calibrate(student, batches).value();
+    double error = 0, values = 0;
+    for (const Batch& batch : batches) {
+        nn::Tape of_teacher, of_student;
+        std::array<const nn::Tensor*, 2> const inputs{&batch[0], &batch[1]};
+        net.forward(inputs, of_teacher, nn::Mode::evaluate);
+        student.network().forward(inputs, of_student, nn::Mode::evaluate);
+        for (nn::NodeId id : net.outputs())
+            for (std::size_t i = 0; i != of_teacher.output(id).size(); ++i, ++values) {
+                double const d = static_cast<double>(of_teacher.output(id)[i]) -
+                                 static_cast<double>(of_student.output(id)[i]);
+                error += d * d;
+            }
+    }
+    auto const report =
+        distill(net, student, batches, {.epochs = 20, .learning_rates = {.clips = 0.01, .scales = 1e-3}})
+            .value();
+    CHECK(report.output_error_calibrated == Approx(error / values));
+    CHECK(report.output_error_distilled < report.output_error_calibrated);
+    CHECK(report.blocks.size() == 3);
+}
+
+TEST_CASE("a report names the modules of a block that other nodes use as well") {
+    nn::Network net;
+    nn::NodeId x = net.input("x", {6});
+    x = net.add("first", nn::Linear({.in_features = 6, .out_features = 6}), {x});
+    x = net.add("act", nn::ReLU{}, {x});
+    x = net.add("second", nn::Linear({.in_features = 6, .out_features = 6}), {x});
+    net.output(net.apply("again", "act", {x}));
+    nn::initialize(net, 3);
+    std::vector<nn::Tensor> const batches(2, nn::Tensor({4, 6}, std::vector<float>(24, 0.5f)));
+    Student student = make_student(net, support::plan_for(net, "")).value();
+    calibrate(student, batches).value();
+    auto const report = distill(net, student, batches).value();
+    REQUIRE(report.blocks.size() == 2);
+    for (const BlockReport& block : report.blocks) CHECK(block.shared == std::vector<std::string>{"act"});
+    Run const none = run("", {.epochs = 0});
+    for (const BlockReport& block : none.report.blocks) CHECK(block.shared.empty());
 }
 
 }  // namespace distill_distill_test

@@ -4,7 +4,7 @@
 #include "support/catch.hpp"
 #include "support/small_network.hpp"
 
-namespace distill_frontier_test {
+namespace distill_prefix_cache_test {
 
 using namespace amct_distill;
 
@@ -16,18 +16,18 @@ TEST_CASE("what a node reads is the same from wherever the network is continued,
     for (std::size_t bytes : {std::size_t{0}, std::size_t{1200}, std::size_t{1} << 20}) {
         CacheBudget budget(bytes);
         {
-            Frontier frontier(net, budget);
+            PrefixRunner prefix(net, batches, budget);
             for (std::string_view name : {"conv1", "conv2", "flatten", "again"})
                 for (std::size_t i = 0; i != 3; ++i) {
                     nn::Tape tape;
                     net.forward(batches[i], tape, nn::Mode::evaluate);
                     nn::NodeId const to = *net.find(name);
-                    frontier.advance(i, batches[i], to);
+                    prefix.advance(i, to).value();
                     for (nn::NodeId input : net.node(to).inputs)
-                        CHECK(frontier.tape().output(input) == tape.output(input));
+                        CHECK(prefix.tape().output(input) == tape.output(input));
                 }
             CHECK((bytes == 0) == (budget.free() == bytes));
-            frontier.forget();
+            prefix.forget();
         }
         CHECK(budget.free() == bytes);
     }
@@ -37,16 +37,16 @@ TEST_CASE("after a change of parameters that it has passed, it is told to forget
     nn::Network net = support::small_network();
     auto const batches = support::small_batches(1, 2);
     CacheBudget budget(1 << 20);
-    Frontier frontier(net, budget);
+    PrefixRunner prefix(net, batches, budget);
     nn::NodeId const fc = *net.find("fc"), flat = *net.find("flatten");
-    frontier.advance(0, batches[0], fc);
-    nn::Tensor const before = frontier.tape().output(flat);
+    prefix.advance(0, fc).value();
+    nn::Tensor const before = prefix.tape().output(flat);
     net.module("conv2").get_if<nn::Conv2d>()->weight()[0] += 1;
-    frontier.advance(0, batches[0], fc);
-    CHECK(frontier.tape().output(flat) == before);
-    frontier.forget();
-    frontier.advance(0, batches[0], fc);
-    CHECK(frontier.tape().output(flat) != before);
+    prefix.advance(0, fc).value();
+    CHECK(prefix.tape().output(flat) == before);
+    prefix.forget();
+    prefix.advance(0, fc).value();
+    CHECK(prefix.tape().output(flat) != before);
 }
 
-}  // namespace distill_frontier_test
+}  // namespace distill_prefix_cache_test

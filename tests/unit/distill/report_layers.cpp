@@ -23,7 +23,7 @@ TEST_CASE("the report of a layer: clips, the share outside of them, dead channel
                                        "    clip_max: 0.5 clip_min: -0.25 } fixed_min: false } } }"))
             .value();
     calibrate(student, std::span(batches)).value();
-    auto const layers = report_layers(student, std::span(batches));
+    auto const layers = report_layers(student, std::span(batches)).value();
     REQUIRE(layers.size() == 3);
 
     std::size_t outside = 0, values = 0;
@@ -51,7 +51,7 @@ TEST_CASE("the report of a layer: clips, the share outside of them, dead channel
 TEST_CASE("without data the figures of the data say so") {
     nn::Network const teacher = support::small_network();
     Student const student = make_student(teacher, support::plan_for(teacher, "")).value();
-    auto const layers = report_layers(student, {});
+    auto const layers = report_layers(student, {}).value();
     CHECK(layers.at(0).saturation == 0);
     CHECK(layers.at(0).weight_sqnr > 35);
 }

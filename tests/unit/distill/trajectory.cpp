@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The original's training, step by step, through the public pieces. It overwrites the weights by their
 // fake-quantized values on every forward, of which there are two a step: this test does it by hand.
+#include <algorithm>
 #include <amct_distill/distill/adamw.hpp>
 #include <amct_distill/distill/loss.hpp>
 #include <amct_distill/nn/layers/activation.hpp>
@@ -11,7 +12,6 @@
 #include <amct_distill/plan/resolve.hpp>
 #include <amct_distill/student/calibrate.hpp>
 #include <amct_distill/text/reader.hpp>
-#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <map>
@@ -29,9 +29,9 @@ namespace {
 
 // Of the golden numbers' documentation: the same sums in float32, in other orders.
 constexpr double gradient_tolerance = 1.5e-4;
-// BatchNorm in training takes from the gradients before it, and from its own sums, their mean and what goes along
-// with its input: what is left is a small difference of large numbers. There the rounding errors are measured by
-// the largest gradient of the step too: a hundred float32 rounding errors of it.
+// BatchNorm in training takes from the gradients before it, and from its own sums, their mean and what goes
+// along with its input: what is left is a small difference of large numbers. There the rounding errors are
+// measured by the largest gradient of the step too: a hundred float32 rounding errors of it.
 constexpr double cancellation_tolerance = 100 * 1.2e-7;
 constexpr double step_tolerance = 5e-5;  // times the learning rate
 constexpr double float_rounding = 6e-8;  // times the value
@@ -246,7 +246,8 @@ private:
                 rates[text(name)] = golden::to_double(group.at("lr"));
         bool const adam = text(case_.at("optimizer")).starts_with("AdamW");
         for (const auto& p : trained) {
-            ok = std::ranges::equal(p.values, golden_value(step.at("values_before_step"), p.name).span()) && ok;
+            ok = std::ranges::equal(p.values, golden_value(step.at("values_before_step"), p.name).span()) &&
+                 ok;
             nn::Tensor const grad = golden_value(step.at("grads"), p.name);
             double most = 0;
             for (float g : grad) most = (std::max)(most, std::fabs(static_cast<double>(g)));
@@ -258,8 +259,8 @@ private:
             if (added_) continue;
             double const rate = rates.at(
                 p.role == nn::Role::clip ? p.name.substr(0, p.name.rfind('.')) + ".acts_clip_max" : p.name);
-            std::span<const float> const gradient = p.gradient->span();
-            adam ? optimizer_.add(p.values, gradient, rate) : descent_.add(p.values, gradient, rate);
+            std::span<const float> const found = p.gradient->span();
+            adam ? optimizer_.add(p.values, found, rate) : descent_.add(p.values, found, rate);
         }
         added_ = true;
         adam ? optimizer_.step() : descent_.step();

@@ -100,26 +100,28 @@ TEST_CASE("a topology that contradicts itself is misuse") {
 
 TEST_CASE("two graphs are compared, and the first difference is named") {
     Graph const a = chain({{"conv", "Conv2d"}, {"bn", "BatchNorm2d"}, {"relu", "ReLU"}});
-    CHECK(difference(a, a).empty());
-    CHECK(difference(a, chain({{"conv", "Conv2d"}, {"relu", "ReLU"}})) ==
-          "module 1 is `bn` (BatchNorm2d), in the other `relu` (ReLU)");
-    CHECK(difference(a, chain({{"conv", "Conv2d"}, {"bn", "BatchNorm2d"}})) == "one has 3 modules, the other 2");
-    CHECK(difference(a, chain({{"conv", "Linear"}, {"bn", "BatchNorm2d"}, {"relu", "ReLU"}})) ==
-          "module 0 is `conv` (Conv2d), in the other `conv` (Linear)");
+    CHECK(difference(a, a, "the plan", "the network").empty());
+    CHECK(difference(a, chain({{"conv", "Conv2d"}, {"relu", "ReLU"}}), "the plan", "the network") ==
+          "module 1 is `bn` (BatchNorm2d) in the plan, and `relu` (ReLU) in the network");
+    CHECK(difference(a, chain({{"conv", "Conv2d"}, {"bn", "BatchNorm2d"}}), "the plan", "the network") ==
+          "the plan has 3 modules, the network 2");
+    CHECK(difference(a, chain({{"conv", "Linear"}, {"bn", "BatchNorm2d"}, {"relu", "ReLU"}}), "the plan", "the network") ==
+          "module 0 is `conv` (Conv2d) in the plan, and `conv` (Linear) in the network");
     Topology other = a.topology();
     other.nodes[2].inputs = {0};
-    CHECK(difference(a, other) == "node `relu` reads other nodes in the other");
+    CHECK(difference(a, other, "the plan", "the network") == "node `relu` reads other nodes in the plan than in the network");
     other = a.topology();
     other.outputs = {1};
-    CHECK(difference(a, other) == "their outputs are other nodes");
+    CHECK(difference(a, other, "the plan", "the network") == "the outputs of the plan are other nodes than those of the network");
     other = a.topology();
     other.nodes.push_back({"/Flatten", "Flatten", {}, {2}});
-    CHECK(difference(a, other) == "one has 3 nodes, the other 4");
+    CHECK(difference(a, other, "the plan", "the network") == "the plan has 3 nodes, the network 4");
 }
 
 TEST_CASE("a layer of another type is quantizable when the network says that it has weights") {
     Topology t = chain({{"local", "LocallyConnected"}, {"relu", "ReLU"}});
-    CHECK(Graph(t).why_not_quantized({0}) == "is a LocallyConnected; only Conv2d and Linear layers are quantized");
+    CHECK(Graph(t).why_not_quantized({0}) ==
+          "is a LocallyConnected; only Conv2d and Linear layers are quantized");
     t.modules[0].weighted = true;
     CHECK(Graph(t).why_not_quantized({0}).empty());
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <amct_distill/nn/module_graph.hpp>
 #include <amct_distill/nn/layers/batch_norm.hpp>
 #include <amct_distill/nn/layers/conv2d.hpp>
 #include <amct_distill/nn/layers/linear.hpp>
 #include <amct_distill/nn/layers/structure.hpp>
+#include <amct_distill/nn/module_graph.hpp>
 #include <amct_distill/nn/network.hpp>
 
 #include "support/catch.hpp"
@@ -25,8 +25,8 @@ struct Halves {
         half.back() /= 2;
         return std::vector<Shape>{half, half};
     }
-    void forward(BasicInputs<double> inputs, std::span<BasicTensor<double>* const> outputs, BasicScratch<double>&,
-                 Mode) const {
+    void forward(BasicInputs<double> inputs, std::span<BasicTensor<double>* const> outputs,
+                 BasicScratch<double>&, Mode) const {
         each(*outputs[0], [&](std::size_t half, std::size_t i, std::size_t from) {
             (*outputs[half])[i] = (*inputs[0])[from];
         });
@@ -45,7 +45,8 @@ private:
     static void each(const BasicTensor<double>& output, F f) {
         auto const width = static_cast<std::size_t>(output.shape().back());
         for (std::size_t half : {0u, 1u})
-            for (std::size_t i = 0; i != output.size(); ++i) f(half, i, (i / width * 2 + half) * width + i % width);
+            for (std::size_t i = 0; i != output.size(); ++i)
+                f(half, i, (i / width * 2 + half) * width + i % width);
     }
 };
 static_assert(MultiModuleOf<Halves, double> && !ModuleOf<Halves, double>);
@@ -55,7 +56,8 @@ Network two_layers() {
     NodeId x = net.input("x", {2, 4, 4});
     x = net.add("conv", Conv2d({.in_channels = 2, .out_channels = 3, .kernel = {3, 3}}), {x});
     x = net.add("bn", BatchNorm2d({.num_features = 3}), {x});
-    x = net.add("fc", Linear({.in_features = 12, .out_features = 2}), {net.add_function("/Flatten", Flatten{}, {x})});
+    x = net.add("fc", Linear({.in_features = 12, .out_features = 2}),
+                {net.add_function("/Flatten", Flatten{}, {x})});
     net.output(x);
     return net;
 }
@@ -77,7 +79,8 @@ TEST_CASE("a module with several outputs is a node, with a port for each further
         fc.weight() = BasicTensor<double>({2, 2}, {factor, 0, 0, factor});
         return net.add(name, fc, {from});
     };
-    net.output(net.add_function("/Add", BasicAdd<double>{}, {scaled("a", both[0], 2), scaled("b", both[1], 3)}));
+    net.output(
+        net.add_function("/Add", BasicAdd<double>{}, {scaled("a", both[0], 2), scaled("b", both[1], 3)}));
     net.output(both[1]);
 
     BasicTape<double> tape;
@@ -120,22 +123,28 @@ TEST_CASE("parameters of another shape are refused where a module joins, and whe
         change(changed);
         return [changed] { (void)changed.predict(Tensor({1, 2, 4, 4})); };
     };
-    CHECK_THROWS_WITH(after([](Network& n) { n.module("conv").get_if<Conv2d>()->weight() = Tensor({2, 1, 3, 3}); })(),
+    CHECK_THROWS_WITH(after([](Network& n) {
+                          n.module("conv").get_if<Conv2d>()->weight() = Tensor({2, 1, 3, 3});
+                      })(),
                       "layer \"conv\" (Conv2d): weight: expected [3, 2, 3, 3], found [2, 1, 3, 3]");
     CHECK_THROWS_WITH(after([](Network& n) { n.module("conv").get_if<Conv2d>()->bias() = Tensor(); })(),
                       "layer \"conv\" (Conv2d): bias: expected [3], found []");
     CHECK_THROWS_WITH(after([](Network& n) { n.module("bn").get_if<BatchNorm2d>()->weight() = Tensor(); })(),
                       "layer \"bn\" (BatchNorm2d): weight: expected [3], found []");
-    CHECK_THROWS_WITH(after([](Network& n) { n.module("bn").get_if<BatchNorm2d>()->running_var() = Tensor({4}); })(),
-                      "layer \"bn\" (BatchNorm2d): running_var: expected [3], found [4]");
-    CHECK_THROWS_WITH(after([](Network& n) { n.module("fc").get_if<Linear>()->weight() = Tensor({12, 2}); })(),
+    CHECK_THROWS_WITH(
+        after([](Network& n) { n.module("bn").get_if<BatchNorm2d>()->running_var() = Tensor({4}); })(),
+        "layer \"bn\" (BatchNorm2d): running_var: expected [3], found [4]");
+    CHECK_THROWS_WITH(after([](Network& n) {
+                          n.module("fc").get_if<Linear>()->weight() = Tensor({12, 2});
+                      })(),
                       "layer \"fc\" (Linear): weight: expected [2, 12], found [12, 2]");
     Linear without({.in_features = 12, .out_features = 2, .bias = false});
     without.bias() = Tensor({2});
     Network replaced = two_layers();
-    CHECK_THROWS_WITH(replaced.replace("fc", without),
-                      "layer \"fc\" (Linear): bias: the options say that there is none; set their `bias` to true, or "
-                      "leave it empty");
+    CHECK_THROWS_WITH(
+        replaced.replace("fc", without),
+        "layer \"fc\" (Linear): bias: the options say that there is none; set their `bias` to true, or "
+        "leave it empty");
     CHECK(replaced.module("fc").parameters().size() == 2);  // as it was
 }
 

@@ -113,10 +113,11 @@ TEST_CASE("network: its topology") {
         for (std::size_t i : n.inputs) text += detail::concat(' ', i);
         text += '\n';
     }
-    CHECK(text ==
-          "image Input -\nstem Conv2d 0 0\nbn BatchNorm2d 1 1\ntanh Tanh 2 2\nconv Conv2d 3 3\n/Add Add - 4 3\n"
-          "tanh_1 Tanh 2 5\n/Concat Concat - 6 3\n/Pool AveragePool - 7\n/Flatten Flatten - 8\n"
-          "fc Linear 4 9\n");
+    CHECK(
+        text ==
+        "image Input -\nstem Conv2d 0 0\nbn BatchNorm2d 1 1\ntanh Tanh 2 2\nconv Conv2d 3 3\n/Add Add - 4 3\n"
+        "tanh_1 Tanh 2 5\n/Concat Concat - 6 3\n/Pool AveragePool - 7\n/Flatten Flatten - 8\n"
+        "fc Linear 4 9\n");
     CHECK(t.outputs == std::vector<std::size_t>{10});
 }
 

@@ -38,7 +38,8 @@ TEST_CASE("options are written by name and read back, every kind of them") {
     Options o{-3, {3, 5}, {16, -1}, 1e-5, 0.1f, false, "a \"b\" \\ }", Padding::reflect};
     std::string const text = detail::options_text(o);
     CHECK(text ==
-          "channels: -3 kernel: [3, 5] sample: [16, -1] eps: 1e-05 slope: 0.1 bias: false mode: \"a \\\"b\\\" \\\\ }\" "
+          "channels: -3 kernel: [3, 5] sample: [16, -1] eps: 1e-05 slope: 0.1 bias: false mode: \"a "
+          "\\\"b\\\" \\\\ }\" "
           "padding: 1");
     CHECK(detail::read_options<Options>(text).value() == o);
     o.sample.clear();

@@ -27,14 +27,6 @@ detail::ResolvedAlgorithm<data> settle_data(const oneof<data>& algorithm, const 
         detail::RuleSection<data>{&algorithm, "distill_data_quant_config", {}, "distill_data_quant_config"},
         {.relu_before = relu});
 }
-std::string clip_errors(float clip_max, float clip_min) {
-    oneof<data> const algorithm{
-        ActULQquantize{.clip_max_min = ClipMaxMin{.clip_max = clip_max, .clip_min = clip_min}}};
-    detail::DiagnosticList found({});
-    detail::check_clips(detail::RuleSection<data>{&algorithm, "x", {}, "x"}, found);
-    return to_string(found.errors());
-}
-
 }  // namespace
 
 TEST_CASE("a section that says nothing gives the first algorithm of the list, in INT8") {
@@ -95,26 +87,6 @@ TEST_CASE("algorithms differ by name and by setting") {
     CHECK_FALSE(detail::differ(arq, arq));
     CHECK(detail::differ(arq, arq4));
     CHECK(detail::differ(arq, ulq));
-}
-
-TEST_CASE("clip_max is above 0, clip_min below, both finite") {
-    constexpr float inf = std::numeric_limits<float>::infinity();
-    CHECK(clip_errors(0.1f, -0.3f).empty());
-    CHECK(clip_errors(-1.0f, -2.0f) ==
-          "error: x.clip_max_min.clip_max: clip_max must be above 0 and finite, and is -1; leave "
-          "clip_max_min out, and IFMR computes the clips");
-    CHECK(clip_errors(1.0f, 0.5f) ==
-          "error: x.clip_max_min.clip_min: clip_min must be below 0 and finite, and is 0.5; leave "
-          "clip_max_min out, and IFMR computes the clips");
-    CHECK_FALSE(clip_errors(0.0f, -1.0f).empty());
-    CHECK_FALSE(clip_errors(1.0f, 0.0f).empty());
-    CHECK_FALSE(clip_errors(inf, -1.0f).empty());
-    CHECK_FALSE(clip_errors(1.0f, -inf).empty());
-    CHECK(clip_errors(std::nanf(""), inf) ==
-          "error: x.clip_max_min.clip_max: clip_max must be above 0 and finite, and is nan; leave "
-          "clip_max_min out, and IFMR computes the clips\n"
-          "error: x.clip_max_min.clip_min: clip_min must be below 0 and finite, and is inf; leave "
-          "clip_max_min out, and IFMR computes the clips");
 }
 
 }  // namespace plan_settings_test

@@ -16,9 +16,11 @@ namespace {
 
 using mixed = static_config<R"(
 distill_weight_quant_config { arq_distill { dst_type: INT4 } }
-distill_override_layers { layer_name: "conv2" distill_weight_quant_config { ulq_distill { channel_wise: false } } }
+distill_override_layers { layer_name: "conv2"
+    distill_weight_quant_config { ulq_distill { channel_wise: false } } }
 distill_override_layers { layer_name: "conv3" distill_data_quant_config { ulq_quantize { dst_type: INT4 } } }
-distill_override_layer_types { layer_type: "Linear" distill_data_quant_config { ulq_quantize { dst_type: INT4 } } }
+distill_override_layer_types { layer_type: "Linear"
+    distill_data_quant_config { ulq_quantize { dst_type: INT4 } } }
 quant_skip_layers: "conv4"
 )">;
 
@@ -100,7 +102,8 @@ TEST_CASE("what the compiler selects is what resolve() selects") {
         distill_data_quant_config { ulq_quantize { dst_type: INT4 } }
         distill_weight_quant_config { ulq_distill { channel_wise: true } }
         distill_override_layer_types { layer_type: "Conv2d" distill_weight_quant_config { arq_distill {} } }
-        distill_override_layers { layer_name: "conv1" distill_weight_quant_config { ulq_distill { dst_type: INT4 } } }
+        distill_override_layers { layer_name: "conv1"
+            distill_weight_quant_config { ulq_distill { dst_type: INT4 } } }
         quant_skip_layer_types: "Linear")">::value>();
 }
 

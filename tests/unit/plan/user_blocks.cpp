@@ -156,4 +156,19 @@ TEST_CASE("Paths are counted in a net of forks without walking each of them") {
     CHECK(detail::paths_between(g, {0}, [&](NodeId i) { return i == end; }).count == 2);
 }
 
+TEST_CASE("a BatchNorm that is used twice cannot be in a group, which would train it in two places") {
+    // k1 norm act k2 norm act, with one norm.
+    network n;
+    auto const act = n.layer("act", "ReLU", {n.layer("norm", "BatchNorm2d", {n.layer("k1", "Conv2d", {})})});
+    auto const again = n.use("norm", {n.layer("k2", "Conv2d", {act})});
+    n.topology.outputs = {n.layer("act2", "ReLU", {again})};
+    CHECK_FALSE(groups_of(n.topology, {group("k1", "norm")}).errors.empty());
+    CHECK(groups_of(n.topology, {group("k1", "act")}).errors ==
+          "error: distill_group[0]: `norm` (BatchNorm2d) is used more than once, and in a group it would be "
+          "trained in "
+          "two places: end the group before it, or start it after");
+    CHECK_FALSE(groups_of(n.topology, {group("k2", "act2")}).errors.empty());
+    CHECK(groups_of(n.topology, {group("k1", "k1"), group("k2", "k2")}).errors.empty());
+}
+
 }  // namespace plan_groups_test

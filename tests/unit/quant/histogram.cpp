@@ -284,11 +284,10 @@ TEST_CASE("fixed point is the same with every instruction set") {
             }
             for (InstructionSet set : all_instruction_sets) {
                 if (!available(set)) continue;
-                if (detail::run_on(set, detail::fixed_point_loop<false>{x.data(), n, factor, u.data()}) !=
-                    all)
+                if (detail::run_on(set, detail::FixedPointLoop<false>{x.data(), n, factor, u.data()}) != all)
                     ++wrong;
                 if (u != plain) ++wrong;
-                detail::run_on(set, detail::fixed_point_loop<true>{x.data(), n, factor, u.data()});
+                detail::run_on(set, detail::FixedPointLoop<true>{x.data(), n, factor, u.data()});
                 if (u != with_sign) ++wrong;
                 ++ran;
             }

@@ -238,6 +238,18 @@ TEST_CASE("batches are one sample, whatever their sizes") {
     CHECK(a.best == reference(x, a.range, 4, false, ratios).best);
 }
 
+TEST_CASE("the result does not depend on the memory that values may take") {
+    auto const x = normal(300000, 4);
+    Ifmr<Int8> unlimited, limited;
+    limited.limit_memory(1);
+    for (std::size_t i = 0; i < x.size(); i += 60000) {
+        REQUIRE(unlimited.observe(std::span(x).subspan(i, 60000)));
+        REQUIRE(limited.observe(std::span(x).subspan(i, 60000)));
+    }
+    CHECK(limited.finish()->losses == unlimited.finish()->losses);
+    CHECK(limited.finish()->clip == unlimited.finish()->clip);
+}
+
 TEST_CASE("percentiles leave out the outermost values, and the range holds zero") {
     std::vector<float> x(100);
     for (std::size_t i = 0; i != x.size(); ++i) x[i] = static_cast<float>(i) - 20;
@@ -356,6 +368,16 @@ TEST_CASE("what cannot be calibrated is an error") {
     CHECK(error(ifmr.finish()) == "error: IFMR: no batch was observed; call observe() before finish()");
     REQUIRE_FALSE(ifmr.observe(std::vector{1.0f, std::numeric_limits<float>::infinity()}));
     CHECK_FALSE(ifmr.finish());  // the batch was not added
+    REQUIRE(ifmr.observe(std::vector{1.0f, -0.5f}));
+    auto const losses = ifmr.finish()->losses;
+    auto large = normal(100000, 3);
+    for (std::size_t i : {std::size_t{0}, std::size_t{70000}, large.size() - 1})
+        for (const auto& on : support::executions()) {
+            float const good = std::exchange(large[i], std::numeric_limits<float>::quiet_NaN());
+            CHECK_FALSE(ifmr.observe(large, on.how));
+            CHECK(ifmr.finish(on.how)->losses == losses);
+            large[i] = good;
+        }
 
     auto const with = [](IfmrOptions options) {
         Ifmr<Int8> bad(options);

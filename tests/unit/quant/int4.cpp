@@ -72,15 +72,15 @@ TEST_CASE("loops of packing give the same with every instruction set") {
             std::vector<std::int8_t> codes(n), back(n);
             for (auto& c : codes) c = static_cast<std::int8_t>(code(random));
             std::vector<std::uint8_t> bytes(packed_row_bytes(n));
-            if (!detail::run_on(set, detail::pack_int4_loop{codes.data(), bytes.data(), n})) ++wrong;
+            if (!detail::run_on(set, detail::PackInt4Loop{codes.data(), bytes.data(), n})) ++wrong;
             if (bytes != pack_int4(codes, 1, n).value()) ++wrong;
-            detail::run_on(set, detail::unpack_int4_loop{bytes.data(), back.data(), n});
+            detail::run_on(set, detail::UnpackInt4Loop{bytes.data(), back.data(), n});
             if (back != codes) ++wrong;
             for (int bad : {-9, 8, 127, -128}) {
                 if (n == 0) break;
                 auto with = codes;
                 with[n * 7 / 8] = static_cast<std::int8_t>(bad);
-                if (detail::run_on(set, detail::pack_int4_loop{with.data(), bytes.data(), n})) ++wrong;
+                if (detail::run_on(set, detail::PackInt4Loop{with.data(), bytes.data(), n})) ++wrong;
             }
         }
     }

@@ -42,7 +42,8 @@ double absolute_terms(const RowMajorMatrix& w, const RowMajorMatrix& g, float sc
 /// `s_rec_flag`: the original keeps r = 1 / s as its parameter. Its scale is then 1 / r, what it returns
 /// 1 / (1 / r), and its gradient by the chain rule d/dr = -s^2 * d/ds. Nothing else changes, so the test
 /// converts.
-/// Returns whether the original's guard made a difference in the first step: later ones are given their scales.
+/// Returns whether the original's guard made a difference in the first step: later ones are given their
+/// scales.
 template <class B, class G>
 bool run_golden(const golden::json::value& c) {
     bool guarded = false;

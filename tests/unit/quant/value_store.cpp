@@ -55,9 +55,10 @@ std::string with_limit(int limit, rlim_t value, const std::function<std::string(
 
 }  // namespace
 
-TEST_CASE("a temporary file that cannot be written is an error, of this batch and of all that follows") {
+TEST_CASE("a batch for which the temporary file has no room is an error, and is not added") {
     auto const observe = [] {
-        std::vector<float> const x(3 * detail::task_size, 1.0f);
+        std::vector<float> x(3 * detail::task_size);
+        std::iota(x.begin(), x.end(), 1.0f);
         IfmrOptions options;
         options.max_bytes = 1;
         Ifmr<Int8> ifmr(options);
@@ -66,16 +67,41 @@ TEST_CASE("a temporary file that cannot be written is an error, of this batch an
         };
         std::string all = text(ifmr.observe(std::span(x).first(100)));
         all += text(ifmr.observe(x));
-        all += text(ifmr.observe(std::span(x).first(100)));
-        return all + text(ifmr.finish());
+        all += text(ifmr.observe(std::span(x).subspan(100, 100)));
+        all += text(ifmr.finish());
+        Ifmr<Int8> other;
+        all += text(other.observe(std::span(x).first(200)));
+        return all + (ifmr.finish()->losses == other.finish()->losses ? "same" : "other");
     };
     auto const says = [](std::string const& why) {
         std::string const error = "error: cannot write the temporary file of observed values: " + why +
                                   "; make room for it, or allow more memory\n";
-        return "ok\n" + error + error + error;
+        return "ok\n" + error + "ok\nok\nok\nsame";
     };
     CHECK(with_limit(RLIMIT_FSIZE, 100000, observe) == says("File too large"));
     CHECK(with_limit(RLIMIT_NOFILE, 0, observe) == says("Too many open files"));
+}
+
+TEST_CASE("a store that had written before a write failed holds what it held") {
+    auto const observe = [] {
+        std::vector<float> x(7 * detail::task_size + 10);
+        std::iota(x.begin(), x.end(), 0.0f);
+        detail::ValueStore store(0);
+        std::size_t const held = 2 * detail::task_size + 500;
+        if (!store.append(std::span(x).first(held))) return std::string("cannot begin");
+        for (int k = 0; k != 3; ++k) {  // two parts still fit
+            if (store.append(std::span(x).subspan(held))) return std::string("no failure");
+            if (store.size() != held ||
+                all(store) != std::vector(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(held)))
+                return std::string("changed");
+        }
+        if (!store.append(std::span(x).subspan(held, detail::task_size))) return std::string("cannot go on");
+        auto const now = held + detail::task_size;
+        return std::string(all(store) == std::vector(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(now))
+                               ? "as before"
+                               : "lost");
+    };
+    CHECK(with_limit(RLIMIT_FSIZE, 5 * detail::task_size * sizeof(float), observe) == "as before");
 }
 
 TEST_CASE("values come back in the order they were appended, from memory or from a file") {

@@ -19,10 +19,10 @@ struct Row {
 
 TEST_CASE("a column spells its field by the field's type, or as its function says") {
     std::vector<Row> const rows{{"conv1", 12, 0.5, true}, {"a.name.that.is.far.too.long", 3, 1e-9, false}};
-    CHECK(detail::column_table(rows, Column{"name", &Row::name}, Column{"count", &Row::count},
-                               Column{"part", &Row::part}, Column{"kept", &Row::kept},
-                               Column{"percent", [](const Row& r) { return detail::percent(r.part); }},
-                               Column{"twice", [](const Row& r) { return 2 * r.count; }}) ==
+    CHECK(detail::column_table(rows, 61, Column{{"name", 20}, &Row::name}, Column{{"count"}, &Row::count},
+                               Column{{"part"}, &Row::part}, Column{{"kept"}, &Row::kept},
+                               Column{{"percent"}, [](const Row& r) { return detail::percent(r.part); }},
+                               Column{{"twice"}, [](const Row& r) { return 2 * r.count; }}) ==
           "  name                  count  part      kept  percent  twice\n"
           "  conv1                 12     5.00e-01  yes   50.00 %  24\n"
           "  ...t.is.far.too.long  3      1.00e-09  no    0.00 %   6\n");

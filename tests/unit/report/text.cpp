@@ -14,8 +14,8 @@ namespace {
 DistillReport sample() {
     DistillReport r;
     r.layers.push_back({.name = "conv1",
-                        .weight_policy = "arq_distill, INT4, channel_wise",
-                        .data_policy = "ulq_quantize, INT8",
+                        .weight_algorithm = "arq_distill, INT4, channel_wise",
+                        .data_algorithm = "ulq_quantize, INT8",
                         .weight_bits = 4,
                         .data_bits = 8,
                         .weight_scales = {{0.5f, 0}, {0.25f, 0}},
@@ -68,11 +68,33 @@ TEST_CASE("a report as tables") {
                                 Catch::Contains("Blocks taken from an earlier run: 2\n"));
 }
 
-TEST_CASE("a report keeps to 100 columns, whatever the names and figures") {
+TEST_CASE("on a narrow terminal a report leaves columns out") {
+    CHECK(to_table(sample(), 50) ==
+          "  layer  weights                          SQNR\n"
+          "  conv1  arq_distill, INT4, channel_wise  18.8 dB\n"
+          "\n"
+          "  layer  inputs              clips      SQNR\n"
+          "  conv1  ulq_quantize, INT8  0 .. 1.99  exact\n"
+          "\n"
+          "  block  modules         error     distilled\n"
+          "  1      conv1 .. relu1  5.00e-01  1.25e-01\n"
+          "  2      fc              5.00e-01  5.00e-01\n"
+          "  block 2 ended early: NaN in the loss\n"
+          "\n"
+          "  block  loss per epoch\n"
+          "  1      5.00e-01  4.00e-01  3.00e-01  2.50e-01\n"
+          "         2.00e-01  2.00e-01  2.00e-01  2.00e-01\n"
+          "         1.25e-01\n"
+          "\n"
+          "  output, mean squared error to the teacher's:\n"
+          "  7.50e-01 calibrated, 3.75e-01 distilled\n");
+}
+
+TEST_CASE("a report keeps to its width, whatever the names and figures") {
     DistillReport r = sample();
     r.layers[0].name = r.blocks[0].names[0] = r.blocks[0].names[2] = r.blocks[1].names[0] =
         std::string(80, 'n');
-    r.layers[0].weight_policy = r.layers[0].data_policy = std::string(80, 'p');
+    r.layers[0].weight_algorithm = r.layers[0].data_algorithm = std::string(80, 'p');
     r.layers[0].data_clip = {123456.0f, -123456.0f};
     r.layers[0].weight_sqnr = r.layers[0].data_sqnr = 101.23;
     r.layers[0].saturation = 1;
@@ -80,10 +102,12 @@ TEST_CASE("a report keeps to 100 columns, whatever the names and figures") {
     r.layers[0].dead_channels.resize(1024);
     r.blocks[0].teacher_inputs = 100000;
     r.blocks[0].seconds = 12345.678;
-    std::istringstream lines(to_table(r));
-    for (std::string line; std::getline(lines, line);) {
-        INFO(line);
-        CHECK(line.size() <= 100);
+    for (std::size_t width : {40u, 60u, 80u, 100u, 200u}) {
+        std::istringstream lines(to_table(r, width));
+        for (std::string line; std::getline(lines, line);) {
+            INFO(line);
+            CHECK(line.size() <= width);
+        }
     }
 }
 

@@ -17,12 +17,13 @@ struct Dot {
     const float *x, *y;
 
     template <int Bytes>
-    [[gnu::always_inline]] void add(std::size_t i, std::size_t lane, detail::SumLanes<Bytes>* to) const {
-        typename detail::lanes<Bytes>::floats a, b;
+    [[gnu::always_inline]] void add(std::size_t i, std::size_t accumulator,
+                                    detail::Accumulators<Bytes>* to) const {
+        typename detail::Vectors<Bytes>::floats a, b;
         detail::load(x + i, a);
         detail::load(y + i, b);
-        to[0].add_product(a, b, lane);
-        to[1].add_product(b, b, lane);
+        to[0].add_product(a, b, accumulator);
+        to[1].add_product(b, b, accumulator);
     }
 };
 
@@ -41,7 +42,9 @@ TEST_CASE("every element is added once") {
     }
 }
 
-TEST_CASE("the order is lanes within blocks, then blocks, with every instruction set and number of threads") {
+TEST_CASE(
+    "the order is accumulators within blocks, then blocks, with every instruction set and number of "
+    "threads") {
     // Terms of very different sizes: any other order of additions gives other bits.
     std::size_t const n = 20 * detail::sum_block + 13;
     std::vector<float> x(n), y(n);
@@ -54,12 +57,12 @@ TEST_CASE("the order is lanes within blocks, then blocks, with every instruction
     double expected = 0;
     for (std::size_t block = 0; block < n; block += detail::sum_block) {
         double of_block = 0;
-        for (std::size_t lane = 0; lane != detail::sum_lanes; ++lane) {
-            double of_lane = 0;
-            for (std::size_t i = block + lane; i < std::min(n, block + detail::sum_block);
-                 i += detail::sum_lanes)
-                of_lane += term(i);
-            of_block += of_lane;
+        for (std::size_t accumulator = 0; accumulator != detail::accumulator_count; ++accumulator) {
+            double each = 0;
+            for (std::size_t i = block + accumulator; i < std::min(n, block + detail::sum_block);
+                 i += detail::accumulator_count)
+                each += term(i);
+            of_block += each;
         }
         expected += of_block;
     }

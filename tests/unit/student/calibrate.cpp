@@ -11,17 +11,30 @@ namespace distill_calibrate_test {
 
 using namespace amct_distill;
 
-TEST_CASE("each layer's input is observed over batch_num batches, from the start again when they run out") {
+TEST_CASE("each layer's input is observed over batch_num batches, each once") {
     nn::Network const teacher = support::small_network();
-    auto const batches = support::small_batches(2, 4);
+    auto const batches = support::small_batches(4, 4);
     Student student = make_student(teacher, support::plan_for(teacher, "batch_num: 3")).value();
-    REQUIRE(calibrate(student, std::span(batches)));
+    auto const report = calibrate(student, batches);
+    REQUIRE(report);
+    CHECK(report->batches == 3);
+    CHECK(report.diagnostics().empty());
 
     Ifmr<Int8> ifmr;  // what conv1 sees is the data itself
-    for (std::size_t i : {0u, 1u, 0u}) ifmr.observe(batches[i].span()).value();
+    for (std::size_t i : {0u, 1u, 2u}) ifmr.observe(batches[i].span()).value();
     CHECK(student.quantizers("conv1")->data_clip() == ifmr.finish()->clip);
-    CHECK(student.quantizers("conv2")->fixed_min());  // behind a ReLU
+    CHECK(student.quantizers("conv2")->fixed_min());  // after a ReLU
     CHECK(student.quantizers("conv2")->data_clip().min == 0.0f);
+
+    // Fewer than batch_num: a warning, and the clips of those.
+    Student fewer = make_student(teacher, support::plan_for(teacher, "batch_num: 1000000")).value();
+    auto const warned = calibrate(fewer, std::span(batches).first(3));
+    REQUIRE(warned);
+    CHECK(warned->batches == 3);
+    CHECK(to_string(warned.diagnostics()) ==
+          "warning: calibrate: batch_num is 1000000, and 3 batches were given; each counts once");
+    for (const char* name : {"conv1", "conv2", "fc"})
+        CHECK(fewer.quantizers(name)->data_clip() == student.quantizers(name)->data_clip());
 }
 
 TEST_CASE(
@@ -45,12 +58,133 @@ TEST_CASE("bad data is refused with the layer that meets it") {
     CHECK(calibrate(student, {}).diagnostics().at(0).message == "calibrate: no batches; give at least one");
     auto batches = support::small_batches(1, 4);
     batches[0][7] = std::nanf("");
-    auto const bad = calibrate(student, std::span(std::as_const(batches)));
+    auto const bad = calibrate(student, batches);
     REQUIRE_FALSE(bad);
     CHECK(bad.diagnostics()[0].message.starts_with("layer `conv1`: activations: value at [7] is nan;"));
     nn::Tensor const wrong({1, 3, 6, 6});
     CHECK_THROWS_WITH(calibrate(student, std::span(&wrong, 1)),
-                      "input \"image\": expected [N, 2, 6, 6], found [1, 3, 6, 6]");
+                      "calibrate: batch 0: input \"image\": expected [N, 2, 6, 6], found [1, 3, 6, 6]");
+    CHECK_THROWS_WITH(calibrate(student, std::vector<Batch>{{wrong, wrong}}),
+                      "calibrate: batch 0: expected 1 tensor, one for each input, found 2");
+    CHECK_THROWS_WITH(calibrate(student, std::vector{nn::Tensor({0, 2, 6, 6})}),
+                      "calibrate: batch 0: input \"image\": expected [N, 2, 6, 6], found [0, 2, 6, 6]");
+    CHECK_FALSE(student.quantizers("conv1")->is_calibrated());
+}
+
+namespace {
+bool same_clips(const Student& a, const Student& b) {
+    bool same = true;
+    for (const char* name : {"conv1", "conv2", "fc"})
+        same = same && a.quantizers(name)->data_clip() == b.quantizers(name)->data_clip() &&
+               a.quantizers(name)->is_calibrated() == b.quantizers(name)->is_calibrated();
+    return same;
+}
+}  // namespace
+
+TEST_CASE("a calibration that fails leaves nothing behind, and another one starts anew") {
+    nn::Network const teacher = support::small_network();
+    auto const good = support::small_batches(2, 4), other = support::small_batches(2, 4, 9);
+    auto nan = good, wrong = good;
+    for (float& v : nan[0]) v *= 100;  // the first would count
+    nan[1][5] = std::nanf("");
+    wrong[0] = nan[0];
+    wrong[1] = nn::Tensor({1, 3, 6, 6});
+    auto const plan = support::plan_for(teacher, "batch_num: 2");
+    Student const made = make_student(teacher, plan).value();
+    Student fresh = made, twice = made;
+    calibrate(fresh, good).value();
+    calibrate(twice, other).value();
+    CHECK_FALSE(same_clips(twice, fresh));
+
+    for (const Student& start : {made, twice}) {
+        Student student = start;
+        CHECK_FALSE(calibrate(student, nan));
+        CHECK(same_clips(student, start));
+        CHECK(student.predict(good[0]) == start.predict(good[0]));
+        CHECK_THROWS(calibrate(student, wrong));
+        CHECK(same_clips(student, start));
+        calibrate(student, good).value();
+        CHECK(same_clips(student, fresh));
+        CHECK(student.predict(good[0]) == fresh.predict(good[0]));
+    }
+}
+
+TEST_CASE("the clips are the same within any memory, on any threads, from any source") {
+    nn::Network const teacher = support::small_network();
+    auto const tensors = support::small_batches(3, 40);
+    auto const plan = support::plan_for(teacher, "batch_num: 3");
+    Student const made = make_student(teacher, plan).value();
+    Student plain = made;
+    calibrate(plain, tensors).value();
+    for (const RunOptions& run :
+         {RunOptions{.memory_bytes = 0}, {.threads = 3}, {.threads = 2, .memory_bytes = 1000}}) {
+        Student other = made;
+        calibrate(other, tensors, run).value();
+        CHECK(same_clips(other, plain));
+    }
+
+    struct Source {
+        const std::vector<nn::Tensor>& tensors;
+        std::size_t fails_at;
+        std::size_t size() const { return tensors.size(); }
+        result<Batch> load(std::size_t i) const {
+            if (i == fails_at) return general_error("cannot load it");
+            return Batch{tensors[i]};
+        }
+    };
+    Student streamed = made;
+    calibrate(streamed, Source{tensors, 3}).value();
+    CHECK(same_clips(streamed, plain));
+    Student failed = made;
+    CHECK(calibrate(failed, Source{tensors, 1}).diagnostics().at(0).message == "cannot load it");
+    CHECK(same_clips(failed, made));
+
+    std::vector<Batch> batches;
+    for (const nn::Tensor& t : tensors) batches.push_back({t});
+    Student from_batches = made;
+    calibrate(from_batches, batches).value();
+    CHECK(same_clips(from_batches, plain));
+}
+
+TEST_CASE("IFMR takes its options from the caller, and bad options are refused before work") {
+    nn::Network const teacher = support::small_network();
+    auto const batches = support::small_batches(1, 4);
+    Student const made = make_student(teacher, support::plan_for(teacher, "")).value();
+    Student student = made;
+    calibrate(student, batches, {}, {.ifmr = {.max_percentile = 0.9, .min_percentile = 0.9}}).value();
+    Ifmr<Int8> ifmr(IfmrOptions{.max_percentile = 0.9, .min_percentile = 0.9});
+    ifmr.observe(batches[0].span()).value();
+    CHECK(student.quantizers("conv1")->data_clip() == ifmr.finish()->clip);
+
+    CHECK_THROWS_WITH(calibrate(student, batches, {}, {.ifmr = {.max_percentile = std::nan("")}}),
+                      Catch::Contains("calibrate: ifmr: IFMR: the percentile nan is not in (0, 1]"));
+    CHECK_THROWS_WITH(calibrate(student, batches, {}, {.ifmr = {.search_step = 0}}),
+                      Catch::Contains("IFMR: the search"));
+    CHECK_THROWS_WITH(calibrate(student, batches, {.threads = 0}),
+                      "calibrate: threads must be 1 to 1024, found 0");
+    CHECK_THROWS_WITH(calibrate(student, batches, {.resume = true}),
+                      Catch::Contains("calibrate: resume needs"));
+}
+
+TEST_CASE("a network of two inputs is calibrated on batches of two tensors") {
+    nn::Network net;
+    nn::NodeId const a = net.input("a", {4}), b = net.input("b", {4});
+    nn::NodeId x = net.add("left", nn::Linear({.in_features = 4, .out_features = 4}), {a});
+    nn::NodeId y = net.add("right", nn::Linear({.in_features = 4, .out_features = 4}), {b});
+    net.output(net.add_function("sum", nn::Add{}, {x, y}));
+    nn::initialize(net, 1);
+    Batch batch{nn::Tensor({8, 4}), nn::Tensor({8, 4})};
+    for (std::size_t i = 0; i != 32; ++i) {
+        batch[0][i] = static_cast<float>(i) / 32;
+        batch[1][i] = -static_cast<float>(i);
+    }
+    Student student = make_student(net, support::plan_for(net, "")).value();
+    calibrate(student, std::vector<Batch>{batch}).value();
+    CHECK(student.quantizers("left")->data_clip().max == Approx(1).epsilon(0.4));
+    CHECK(student.quantizers("right")->data_clip().min == Approx(-31).epsilon(0.4));
+    batch[1] = nn::Tensor({7, 4});
+    CHECK_THROWS_WITH(calibrate(student, std::vector<Batch>{batch}),
+                      "calibrate: batch 0: input \"b\": expected 8 samples as in the first, found 7");
 }
 
 }  // namespace distill_calibrate_test

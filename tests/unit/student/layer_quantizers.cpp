@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/student/layer_quantizers.hpp>
 
+#include <amct_distill/student/input_calibration.hpp>
+
 #include <cmath>
+
+#include <algorithm>
+#include <array>
 
 #include "support/catch.hpp"
 #include "support/small_network.hpp"
@@ -21,8 +26,8 @@ result<Quantizers> quantizers_for(std::string_view config) {
 
 TEST_CASE("the plan's settings choose the quantizers") {
     auto q = quantizers_for(support::int4_config).value();
-    CHECK(q.weight_policy() == "ulq_distill, INT4, channel_wise");
-    CHECK(q.data_policy() == "ulq_quantize, INT4");
+    CHECK(q.weight_algorithm() == "ulq_distill, INT4, channel_wise");
+    CHECK(q.data_algorithm() == "ulq_quantize, INT4");
     CHECK(q.weight_bits() == 4);
     CHECK(q.data_bits() == 4);
     CHECK_FALSE(q.is_calibrated());
@@ -30,7 +35,7 @@ TEST_CASE("the plan's settings choose the quantizers") {
 
     auto const arq =
         quantizers_for("distill_weight_quant_config { arq_distill { channel_wise: false } }").value();
-    CHECK(arq.weight_policy() == "arq_distill, INT8, tensor_wise");
+    CHECK(arq.weight_algorithm() == "arq_distill, INT8, tensor_wise");
     CHECK_FALSE(arq.trains_scales());
     CHECK(arq.weight_scales(weight).size() == 1);
 }
@@ -50,8 +55,18 @@ TEST_CASE("weights that are not finite are refused, with the layer's name") {
 TEST_CASE("clips come from IFMR, or from the user") {
     auto q = quantizers_for("").value();
     std::vector<float> const x{-1.0f, 0.5f, 2.0f, 1.0f};
-    REQUIRE(q.observe(x));
-    REQUIRE(q.finish_calibration());
+    {
+        InputCalibration dropped(q, {});
+        REQUIRE(dropped.observe(x));
+        REQUIRE(dropped.finish());
+    }
+    CHECK_FALSE(q.is_calibrated());
+    {
+        InputCalibration calibration(q, {});
+        REQUIRE(calibration.observe(x));
+        REQUIRE(calibration.finish());
+        calibration.take();
+    }
     CHECK(q.is_calibrated());
     CHECK(q.data_clip().max > 1.3f);
     CHECK(q.data_clip().max < 2.7f);
@@ -77,12 +92,12 @@ TEST_CASE("what the optimizer does to the parameters is taken over, and repaired
     CHECK(parameters[0].role == nn::Role::scale);
     CHECK(parameters[1].name == "clips");
     CHECK(parameters[1].role == nn::Role::clip);
-    float const scale = (*parameters[0].value)[1];
-    *parameters[0].value = nn::Tensor({2}, {0.5f, -1.0f});  // the second is no scale
-    *parameters[1].value = nn::Tensor({2}, {2.5f, -1.5f});
+    float const scale = parameters[0].values[1];
+    std::ranges::copy(std::array{0.5f, -1.0f}, parameters[0].values.begin());  // the second is no scale
+    std::ranges::copy(std::array{2.5f, -1.5f}, parameters[1].values.begin());
     q.constrain();
     CHECK(q.weight_scales(weight) == std::vector<ScaleOffset>{{0.5f, 0}, {scale, 0}});
-    CHECK((*parameters[0].value)[1] == scale);
+    CHECK(parameters[0].values[1] == scale);
     CHECK(q.data_clip() == ClipRange{2.5f, -1.5f});
 }
 

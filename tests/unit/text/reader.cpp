@@ -198,7 +198,7 @@ TEST_CASE("unknown fields are errors or warnings, and their values are passed ov
 
 TEST_CASE("duplicates are errors that name both places, or warnings when the last wins") {
     CHECK(bad("i32: 1\ni32: 2") == "2:1 set more than once; first at 1:1");
-    auto const r = read<Everything>("i32: 1 i32: 2", {.on_duplicate = duplicates::last_wins});
+    auto const r = read<Everything>("i32: 1 i32: 2", {.on_duplicate = Duplicates::last_wins});
     REQUIRE(r);
     CHECK(*r->i32 == 2);
     REQUIRE(r.diagnostics().size() == 1);
@@ -210,7 +210,7 @@ TEST_CASE("duplicates are errors that name both places, or warnings when the las
         "distill_weight_quant_config { arq_distill { channel_wise: true } }\n"
         "distill_data_quant_config { ulq_quantize { clip_max_min { clip_max: 1 clip_min: -1 } } }\n"
         "distill_data_quant_config { ulq_quantize { clip_max_min { clip_max: 2 } } }\n",
-        {.on_duplicate = duplicates::last_wins});
+        {.on_duplicate = Duplicates::last_wins});
     INFO(to_string(config.diagnostics()));
     REQUIRE(config);
     auto const* arq = config->distill_weight_quant_config->weights_quant_algo.get_if<ARQDistill>();
@@ -224,7 +224,7 @@ TEST_CASE("duplicates are errors that name both places, or warnings when the las
 
     auto const other =
         read<AMCTDistillConfig>("distill_weight_quant_config { arq_distill {} ulq_distill {} }",
-                                {.on_duplicate = duplicates::last_wins});
+                                {.on_duplicate = Duplicates::last_wins});
     REQUIRE(other);
     CHECK(other->distill_weight_quant_config->weights_quant_algo.name() == "ulq_distill");
 }
@@ -279,8 +279,8 @@ TEST_CASE("a comment goes on after a lone carriage return, with a warning") {
     CHECK(to_string(r.diagnostics()[0])
               .starts_with("old.cfg:1:6: warning: a lone carriage return does not end"));
     CHECK(r.diagnostics()[0].excerpt == "# old");
-    // One warning for all comments; none where the line feed follows, where the comment ends with the text, or
-    // where the carriage return is no comment's.
+    // One warning for all comments; none where the line feed follows, where the comment ends with the text,
+    // or where the carriage return is no comment's.
     CHECK(read<AMCTDistillConfig>("# a\rb\n# c\rd\n").diagnostics().size() == 1);
     CHECK(read<AMCTDistillConfig>("# a\r\nbatch_num: 2 # b\r\n").diagnostics().empty());
     CHECK(read<AMCTDistillConfig>("batch_num: 2 # b\r").diagnostics().empty());

@@ -33,8 +33,8 @@ struct Choice {
     Second second;
 };
 
-/// All scalar types of proto2 (its sint, fixed and sfixed are read as int and uint: the text knows no wire), each
-/// label, and recursion.
+/// All scalar types of proto2 (its sint, fixed and sfixed are read as int and uint: the text knows no wire),
+/// each label, and recursion.
 struct Node {
     optional<std::int32_t> int32{};
     optional<std::int64_t> int64{};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The loops of affine quantization: floats to the values their codes stand for, to codes, and back.
 ///
-///     run_on(set, fake_quantize_loop<false>{x, y, n, {scale, offset, -128, 127}});
+///     run_on(set, FakeQuantizeLoop<false>{x, y, n, {scale, offset, -128, 127}});
 ///
 /// Elements are independent: a part of a loop gives the same bits as the whole. Input and output may be the
 /// same array. affine.hpp has the functions for callers.
@@ -10,7 +10,6 @@
 #include <cstdint>
 
 #include "../../run/vectors.hpp"
-#include "range.hpp"
 
 namespace amct_distill::detail {
 
@@ -36,7 +35,7 @@ template <class F>
 
 /// Streaming: past the caches; `streaming_fence` is to come after it.
 template <bool Streaming>
-struct fake_quantize_loop {
+struct FakeQuantizeLoop {
     const float* x;
     float* y;
     std::size_t n;
@@ -53,7 +52,7 @@ struct fake_quantize_loop {
     [[gnu::always_inline]] void finish(const F& quotient, std::size_t i) const {
         F v = quotient;
         clamp(v, p);
-        round_lanes(v);
+        round_elements(v);
         v = (v - p.offset) * p.scale;
         if constexpr (Stream)
             store_streaming(v, y + i);
@@ -62,7 +61,7 @@ struct fake_quantize_loop {
     }
     template <int Bytes, bool Stream>
     [[gnu::always_inline]] void step(std::size_t i) const {
-        typename lanes<Bytes>::floats v;
+        typename Vectors<Bytes>::floats v;
         quotient(i, v);
         finish<Stream>(v, i);
     }
@@ -71,8 +70,8 @@ struct fake_quantize_loop {
     /// the processor's queue, and in order of the program that would be most of the queue.
     template <int Bytes>
     [[gnu::always_inline]] void run() const {
-        using F = typename lanes<Bytes>::floats;
-        constexpr std::size_t count = lanes<Bytes>::count, batch = 4 * count;
+        using F = typename Vectors<Bytes>::floats;
+        constexpr std::size_t count = Vectors<Bytes>::count, batch = 4 * count;
         std::size_t i = 0;
         if constexpr (Streaming)
             for (; i < n && !is_aligned(y + i); ++i) step<4, false>(i);
@@ -103,112 +102,9 @@ struct fake_quantize_loop {
     }
 };
 
-/// Rows, each with the range of its own: a row is still in the cache when it is read again.
-/// `to_constants(ValueRange)` makes scale and offset of a range.
-template <bool Streaming, class ToConstants>
-struct fake_quantize_rows_loop {
-    const float* x;
-    float* y;
-    std::size_t rows, cols;
-    std::size_t x_stride, y_stride;  ///< from row to row, in floats
-    ToConstants to_constants;
-
-    /// The range of a short row is found before the row ahead of it is written: from a range to its scale is
-    /// a chain of some 50 cycles, which a processor fills with the other row. A long row is written at once,
-    /// while the next comes from memory.
-    template <int Bytes>
-    [[gnu::always_inline]] void run() const {
-        constexpr std::size_t longest_short = 1024;
-        std::size_t const behind = cols <= longest_short ? 1 : 0;
-        AffineConstants before{}, now{};
-        for (std::size_t r = 0; r != rows + behind; ++r) {
-            if (r < rows) now = to_constants(range_loop{x + r * x_stride, cols}.template run<Bytes>());
-            if (r >= behind) {
-                const float* const row = x + (r - behind) * x_stride;
-                const float* const next = behind == 0 && r + 1 < rows ? row + x_stride : nullptr;
-                fake_quantize_loop<Streaming>{row, y + (r - behind) * y_stride, cols,
-                                              behind == 0 ? now : before, next}
-                    .template run<Bytes>();
-            }
-            before = now;
-        }
-        if constexpr (Streaming) streaming_fence();
-    }
-};
-
-/// The code is in the low bits of what rounding by `rounding_shift` leaves there.
-template <class F>
-[[gnu::always_inline]] inline void codes_of(const float* x, AffineConstants p, ints_of<F>& codes) {
-    constexpr std::int32_t shift = 0x4B400000;  // the bits of rounding_shift
-    F v;
-    load(x, v);
-    scale_and_clamp(v, p);
-    v = v + rounding_shift;
-    codes = __builtin_bit_cast(ints_of<F>, v) - shift;
-}
-
-#if defined(__GNUC__)
-/// 16 codes.
-template <int Bytes>
-[[gnu::always_inline]] inline void codes_of_16(const float* x, AffineConstants p, bytes16& out) {
-    using F = typename lanes<Bytes>::floats;
-    lanes<16>::ints a, b, c, d;
-    if constexpr (Bytes == 16) {
-        codes_of<F>(x, p, a);
-        codes_of<F>(x + 4, p, b);
-        codes_of<F>(x + 8, p, c);
-        codes_of<F>(x + 12, p, d);
-    } else if constexpr (Bytes == 32) {
-        ints_of<F> low, high;
-        codes_of<F>(x, p, low);
-        codes_of<F>(x + 8, p, high);
-        piece<0>(low, a);
-        piece<1>(low, b);
-        piece<0>(high, c);
-        piece<1>(high, d);
-    } else {
-        ints_of<F> all;
-        codes_of<F>(x, p, all);
-        piece<0>(all, a);
-        piece<1>(all, b);
-        piece<2>(all, c);
-        piece<3>(all, d);
-    }
-    narrow(a, b, c, d, out);
-}
-#endif
-
-/// Precondition: no NaN.
-struct quantize_loop {
-    const float* x;
-    std::int8_t* codes;
-    std::size_t n;
-    AffineConstants p;
-
-    template <int Bytes>
-    [[gnu::always_inline]] void run() const {
-        std::size_t i = 0;
-#if defined(__GNUC__)
-        if constexpr (Bytes != 4) {
-            for (; i + 16 <= n; i += 16) {
-                bytes16 some;
-                prefetch(x + i, read_ahead);
-                codes_of_16<Bytes>(x + i, p, some);
-                store(some, codes + i);
-            }
-        }
-#endif
-        for (; i != n; ++i) {
-            std::int32_t code;
-            codes_of<float>(x + i, p, code);
-            codes[i] = static_cast<std::int8_t>(code);
-        }
-    }
-};
-
 /// Codes of 8 bits at most. The conversions of bytes to floats are written for 16-byte vectors; wider ones
 /// gain nothing, the loop waits for memory.
-struct dequantize_loop {
+struct DequantizeLoop {
     const std::int8_t* codes;
     float* y;
     std::size_t n;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The loops that turn floats into 24-bit fixed point and count them by its upper bits (histogram.hpp).
 ///
-///     bool const all = run_on(set, fixed_point_loop<false>{x, n, factor, u});      // u[i] = |x[i]| * factor
-///     run_on(set, count_loop<false, 12>{x, n, factor, words, &beyond});            // of 2^12 cells
+///     bool const all = run_on(set, FixedPointLoop<false>{x, n, factor, u});      // u[i] = |x[i]| * factor
+///     run_on(set, CountLoop<false, 12>{x, n, factor, words, &beyond});            // of 2^12 cells
 ///
 /// The product is rounded to float and its fraction cut off. With `Signed`, 23 bits of magnitude below a bit
 /// of sign. Where the magnitude does not fit, u has a higher bit too, and the result is false.
@@ -16,7 +16,7 @@
 namespace amct_distill::detail {
 
 template <bool Signed>
-struct fixed_point_loop {
+struct FixedPointLoop {
     static constexpr int magnitude_bits = Signed ? 23 : 24;
     static constexpr std::int32_t does_not_fit = std::int32_t{1} << 24;
 
@@ -53,15 +53,15 @@ struct fixed_point_loop {
 
     template <int Bytes>
     [[gnu::always_inline]] bool run() const {
-        using F = typename lanes<Bytes>::floats;
-        constexpr std::size_t count = lanes<Bytes>::count;
+        using F = typename Vectors<Bytes>::floats;
+        constexpr std::size_t count = Vectors<Bytes>::count;
         ints_of<F> wide = ints_of<F>{} - 1;
-        std::int32_t one = -1, of_lane[count];
+        std::int32_t one = -1, each[count];
         std::size_t i = 0;
         for (; n - i >= count; i += count) step<F>(i, wide);
         for (; i < n; ++i) step<float>(i, one);
-        std::memcpy(of_lane, &wide, sizeof of_lane);
-        for (std::int32_t v : of_lane) one &= v;
+        std::memcpy(each, &wide, sizeof each);
+        for (std::int32_t v : each) one &= v;
         return one != 0;
     }
 };
@@ -69,8 +69,8 @@ struct fixed_point_loop {
 /// Adds the values to `words`, one for each of 2^CellBits cells: their number above `sum_bits` bits of the
 /// sum of their fixed point (the magnitudes of it). Values that do not fit are appended to `beyond`.
 template <bool Signed, int CellBits>
-struct count_loop {
-    static constexpr int magnitude_bits = fixed_point_loop<Signed>::magnitude_bits;
+struct CountLoop {
+    static constexpr int magnitude_bits = FixedPointLoop<Signed>::magnitude_bits;
     static constexpr std::size_t cells = std::size_t{1} << CellBits;
     static constexpr int sum_bits = 44;
 
@@ -92,7 +92,7 @@ struct count_loop {
         std::int32_t u[block];
         for (std::size_t i = 0; i < n; i += block) {
             std::size_t const size = n - i < block ? n - i : block;
-            if (fixed_point_loop<Signed>{x + i, size, factor, u}.template run<Bytes>()) {
+            if (FixedPointLoop<Signed>{x + i, size, factor, u}.template run<Bytes>()) {
                 std::size_t k = 0;
                 for (; size - k >= 4; k += 4) {
                     add(u[k], words);
@@ -103,7 +103,7 @@ struct count_loop {
                 for (; k < size; ++k) add(u[k], words);
             } else {
                 for (std::size_t k = 0; k != size; ++k) {
-                    if (u[k] >= fixed_point_loop<Signed>::does_not_fit)
+                    if (u[k] >= FixedPointLoop<Signed>::does_not_fit)
                         beyond->push_back(x[i + k]);
                     else
                         add(u[k], words);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The loop that finds the largest and the smallest value, and whether all are finite.
 ///
-///     ValueRange const r = run_on(set, range_loop{x, n});      // of no values: {-inf, inf, true}
+///     ValueRange const r = run_on(set, RangeLoop{x, n});      // of no values: {-inf, inf, true}
 ///
 /// A NaN is passed over by the range and makes `finite` false. The zero of a range is +0.0, whichever zeros
 /// it was found among. range.hpp makes scales of ranges.
@@ -18,7 +18,7 @@ struct ValueRange {
     bool finite;
 };
 
-struct range_loop {
+struct RangeLoop {
     const float* x;
     std::size_t n;
 
@@ -51,7 +51,7 @@ struct range_loop {
             F const two = Largest ? (v > swapped ? v : swapped) : (v < swapped ? v : swapped);
             return Largest ? (two[0] > two[1] ? two[0] : two[1]) : (two[0] < two[1] ? two[0] : two[1]);
         } else {
-            using Half = typename lanes<sizeof(F) / 2>::floats;
+            using Half = typename Vectors<sizeof(F) / 2>::floats;
             Half low, high;
             halves(v, low, high);
             Half const both = Largest ? (low > high ? low : high) : (low < high ? low : high);
@@ -70,7 +70,7 @@ struct range_loop {
             F const two = v + __builtin_shufflevector(v, v, 2, 3, 0, 1);
             return two[0] + two[1];
         } else {
-            typename lanes<sizeof(F) / 2>::floats low, high;
+            typename Vectors<sizeof(F) / 2>::floats low, high;
             halves(v, low, high);
             low += high;
             return sum(low);
@@ -80,8 +80,8 @@ struct range_loop {
 
     template <int Bytes>
     [[gnu::always_inline]] ValueRange run() const {
-        using F = typename lanes<Bytes>::floats;
-        constexpr std::size_t count = lanes<Bytes>::count;
+        using F = typename Vectors<Bytes>::floats;
+        constexpr std::size_t count = Vectors<Bytes>::count;
         constexpr float infinity = std::numeric_limits<float>::infinity();
         State<F> wide{{F{} - infinity, F{} - infinity}, {F{} + infinity, F{} + infinity}, {}};
         State<float> one{{-infinity, -infinity}, {infinity, infinity}, 0.0f};

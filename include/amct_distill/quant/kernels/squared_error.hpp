@@ -20,9 +20,9 @@ struct SquaredError {
     /// sign (the scale is positive) after the multiplication keeps the two apart: next to each other, g++
     /// makes an FMA of them where the target has one.
     template <int Bytes>
-    [[gnu::always_inline]] void add(std::size_t i, std::size_t lane, SumLanes<Bytes>* to) const {
-        using F = typename lanes<Bytes>::floats;
-        using I = typename lanes<Bytes>::ints;
+    [[gnu::always_inline]] void add(std::size_t i, std::size_t accumulator, Accumulators<Bytes>* to) const {
+        using F = typename Vectors<Bytes>::floats;
+        using I = typename Vectors<Bytes>::ints;
         F const highest = F{} + upper, lowest = F{} + lower;
         F v;
         load(x + i, v);
@@ -32,7 +32,7 @@ struct SquaredError {
         I const sign = __builtin_bit_cast(I, t) & INT32_MIN;
         F const nearest = ((t + rounding_shift) - rounding_shift) * scale;
         F const error = __builtin_bit_cast(F, (__builtin_bit_cast(I, nearest) & INT32_MAX) | sign) - v;
-        to[0].add_product(error, error, lane);
+        to[0].add_product(error, error, accumulator);
     }
 };
 

@@ -83,10 +83,22 @@ TEST_CASE("Linear: with other weights than its own, and only the gradients that 
 TEST_CASE("Linear: errors of shapes and options") {
     BasicModule<double> const fc = BasicLinear<double>({.in_features = 3, .out_features = 2});
     CHECK(shape_error(fc, {{4, 3}}).empty());
-    CHECK(shape_error(fc, {{4, 2}}) == "expected one input [N, 3], found [4, 2]");
-    CHECK(shape_error(fc, {{4, 3, 1, 1}}) == "expected one input [N, 3], found [4, 3, 1, 1]");
+    CHECK(shape_error(fc, {{4, 2}}) == "expected one input [N, ..., 3], found [4, 2]");
+    CHECK(shape_error(fc, {{4, 3, 1, 1}}) == "expected one input [N, ..., 3], found [4, 3, 1, 1]");
     CHECK_THROWS_WITH(BasicLinear<double>({.in_features = 3}),
                       "Linear: in_features and out_features must be at least 1");
+}
+
+TEST_CASE("Linear: every vector along the last dimension is a sample of its own") {
+    BasicModule<double> fc = BasicLinear<double>({.in_features = 3, .out_features = 2});
+    fill_parameters(fc);
+    CHECK(gradient_error(fc, {{2, 4, 3}}) < gradient_tolerance);
+    CHECK(gradient_error(fc, {{2, 2, 2, 3}}) < gradient_tolerance);
+    BasicTensor<double> flat({8, 3});
+    fill_distinct(flat.span(), 1);
+    BasicTensor<double> const deep({2, 4, 3}, std::span<const double>(flat.span()));
+    CHECK(std::ranges::equal(run(fc, {deep}).span(), run(fc, {flat}).span()));
+    CHECK(fc.output_shape(std::vector<Shape>{{any_batch, 4, 3}}).value() == Shape{any_batch, 4, 2});
 }
 
 }  // namespace nn_linear_test

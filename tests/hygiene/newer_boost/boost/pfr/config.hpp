@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What Boost 1.84 has here, as far as reflect/fields.hpp looks at it, and what the Boost that is there needs.
+/// What Boost 1.84 has here, as far as reflect/fields.hpp looks at it, and what the Boost that is there
+/// needs.
 #pragma once
 #if __has_include_next(<boost/pfr/config.hpp>)
 #include_next <boost/pfr/config.hpp>

@@ -1,18 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The loops of packed INT4: codes to nibbles and back, and floats to nibbles without codes in between.
+/// The loops that make codes: of floats, a code in each byte or two; and two of one and back.
 ///
-///     bool const all_in_range = run_on(set, pack_int4_loop{codes, bytes, n});
+///     run_on(set, QuantizeLoop<false>{x, codes, n, {scale, offset, -128, 127}});
+///     bool const all_in_range = run_on(set, PackInt4Loop{codes, bytes, n});
 ///
-/// n codes take n / 2 bytes, and one more where n is odd; its high nibble is 0. int4.hpp has the functions
-/// for callers.
+/// n packed codes take n / 2 bytes, and one more where n is odd; its high nibble is 0. affine.hpp and
+/// int4.hpp have the functions for callers.
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "../../run/vectors.hpp"
 #include "affine.hpp"
 
 namespace amct_distill::detail {
+
+/// The code is in the low bits of what rounding by `rounding_shift` leaves there.
+template <class F>
+[[gnu::always_inline]] inline void codes_of(const float* x, AffineConstants p, ints_of<F>& codes) {
+    constexpr std::int32_t shift = 0x4B400000;  // the bits of rounding_shift
+    F v;
+    load(x, v);
+    scale_and_clamp(v, p);
+    v = v + rounding_shift;
+    codes = __builtin_bit_cast(ints_of<F>, v) - shift;
+}
+
+#if defined(__GNUC__)
+/// 16 codes.
+template <int Bytes>
+[[gnu::always_inline]] inline void codes_of_16(const float* x, AffineConstants p, bytes16& out) {
+    using F = typename Vectors<Bytes>::floats;
+    Vectors<16>::ints a, b, c, d;
+    if constexpr (Bytes == 16) {
+        codes_of<F>(x, p, a);
+        codes_of<F>(x + 4, p, b);
+        codes_of<F>(x + 8, p, c);
+        codes_of<F>(x + 12, p, d);
+    } else if constexpr (Bytes == 32) {
+        ints_of<F> low, high;
+        codes_of<F>(x, p, low);
+        codes_of<F>(x + 8, p, high);
+        piece<0>(low, a);
+        piece<1>(low, b);
+        piece<0>(high, c);
+        piece<1>(high, d);
+    } else {
+        ints_of<F> all;
+        codes_of<F>(x, p, all);
+        piece<0>(all, a);
+        piece<1>(all, b);
+        piece<2>(all, c);
+        piece<3>(all, d);
+    }
+    narrow(a, b, c, d, out);
+}
+#endif
 
 inline std::uint8_t nibbles(int low, int high) {
     return static_cast<std::uint8_t>((static_cast<unsigned>(low) & 0xFu) |
@@ -33,7 +77,7 @@ inline std::uint8_t nibbles(int low, int high) {
 #endif
 
 /// Returns whether all codes are in -8..7; what is written is of no use otherwise.
-struct pack_int4_loop {
+struct PackInt4Loop {
     const std::int8_t* codes;
     std::uint8_t* bytes;
     std::size_t n;
@@ -66,7 +110,7 @@ struct pack_int4_loop {
     }
 };
 
-struct unpack_int4_loop {
+struct UnpackInt4Loop {
     const std::uint8_t* bytes;
     std::int8_t* codes;
     std::size_t n;
@@ -101,10 +145,13 @@ struct unpack_int4_loop {
     }
 };
 
-/// Precondition: no NaN.
-struct quantize_int4_loop {
+/// One code in each byte, or two. Precondition: no NaN.
+template <bool Nibbles>
+struct QuantizeLoop {
+    using Byte = std::conditional_t<Nibbles, std::uint8_t, std::int8_t>;
+
     const float* x;
-    std::uint8_t* bytes;
+    Byte* bytes;
     std::size_t n;
     AffineConstants p;
 
@@ -113,23 +160,33 @@ struct quantize_int4_loop {
         std::size_t i = 0;
 #if defined(__GNUC__)
         if constexpr (Bytes != 4) {
-            for (; i + 32 <= n; i += 32) {
-                bytes16 a, b;
-                ubytes16 packed;
+            constexpr std::size_t step = Nibbles ? 32 : 16;
+            for (; i + step <= n; i += step) {
+                bytes16 first;
                 prefetch(x + i, read_ahead);
-                prefetch(x + i, read_ahead + 16);
-                codes_of_16<Bytes>(x + i, p, a);
-                codes_of_16<Bytes>(x + i + 16, p, b);
-                pack_32(a, b, packed);
-                store(packed, bytes + i / 2);
+                codes_of_16<Bytes>(x + i, p, first);
+                if constexpr (Nibbles) {
+                    bytes16 second;
+                    ubytes16 packed;
+                    prefetch(x + i, read_ahead + 16);
+                    codes_of_16<Bytes>(x + i + 16, p, second);
+                    pack_32(first, second, packed);
+                    store(packed, bytes + i / 2);
+                } else {
+                    store(first, bytes + i);
+                }
             }
         }
 #endif
-        for (; i < n; i += 2) {
-            std::int32_t low, high = 0;
-            codes_of<float>(x + i, p, low);
-            if (i + 1 < n) codes_of<float>(x + i + 1, p, high);
-            bytes[i / 2] = nibbles(low, high);
+        for (; i < n; ++i) {
+            std::int32_t code;
+            codes_of<float>(x + i, p, code);
+            if constexpr (!Nibbles)
+                bytes[i] = static_cast<std::int8_t>(code);
+            else if (i % 2 == 0)
+                bytes[i / 2] = nibbles(code, 0);
+            else
+                bytes[i / 2] = static_cast<std::uint8_t>(bytes[i / 2] | nibbles(0, code));
         }
     }
 };

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <amct_distill/onnx/attributes.hpp>
+
+#include <string_view>
+#include <vector>
+
+#include "models.hpp"
+#include "support/catch.hpp"
+
+namespace onnx_attributes_test {
+
+using namespace amct_distill;
+using onnx::Attributes;
+using onnx_test::attribute;
+
+TEST_CASE("attributes are asked for by name and type") {
+    onnx::NodeProto node;
+    node.attribute.push_back(attribute("axis", 2));
+    node.attribute.push_back(attribute("pads", std::vector<std::int64_t>{1, 2}));
+    node.attribute.push_back({.name = std::string_view("alpha"), .f = 0.5f, .type = 1});
+    node.attribute.push_back({.name = std::string_view("mode"), .s = std::string_view("linear"), .type = 3});
+    node.attribute.push_back({.name = std::string_view("old"), .i = 7});  // without a type
+    Attributes a(node);
+    CHECK(a.integer("axis", 0) == 2);
+    CHECK(a.integer("missing", 9) == 9);
+    CHECK_FALSE(a.integer("missing"));
+    CHECK(a.integers("pads") == std::vector<std::int64_t>{1, 2});
+    CHECK(a.real("alpha", 1) == 0.5f);
+    CHECK(a.text("mode") == "linear");
+    CHECK(a.text("missing", "nearest") == "nearest");
+    CHECK(*a.error() == "unknown attribute `old`; the result would be another one without it");
+    CHECK(a.integer("old", 0) == 7);
+    CHECK_FALSE(a.error());
+}
+
+TEST_CASE("attributes of a wrong type, and those that nobody asked for, are told") {
+    onnx::NodeProto node;
+    node.attribute.push_back(attribute("axis", std::vector<std::int64_t>{1}));
+    node.attribute.push_back(attribute("b", 1));
+    node.attribute.push_back(attribute("c", 1));
+    Attributes a(node);
+    CHECK(*a.error() == "unknown attribute `axis`, `b`, `c`; the result would be another one without it");
+    a.ignore("b");
+    CHECK(a.has("c"));
+    CHECK(a.integer("axis", 4) == 4);
+    CHECK(*a.error() == "attribute `axis` is not an integer, but of type 7");
+}
+
+}  // namespace onnx_attributes_test
