@@ -1,7 +1,7 @@
 # cmake [-DOUT=<directory>] -P single_header.cmake
 # Writes the headers of include/ as two files that are copied alone, to single_include/ or to OUT:
 #   amct_distill_quant.hpp   policy/, quant/ and what they include: no Boost
-#   amct_distill.hpp         all of it but adapters/
+#   amct_distill.hpp         all of it but onnx/ and adapters/
 # Headers come in the order in which they include each other, otherwise by name, so the same headers give the
 # same files. The first part of amct_distill.hpp is amct_distill_quant.hpp, so that a translation unit may
 # include both: AMCT_DISTILL_VERSION, which that part defines, says that it has been seen.
@@ -101,7 +101,7 @@ string(REGEX REPLACE ".*AMCT_DISTILL_VERSION ([0-9]+).*" "\\1" number "${number}
 set(earlier_includes "none")
 file(GLOB_RECURSE quant_headers "${include}/policy/*.hpp" "${include}/quant/*.hpp")
 file(GLOB_RECURSE other_headers "${include}/*.hpp")
-list(FILTER other_headers EXCLUDE REGEX "/include/amct_distill/adapters/")
+list(FILTER other_headers EXCLUDE REGEX "/include/amct_distill/(adapters|onnx)/")
 list(REMOVE_ITEM other_headers "${include}/amct_distill.hpp")  # only includes
 text_of(quant "${version}" ${quant_headers})
 text_of(others ${other_headers})

@@ -156,4 +156,27 @@ std::vector<nn::Tensor> batches(const Samples& samples, std::size_t size) {
     return out;
 }
 
+Comparison::Comparison(const Samples& samples, amct_distill::nn::Tensor teacher_logits)
+    : samples_(samples), teacher_(std::move(teacher_logits)) {
+    add("FP32 teacher", teacher_);
+}
+void Comparison::add(std::string network, const amct_distill::nn::Tensor& logits) {
+    double error = 0;
+    for (std::size_t i = 0; i != logits.size(); ++i) {
+        double const d = static_cast<double>(logits[i]) - static_cast<double>(teacher_[i]);
+        error += d * d;
+    }
+    results.networks.push_back(
+        {std::move(network), accuracy(logits, samples_), error / static_cast<double>(logits.size())});
+}
+std::string Comparison::text(std::size_t width) const {
+    amct_distill::Table table({{""}, {"accuracy"}, {"mean squared error of the logits"}});
+    for (const Result& r : results.networks)
+        table.add({r.network, amct_distill::number(100 * r.accuracy, std::chars_format::fixed, 2) + " %",
+                   r.logits_error == 0
+                       ? "0"
+                       : amct_distill::number(r.logits_error, std::chars_format::scientific, 2)});
+    return table.text(width);
+}
+
 }  // namespace digits

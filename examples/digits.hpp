@@ -32,6 +32,30 @@ void train(amct_distill::nn::Network& network, const Samples& samples, std::uint
 /// The part of the images that are recognized.
 double accuracy(const amct_distill::nn::Tensor& logits, const Samples& samples);
 
+/// Networks on the same samples: how many they recognize, and how far their logits are from the first one's.
+class Comparison {
+public:
+    struct Result {
+        std::string network{};
+        double accuracy = 0;
+        double logits_error = 0;  ///< mean squared
+    };
+    struct Results {
+        std::vector<Result> networks{};
+    };
+
+    Comparison(const Samples& samples, amct_distill::nn::Tensor teacher_logits);
+    void add(std::string network, const amct_distill::nn::Tensor& logits);
+    /// As a table.
+    std::string text(std::size_t width) const;
+
+    Results results{};
+
+private:
+    const Samples& samples_;
+    amct_distill::nn::Tensor teacher_;
+};
+
 /// The samples in order, `size` images at a time; the last batch has the rest.
 std::vector<amct_distill::nn::Tensor> batches(const Samples& samples, std::size_t size);
 

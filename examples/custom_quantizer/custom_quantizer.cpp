@@ -88,7 +88,8 @@ int main() {
 
     nn::Network const teacher = make_network();
     Topology const topology = teacher.topology();
-    auto const plan = resolve(read_config, topology, target::generic, {.text = text}).value();
+    auto const plan =
+        resolve(read_config, topology, target::generic, {.source = {{}, std::string(text)}}).value();
     for (const auto& layer : plan.layers) {
         std::printf("%s: %s; %s (%s)\n", layer.name.c_str(), describe(layer.weights).c_str(),
                     describe(layer.data).c_str(), layer.weights_from.algo.text.c_str());

@@ -66,13 +66,13 @@ result<AnyLayer<S>> load(const PlannedLayer& planned, const float* weight, const
 }
 
 result<void> run(const char* path) {
-    auto const text = read_file(path);
-    if (!text) return text.diagnostics();
-    auto const config = read<AMCTDistillConfig>(*text, {.source = path});
+    auto const source = SourceText::file(path);
+    if (!source) return source.diagnostics();
+    auto const config = read<AMCTDistillConfig>(*source);
     if (!config) return config.diagnostics();
-    auto const plan = resolve(*config, topology(), target::generic, {.source = path, .text = *text});
+    auto const plan = resolve(*config, topology(), target::generic, {.source = *source});
     if (!plan) return plan.diagnostics();
-    if (auto const ok = check_engine<capabilities>(*plan, {.source = path, .text = *text}); !ok) return ok;
+    if (auto const ok = check_engine<capabilities>(*plan, *source); !ok) return ok;
 
     auto const conv1 =
         load<engine::conv1>(plan->layers[0], engine::model::conv1_weight, engine::model::conv1_bias);

@@ -71,6 +71,7 @@
 #include "reflect/fields.hpp"
 #include "reflect/labels.hpp"
 #include "report/plan_text.hpp"
+#include "report/progress.hpp"
 #include "report/text.hpp"
 #include "report/verify_text.hpp"
 #include "student/calibrate.hpp"

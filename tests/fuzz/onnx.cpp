@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes as an ONNX model: its tensors are read, its graph is connected, its constants are folded, its modules named,
-// with no crash and no more memory than the file justifies; an error has a message.
+// Any bytes as an ONNX model: its tensors are read, its graph is connected, its constants are folded, its
+// modules named, with no crash and no more memory than the file justifies; an error has a message.
 #include <amct_distill/onnx/constants.hpp>
 #include <amct_distill/onnx/names.hpp>
 #include <cstddef>

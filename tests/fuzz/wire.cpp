@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes through the binary reader: no crash, no more memory than it promises, and what is read is written to bytes
-// that read as the same; an error has a message.
+// Any bytes through the binary reader: no crash, no more memory than it promises, and what is read is written
+// to bytes that read as the same; an error has a message.
 #include <sanitizer/allocator_interface.h>
 #include <amct_distill/config/field_numbers.hpp>
 #include <amct_distill/onnx/model_file.hpp>

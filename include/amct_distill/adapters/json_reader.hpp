@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// A plan from the JSON that AMCT's `create_distill_config` writes, for the network it was written for.
 ///
-///     result<DistillPlan> plan = plan_from_json(text, network.graph(), target::generic, "distill.json");
+///     result<DistillPlan> plan = plan_from_json(SourceText{"distill.json", text}, network.graph());
 ///     if (!plan) std::cerr << to_string(plan.diagnostics());
 ///  // distill.json:9:13: error: conv1.distill_data_config.dst_type: expected "INT4" or "INT8", found "INT16"
 ///
@@ -295,15 +295,15 @@ private:
 /// quantized, groups that are not one path of layers, overlap or are out of order, rules of the target, no
 /// layer left to quantize. Throws std::invalid_argument when the topology contradicts itself.
 template <class Algorithms = StandardAlgorithms>
-result<BasicDistillPlan<Algorithms>> plan_from_json(std::string_view text, const Graph& graph,
-                                                    const Target& target = target::generic,
-                                                    std::string_view source = {}) {
-    detail::DiagnosticList found({.source = source, .text = text});
+result<BasicDistillPlan<Algorithms>> plan_from_json(const SourceText& source, const Graph& graph,
+                                                    const Target& target = target::generic) {
+    std::string_view const text = source.text;
+    detail::DiagnosticList found(source);
     boost::json::parser parser;
     boost::json::error_code error;
     std::size_t const used = parser.write(text.data(), text.size(), error);
     if (error)
-        return diagnostic_at(Severity::error, source, text, used, "",
+        return diagnostic_at(Severity::error, source.name, text, used, "",
                              detail::concat("this is no JSON: ", error.message()));
     boost::json::value const value = parser.release();
     auto const places =
@@ -315,6 +315,13 @@ result<BasicDistillPlan<Algorithms>> plan_from_json(std::string_view text, const
     auto plan = detail::JsonPlanReader<Algorithms>(graph, target, found).read({value, places});
     if (found.failed()) return found.errors();
     return plan;
+}
+
+/// The same, of a text without a name.
+template <class Algorithms = StandardAlgorithms>
+result<BasicDistillPlan<Algorithms>> plan_from_json(std::string_view text, const Graph& graph,
+                                                    const Target& target = target::generic) {
+    return plan_from_json<Algorithms>(SourceText{{}, std::string(text)}, graph, target);
 }
 
 }  // namespace amct_distill

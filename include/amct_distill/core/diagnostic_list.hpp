@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// What is found wrong or odd while resolving, collected, each finding with its place in the text.
 ///
-///     detail::DiagnosticList found({.source = "quant.cfg", .text = text});
+///     detail::DiagnosticList found(SourceText{"quant.cfg", text});
 ///     found.error({3, 1}, "batch_num", "...");
 ///     if (found.failed()) return found.errors();
 ///
@@ -15,13 +15,9 @@
 #include <utility>
 
 #include "result.hpp"
+#include "source_text.hpp"
 
 namespace amct_distill {
-
-struct ResolveOptions {
-    std::string_view source = {};  ///< name of the configuration, for diagnostics
-    std::string_view text = {};    ///< the text it was read from: diagnostics then show the line
-};
 
 namespace detail {
 
@@ -40,7 +36,7 @@ constexpr std::size_t offset_of(std::string_view text, Position where) {
 
 class DiagnosticList {
 public:
-    explicit DiagnosticList(const ResolveOptions& options) : options_(options) {}
+    explicit DiagnosticList(SourceText source) : source_(std::move(source)) {}
 
     void error(Position where, std::string path, std::string message) {
         errors_.push_back(make(Severity::error, where, std::move(path), std::move(message)));
@@ -55,10 +51,10 @@ public:
 
 private:
     Diagnostic make(Severity severity, Position where, std::string path, std::string message) const {
-        if (where.line != 0 && !options_.text.empty())
-            return diagnostic_at(severity, options_.source, options_.text, offset_of(options_.text, where),
+        if (where.line != 0 && !source_.text.empty())
+            return diagnostic_at(severity, source_.name, source_.text, offset_of(source_.text, where),
                                  std::move(path), std::move(message));
-        return {severity, std::string(options_.source), where, std::move(path), std::move(message)};
+        return {severity, source_.name, where, std::move(path), std::move(message)};
     }
     static Diagnostics in_order(Diagnostics all) {
         std::stable_sort(all.begin(), all.end(), [](const Diagnostic& a, const Diagnostic& b) {
@@ -68,7 +64,7 @@ private:
         return all;
     }
 
-    ResolveOptions options_;
+    SourceText source_;
     Diagnostics errors_{};
     Diagnostics warnings_{};
 };

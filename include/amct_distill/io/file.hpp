@@ -19,6 +19,7 @@
 
 #include "../core/concat.hpp"
 #include "../core/result.hpp"
+#include "../core/source_text.hpp"
 
 namespace amct_distill {
 
@@ -57,6 +58,12 @@ inline result<std::string> read_file(const std::filesystem::path& path) {
     while (std::size_t const n = std::fread(buffer, 1, sizeof buffer, file.get())) text.append(buffer, n);
     if (std::ferror(file.get())) return detail::file_error("read", path, errno);
     return text;
+}
+
+inline result<SourceText> SourceText::file(const std::string& path) {
+    auto text = read_file(path);
+    if (!text) return text.diagnostics();
+    return SourceText{path, *std::move(text)};
 }
 
 namespace detail {

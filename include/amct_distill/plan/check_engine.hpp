@@ -2,12 +2,13 @@
 /// Whether an engine can run a plan: the run-time twin of RunsOn.
 ///
 ///     using engine = supports<Arq<Int8, ChannelWise>, ActUlq<Int8>>;
-///     check_engine<engine>(plan, {.source = "quant.cfg", .text = text}).value();
+///     check_engine<engine>(plan, SourceText{"quant.cfg", text}).value();
 ///     // quant.cfg:3:7: error: layer `fc`: `arq_distill, INT8, tensor_wise` is not what this engine ...
 #pragma once
 #include "../core/concat.hpp"
 #include "../core/diagnostic_list.hpp"
 #include "../core/result.hpp"
+#include "../core/source_text.hpp"
 #include "plan.hpp"
 #include "select.hpp"
 #include "static_select.hpp"
@@ -18,7 +19,7 @@ namespace amct_distill {
 /// configuration where its algorithm was chosen. Of an engine that lists weight quantizers alone, or
 /// activation quantizers alone, only those are asked for.
 template <class Engine, class Algorithms>
-result<void> check_engine(const BasicDistillPlan<Algorithms>& plan, const ResolveOptions& options = {}) {
+result<void> check_engine(const BasicDistillPlan<Algorithms>& plan, const SourceText& source = {}) {
     constexpr bool has_weights =
         detail::has_any<Engine>(detail::all_weight_choices<typename Algorithms::weights>{});
     constexpr bool has_data =
@@ -27,7 +28,7 @@ result<void> check_engine(const BasicDistillPlan<Algorithms>& plan, const Resolv
         has_weights || has_data,
         "check_engine: the engine supports none of the quantizers that the algorithm list can name; "
         "add one to supports<...>");
-    detail::DiagnosticList found(options);
+    detail::DiagnosticList found(source);
     for (const auto& layer : plan.layers) {
         if (!layer.quant_enable) continue;
         auto const require_supported = [&](const result<void>& visited, const Provenance& from) {

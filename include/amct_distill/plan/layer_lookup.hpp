@@ -16,6 +16,7 @@
 
 #include "../core/characters.hpp"
 #include "../core/diagnostic_list.hpp"
+#include "../core/glob.hpp"
 #include "../core/suggest.hpp"
 #include "../graph/graph.hpp"
 
@@ -33,7 +34,8 @@ inline std::string instead_of(std::string_view name, const std::vector<std::stri
 /// Holds references to both of its arguments.
 class LayerLookup {
 public:
-    LayerLookup(const Graph& g, DiagnosticList& found) : graph_(g), found_(found) {
+    LayerLookup(const Graph& g, DiagnosticList& found, bool patterns = false)
+        : graph_(g), found_(found), patterns_(patterns) {
         const auto& modules = g.topology().modules;
         for (std::size_t m = 0; m != modules.size(); ++m) {
             if (!g.uses({m}).empty()) used_names_.push_back(modules[m].name);
@@ -52,9 +54,12 @@ public:
     std::optional<ModuleId> layer(std::string_view name, Position where, std::string path) const {
         auto const module = graph_.module_named(name);
         if (!module) {
-            found_.error(where, std::move(path),
-                         concat("no layer is named `", visible(name), "`",
-                                instead_of(name, quantizable_names_, "the layers that can be quantized")));
+            found_.error(
+                where, std::move(path),
+                concat("no layer is named `", visible(name), "`",
+                       is_pattern(name) && !patterns_
+                           ? std::string("; patterns are taken with ResolveOptions::patterns")
+                           : instead_of(name, quantizable_names_, "the layers that can be quantized")));
             return std::nullopt;
         }
         if (auto const reason = graph_.why_not_quantized(*module); !reason.empty()) {
@@ -62,6 +67,27 @@ public:
             return std::nullopt;
         }
         return module;
+    }
+
+    /// Whether a name is one of many by intention.
+    bool names_many(std::string_view name) const {
+        return patterns_ && is_pattern(name) && !graph_.module_named(name);
+    }
+    /// The quantizable layers that a name, or a pattern where those are taken, stands for.
+    auto layers(std::string_view name, Position where, std::string path) const {
+        auto fitting = quantizable_;
+        fitting.clear();
+        if (!names_many(name)) {
+            if (auto const one = layer(name, where, std::move(path))) fitting.push_back(*one);
+            return fitting;
+        }
+        for (std::size_t i = 0; i != quantizable_.size(); ++i)
+            if (matches(name, quantizable_names_[i])) fitting.push_back(quantizable_[i]);
+        if (fitting.empty())
+            found_.error(where, std::move(path),
+                         concat("no layer that can be quantized matches `", visible(name), "`",
+                                instead_of({}, quantizable_names_, "these can be")));
+        return fitting;
     }
 
     /// The quantizable layers of that type.
@@ -107,6 +133,7 @@ public:
 private:
     const Graph& graph_;
     DiagnosticList& found_;
+    bool patterns_ = false;
     std::vector<ModuleId> quantizable_{};
     std::vector<std::string_view> quantizable_names_{};
     std::vector<std::string_view> used_names_{};

@@ -4,7 +4,7 @@
 ///
 ///     result<DistillPlan> plan = resolve(config, network.graph());
 ///     if (!plan) std::cerr << to_string(plan.diagnostics());      // every error there is, not the first
-///     resolve(config, graph, target::ascend, {.source = "quant.cfg", .text = text});
+///     resolve(config, graph, target::ascend, {.source = {"quant.cfg", text}});
 ///
 /// With the text the configuration was read from, diagnostics show the line.
 #pragma once
@@ -18,6 +18,7 @@
 
 #include "../core/diagnostic_list.hpp"
 #include "../core/result.hpp"
+#include "../core/source_text.hpp"
 #include "../graph/graph.hpp"
 #include "blocks.hpp"
 #include "check_target.hpp"
@@ -29,6 +30,15 @@
 #include "user_blocks.hpp"
 
 namespace amct_distill {
+
+struct ResolveOptions {
+    SourceText source{};  ///< what the configuration was read from: diagnostics then show its lines
+    /// Names in quant_skip_layers and in overrides of layers may have `*` for any characters and `?` for one:
+    /// `layer1.*`. AMCT takes names alone. An override of a layer's name is stronger than one of a pattern; that the
+    /// layer fits two patterns is an error.
+    bool patterns = false;
+};
+
 namespace detail {
 
 /// An optional of the configuration with a default in the schema.
@@ -87,7 +97,7 @@ inline void warn_of_left_out(const std::vector<NodeId>& nodes, const std::vector
 
 template <class Algorithms, class Storage>
 result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Storage>& config, const Graph& g,
-                                             const Target& target, DiagnosticList found) {
+                                             const Target& target, DiagnosticList found, bool patterns) {
     BasicDistillPlan<Algorithms> plan;
     plan.graph = g;
     plan.batch_num = planned_value(config.batch_num, "batch_num");
@@ -96,7 +106,7 @@ result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Stora
     check_at_least_one(plan.batch_num, "batch_num", "IFMR computes the clips from at least 1 batch", found);
     check_at_least_one(plan.group_size, "group_size", "a block is made of at least 1 unit", found);
 
-    LayerLookup const names(g, found);
+    LayerLookup const names(g, found, patterns);
     RuleBook<Algorithms> const rules(config, g, names, found);
     if (names.quantizable().empty())
         found.error(
@@ -148,7 +158,7 @@ template <class Algorithms, class Storage>
 result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Storage>& config,
                                              const Graph& graph, const Target& target = target::generic,
                                              const ResolveOptions& options = {}) {
-    return detail::resolve(config, graph, target, detail::DiagnosticList(options));
+    return detail::resolve(config, graph, target, detail::DiagnosticList(options.source), options.patterns);
 }
 
 }  // namespace amct_distill

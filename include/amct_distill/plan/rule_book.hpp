@@ -122,18 +122,18 @@ public:
     }
 
 private:
-    using rule_type = Rule<Algorithms>;
+    using RuleType = Rule<Algorithms>;
 
     const std::string& name(std::size_t module) const { return graph_.topology().modules[module].name; }
     LayerRules<Algorithms>& rules_of(std::size_t module) { return layers_[index_[module]]; }
-    bool in_force(const rule_type& r) const {
+    bool in_force(const RuleType& r) const {
         return std::any_of(layers_.begin(), layers_.end(), [&](const auto& l) { return l.falls_under(r); });
     }
 
     /// `holder` is the configuration, or one of its overrides: both have the two settings by the same names.
     template <class Holder>
-    static rule_type make_rule(const Holder& holder, std::string name, Position where) {
-        rule_type r{std::move(name), where, {}, {}};
+    static RuleType make_rule(const Holder& holder, std::string name, Position where) {
+        RuleType r{std::move(name), where, {}, {}};
         auto const read = [&](const auto& field, auto oneof_member, std::string_view field_name,
                               auto& source) {
             source.path = r.name.empty() ? std::string(field_name) : concat(r.name, '.', field_name);
@@ -159,8 +159,8 @@ private:
         for (std::size_t i = 0; i != config.quant_skip_layers.size(); ++i) {
             auto const path = element("quant_skip_layers", i);
             Position const where = position_in(config.quant_skip_layers, i);
-            if (auto const module = names.layer(config.quant_skip_layers[i], where, path))
-                skip(*module, path, where);
+            for (auto const module : names.layers(config.quant_skip_layers[i], where, path))
+                skip(module, path, where);
         }
         for (std::size_t i = 0; i != config.quant_skip_layer_types.size(); ++i) {
             auto const path = element("quant_skip_layer_types", i);
@@ -179,8 +179,23 @@ private:
                 make_rule(by_layer[i], element("distill_override_layers", i), position_in(by_layer, i)));
             Position const where = either(by_layer[i].layer_name.position(), r.where);
             auto const path = concat(r.name, ".layer_name");
+            if (names.names_many(*by_layer[i].layer_name)) continue;
             if (auto const module = names.layer(*by_layer[i].layer_name, where, path))
                 take(rules_of(*module).of_layer, r, *by_layer[i].layer_name, where, path);
+        }
+        // A layer's name is stronger than a pattern that it fits.
+        std::vector<const RuleType*> named;
+        for (const auto& l : layers_) named.push_back(l.of_layer);
+        for (std::size_t i = 0; i != by_layer.size(); ++i) {
+            if (!names.names_many(*by_layer[i].layer_name)) continue;
+            const auto& r = of_layers_[i];
+            Position const where = either(by_layer[i].layer_name.position(), r.where);
+            auto const path = concat(r.name, ".layer_name");
+            for (auto const module : names.layers(*by_layer[i].layer_name, where, path)) {
+                auto& rules = rules_of(module);
+                if (named[static_cast<std::size_t>(&rules - layers_.data())] != nullptr) continue;
+                take(rules.of_layer, r, name(module), where, path);
+            }
         }
         const auto& by_type = config.distill_override_layer_types;
         of_types_.reserve(by_type.size());
@@ -194,7 +209,7 @@ private:
         }
     }
     /// A layer or type has one override.
-    bool take(const rule_type*& place, const rule_type& r, std::string_view subject, Position where,
+    bool take(const RuleType*& place, const RuleType& r, std::string_view subject, Position where,
               const std::string& path) {
         if (place == nullptr) return place = &r, true;
         found_.error(
@@ -205,7 +220,7 @@ private:
     }
 
     template <class Section, class Facts>
-    void reset(const rule_type& r, Section rule_type::*which, std::string_view field,
+    void reset(const RuleType& r, Section RuleType::*which, std::string_view field,
                const Facts& facts) const {
         if ((r.*which).choice != nullptr) return;
         std::vector<std::string_view> changed;
@@ -231,9 +246,9 @@ private:
     DiagnosticList& found_;
     std::vector<std::size_t> index_;  // by module: into layers_, when it is quantizable
     std::vector<LayerRules<Algorithms>> layers_{};
-    rule_type global_{};
-    std::vector<rule_type> of_layers_{};
-    std::vector<rule_type> of_types_{};
+    RuleType global_{};
+    std::vector<RuleType> of_layers_{};
+    std::vector<RuleType> of_types_{};
 };
 
 }  // namespace amct_distill::detail

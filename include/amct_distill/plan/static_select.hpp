@@ -157,7 +157,7 @@ constexpr auto activation_message() {
     return message;
 }
 
-/// Whether an engine has the quantizer of a selection.
+/// Whether an engine has the quantizer of a Selection.
 template <class Supported, class Alternatives, class Formats, template <class, Selection> class Selected>
 constexpr bool has_selected(const Selection& s) {
     constexpr std::size_t formats = size_of(Formats{});

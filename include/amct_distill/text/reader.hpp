@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Protobuf text format into any aggregate message.
 ///
-///     result<AMCTDistillConfig> config = read<AMCTDistillConfig>(text, {.source = "quant.cfg"});
+///     result<AMCTDistillConfig> config = read<AMCTDistillConfig>(SourceText{"quant.cfg", text});
 ///     if (!config) std::cerr << to_string(config.diagnostics());
 ///
 /// A reflective descent: the message's fields decide what is expected, the token rules are those of
@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "../core/result.hpp"
+#include "../core/source_text.hpp"
 #include "../reflect/labels.hpp"
 #include "scalars.hpp"
 
@@ -297,23 +298,33 @@ private:
     std::uint64_t outermost_ = 0;  // which fields of the outermost message were met, the first 64
 };
 
+template <class M>
+result<M> read_text(std::string_view name, std::string_view text, const ReaderOptions& options) {
+    M message = blank_message<M>();
+    TextReader reader(text, options);
+    bool const ok = reader.read(message);
+    std::vector<ReaderNote> notes = reader.notes();
+    std::stable_sort(notes.begin(), notes.end(),
+                     [](const auto& a, const auto& b) { return a.offset < b.offset; });
+    Diagnostics diagnostics;
+    for (const ReaderNote& n : notes)
+        diagnostics.push_back(diagnostic_at(n.severity, name, text, n.offset, std::string(n.path.view()),
+                                            std::string(n.message.view())));
+    if (!ok) return diagnostics;
+    return {std::move(message), std::move(diagnostics)};
+}
+
 }  // namespace detail
 
 /// Reads a message. Warnings ride on the value; without a value, every diagnostic is there, in order of text.
 template <class M>
+result<M> read(const SourceText& source, const ReaderOptions& options = {}) {
+    return detail::read_text<M>(source.name, source.text, options);
+}
+/// The same, of a text without a name.
+template <class M>
 result<M> read(std::string_view text, const ReaderOptions& options = {}) {
-    M message = detail::blank_message<M>();
-    detail::TextReader reader(text, options);
-    bool const ok = reader.read(message);
-    std::vector<detail::ReaderNote> notes = reader.notes();
-    std::stable_sort(notes.begin(), notes.end(),
-                     [](const auto& a, const auto& b) { return a.offset < b.offset; });
-    Diagnostics diagnostics;
-    for (const detail::ReaderNote& n : notes)
-        diagnostics.push_back(diagnostic_at(n.severity, options.source, text, n.offset,
-                                            std::string(n.path.view()), std::string(n.message.view())));
-    if (!ok) return diagnostics;
-    return {std::move(message), std::move(diagnostics)};
+    return detail::read_text<M>({}, text, options);
 }
 
 }  // namespace amct_distill

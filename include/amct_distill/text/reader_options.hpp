@@ -4,7 +4,6 @@
 ///     read<AMCTDistillConfig>(text, {.on_duplicate = Duplicates::last_wins});
 #pragma once
 #include <cstddef>
-#include <string_view>
 
 namespace amct_distill {
 
@@ -16,7 +15,6 @@ enum class Duplicates {
 };
 
 struct ReaderOptions {
-    std::string_view source = {};  ///< name of the text, for diagnostics
     Duplicates on_duplicate = Duplicates::error;
     bool unknown_fields_are_warnings = false;
     std::size_t max_depth = 100;  ///< of nested messages

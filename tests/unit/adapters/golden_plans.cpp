@@ -73,7 +73,7 @@ result<DistillPlan> plan_of(const json::value& text, const Topology& topology, D
     std::string const cfg(text.as_string());
     auto const config = read<AMCTDistillConfig>(cfg, {.on_duplicate = on_duplicate});
     if (!config) return config.diagnostics();
-    return resolve(*config, topology, target::ascend, {.text = cfg});
+    return resolve(*config, topology, target::ascend, {.source = {{}, std::string(cfg)}});
 }
 
 /// Whether two plans say the same; where each setting came from aside.

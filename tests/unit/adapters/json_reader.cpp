@@ -33,7 +33,7 @@ std::string with_groups(std::string_view groups) {
                           groups, "}");
 }
 std::string errors(std::string_view text) {
-    auto const plan = plan_from_json(text, two_layers(), target::generic, "p.json");
+    auto const plan = plan_from_json(SourceText{"p.json", std::string(text)}, two_layers());
     REQUIRE_FALSE(plan);
     return to_string(plan.diagnostics());
 }
@@ -166,7 +166,8 @@ TEST_CASE("a group of the JSON is one path of modules that can be distilled, fro
                {"relu2", "ReLU", 1, {2}},  {"pool", "MaxPool2d", 3, {3}}, {"conv3", "Conv2d", 4, {1, 2}}};
     t.outputs = {4, 5};
     auto const read = [&](std::string_view group) {
-        return plan_from_json(with_groups(detail::concat("[[", group, "]]")), t, target::generic, "p.json");
+        return plan_from_json(
+            SourceText{"p.json", std::string(with_groups(detail::concat("[[", group, "]]")))}, t);
     };
     auto const shared = read(R"("conv1", "relu", "conv2", "relu")");  // the ReLU twice
     REQUIRE(shared);

@@ -20,7 +20,7 @@ TEST_CASE("a diagnostic shows the line and puts the caret below the place") {
           "             ^");
 }
 
-TEST_CASE("columns count code points, a tab counts one; the caret knows tabs and Chinese") {
+TEST_CASE("columns count code points, a tab counts one, and the caret knows tabs and Chinese") {
     std::string const text = "\tname: \"\xe5\xb1\x82\" x";  // one Chinese character, three bytes
     auto const d = diagnostic_at(Severity::warning, "", text, text.size() - 1, "", "unknown field `x`");
     CHECK(d.where == Position{1, 12});

@@ -24,7 +24,7 @@ TEST_CASE("a position after the text's or the line's end is that end") {
 
 TEST_CASE("diagnostics are collected in the order of the text, those without a place last") {
     std::string const text = "batch_num: 0\ngroup_size: 0\n";
-    detail::DiagnosticList found({.source = "quant.cfg", .text = text});
+    detail::DiagnosticList found(SourceText{"quant.cfg", text});
     CHECK_FALSE(found.failed());
     found.error({}, "", "nothing is left");
     found.error({2, 1}, "group_size", "too few");
@@ -46,7 +46,7 @@ TEST_CASE("diagnostics are collected in the order of the text, those without a p
 }
 
 TEST_CASE("without the text, a finding has the position alone") {
-    detail::DiagnosticList found({.source = "quant.cfg"});
+    detail::DiagnosticList found(SourceText{"quant.cfg", {}});
     found.error({2, 3}, "group_size", "too few");
     CHECK(found.errors() == Diagnostics{{Severity::error, "quant.cfg", {2, 3}, "group_size", "too few"}});
 }

@@ -28,7 +28,7 @@ TEST_CASE("a weight with its outputs in dimension 0 is its matrix") {
     CHECK(&rows.gather(weight, buffer) == &weight);
 }
 
-TEST_CASE("a transposed convolution's weight, [in, out / groups, taps], has a row per output") {
+TEST_CASE("a transposed convolution's weight of in, out per group, taps has a row per output") {
     // Two groups of two inputs and three outputs each; two taps.
     Tensor const weight = counted({4, 3, 2});
     WeightRows const rows(weight.shape(), 1, 2);

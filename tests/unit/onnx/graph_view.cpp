@@ -97,7 +97,7 @@ TEST_CASE("a chain of a hundred thousand nodes needs no deep stack") {
     CHECK(GraphView::of(m.file()).value().order().size() == 100000);
 }
 
-TEST_CASE("the zoo's graphs are connected; the one that reads what nothing makes is refused") {
+TEST_CASE("the zoo's graphs are connected, and the one that reads what nothing makes is refused") {
     std::size_t connected = 0;
     std::filesystem::path const zoo = std::filesystem::path(AMCT_DISTILL_GOLDEN_DIR) / "zoo";
     for (const auto& entry : std::filesystem::directory_iterator(zoo)) {

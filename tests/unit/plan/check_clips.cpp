@@ -81,7 +81,7 @@ TEST_CASE("resolve() refuses such clips at their place in the text, wherever a r
         "distill_data_quant_config { ulq_quantize { clip_max_min: { clip_max: 1e-44, clip_min: -1e-44 } } "
         "}\n";
     auto const plan = resolve(read<AMCTDistillConfig>(text).value(), example(), target::generic,
-                              {.source = "quant.cfg", .text = text});
+                              {.source = {"quant.cfg", text}});
     REQUIRE_FALSE(plan);
     REQUIRE(plan.diagnostics().size() == 2);
     CHECK(to_string(plan.diagnostics()[0])

@@ -17,8 +17,9 @@ namespace {
 template <class Engine>
 std::string errors_of(std::string_view text) {
     Topology const t = chain({{"conv1", "Conv2d"}, {"conv2", "Conv2d"}, {"fc", "Linear"}});
-    auto const plan = resolve(read<AMCTDistillConfig>(text).value(), t, target::generic, {.text = text});
-    return to_string(check_engine<Engine>(plan.value(), {.source = "e.cfg"}).diagnostics());
+    auto const plan = resolve(read<AMCTDistillConfig>(text).value(), t, target::generic,
+                              {.source = {{}, std::string(text)}});
+    return to_string(check_engine<Engine>(plan.value(), SourceText{"e.cfg", {}}).diagnostics());
 }
 
 }  // namespace

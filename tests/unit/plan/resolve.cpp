@@ -15,7 +15,7 @@ namespace {
 
 result<DistillPlan> plan_of(const std::string& text, const Topology& topology = example()) {
     return resolve(read<AMCTDistillConfig>(text).value(), topology, target::generic,
-                   {.source = "quant.cfg", .text = text});
+                   {.source = {"quant.cfg", text}});
 }
 std::string errors_of(const std::string& text, const Topology& topology = example()) {
     auto const plan = plan_of(text, topology);
@@ -209,7 +209,7 @@ TEST_CASE("errors are collected, in the order of the text, each with its line") 
 
 TEST_CASE("with the name of the text alone, errors have the position") {
     auto const config = read<AMCTDistillConfig>("\n  batch_num: 0").value();
-    auto const plan = resolve(config, example(), target::generic, {.source = "quant.cfg"});
+    auto const plan = resolve(config, example(), target::generic, {.source = {"quant.cfg", {}}});
     REQUIRE(plan.diagnostics().size() == 1);
     CHECK(plan.diagnostics()[0].source == "quant.cfg");
     CHECK(plan.diagnostics()[0].where == Position{2, 3});
@@ -359,6 +359,53 @@ TEST_CASE("algorithms of one's own take part: the first is the default, settings
           "error: `conv1` and `fc`: activations are INT8 (default), weights INT4 (default), and target "
           "ascend wants "
           "both of one width; set both dst_type to the same");
+}
+
+TEST_CASE("patterns of names, where they are asked for") {
+    Topology const net = chain({{"stem", "Conv2d"},
+                                {"layer1.0.conv1", "Conv2d"},
+                                {"layer1.0.relu", "ReLU"},
+                                {"layer1.0.conv2", "Conv2d"},
+                                {"layer2.0.conv1", "Conv2d"},
+                                {"fc", "Linear"}});
+    auto const resolved = [&](std::string_view text, bool patterns = true) {
+        SourceText const source{"quant.cfg", std::string(text)};
+        return resolve(read<AMCTDistillConfig>(source).value(), net, target::generic,
+                       {.source = source, .patterns = patterns});
+    };
+    auto const skipped = resolved("quant_skip_layers: 'layer1.*'").value();
+    CHECK(skipped.layers[0].quant_enable);
+    CHECK_FALSE(skipped.layers[1].quant_enable);
+    CHECK_FALSE(skipped.layers[2].quant_enable);
+    CHECK(skipped.layers[3].quant_enable);
+    CHECK(skipped.layers[1].quant_enable_from.text == "quant_skip_layers[0] at 1:1");
+
+    // A name is stronger than a pattern, wherever it stands.
+    auto const overridden = resolved(
+        "distill_override_layers { layer_name: '*.conv?' distill_weight_quant_config { arq_distill { "
+        "dst_type: INT4 } } }\n"
+        "distill_override_layers { layer_name: 'layer1.0.conv2' distill_weight_quant_config { ulq_distill { "
+        "} } }");
+    REQUIRE(overridden);
+    CHECK(describe(overridden->layers[0].weights) == "arq_distill, INT8, channel_wise");
+    CHECK(describe(overridden->layers[1].weights) == "arq_distill, INT4, channel_wise");
+    CHECK(describe(overridden->layers[2].weights) == "ulq_distill, INT8, channel_wise");
+    CHECK(describe(overridden->layers[3].weights) == "arq_distill, INT4, channel_wise");
+
+    CHECK(to_string(resolved("distill_override_layers { layer_name: 'layer1*' }\n"
+                             "distill_override_layers { layer_name: '*.conv1' }")
+                        .diagnostics())
+              .starts_with("quant.cfg:2:27: error: distill_override_layers[1].layer_name: `layer1.0.conv1` "
+                           "has an override "
+                           "already, distill_override_layers[0] at 1:1"));
+    CHECK(
+        to_string(resolved("quant_skip_layers: 'layer9.*'").diagnostics())
+            .starts_with("quant.cfg:1:1: error: quant_skip_layers[0]: no layer that can be quantized matches "
+                         "`layer9.*`; these can be: `stem`, "));
+    CHECK(to_string(resolved("quant_skip_layers: 'layer1.*'", false).diagnostics())
+              .starts_with("quant.cfg:1:1: error: quant_skip_layers[0]: no layer is named `layer1.*`; "
+                           "patterns are taken "
+                           "with ResolveOptions::patterns"));
 }
 
 }  // namespace plan_resolve_test

@@ -231,7 +231,7 @@ TEST_CASE("duplicates are errors that name both places, or warnings when the las
 
 TEST_CASE("the documentation's own example is read, with the place of every field") {
     auto const r =
-        read<AMCTDistillConfig>(golden::read_file("documentation_example.cfg"), {.source = "example.cfg"});
+        read<AMCTDistillConfig>(SourceText{"example.cfg", golden::read_file("documentation_example.cfg")});
     INFO(to_string(r.diagnostics()));
     REQUIRE(r);
     CHECK(r->batch_num.get() == 1);
@@ -261,7 +261,7 @@ TEST_CASE("each broken configuration gives its complete diagnostic") {
         std::string const text = golden::read_file(detail::concat("bad/", name));
         std::string const expected =
             golden::read_file(detail::concat("bad/", entry.path().stem().string(), ".txt"));
-        auto const r = read<AMCTDistillConfig>(text, {.source = name});
+        auto const r = read<AMCTDistillConfig>(SourceText{name, text});
         INFO(name);
         CHECK_FALSE(r);
         CHECK(detail::concat(to_string(r.diagnostics()), '\n') == expected);
@@ -272,7 +272,7 @@ TEST_CASE("each broken configuration gives its complete diagnostic") {
 }
 
 TEST_CASE("a comment goes on after a lone carriage return, with a warning") {
-    auto const r = read<AMCTDistillConfig>("# old\rbatch_num: 2\rgroup_size: 3", {.source = "old.cfg"});
+    auto const r = read<AMCTDistillConfig>(SourceText{"old.cfg", "# old\rbatch_num: 2\rgroup_size: 3"});
     REQUIRE(r);
     CHECK_FALSE(r->batch_num.has_value());
     REQUIRE(r.diagnostics().size() == 1);
