@@ -1,10 +1,12 @@
 # cmake [-DOUT=<directory>] -P single_header.cmake
-# Writes the headers of include/ as two files that are copied alone, to single_include/ or to OUT:
+# Writes the headers of include/ as files that are copied alone, to single_include/ or to OUT:
 #   amct_distill_quant.hpp   policy/, quant/ and what they include: no Boost
 #   amct_distill.hpp         all of it but onnx/ and adapters/
+#   amct_distill_onnx.hpp    all of it but adapters/
 # Headers come in the order in which they include each other, otherwise by name, so the same headers give the
 # same files. The first part of amct_distill.hpp is amct_distill_quant.hpp, so that a translation unit may
-# include both: AMCT_DISTILL_VERSION, which that part defines, says that it has been seen.
+# include both: AMCT_DISTILL_VERSION, which that part defines, says that it has been seen. In the same way
+# amct_distill_onnx.hpp begins with amct_distill.hpp, whose rest defines AMCT_DISTILL_WHOLE.
 cmake_minimum_required(VERSION 3.25)
 get_filename_component(root "${CMAKE_CURRENT_LIST_DIR}/.." ABSOLUTE)
 set(include "${root}/include/amct_distill")
@@ -105,6 +107,8 @@ list(FILTER other_headers EXCLUDE REGEX "/include/amct_distill/(adapters|onnx)/"
 list(REMOVE_ITEM other_headers "${include}/amct_distill.hpp")  # only includes
 text_of(quant "${version}" ${quant_headers})
 text_of(others ${other_headers})
+file(GLOB_RECURSE onnx_headers "${include}/onnx/*.hpp")
+text_of(onnx ${onnx_headers})
 
 set(license "// SPDX-License-Identifier: Apache-2.0\n")
 set(made "// Made from include/ by cmake/single_header.cmake: change the headers there.\n#pragma once\n")
@@ -115,6 +119,12 @@ ${quant}
 #error \"two versions of amct_distill in one translation unit\"
 #endif  // AMCT_DISTILL_VERSION
 ")
+set(others "\
+#ifndef AMCT_DISTILL_WHOLE
+#define AMCT_DISTILL_WHOLE 1
+${others}
+#endif  // AMCT_DISTILL_WHOLE
+")
 write_text("${OUT}/amct_distill_quant.hpp" "\
 ${license}\
 /// amct_distill's quantizers in one file: ARQ, ULQ and IFMR at INT4 and INT8. Needs C++20 and Eigen.
@@ -122,8 +132,17 @@ ${made}
 ${quant}")
 write_text("${OUT}/amct_distill.hpp" "\
 ${license}\
-/// amct_distill in one file, all but its adapters: reads AMCT's distillation configurations, resolves them to
-/// a plan, quantizes, distills and writes the record. Needs C++20, Boost (PFR, Spirit X3: headers) and Eigen.
+/// amct_distill in one file, all but ONNX and its adapters: reads AMCT's distillation configurations,
+/// resolves them to a plan, quantizes, distills and writes the record. Needs C++20, Boost (PFR, Spirit X3:
+/// headers) and Eigen.
 ${made}
 ${quant}
 ${others}")
+write_text("${OUT}/amct_distill_onnx.hpp" "\
+${license}\
+/// amct_distill in one file, with ONNX, without its adapters: reads ONNX models besides what amct_distill.hpp
+/// does. Needs C++20, Boost (PFR, Spirit X3: headers) and Eigen.
+${made}
+${quant}
+${others}
+${onnx}")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A layer of one's own with weights: a transposed convolution, which upsamples. It is planned, quantized, distilled,
-// deployed and run in integers like the library's own layers. Nothing is registered, and nothing derived from.
+// A layer of one's own with weights: a transposed convolution, which upsamples. It is planned, quantized,
+// distilled, deployed and run in integers like the library's own layers. Nothing is registered, and nothing
+// derived from.
 #include <amct_distill/amct_distill.hpp>
 #include <cstdio>
 #include <exception>
@@ -16,8 +17,8 @@ struct TransposedConv2dOptions {
     bool bias = true;
 };
 
-/// As torch.nn.ConvTranspose2d: every value of the input is spread over `kernel` x `kernel` values of the output,
-/// weighted; the weight is [in, out / groups, kernel, kernel].
+/// As torch.nn.ConvTranspose2d: every value of the input is spread over `kernel` x `kernel` values of the
+/// output, weighted; the weight is [in, out / groups, kernel, kernel].
 class TransposedConv2d {
 public:
     static constexpr std::string_view type_name = "ConvTranspose2d";

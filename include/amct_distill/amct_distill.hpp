@@ -7,6 +7,7 @@
 ///
 /// Each header can be included by itself; `policy/` needs the standard library alone, `quant/` Eigen besides.
 #pragma once
+#include "compiled.hpp"
 #include "config/field_numbers.hpp"
 #include "config/messages.hpp"
 #include "config/record.hpp"

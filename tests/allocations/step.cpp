@@ -168,15 +168,18 @@ TEST_CASE("the memory of a step is what the tape says it is") {
 }
 
 TEST_CASE("training a block allocates nothing from its second step to its next evaluation") {
+    int const threads = GENERATE(1, 3, 12);
     nn::Network const teacher = support::small_network();
     auto const batches = support::small_batches(6, 8);
     Student student = make_student(teacher, support::plan_for(teacher, support::int4_config)).value();
     calibrate(student, std::span(batches)).value();
     CacheBudget budget(1 << 20);
     PrefixRunner of_student(student.network(), batches, budget), of_teacher(teacher, batches, budget);
+    auto const blocks = blocks_of(teacher, student.plan(), BlockShape::amct);
     for (std::size_t b = 0; b != 3; ++b) {
-        BlockData data(of_student, of_teacher, budget, batches.size(), student.plan().blocks[b], nullptr, b);
-        BlockTrainer<> trainer(student.network(), data);
+        nn::Executor const executor(threads);
+        BlockData data(of_student, of_teacher, budget, batches.size(), blocks[b], nullptr, b);
+        BlockTrainer<> trainer(student.network(), data, &executor);
         long at[6] = {};
         bool cancelled = false;
         trainer

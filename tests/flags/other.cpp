@@ -6,7 +6,9 @@
 
 namespace flags_test {
 
-Held make(std::size_t n) { return Held(n); }
+Held make(amct_distill::nn::Index n) {
+    return {amct_distill::nn::Tensor({n}), std::make_unique<amct_distill::nn::Executor>(2)};
+}
 void drop(Held held) { Held const last = std::move(held); }
 
 }  // namespace flags_test

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Two files of one program, compiled with different instruction sets: what one makes, the other frees.
 #pragma once
-#include <amct_distill/run/aligned_allocator.hpp>
-#include <cstddef>
-#include <vector>
+#include <amct_distill/nn/tensor.hpp>
+#include <amct_distill/run/executor.hpp>
+#include <memory>
 
 namespace flags_test {
 
 struct Held {
-    explicit Held(std::size_t n) : values(n, 1.0f) {}
-    std::vector<float, amct_distill::detail::AlignedAllocator<float>> values;
+    amct_distill::nn::Tensor values;
+    std::unique_ptr<amct_distill::nn::Executor> executor;
 };
 
-Held make(std::size_t n);
+Held make(amct_distill::nn::Index n);
 void drop(Held held);
 
 }  // namespace flags_test

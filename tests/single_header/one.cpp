@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// With two.cpp: both headers in one translation unit, in either order, and both units in one program although
+// With two.cpp: the headers in one translation unit, in either order, and both units in one program although
 // they are compiled with different options (one definition rule).
 #include "amct_distill.hpp"
 #include "amct_distill_quant.hpp"
+// and then
+#include "amct_distill_onnx.hpp"
 // and then
 #include <cstdio>
 
@@ -13,6 +15,7 @@ using namespace amct_distill;
 Answers answers_of_one() { return answers(); }
 
 int main() {
+    if (amct_distill::onnx::ModelFile::of_bytes("no model")) return 2;
     Answers const one = answers_of_one(), two = answers_of_two();
     if (one.printed == two.printed && one.codes == two.codes && one.clip == two.clip && one.failed &&
         two.failed)

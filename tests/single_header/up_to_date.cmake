@@ -3,7 +3,7 @@
 cmake_minimum_required(VERSION 3.25)
 execute_process(COMMAND ${CMAKE_COMMAND} -DOUT=${WORK} -P ${ROOT}/cmake/single_header.cmake
     COMMAND_ERROR_IS_FATAL ANY)
-foreach(name IN ITEMS amct_distill.hpp amct_distill_quant.hpp)
+foreach(name IN ITEMS amct_distill.hpp amct_distill_onnx.hpp amct_distill_quant.hpp)
     execute_process(COMMAND ${CMAKE_COMMAND} -E compare_files "${WORK}/${name}"
         "${ROOT}/single_include/${name}"
         RESULT_VARIABLE differ ERROR_QUIET)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A layer with weights that the library does not have, whose output channels are not dimension 0 of its weight:
-/// y = x W + b, W [groups * in, out], in `groups` independent parts, along the last dimension of x and y.
+/// A layer with weights that the library does not have, whose output channels are not dimension 0 of its
+/// weight: y = x W + b, W [groups * in, out], in `groups` independent parts, along the last dimension of x
+/// and y.
 #pragma once
 #include <amct_distill/nn/module.hpp>
 #include <span>

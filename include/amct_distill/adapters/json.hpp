@@ -23,6 +23,7 @@
 #include "../core/number.hpp"
 #include "../plan/common_settings.hpp"
 #include "../plan/plan.hpp"
+#include "json_messages.hpp"
 
 namespace amct_distill {
 namespace detail {
@@ -40,8 +41,29 @@ inline std::string python_repr(double x) {
     return fixed;
 }
 
-/// `algo`, then the settings in the order of the original. `fixed_min` and the clips appear only when the
-/// user set them.
+/// Whether a setting has a place of its own in the original's JSON.
+template <class M>
+constexpr bool is_amct_setting(std::string_view name) {
+    if constexpr (requires(const M& m) { m.clip_max_min->clip_max; })
+        if (name == "clip_max_min") return true;
+    if constexpr (requires(const M& m) { m.fixed_min.get(); })
+        if (name == "fixed_min") return true;
+    return (HasChannelWise<M> && name == "channel_wise") || (HasDstType<M> && name == "dst_type");
+}
+/// The settings of an algorithm of one's own that are set.
+template <class M>
+void add_own_settings(boost::json::object& out, const M& message) {
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+        [[maybe_unused]] auto const add = [&](std::string_view name, const auto& field) {
+            if (!is_amct_setting<M>(name)) add_json_field(out, name, field);
+        };
+        (add(reflect::field_name<M, I>(), reflect::get<I>(message)), ...);
+    }
+    (std::make_index_sequence<reflect::field_count<M>>{});
+}
+
+/// `algo`, then the settings in the order of the original, then those of one's own in the message's order.
+/// `fixed_min` and the clips appear only when the user set them.
 template <class Alternatives>
 boost::json::object algorithm_to_json(const oneof<Alternatives>& algorithm, const AlgorithmProvenance& from) {
     boost::json::object out;
@@ -57,6 +79,7 @@ boost::json::object algorithm_to_json(const oneof<Alternatives>& algorithm, cons
                 if (from["fixed_min"].by_user) out["fixed_min"] = message.fixed_min.get();
             if constexpr (HasChannelWise<M>) out["channel_wise"] = message.channel_wise.get();
             if constexpr (HasDstType<M>) out["dst_type"] = name_of(message.dst_type.get());
+            if constexpr (!std::is_same_v<M, std::monostate>) add_own_settings(out, message);
         },
         algorithm.value());
     return out;
@@ -92,9 +115,9 @@ inline void print_json(std::string& out, const boost::json::value& value, std::s
 }  // namespace detail
 
 /// The plan with the keys in the original's order: `version`, `batch_num`, `group_size`, `data_dump`,
-/// `distill_group`, then one key per layer. Floats are float32 widened to double. Of an algorithm of one's
-/// own it writes the settings that are called as those of AMCT. Throws std::invalid_argument when a layer's
-/// name is one of those keys.
+/// `distill_group`, then one key per layer. Floats are float32 widened to double. The settings of an
+/// algorithm of one's own stand beside those of AMCT, by their names. Throws std::invalid_argument when a
+/// layer's name is one of those keys.
 template <class Algorithms>
 boost::json::value to_json(const BasicDistillPlan<Algorithms>& plan) {
     boost::json::object out;

@@ -22,25 +22,22 @@
 #include <utility>
 #include <vector>
 
+#include "../config/foreign_fields.hpp"
 #include "../plan/check_clips.hpp"
 #include "../plan/resolve.hpp"
+#include "json.hpp"
+#include "json_messages.hpp"
 #include "json_places.hpp"
 #include "json_values.hpp"
 
 namespace amct_distill {
 namespace detail {
 
-template <class M>
-inline constexpr bool has_required_fields = []<std::size_t... I>(std::index_sequence<I...>) {
-    return (is_required<reflect::field_type<M, I>> || ...);
-}
-(std::make_index_sequence<reflect::field_count<M>>{});
-
 template <class Algorithms>
-class JsonPlanReader : JsonValues {
+class JsonPlanReader : JsonMessages {
 public:
     JsonPlanReader(const Graph& graph, const Target& target, DiagnosticList& found)
-        : JsonValues(found),
+        : JsonMessages(found),
           graph_(graph),
           names_(graph_, found),
           target_(target),
@@ -67,7 +64,7 @@ public:
                 data_dump = set(plan.data_dump, boolean(at), at);
             } else if (key == "distill_group") {
                 groups.emplace(at);
-            } else {
+            } else if (graph_.module_named(key) || !foreign_key(key, at)) {
                 read_layer(key, at);
             }
         });
@@ -81,6 +78,11 @@ public:
         require(data_dump, "data_dump");
         require(groups.has_value(), "distill_group");
 
+        if (first_foreign_)
+            found_.error(
+                *first_foreign_, {},
+                concat("this looks like a configuration for ", amct::foreign_json.family, ' ',
+                       names_of(origins_, amct::foreign_json).view(), ": ", amct::foreign_json.here));
         plan_layers(plan);
         if (groups) read_groups(*groups, plan);
         return plan;
@@ -97,6 +99,17 @@ private:
         Rule<Algorithms> settings{};
     };
 
+    /// A key of AMCT's other configurations, answered by what there is for it here.
+    bool foreign_key(std::string_view key, const JsonItem& at) {
+        const ForeignField* field = amct::foreign_json.find(key);
+        if (field == nullptr) field = amct::foreign.find(key);
+        if (field == nullptr) return false;
+        if (!first_foreign_) first_foreign_ = at.places.where;
+        origins_.add(field->origins);
+        error(at, concat("unknown key; ", field->advice));
+        return true;
+    }
+
     void read_layer(std::string_view name, const JsonItem& at) {
         auto const module = names_.layer(name, at.places.where, at.path);
         if (!module) return;
@@ -112,7 +125,7 @@ private:
                 read_algorithm(item, source.data, source.settings.data);
             } else if (key == "distill_weight_config") {
                 read_algorithm(item, source.weights, source.settings.weights);
-            } else {
+            } else if (!foreign_key(key, item)) {
                 constexpr std::array<std::string_view, 3> known{"quant_enable", "distill_data_config",
                                                                 "distill_weight_config"};
                 unknown_key(item, key, known);
@@ -142,17 +155,14 @@ private:
         (std::make_index_sequence<oneof<Alternatives>::size>{});
     }
 
-    /// The settings that the message has in common with those of AMCT. An algorithm with required settings of
-    /// its own does not fit this format.
+    /// AMCT's settings as it spells them, the others by the message's names.
     template <class M>
     void read_settings(const JsonItem& at, M& message) {
-        if (has_required_fields<M>)
-            error(
-                at,
-                "this algorithm has required settings that the format has no place for; use the text format");
         std::optional<float> clip_max, clip_min;
         std::vector<JsonItem> clips;
+        std::vector<std::string_view> met;
         members(at, [&](std::string_view key, const JsonItem& item) {
+            met.push_back(key);
             std::vector<std::string_view> known{"algo"};
             auto const is = [&](std::string_view name) { return known.push_back(name), key == name; };
             auto const set = [&](auto& field, const auto& value) {
@@ -176,8 +186,12 @@ private:
                 if (is("dst_type"))
                     return set(message.dst_type,
                                enumerator<typename decltype(message.dst_type)::value_type>(item));
-            unknown_key(item, key, known);
+            if (is_field<M>(key) && !is_amct_setting<M>(key)) return void(read_field(message, key, item));
+            for (std::string_view name : names_of_fields<M>())
+                if (!is_amct_setting<M>(name)) known.push_back(name);
+            if (!foreign_key(key, item)) unknown_key(item, key, known);
         });
+        check_required<M>(at, met);
         if (clips.size() == 1)
             error(clips.front(), "clip_max and clip_min are given both, or neither: then IFMR computes them");
         if constexpr (requires { message.clip_max_min.emplace(ClipMaxMin{0.0f, 0.0f}); })
@@ -285,6 +299,8 @@ private:
     Graph graph_;
     LayerLookup names_;
     const Target& target_;
+    std::optional<Position> first_foreign_{};  // where a key of another flow stands
+    ForeignOrigins origins_{};
     std::vector<LayerSource> sources_;  // by the order of names_.quantizable(); never resized
 };
 

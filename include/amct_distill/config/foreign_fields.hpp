@@ -115,6 +115,20 @@ inline constexpr ForeignField fields_of_others[] = {
     {"override_prune_cfg", of_search, false, no_pruning},
 };
 
+/// The keys that their JSON has beside those.
+inline constexpr ForeignField json_keys_of_others[] = {
+    {"activation_quant_params", of_calibration, true, "write `distill_data_config`"},
+    {"weight_quant_params", of_calibration, true, "write `distill_weight_config`"},
+    {"retrain_enable", of_retraining, true, "write `quant_enable`"},
+    {"retrain_data_config", of_retraining, true, "write `distill_data_config`"},
+    {"retrain_weight_config", of_retraining, true, "write `distill_weight_config`"},
+    {"wts_algo", of_calibration, true, "write `algo`"},
+    {"act_algo", of_calibration, true, "write `algo`"},
+    {"search_range", of_calibration, false, ifmr_by_itself},
+    {"regular_prune_enable", of_pruning, false, no_pruning},
+    {"regular_prune_config", of_pruning, false, no_pruning},
+};
+
 inline constexpr std::string_view shared_fields[] = {"batch_num", "quant_skip_layers"};
 
 inline constexpr ForeignFields foreign{
@@ -124,6 +138,13 @@ inline constexpr ForeignFields foreign{
     .family = "AMCT's",
     .here = "this library reads distillation configurations (AMCTDistillConfig)",
     .json = "a plan in JSON is read by plan_from_json",
+};
+
+inline constexpr ForeignFields foreign_json{
+    .fields = json_keys_of_others,
+    .origins = flows,
+    .family = "AMCT's",
+    .here = "plan_from_json reads the plan of a distillation, as create_distill_config writes it",
 };
 
 }  // namespace amct_distill::detail::amct

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A text and its name: what read(), resolve() and check_engine() need to show the line that a diagnostic is about.
+/// A text and its name: what read(), resolve() and check_engine() need to show the line of a diagnostic.
 ///
 ///     SourceText const source = SourceText::file("quant.cfg").value();      // needs io/file.hpp
 ///     auto config = read<AMCTDistillConfig>(source).value();

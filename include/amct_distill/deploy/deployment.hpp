@@ -77,7 +77,8 @@ private:
 
 namespace detail {
 
-/// The dimension of the layer's output that counts its channels: along which a bias is added. Error: there is none.
+/// The dimension of the layer's output that counts its channels: along which a bias is added. Error: there is
+/// none.
 inline result<std::size_t> channel_axis(const nn::Weighted& layer, nn::Shape input) {
     nn::Index const channels = layer.output_channels();
     nn::Tensor bias({channels});
@@ -105,8 +106,8 @@ inline result<std::size_t> channel_axis(const nn::Weighted& layer, nn::Shape inp
         concat(what, " of ", width, " are not deployed; choose a width that configurations name"));
 }
 
-/// What becomes of one layer, whose name, module, node and channel axis are set: its integers, and as the result the layer in
-/// float that they stand for. `bn` may be null.
+/// What becomes of one layer, whose name, module, node and channel axis are set: its integers, and as the
+/// result the layer in float that they stand for. `bn` may be null.
 template <class Algorithms>
 result<nn::Module> deploy_layer(const QuantizedLayer<Algorithms>& from, const nn::BatchNorm2d* bn,
                                 DeployedLayer& out) {

@@ -197,8 +197,8 @@ inline result<VerifyReport> run_verification(const Deployment& deployment, const
     return verification.finish();
 }
 
-/// What a student has that its deployment does not: the first difference, or "". Quantized layers and BatchNorms
-/// are other modules in a deployment.
+/// What a student has that its deployment does not: the first difference, or "". Quantized layers and
+/// BatchNorms are other modules in a deployment.
 template <class Algorithms>
 std::string difference(const Deployment& deployment, const BasicStudent<Algorithms>& student) {
     const nn::Network &a = deployment.network(), &b = student.network();
@@ -228,8 +228,8 @@ std::string difference(const Deployment& deployment, const BasicStudent<Algorith
 /// Each integer layer takes the simulation's input; its sums are compared with the simulation's output, and
 /// what becomes of them on the way to the next quantized layers with the codes those read in the simulation.
 /// The sums can differ only by rounding, `explained` says how far; codes then differ where a value lies that
-/// close to the middle between two codes. The network's outputs are compared with the simulation's.
-/// Errors: no batches, or one that cannot be loaded. Throws std::invalid_argument when a batch does not fit the
+/// close to the middle between two codes. The network's outputs are compared with the simulation's. Errors:
+/// no batches, or one that cannot be loaded. Throws std::invalid_argument when a batch does not fit the
 /// network's inputs, or an option makes no sense. The result has the same bits with any number of threads.
 inline result<VerifyReport>(verify)(const Deployment& deployment, const DataSource& batches,
                                     const RunOptions& run = {}) {

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +22,7 @@
 #include "../student/run_options.hpp"
 #include "adamw.hpp"
 #include "block_data.hpp"
+#include "block_gradient.hpp"
 #include "distill_options.hpp"
 #include "loss.hpp"
 #include "optimizer.hpp"
@@ -33,13 +35,13 @@ class BlockTrainer {
 public:
     using Options = BasicDistillOptions<Loss, Optimizer>;
 
-    BlockTrainer(nn::Network& student, BlockData& data, const nn::Executor* executor = nullptr)
-        : student_(student), data_(data), tape_(executor) {
-        for (nn::NodeId id : data.nodes())
-            if (auto const m = student.node(id).module;
-                m && std::ranges::find(modules_, *m) == modules_.end())
-                modules_.push_back(*m);
-    }
+    /// All outlive it.
+    BlockTrainer(nn::Network& student, BlockData& data, const nn::Executor* executor = nullptr,
+                 std::size_t slices = default_slices)
+        : student_(student),
+          data_(data),
+          modules_(modules_of(student, data.block())),
+          gradient_(student, data.block(), modules_, executor, slices) {}
 
     /// `progress` has the block's number; it is told `on_progress` after every step, and `cancelled` is set
     /// when that said so. Errors: a batch cannot be loaded, the teacher's dump cannot be read.
@@ -48,8 +50,7 @@ public:
         options.check_options();
         auto const begin = std::chrono::steady_clock::now();
         report_ = {};
-        for (nn::NodeId id : data_.nodes())
-            if (auto const m = student_.node(id).module) report_.names.push_back(student_.modules()[*m].name);
+        report_.names = data_.block().names;
         report_.shared = shared_names();
         auto const finish = [&] {
             std::chrono::duration<double> const spent = std::chrono::steady_clock::now() - begin;
@@ -100,6 +101,13 @@ public:
     }
 
 private:
+    static std::vector<ModuleId> modules_of(const nn::Network& network, const TrainedBlock& block) {
+        std::vector<ModuleId> modules;
+        for (nn::NodeId id : block.nodes)
+            if (auto const m = network.node(id).module; m && std::ranges::find(modules, *m) == modules.end())
+                modules.push_back(*m);
+        return modules;
+    }
     std::vector<nn::Module> modules() const {
         std::vector<nn::Module> copies;
         for (ModuleId m : modules_) copies.push_back(student_.module(m));
@@ -107,12 +115,11 @@ private:
     }
     /// The block's modules that nodes outside of it use as well.
     std::vector<std::string> shared_names() const {
+        const auto& own = data_.block().nodes;
         std::vector<std::string> names;
         for (ModuleId m : modules_)
-            if (std::ranges::any_of(student_.operations(), [&](nn::NodeId id) {
-                    return student_.node(id).module == m &&
-                           std::ranges::find(data_.nodes(), id) == data_.nodes().end();
-                }))
+            if (!std::ranges::all_of(student_.graph().uses(m),
+                                     [&](nn::NodeId id) { return std::ranges::find(own, id) != own.end(); }))
                 names.push_back(student_.modules()[m].name);
         return names;
     }
@@ -129,35 +136,25 @@ private:
         constrained_.clear();
         optimizer_.emplace(options.optimizer);
         for (std::size_t k = 0; k != modules_.size(); ++k) constrained_.push_back(&module(k));
-        for (auto& p : student_.parameters(tape_, modules_))
-            if (p.role != nn::Role::statistic) {
-                optimizer_->add(p.values, std::as_const(*p.gradient).span(),
-                                options.learning_rates.of(p.role));
-                if (options.search.average_decay > 0)
-                    average_.emplace_back(p.gradient->shape(), std::span<const float>(p.values));
-                trained_.push_back(std::move(p));
-            }
+        trained_ = gradient_.parameters();
+        for (std::size_t k = 0; k != trained_.size(); ++k) {
+            const nn::NamedParameter& p = trained_[k];
+            const nn::Tensor& gradient = gradient_.gradients()[k];
+            optimizer_->add(p.values, gradient.span(), options.learning_rates.of(p.role));
+            if (options.search.average_decay > 0)
+                average_.emplace_back(gradient.shape(), std::span<const float>(p.values));
+        }
         averaged_ = 0;
-    }
-
-    result<double> forward(std::size_t i, const Loss& loss, bool count) {
-        auto const step = data_.load(i);
-        if (!step) return step.diagnostics();
-        step_ = *step;
-        if (count && step_->from_teacher) ++report_.teacher_inputs;
-        tape_.output(data_.input_node()) = step_->input;
-        student_.forward_nodes(data_.nodes(), tape_, nn::Mode::evaluate);
-        return static_cast<double>(loss(tape_.output(data_.nodes().back()), step_->target));
     }
 
     /// The loss over all batches, the parameters as they are.
     result<double> loss_over(const Loss& loss) {
         double sum = 0, values = 0;
         for (std::size_t i = 0; i != data_.size(); ++i) {
-            auto const one = forward(i, loss, false);
-            if (!one) return one.diagnostics();
-            auto const size = static_cast<double>(step_->target.size());
-            sum += *one * size;
+            auto const step = data_.load(i);
+            if (!step) return step.diagnostics();
+            auto const size = static_cast<double>(gradient_.values(**step));
+            sum += gradient_.loss(**step, loss) * size;
             values += size;
         }
         return sum / values;
@@ -165,25 +162,22 @@ private:
 
     /// One step of the optimizer; says why in `stopped` when something is not finite, and then does no harm.
     result<double> step(std::size_t i, const Options& options) {
-        auto const loss = forward(i, options.loss, true);
-        if (!loss) return loss.diagnostics();
-        if (!std::isfinite(*loss)) {
+        auto const step = data_.load(i);
+        if (!step) return step.diagnostics();
+        if ((*step)->from_teacher) ++report_.teacher_inputs;
+        double const loss = gradient_.loss_and_gradients(**step, options.loss);
+        if (!std::isfinite(loss)) {
             report_.stopped = "the loss is not finite";
-            return *loss;
+            return loss;
         }
-        const nn::Tensor& output = tape_.output(data_.nodes().back());
-        gradient_.resize(output.shape());
-        options.loss.gradient(output, step_->target, gradient_);
-        for (const nn::NamedParameter& p : trained_) p.gradient->fill(0);
-        student_.backward_nodes(data_.nodes(), gradient_, tape_, nn::Mode::evaluate);
-        if (!all_finite([](const auto& p) { return std::span<const float>(p.gradient->span()); })) {
+        if (!std::ranges::all_of(gradient_.gradients(), [](const nn::Tensor& g) { return is_finite(g.span()); })) {
             report_.stopped = "a gradient is not finite";
-            return *loss;
+            return loss;
         }
         optimizer_->step();
-        if (!all_finite([](const auto& p) { return std::span<const float>(p.values); })) {
+        if (!std::ranges::all_of(trained_, [](const auto& p) { return is_finite(p.values); })) {
             report_.stopped = "a parameter is not finite";
-            return *loss;
+            return loss;
         }
         constrain();
         ++averaged_;
@@ -194,7 +188,7 @@ private:
                 (nn::ConstArrayMap<float>(trained_[k].values.data(), std::ssize(trained_[k].values)) -
                  nn::array(average_[k])) *
                 (1 - decay);
-        return *loss;
+        return loss;
     }
 
     /// Takes the parameters as they are, or their average, if the loss was never as low.
@@ -235,16 +229,12 @@ private:
     void constrain() {
         for (nn::Module* m : constrained_) m->constrain();
     }
-    template <class Values>
-    bool all_finite(Values values) const {
-        return std::ranges::all_of(
-            trained_, [&](const nn::NamedParameter& p) { return detail::range_of(values(p)).finite; });
-    }
+    static bool is_finite(std::span<const float> values) { return detail::range_of(values).finite; }
 
     nn::Network& student_;
     BlockData& data_;
-    nn::Tape tape_;
-    std::vector<ModuleId> modules_{};  // the block's
+    std::vector<ModuleId> modules_;  // the block's
+    BlockGradient<Loss> gradient_;
     std::vector<nn::Module*> constrained_{};
     std::vector<nn::NamedParameter> trained_{};
     std::vector<nn::Tensor> average_{};  // parallel to `trained_`, or empty
@@ -253,8 +243,6 @@ private:
     std::optional<Optimizer> optimizer_{};
     double rate_ = 1;
     std::size_t patience_ = 1, failures_ = 0;  // evaluations in a row that found nothing better
-    const BlockData::Step* step_ = nullptr;
-    nn::Tensor gradient_{};
     BlockReport report_{};
 };
 

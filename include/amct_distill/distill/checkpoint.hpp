@@ -2,7 +2,7 @@
 /// What a run has finished, on disk: a file per block, with its parameters, its report and the fingerprint of
 /// the run.
 ///
-///     RunDirectory run("out/run", fingerprint, plan.blocks);
+///     RunDirectory run("out/run", fingerprint, blocks);
 ///     run.save(2, student, report).value();                  // out/run/block_2.checkpoint
 ///     std::optional<BlockReport> done = run.load(2, student).value();    // none: not finished yet
 ///
@@ -23,7 +23,8 @@
 #include "../io/binary.hpp"
 #include "../io/file.hpp"
 #include "../io/hash.hpp"
-#include "../plan/plan.hpp"
+#include "../student/student.hpp"
+#include "blocks.hpp"
 #include "fingerprint.hpp"
 #include "report.hpp"
 
@@ -38,7 +39,7 @@ inline constexpr std::string_view checkpoint_magic = "amct_distill block 4\n";
 class RunDirectory {
 public:
     RunDirectory(std::filesystem::path directory, const Fingerprint& fingerprint,
-                 std::span<const PlannedBlock> blocks)
+                 std::span<const TrainedBlock> blocks)
         : directory_(std::move(directory)), fingerprint_(fingerprint), blocks_(blocks) {}
 
     std::filesystem::path file(std::size_t block) const {
@@ -118,13 +119,10 @@ public:
                     if (!in.get(text_found) || text_found != p.name || !in.get_values(p.values)) return false;
                     values.emplace_back(p.values.begin(), p.values.end());
                 }
-                if (auto* const q = student.quantizers(name))
-                    q->restore();
-                else
-                    module.constrain();
+                // As another module's constrain() left them, also where no repair from here would lead there.
+                module.constrain();
                 std::size_t k = 0;
-                for (const auto& p : module.parameters())
-                    if (!std::ranges::equal(p.values, values[k++])) return false;
+                for (const auto& p : module.parameters()) std::ranges::copy(values[k++], p.values.begin());
                 return true;
             });
         if (!restored || !in.at_end()) {
@@ -157,7 +155,7 @@ private:
 
     std::filesystem::path directory_;
     Fingerprint fingerprint_;
-    std::span<const PlannedBlock> blocks_;
+    std::span<const TrainedBlock> blocks_;
 };
 
 }  // namespace amct_distill

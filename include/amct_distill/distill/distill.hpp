@@ -5,6 +5,7 @@
 ///     calibrate(student, batches, run).value();
 ///     DistillReport report = distill(teacher, student, batches, {.epochs = 5}, run).value();
 ///     distill<MyLoss, MySgd>(teacher, student, batches, {.optimizer = MySgd(0.9)});      // of your own
+///     distill(teacher, student, batches, {.blocks = BlockShape::automatic});             // residual units whole
 ///     distill(teacher, student, batches, {}, {.directory = "run", .resume = true});   // where it was killed
 ///
 /// The teacher is never changed. No block ends above the loss it began with, and the student's outputs are
@@ -19,6 +20,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -33,6 +35,7 @@
 #include "../student/student.hpp"
 #include "block.hpp"
 #include "block_data.hpp"
+#include "blocks.hpp"
 #include "checkpoint.hpp"
 #include "distill_options.hpp"
 #include "dump.hpp"
@@ -43,28 +46,60 @@
 namespace amct_distill {
 namespace detail {
 
-/// Mean squared error over all values of the outputs, of all batches. Error: a batch cannot be loaded.
-inline result<double> output_error(const nn::Network& teacher, const nn::Network& student, DataSource batches,
-                                   const nn::Executor* executor = nullptr) {
-    nn::Tape teacher_tape(executor), student_tape(executor);
-    Batch buffer;
-    std::vector<const nn::Tensor*> inputs;
+/// The teacher's outputs, batch by batch: computed once, and kept where the budget allows.
+class TeacherOutputs {
+public:
+    TeacherOutputs(const nn::Network& teacher, DataSource batches, CacheBudget& budget,
+                   const nn::Executor* executor, std::size_t slices)
+        : batches_(batches), budget_(budget), runner_(teacher, executor, slices), kept_(batches.size()) {
+        current_.resize(teacher.outputs().size());
+    }
+    /// Of batch i, which `batch` is. Valid until the next call.
+    std::span<const nn::Tensor> of(std::size_t i, std::span<const nn::Tensor> batch) {
+        if (!kept_[i].empty()) return kept_[i];
+        runner_.run_batch(batch, runner_.network().outputs(), current_);
+        std::size_t bytes = 0;
+        for (const nn::Tensor& t : current_) bytes += t.size() * sizeof(float);
+        if (!budget_.take(bytes)) return current_;
+        return kept_[i] = current_;
+    }
+
+private:
+    DataSource batches_;
+    CacheBudget& budget_;
+    SliceRunner runner_;
+    std::vector<Batch> kept_;  // by batch; empty: not kept
+    Batch current_{};
+};
+
+/// The mean squared error over all values of the outputs, as the batches come in.
+struct OutputError {
     double sum = 0, values = 0;
-    for (std::size_t i = 0; i != batches.size(); ++i) {
-        auto const batch = batches.load(i, buffer);
-        if (!batch) return batch.diagnostics();
-        require_batch(teacher, *batch, "distill", i);
-        inputs.clear();
-        for (const nn::Tensor& t : *batch) inputs.push_back(&t);
-        teacher.forward(inputs, teacher_tape, nn::Mode::evaluate);
-        student.forward(inputs, student_tape, nn::Mode::evaluate);
-        for (nn::NodeId id : teacher.outputs()) {
-            auto const size = static_cast<double>(teacher_tape.output(id).size());
-            sum += mean_squared_error(student_tape.output(id), teacher_tape.output(id)) * size;
+    void add(std::span<const nn::Tensor> teacher, std::span<const nn::Tensor> student) {
+        for (std::size_t k = 0; k != teacher.size(); ++k) {
+            auto const size = static_cast<double>(teacher[k].size());
+            sum += mean_squared_error(student[k], teacher[k]) * size;
             values += size;
         }
     }
-    return sum / values;
+    double mean() const { return sum / values; }
+};
+
+/// Of a network's outputs over all batches. Error: a batch cannot be loaded. Throws std::invalid_argument when one
+/// does not fit the network's inputs.
+inline result<double> output_error(TeacherOutputs& teacher, const nn::Network& student, DataSource batches,
+                                   const nn::Executor* executor, std::size_t slices) {
+    SliceRunner runner(student, executor, slices);
+    Batch buffer, outputs(student.outputs().size());
+    OutputError error;
+    for (std::size_t i = 0; i != batches.size(); ++i) {
+        auto const batch = batches.load(i, buffer);
+        if (!batch) return batch.diagnostics();
+        require_batch(student, *batch, "distill", i);
+        runner.run_batch(*batch, student.outputs(), outputs);
+        error.add(teacher.of(i, *batch), outputs);
+    }
+    return error.mean();
 }
 
 /// What of the calibrated outputs' error may be left on the training data, or the calibrated student stays: a
@@ -100,7 +135,8 @@ struct OpenRun {
 /// and they are not asked for. A result may hold a warning.
 template <class Algorithms, class Options>
 result<std::optional<OpenRun>> open_run(const nn::Network& teacher, const BasicStudent<Algorithms>& student,
-                                        DataSource batches, const Options& options, const RunOptions& run) {
+                                        DataSource batches, std::span<const TrainedBlock> blocks,
+                                        const Options& options, const RunOptions& run) {
     if (run.directory.empty()) return std::optional<OpenRun>{};
     std::error_code error;  // rather now than after the first block
     std::filesystem::create_directories(run.directory, error);
@@ -109,7 +145,7 @@ result<std::optional<OpenRun>> open_run(const nn::Network& teacher, const BasicS
     if (!lock) return lock.diagnostics();
     auto const mark = fingerprint(teacher, student, batches, options);
     if (!mark) return mark.diagnostics();
-    RunDirectory files(run.directory, *mark, student.plan().blocks);
+    RunDirectory files(run.directory, *mark, blocks);
     if (!run.resume && files.has_checkpoints())
         return general_error(concat("distill: ", run.directory.string(),
                                     " has the checkpoints of an earlier run; set resume to continue it, or "
@@ -120,9 +156,9 @@ result<std::optional<OpenRun>> open_run(const nn::Network& teacher, const BasicS
 
 /// Takes the blocks that an earlier run has finished.
 template <class Algorithms>
-result<void> load_finished(const RunDirectory& files, BasicStudent<Algorithms>& student,
+result<void> load_finished(const RunDirectory& files, BasicStudent<Algorithms>& student, std::size_t blocks,
                            DistillReport& report) {
-    for (; report.blocks.size() != student.plan().blocks.size(); ++report.resumed_blocks) {
+    for (; report.blocks.size() != blocks; ++report.resumed_blocks) {
         auto done = files.load(report.blocks.size(), student);
         if (!done) return done.diagnostics();
         if (!*done) break;
@@ -134,9 +170,9 @@ result<void> load_finished(const RunDirectory& files, BasicStudent<Algorithms>& 
 /// Trains the blocks that the report has not yet, and writes each to the run's directory.
 template <class Algorithms, class Options>
 result<void> train_blocks(const nn::Network& teacher, BasicStudent<Algorithms>& student, DataSource batches,
-                          const Options& options, const RunOptions& run, const RunDirectory* files,
-                          const nn::Executor& executor, DistillReport& report) {
-    const auto& blocks = student.plan().blocks;
+                          std::span<const TrainedBlock> blocks, const Options& options, const RunOptions& run,
+                          const RunDirectory* files, CacheBudget& budget, const nn::Executor& executor,
+                          DistillReport& report) {
     if (report.blocks.size() == blocks.size()) return {};
     std::optional<TeacherDump> dump;
     std::filesystem::path const dumps =
@@ -144,20 +180,19 @@ result<void> train_blocks(const nn::Network& teacher, BasicStudent<Algorithms>& 
     std::error_code ignored;
     if (files != nullptr) std::filesystem::remove_all(dumps, ignored);  // of a run that was killed
     if (student.plan().data_dump.value) {
-        auto written = TeacherDump::write(teacher, blocks, batches, dumps, &executor);
+        auto written = TeacherDump::write(teacher, blocks, batches, dumps, &executor, options.slices);
         if (!written) return written.diagnostics();
         dump.emplace(*std::move(written));
     }
     auto const failed = [&](const Diagnostics& why) { return dump ? dump->failed(why) : why; };
 
-    CacheBudget budget(run.memory_bytes);
-    PrefixRunner of_teacher(teacher, batches, budget, &executor),
-        of_student(student.network(), batches, budget, &executor);
+    PrefixRunner of_teacher(teacher, batches, budget, &executor, options.slices),
+        of_student(student.network(), batches, budget, &executor, options.slices);
     Options training = options;
     for (std::size_t b = report.blocks.size(); b != blocks.size(); ++b) {
         BlockData data(of_student, of_teacher, budget, batches.size(), blocks[b], dump ? &*dump : nullptr, b);
-        BlockTrainer<decltype(options.loss), decltype(options.optimizer)> trainer(student.network(), data,
-                                                                                  &executor);
+        BlockTrainer<decltype(options.loss), decltype(options.optimizer)> trainer(
+            student.network(), data, &executor, options.slices);
         if (report.cancelled) training.epochs = 0;
         auto block =
             trainer.train(training, {.block = b, .blocks = blocks.size()}, report.cancelled, run.on_progress);
@@ -199,31 +234,42 @@ result<DistillReport> distill(const nn::Network& teacher, BasicStudent<Algorithm
         if (const auto* const q = student.quantizers(layer.name); q != nullptr && !q->is_calibrated())
             return general_error(detail::concat("distill: layer `", layer.name,
                                                 "` is not calibrated; call calibrate() first"));
+    auto const blocks = blocks_of(teacher, student.plan(), options.blocks);
     nn::Executor const executor(run.threads);
+    CacheBudget budget(run.memory_bytes);
+    detail::TeacherOutputs outputs(teacher, batches, budget, &executor, options.slices);
     detail::Rollback rollback(student.network());
     DistillReport report;
-    auto const calibrated = detail::output_error(teacher, rollback.before(), batches, &executor);
+    auto const calibrated =
+        detail::output_error(outputs, rollback.before(), batches, &executor, options.slices);
     if (!calibrated) return calibrated.diagnostics();
     report.output_error_calibrated = *calibrated;
 
-    auto const opened = detail::open_run(teacher, student, batches, options, run);
+    auto const opened = detail::open_run(teacher, student, batches, blocks, options, run);
     if (!opened) return opened.diagnostics();
     const RunDirectory* const files = *opened ? &(*opened)->files : nullptr;
     if (files != nullptr)
-        if (auto ok = detail::load_finished(*files, student, report); !ok) return ok.diagnostics();
-    if (auto ok = detail::train_blocks(teacher, student, batches, options, run, files, executor, report); !ok)
+        if (auto ok = detail::load_finished(*files, student, blocks.size(), report); !ok) return ok.diagnostics();
+    if (auto ok = detail::train_blocks(teacher, student, batches, blocks, options, run, files, budget, executor,
+                                       report);
+        !ok)
         return ok.diagnostics();
 
-    auto const distilled = detail::output_error(teacher, student.network(), batches, &executor);
-    if (!distilled) return distilled.diagnostics();
-    report.output_error_distilled = *distilled;
+    detail::OutputError error;
+    auto layers = detail::measure_layers(student, batches, &executor, options.slices,
+                                         [&](std::size_t i, std::span<const nn::Tensor> batch,
+                                             std::span<const nn::Tensor> values) {
+                                             error.add(outputs.of(i, batch), values);
+                                         });
+    if (!layers) return layers.diagnostics();
+    report.output_error_distilled = error.mean();
     if (!(report.output_error_distilled <= detail::largest_error_left * report.output_error_calibrated)) {
         student.network() = rollback.before();
         report.output_error_distilled = report.output_error_calibrated;
         report.kept_calibrated = true;
+        layers = report_layers(student, batches, &executor);
+        if (!layers) return layers.diagnostics();
     }
-    auto layers = report_layers(student, batches, &executor);
-    if (!layers) return layers.diagnostics();
     report.layers = *std::move(layers);
     rollback.keep();
     return {std::move(report), opened.diagnostics()};

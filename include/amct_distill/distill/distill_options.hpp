@@ -12,8 +12,10 @@
 
 #include "../core/concat.hpp"
 #include "../nn/module.hpp"
+#include "../student/slices.hpp"
 #include "../quant/finite.hpp"
 #include "adamw.hpp"
+#include "blocks.hpp"
 #include "loss.hpp"
 #include "optimizer.hpp"
 
@@ -67,12 +69,20 @@ struct BasicDistillOptions {
     SearchOptions search{};
     Loss loss{};
     Optimizer optimizer{};  ///< without parameters; a copy of it trains each block
+    BlockShape blocks = BlockShape::amct;
+    /// Into how many slices a batch is cut along its samples (one of fewer samples into one for each); threads
+    /// take slices. It changes the last bits of the result, threads do not. 1 for modules in which samples depend
+    /// on each other.
+    std::size_t slices = default_slices;
 
     /// Throws std::invalid_argument when one makes no sense, with its name.
     void check_options() const {
         if (epochs < 0) fail("epochs must not be negative, found ", epochs);
         if (schedule != Schedule::constant && schedule != Schedule::cosine)
             fail("schedule must be one of Schedule's values, found ", static_cast<int>(schedule));
+        if (blocks != BlockShape::amct && blocks != BlockShape::residual && blocks != BlockShape::automatic)
+            fail("blocks must be one of BlockShape's values, found ", static_cast<int>(blocks));
+        if (slices < 1 || slices > 1024) fail("slices must be 1 to 1024, found ", slices);
         rate("learning_rates.parameters", learning_rates.parameters);
         rate("learning_rates.clips", learning_rates.clips);
         rate("learning_rates.scales", learning_rates.scales);

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The teacher's inputs and outputs of every block and step, on disk: computed once, read at every epoch.
 ///
-///     auto dump = TeacherDump::write(teacher, plan.blocks, batches, "/tmp");   // a new directory in there
-///     dump->load(block, step)->output;                                         // the same bits
+///     auto dump = TeacherDump::write(teacher, blocks, batches, "/tmp");   // a new directory in there
+///     dump->load(block, step, inputs, outputs).value();                        // the same bits
 ///
 /// The directory is the run's own and is removed with the object. When something fails, it stays, for looking
 /// into, and the diagnostics say where.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -18,44 +20,45 @@
 #include "../io/file.hpp"
 #include "../nn/network.hpp"
 #include "../nn/npy.hpp"
-#include "../plan/plan.hpp"
 #include "../student/data_source.hpp"
 #include "../student/same_network.hpp"
+#include "../student/slices.hpp"
+#include "blocks.hpp"
 
 namespace amct_distill {
 
 class TeacherDump {
 public:
-    struct Step {
-        nn::Tensor input{}, output{};
-    };
-
     /// Runs the teacher over all batches. Errors: a batch cannot be loaded; a directory or file cannot be
     /// written (a full disk, ...).
-    static result<TeacherDump> write(const nn::Network& teacher, std::span<const PlannedBlock> blocks,
+    static result<TeacherDump> write(const nn::Network& teacher, std::span<const TrainedBlock> blocks,
                                      DataSource batches, const std::filesystem::path& parent,
-                                     const nn::Executor* executor = nullptr) {
+                                     const nn::Executor* executor = nullptr,
+                                     std::size_t slices = default_slices) {
         auto directory = make_directory(parent);
         if (!directory) return directory.diagnostics();
         TeacherDump dump(*std::move(directory));
-        nn::Tape tape(executor);
+        SliceRunner runner(teacher, executor, slices);
+        std::vector<nn::NodeId> nodes;  // what some block reads or is taught, each once
+        for (const TrainedBlock& block : blocks)
+            for (const auto* all : {&block.inputs, &block.outputs}) nodes.insert(nodes.end(), all->begin(), all->end());
+        std::ranges::sort(nodes);
+        nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
+        std::vector<nn::Tensor> values(nodes.size());
+        auto const value = [&](nn::NodeId id) -> const nn::Tensor& {
+            return values[static_cast<std::size_t>(std::ranges::lower_bound(nodes, id) - nodes.begin())];
+        };
         Batch buffer;
-        std::vector<const nn::Tensor*> inputs;
         for (std::size_t i = 0; i != batches.size(); ++i) {
             auto const batch = batches.load(i, buffer);
             if (!batch) return dump.failed(batch.diagnostics());
             detail::require_batch(teacher, *batch, "distill", i);
-            inputs.clear();
-            for (const nn::Tensor& t : *batch) inputs.push_back(&t);
-            teacher.forward(inputs, tape, nn::Mode::evaluate);
-            for (std::size_t b = 0; b != blocks.size(); ++b) {
-                nn::NodeId const first = blocks[b].nodes.front();
-                nn::NodeId const last = blocks[b].nodes.back();
-                auto written =
-                    write_npy(dump.file(b, i, "input"), tape.output(teacher.node(first).inputs.at(0)));
-                if (written) written = write_npy(dump.file(b, i, "output"), tape.output(last));
-                if (!written) return dump.failed(written.diagnostics());
-            }
+            runner.run_batch(*batch, nodes, values);
+            for (std::size_t b = 0; b != blocks.size(); ++b)
+                for (auto [what, all] : {std::pair{"input", &blocks[b].inputs}, {"output", &blocks[b].outputs}})
+                    for (std::size_t k = 0; k != all->size(); ++k)
+                        if (auto ok = write_npy(dump.file(b, i, what, k), value((*all)[k])); !ok)
+                            return dump.failed(ok.diagnostics());
         }
         return dump;
     }
@@ -79,20 +82,25 @@ public:
         return why;
     }
 
-    /// Error: the files cannot be read.
-    result<Step> load(std::size_t block, std::size_t step) const {
-        auto input = read_npy(file(block, step, "input"));
-        if (!input) return input.diagnostics();
-        auto output = read_npy(file(block, step, "output"));
-        if (!output) return output.diagnostics();
-        return Step{*std::move(input), *std::move(output)};
+    /// Fills the tensors of a block and batch. Error: the files cannot be read.
+    result<void> load(std::size_t block, std::size_t step, std::span<nn::Tensor> inputs,
+                      std::span<nn::Tensor> outputs) const {
+        for (auto [what, all] : {std::pair{"input", inputs}, {"output", outputs}})
+            for (std::size_t k = 0; k != all.size(); ++k) {
+                auto tensor = read_npy(file(block, step, what, k));
+                if (!tensor) return tensor.diagnostics();
+                all[k] = *std::move(tensor);
+            }
+        return {};
     }
 
 private:
     explicit TeacherDump(std::filesystem::path directory) : directory_(std::move(directory)) {}
 
-    std::filesystem::path file(std::size_t block, std::size_t step, std::string_view what) const {
-        return directory_ / detail::concat("block", block, "_step", step, '_', what, ".npy");
+    /// "block0_step3_input.npy", and with a number where a block has several. Names of layers are not in it.
+    std::filesystem::path file(std::size_t block, std::size_t step, std::string_view what, std::size_t k) const {
+        return directory_ / detail::concat("block", block, "_step", step, '_', what,
+                                           k == 0 ? std::string() : std::to_string(k), ".npy");
     }
 
     /// A directory that was not there before: create_directory says so, also between processes.

@@ -121,6 +121,8 @@ result<Fingerprint> fingerprint(const nn::Network& teacher, const BasicStudent<A
     detail::add(of_calibration, student.network());
     of_training.add(static_cast<std::uint64_t>(options.epochs));
     of_training.add(static_cast<std::uint64_t>(options.schedule));
+    of_training.add(static_cast<std::uint64_t>(options.blocks));
+    of_training.add(std::uint64_t{options.slices});
     of_training.add(static_cast<std::uint64_t>(options.search.evaluations_per_epoch));
     for (double v :
          {options.learning_rates.parameters, options.learning_rates.clips, options.learning_rates.scales,

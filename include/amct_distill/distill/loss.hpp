@@ -7,6 +7,7 @@
 ///     };
 ///     distill<MeanAbsoluteError>(teacher, student, batches, {.epochs = 5});
 #pragma once
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 
@@ -15,7 +16,8 @@
 namespace amct_distill {
 
 /// A mean over the elements of two tensors of one shape, and its gradient with respect to the output, of that
-/// shape too and overwritten. Both are functions of their arguments and of the object alone: what a run
+/// shape too and overwritten. A batch is given in slices of its samples; what counts is the mean over them and over
+/// the block's outputs, each weighted by its number of elements. Both are functions of their arguments and of the object alone: what a run
 /// resumes must not have changed.
 template <class L>
 concept BlockLoss = std::copyable<L> && std::default_initializable<L> &&
@@ -42,12 +44,20 @@ struct MeanSquaredError {
 
 namespace detail {
 
-/// Mean of the squares, summed in double, in order.
-inline double mean_square(const nn::Tensor& a) {
-    double sum = 0;
-    for (float v : a) sum += static_cast<double>(v) * static_cast<double>(v);
-    return sum / static_cast<double>(a.size());
-}
+/// How far the student's values are from the teacher's, in sums over any number of tensors; in double, in order.
+struct Distance {
+    double error = 0, teacher = 0, student = 0;
+    void add(const nn::Tensor& t, const nn::Tensor& s) {
+        for (std::size_t i = 0; i != t.size(); ++i) {
+            double const a = static_cast<double>(t[i]), b = static_cast<double>(s[i]);
+            error += (a - b) * (a - b);
+            teacher += a * a;
+            student += b * b;
+        }
+    }
+    /// By more than half of the smaller power; what is not finite is too far as well.
+    bool is_far() const { return !(error <= 0.5 * (std::min)(teacher, student)); }
+};
 inline double mean_squared_error(const nn::Tensor& a, const nn::Tensor& b) {
     return MeanSquaredError{}(a, b);
 }

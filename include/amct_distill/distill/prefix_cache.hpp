@@ -4,19 +4,23 @@
 ///
 ///     CacheBudget budget(512 << 20);
 ///     PrefixRunner prefix(network, batches, budget, executor);
-///     prefix.advance(3, block.front());       // runs the nodes before that one ...
-///     prefix.tape().output(input_node);                         // ... whose outputs are there now
+///     prefix.advance(3, block.nodes.front());              // evaluates the nodes before that one ...
+///     prefix.value(block.inputs[0]);                        // ... whose values are there now
 ///
 /// Kept of a batch is what a later node reads. Where the budget has no room for it, the next call begins at
 /// the network's input again: with the same bits, only later.
 #pragma once
+#include <algorithm>
 #include <cstddef>
+#include <span>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
 #include "../nn/network.hpp"
 #include "../student/data_source.hpp"
 #include "../student/same_network.hpp"
+#include "../student/slices.hpp"
 
 namespace amct_distill {
 
@@ -40,31 +44,64 @@ class PrefixRunner {
 public:
     /// All outlive it. The network's parameters may change for nodes that advance() has not evaluated.
     PrefixRunner(const nn::Network& network, DataSource batches, CacheBudget& budget,
-                 const nn::Executor* executor = nullptr)
-        : network_(network), batches_(batches), budget_(budget), tape_(executor) {}
+                 const nn::Executor* executor = nullptr, std::size_t slices = default_slices)
+        : batches_(batches), budget_(budget), runner_(network, executor, slices) {}
+    PrefixRunner(const PrefixRunner&) = delete;
+    PrefixRunner& operator=(const PrefixRunner&) = delete;
+    ~PrefixRunner() { forget(); }
 
-    nn::Tape& tape() { return tape_; }
-    const nn::Network& network() const { return network_; }
+    const nn::Network& network() const { return runner_.network(); }
 
-    /// Brings what the nodes from `to` on read into the tape, for batch number `i`. Error: it cannot be
-    /// loaded. Throws std::invalid_argument when it does not fit the network's inputs.
-    result<void> advance(std::size_t i, nn::NodeId to) {
+    /// Evaluates the nodes before `to` for batch number `i`. Then `value` has what later nodes and the network's
+    /// outputs need of them, and the values that are asked for besides. Error: the batch cannot be loaded. Throws
+    /// std::invalid_argument when it does not fit the network's inputs.
+    result<void> advance(std::size_t i, nn::NodeId to, std::span<const nn::NodeId> besides = {}) {
         if (kept_.size() <= i) kept_.resize(i + 1);
         Kept& kept = kept_[i];
-        std::size_t from = 0;
-        if (kept.bytes != 0 && kept.at <= to) {
-            from = kept.at.index;
-            for (auto& [id, value] : kept.values) std::swap(tape_.output(id), value);
+        given_.clear();
+        wanted_.clear();
+        std::span<const nn::Tensor> batch;
+        bool goes_on = kept.bytes != 0 && kept.at <= to;
+        for (nn::NodeId id : besides)  // what was evaluated before and dropped
+            goes_on = goes_on && (id >= kept.at || find(kept.values, id) != nullptr);
+        std::size_t const from = goes_on ? kept.at.index : 0;
+        std::swap(before_, kept.values);
+        if (goes_on) {
+            for (const auto& [id, value] : before_) given_.push_back({id, &value});
         } else {
-            auto const batch = batches_.load(i, buffer_);
-            if (!batch) return batch.diagnostics();
-            detail::require_batch(network_, *batch, "distill", i);
-            for (std::size_t k = 0; k != batch->size(); ++k) tape_.output(network_.inputs()[k]) = (*batch)[k];
+            auto const loaded = batches_.load(i, buffer_);
+            if (!loaded) return loaded.diagnostics();
+            batch = *loaded;
+            detail::require_batch(network(), batch, "distill", i);
+            for (std::size_t k = 0; k != batch.size(); ++k) given_.push_back({network().inputs()[k], &batch[k]});
         }
-        for (nn::NodeId id : network_.operations())
-            if (id.index >= from && id < to) network_.forward_node(id, tape_, nn::Mode::evaluate);
+        find_live(to);
+        after_.clear();
+        std::size_t const live = live_.size();
+        for (nn::NodeId id : besides)
+            if (std::ranges::find(live_, id) == live_.end()) live_.push_back(id);
+        after_.reserve(live_.size());
+        for (nn::NodeId id : live_) {
+            auto const there = std::ranges::find(given_, id, &SliceRunner::Given::node);
+            if (there != given_.end())
+                after_.emplace_back(id, *there->value);
+            else
+                wanted_.push_back({id, &after_.emplace_back(id, nn::Tensor()).second});
+        }
+        nodes_.clear();
+        for (nn::NodeId id : network().operations())
+            if (id.index >= from && id < to) nodes_.push_back(id);
+        if (!nodes_.empty()) runner_.run(nodes_, given_, wanted_);
+        before_.clear();
+        live_.resize(live);
         keep(kept, to);
         return {};
+    }
+    /// After `advance`, until the next.
+    const nn::Tensor& value(nn::NodeId id) const {
+        const nn::Tensor* const found = find(after_, id);
+        if (found == nullptr) throw std::out_of_range("PrefixRunner: a value that was not asked for");
+        return *found;
     }
 
     /// Call after changing parameters of nodes that advance() has evaluated.
@@ -73,47 +110,55 @@ public:
     }
 
 private:
+    using Values = std::vector<std::pair<nn::NodeId, nn::Tensor>>;
     struct Kept {
         nn::NodeId at{};
-        std::vector<std::pair<nn::NodeId, nn::Tensor>> values{};
+        Values values{};
         std::size_t bytes = 0;
     };
 
+    static const nn::Tensor* find(const Values& values, nn::NodeId id) {
+        for (const auto& [node, value] : values)
+            if (node == id) return &value;
+        return nullptr;
+    }
     void drop(Kept& kept) {
         budget_.give_back(std::exchange(kept.bytes, 0));
         kept.values.clear();
     }
     void keep(Kept& kept, nn::NodeId to) {
-        if (live_at_ != to || live_.empty()) find_live(to);
         std::size_t bytes = 0;
-        for (nn::NodeId id : live_) bytes += tape_.output(id).size() * sizeof(float);
+        for (nn::NodeId id : live_) bytes += find(after_, id)->size() * sizeof(float);
         drop(kept);
         if (!budget_.take(bytes)) return;
         kept.at = to;
         kept.bytes = bytes;
-        for (nn::NodeId id : live_) kept.values.emplace_back(id, tape_.output(id));
+        for (nn::NodeId id : live_) kept.values.emplace_back(id, *find(after_, id));
     }
-    /// The nodes before `to` that it or one after it reads.
+    /// The values before `to` that it or a later node reads, or that leave the network.
     void find_live(nn::NodeId to) {
+        const nn::Network& net = network();
         std::vector<bool> live(to.index, false);
-        for (nn::NodeId id : network_.operations())
-            if (id >= to)
-                for (nn::NodeId input : network_.node(id).inputs)
-                    if (input < to) live[input.index] = true;
+        auto const need = [&](nn::NodeId value) {
+            if (value < to && net.node(value).kind != NodeKind::constant) live[value.index] = true;
+        };
+        for (nn::NodeId id : net.operations())
+            if (id >= to) std::ranges::for_each(net.node(id).inputs, need);
+        std::ranges::for_each(net.outputs(), need);
         live_.clear();
-        live_at_ = to;
         for (std::size_t i = 0; i != live.size(); ++i)
             if (live[i]) live_.push_back({i});
     }
 
-    const nn::Network& network_;
     DataSource batches_;
     Batch buffer_{};
     CacheBudget& budget_;
-    nn::Tape tape_;
+    SliceRunner runner_;
     std::vector<Kept> kept_{};  // by batch
-    std::vector<nn::NodeId> live_{};
-    nn::NodeId live_at_{};
+    Values before_{}, after_{};
+    std::vector<nn::NodeId> live_{}, nodes_{};
+    std::vector<SliceRunner::Given> given_{};
+    std::vector<SliceRunner::Wanted> wanted_{};
 };
 
 }  // namespace amct_distill

@@ -12,6 +12,7 @@
 
 #include "../student/data_source.hpp"
 #include "../student/same_network.hpp"
+#include "../student/slices.hpp"
 #include "../student/student.hpp"
 #include "report.hpp"
 
@@ -57,13 +58,10 @@ inline std::vector<std::size_t> zero_rows(const nn::Tensor& weight) {
     return rows;
 }
 
-}  // namespace detail
-
-/// Of every quantized layer, in definition order; `batches` are what the figures of its data are measured on.
-/// Error: a batch cannot be loaded. Throws std::invalid_argument when one does not fit the network's inputs.
-template <class Algorithms>
-result<std::vector<LayerReport>> report_layers(const BasicStudent<Algorithms>& student, DataSource batches,
-                                               const nn::Executor* executor = nullptr) {
+/// `report_layers`, and f(i, batch, outputs) for each batch: the network's outputs are computed on the way.
+template <class Algorithms, class F>
+result<std::vector<LayerReport>> measure_layers(const BasicStudent<Algorithms>& student, DataSource batches,
+                                                const nn::Executor* executor, std::size_t slices, F f) {
     const nn::Network& network = student.network();
     std::vector<LayerReport> reports;
     std::vector<nn::NodeId> inputs;
@@ -90,34 +88,47 @@ result<std::vector<LayerReport>> report_layers(const BasicStudent<Algorithms>& s
         n.add(weight, quantized);
         r.weight_sqnr = n.sqnr();
         r.channels = static_cast<std::size_t>(weight.dim(0));
-        r.dead_channels = detail::zero_rows(quantized);
+        r.dead_channels = zero_rows(quantized);
         inputs.push_back(network.node(layer.node).inputs.at(0));
         quantizers.push_back(q);
     }
     std::vector<detail::Noise> noises(reports.size());
     std::vector<detail::ClippedShare> clipped(reports.size());
-    nn::Tape tape(executor);
+    // The network's outputs, then the layers' inputs.
+    std::vector<nn::NodeId> nodes(network.outputs().begin(), network.outputs().end());
+    std::size_t const outputs = nodes.size();
+    nodes.insert(nodes.end(), inputs.begin(), inputs.end());
+    std::vector<nn::Tensor> values(nodes.size());
+    SliceRunner runner(network, executor, slices);
     Batch buffer;
-    std::vector<const nn::Tensor*> tensors;
     for (std::size_t i = 0; i != batches.size(); ++i) {
         auto const batch = batches.load(i, buffer);
         if (!batch) return batch.diagnostics();
-        detail::require_batch(network, *batch, "report_layers", i);
-        tensors.clear();
-        for (const nn::Tensor& t : *batch) tensors.push_back(&t);
-        network.forward(tensors, tape, nn::Mode::evaluate);
+        require_batch(network, *batch, "report_layers", i);
+        runner.run_batch(*batch, nodes, values);
         for (std::size_t k = 0; k != reports.size(); ++k) {
-            const nn::Tensor& x = network.value(inputs[k], tape);
+            const nn::Tensor& x = values[outputs + k];
             quantizers[k]->quantize_data(x, quantized);
             noises[k].add(x, quantized);
             clipped[k].add(x, reports[k].data_clip);
         }
+        f(i, *batch, std::span<const nn::Tensor>(values).first(outputs));
     }
     for (std::size_t k = 0; k != reports.size(); ++k) {
         reports[k].data_sqnr = noises[k].sqnr();
         reports[k].saturation = clipped[k].share();
     }
     return reports;
+}
+
+}  // namespace detail
+
+/// Of every quantized layer, in definition order; `batches` are what the figures of its data are measured on.
+/// Error: a batch cannot be loaded. Throws std::invalid_argument when one does not fit the network's inputs.
+template <class Algorithms>
+result<std::vector<LayerReport>> report_layers(const BasicStudent<Algorithms>& student, DataSource batches,
+                                               const nn::Executor* executor = nullptr) {
+    return detail::measure_layers(student, batches, executor, default_slices, [](auto&&...) {});
 }
 
 }  // namespace amct_distill

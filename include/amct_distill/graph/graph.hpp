@@ -170,15 +170,16 @@ private:
     std::vector<std::vector<NodeId>> uses_{};
 };
 
-/// The first difference of two graphs in their modules, nodes, connections and outputs, as a sentence without its
-/// period; empty when there is none. `a_name` and `b_name` say whose they are: "the teacher", "the student".
+/// The first difference of two graphs in their modules, nodes, connections and outputs, as a sentence without
+/// its period; empty when there is none. `a_name` and `b_name` say whose they are: "the teacher", "the
+/// student".
 inline std::string difference(const Graph& a, const Graph& b, std::string_view a_name,
                               std::string_view b_name) {
     using detail::concat;
     const Topology &x = a.topology(), &y = b.topology();
     auto const differ = [&](std::string_view what, std::size_t i, const auto& in_a, const auto& in_b) {
-        return concat(what, ' ', i, " is `", in_a.name, "` (", in_a.type, ") in ", a_name, ", and `", in_b.name, "` (",
-                      in_b.type, ") in ", b_name);
+        return concat(what, ' ', i, " is `", in_a.name, "` (", in_a.type, ") in ", a_name, ", and `",
+                      in_b.name, "` (", in_b.type, ") in ", b_name);
     };
     auto const count = [&](std::string_view what, std::size_t in_a, std::size_t in_b) {
         return concat(a_name, " has ", in_a, ' ', what, ", ", b_name, ' ', in_b);
@@ -192,12 +193,14 @@ inline std::string difference(const Graph& a, const Graph& b, std::string_view a
         if (in_a.name != in_b.name || in_a.type != in_b.type || in_a.kind != in_b.kind)
             return differ("node", n, in_a, in_b);
         if (in_a.module != in_b.module)
-            return concat("node `", in_a.name, "` is a use of one module in ", a_name, ", and of another one in ", b_name);
+            return concat("node `", in_a.name, "` is a use of one module in ", a_name,
+                          ", and of another one in ", b_name);
         if (in_a.inputs != in_b.inputs)
             return concat("node `", in_a.name, "` reads other nodes in ", a_name, " than in ", b_name);
     }
     if (x.nodes.size() != y.nodes.size()) return count("nodes", x.nodes.size(), y.nodes.size());
-    if (x.outputs != y.outputs) return concat("the outputs of ", a_name, " are other nodes than those of ", b_name);
+    if (x.outputs != y.outputs)
+        return concat("the outputs of ", a_name, " are other nodes than those of ", b_name);
     return {};
 }
 

@@ -21,8 +21,8 @@ struct TopologyModule {
     bool weighted = false;     ///< has weights that can be quantized, whatever its type (nn/weighted.hpp)
 };
 
-/// What a node is: a use of a module or a function; an input of the network; a constant; or a further output of
-/// the node that it reads, which has several.
+/// What a node is: a use of a module or a function; an input of the network; a constant; or a further output
+/// of the node that it reads, which has several.
 enum class NodeKind { operation, input, constant, port };
 
 /// One value of the graph, and what computes it.

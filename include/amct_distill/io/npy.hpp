@@ -89,7 +89,8 @@ result<void> write_npy(const std::filesystem::path& path, const NpyShape& shape,
     return write_file(path, detail::npy_content(shape, values));
 }
 
-/// The array of a file's bytes. Errors, which name `what` they are: they are cut off, or not what write_npy writes.
+/// The array of a file's bytes. Errors, which name `what` they are: they are cut off, or not what write_npy
+/// writes.
 inline result<NpyArray> parse_npy(std::string_view bytes, std::string_view what) {
     auto const bad = [&](std::string_view why) {
         return general_error(detail::concat("cannot read ", what, ": ", why));

@@ -7,8 +7,8 @@
 ///     ZipReader archive = ZipReader::open(bytes).value();           // a view of the bytes
 ///     archive.find("conv1.weight.npy");
 ///
-/// numpy.load reads what is written. What numpy.savez writes is read; compressed archives (savez_compressed) are
-/// refused with a remedy. Files of 4 GiB and more are refused: that takes another format of zip.
+/// numpy.load reads what is written. What numpy.savez writes is read; compressed archives (savez_compressed)
+/// are refused with a remedy. Files of 4 GiB and more are refused: that takes another format of zip.
 #pragma once
 #include <algorithm>
 #include <array>

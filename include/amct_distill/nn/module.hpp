@@ -7,9 +7,9 @@
 ///     if (Conv2d* conv = m.get_if<Conv2d>()) conv->weight().fill(0);
 ///
 /// A module of one's own is a copyable type with the members that the concept `ModuleOf` lists, and any of
-/// the hooks `options()`, `parameters(list)`, `check_parameters()`, `constrain()`, `update_statistics(inputs)`;
-/// nothing is registered or derived from. One with weights that can be quantized says so by the members of
-/// `WeightedModule`. The examples user_module.cpp and custom_layer have one each.
+/// the hooks `options()`, `parameters(list)`, `check_parameters()`, `constrain()`,
+/// `update_statistics(inputs)`; nothing is registered or derived from. One with weights that can be quantized
+/// says so by the members of `WeightedModule`. The examples user_module.cpp and custom_layer have one each.
 #pragma once
 #include <algorithm>
 #include <concepts>
@@ -40,8 +40,8 @@ using BasicInputs = std::span<const BasicTensor<T>* const>;
 /// The contract of a module. All of it is const and pure: what backward needs it finds in its arguments.
 ///
 /// - `type_name`, or a function `type()`: the type as PyTorch spells it, the one a configuration speaks of.
-///   Optionally `operation`, of the same kind, the name as ONNX spells it, where that is another; it is the type
-///   of a use without a named module.
+///   Optionally `operation`, of the same kind, the name as ONNX spells it, where that is another; it is the
+///   type of a use without a named module.
 /// - `output_shape(inputs)`: the shape, or an error that says what was expected and what was found.
 ///   Dimension 0 may be `any_batch` and is passed on.
 /// - `forward(inputs, output, scratch, mode)`: `output` has its shape already; its values are overwritten.
@@ -51,7 +51,7 @@ using BasicInputs = std::span<const BasicTensor<T>* const>;
 /// - Optionally `options()`: an aggregate of numbers, flags, texts and lists of them, from which the module
 ///   can be constructed. Printing, saving and fingerprints of networks read it by reflection.
 ///   `parameters(list)`: appends a `BasicParameter<T>` for each; always the same ones in one order.
-///   `check_parameters()`: a `result<void>` that says which of them has not the shape that the options ask for.
+///   `check_parameters()`: a `result<void>` that says which of them has not the shape that the options say.
 ///   `constrain()`: what must hold after every step of the optimizer. `update_statistics(inputs)`: what it
 ///   learns outside of the gradients. A hook that is misspelt is not there: test that it is called.
 template <class M>
@@ -298,7 +298,8 @@ namespace amct_distill::detail {
 /// A dimension of options as the index it is; a negative one counts as the batch, which constructors refuse.
 inline std::size_t dimension(nn::Index dim) { return dim < 0 ? 0 : static_cast<std::size_t>(dim); }
 
-/// The error of `check_parameters`: "weight: expected [8, 3], found [3, 8]". Does not allocate when all is well.
+/// The error of `check_parameters`: "weight: expected [8, 3], found [3, 8]". Does not allocate when all is
+/// well.
 template <class T>
 result<void> check_shape(std::string_view name, const nn::BasicTensor<T>& tensor,
                          std::span<const nn::Index> expected) {

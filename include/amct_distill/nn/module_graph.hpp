@@ -6,8 +6,9 @@
 ///     std::vector<NodeId> halves = net.outputs_of(net.add_function("/Split", Split(...), {x}));
 ///     net.graph().only_consumer(x);
 ///
-/// Shapes are checked where a node is added; the shapes of a module's parameters too. What is wrong is misuse, and
-/// throws std::invalid_argument: which layer, what was expected, what was found; the network is then as it was.
+/// Shapes are checked where a node is added; the shapes of a module's parameters too. What is wrong is
+/// misuse, and throws std::invalid_argument: which layer, what was expected, what was found; the network is
+/// then as it was.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -37,8 +38,8 @@ public:
         sample.insert(sample.begin(), any_batch);
         return append_input(std::move(name), std::move(sample));
     }
-    /// An input of a fixed size, the batch included, or one that has no batch. In a network with one dimension 0 of
-    /// what comes of it need not be the batch, and a batch is not cut.
+    /// An input of a fixed size, the batch included, or one that has no batch. In a network with one
+    /// dimension 0 of what comes of it need not be the batch, and a batch is not cut.
     NodeId fixed_input(std::string name, Shape shape) {
         require_dimensions(name, shape, "a shape");
         return append_input(std::move(name), std::move(shape));
@@ -170,7 +171,8 @@ protected:
         return *found;
     }
 
-    /// Throws when the parameters have other shapes than the module's options say: it would read past their end.
+    /// Throws when the parameters have other shapes than the module's options say: it would read past their
+    /// end.
     void require_parameters(std::string_view name, const BasicModule<T>& module) const {
         if (auto const ok = module.check_parameters(); !ok)
             fail("layer ", quoted(name), " (", module.type(), "): ", ok.diagnostics().front().message);

@@ -12,8 +12,9 @@
 ///     initialize(net, 1);
 ///     Tensor logits = net.predict(images);
 ///
-/// Shapes are checked where a node is added, and again where it runs; the shapes of a module's parameters too. What
-/// is wrong is misuse, and throws std::invalid_argument: which layer, what was expected, what was found.
+/// Shapes are checked where a node is added, and again where it runs; the shapes of a module's parameters
+/// too. What is wrong is misuse, and throws std::invalid_argument: which layer, what was expected, what was
+/// found.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -101,8 +102,8 @@ public:
         for (NodeId id : nodes) forward_node(id, tape, mode);
     }
 
-    /// After `forward_nodes` of the same nodes: the gradients of some of their values, carried back through all of
-    /// them.
+    /// After `forward_nodes` of the same nodes: the gradients of some of their values, carried back through
+    /// all of them.
     void backward_nodes(std::span<const NodeId> nodes, std::span<const NodeId> values,
                         BasicInputs<T> grad_values, BasicTape<T>& tape, Mode mode) const {
         if (nodes.empty()) fail("backward_nodes: expected at least one node");

@@ -25,8 +25,8 @@ struct BasicNamedModule {
     BasicModule<T> module;
 };
 
-/// A use of a named module, a functional operation, an input, a constant, or a further output of the operation
-/// before it (see `NodeKind`).
+/// A use of a named module, a functional operation, an input, a constant, or a further output of the
+/// operation before it (see `NodeKind`).
 template <class T>
 struct BasicNode {
     NodeKind kind = NodeKind::operation;

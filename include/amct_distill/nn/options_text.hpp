@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// A module's options, an aggregate, as text and back, by reflection.
 ///
-///     detail::options_text(Conv2dOptions{...});   // "in_channels: 1 out_channels: 8 kernel: [3, 3] ... bias: true"
-///     detail::read_options<Conv2dOptions>(text);  // error: an unknown or missing option, a value of another kind
+///     detail::options_text(Conv2dOptions{...});   // "in_channels: 1 ... kernel: [3, 3] ... bias: true"
+///     detail::read_options<Conv2dOptions>(text);  // error: an unknown option, a value of another kind ...
 ///
 /// An option is a number, a flag, a text, an enumerator (by its number) or a list of those: std::array or
 /// std::vector. A module with options of its own needs nothing else to be printed, saved and loaded.
@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "../core/concat.hpp"
+#include "../core/number.hpp"
 #include "../core/result.hpp"
 #include "../reflect/fields.hpp"
 #include "../text/decimal.hpp"
@@ -49,9 +50,7 @@ void put_option(std::string& out, const V& value) {
     } else if constexpr (std::is_enum_v<V>) {
         put_option(out, static_cast<std::underlying_type_t<V>>(value));
     } else if constexpr (std::is_arithmetic_v<V>) {
-        char buffer[32];
-        auto const end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
-        out.append(buffer, end);
+        append(out, number(value));
     } else {
         static_assert(
             OptionList<V>,
@@ -162,8 +161,8 @@ private:
     std::string_view rest_;
 };
 
-/// The options that `options_text` wrote. An option that the text does not name keeps its default; one that the
-/// aggregate does not have is an error, as is a value of another kind.
+/// The options that `options_text` wrote. An option that the text does not name keeps its default; one that
+/// the aggregate does not have is an error, as is a value of another kind.
 template <class O>
 result<O> read_options(std::string_view text) {
     O options{};

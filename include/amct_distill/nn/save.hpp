@@ -5,8 +5,9 @@
 ///     nn::Network back = nn::load("net.npz").value();           // the same bits
 ///     nn::load<LocallyConnected>("net.npz");                    // with modules of one's own
 ///
-/// A module takes part by its `options()` (an aggregate from which it can be made) and `parameters(list)`; nothing is
-/// registered. numpy.load reads the file: "conv1.weight", "conv1.bias", ..., and the text "network.txt".
+/// A module takes part by its `options()` (an aggregate from which it can be made) and `parameters(list)`;
+/// nothing is registered. numpy.load reads the file: "conv1.weight", "conv1.bias", ..., and the text
+/// "network.txt".
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -213,7 +214,8 @@ private:
 
 namespace amct_distill::nn {
 
-/// Errors: the file cannot be written, or would take 4 GiB or more; a file that was there before is as it was.
+/// Errors: the file cannot be written, or would take 4 GiB or more; a file that was there before is as it
+/// was.
 inline result<void> save(const Network& network, const std::filesystem::path& path) {
     ZipWriter zip;
     zip.add("network.txt", print(network));
@@ -232,8 +234,9 @@ inline result<void> save(const Network& network, const std::filesystem::path& pa
     return write_file(path, *bytes);
 }
 
-/// `Own`: modules besides the library's that the network has. Errors, with the line of the structure: the file cannot
-/// be read or is damaged, a module's type is not known, its options or shapes do not fit, a parameter is missing.
+/// `Own`: modules besides the library's that the network has. Errors, with the line of the structure: the
+/// file cannot be read or is damaged, a module's type is not known, its options or shapes do not fit, a
+/// parameter is missing.
 template <class... Own>
 result<Network> load(const std::filesystem::path& path) {
     auto const content = read_file(path);

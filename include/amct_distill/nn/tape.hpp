@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The workspace of a network's run: every node's output, gradient and buffers, and the parameters' gradients. The
-/// caller owns it and hands it to one step after another, so that only the first one allocates.
+/// The workspace of a network's run: every node's output, gradient and buffers, and the parameters'
+/// gradients. The caller owns it and hands it to one step after another, so that only the first one
+/// allocates.
 ///
 ///     Tape tape;
 ///     const Tensor& y = net.forward(images, tape, Mode::evaluate);

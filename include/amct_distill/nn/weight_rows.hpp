@@ -3,7 +3,7 @@
 ///
 ///     WeightRows rows(*layer);                          // or (shape, output_axis, groups)
 ///     rows.count(), rows.length();
-///     const Tensor& matrix = rows.gather(weight, buffer);        // `weight` itself where nothing has to move
+///     const Tensor& matrix = rows.gather(weight, buffer);       // `weight` itself where nothing has to move
 ///     rows.scatter(matrix, weight);                     // the inverse
 #pragma once
 #include <algorithm>

@@ -3,17 +3,17 @@
 ///
 ///     struct LocallyConnected {                               // besides a module's members
 ///         Tensor& weight();  Tensor& bias();                  // and const; an empty bias: none
-///         void forward_with(weight, input, output, scratch) const;        // with another weight than its own
+///         void forward_with(weight, input, output, scratch) const;       // with another weight than its own
 ///         void backward_with(weight, input, grad_output, grad_input, grad_weight, grad_bias, scratch) const;
 ///         LocallyConnected with_parameters(weight, bias) const;           // the same layer with others
 ///         static constexpr std::size_t scratch_tensors = 2;   // how many of the node's buffers it uses
 ///     };
 ///     if (const Weighted* layer = module.weighted()) layer->weight();
 ///
-/// The layer is linear in its input and in its weight: an output is a sum of products of a weight and an input
-/// value, each weight serving one output channel, plus the channel's bias. Quantizers see the weight as a
-/// matrix with a row per output channel (`weight_rows`); dimension 0 of the weight is the output channel unless
-/// `output_axis()` says otherwise.
+/// The layer is linear in its input and in its weight: an output is a sum of products of a weight and an
+/// input value, each weight serving one output channel, plus the channel's bias. Quantizers see the weight as
+/// a matrix with a row per output channel (`weight_rows`); dimension 0 of the weight is the output channel
+/// unless `output_axis()` says otherwise.
 #pragma once
 #include <algorithm>
 #include <concepts>
@@ -25,12 +25,12 @@
 
 namespace amct_distill::nn {
 
-/// Optionally `output_axis()`: the dimension of the weight that counts output channels, 0 if it is not said; and
-/// `weight_groups()`: where that is not 0, into how many groups the dimensions before it fall, as in a transposed
-/// convolution, [in, out / groups, ...], whose channel g * (out / groups) + k has the weights of group g.
-/// Its `parameters(list)` are the weight and, where there is one, the bias, in this order and no others.
-/// `forward_with` writes the output, with the layer's own bias; `backward_with` adds to the gradients that are
-/// wanted (not null).
+/// Optionally `output_axis()`: the dimension of the weight that counts output channels, 0 if it is not said;
+/// and `weight_groups()`: where that is not 0, into how many groups the dimensions before it fall, as in a
+/// transposed convolution, [in, out / groups, ...], whose channel g * (out / groups) + k has the weights of
+/// group g. Its `parameters(list)` are the weight and, where there is one, the bias, in this order and no
+/// others. `forward_with` writes the output, with the layer's own bias; `backward_with` adds to the gradients
+/// that are wanted (not null).
 template <class M, class T>
 concept WeightedModuleOf = std::copyable<M> &&
     requires(M m, const M c, const BasicTensor<T>& tensor, BasicTensor<T>& output, BasicTensor<T>* gradient,

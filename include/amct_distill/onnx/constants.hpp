@@ -7,7 +7,7 @@
 ///     for (onnx::NodeId n : graph.order()) {
 ///         result<bool> folded = known.fold(n);            // errors name the node
 ///         if (folded && *folded) continue;                // its outputs are values now
-///         ... make a layer: known.find(weight), known.shape(input); then known.set_shape(output, ...)
+///         ... make a layer: *known.read(weight), known.shape(input); then known.set_shape(output, ...)
 ///     }
 ///
 /// So shape arithmetic (Shape, Gather, Slice, Cast, Concat, Where ...) disappears while the batch stays free.
@@ -36,7 +36,7 @@ public:
         elements_left_ = 8 * graph.model().size() + (std::size_t{1} << 22);
     }
 
-    /// The tensor's value; null when it is not known. Precondition: read() has seen it, or a fold.
+    /// The tensor's value; null when it is not known. An initializer's is after read() was asked for it.
     const Value* find(TensorId t) const { return t == none || !values_[t] ? nullptr : &*values_[t]; }
     /// The same, reading an initializer at its first use. Errors: its values are damaged, or of a type not
     /// supported.

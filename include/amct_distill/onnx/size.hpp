@@ -132,11 +132,12 @@ inline result<Shape> reshape(std::span<const Size> from, std::span<const Size> t
         return general_error(
             concat("a tensor ", to_string(from), " has no shape ", to_string(target), ": ", why));
     };
-    // [1, 1024] or [1, -1] of [N, 64, 4, 4], exported with a batch of 1: first as if N were written there.
+    // [1, 1024] or [1, -1] of [N, 64, 4, 4], exported with a batch of 1: first as if N, or the user's number,
+    // were written there.
     if (exported_batch && !target.empty() && target[0] == Size(*exported_batch) && !from.empty() &&
-        !from[0].is_fixed()) {
+        from[0] != Size(*exported_batch)) {
         Shape free(target.begin(), target.end());
-        free[0] = Size::of_batch();
+        free[0] = from[0];
         if (result<Shape> out = reshape(from, free, allow_zero)) return out;
     }
     Shape out(target.begin(), target.end());

@@ -9,7 +9,6 @@
 /// Whoever shares out work cuts it in parts that do not depend on the number of threads, and adds up what
 /// the parts gave in their order: then the results have the same bits for any number.
 #pragma once
-#include <Eigen/Core>
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
@@ -19,16 +18,10 @@
 #include <mutex>
 #include <stdexcept>
 #include <type_traits>
-#if __has_include(<Eigen/ThreadPool>)  // since Eigen 5
-#include <Eigen/ThreadPool>
-#elif __has_include(<unsupported/Eigen/CXX11/ThreadPool>)
-#include <unsupported/Eigen/CXX11/ThreadPool>
-#else  // Debian's, when the compiler is told nothing
-#include <eigen3/unsupported/Eigen/CXX11/ThreadPool>
-#endif
 
 #include "../core/concat.hpp"
 #include "execution.hpp"
+#include "thread_pool.hpp"
 
 namespace amct_distill::nn {
 
@@ -40,7 +33,7 @@ public:
             throw std::invalid_argument(
                 detail::concat("Executor: expected 1 to 1024 threads, found ", threads));
         if (threads == 1) return;
-        pool_ = std::make_unique<Eigen::ThreadPool>(threads - 1);
+        pool_ = std::make_unique<detail::ThreadPool>(static_cast<std::size_t>(threads - 1));
         execution_.parallel_for = [this](std::size_t tasks, const std::function<void(std::size_t)>& task) {
             parallel_for(tasks, task);
         };
@@ -52,8 +45,8 @@ public:
 
     /// f(i), or f(i, worker), for every i below `count`; returns when all are done. `worker` is below
     /// threads(), and no two calls at the same time have the same: an index of buffers. A call from within
-    /// f runs on the thread that it comes from. What f throws is thrown here, the first of it by i, and what
-    /// has not begun by then is left out.
+    /// f runs on the thread that it comes from, and so does one from another thread meanwhile. What f throws
+    /// is thrown here, the first of it by i, and what has not begun by then is left out.
     template <class F>
     void parallel_for(std::size_t count, F&& f) const {
         if constexpr (std::is_invocable_v<F&, std::size_t, std::size_t>)
@@ -79,21 +72,15 @@ private:
     using Function = detail::function_ref<void(std::size_t i, std::size_t worker)>;
 
     void run(std::size_t count, Function f) const {
-        if (!pool_ || count < 2 || pool_->CurrentThreadId() >= 0) return run_here(count, f);
-        auto const helpers = static_cast<unsigned>((std::min)(count, static_cast<std::size_t>(threads_)) - 1);
-        Job job(f, count, helpers);
-        for (unsigned k = 0; k != helpers; ++k)  // a pointer: std::function holds it without allocating
-            pool_->Schedule([at = &job] {
-                at->work();
-                at->done.Notify();
-            });
-        job.work();
-        job.done.Wait();
+        if (!pool_ || count < 2) return run_here(count, f);
+        Job job(f, count);
+        std::size_t const helpers = (std::min)(count - 1, pool_->size());
+        if (!pool_->run(helpers, [&job] { job.work(); })) return run_here(count, f);
         if (job.error) std::rethrow_exception(job.error);
     }
 
     struct Job {
-        Job(Function function, std::size_t n, unsigned helpers) : f(function), count(n), done(helpers) {}
+        Job(Function function, std::size_t n) : f(function), count(n) {}
 
         void work() {
             std::size_t const worker = workers++;
@@ -117,11 +104,10 @@ private:
         std::mutex mutex{};  // of the two below
         std::size_t failed = static_cast<std::size_t>(-1);
         std::exception_ptr error{};
-        Eigen::Barrier done;  // of the helpers
     };
 
     int threads_;
-    std::unique_ptr<Eigen::ThreadPoolInterface> pool_{};
+    std::unique_ptr<detail::ThreadPool> pool_{};
     Execution execution_{};
 };
 

@@ -22,6 +22,7 @@
 #include "input_calibration.hpp"
 #include "run_options.hpp"
 #include "same_network.hpp"
+#include "slices.hpp"
 #include "student.hpp"
 
 namespace amct_distill {
@@ -84,19 +85,24 @@ result<CalibrationReport> calibrate(BasicStudent<Algorithms>& student, DataSourc
     });
 
     nn::Executor const executor(run.threads);
-    nn::Tape tape(&executor);
+    SliceRunner runner(network, &executor);
+    std::vector<nn::NodeId> nodes;  // that layers read, each once
+    for (const Waiting& w : waiting) nodes.push_back(w.input);
+    std::ranges::sort(nodes);
+    nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
+    std::vector<nn::Tensor> read(nodes.size());
     Batch buffer;
-    std::vector<const nn::Tensor*> inputs;
     for (std::size_t i = 0; i != report.batches; ++i) {
         auto const batch = batches.load(i, buffer);
         if (!batch) return batch.diagnostics();
         detail::require_batch(network, *batch, "calibrate", i);
-        inputs.clear();
-        for (const nn::Tensor& t : *batch) inputs.push_back(&t);
-        network.forward(inputs, tape, nn::Mode::evaluate);
-        for (Waiting& w : waiting)
-            if (auto ok = w.calibration.observe(tape.output(w.input).span(), executor.execution()); !ok)
+        runner.run_batch(*batch, nodes, read);
+        for (Waiting& w : waiting) {
+            auto const at = std::ranges::lower_bound(nodes, w.input) - nodes.begin();
+            const nn::Tensor& x = read[static_cast<std::size_t>(at)];
+            if (auto ok = w.calibration.observe(x.span(), executor.execution()); !ok)
                 return detail::of_layer(w.name, ok.diagnostics());
+        }
     }
     for (Waiting& w : waiting)
         if (auto ok = w.calibration.finish(executor.execution()); !ok)

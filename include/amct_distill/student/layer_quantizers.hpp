@@ -5,8 +5,7 @@
 ///     q.set_clips({6, 0});                                // calibrate() does; not with clips of the user's
 ///     q.data_clip();  q.weight_scales(w);  q.weight_algorithm();   // "arq_distill, INT4, channel_wise"
 ///
-/// What they train lives in tensors, so that one optimizer serves all parameters; `constrain()`, which
-/// follows each of its steps, brings both together.
+/// What they train are the quantizers' own values; `constrain()` follows each step of the optimizer.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -47,11 +46,6 @@ inline Diagnostics of_layer(std::string_view layer, Diagnostics all) {
     return all;
 }
 
-inline void copy_to(std::span<const float> from, nn::Tensor& to) {
-    to.resize({static_cast<nn::Index>(from.size())});
-    std::copy(from.begin(), from.end(), to.data());
-}
-
 /// What a quantizer computes, on some threads where it can use them (the concepts do not ask for it).
 template <class Q, class In, class Out>
 void fake_quantize_on(const Execution& on, const Q& q, const In& in, const Out& out) {
@@ -77,7 +71,8 @@ class InputCalibration;
 template <class Algorithms>
 class LayerQuantizers {
 public:
-    /// The quantizers that a plan's layer asks for. Error: the weights are empty or not finite.
+    /// The quantizers that a plan's layer asks for. Errors: weights or clips that cannot be quantized with.
+    /// Warnings: those of the weights' quantizer.
     static result<LayerQuantizers> make(const BasicPlannedLayer<Algorithms>& layer,
                                         const nn::Tensor& weight) {
         LayerQuantizers q;
@@ -100,14 +95,15 @@ public:
                         quantizer =
                             Q(ClipRange{*settings.clip_max_min->clip_max, *settings.clip_max_min->clip_min},
                               q.fixed_min_);
+                        if constexpr (requires { quantizer.check_clips(); })
+                            if (auto ok = quantizer.check_clips(); !ok) return ok;
                         q.is_calibrated_ = q.has_user_clips_ = true;
                     }
                 }
                 return {};
             });
         if (!data) return detail::of_layer(layer.name, data.diagnostics());
-        q.take_parameters();
-        return q;
+        return {std::move(q), detail::of_layer(layer.name, weights.diagnostics())};
     }
 
     // ---- calibration of the input
@@ -119,7 +115,6 @@ public:
     void set_clips(ClipRange clip) {
         std::visit([&]<class Q>(Q& q) { q = Q(clip, fixed_min_); }, data_);
         is_calibrated_ = true;
-        take_parameters();
     }
 
     // ---- what a layer computes
@@ -140,9 +135,9 @@ public:
     void weight_backward(const nn::Tensor& w, const nn::Tensor& grad_out, nn::Tensor& grad_w,
                          nn::Tensor* grad_scales, nn::Tensor& buffer, const Execution& on = {}) const {
         grad_w.resize(w.shape());
-        buffer.resize(scales_.shape());
         std::visit(
             [&](const auto& q) {
+                buffer.resize({static_cast<nn::Index>(q.parameters().size())});
                 detail::backward_on(on, q, detail::weight_matrix(w), detail::weight_matrix(grad_out),
                                     detail::weight_matrix(grad_w), buffer.span());
             },
@@ -153,9 +148,9 @@ public:
     void data_backward(const nn::Tensor& x, const nn::Tensor& grad_out, nn::Tensor& grad_x,
                        nn::Tensor& grad_clips, nn::Tensor& buffer, const Execution& on = {}) const {
         grad_x.resize(x.shape());
-        buffer.resize(clips_.shape());
         std::visit(
             [&](const auto& q) {
+                buffer.resize({static_cast<nn::Index>(q.parameters().size())});
                 detail::backward_on(on, q, x.span(), grad_out.span(), grad_x.span(), buffer.span());
             },
             data_);
@@ -164,32 +159,19 @@ public:
 
     // ---- what is trained
 
-    /// "clips" of the input (once calibrated) and "scales" of the weights, when there are any to train.
+    /// "scales" of the weights and "clips" of the input (once calibrated), when there are any to train: the
+    /// quantizers' own values.
     void append_parameters(std::vector<nn::BasicParameter<float>>& out) {
-        if (!scales_.empty()) out.push_back({"scales", nn::Role::scale, &scales_});
-        if (!clips_.empty()) out.push_back({"clips", nn::Role::clip, &clips_});
+        if (trains_scales()) out.push_back({"scales", nn::Role::scale, parameters_of(weights_)});
+        if (trains_clips()) out.push_back({"clips", nn::Role::clip, parameters_of(data_)});
     }
-    bool trains_scales() const { return !scales_.empty(); }
-    bool trains_clips() const { return !clips_.empty(); }
+    bool trains_scales() const { return !parameters_of(weights_).empty(); }
+    bool trains_clips() const { return is_calibrated_ && !parameters_of(data_).empty(); }
 
-    /// After a change of the parameters: the quantizers take them, repair them, and hand them back.
+    /// After a change of the parameters: the quantizers repair them.
     void constrain() {
-        std::visit([&](auto& q) { exchange(q, scales_); }, weights_);
-        if (is_calibrated_) std::visit([&](auto& q) { exchange(q, clips_); }, data_);
-    }
-
-    /// Takes the parameters as another layer's `constrain` left them, also where no repair from here would
-    /// lead there.
-    void restore() {
-        nn::Tensor const scales = scales_, clips = clips_;
-        constrain();
-        scales_ = scales;
-        clips_ = clips;
-        auto const take = [](auto& q, const nn::Tensor& values) {
-            std::copy(values.begin(), values.end(), q.parameters().begin());
-        };
-        std::visit([&](auto& q) { take(q, scales_); }, weights_);
-        if (is_calibrated_) std::visit([&](auto& q) { take(q, clips_); }, data_);
+        std::visit([](auto& q) { q.constrain(); }, weights_);
+        if (is_calibrated_) std::visit([](auto& q) { q.constrain(); }, data_);
     }
 
     // ---- what there is to report
@@ -242,22 +224,13 @@ private:
         else
             return Q{};
     }
-    template <class Q>
-    static void exchange(Q& q, nn::Tensor& values) {
-        std::span<float> const own = q.parameters();
-        std::copy(values.begin(), values.end(), own.begin());
-        q.constrain();
-        std::copy(own.begin(), own.end(), values.begin());
-    }
-    void take_parameters() {
-        std::visit([&](const auto& q) { detail::copy_to(q.parameters(), scales_); }, weights_);
-        if (is_calibrated_)
-            std::visit([&](const auto& q) { detail::copy_to(q.parameters(), clips_); }, data_);
+    template <class Quantizers>
+    static auto parameters_of(Quantizers& quantizers) {
+        return std::visit([](auto& q) { return q.parameters(); }, quantizers);
     }
 
     weight_quantizer_variant<Algorithms> weights_{};
     activation_quantizer_variant<Algorithms> data_{};
-    nn::Tensor scales_{}, clips_{};  // the quantizers' parameters(), for the optimizer
     std::string weight_algorithm_{}, data_algorithm_{};
     bool fixed_min_ = false, is_calibrated_ = false, has_user_clips_ = false;
 };

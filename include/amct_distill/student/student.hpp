@@ -65,14 +65,15 @@ using Student = BasicStudent<>;
 
 /// Copies the teacher and puts quantizing layers where the plan enables them. Errors, all of them: parameters
 /// of a wrong shape, or that are not finite, or a variance below 0, with the layer's name and the
-/// parameter's. Throws std::invalid_argument when the plan is of another network, with the first difference.
+/// parameter's; weights of a range too wide for a scale. Warnings: weights of a range too narrow for one.
+/// Throws std::invalid_argument when the plan is of another network, with the first difference.
 template <class Algorithms>
 result<BasicStudent<Algorithms>> make_student(const nn::Network& teacher,
                                               const BasicDistillPlan<Algorithms>& plan) {
     if (auto const what = detail::difference(plan, teacher); !what.empty())
         throw std::invalid_argument(detail::concat("make_student: the plan is of another network: ", what,
                                                    "; resolve the configuration for this one"));
-    Diagnostics errors = detail::check_parameters(teacher);
+    Diagnostics warnings, errors = detail::check_parameters(teacher);
     if (!errors.empty()) return errors;
     nn::Network network = teacher;
     for (const auto& layer : plan.layers) {
@@ -86,13 +87,12 @@ result<BasicStudent<Algorithms>> make_student(const nn::Network& teacher,
         nn::Tensor buffer;
         auto made = LayerQuantizers<Algorithms>::make(
             layer, nn::WeightRows(*weighted).gather(weighted->weight(), buffer));
-        if (made)
-            network.replace(layer.module, QuantizedLayer<Algorithms>(module, *std::move(made)));
-        else
-            errors.insert(errors.end(), made.diagnostics().begin(), made.diagnostics().end());
+        Diagnostics& found = made ? warnings : errors;
+        found.insert(found.end(), made.diagnostics().begin(), made.diagnostics().end());
+        if (made) network.replace(layer.module, QuantizedLayer<Algorithms>(module, *std::move(made)));
     }
     if (!errors.empty()) return errors;
-    return BasicStudent<Algorithms>(std::move(network), plan);
+    return {BasicStudent<Algorithms>(std::move(network), plan), std::move(warnings)};
 }
 
 }  // namespace amct_distill

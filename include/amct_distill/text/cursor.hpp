@@ -207,6 +207,18 @@ protected:
         }
     }
 
+    /// `[extension]` or `[type.url/Any]`, on one line; empty when there is none.
+    constexpr std::string_view bracketed_name() {
+        const char* const start = at_;
+        const char* probe = at_;
+        if (!peek('[')) return {};
+        while (probe != end_ && *probe != ']' && *probe != '\n') ++probe;
+        if (probe == end_ || *probe != ']') return {};
+        at_ = probe + 1;
+        skip();
+        return {start, static_cast<std::size_t>(probe + 1 - start)};
+    }
+
     /// Whether a field begins here: where a value is expected, that value was forgotten.
     constexpr bool sees_field() const {
         const char* probe = at_;

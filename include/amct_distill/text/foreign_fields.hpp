@@ -13,6 +13,8 @@
 #include <span>
 #include <string_view>
 
+#include "notes.hpp"
+
 namespace amct_distill {
 
 struct ForeignField {
@@ -72,6 +74,20 @@ private:
     unsigned all_ = ~0u;
     unsigned alone_ = 0;
 };
+
+/// "calibration or retraining"
+constexpr TextBuffer names_of(const ForeignOrigins& seen, const ForeignFields& foreign) {
+    TextBuffer names;
+    std::size_t left = 0;
+    for (std::size_t k = 0; k != foreign.origins.size(); ++k) left += seen.seen() >> k & 1u;
+    for (std::size_t k = 0; k != foreign.origins.size(); ++k) {
+        if ((seen.seen() >> k & 1u) == 0) continue;
+        std::string_view const last = seen.each() ? " and " : " or ";
+        names.append(say(names.empty() ? "" : left == 1 ? last : ", ", foreign.origins[k]));
+        --left;
+    }
+    return names;
+}
 
 }  // namespace detail
 }  // namespace amct_distill

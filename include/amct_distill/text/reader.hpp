@@ -160,12 +160,10 @@ private:
     template <class M>
     constexpr bool unknown_name(M& m) {
         const char* const where = at_;
-        if (take('[')) {
-            while (at_ != end_ && *at_ != ']' && *at_ != '\n') ++at_;
-            const char* const closing = at_;
-            if (!take(']')) return stop(where, say("expected `]`, found ", found()));
-            if constexpr (keeps_unknown_fields<M>)
-                return keep(m, {where, static_cast<std::size_t>(closing + 1 - where)}, where, {});
+        if (peek('[')) {
+            std::string_view const name = bracketed_name();
+            if (name.empty()) return stop(where, say("expected `]` on the line of its `[`"));
+            if constexpr (keeps_unknown_fields<M>) return keep(m, name, where, {});
             error(where, say("extensions and Any are not supported; name a field"));
         } else {
             auto const number = token(grammar::number);

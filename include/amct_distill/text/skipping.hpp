@@ -85,6 +85,7 @@ protected:
                 const char* const where = at_;
                 names.back() = token(grammar::identifier);
                 if (names.back().empty()) names.back() = token(grammar::number);
+                if (names.back().empty()) names.back() = bracketed_name();
                 if (names.back().empty())
                     return stop(at_, say("expected a field name or `", open.back(), "`, found ", found()));
                 note_foreign(where, names);
@@ -137,19 +138,10 @@ protected:
     /// One sentence for all of them: what the text seems to be written for.
     [[gnu::cold, gnu::noinline]] constexpr void note_foreign_format(bool has_own_fields) {
         if (first_foreign_ == nullptr) return;
-        TextBuffer flows;
-        std::size_t left = 0;
-        for (std::size_t k = 0; k != foreign_.origins.size(); ++k) left += origins_.seen() >> k & 1u;
-        for (std::size_t k = 0; k != foreign_.origins.size(); ++k) {
-            if ((origins_.seen() >> k & 1u) == 0) continue;
-            std::string_view const last = origins_.each() ? " and " : " or ";
-            flows.append(say(flows.empty() ? "" : left == 1 ? last : ", ", foreign_.origins[k]));
-            --left;
-        }
         note_first(unknown_severity(), first_foreign_,
                    say(has_own_fields ? "this configuration has fields of one for "
                                       : "this looks like a configuration for ",
-                       foreign_.family, ' ', flows, ": ", foreign_.here));
+                       foreign_.family, ' ', names_of(origins_, foreign_), ": ", foreign_.here));
     }
 
     constexpr bool skip_scalar(TextBuffer* kept = nullptr) {

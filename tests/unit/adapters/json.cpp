@@ -88,14 +88,15 @@ TEST_CASE("clips and fixed_min appear when the user set them, floats as float32 
             "dst_type":"INT4")"));
 }
 
-TEST_CASE("an algorithm of one's own is written by its name, with the settings that AMCT has too") {
+TEST_CASE("an algorithm of one's own is written by its name, with its own settings after AMCT's") {
     BasicConfig<mine> config;
     config.distill_weight_quant_config =
         BasicWeightQuantConfig<mine>{MyPow2{.exponents = 3, .dst_type = DataType::INT4}};
     CHECK_THAT(print_json(to_json(resolve(config, one_layer("conv")).value())),
                Catch::Contains(R"("distill_weight_config":{
             "algo":"my_pow2",
-            "dst_type":"INT4"
+            "dst_type":"INT4",
+            "exponents":3
         })"));
 }
 

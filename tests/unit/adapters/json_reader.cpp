@@ -42,10 +42,22 @@ std::string first_line(std::string_view text) {
     return all.substr(0, all.find('\n'));
 }
 
+enum class Mode { FAST = 0, SLOW = 1 };
+constexpr std::array<std::pair<std::string_view, Mode>, 2> enumerators(Mode) {
+    return {{{"FAST", Mode::FAST}, {"SLOW", Mode::SLOW}}};
+}
+struct Inner {
+    optional<bool> deep{};
+};
 struct NeedsMore {
     template <class, class>
     using quantizer = int;
     required<std::uint32_t> exponent;
+    optional<float> rate{};
+    repeated<std::int64_t> levels{};
+    optional<std::string> name{};
+    optional<Mode> mode{};
+    optional<Inner> inner{};
 };
 struct needy : StandardAlgorithms {
     struct weights {
@@ -208,14 +220,68 @@ TEST_CASE("a BatchNorm that is used twice cannot be in a group") {
           "group before it, or start it after");
 }
 
-TEST_CASE("an algorithm with required settings of its own does not fit the JSON") {
-    auto const plan = plan_from_json<needy>(
-        with_layers(R"("conv1": {"distill_weight_config": {"algo": "needs_more"}})"), two_layers());
-    REQUIRE_FALSE(plan);
-    CHECK_THAT(
-        to_string(plan.diagnostics()),
-        Catch::Contains("conv1.distill_weight_config: this algorithm has required settings that the format "
-                        "has no place for; use the text format"));
+TEST_CASE("the settings of an algorithm of one's own are read by their names") {
+    auto const read = [](std::string_view settings) {
+        return plan_from_json<needy>(
+            SourceText{"p.json",
+                       with_layers(detail::concat(
+                           R"("conv1": {"distill_weight_config": {"algo": "needs_more")", settings, "}}"))},
+            two_layers());
+    };
+    auto const plan = read(
+        R"(, "exponent": 3, "rate": 0.5, "levels": [1, 2], "name": "x", "mode": "SLOW",
+"inner": {"deep": true})");
+    INFO(to_string(plan.diagnostics()));
+    REQUIRE(plan);
+    const NeedsMore& m = *plan->layers[0].weights.get_if<NeedsMore>();
+    CHECK(*m.exponent == 3);
+    CHECK(*m.rate == 0.5f);
+    CHECK(m.levels == repeated<std::int64_t>{1, 2});
+    CHECK(*m.name == "x");
+    CHECK(*m.mode == Mode::SLOW);
+    CHECK(*m.inner->deep);
+    CHECK(plan->layers[0].weights_from["rate"].by_user);
+    // And back, to the same text.
+    std::string const json = print_json(to_json(*plan));
+    CHECK(print_json(to_json(plan_from_json<needy>(json, two_layers()).value())) == json);
+
+    auto const first = [&](std::string_view settings) {
+        auto const wrong = read(settings);
+        REQUIRE_FALSE(wrong);
+        std::string const all = to_string(wrong.diagnostics());
+        return all.substr(0, all.find('\n'));
+    };
+    CHECK(first("") == "p.json:3:11: error: conv1.distill_weight_config: missing key `exponent`");
+    CHECK(first(R"(, "exponent": -1)") ==
+          "p.json:3:59: error: conv1.distill_weight_config.exponent: expected a whole number from 0 to "
+          "4294967295, found -1");
+    CHECK(first(R"(, "exponent": 1, "mode": "x")").ends_with(R"(expected "FAST" or "SLOW", found "x")"));
+    CHECK(first(R"(, "exponent": 1, "levels": [1, "2"])").find("levels[1]: expected a whole number from") !=
+          std::string::npos);
+    CHECK(first(R"(, "exponent": 1, "rate": 1e39)").ends_with("rate: expected a number, found 1E39"));
+    CHECK(
+        first(R"(, "exponent": 1, "inner": {"depp": true})").ends_with("unknown key; did you mean `deep`?"));
+    CHECK(to_string(read(R"(, "exponnent": 1)").diagnostics())
+              .find("exponnent: unknown key; did you mean `exponent`?") != std::string::npos);
+}
+
+TEST_CASE("JSON of AMCT's other flows is told as such, key by key") {
+    std::string const text = errors(R"({"version": 1, "batch_num": 1, "activation_offset": true,
+ "conv1": {"quant_enable": true, "activation_quant_params": {},
+           "weight_quant_params": {"wts_algo": "arq_quantize"}}})");
+    CHECK(text.find("p.json:1:32: error: activation_offset: unknown key; leave it out: activations always "
+                    "have an offset "
+                    "here") != std::string::npos);
+    CHECK(text.find(
+              "this looks like a configuration for AMCT's calibration: plan_from_json reads the plan of a "
+              "distillation") != std::string::npos);
+    CHECK(text.find("conv1.activation_quant_params: unknown key; write `distill_data_config`") !=
+          std::string::npos);
+    CHECK(text.find("conv1.weight_quant_params: unknown key; write `distill_weight_config`") !=
+          std::string::npos);
+    CHECK(text.find("no layer is named") == std::string::npos);
+    CHECK(errors(R"({"version": 1, "conv1": {"retrain_enable": true, "retrain_data_config": {}}})")
+              .find("AMCT's retraining") != std::string::npos);
 }
 
 }  // namespace adapters_json_reader_test

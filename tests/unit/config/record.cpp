@@ -69,6 +69,8 @@ TEST_CASE("fields of a later schema are kept, with a warning, and printed again"
               .find(": warning: record[0].value: unknown field `scale_q`, which is kept as it stands; "
                     "did you mean "
                     "`scale_d`?") != std::string::npos);
+    CHECK(print(read<ScaleOffsetRecord>("later { [a.b]: 1 [x/y.Z] { c: 2 } }").value()) ==
+          "later {\n  [a.b]: 1\n  [x/y.Z] {\n    c: 2\n  }\n}\n");
     // Once more, the same; and they count when records are compared.
     auto const again = read<ScaleOffsetRecord>(text);
     REQUIRE(again);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A layer that the library does not know, deployed: with output channels that are the weight's last dimension, in
-// groups, and the last dimension of the output.
+// A layer that the library does not know, deployed: with output channels that are the weight's last
+// dimension, in groups, and the last dimension of the output.
 #include <amct_distill/deploy/deployment.hpp>
 
 #include <amct_distill/deploy/verify.hpp>

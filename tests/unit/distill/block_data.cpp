@@ -13,6 +13,7 @@ TEST_CASE(
     "the student's input, unless it is off by more than half of the smaller power: then the teacher's") {
     nn::Network const teacher = support::small_network();
     auto const plan = support::plan_for(teacher, "");
+    auto const blocks = blocks_of(teacher, plan, BlockShape::amct);
     auto const batches = support::small_batches(2, 2);
     // A student whose first block puts out the teacher's times a factor: mean((t - s)^2) is (1 - f)^2
     // mean(t^2), and is above half of the smaller power for f < 2 - sqrt(2) = 0.586, and for f > 1.707.
@@ -23,15 +24,15 @@ TEST_CASE(
         for (float& v : bn->bias()) v *= factor;
         CacheBudget budget(1 << 20);
         PrefixRunner of_student(student, batches, budget), of_teacher(teacher, batches, budget);
-        BlockData data(of_student, of_teacher, budget, batches.size(), plan.blocks[1], nullptr, 1);
+        BlockData data(of_student, of_teacher, budget, batches.size(), blocks[1], nullptr, 1);
         auto const step = data.load(1).value();
         bool const far = factor < 0.586f || factor > 1.708f;
         CHECK(step->from_teacher == far);
         nn::Tape tape;
         (far ? teacher : student).forward(batches[1], tape, nn::Mode::evaluate);
-        CHECK(step->input == tape.output(*teacher.find("relu1")));
+        CHECK(step->inputs.at(0) == tape.output(*teacher.find("relu1")));
         teacher.forward(batches[1], tape, nn::Mode::evaluate);
-        CHECK(step->target == tape.output(*teacher.find("relu2")));
+        CHECK(step->targets.at(0) == tape.output(*teacher.find("relu2")));
         CHECK(data.load(1).value() == step);  // computed once
     }
 }
@@ -41,11 +42,12 @@ TEST_CASE("a dump that cannot be read is an error") {
     nn::Network const teacher = support::small_network();
     auto const plan = support::plan_for(teacher, "");
     auto const batches = support::small_batches(1, 2);
-    auto const dump = TeacherDump::write(teacher, plan.blocks, batches, dir.path()).value();
+    auto const blocks = blocks_of(teacher, plan, BlockShape::amct);
+    auto const dump = TeacherDump::write(teacher, blocks, batches, dir.path()).value();
     std::filesystem::resize_file(dump.directory() / "block0_step0_output.npy", 200);
     CacheBudget budget(1 << 20);
     PrefixRunner of_student(teacher, batches, budget), of_teacher(teacher, batches, budget);
-    BlockData data(of_student, of_teacher, budget, batches.size(), plan.blocks[0], &dump, 0);
+    BlockData data(of_student, of_teacher, budget, batches.size(), blocks[0], &dump, 0);
     auto const step = data.load(0);
     REQUIRE_FALSE(step);
     CHECK(step.diagnostics()[0].message.ends_with("its values are cut off"));

@@ -135,6 +135,9 @@ TEST_CASE("a checkpoint of another run is refused with the reason, and the stude
     other = options;
     other.optimizer = AdamW({.weight_decay = 0.1});
     refused(Work{}, other, "the training options");
+    other = options;
+    other.slices = 3;
+    refused(Work{}, other, "the training options");
     Work work;
     work.batches[5][3] += 0.5f;
     refused(std::move(work), options, "the data");
@@ -189,7 +192,8 @@ TEST_CASE("a damaged checkpoint is an error that names it") {
     Fingerprint const mark =
         fingerprint(work.teacher, Work{}.student, work.batches, DistillOptions{}).value();
     Work const fresh;
-    RunDirectory const run(dir.path(), mark, fresh.student.plan().blocks);
+    auto const blocks = blocks_of(fresh.teacher, fresh.student.plan(), BlockShape::amct);
+    RunDirectory const run(dir.path(), mark, blocks);
     Student scratch = fresh.student;
     REQUIRE(run.load(1, scratch).value().has_value());
 

@@ -72,7 +72,8 @@ TEST_CASE("the same run gives the same bits: dumped, cached in part or not at al
     CHECK(dir.files() == 3);  // the checkpoints, and nothing of the dump or the lock
     for (std::size_t bytes : {0u, 5000u, 60000u})
         same_as_plain(support::int4_config, {.memory_bytes = bytes});
-    same_as_plain(support::int4_config, {.threads = 2});
+    for (int threads : {2, 3, 8, 12})  // fewer than the slices, as many, more
+        same_as_plain(support::int4_config, {.threads = threads});
 }
 
 TEST_CASE("blocks by group_size and by user groups, batch_num over fewer batches than it asks for") {
@@ -106,7 +107,7 @@ TEST_CASE("a module that a block shares with an earlier node is trained on input
     for (nn::Tensor& t : batches)
         for (float& v : t) v = static_cast<float>(nn::next_uniform(random));
     // The block reads what its own module puts out at an earlier node.
-    PlannedBlock const block{.nodes = {{4}}, .names = {"first"}};
+    TrainedBlock const block = detail::block_of_nodes(teacher, {{4}}, true);
     auto const train = [&](std::size_t bytes) {
         nn::Network student = teacher;
         for (float& v : student.module("second").get_if<nn::Linear>()->weight()) v *= 0.9f;
@@ -310,9 +311,10 @@ std::string poisoned() {
     CacheBudget budget(1 << 20);
     PrefixRunner of_student(student.network(), batches, budget), of_teacher(teacher, batches, budget);
     BlockReport report;
+    auto const blocks = blocks_of(teacher, student.plan(), BlockShape::amct);
     bool cancelled = false;
     for (std::size_t b = 0; b != 3; ++b) {
-        BlockData data(of_student, of_teacher, budget, batches.size(), student.plan().blocks[b], nullptr, b);
+        BlockData data(of_student, of_teacher, budget, batches.size(), blocks[b], nullptr, b);
         BlockTrainer<Loss, Optimizer> trainer(student.network(), data);
         report = trainer.train({.epochs = 3}, {.block = b, .blocks = 3}, cancelled).value();
         CHECK(student.predict(batches[0]) == before);
@@ -409,11 +411,9 @@ TEST_CASE("a teacher of another network, and batches that do not fit, are misuse
                       end = "; make it from this teacher by make_student()";
     CHECK(refused(teacher) == "done");
     CHECK(refused(net(2, 4, false, false)) ==
-          begin + "node `last` has the shape [N, 2] in the teacher, and [N, 3] in the student" +
-              end);
+          begin + "node `last` has the shape [N, 2] in the teacher, and [N, 3] in the student" + end);
     CHECK(refused(net(3, 5, false, false)) ==
-          begin + "node `first` has the shape [N, 5] in the teacher, and [N, 4] in the student" +
-              end);
+          begin + "node `first` has the shape [N, 5] in the teacher, and [N, 4] in the student" + end);
     CHECK(refused(net(3, 4, true, false)) ==
           begin + "module 1 is `relu` (LeakyReLU) in the teacher, and `relu` (ReLU) in the student" + end);
     CHECK(refused(net(3, 4, false, true)) ==

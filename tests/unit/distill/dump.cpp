@@ -15,16 +15,17 @@ TEST_CASE("the dump holds what the teacher computes, bit for bit, and goes with 
     auto const plan = support::plan_for(teacher, "");
     auto const batches = support::small_batches(3, 2);
     {
-        auto const dump = TeacherDump::write(teacher, plan.blocks, batches, dir.path()).value();
+        auto const dump = TeacherDump::write(teacher, blocks_of(teacher, plan, BlockShape::amct), batches, dir.path()).value();
         CHECK(dir.files() == 2 * 3 * plan.blocks.size());
         nn::Tape tape;
         teacher.forward(batches[2], tape, nn::Mode::evaluate);
-        auto const step = dump.load(1, 2).value();
-        CHECK(step.input == tape.output(*teacher.find("relu1")));
-        CHECK(step.output == tape.output(*teacher.find("relu2")));
+        std::vector<nn::Tensor> input(1), output(1);
+        dump.load(1, 2, input, output).value();
+        CHECK(input[0] == tape.output(*teacher.find("relu1")));
+        CHECK(output[0] == tape.output(*teacher.find("relu2")));
 
         // A second run at the same time has a directory of its own.
-        auto const other = TeacherDump::write(teacher, plan.blocks, batches, dir.path()).value();
+        auto const other = TeacherDump::write(teacher, blocks_of(teacher, plan, BlockShape::amct), batches, dir.path()).value();
         CHECK(other.directory() != dump.directory());
     }
     CHECK(std::filesystem::is_empty(dir.path()));
@@ -35,8 +36,9 @@ TEST_CASE("after a failure the dump is kept, and the diagnostics name it and the
     nn::Network const teacher = support::small_network();
     auto const plan = support::plan_for(teacher, "");
     auto const batches = support::small_batches(1, 2);
-    auto dump = TeacherDump::write(teacher, plan.blocks, batches, dir.path()).value();
-    auto const missing = dump.load(0, 1);
+    auto dump = TeacherDump::write(teacher, blocks_of(teacher, plan, BlockShape::amct), batches, dir.path()).value();
+    std::vector<nn::Tensor> input(1), output(1);
+    auto const missing = dump.load(0, 1, input, output);
     REQUIRE_FALSE(missing);
     CHECK(missing.diagnostics()[0].message.ends_with("block0_step1_input.npy: No such file or directory"));
     std::string const directory = dump.directory().string();
@@ -53,7 +55,7 @@ TEST_CASE("a place that cannot be written to is an error that names it") {
     nn::Network const teacher = support::small_network();
     auto const plan = support::plan_for(teacher, "");
     auto const batches = support::small_batches(1, 2);
-    auto const dump = TeacherDump::write(teacher, plan.blocks, batches, dir.path() / "file");
+    auto const dump = TeacherDump::write(teacher, blocks_of(teacher, plan, BlockShape::amct), batches, dir.path() / "file");
     REQUIRE_FALSE(dump);
     CHECK(dump.diagnostics()[0].message.find((dir.path() / "file").string()) != std::string::npos);
 }

@@ -24,7 +24,7 @@ TEST_CASE("what a node reads is the same from wherever the network is continued,
                     nn::NodeId const to = *net.find(name);
                     prefix.advance(i, to).value();
                     for (nn::NodeId input : net.node(to).inputs)
-                        CHECK(prefix.tape().output(input) == tape.output(input));
+                        CHECK(prefix.value(input) == tape.output(input));
                 }
             CHECK((bytes == 0) == (budget.free() == bytes));
             prefix.forget();
@@ -40,13 +40,13 @@ TEST_CASE("after a change of parameters that it has passed, it is told to forget
     PrefixRunner prefix(net, batches, budget);
     nn::NodeId const fc = *net.find("fc"), flat = *net.find("flatten");
     prefix.advance(0, fc).value();
-    nn::Tensor const before = prefix.tape().output(flat);
+    nn::Tensor const before = prefix.value(flat);
     net.module("conv2").get_if<nn::Conv2d>()->weight()[0] += 1;
     prefix.advance(0, fc).value();
-    CHECK(prefix.tape().output(flat) == before);
+    CHECK(prefix.value(flat) == before);
     prefix.forget();
     prefix.advance(0, fc).value();
-    CHECK(prefix.tape().output(flat) != before);
+    CHECK(prefix.value(flat) != before);
 }
 
 }  // namespace distill_prefix_cache_test

@@ -105,14 +105,17 @@ TEST_CASE("two graphs are compared, and the first difference is named") {
           "module 1 is `bn` (BatchNorm2d) in the plan, and `relu` (ReLU) in the network");
     CHECK(difference(a, chain({{"conv", "Conv2d"}, {"bn", "BatchNorm2d"}}), "the plan", "the network") ==
           "the plan has 3 modules, the network 2");
-    CHECK(difference(a, chain({{"conv", "Linear"}, {"bn", "BatchNorm2d"}, {"relu", "ReLU"}}), "the plan", "the network") ==
+    CHECK(difference(a, chain({{"conv", "Linear"}, {"bn", "BatchNorm2d"}, {"relu", "ReLU"}}), "the plan",
+                     "the network") ==
           "module 0 is `conv` (Conv2d) in the plan, and `conv` (Linear) in the network");
     Topology other = a.topology();
     other.nodes[2].inputs = {0};
-    CHECK(difference(a, other, "the plan", "the network") == "node `relu` reads other nodes in the plan than in the network");
+    CHECK(difference(a, other, "the plan", "the network") ==
+          "node `relu` reads other nodes in the plan than in the network");
     other = a.topology();
     other.outputs = {1};
-    CHECK(difference(a, other, "the plan", "the network") == "the outputs of the plan are other nodes than those of the network");
+    CHECK(difference(a, other, "the plan", "the network") ==
+          "the outputs of the plan are other nodes than those of the network");
     other = a.topology();
     other.nodes.push_back({"/Flatten", "Flatten", {}, {2}});
     CHECK(difference(a, other, "the plan", "the network") == "the plan has 3 nodes, the network 4");

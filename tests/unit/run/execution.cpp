@@ -35,6 +35,7 @@ TEST_CASE("scalar code is always there, and the best instructions are available"
     CHECK(available(best_instructions()));
     CHECK(Execution{}.instructions == best_instructions());
     CHECK(streaming_size() > 0);
+    CHECK(streaming_size() <= std::size_t{64} << 20);  // not half of a cache shared with strangers
     STATIC_REQUIRE(name(InstructionSet::avx512) == "AVX-512");
 }
 

@@ -42,6 +42,24 @@ TEST_CASE("all layers with bad weights are named") {
     CHECK(student.diagnostics()[1].message.starts_with("layer `fc`: weight: value at [1, 1] is nan;"));
 }
 
+TEST_CASE("weights too small for a scale are warnings, too large errors, both with the layer's name") {
+    nn::Network teacher = support::small_network();
+    auto const plan = support::plan_for(teacher, "");
+    CHECK(make_student(teacher, plan).diagnostics().empty());
+    for (float& w : teacher.module("conv1").get_if<nn::Conv2d>()->weight()) w *= 1e-20f;  // a scale as any
+    auto& fc = teacher.module("fc").get_if<nn::Linear>()->weight();
+    nn::Tensor const usual = fc;
+    for (float& w : fc) w *= 1e-38f;
+    auto const student = make_student(teacher, plan);
+    REQUIRE(student);
+    REQUIRE(student.diagnostics().size() == 1);
+    CHECK(to_string(student.diagnostics()[0]).starts_with("warning: layer `fc`: weights: the range -"));
+    fc = usual;
+    fc[0] = 3e38f;
+    CHECK(to_string(make_student(teacher, plan).diagnostics())
+              .starts_with("error: layer `fc`: weights: the range -"));
+}
+
 TEST_CASE("every bad parameter is named when the student is made") {
     auto const plan = support::plan_for(support::small_network(), "quant_skip_layers: 'conv2'");
     auto const error = [&](auto change) {
@@ -94,8 +112,9 @@ TEST_CASE("a bias where the options say that there is none is refused") {
     net.module("fc").get_if<nn::Linear>()->bias() = nn::Tensor({2});
     auto const student = make_student(net, plan);
     REQUIRE_FALSE(student);
-    CHECK(student.diagnostics()[0].message ==
-          "layer `fc`: bias: the options say that there is none; set their `bias` to true, or leave it empty");
+    CHECK(
+        student.diagnostics()[0].message ==
+        "layer `fc`: bias: the options say that there is none; set their `bias` to true, or leave it empty");
 }
 
 TEST_CASE("a plan of another network is misuse, and the first difference is named") {

@@ -56,8 +56,8 @@ public:
     /// The layer with other weights in the place of its own, such as quantized ones, and its own bias.
     void forward_with(const BasicTensor<T>& weight, const BasicTensor<T>& input, BasicTensor<T>& output,
                       BasicScratch<T>& scratch) const {
-        // The outputs are computed transposed, out x n: so the weights, mostly the larger factor, stay as they
-        // are.
+        // The outputs are computed transposed, out x n: so the weights, mostly the larger factor, stay as
+        // they are.
         Index const n = rows(input), in = this->options().in_features, out = this->options().out_features;
         T* const transposed = scratch.buffer(1, in * n, 1);
         detail::transpose(input.data(), in, n, in, transposed, n);

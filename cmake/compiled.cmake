@@ -1,0 +1,10 @@
+# amct_distill::compiled, made from its one source file in the project that links it: only when a target does.
+function(amct_distill_add_compiled source)
+    if(TARGET amct_distill_compiled)
+        return()
+    endif()
+    add_library(amct_distill_compiled STATIC EXCLUDE_FROM_ALL ${source})
+    add_library(amct_distill::compiled ALIAS amct_distill_compiled)
+    target_link_libraries(amct_distill_compiled PUBLIC amct_distill::amct_distill)
+    target_compile_definitions(amct_distill_compiled PUBLIC AMCT_DISTILL_COMPILED)
+endfunction()

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+/// What a compiled library has: the templates of the standard algorithms, instantiated once.
+///
+///     // with CMake: target_link_libraries(program amct_distill::compiled)
+///     // with copied headers: one file of the program says
+///     #define AMCT_DISTILL_IMPLEMENTATION
+///     #include "amct_distill.hpp"
+///     // and all of them are compiled with -DAMCT_DISTILL_COMPILED
+///
+/// Header-only stays the default: without the definition this header does nothing. With it, a unit that includes
+/// amct_distill.hpp takes these templates from the library; algorithms, losses and optimizers of one's own are
+/// instantiated where they are used, as before. The results are the same.
+#pragma once
+#include "config/messages.hpp"
+#include "config/record.hpp"
+#include "deploy/deployment.hpp"
+#include "deploy/record.hpp"
+#include "deploy/verify.hpp"
+#include "distill/distill.hpp"
+#include "distill/report_layers.hpp"
+#include "nn/layers/activation.hpp"
+#include "nn/layers/batch_norm.hpp"
+#include "nn/layers/conv2d.hpp"
+#include "nn/layers/linear.hpp"
+#include "nn/layers/pool.hpp"
+#include "nn/layers/structure.hpp"
+#include "nn/network.hpp"
+#include "plan/resolve.hpp"
+#include "report/plan_text.hpp"
+#include "student/calibrate.hpp"
+#include "student/student.hpp"
+#include "text/printer.hpp"
+#include "text/reader.hpp"
+
+#if defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_IMPLEMENTATION)
+#ifdef AMCT_DISTILL_IMPLEMENTATION
+#define AMCT_DISTILL_TEMPLATE template
+#else
+#define AMCT_DISTILL_TEMPLATE extern template
+#endif
+
+namespace amct_distill {
+
+AMCT_DISTILL_TEMPLATE result<AMCTDistillConfig> read<AMCTDistillConfig>(std::string_view, const ReaderOptions&);
+AMCT_DISTILL_TEMPLATE result<ScaleOffsetRecord> read<ScaleOffsetRecord>(std::string_view, const ReaderOptions&);
+AMCT_DISTILL_TEMPLATE std::string print<AMCTDistillConfig>(const AMCTDistillConfig&);
+AMCT_DISTILL_TEMPLATE std::string print<ScaleOffsetRecord>(const ScaleOffsetRecord&);
+AMCT_DISTILL_TEMPLATE result<DistillPlan> resolve<StandardAlgorithms, HeapStorage>(const AMCTDistillConfig&,
+                                                                                   const Graph&, const Target&,
+                                                                                   const ResolveOptions&);
+AMCT_DISTILL_TEMPLATE std::string to_table<StandardAlgorithms>(const DistillPlan&, std::size_t);
+AMCT_DISTILL_TEMPLATE class LayerQuantizers<StandardAlgorithms>;
+AMCT_DISTILL_TEMPLATE class QuantizedLayer<StandardAlgorithms>;
+AMCT_DISTILL_TEMPLATE class BasicStudent<StandardAlgorithms>;
+AMCT_DISTILL_TEMPLATE result<Student> make_student<StandardAlgorithms>(const nn::Network&, const DistillPlan&);
+AMCT_DISTILL_TEMPLATE result<CalibrationReport> calibrate<StandardAlgorithms>(Student&, DataSource, const RunOptions&,
+                                                                             const CalibrateOptions&);
+AMCT_DISTILL_TEMPLATE result<DistillReport> distill<MeanSquaredError, AdamW, StandardAlgorithms>(
+    const nn::Network&, Student&, DataSource, const DistillOptions&, const RunOptions&);
+AMCT_DISTILL_TEMPLATE result<Deployment> deploy<StandardAlgorithms>(const Student&);
+AMCT_DISTILL_TEMPLATE result<ScaleOffsetRecord> make_record<StandardAlgorithms>(const Student&);
+
+namespace nn {
+AMCT_DISTILL_TEMPLATE class BasicModuleGraph<float>;
+AMCT_DISTILL_TEMPLATE class BasicNetwork<float>;
+AMCT_DISTILL_TEMPLATE class BasicTape<float>;
+AMCT_DISTILL_TEMPLATE class BasicScratch<float>;
+}  // namespace nn
+
+}  // namespace amct_distill
+
+#undef AMCT_DISTILL_TEMPLATE
+#endif

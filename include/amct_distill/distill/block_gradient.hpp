@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+/// A block's loss on a batch and the gradients of its parameters, slice by slice.
+///
+///     BlockGradient<MeanSquaredError> block(network, data.block(), modules, executor, 8);
+///     double loss = block.loss(step, loss_function);               // forward
+///     loss = block.loss_and_gradients(step, loss_function);        // and backward, into block.gradients()
+///
+/// Losses and gradients of the slices are added along one binary tree, whatever the threads.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "../nn/network.hpp"
+#include "../student/slices.hpp"
+#include "block_data.hpp"
+#include "blocks.hpp"
+#include "loss.hpp"
+
+namespace amct_distill {
+
+template <BlockLoss Loss>
+class BlockGradient {
+public:
+    /// All but the list of modules outlive it; `modules` are the block's, each once.
+    BlockGradient(nn::Network& network, const TrainedBlock& block, std::vector<ModuleId> modules,
+                  const nn::Executor* executor, std::size_t slices)
+        : network_(network),
+          block_(block),
+          modules_(std::move(modules)),
+          runner_(network, executor, slices),
+          work_(runner_.tapes().size()),
+          losses_((std::max)(slices, std::size_t{1})),
+          slices_(losses_.size()) {
+        for (Work& w : work_) {
+            w.targets.resize(block.outputs.size());
+            w.gradients.resize(block.outputs.size());
+            for (const nn::Tensor& g : w.gradients) w.views.push_back(&g);
+        }
+    }
+
+    /// The trained parameters as they are now; the workspaces and sums are fitted to them.
+    std::vector<nn::NamedParameter> parameters() {
+        std::vector<nn::NamedParameter> trained;
+        at_.clear();
+        for (nn::Tape& tape : runner_.tapes()) {
+            trained = network_.parameters(tape, modules_);
+            std::erase_if(trained, [](const auto& p) { return p.role == nn::Role::statistic; });
+        }
+        for (ModuleId m : modules_) {
+            auto const all = std::as_const(network_).module(m).parameters();
+            for (std::size_t k = 0; k != all.size(); ++k)
+                if (all[k].role != nn::Role::statistic) at_.push_back({m, k});
+        }
+        sums_.clear();
+        for (const nn::NamedParameter& p : trained) sums_.emplace_back(p.gradient->shape());
+        for (auto& slice : slices_) slice = sums_;
+        return trained;
+    }
+    /// Of the last `loss_and_gradients`, parallel to the parameters.
+    std::span<nn::Tensor> gradients() { return sums_; }
+
+    double loss(const BlockData::Step& step, const Loss& loss) {
+        runner_.for_each(samples(step), [&](std::size_t k, Slice slice, nn::Tape& tape, std::size_t worker) {
+            losses_[k] = forward(step, loss, slice, tape, work_[worker]);
+        });
+        return sum_of_losses(step);
+    }
+    double loss_and_gradients(const BlockData::Step& step, const Loss& loss) {
+        auto const all = static_cast<double>(values(step));
+        auto const one = [&](std::size_t k, Slice slice, nn::Tape& tape, std::size_t worker) {
+            Work& work = work_[worker];
+            losses_[k] = forward(step, loss, slice, tape, work);
+            for (std::size_t o = 0; o != block_.outputs.size(); ++o) {
+                const nn::Tensor& output = tape.output(block_.outputs[o]);
+                nn::Tensor& gradient = work.gradients[o];
+                gradient.resize(output.shape());
+                loss.gradient(output, work.targets[o], gradient);
+                if (auto const share = static_cast<double>(output.size()) / all; share != 1)
+                    nn::array(gradient) *= static_cast<float>(share);
+            }
+            for (ModuleId m : modules_)
+                for (nn::Tensor& g : tape.parameter_gradients(m)) g.fill(0);
+            network_.backward_nodes(block_.nodes, block_.outputs, work.views, tape, nn::Mode::evaluate);
+            for (std::size_t p = 0; p != at_.size(); ++p)
+                std::swap(tape.parameter_gradients(at_[p].first)[at_[p].second], slices_[k][p]);
+        };
+        if (!std::exchange(has_room_, true)) runner_.make_room(samples(step), one);
+        runner_.for_each(samples(step), one);
+        add_up(runner_.count(samples(step)));
+        return sum_of_losses(step);
+    }
+    static std::size_t values(const BlockData::Step& step) {
+        std::size_t n = 0;
+        for (const nn::Tensor& t : step.targets) n += t.size();
+        return n;
+    }
+
+private:
+    /// What a slice needs besides its tape; one for each that runs at a time.
+    struct Work {
+        std::vector<nn::Tensor> targets{}, gradients{};
+        std::vector<const nn::Tensor*> views{};
+    };
+
+    static nn::Index samples(const BlockData::Step& step) {
+        return step.inputs.empty() ? 1 : step.inputs[0].dim(0);
+    }
+    /// The loss of a slice times its number of elements.
+    double forward(const BlockData::Step& step, const Loss& loss, Slice slice, nn::Tape& tape, Work& work) const {
+        for (std::size_t k = 0; k != block_.inputs.size(); ++k)
+            detail::take_slice(step.inputs[k], network_.node(block_.inputs[k]).shape, slice,
+                               tape.output(block_.inputs[k]));
+        network_.forward_nodes(block_.nodes, tape, nn::Mode::evaluate);
+        double sum = 0;
+        for (std::size_t k = 0; k != block_.outputs.size(); ++k) {
+            detail::take_slice(step.targets[k], network_.node(block_.outputs[k]).shape, slice, work.targets[k]);
+            const nn::Tensor& output = tape.output(block_.outputs[k]);
+            sum += static_cast<double>(loss(output, work.targets[k])) * static_cast<double>(output.size());
+        }
+        return sum;
+    }
+    double sum_of_losses(const BlockData::Step& step) {
+        return detail::tree_sum(std::span(losses_).first(runner_.count(samples(step)))) /
+               static_cast<double>(values(step));
+    }
+    /// Each element along the tree of `tree_sum`; parts of the elements on all threads.
+    void add_up(std::size_t count) {
+        for (std::size_t p = 0; p != sums_.size(); ++p) {
+            std::size_t const size = sums_[p].size(), parts = (size + part - 1) / part;
+            auto const one = [&](std::size_t k) {
+                auto const begin = static_cast<nn::Index>(k * part);
+                auto const n = static_cast<nn::Index>((std::min)(part, size - k * part));
+                auto const of = [&](nn::Tensor& t) { return nn::ArrayMap<float>(t.data() + begin, n); };
+                for (std::size_t stride = 1; stride < count; stride *= 2)
+                    for (std::size_t i = 0; i + stride < count; i += 2 * stride)
+                        of(slices_[i][p]) += of(slices_[i + stride][p]);
+                of(sums_[p]) = of(slices_[0][p]);
+            };
+            if (runner_.executor() != nullptr && parts > 1)
+                runner_.executor()->parallel_for(parts, one);
+            else
+                nn::Executor::run_here(parts, one);
+        }
+    }
+    static constexpr std::size_t part = 1 << 16;
+
+    nn::Network& network_;
+    const TrainedBlock& block_;
+    std::vector<ModuleId> modules_;
+    SliceRunner runner_;
+    std::vector<Work> work_;
+    std::vector<double> losses_;                               // by slice
+    std::vector<std::vector<nn::Tensor>> slices_;              // gradients, by slice and parameter
+    std::vector<std::pair<ModuleId, std::size_t>> at_{};       // of each trained parameter
+    std::vector<nn::Tensor> sums_{};
+    bool has_room_ = false;
+};
+
+}  // namespace amct_distill

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Runs a network on a batch that is cut along its samples into slices: each runs alone, threads take slices.
+///
+///     SliceRunner runner(network, &executor);
+///     runner.run_batch(batch, network.outputs(), outputs);            // whole batches in, whole batches out
+///     runner.for_each(samples, [&](std::size_t k, Slice slice, nn::Tape& tape, std::size_t worker) { ... });
+///
+/// How a batch is cut depends on its samples alone, never on the threads; whoever adds up what the slices gave does
+/// it along one binary tree (`tree_sum`). So results have the same bits on any number of threads. Where there are
+/// more threads than slices, all of them share one slice after the other.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <deque>
+#include <span>
+#include <vector>
+
+#include "../nn/network.hpp"
+#include "../run/executor.hpp"
+
+namespace amct_distill {
+
+/// Into how many slices a batch is cut; one of fewer samples into one for each.
+inline constexpr std::size_t default_slices = 8;
+
+/// Samples begin..end of a batch.
+struct Slice {
+    nn::Index begin = 0, end = 0;
+    nn::Index size() const { return end - begin; }
+};
+
+namespace detail {
+
+/// Slice k of `count`.
+inline Slice slice_of(nn::Index samples, std::size_t k, std::size_t count) {
+    auto const at = [&](std::size_t i) {
+        return samples * static_cast<nn::Index>(i) / static_cast<nn::Index>(count);
+    };
+    return {at(k), at(k + 1)};
+}
+
+/// Whether dimension 0 of all values is the batch: then samples have nothing to do with each other.
+inline bool can_be_cut(const nn::Network& network) {
+    auto const has_batch = [&](nn::NodeId id) {
+        const nn::Shape& shape = network.node(id).shape;
+        return !shape.empty() && shape[0] == nn::any_batch;
+    };
+    return std::ranges::all_of(network.inputs(), has_batch) && std::ranges::all_of(network.operations(), has_batch);
+}
+
+/// The values of a slice, at their place in a tensor of all samples.
+inline std::span<const float> values_of(const nn::Tensor& whole, Slice slice) {
+    std::size_t const one = whole.size() / static_cast<std::size_t>(whole.dim(0));
+    return whole.span().subspan(static_cast<std::size_t>(slice.begin) * one, static_cast<std::size_t>(slice.size()) * one);
+}
+inline std::span<float> values_of(nn::Tensor& whole, Slice slice) {
+    std::size_t const one = whole.size() / static_cast<std::size_t>(whole.dim(0));
+    return whole.span().subspan(static_cast<std::size_t>(slice.begin) * one, static_cast<std::size_t>(slice.size()) * one);
+}
+
+/// Copies a slice of a batch into a tensor of its own; `shape` is that of the value in the network.
+inline void take_slice(const nn::Tensor& whole, const nn::Shape& shape, Slice slice, nn::Tensor& to) {
+    if (shape[0] != nn::any_batch) {
+        to = whole;
+        return;
+    }
+    to.resize_batch(shape, slice.size());
+    std::ranges::copy(values_of(whole, slice), to.begin());
+}
+
+/// values[0] + values[1] + ..., added along a binary tree that the count alone determines: neighbours, then
+/// neighbours of those. Overwrites them.
+template <class T>
+T tree_sum(std::span<T> values) {
+    for (std::size_t stride = 1; stride < values.size(); stride *= 2)
+        for (std::size_t i = 0; i + stride < values.size(); i += 2 * stride) values[i] += values[i + stride];
+    return values.empty() ? T{} : values[0];
+}
+
+}  // namespace detail
+
+class SliceRunner {
+public:
+    struct Given {
+        nn::NodeId node;
+        const nn::Tensor* value;
+    };
+    struct Wanted {
+        nn::NodeId node;
+        nn::Tensor* value;
+    };
+
+    /// Both outlive it. Null: the caller's thread alone.
+    explicit SliceRunner(const nn::Network& network, const nn::Executor* executor = nullptr,
+                         std::size_t slices = default_slices)
+        : network_(network),
+          executor_(executor),
+          slices_((std::max)(slices, std::size_t{1})),
+          is_cut_(detail::can_be_cut(network)) {
+        std::size_t const threads = executor ? static_cast<std::size_t>(executor->threads()) : 1;
+        for (std::size_t w = 0; w != (std::min)(threads, slices_); ++w) tapes_.emplace_back();
+    }
+
+    const nn::Network& network() const { return network_; }
+    const nn::Executor* executor() const { return executor_; }
+    /// The workspaces, one for each slice that runs at a time.
+    std::deque<nn::Tape>& tapes() { return tapes_; }
+    std::size_t count(nn::Index samples) const {
+        return is_cut_ ? (std::max)(std::size_t{1}, (std::min)(slices_, static_cast<std::size_t>(samples))) : 1;
+    }
+
+    /// f(k, slice, tape, worker) for every slice; `worker` is an index of `tapes()`, and no two calls at the same
+    /// time have the same. What f throws is thrown here.
+    template <class F>
+    void for_each(nn::Index samples, F&& f) {
+        std::size_t const n = count(samples);
+        bool const share = shares_threads(n);
+        auto const one = [&](std::size_t k, std::size_t worker) {
+            nn::Tape& tape = tapes_[worker];
+            tape.use(share ? executor_ : nullptr);
+            f(k, detail::slice_of(samples, k, n), tape, worker);
+        };
+        if (share)
+            nn::Executor::run_here(n, one);
+        else
+            executor_->parallel_for(n, one);
+    }
+
+    /// f for one of the largest slices on every workspace, which then has room for any: which slice comes to which
+    /// workspace is not the same in every `for_each`.
+    template <class F>
+    void make_room(nn::Index samples, F&& f) {
+        std::size_t const n = count(samples);
+        for (std::size_t w = 0; w != (shares_threads(n) ? 1 : tapes_.size()); ++w) {
+            tapes_[w].use(shares_threads(n) ? executor_ : nullptr);
+            f(n - 1, detail::slice_of(samples, n - 1, n), tapes_[w], w);
+        }
+    }
+
+    /// Runs some nodes, in graph order, in Mode::evaluate, from values that they read; `wanted` are overwritten.
+    void run(std::span<const nn::NodeId> nodes, std::span<const Given> given, std::span<const Wanted> wanted) {
+        nn::Index const samples = given.empty() ? 1 : given[0].value->dim(0);
+        for (const Wanted& w : wanted) w.value->resize_batch(network_.node(w.node).shape, samples);
+        for_each(samples, [&](std::size_t, Slice slice, nn::Tape& tape, std::size_t) {
+            for (const Given& g : given)
+                detail::take_slice(*g.value, network_.node(g.node).shape, slice, tape.output(g.node));
+            network_.forward_nodes(nodes, tape, nn::Mode::evaluate);
+            for (const Wanted& w : wanted) {
+                const nn::Tensor& value = network_.value(w.node, tape);
+                if (is_cut_)
+                    std::ranges::copy(value.span(), detail::values_of(*w.value, slice).begin());
+                else
+                    *w.value = value;
+            }
+        });
+    }
+
+    /// The whole network on a batch, one tensor for each input; `values` become those of `nodes`.
+    void run_batch(std::span<const nn::Tensor> batch, std::span<const nn::NodeId> nodes,
+                   std::span<nn::Tensor> values) {
+        given_.clear();
+        wanted_.clear();
+        for (std::size_t k = 0; k != batch.size(); ++k) given_.push_back({network_.inputs()[k], &batch[k]});
+        for (std::size_t k = 0; k != nodes.size(); ++k) wanted_.push_back({nodes[k], &values[k]});
+        run(network_.operations(), given_, wanted_);
+    }
+
+private:
+    bool shares_threads(std::size_t slices) const {
+        return executor_ == nullptr || slices < static_cast<std::size_t>(executor_->threads());
+    }
+
+    const nn::Network& network_;
+    const nn::Executor* executor_;
+    std::size_t slices_;
+    bool is_cut_;
+    std::deque<nn::Tape> tapes_{};
+    std::vector<Given> given_{};
+    std::vector<Wanted> wanted_{};
+};
+
+}  // namespace amct_distill

@@ -1,0 +1,12 @@
+# cmake -DONE=<program> -DOTHER=<program> -P same.cmake
+foreach(name IN ITEMS ONE OTHER)
+    execute_process(COMMAND ${${name}} RESULT_VARIABLE status OUTPUT_VARIABLE out_${name} ERROR_VARIABLE err)
+    if(NOT status EQUAL 0 OR NOT out_${name} MATCHES "agrees")
+        message(FATAL_ERROR "${${name}}: ${status}\n${out_${name}}${err}")
+    endif()
+endforeach()
+if(NOT out_ONE STREQUAL out_OTHER)
+    message(FATAL_ERROR "header-only:\n${out_ONE}\ncompiled:\n${out_OTHER}")
+endif()
+string(LENGTH "${out_ONE}" length)
+message(STATUS "${length} characters, the same")

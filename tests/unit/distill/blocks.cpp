@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <amct_distill/distill/blocks.hpp>
+
+#include <amct_distill/distill/distill.hpp>
+
+#include "support/catch.hpp"
+#include "support/small_network.hpp"
+
+namespace distill_blocks_test {
+
+using namespace amct_distill;
+
+namespace {
+
+/// stem, two residual units (the second with a convolution on its shortcut), a head.
+nn::Network residual_network() {
+    nn::Network net;
+    auto const conv = [&](const std::string& name, nn::NodeId x, nn::Index in, nn::Index out) {
+        return net.add(name, nn::Conv2d({.in_channels = in, .out_channels = out, .kernel = {3, 3}, .padding = {1, 1}}),
+                       {x});
+    };
+    nn::NodeId x = net.input("image", {2, 6, 6});
+    x = net.add("relu0", nn::ReLU{}, {conv("stem", x, 2, 4)});
+    nn::NodeId y = net.add("relu1", nn::ReLU{}, {conv("a1", x, 4, 4)});
+    y = conv("a2", y, 4, 4);
+    x = net.add_function("add_a", nn::Add{}, {y, x});
+    x = net.add("relu_a", nn::ReLU{}, {x});
+    y = net.add("relu2", nn::ReLU{}, {conv("b1", x, 4, 6)});
+    y = conv("b2", y, 6, 6);
+    nn::NodeId const shortcut = conv("b3", x, 4, 6);
+    x = net.add_function("add_b", nn::Add{}, {y, shortcut});
+    x = net.add_function("flatten", nn::Flatten{}, {x});
+    net.output(net.add("fc", nn::Linear({.in_features = 216, .out_features = 3}), {x}));
+    nn::initialize(net, 3);
+    return net;
+}
+
+std::string names(const nn::Network& net, const std::vector<NodeId>& nodes) {
+    std::string text;
+    for (NodeId id : nodes) text += (text.empty() ? "" : " ") + net.name(id);
+    return text;
+}
+std::string text(const nn::Network& net, const std::vector<TrainedBlock>& blocks) {
+    std::string all;
+    for (const TrainedBlock& b : blocks)
+        all += names(net, b.inputs) + " -> " + names(net, b.nodes) + " -> " + names(net, b.outputs) + "\n";
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE("AMCT's blocks are chains; a residual unit has its shortcut and the activation after it") {
+    nn::Network const net = residual_network();
+    auto const plan = support::plan_for(net, "");
+    CHECK(text(net, blocks_of(net, plan, BlockShape::amct)) ==
+          "image -> stem relu0 -> relu0\n"
+          "relu0 -> a1 relu1 -> relu1\n"
+          "relu1 -> a2 -> a2\n"
+          "relu_a -> b1 relu2 -> relu2\n"
+          "relu2 -> b2 -> b2\n"
+          "relu_a -> b3 -> b3\n"
+          "flatten -> fc -> fc\n");
+    std::string const units =
+        "image -> stem relu0 -> relu0\n"
+        "relu0 -> a1 relu1 a2 add_a relu_a -> relu_a\n"
+        "relu_a -> b1 relu2 b2 b3 add_b -> add_b\n"
+        "flatten -> fc -> fc\n";
+    CHECK(text(net, blocks_of(net, plan, BlockShape::residual)) == units);
+    CHECK(text(net, blocks_of(net, plan, BlockShape::automatic)) == units);
+}
+
+TEST_CASE("a user's group stands, and a network without units says so when they are asked for") {
+    nn::Network const net = residual_network();
+    auto const plan =
+        support::plan_for(net, "distill_group { start_layer_name: 'a1' end_layer_name: 'a2' }");
+    CHECK(text(net, blocks_of(net, plan, BlockShape::automatic)) ==
+          "image -> stem relu0 -> relu0\n"
+          "relu0 -> a1 relu1 a2 -> a2\n"
+          "relu_a -> b1 relu2 b2 b3 add_b -> add_b\n"
+          "flatten -> fc -> fc\n");
+    nn::Network const chain = support::small_network();
+    auto const chains = support::plan_for(chain, "");
+    CHECK(blocks_of(chain, chains, BlockShape::automatic).size() == 3);
+    CHECK_THROWS_WITH(blocks_of(chain, chains, BlockShape::residual),
+                      Catch::Contains("the network has no residual unit"));
+}
+
+TEST_CASE("a value inside that is read elsewhere keeps a unit from being one") {
+    nn::Network net;
+    nn::NodeId const x = net.input("x", {4});
+    nn::NodeId const y = net.add("a", nn::Linear({.in_features = 4, .out_features = 4}), {x});
+    nn::NodeId const z = net.add("b", nn::Linear({.in_features = 4, .out_features = 4}), {y});
+    nn::NodeId const sum = net.add_function("add", nn::Add{}, {z, x});
+    net.output(net.add_function("again", nn::Add{}, {sum, y}));
+    nn::initialize(net, 1);
+    auto const plan = support::plan_for(net, "");
+    // `a` is read after `add`, so the first unit is that of `again`, which has both additions.
+    CHECK(text(net, blocks_of(net, plan, BlockShape::automatic)) == "x -> a b add again -> again\n");
+}
+
+TEST_CASE("residual units are trained whole, with the same bits on any threads, dumped or not") {
+    nn::Network const teacher = residual_network();
+    auto const batches = support::small_batches(4, 9);
+    auto const run = [&](std::string_view more, BlockShape shape, const RunOptions& how) {
+        Student student =
+            make_student(teacher, support::plan_for(teacher, detail::concat(support::int4_config, more))).value();
+        calibrate(student, batches).value();
+        auto const report =
+            distill(teacher, student, batches,
+                    {.epochs = 6, .learning_rates = {.clips = 0.01, .scales = 1e-3}, .blocks = shape}, how)
+                .value();
+        return std::pair(report, student.predict(batches[0]));
+    };
+    auto const [report, output] = run("", BlockShape::automatic, {});
+    REQUIRE(report.blocks.size() == 4);
+    CHECK(report.blocks[2].names == std::vector<std::string>{"b1", "relu2", "b2", "b3"});
+    for (const BlockReport& b : report.blocks) {
+        CHECK(b.stopped.empty());
+        CHECK(b.loss_after <= b.loss_before);
+    }
+    CHECK(report.blocks[1].loss_after < 0.9 * report.blocks[1].loss_before);
+    CHECK_FALSE(report.kept_calibrated);
+    CHECK(run("", BlockShape::automatic, {.threads = 3}).second == output);
+    CHECK(run("", BlockShape::automatic, {.memory_bytes = 0}).second == output);
+    CHECK(run("data_dump: true", BlockShape::automatic, {.memory_bytes = 20000}).second == output);
+    CHECK(run("", BlockShape::amct, {}).second != output);
+}
+
+}  // namespace distill_blocks_test
