@@ -149,6 +149,7 @@ private:
 
     /// The loss over all batches, the parameters as they are.
     result<double> loss_over(const Loss& loss) {
+        gradient_.prepare();
         double sum = 0, values = 0;
         for (std::size_t i = 0; i != data_.size(); ++i) {
             auto const step = data_.load(i);
@@ -165,6 +166,7 @@ private:
         auto const step = data_.load(i);
         if (!step) return step.diagnostics();
         if ((*step)->from_teacher) ++report_.teacher_inputs;
+        gradient_.prepare();
         double const loss = gradient_.loss_and_gradients(**step, options.loss);
         if (!std::isfinite(loss)) {
             report_.stopped = "the loss is not finite";

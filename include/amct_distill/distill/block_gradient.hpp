@@ -62,6 +62,8 @@ public:
     /// Of the last `loss_and_gradients`, parallel to the parameters.
     std::span<nn::Tensor> gradients() { return sums_; }
 
+    /// After a change of the parameters.
+    void prepare() { runner_.prepare(block_.nodes); }
     double loss(const BlockData::Step& step, const Loss& loss) {
         runner_.for_each(samples(step), [&](std::size_t k, Slice slice, nn::Tape& tape, std::size_t worker) {
             losses_[k] = forward(step, loss, slice, tape, work_[worker]);
@@ -90,6 +92,7 @@ public:
         if (!std::exchange(has_room_, true)) runner_.make_room(samples(step), one);
         runner_.for_each(samples(step), one);
         add_up(runner_.count(samples(step)));
+        finish_gradients();
         return sum_of_losses(step);
     }
     static std::size_t values(const BlockData::Step& step) {
@@ -126,6 +129,16 @@ private:
         return detail::tree_sum(std::span(losses_).first(runner_.count(samples(step)))) /
                static_cast<double>(values(step));
     }
+    /// What a module does once, on the sums of its gradients.
+    void finish_gradients() {
+        finishing_.use(runner_.executor());
+        for (std::size_t p = 0; p != at_.size();) {
+            std::size_t n = 1;
+            while (p + n != at_.size() && at_[p + n].first == at_[p].first) ++n;
+            network_.module(at_[p].first).finish_gradients(std::span(sums_).subspan(p, n), finishing_);
+            p += n;
+        }
+    }
     /// Each element along the tree of `tree_sum`; parts of the elements on all threads.
     void add_up(std::size_t count) {
         for (std::size_t p = 0; p != sums_.size(); ++p) {
@@ -156,6 +169,7 @@ private:
     std::vector<std::vector<nn::Tensor>> slices_;              // gradients, by slice and parameter
     std::vector<std::pair<ModuleId, std::size_t>> at_{};       // of each trained parameter
     std::vector<nn::Tensor> sums_{};
+    nn::Scratch finishing_{};
     bool has_room_ = false;
 };
 

@@ -52,6 +52,9 @@ using BasicInputs = std::span<const BasicTensor<T>* const>;
 ///   can be constructed. Printing, saving and fingerprints of networks read it by reflection.
 ///   `parameters(list)`: appends a `BasicParameter<T>` for each; always the same ones in one order.
 ///   `check_parameters()`: a `result<void>` that says which of them has not the shape that the options say.
+///   `prepare(out, scratch)`: computes what depends on the parameters alone (a quantized weight) for several runs,
+///   which find it in `scratch.prepared()`; and with it `finish_gradients(grad_parameters, scratch)`: what those
+///   runs' backward left to be done once, on the sums of their gradients.
 ///   `constrain()`: what must hold after every step of the optimizer. `update_statistics(inputs)`: what it
 ///   learns outside of the gradients. A hook that is misspelt is not there: test that it is called.
 template <class M>
@@ -157,6 +160,12 @@ public:
             if (!std::ranges::equal(gradients[k].shape(), list[k].shape()))
                 gradients[k] = BasicTensor<T>(Shape(list[k].shape().begin(), list[k].shape().end()));
     }
+    /// What depends on the parameters alone, for several runs; false: nothing does.
+    bool prepare(BasicTensor<T>& out, BasicScratch<T>& scratch) const { return held_->prepare(out, scratch); }
+    /// After backward runs with what `prepare` gave: makes gradients of the parameters of their sums.
+    void finish_gradients(std::span<BasicTensor<T>> grad_parameters, BasicScratch<T>& scratch) const {
+        held_->finish_gradients(grad_parameters, scratch);
+    }
     /// What must hold after every step of the optimizer (a clip range that stays open, ...).
     void constrain() { held_->constrain(); }
     /// What a module learns from its inputs outside of the gradients: BatchNorm's running statistics.
@@ -196,6 +205,8 @@ private:
                               Mode) const = 0;
         virtual void parameters(std::vector<BasicParameter<T>>&) = 0;
         virtual result<void> check_parameters() const = 0;
+        virtual bool prepare(BasicTensor<T>&, BasicScratch<T>&) const = 0;
+        virtual void finish_gradients(std::span<BasicTensor<T>>, BasicScratch<T>&) const = 0;
         virtual void constrain() = 0;
         virtual void update_statistics(BasicInputs<T>) = 0;
         virtual BasicWeighted<T>* weighted() = 0;
@@ -263,6 +274,20 @@ private:
                 return module.check_parameters();
             else
                 return {};
+        }
+        bool prepare([[maybe_unused]] BasicTensor<T>& out,
+                     [[maybe_unused]] BasicScratch<T>& scratch) const override {
+            if constexpr (requires { module.prepare(out, scratch); }) {
+                module.prepare(out, scratch);
+                return true;
+            } else {
+                return false;
+            }
+        }
+        void finish_gradients([[maybe_unused]] std::span<BasicTensor<T>> grad_parameters,
+                              [[maybe_unused]] BasicScratch<T>& scratch) const override {
+            if constexpr (requires { module.finish_gradients(grad_parameters, scratch); })
+                module.finish_gradients(grad_parameters, scratch);
         }
         void constrain() override {
             if constexpr (requires { module.constrain(); }) module.constrain();

@@ -133,6 +133,7 @@ public:
         }
         auto& scratch = tape.slot(id).scratch;
         scratch.use(tape.executor_);
+        scratch.use_prepared(prepared(n, tape));
         operation(id).forward(tape.inputs_, tape.outputs_, scratch, mode);
     }
 
@@ -178,6 +179,7 @@ public:
         }
         auto& scratch = tape.slot(id).scratch;
         scratch.use(tape.executor_);
+        scratch.use_prepared(prepared(n, tape));
         operation(id).backward(tape.inputs_, tape.done_, tape.grad_outputs_, tape.grad_inputs_,
                                n.module ? fit_gradients(*n.module, tape) : std::span<BasicTensor<T>>{},
                                scratch, mode);
@@ -251,6 +253,12 @@ private:
             tape.inputs_.push_back(&x);
         }
         return batch;
+    }
+
+    static const BasicTensor<T>* prepared(const Node& n, const BasicTape<T>& tape) {
+        if (tape.prepared_ == nullptr || !n.module || *n.module >= tape.prepared_->size()) return nullptr;
+        const BasicTensor<T>& value = (*tape.prepared_)[*n.module];
+        return value.empty() ? nullptr : &value;
     }
 
     void add_gradient(NodeId id, const BasicTensor<T>& gradient, BasicTape<T>& tape) const {

@@ -62,6 +62,10 @@ public:
         return executor_ ? executor_->execution() : alone;
     }
 
+    /// What the module's `prepare` computed for this run and others with the same parameters; null: nothing.
+    const BasicTensor<T>* prepared() const { return prepared_; }
+    void use_prepared(const BasicTensor<T>* prepared) { prepared_ = prepared; }
+
     /// What the buffers hold, in bytes.
     std::size_t bytes() const {
         std::size_t sum = 0;
@@ -72,6 +76,7 @@ public:
 private:
     std::deque<BasicTensor<T>> tensors_{};
     const Executor* executor_ = nullptr;
+    const BasicTensor<T>* prepared_ = nullptr;
 };
 
 using Scratch = BasicScratch<float>;

@@ -48,6 +48,9 @@ public:
         return parameters_[module];
     }
 
+    /// What modules have prepared for several runs, by module (empty: nothing); null: each run does it itself.
+    void use_prepared(const std::vector<BasicTensor<T>>* prepared) { prepared_ = prepared; }
+
     /// What it holds, in bytes. After a step of a network that is, for every node: the output and, where it
     /// was run backward, the gradient, as large as each other; a gradient for every parameter; and what the
     /// modules borrow. For t threads, a batch of n, and weights of w values, these are at most, in values:
@@ -89,6 +92,7 @@ private:
     }
 
     const Executor* executor_;
+    const std::vector<BasicTensor<T>>* prepared_ = nullptr;
     std::deque<Slot> slots_{};
     std::deque<std::vector<BasicTensor<T>>> parameters_{};
     std::vector<const BasicTensor<T>*> inputs_{};  // of the node being run

@@ -60,6 +60,9 @@ public:
         return module_.output_shape(inputs);
     }
 
+    /// The quantized weight, which slices of a batch share.
+    void prepare(nn::Tensor& out, nn::Scratch& scratch) const { quantize_weight(out, scratch); }
+
     void forward(nn::Inputs inputs, nn::Tensor& output, nn::Scratch& scratch, nn::Mode) const {
         layer().forward_with(quantized_weight(scratch), input_of(*inputs[0], scratch), output, scratch);
     }
@@ -75,21 +78,22 @@ public:
         nn::Tensor* const grad_bias = layer().bias().empty() ? nullptr : &grad_parameters[1];
         bool const needs_data = clips || grad_x != nullptr;
 
-        nn::WeightRows const rows = this->rows();
         const nn::Tensor& weight = quantized_weight(scratch);
         const nn::Tensor& input = input_of(x, scratch);
-        nn::Tensor& grad_weight = zeros(buffer(scratch, weight_gradient), weight.shape());
+        // Of the quantized weight; with one that is prepared, the sum of them is carried through the quantizer.
+        bool const is_prepared = scratch.prepared() != nullptr;
+        nn::Tensor& grad_weight =
+            is_prepared ? grad_parameters[0] : zeros(buffer(scratch, weight_gradient), weight.shape());
         nn::Tensor* grad_data = nullptr;
         if (needs_data) grad_data = &zeros(buffer(scratch, data_gradient), x.shape());
         layer().backward_with(weight, input, grad_output, grad_data, &grad_weight, grad_bias, scratch);
 
         nn::Tensor& through = buffer(scratch, straight_through);
         nn::Tensor& few = buffer(scratch, few_gradients);
-        const nn::Tensor& master = rows.gather(layer().weight(), buffer(scratch, weight_in_rows));
-        const nn::Tensor& grad_rows = rows.gather(grad_weight, buffer(scratch, gradient_in_rows));
-        quantizers_.weight_backward(master, grad_rows, through, scales ? &grad_parameters[own] : nullptr, few,
-                                    scratch.execution());
-        rows.add(through, grad_parameters[0]);
+        if (!is_prepared) {
+            through_weight_quantizer(grad_weight, through, scales ? &grad_parameters[own] : nullptr, scratch);
+            rows().add(through, grad_parameters[0]);
+        }
         if (!needs_data) return;
         if (clips) {
             quantizers_.data_backward(x, *grad_data, through, grad_parameters.back(), few,
@@ -97,6 +101,16 @@ public:
             grad_data = &through;
         }
         if (grad_x != nullptr) nn::array(*grad_x) += nn::array(*grad_data);
+    }
+
+    /// The gradient of the quantized weight becomes that of the weight, and of the scales.
+    void finish_gradients(std::span<nn::Tensor> grad_parameters, nn::Scratch& scratch) const {
+        bool const scales = quantizers_.trains_scales(), clips = quantizers_.trains_clips();
+        std::size_t const own = grad_parameters.size() - (scales ? 1 : 0) - (clips ? 1 : 0);
+        nn::Tensor& through = buffer(scratch, straight_through);
+        through_weight_quantizer(grad_parameters[0], through, scales ? &grad_parameters[own] : nullptr, scratch);
+        grad_parameters[0].fill(0);
+        rows().add(through, grad_parameters[0]);
     }
 
 private:
@@ -122,19 +136,29 @@ private:
         return t;
     }
     const nn::Tensor& quantized_weight(nn::Scratch& scratch) const {
-        const nn::Tensor& w = layer().weight();
+        if (scratch.prepared() != nullptr) return *scratch.prepared();
         nn::Tensor& out = buffer(scratch, weight_quantized);
+        quantize_weight(out, scratch);
+        return out;
+    }
+    void quantize_weight(nn::Tensor& out, nn::Scratch& scratch) const {
+        const nn::Tensor& w = layer().weight();
         nn::WeightRows const rows = this->rows();
-        if (rows.in_order()) {
-            quantizers_.quantize_weight(w, out, scratch.execution());
-            return out;
-        }
+        if (rows.in_order()) return quantizers_.quantize_weight(w, out, scratch.execution());
         nn::Tensor& quantized = buffer(scratch, rows_quantized);
         quantizers_.quantize_weight(rows.gather(w, buffer(scratch, weight_in_rows)), quantized,
                                     scratch.execution());
         out.resize(w.shape());
         rows.scatter(quantized, out);
-        return out;
+    }
+    /// `through` is written, a row per output channel; grad_scales is added to.
+    void through_weight_quantizer(const nn::Tensor& grad_weight, nn::Tensor& through, nn::Tensor* grad_scales,
+                                  nn::Scratch& scratch) const {
+        nn::WeightRows const rows = this->rows();
+        const nn::Tensor& master = rows.gather(layer().weight(), buffer(scratch, weight_in_rows));
+        const nn::Tensor& grad_rows = rows.gather(grad_weight, buffer(scratch, gradient_in_rows));
+        quantizers_.weight_backward(master, grad_rows, through, grad_scales, buffer(scratch, few_gradients),
+                                    scratch.execution());
     }
     const nn::Tensor& input_of(const nn::Tensor& x, nn::Scratch& scratch) const {
         if (!quantizers_.is_calibrated()) return x;

@@ -109,6 +109,14 @@ public:
         return is_cut_ ? (std::max)(std::size_t{1}, (std::min)(slices_, static_cast<std::size_t>(samples))) : 1;
     }
 
+    /// What the modules of some nodes can compute once for all slices: after a change of their parameters.
+    void prepare(std::span<const nn::NodeId> nodes) {
+        prepared_.resize(network_.modules().size());
+        preparing_.use(executor_);
+        for (nn::NodeId id : nodes)
+            if (auto const m = network_.node(id).module) network_.module(*m).prepare(prepared_[*m], preparing_);
+    }
+
     /// f(k, slice, tape, worker) for every slice; `worker` is an index of `tapes()`, and no two calls at the same
     /// time have the same. What f throws is thrown here.
     template <class F>
@@ -118,6 +126,7 @@ public:
         auto const one = [&](std::size_t k, std::size_t worker) {
             nn::Tape& tape = tapes_[worker];
             tape.use(share ? executor_ : nullptr);
+            tape.use_prepared(&prepared_);
             f(k, detail::slice_of(samples, k, n), tape, worker);
         };
         if (share)
@@ -133,6 +142,7 @@ public:
         std::size_t const n = count(samples);
         for (std::size_t w = 0; w != (shares_threads(n) ? 1 : tapes_.size()); ++w) {
             tapes_[w].use(shares_threads(n) ? executor_ : nullptr);
+            tapes_[w].use_prepared(&prepared_);
             f(n - 1, detail::slice_of(samples, n - 1, n), tapes_[w], w);
         }
     }
@@ -140,6 +150,7 @@ public:
     /// Runs some nodes, in graph order, in Mode::evaluate, from values that they read; `wanted` are overwritten.
     void run(std::span<const nn::NodeId> nodes, std::span<const Given> given, std::span<const Wanted> wanted) {
         nn::Index const samples = given.empty() ? 1 : given[0].value->dim(0);
+        prepare(nodes);
         for (const Wanted& w : wanted) w.value->resize_batch(network_.node(w.node).shape, samples);
         for_each(samples, [&](std::size_t, Slice slice, nn::Tape& tape, std::size_t) {
             for (const Given& g : given)
@@ -175,6 +186,8 @@ private:
     std::size_t slices_;
     bool is_cut_;
     std::deque<nn::Tape> tapes_{};
+    std::vector<nn::Tensor> prepared_{};  // by module
+    nn::Scratch preparing_{};
     std::vector<Given> given_{};
     std::vector<Wanted> wanted_{};
 };

@@ -319,10 +319,10 @@ template <class M>
 result<M> read(const SourceText& source, const ReaderOptions& options = {}) {
     return detail::read_text<M>(source.name, source.text, options);
 }
-/// The same, of a text without a name.
+/// The same, of a text at hand.
 template <class M>
 result<M> read(std::string_view text, const ReaderOptions& options = {}) {
-    return detail::read_text<M>({}, text, options);
+    return detail::read_text<M>(options.source, text, options);
 }
 
 }  // namespace amct_distill

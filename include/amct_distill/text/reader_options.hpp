@@ -4,6 +4,7 @@
 ///     read<AMCTDistillConfig>(text, {.on_duplicate = Duplicates::last_wins});
 #pragma once
 #include <cstddef>
+#include <string_view>
 
 namespace amct_distill {
 
@@ -15,6 +16,7 @@ enum class Duplicates {
 };
 
 struct ReaderOptions {
+    std::string_view source = {};  ///< name of a text that is no SourceText, for diagnostics
     Duplicates on_duplicate = Duplicates::error;
     bool unknown_fields_are_warnings = false;
     std::size_t max_depth = 100;  ///< of nested messages

@@ -23,6 +23,11 @@ TEST_CASE("one source shows the line of what read() and what resolve() find") {
           "quant.cfg:1:1: error: unknown field `batch_nun`; did you mean `batch_num`?\n  batch_nun: 1\n  ^");
 }
 
+TEST_CASE("a text at hand may have its name among the options") {
+    CHECK(to_string(read<AMCTDistillConfig>("batch_nun: 1", {.source = "quant.cfg"}).diagnostics())
+              .starts_with("quant.cfg:1:1: error: "));
+}
+
 TEST_CASE("a file is a source, named by its path") {
     auto const path = std::string(AMCT_DISTILL_GOLDEN_DIR) + "/documentation_example.cfg";
     auto const source = SourceText::file(path);

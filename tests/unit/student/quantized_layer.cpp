@@ -93,4 +93,32 @@ TEST_CASE("the clips are trained also where nobody wants the gradient of the inp
     CHECK(gradients[3] != nn::Tensor({2}));
 }
 
+TEST_CASE("runs that share a prepared weight compute the same, and their gradients are finished on the sum") {
+    Parts p = make_parts(true);
+    nn::Scratch alone, shared;
+    nn::Tensor y({3, 4, 6, 6}), same_y({3, 4, 6, 6}), prepared, grad_x(p.x.shape()), same_x(p.x.shape());
+    std::array<const nn::Tensor*, 1> const inputs{&p.x};
+    p.layer.prepare(prepared, shared);
+    shared.use_prepared(&prepared);
+    p.layer.forward(inputs, y, alone, nn::Mode::evaluate);
+    p.layer.forward(inputs, same_y, shared, nn::Mode::evaluate);
+    CHECK(y == same_y);
+
+    std::vector<nn::Parameter> parameters;
+    p.layer.parameters(parameters);
+    std::vector<nn::Tensor> expected, gradients;
+    for (const auto& q : parameters) expected.emplace_back(nn::Shape(q.shape().begin(), q.shape().end()));
+    gradients = expected;
+    std::array<nn::Tensor*, 1> const grad_inputs{&grad_x}, same_inputs{&same_x};
+    for (int twice = 0; twice != 2; ++twice) {
+        p.layer.backward(inputs, y, p.grad_y, grad_inputs, expected, alone, nn::Mode::evaluate);
+        p.layer.backward(inputs, y, p.grad_y, same_inputs, gradients, shared, nn::Mode::evaluate);
+    }
+    p.layer.finish_gradients(gradients, alone);
+    CHECK(grad_x == same_x);
+    for (std::size_t k = 0; k != gradients.size(); ++k)
+        for (std::size_t i = 0; i != gradients[k].size(); ++i)
+            CHECK(gradients[k][i] == Approx(expected[k][i]).epsilon(1e-4).margin(1e-6));
+}
+
 }  // namespace distill_quantized_layer_test
