@@ -25,25 +25,16 @@
 #include <variant>
 
 #include "../core/result.hpp"
+#include "cursor.hpp"
 #include "fields.hpp"
 
 namespace amct_distill {
 
-struct BinaryOptions {
-    std::string_view source = {};     ///< name of the file, for diagnostics
-    std::size_t max_depth = 100;      ///< of nested messages, as in protobuf
-    std::size_t max_expansion = 128;  ///< bytes of heap per byte read
-};
-
 namespace detail {
 
-class WireReader {
+class WireReader : WireCursor {
 public:
-    WireReader(std::string_view bytes, const BinaryOptions& options)
-        : at_(bytes.data()), end_(at_ + bytes.size()), begin_(at_), options_(options) {
-        std::uint64_t const most = (std::uint64_t{1} << 62) / (options.max_expansion + 1);
-        heap_left_ = (std::min)(std::uint64_t{bytes.size()}, most) * options.max_expansion + (1 << 16);
-    }
+    using WireCursor::take_diagnostics, WireCursor::WireCursor;
 
     /// Reads all bytes into `message`; whether it is free of errors.
     template <class M>
@@ -53,16 +44,13 @@ public:
         if (meets_required_) check_required(message);
         return ok_;
     }
-    Diagnostics take_diagnostics() { return std::move(diagnostics_); }
 
 private:
-    static constexpr std::size_t no_index = static_cast<std::size_t>(-1);
-    static constexpr std::size_t max_diagnostics = 100;
-    /// The fields that lead to where the reader is: a list through the stack.
-    struct Step {
-        std::string_view name;
-        std::size_t index;
-        const Step* outer;
+    /// A look ahead.
+    struct Ahead : WireCursor {
+        explicit Ahead(const WireCursor& from) : WireCursor(from, Silent{}) {}
+        using WireCursor::at_, WireCursor::end_, WireCursor::read_tag, WireCursor::skip,
+            WireCursor::count_packed;
     };
     enum class Outcome { done, not_mine, stopped };
 
@@ -232,7 +220,7 @@ private:
             constexpr auto& fields = binary_fields<M>;
             std::array<std::size_t, sizeof...(K)> counts{};
             constexpr std::array<WireType, sizeof...(K)> packed_types{packed_type<M, K>()...};
-            WireReader ahead(*this, Silent{});
+            Ahead ahead(*this);
             while (ahead.at_ != ahead.end_) {
                 std::uint32_t tag = 0;
                 if (!ahead.read_tag(tag)) break;
@@ -261,15 +249,6 @@ private:
         else
             return WireType::length;
     }
-    std::size_t count_packed(const char* value, WireType each) const {
-        std::size_t length = 0;
-        WireReader run(*this, Silent{});
-        run.at_ = value;
-        if (!run.read_length(length)) return 0;
-        if (each != WireType::varint) return length / (each == WireType::fixed32 ? 4 : 8);
-        return static_cast<std::size_t>(std::count_if(
-            run.at_, run.at_ + length, [](char c) { return (static_cast<unsigned char>(c) & 0x80) == 0; }));
-    }
     template <class M, std::size_t K>
     bool reserve(M& m, std::size_t count) {
         constexpr BinaryField entry = binary_fields<M>[K];
@@ -290,16 +269,6 @@ private:
             return true;
         }
     }
-    /// Takes from the bound of the heap.
-    bool charge(std::uint64_t bytes, const char* where) {
-        if (bytes <= heap_left_) {
-            heap_left_ -= bytes;
-            return true;
-        }
-        return stop(where, concat("the message would take more memory than ", options_.max_expansion,
-                                  " times its bytes: the file is damaged, or made to exhaust memory"));
-    }
-
     // ---- scalars
 
     /// `not_mine`: the bytes are not of this type, or an enumerator that the schema does not have, and stay.
@@ -347,80 +316,6 @@ private:
         }
         return Outcome::done;
     }
-    /// Precondition: the bytes are there.
-    template <class T>
-    T take_fixed() {
-        using U = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-        U u = 0;
-        for (std::size_t i = 0; i != sizeof(T); ++i)
-            u |= static_cast<U>(static_cast<U>(static_cast<unsigned char>(at_[i])) << (8 * i));
-        at_ += sizeof(T);
-        return std::bit_cast<T>(u);
-    }
-
-    // ---- bytes
-
-    bool read_varint(std::uint64_t& v) {
-        const char* const where = at_;
-        v = 0;
-        for (unsigned shift = 0; at_ != end_; shift += 7) {
-            if (shift == 70) return stop(where, "a number of more than 10 bytes");
-            auto const byte = static_cast<unsigned char>(*at_++);
-            v |= std::uint64_t{byte & 0x7Fu} << shift;  // what the tenth has above 64 bits is dropped
-            if (byte < 0x80) return true;
-        }
-        return stop(where, "the bytes end within a number");
-    }
-    bool read_tag(std::uint32_t& tag) {
-        const char* const where = at_;
-        std::uint64_t v = 0;
-        if (!read_varint(v)) return false;
-        if (at_ - where > 5) return stop(where, "a field's tag of more than 5 bytes");
-        tag = static_cast<std::uint32_t>(v);
-        if (tag >> 3 == 0) return stop(where, "expected a field; a field's number is never 0");
-        return true;
-    }
-    /// A length that the bytes hold.
-    bool read_length(std::size_t& length) {
-        const char* const where = at_;
-        std::uint64_t v = 0;
-        if (!read_varint(v)) return false;
-        if (at_ - where > 5) return stop(where, "a length of more than 5 bytes");
-        auto const left = static_cast<std::uint64_t>(end_ - at_);
-        if (v > left)
-            return stop(where, concat("the length is ", v, ", but the bytes left are ", left,
-                                      depth_ == 0 ? ": is the file whole?" : " in the message around it"));
-        length = static_cast<std::size_t>(v);
-        return true;
-    }
-    bool skip(WireType type, const char* where) {
-        std::size_t length = 0;
-        std::uint64_t ignored = 0;
-        switch (type) {
-            case WireType::varint:
-                return read_varint(ignored);
-            case WireType::length:
-                if (!read_length(length)) return false;
-                break;
-            case WireType::fixed32:
-                length = 4;
-                break;
-            case WireType::fixed64:
-                length = 8;
-                break;
-            case WireType::start_group:
-            case WireType::end_group:
-                return stop(where, "groups (wire types 3 and 4) are not supported");
-            default:
-                return stop(where, concat("wire type ", static_cast<unsigned>(type), " does not exist"));
-        }
-        if (static_cast<std::size_t>(end_ - at_) < length)
-            return stop(where,
-                        concat("a value takes ", length, " bytes, but the bytes left are ", end_ - at_));
-        at_ += length;
-        return true;
-    }
-
     // ---- required fields: asked for after the reading, since messages merge
 
     template <class M>
@@ -463,57 +358,6 @@ private:
         }
         path_ = here.outer;
     }
-
-    // ---- diagnostics
-
-    std::string path_text() const {
-        std::string out;
-        for (const Step* s = path_; s != nullptr; s = s->outer) {
-            std::string part(s->name);
-            if (s->index != no_index) part += concat('[', s->index, ']');
-            out = out.empty() ? std::move(part) : concat(part, '.', out);
-        }
-        return out;
-    }
-    [[gnu::cold, gnu::noinline]] void report(Severity severity, std::string message) {
-        if (severity == Severity::error) ok_ = false;
-        if (silent_ || diagnostics_.size() == max_diagnostics) return;
-        Diagnostic d;
-        d.severity = severity;
-        d.source = std::string(options_.source);
-        d.path = path_text();
-        d.message = std::move(message);
-        std::size_t const size = d.source.size() + d.path.size() + d.message.size() + 3 * sizeof d;
-        if (severity == Severity::warning) {  // they are part of what the bytes may take
-            if (size > heap_left_) return;
-            heap_left_ -= size;
-        }
-        diagnostics_.push_back(std::move(d));
-    }
-    [[gnu::cold, gnu::noinline]] bool stop(const char* where, std::string_view message) {
-        if (!silent_) report(Severity::error, concat("at byte ", where - begin_, ": ", message));
-        return false;
-    }
-    [[gnu::cold, gnu::noinline]] void warn(const char* where, std::string_view message) {
-        report(Severity::warning, concat("at byte ", where - begin_, ": ", message));
-    }
-
-    struct Silent {};
-    /// From the same place to the same end, without a word and without memory.
-    WireReader(const WireReader& from, Silent)
-        : at_(from.at_), end_(from.end_), begin_(from.begin_), options_(from.options_), silent_(true) {}
-
-    const char* at_;
-    const char* end_;  // of the message that is being read
-    const char* begin_;
-    BinaryOptions options_;
-    std::uint64_t heap_left_ = 0;
-    std::size_t depth_ = 0;
-    const Step* path_ = nullptr;
-    bool meets_required_ = false;
-    bool silent_ = false;
-    bool ok_ = true;
-    Diagnostics diagnostics_{};
 };
 
 }  // namespace detail
