@@ -17,6 +17,7 @@
 #include <variant>
 #include <vector>
 
+#include "../graph/ids.hpp"
 #include "../nn/tensor.hpp"
 #include "../quant/any_codes.hpp"
 
@@ -24,6 +25,8 @@ namespace amct_distill {
 
 struct DeployedLayer {
     std::string name{};
+    ModuleId module{};  ///< in `Deployment::network`
+    NodeId node{};      ///< its only use
     Width data_width{Int8{}};
     ScaleOffset data{};                      ///< of the input
     AnyCodes codes{};                        ///< of the weights, a row per output channel

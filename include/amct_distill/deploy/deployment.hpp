@@ -8,7 +8,9 @@
 ///     nn::Network integers = integer_network(device); // integer.hpp
 ///     verify(device, batches).value().agrees();       // verify.hpp
 #pragma once
+#include <array>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -18,11 +20,11 @@
 #include <vector>
 
 #include "../nn/layers/structure.hpp"
+#include "../nn/weight_rows.hpp"
 #include "../student/student.hpp"
 #include "deployed_layer.hpp"
 #include "fold.hpp"
 #include "fold_codes.hpp"
-#include "weighted_shim.hpp"
 
 namespace amct_distill {
 
@@ -52,15 +54,17 @@ private:
         auto const fail = [&](const auto&... what) {
             throw std::invalid_argument(detail::concat("Deployment: layer `", layer.name, "` ", what...));
         };
-        if (!network_.find(layer.name)) fail("is not one of the network's");
-        const nn::Module& module = network_.module(layer.name);
-        if (module.get_if<nn::Conv2d>() == nullptr && module.get_if<nn::Linear>() == nullptr)
-            fail("is a ", module.type(), ", which has no weights that are quantized");
-        const nn::Tensor& weight = detail::WeightedLayerView(module).weight();
-        if (weight.size() != layer.rows() * layer.cols() ||
-            static_cast<std::size_t>(weight.dim(0)) != layer.rows())
+        if (network_.graph().module_named(layer.name) != layer.module ||
+            network_.graph().node_named(layer.name) != layer.node)
+            fail("is not one of the network's");
+        const nn::Module& module = network_.module(layer.module);
+        const nn::Weighted* const weighted = module.weighted();
+        if (weighted == nullptr) fail("is a ", module.type(), ", which has no weights that are quantized");
+        nn::WeightRows const rows(*weighted);
+        if (static_cast<std::size_t>(rows.count()) != layer.rows() ||
+            static_cast<std::size_t>(rows.length()) != layer.cols())
             fail("has ", layer.rows(), " x ", layer.cols(), " codes, but a weight ",
-                 nn::to_string(weight.shape()));
+                 nn::to_string(weighted->weight().shape()));
         if (!layer.weight_scales.fit(layer.rows()))
             fail("has ", layer.weight_scales.size(), " scales for ", layer.rows(), " channels");
         if (!layer.bias.empty() && layer.bias.size() != layer.rows())
@@ -75,23 +79,22 @@ namespace detail {
 
 /// The dimension of the layer's output that counts its channels: along which a bias is added. Error: there is
 /// none.
-inline result<std::size_t> channel_axis(const nn::Module& module, nn::Shape input) {
-    WeightedLayerView const layer(module);
-    auto const channels = static_cast<std::size_t>(layer.weight().dim(0));
-    nn::Tensor bias({layer.weight().dim(0)});
-    for (std::size_t c = 0; c != channels; ++c) bias[c] = static_cast<float>(c);
-    nn::Tensor const zeros(layer.weight().shape());
-    nn::Module const numbered = layer.with_parameters(zeros, bias);
+inline result<std::size_t> channel_axis(const nn::Weighted& layer, nn::Shape input) {
+    nn::Index const channels = layer.output_channels();
+    nn::Tensor bias({channels});
+    for (nn::Index c = 0; c != channels; ++c) bias[static_cast<std::size_t>(c)] = static_cast<float>(c);
+    nn::Module const numbered = layer.with_parameters(nn::Tensor(layer.weight().shape()), bias);
     if (input.at(0) == nn::any_batch) input[0] = 1;
     nn::Tensor const x(input);
     nn::Tensor y(numbered.output_shape(std::span(&input, 1)).value());
     nn::Scratch scratch;
-    WeightedLayerView(numbered).forward_with(zeros, x, y, scratch);
+    numbered.forward(std::array{&x}, y, scratch, nn::Mode::evaluate);
     for (std::size_t axis = 1; axis < y.rank(); ++axis) {
-        if (y.dim(axis) != static_cast<nn::Index>(channels)) continue;
+        if (y.dim(axis) != channels) continue;
         auto const after = static_cast<std::size_t>(nn::product(y.shape(), axis + 1, y.rank()));
         std::size_t i = 0;
-        while (i != y.size() && y[i] == static_cast<float>(i / after % channels)) ++i;
+        while (i != y.size() && y[i] == static_cast<float>(i / after % static_cast<std::size_t>(channels)))
+            ++i;
         if (i == y.size()) return axis;
     }
     return general_error(concat("its ", channels, " biases do not belong to one dimension of its output ",
@@ -103,20 +106,20 @@ inline result<std::size_t> channel_axis(const nn::Module& module, nn::Shape inpu
         concat(what, " of ", width, " are not deployed; choose a width that configurations name"));
 }
 
-/// What becomes of one layer: its integers, and in `in_float` the layer that they stand for.
+/// What becomes of one layer, whose name, module, node and channel axis are set: its integers, and as the
+/// result the layer in float that they stand for. `bn` may be null.
 template <class Algorithms>
-result<DeployedLayer> deploy_layer(const std::string& name, const nn::Module& layer, const nn::Shape& input,
-                                   const LayerQuantizers<Algorithms>& q, const nn::NamedModule* bn,
-                                   nn::Module& in_float) {
+result<nn::Module> deploy_layer(const QuantizedLayer<Algorithms>& from, const nn::BatchNorm2d* bn,
+                                DeployedLayer& out) {
+    const auto& q = from.quantizers();
+    const nn::Weighted& layer = from.layer();
     if (!q.is_calibrated()) return general_error("it is not calibrated; call calibrate() first");
-    WeightedLayerView const view(layer);
-    auto codes = q.weight_codes(view.weight());
+    nn::WeightRows const rows = from.rows();
+    nn::Tensor buffer;
+    const nn::Tensor& matrix = rows.gather(layer.weight(), buffer);
+    auto codes = q.weight_codes(matrix);
     if (!codes) return codes.diagnostics();
-    DeployedLayer out{.name = name, .data = q.data_scale()};
-    if (bn != nullptr) out.batch_norm = bn->name;
-    auto const axis = channel_axis(layer, input);
-    if (!axis) return axis.diagnostics();
-    out.channel_axis = *axis;
+    out.data = q.data_scale();
     out.quantize_data = [q](const nn::Tensor& x, nn::Tensor& quantized, const Execution& on) {
         q.quantize_data(x, quantized, on);
     };
@@ -128,18 +131,17 @@ result<DeployedLayer> deploy_layer(const std::string& name, const nn::Module& la
         return {};
     });
     if (!done) return done.diagnostics();
-    nn::Tensor weight, bias;
+    nn::Tensor meant, bias;
     done = q.visit_weight_bits([&]<class B>(std::type_identity<B>) -> result<void> {
         if constexpr (!Widths::has<B>)
             return not_deployed("weights", B::name);
         else
-            return FoldCodes<B>(out, view.weight(), view.bias(),
-                                bn ? bn->module.template get_if<nn::BatchNorm2d>() : nullptr)
-                .run(*std::move(codes), weight, bias);
+            return FoldCodes<B>(out, matrix, layer.bias(), bn).run(*std::move(codes), meant, bias);
     });
     if (!done) return done.diagnostics();
-    in_float = view.with_parameters(weight, bias);
-    return out;
+    nn::Tensor weight(layer.weight().shape());
+    rows.scatter(meant, weight);
+    return layer.with_parameters(weight, bias);
 }
 
 }  // namespace detail
@@ -157,22 +159,33 @@ result<Deployment> deploy(const BasicStudent<Algorithms>& student) {
     nn::Network folded = network;
     std::vector<DeployedLayer> layers;
     Diagnostics errors;
-    auto const add = [&](const auto& planned, const QuantizedLayer<Algorithms>& from) -> result<void> {
-        const nn::NamedModule* const bn = batch_norm_after(network, planned.name);
-        nn::Module layer = from.module();
-        const nn::Shape& input = network.node(network.node(planned.node).inputs.at(0)).shape;
-        auto made = detail::deploy_layer(planned.name, layer, input, from.quantizers(), bn, layer);
-        if (!made) return made.diagnostics();
-        folded.replace(planned.module, std::move(layer));
-        if (bn != nullptr) folded.replace(bn->name, nn::Identity{});
-        layers.push_back(*std::move(made));
-        return {};
-    };
     for (const auto& planned : student.plan().layers) {
         const auto* const from = student.quantized(planned.module);
         if (from == nullptr) continue;
-        for (Diagnostic& d : detail::of_layer(planned.name, add(planned, *from).diagnostics()))
-            errors.push_back(std::move(d));
+        DeployedLayer layer{.name = planned.name, .module = planned.module, .node = planned.node};
+        auto const fail = [&](const Diagnostics& why) {
+            for (Diagnostic& d : detail::of_layer(planned.name, why)) errors.push_back(std::move(d));
+        };
+        const nn::Shape& input = network.node(network.node(planned.node).inputs.at(0)).shape;
+        auto const axis = detail::channel_axis(from->layer(), input);
+        if (!axis) {
+            fail(axis.diagnostics());
+            continue;
+        }
+        layer.channel_axis = *axis;
+        std::optional<ModuleId> bn = batch_norm_after(network, planned.module);
+        if (layer.channel_axis != 1) bn.reset();  // a BatchNorm2d's channels are dimension 1
+        const nn::BatchNorm2d* norm = nullptr;
+        if (bn) {
+            layer.batch_norm = network.modules()[*bn].name;
+            norm = network.module(*bn).template get_if<nn::BatchNorm2d>();
+        }
+        auto made = detail::deploy_layer(*from, norm, layer);
+        fail(made.diagnostics());
+        if (!made) continue;
+        folded.replace(planned.module, *std::move(made));
+        if (bn) folded.replace(*bn, nn::Identity{});
+        layers.push_back(std::move(layer));
     }
     if (!errors.empty()) return errors;
     return Deployment(std::move(folded), std::move(layers));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// A BatchNorm2d after a layer, folded into the layer's weights and bias.
 ///
-///     if (const nn::NamedModule* bn = batch_norm_after(network, "conv1")) {
-///         const auto& norm = *bn->module.get_if<nn::BatchNorm2d>();
+///     if (std::optional<ModuleId> bn = batch_norm_after(network, conv1)) {
+///         const auto& norm = *network.module(*bn).get_if<nn::BatchNorm2d>();
 ///         std::vector<float> factors = fold_factors(norm);               // one per output channel
 ///         FoldedLayer folded = fold(conv.weight(), conv.bias(), norm);   // norm(conv(x)) = folded(x)
 ///     }
@@ -12,7 +12,7 @@
 #pragma once
 #include <cmath>
 #include <cstddef>
-#include <string_view>
+#include <optional>
 #include <vector>
 
 #include "../nn/layers/batch_norm.hpp"
@@ -20,31 +20,17 @@
 
 namespace amct_distill {
 
-/// The BatchNorm2d that is the only consumer of the layer's output, as a module of the network. Null when
-/// there is none; when the layer or the BatchNorm is used more than once; when the layer's output leaves the
+/// The BatchNorm2d that is the only consumer of a layer's output, as a module of the network. None when there
+/// is none; when the layer or the BatchNorm is used more than once; when the layer's output leaves the
 /// network.
-inline const nn::NamedModule* batch_norm_after(const nn::Network& network, std::string_view layer) {
-    auto const uses = [&](std::size_t module) {
-        std::size_t n = 0;
-        for (nn::NodeId id : network.operations())
-            if (network.node(id).module == module) ++n;
-        return n;
-    };
-    const nn::Network::Node* reader = nullptr;
-    std::size_t readers = 0;
-    auto const node = network.find(layer);
-    if (!node || !network.node(*node).module || uses(*network.node(*node).module) != 1) return nullptr;
-    for (nn::NodeId id : network.operations())
-        for (nn::NodeId input : network.node(id).inputs)
-            if (input == *node) {
-                reader = &network.node(id);
-                ++readers;
-            }
-    for (nn::NodeId output : network.outputs())
-        if (output == *node) return nullptr;
-    if (readers != 1 || !reader->module || uses(*reader->module) != 1) return nullptr;
-    const nn::NamedModule& module = network.modules()[*reader->module];
-    return module.module.get_if<nn::BatchNorm2d>() != nullptr ? &module : nullptr;
+inline std::optional<ModuleId> batch_norm_after(const nn::Network& network, ModuleId layer) {
+    const Graph& graph = network.graph();
+    if (graph.uses(layer).size() != 1) return std::nullopt;
+    auto const next = graph.only_consumer(graph.uses(layer).front());
+    if (!next) return std::nullopt;
+    auto const module = graph.module_of(*next);
+    if (!module || graph.uses(*module).size() != 1) return std::nullopt;
+    return network.module(*module).get_if<nn::BatchNorm2d>() != nullptr ? module : std::nullopt;
 }
 
 namespace detail {

@@ -39,10 +39,9 @@ public:
 
     /// Throws std::invalid_argument when the deployment has no quantized layer of this name.
     IntegerLayer(const Deployment& deployment, std::string_view name)
-        : layer_(found(deployment, name)), module_(deployment.network().module(name)) {
-        detail::WeightedLayerView const view(module_);
-        split(view.weight().shape());
-        module_ = view.with_parameters(parts_[0], {});
+        : layer_(found(deployment, name)), module_(deployment.network().module(layer_.module)) {
+        split();
+        module_ = module_.weighted()->with_parameters(parts_[0], {});
     }
 
     const DeployedLayer& layer() const { return layer_; }
@@ -66,9 +65,9 @@ public:
         auto const shape = output_shape(std::array{x.shape()});
         if (!shape)
             throw std::invalid_argument(detail::concat(layer_.name, ": ", shape.diagnostics()[0].message));
-        detail::WeightedLayerView const view(module_);
-        nn::Tensor& values = scratch.tensor(view.scratch_tensors());
-        nn::Tensor& partial = scratch.tensor(view.scratch_tensors() + 1);
+        const nn::Weighted& weighted = *module_.weighted();
+        nn::Tensor& values = scratch.tensor(weighted.scratch_tensors());
+        nn::Tensor& partial = scratch.tensor(weighted.scratch_tensors() + 1);
         std::vector<std::int8_t> codes;
         quantize_data(x, codes, scratch.execution());
         values.resize(x.shape());
@@ -81,7 +80,7 @@ public:
             layer_.for_each_output(
                 *shape, [&](std::size_t i, std::size_t channel) { sums[i] = layer_.bias[channel]; });
         for (const nn::Tensor& part : parts_) {
-            view.forward_with(part, values, partial, scratch);
+            weighted.forward_with(part, values, partial, scratch);
             for (std::size_t i = 0; i != sums.size(); ++i) sums[i] += static_cast<std::int32_t>(partial[i]);
         }
     }
@@ -118,10 +117,11 @@ private:
 
     /// The codes as weights in float, each code in one of the parts. In a part, no channel's sum of |w| times
     /// the farthest code of the input passes 2^24.
-    void split(const nn::Shape& shape) {
+    void split() {
         std::int64_t const most =
             (std::int64_t{1} << 24) / detail::largest_data(layer_.data_width, layer_.data);
-        parts_.emplace_back(shape);
+        nn::Shape const matrix{static_cast<nn::Index>(layer_.rows()), static_cast<nn::Index>(layer_.cols())};
+        std::vector<nn::Tensor> parts(1, nn::Tensor(matrix));
         std::vector<std::int8_t> codes(layer_.cols());
         for (std::size_t r = 0; r != layer_.rows(); ++r) {
             unpack_row(layer_.codes, r, codes);
@@ -131,12 +131,15 @@ private:
                 std::int64_t const magnitude = std::abs(static_cast<int>(codes[c]));
                 if (sum + magnitude > most) {
                     sum = 0;
-                    if (++part == parts_.size()) parts_.emplace_back(shape);
+                    if (++part == parts.size()) parts.emplace_back(matrix);
                 }
                 sum += magnitude;
-                parts_[part][r * codes.size() + c] = static_cast<float>(codes[c]);
+                parts[part][r * codes.size() + c] = static_cast<float>(codes[c]);
             }
         }
+        const nn::Weighted& layer = *module_.weighted();
+        for (const nn::Tensor& part : parts)
+            nn::WeightRows(layer).scatter(part, parts_.emplace_back(layer.weight().shape()));
     }
 
     DeployedLayer layer_;
@@ -148,7 +151,7 @@ private:
 inline nn::Network integer_network(const Deployment& deployment) {
     nn::Network out = deployment.network();
     for (const DeployedLayer& layer : deployment.layers())
-        out.replace(layer.name, IntegerLayer(deployment, layer.name));
+        out.replace(layer.module, IntegerLayer(deployment, layer.name));
     return out;
 }
 

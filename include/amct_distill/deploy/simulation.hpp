@@ -32,8 +32,8 @@ public:
         return module_.output_shape(inputs);
     }
     void forward(nn::Inputs inputs, nn::Tensor& output, nn::Scratch& scratch, nn::Mode) const {
-        detail::WeightedLayerView const view(module_);
-        nn::Tensor& x = scratch.tensor(view.scratch_tensors());
+        const nn::Weighted& weighted = *module_.weighted();
+        nn::Tensor& x = scratch.tensor(weighted.scratch_tensors());
         x.resize(inputs[0]->shape());
         if (quantize_)
             quantize_(*inputs[0], x, scratch.execution());
@@ -41,7 +41,7 @@ public:
             std::visit([&]<class B>(
                            B) { fake_quantize<B>(inputs[0]->span(), x.span(), data_, scratch.execution()); },
                        width_);
-        view.forward_with(view.weight(), x, output, scratch);
+        weighted.forward_with(weighted.weight(), x, output, scratch);
     }
     [[noreturn]] void backward(nn::Inputs, const nn::Tensor&, const nn::Tensor&, std::span<nn::Tensor* const>,
                                std::span<nn::Tensor>, nn::Scratch&, nn::Mode) const {
@@ -59,7 +59,7 @@ private:
 inline nn::Network simulation_network(const Deployment& deployment) {
     nn::Network out = deployment.network();
     for (const DeployedLayer& layer : deployment.layers())
-        out.replace(layer.name, SimulatedLayer(deployment.network().module(layer.name), layer));
+        out.replace(layer.module, SimulatedLayer(deployment.network().module(layer.module), layer));
     return out;
 }
 

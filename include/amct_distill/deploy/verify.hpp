@@ -13,9 +13,14 @@
 #include <cstdint>
 #include <cstdlib>
 #include <span>
+#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "../student/data_source.hpp"
+#include "../student/run_options.hpp"
+#include "../student/same_network.hpp"
 #include "integer.hpp"
 #include "simulation.hpp"
 
@@ -109,19 +114,23 @@ public:
             report_.layers.push_back({.name = l.name,
                                       .explained = explained_difference(l),
                                       .requantized_channels = l.requantized.size()});
-            integers_.push_back(device_.module(l.name).get_if<IntegerLayer>());
-            nodes_.push_back(*device_.find(l.name));
+            integers_.push_back(device_.module(l.module).get_if<IntegerLayer>());
+            nodes_.push_back(l.node);
         }
     }
 
-    void add(const nn::Tensor& batch, const nn::Network& reference) {
-        simulation_.forward(batch, simulated_, nn::Mode::evaluate);
-        compare_layers(batch);
-        device_.forward(batch, mixed_, nn::Mode::evaluate);
-        reference.forward(batch, other_, nn::Mode::evaluate);
-        auto const ours = device_.outputs(), theirs = reference.outputs();
-        for (std::size_t k = 0; k != ours.size(); ++k)
-            compare_outputs(mixed_.output(ours[k]), other_.output(theirs[k]));
+    void add(std::span<const nn::Tensor> batch, const nn::Network& reference, const nn::Executor& executor) {
+        std::vector<const nn::Tensor*> inputs;
+        for (const nn::Tensor& t : batch) inputs.push_back(&t);
+        for (nn::Tape* tape : {&simulated_, &mixed_, &other_}) tape->use(&executor);
+        scratch_.use(&executor);
+        simulation_.forward(inputs, simulated_, nn::Mode::evaluate);
+        simulation_.set_inputs(inputs, mixed_);
+        compare_layers();
+        device_.forward(inputs, mixed_, nn::Mode::evaluate);
+        reference.forward(inputs, other_, nn::Mode::evaluate);
+        for (nn::NodeId output : device_.outputs())
+            compare_outputs(device_.value(output, mixed_), reference.value(output, other_));
     }
     VerifyReport finish() {
         report_.output_error /= values_;
@@ -130,8 +139,7 @@ public:
     }
 
 private:
-    void compare_layers(const nn::Tensor& batch) {
-        mixed_.output(simulation_.inputs()[0]) = batch;
+    void compare_layers() {
         for (nn::NodeId id : simulation_.operations()) {
             auto const found = std::ranges::find(nodes_, id);
             if (found == nodes_.end()) {
@@ -140,8 +148,9 @@ private:
             }
             auto const k = static_cast<std::size_t>(found - nodes_.begin());
             nn::NodeId const input = simulation_.node(id).inputs[0];
-            compare_inputs(*integers_[k], simulated_.output(input), mixed_.output(input), report_.layers[k]);
-            integers_[k]->accumulate(simulated_.output(input), sums_);
+            compare_inputs(*integers_[k], simulation_.value(input, simulated_),
+                           simulation_.value(input, mixed_), report_.layers[k]);
+            integers_[k]->accumulate(simulation_.value(input, simulated_), sums_, scratch_);
             compare_sums(deployment_.layers()[k], sums_, simulated_.output(id), report_.layers[k]);
             integers_[k]->dequantize_sums(sums_, mixed_.output(id));
         }
@@ -161,13 +170,15 @@ private:
     std::vector<const IntegerLayer*> integers_{};
     std::vector<nn::NodeId> nodes_{};
     nn::Tape simulated_{}, mixed_{}, other_{};
+    nn::Scratch scratch_{};
     IntegerTensor sums_{};
     double values_ = 0;
     VerifyReport report_{};
 };
 
 inline result<VerifyReport> run_verification(const Deployment& deployment, const nn::Network* reference,
-                                             std::span<const nn::Tensor> batches) {
+                                             const DataSource& batches, const RunOptions& run) {
+    run.check_options("verify");
     if (batches.empty()) return general_error("verify: no batches; give at least one");
     nn::Network simulation;
     if (reference == nullptr) {
@@ -175,8 +186,40 @@ inline result<VerifyReport> run_verification(const Deployment& deployment, const
         reference = &simulation;
     }
     Verification verification(deployment);
-    for (const nn::Tensor& batch : batches) verification.add(batch, *reference);
+    nn::Executor const executor(run.threads);
+    Batch buffer;
+    for (std::size_t i = 0; i != batches.size(); ++i) {
+        auto const batch = batches.load(i, buffer);
+        if (!batch) return batch.diagnostics();
+        require_batch(*reference, *batch, "verify", i);
+        verification.add(*batch, *reference, executor);
+    }
     return verification.finish();
+}
+
+/// What a student has that its deployment does not: the first difference, or "". Quantized layers and
+/// BatchNorms are other modules in a deployment.
+template <class Algorithms>
+std::string difference(const Deployment& deployment, const BasicStudent<Algorithms>& student) {
+    const nn::Network &a = deployment.network(), &b = student.network();
+    for (nn::NodeId id; id != a.graph().size() && id != b.graph().size(); ++id.index) {
+        if (a.name(id) != b.name(id))
+            return concat("node ", id.index, " is `", a.name(id), "` in the deployment, and `", b.name(id),
+                          "` in the student");
+        if (a.node(id).shape != b.node(id).shape || a.node(id).inputs != b.node(id).inputs ||
+            a.node(id).kind != b.node(id).kind)
+            return concat("node `", a.name(id), "` of shape ", nn::to_string(a.node(id).shape),
+                          " in the deployment is another one in the student, of shape ",
+                          nn::to_string(b.node(id).shape));
+    }
+    if (a.graph().size() != b.graph().size())
+        return concat("the deployment has ", a.graph().size(), " nodes, the student ", b.graph().size());
+    if (!std::ranges::equal(a.outputs(), b.outputs())) return "their outputs are other nodes";
+    for (const auto& planned : student.plan().layers)
+        if ((student.quantized(planned.module) != nullptr) != (deployment.layer(planned.name) != nullptr))
+            return concat("layer `", planned.name, "` is quantized in ",
+                          deployment.layer(planned.name) ? "the deployment" : "the student", " only");
+    return {};
 }
 
 }  // namespace detail
@@ -185,17 +228,22 @@ inline result<VerifyReport> run_verification(const Deployment& deployment, const
 /// Each integer layer takes the simulation's input; its sums are compared with the simulation's output, and
 /// what becomes of them on the way to the next quantized layers with the codes those read in the simulation.
 /// The sums can differ only by rounding, `explained` says how far; codes then differ where a value lies that
-/// close to the middle between two codes. The network's outputs are compared with the simulation's.
-/// Error: no batches. Throws std::invalid_argument when a batch is not an input of the network.
-inline result<VerifyReport>(verify)(const Deployment& deployment, std::span<const nn::Tensor> batches) {
-    return detail::run_verification(deployment, nullptr, batches);
+/// close to the middle between two codes. The network's outputs are compared with the simulation's. Errors:
+/// no batches, or one that cannot be loaded. Throws std::invalid_argument when a batch does not fit the
+/// network's inputs, or an option makes no sense. The result has the same bits with any number of threads.
+inline result<VerifyReport>(verify)(const Deployment& deployment, const DataSource& batches,
+                                    const RunOptions& run = {}) {
+    return detail::run_verification(deployment, nullptr, batches, run);
 }
 /// The same, with the network's outputs compared with those of the student, which is not folded. Throws
-/// std::invalid_argument when the deployment is not of a student of this network, with the first difference.
+/// std::invalid_argument when the deployment is not of this student, with the first difference.
 template <class Algorithms>
 result<VerifyReport>(verify)(const Deployment& deployment, const BasicStudent<Algorithms>& student,
-                             std::span<const nn::Tensor> batches) {
-    return detail::run_verification(deployment, &student.network(), batches);
+                             const DataSource& batches, const RunOptions& run = {}) {
+    if (auto const what = detail::difference(deployment, student); !what.empty())
+        throw std::invalid_argument(
+            detail::concat("verify: the deployment is not of this student: ", what, "; deploy it"));
+    return detail::run_verification(deployment, &student.network(), batches, run);
 }
 
 }  // namespace amct_distill

@@ -5,8 +5,8 @@
 ///
 ///     out/record.txt                 scales, offsets and types: ScaleOffsetRecord, text format
 ///     out/files.txt                  the files of each layer: DeploymentFiles, text format
-///     out/weights/conv1.weight.npy   int8, of the weight's shape; INT4: uint8 [out, bytes], two codes a
-///                                    byte, the low nibble first, rows padded
+///     out/weights/conv1.weight.npy   int8, of the weight's shape; INT4: uint8 [out, bytes], a row per output
+///                                    channel, two codes a byte, the low nibble first, rows padded
 ///     out/weights/conv1.bias.npy     int32 [out], in units of scale_d * scale_w; absent when there is none
 ///
 /// Where a layer's name is no file's name (file_names.hpp), record and files.txt have it as it is.
@@ -62,14 +62,19 @@ inline std::set<std::string> files_of_deployment(const std::filesystem::path& di
 }
 
 /// Bytes of two codes as rows of bytes; codes of a byte each in the shape of the weight.
-inline std::string npy_of_codes(const AnyCodes& codes, const nn::Shape& weight) {
+inline std::string npy_of_codes(const AnyCodes& codes, const nn::Weighted& layer) {
     return std::visit(
         [&]<class B>(const Codes<B>& c) {
-            if constexpr (two_codes_a_byte<B>)
-                return npy_content<std::uint8_t>(
-                    {static_cast<nn::Index>(c.rows()), static_cast<nn::Index>(c.row_bytes())}, c.bytes());
-            else
-                return npy_content<std::int8_t>(weight, c.bytes());
+            using Byte = typename Codes<B>::byte_type;
+            auto const rows = static_cast<nn::Index>(c.rows()), bytes = static_cast<nn::Index>(c.row_bytes());
+            if constexpr (two_codes_a_byte<B>) {
+                return npy_content<Byte>({rows, bytes}, c.bytes());
+            } else {
+                nn::BasicTensor<Byte> const matrix({rows, bytes}, c.bytes());
+                nn::BasicTensor<Byte> weight(layer.weight().shape());
+                nn::WeightRows(layer).scatter(matrix, weight);
+                return npy_content<Byte>(weight.shape(), std::as_const(weight).span());
+            }
         },
         codes);
 }
@@ -95,9 +100,8 @@ inline result<void> write(const Deployment& deployment, const std::filesystem::p
         LayerFiles& files = index.files.emplace_back();
         files.layer = layer.name;
         files.weight = detail::concat("weights/", stem, ".weight.npy");
-        auto const shape =
-            detail::WeightedLayerView(deployment.network().module(layer.name)).weight().shape();
-        if (auto ok = add(*files.weight, detail::npy_of_codes(layer.codes, shape)); !ok) return ok;
+        const nn::Weighted& weighted = *deployment.network().module(layer.module).weighted();
+        if (auto ok = add(*files.weight, detail::npy_of_codes(layer.codes, weighted)); !ok) return ok;
         if (layer.bias.empty()) continue;
         files.bias = detail::concat("weights/", stem, ".bias.npy");
         auto const rows = static_cast<nn::Index>(layer.rows());

@@ -49,11 +49,16 @@ inline NodeId operation_of(const nn::Network& network, NodeId value) {
     return value.index - op.index <= network.node(op).ports ? op : value;
 }
 
-/// Whether each node reads the one before it.
+/// Whether each node reads the one before it, and nothing else but constants.
 inline bool is_chain(const nn::Network& network, const std::vector<NodeId>& nodes) {
     for (std::size_t k = 1; k != nodes.size(); ++k) {
-        const auto& inputs = network.node(nodes[k]).inputs;
-        if (std::ranges::find(inputs, nodes[k - 1]) == inputs.end()) return false;
+        bool reads = false;
+        for (NodeId input : network.node(nodes[k]).inputs) {
+            if (network.node(input).kind == NodeKind::constant) continue;
+            if (input != nodes[k - 1]) return false;
+            reads = true;
+        }
+        if (!reads) return false;
     }
     return true;
 }
@@ -187,6 +192,10 @@ std::vector<TrainedBlock> blocks_of(const nn::Network& network, const BasicDisti
                 rest.push_back(id);
         if (rest.empty()) continue;
         bool const is_chain = detail::is_chain(network, rest);
+        if (!is_chain && shape == BlockShape::amct)
+            throw std::invalid_argument(detail::concat(
+                "distill: the block at `", network.name(rest.front()),
+                "` is not a chain, as AMCT's blocks are: set blocks to BlockShape::automatic"));
         blocks.push_back(detail::block_of_nodes(network, std::move(rest), is_chain));
     }
     for (auto& unit : units) blocks.push_back(detail::block_of_nodes(network, std::move(unit), false));

@@ -5,7 +5,7 @@
 ///     calibrate(student, batches, run).value();
 ///     DistillReport report = distill(teacher, student, batches, {.epochs = 5}, run).value();
 ///     distill<MyLoss, MySgd>(teacher, student, batches, {.optimizer = MySgd(0.9)});      // of your own
-///     distill(teacher, student, batches, {.blocks = BlockShape::automatic});         // residual units whole
+///     distill(teacher, student, batches, {.blocks = BlockShape::automatic});     // residual units whole
 ///     distill(teacher, student, batches, {}, {.directory = "run", .resume = true});   // where it was killed
 ///
 /// The teacher is never changed. No block ends above the loss it began with, and the student's outputs are

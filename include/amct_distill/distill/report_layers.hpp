@@ -70,7 +70,9 @@ result<std::vector<LayerReport>> measure_layers(const BasicStudent<Algorithms>& 
     for (const auto& layer : student.plan().layers) {
         const auto* const q = student.quantizers(layer.name);
         if (q == nullptr) continue;
-        const nn::Tensor& weight = *student.weight(layer.name);
+        nn::Tensor in_rows;
+        const auto& from = *student.quantized(layer.module);
+        const nn::Tensor& weight = from.rows().gather(from.layer().weight(), in_rows);
         LayerReport& r = reports.emplace_back();
         r.name = layer.name;
         r.weight_algorithm = q->weight_algorithm();

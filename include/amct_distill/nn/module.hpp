@@ -53,8 +53,8 @@ using BasicInputs = std::span<const BasicTensor<T>* const>;
 ///   `parameters(list)`: appends a `BasicParameter<T>` for each; always the same ones in one order.
 ///   `check_parameters()`: a `result<void>` that says which of them has not the shape that the options say.
 ///   `prepare(out, scratch)`: computes what depends on the parameters alone (a quantized weight) for several
-///   runs, which find it in `scratch.prepared()`; and with it `finish_gradients(grad_parameters, scratch)`: what
-///   those runs' backward left to be done once, on the sums of their gradients.
+///   runs, which find it in `scratch.prepared()`; and with it `finish_gradients(grad_parameters, scratch)`:
+///   what those runs' backward left to be done once, on the sums of their gradients.
 ///   `constrain()`: what must hold after every step of the optimizer. `update_statistics(inputs)`: what it
 ///   learns outside of the gradients. A hook that is misspelt is not there: test that it is called.
 template <class M>

@@ -37,6 +37,10 @@ struct ResolveOptions {
     /// `layer1.*`. AMCT takes names alone. An override of a layer's name is stronger than one of a pattern;
     /// that a layer fits the patterns of two overrides is an error.
     bool patterns = false;
+    /// A distill_group may be a part of the network with several paths (a residual unit with its shortcut):
+    /// all that lies between its two layers. AMCT takes one path of layers. Distill with `blocks` that are
+    /// not amct.
+    bool group_parts = false;
 };
 
 namespace detail {
@@ -97,7 +101,8 @@ inline void warn_of_left_out(const std::vector<NodeId>& nodes, const std::vector
 
 template <class Algorithms, class Storage>
 result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Storage>& config, const Graph& g,
-                                             const Target& target, DiagnosticList found, bool patterns) {
+                                             const Target& target, DiagnosticList found, bool patterns,
+                                             bool group_parts = false) {
     BasicDistillPlan<Algorithms> plan;
     plan.graph = g;
     plan.batch_num = planned_value(config.batch_num, "batch_num");
@@ -129,7 +134,7 @@ result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Stora
     }
     check_target(plan.layers, rules.layers(), target, found);
 
-    auto groups = user_blocks(config.distill_group, g, names, found);
+    auto groups = user_blocks(config.distill_group, g, names, found, group_parts);
     if (found.failed()) return found.errors();
 
     std::sort(nodes.begin(), nodes.end());
@@ -158,7 +163,8 @@ template <class Algorithms, class Storage>
 result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Storage>& config,
                                              const Graph& graph, const Target& target = target::generic,
                                              const ResolveOptions& options = {}) {
-    return detail::resolve(config, graph, target, detail::DiagnosticList(options.source), options.patterns);
+    return detail::resolve(config, graph, target, detail::DiagnosticList(options.source), options.patterns,
+                           options.group_parts);
 }
 
 }  // namespace amct_distill

@@ -120,10 +120,49 @@ inline std::vector<NodeId> nodes_of_group(const Graph& g, ModuleId start, Module
     return way.nodes;
 }
 
+/// All nodes from module `start` to module `end` that lead to the latter; empty, and a finding, when one of
+/// them is read outside.
+inline std::vector<NodeId> part_of_group(const Graph& g, ModuleId start, ModuleId end, Position where,
+                                         const std::string& path, DiagnosticList& found) {
+    NodeId const first = g.uses(start).front(), last = g.uses(end).back();
+    auto const fail = [&](const std::string& why) -> std::vector<NodeId> {
+        found.error(where, path, why);
+        return {};
+    };
+    if (last < first)
+        return fail(concat("`", g.module(end).name, "` comes before `", g.module(start).name,
+                           "`: exchange start_layer_name and end_layer_name"));
+    std::vector<bool> leads(g.size(), false);
+    leads[last] = true;
+    for (std::size_t n = last.index; n > first.index; --n)
+        if (leads[n])
+            for (std::size_t input : g.node({n}).inputs) leads[input] = true;
+    if (!leads[first])
+        return fail(concat("no path leads from `", g.module(start).name, "` to `", g.module(end).name, "`"));
+    std::vector<NodeId> nodes;
+    for (NodeId n = first; n <= last; ++n.index)
+        if (leads[n] && g.kind(n) != NodeKind::constant && g.kind(n) != NodeKind::input &&
+            g.kind(n) != NodeKind::port)
+            nodes.push_back(n);
+    for (NodeId n : nodes) {
+        bool const leaves = n != last && g.is_output(n);
+        auto const reader =
+            std::ranges::find_if(g.consumers(n), [&](NodeId r) { return r > last || !leads[r]; });
+        if (n != last && (leaves || reader != g.consumers(n).end()))
+            return fail(concat("`", g.name(n), "` inside of the group ",
+                               leaves ? std::string("leaves the network")
+                                      : concat("is read by `", g.name(*reader), "`, outside of it"),
+                               ": a group has one value that others read, its last"));
+    }
+    if (auto const twice = trained_twice(g, nodes); !twice.empty())
+        return fail(concat(twice, ": end the group before it, or start it after"));
+    return nodes;
+}
+
 /// Every group that is sound and shares no node with an earlier one, in the order of the configuration.
 template <class Groups>
 std::vector<PlannedBlock> user_blocks(const Groups& groups, const Graph& g, const LayerLookup& names,
-                                      DiagnosticList& found) {
+                                      DiagnosticList& found, bool parts = false) {
     std::vector<PlannedBlock> blocks;
     std::vector<std::optional<std::size_t>> owner(g.size());  // of a node: index of its group
     for (std::size_t i = 0; i != groups.size(); ++i) {
@@ -137,7 +176,8 @@ std::vector<PlannedBlock> user_blocks(const Groups& groups, const Graph& g, cons
             names.used_module(*group.end_layer_name, either(group.end_layer_name.position(), where),
                               concat(path, ".end_layer_name"));
         if (!start || !end) continue;
-        auto nodes = nodes_of_group(g, *start, *end, where, path, found);
+        auto nodes = parts ? part_of_group(g, *start, *end, where, path, found)
+                           : nodes_of_group(g, *start, *end, where, path, found);
 
         auto const shared =
             std::find_if(nodes.begin(), nodes.end(), [&](NodeId n) { return owner[n].has_value(); });

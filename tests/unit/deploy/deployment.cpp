@@ -192,10 +192,15 @@ TEST_CASE("layers that are not the network's do not make a deployment") {
     CHECK_THROWS_WITH(Deployment(device.network(), other.layers()),
                       "Deployment: layer `conv_dilated` is not one of the network's");
     auto layers = device.layers();
-    layers[2].name = "conv2";
+    auto const rename = [&](const char* name) {
+        layers[2].name = name;
+        layers[2].module = *device.network().graph().module_named(name);
+        layers[2].node = *device.network().find(name);
+    };
+    rename("conv2");
     CHECK_THROWS_WITH(Deployment(device.network(), layers),
                       "Deployment: layer `conv2` has 3 x 20 codes, but a weight [5, 4, 3, 3]");
-    layers[2].name = "relu2";
+    rename("relu2");
     CHECK_THROWS_WITH(Deployment(device.network(), layers),
                       "Deployment: layer `relu2` is a ReLU, which has no weights that are quantized");
     layers = device.layers();

@@ -199,9 +199,11 @@ TEST_CASE("golden: the export of trained students, its record and its integers")
         for (const auto& planned : student.plan().layers)
             if (!planned.quant_enable) {
                 const auto& conv = *student.network().module(planned.name).get_if<nn::Conv2d>();
-                FoldedLayer const folded = fold(
-                    conv.weight(), conv.bias(),
-                    *batch_norm_after(student.network(), planned.name)->module.get_if<nn::BatchNorm2d>());
+                FoldedLayer const folded =
+                    fold(conv.weight(), conv.bias(),
+                         *student.network()
+                              .module(*batch_norm_after(student.network(), planned.module))
+                              .get_if<nn::BatchNorm2d>());
                 const auto& numbers = c.at("deploy").at("initializers").as_object();
                 bool const same = folded.weight == tensor(numbers.at(planned.name + ".sub_module.weight")) &&
                                   folded.bias == tensor(numbers.at(planned.name + ".sub_module.bias"));

@@ -2,6 +2,8 @@
 #include <amct_distill/deploy/verify.hpp>
 
 #include <algorithm>
+#include <amct_distill/nn/layers/structure.hpp>
+#include <cmath>
 #include <sstream>
 
 #include "support/catch.hpp"
@@ -88,8 +90,68 @@ TEST_CASE("a difference is counted, measured and told") {
 TEST_CASE("without batches there is nothing to verify") {
     Student const student = support::calibrated_student(support::small_network(), "");
     Deployment const device = deploy(student).value();
-    CHECK(verify(device, {}).diagnostics()[0].message == "verify: no batches; give at least one");
-    CHECK(verify(device, student, {}).diagnostics()[0].message == "verify: no batches; give at least one");
+    std::vector<nn::Tensor> const none;
+    CHECK((verify)(device, none).diagnostics()[0].message == "verify: no batches; give at least one");
+    CHECK((verify)(device, student, none).diagnostics()[0].message ==
+          "verify: no batches; give at least one");
+}
+
+TEST_CASE("a deployment is verified with its own student only, and the first difference is named") {
+    auto const batches = support::small_batches(1, 2);
+    Student const student = support::calibrated_student(support::small_network(), "");
+    Deployment const device = deploy(student).value();
+    CHECK_THROWS_WITH(
+        (verify)(device, support::calibrated_student(support::every_convolution(), ""), batches),
+        "verify: the deployment is not of this student: node 1 is `conv1` in the deployment, and "
+        "`conv_dilated` in the student; deploy it");
+    CHECK_THROWS_WITH(
+        (verify)(device, support::calibrated_student(support::small_network(), "quant_skip_layers: 'conv2'"),
+                 batches),
+        Catch::Contains("layer `conv2` is quantized in the deployment only; deploy it"));
+    std::vector<nn::Tensor> const wrong{nn::Tensor({2, 2, 6, 5})};
+    CHECK_THROWS_WITH(
+        (verify)(device, student, wrong),
+        Catch::Contains("verify: batch 0: input \"image\": expected [N, 2, 6, 6], found [2, 2, 6, 5]"));
+    CHECK_THROWS_WITH((verify)(device, student, batches, {.threads = 0}), Catch::Contains("verify: threads"));
+}
+
+TEST_CASE("threads change no bit of a verification") {
+    auto const batches = support::small_batches(2, 40);
+    Student const student = support::calibrated_student(support::every_convolution(), "");
+    Deployment const device = deploy(student).value();
+    VerifyReport const one = (verify)(device, student, batches).value();
+    VerifyReport const three = (verify)(device, student, batches, {.threads = 3}).value();
+    CHECK(one.output_error == three.output_error);
+    CHECK(one.output_largest == three.output_largest);
+    for (std::size_t k = 0; k != one.layers.size(); ++k) {
+        CHECK(one.layers[k].different == three.layers[k].different);
+        CHECK(one.layers[k].inputs_different == three.layers[k].inputs_different);
+    }
+}
+
+TEST_CASE("a network of two inputs and two outputs is verified over all of them") {
+    nn::Network net;
+    nn::NodeId const a = net.input("a", {4}), b = net.input("b", {3});
+    nn::NodeId const x = net.add("left", nn::Linear({.in_features = 4, .out_features = 5}), {a});
+    nn::NodeId const y = net.add("right", nn::Linear({.in_features = 3, .out_features = 5}), {b});
+    nn::NodeId const sum = net.add_function("sum", nn::Add{}, {x, y});
+    net.output(net.add("out", nn::Linear({.in_features = 5, .out_features = 2}), {sum}));
+    net.output(net.add_function("relu", nn::ReLU{}, {sum}));
+    nn::initialize(net, 3);
+    std::vector<Batch> batches(2, Batch{nn::Tensor({6, 4}), nn::Tensor({6, 3})});
+    float v = 0;
+    for (Batch& batch : batches)
+        for (nn::Tensor& t : batch)
+            for (float& value : t) value = std::sin(v += 1.0f);
+    Student student = make_student(net, support::plan_for(net, "")).value();
+    calibrate(student, batches).value();
+    Deployment const device = deploy(student).value();
+    VerifyReport const report = (verify)(device, student, batches).value();
+    CHECK(report.agrees());
+    REQUIRE(report.layers.size() == 3);
+    CHECK(report.layers[1].inputs == 2 * 6 * 3);
+    CHECK(report.output_square > 0);
+    CHECK(report.output_error < 0.01 * report.output_square);
 }
 
 }  // namespace deploy_verify_test

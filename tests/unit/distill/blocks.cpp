@@ -85,6 +85,30 @@ TEST_CASE("a user's group stands, and a network without units says so when they 
                       Catch::Contains("the network has no residual unit"));
 }
 
+TEST_CASE("a user's group may be a residual unit where the plan's reader and the distillation are told so") {
+    nn::Network const net = residual_network();
+    auto const resolved = [&](std::string_view start, std::string_view end) {
+        auto const config = read<AMCTDistillConfig>(detail::concat("distill_group { start_layer_name: '",
+                                                                   start, "' end_layer_name: '", end, "' }"))
+                                .value();
+        return resolve(config, net.graph(), target::generic, {.group_parts = true});
+    };
+    auto const plan = resolved("a1", "relu_a").value();
+    CHECK(text(net, blocks_of(net, plan, BlockShape::automatic)) ==
+          "image -> stem relu0 -> relu0\n"
+          "relu0 -> a1 relu1 a2 add_a relu_a -> relu_a\n"
+          "relu_a -> b1 relu2 b2 b3 add_b -> add_b\n"
+          "flatten -> fc -> fc\n");
+    CHECK_THROWS_WITH(blocks_of(net, plan, BlockShape::amct), Catch::Contains("is not a chain"));
+
+    CHECK(resolved("relu1", "relu_a").value().blocks.size() == 7);
+    CHECK(resolved("stem", "a2").diagnostics().at(0).message ==
+          "`relu0` inside of the group is read by `add_a`, outside of it: a group has one value that others "
+          "read, "
+          "its last");
+    CHECK(resolved("fc", "stem").diagnostics().at(0).message.starts_with("`stem` comes before `fc`"));
+}
+
 TEST_CASE("a value inside that is read elsewhere keeps a unit from being one") {
     nn::Network net;
     nn::NodeId const x = net.input("x", {4});
