@@ -24,6 +24,7 @@
 #include "deploy/record.hpp"
 #include "deploy/simulation.hpp"
 #include "deploy/verify.hpp"
+#include "deploy/verify_report.hpp"
 #include "deploy/write.hpp"
 #include "distill/adamw.hpp"
 #include "distill/distill.hpp"

@@ -21,7 +21,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "../deploy/verify.hpp"
+#include "../deploy/verify_report.hpp"
 #include "../distill/report.hpp"
 #include "../reflect/fields.hpp"
 #include "json.hpp"

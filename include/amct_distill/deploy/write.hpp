@@ -9,7 +9,7 @@
 ///                                    channel, two codes a byte, the low nibble first, rows padded
 ///     out/weights/conv1.bias.npy     int32 [out], in units of scale_d * scale_w; absent when there is none
 ///
-/// Where a layer's name is no file's name (file_names.hpp), record and files.txt have it as it is.
+/// Where a layer's name cannot be a file's name (file_names.hpp), the record and files.txt have it as it is.
 #pragma once
 #include <cstdint>
 #include <filesystem>

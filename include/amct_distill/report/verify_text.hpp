@@ -10,7 +10,7 @@
 #include "../core/number.hpp"
 #include "../core/table.hpp"
 #include "../core/wrap.hpp"
-#include "../deploy/verify.hpp"
+#include "../deploy/verify_report.hpp"
 #include "columns.hpp"
 
 namespace amct_distill {

@@ -66,7 +66,7 @@ TEST_CASE("a long name is cut between two characters") {
     CHECK(file_name(std::string(240, 'n')) != file_name(std::string(241, 'n')));
 }
 
-TEST_CASE("names that differ only in case, in what is replaced, or behind the cut get files of their own") {
+TEST_CASE("names that differ only in case, in what is replaced, or after the cut get files of their own") {
     std::vector<std::string> names{"conv", "Conv", "CONV", "a/b", "a_b", "a:b", "A/B"};
     names.push_back(file_name("a/b"));  // what another would be called
     for (int i = 0; i != 50; ++i) names.push_back(detail::concat(std::string(240, 'n'), i));

@@ -85,7 +85,7 @@ nn::Network network_of(const json::value& c) {
     return net;
 }
 
-/// Its configuration, without our default of fixed_min behind a ReLU, which the original does not have.
+/// Its configuration, without our default of fixed_min after a ReLU, which the original does not have.
 std::string config_of(const json::value& c) {
     std::string config = c.at("cfg").is_null() ? std::string() : text(c.at("cfg"));
     std::string const name = "ulq_quantize: {";

@@ -85,7 +85,7 @@ TEST_CASE("the sums are those of the formula: stride, padding, dilation, groups,
             offsets.insert(d.data.offset);
         }
     }
-    CHECK(offsets.contains(-128));  // behind a ReLU
+    CHECK(offsets.contains(-128));  // after a ReLU
     CHECK(offsets.size() >= 4);
 }
 
@@ -140,7 +140,7 @@ TEST_CASE("sums beyond 2^24, which float32 cannot hold, are exact: the codes go 
     CHECK(largest > (1 << 25));
 }
 
-TEST_CASE("what is no input of the layer is refused") {
+TEST_CASE("what is not an input of the layer is refused") {
     Deployment const deployment = deploy(support::calibrated_student(support::small_network(), "")).value();
     IntegerLayer const fc(deployment, "fc");
     CHECK_THROWS_WITH(IntegerLayer(deployment, "relu1"),
