@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <amct_distill/distill/fingerprint.hpp>
+
+#include <amct_distill/student/calibrate.hpp>
+
+#include "support/catch.hpp"
+#include "support/small_network.hpp"
+
+namespace distill_fingerprint_test {
+
+using namespace amct_distill;
+
+namespace {
+
+/// ARQ with a setting of one's own that changes nothing that shows in names, widths, scales or clips.
+struct PatientDistill {
+    template <class Bits, class Granularity>
+    using quantizer = Arq<Bits, Granularity>;
+
+    optional<DataType, DataType::INT8> dst_type{};
+    optional<bool> channel_wise{};
+    optional<float> patience{};
+    friend bool operator==(const PatientDistill&, const PatientDistill&) = default;
+};
+struct WithPatience : StandardAlgorithms {
+    struct weights {
+        ARQDistill arq_distill;
+        PatientDistill patient_distill;
+    };
+};
+
+/// conv, an activation, conv; the activation's inputs are all above 0, so that its slope never shows.
+nn::Network network(nn::Index stride, float slope) {
+    nn::Network net;
+    nn::NodeId x = net.input("x", {1, 4, 4});
+    x = net.add("conv", nn::Conv2d({.in_channels = 1, .out_channels = 2, .stride = {stride, stride}}), {x});
+    x = net.add("act", nn::LeakyReLU(slope), {x});
+    net.output(net.add("last", nn::Conv2d({.in_channels = 2, .out_channels = 1}), {x}));
+    nn::initialize(net, 1);
+    for (float& v : net.module("conv").get_if<nn::Conv2d>()->weight()) v = 0.5f;
+    net.module("conv").get_if<nn::Conv2d>()->bias().fill(1);
+    return net;
+}
+std::vector<nn::Tensor> const batches{nn::Tensor({2, 1, 4, 4}, std::vector<float>(32, 0.5f))};
+
+template <class Algorithms = StandardAlgorithms>
+Fingerprint mark(const nn::Network& teacher, std::string_view config, const DistillOptions& options = {}) {
+    auto const plan =
+        resolve(read<BasicConfig<Algorithms>>(config).value(), teacher.graph(), target::generic).value();
+    auto student = make_student(teacher, plan).value();
+    calibrate(student, batches).value();
+    return fingerprint(teacher, student, batches, options).value();
+}
+
+}  // namespace
+
+TEST_CASE("settings of one's own algorithm are in the fingerprint, also those that show nowhere else") {
+    nn::Network const teacher = network(1, 0.25f);
+    auto const with = [&](std::string_view settings) {
+        return mark<WithPatience>(
+            teacher, detail::concat("distill_weight_quant_config { patient_distill { ", settings, " } }"));
+    };
+    Fingerprint const one = with("patience: 1");
+    CHECK(difference(one, with("patience: 1")).empty());
+    CHECK(difference(one, with("patience: 2")) == "the configuration");
+    CHECK(difference(one, with("")) == "the configuration");
+}
+
+TEST_CASE("options of modules are in the fingerprint, also those that the first batch does not show") {
+    Fingerprint const one = mark(network(1, 0.25f), "");
+    CHECK(difference(one, mark(network(1, 0.25f), "")).empty());
+    CHECK(network(1, 0.25f).predict(batches[0]) == network(1, 0.5f).predict(batches[0]));
+    CHECK(difference(one, mark(network(1, 0.5f), "")) == "the teacher");
+    CHECK(difference(one, mark(network(2, 0.25f), "")) == "the teacher");
+}
+
+TEST_CASE("what changes the bits of the result is in the fingerprint") {
+    nn::Network const teacher = network(1, 0.25f);
+    Fingerprint const one = mark(teacher, "");
+    CHECK(difference(one, mark(teacher, "", {.slices = 4})) == "the training options");
+    CHECK(difference(one, mark(teacher, "", {.blocks = BlockShape::automatic})) == "the training options");
+    CHECK(difference(one, mark(teacher, "", {.learning_rates = {.scales = 2e-4}})) == "the training options");
+    CHECK(difference(one, mark(teacher, "", {.optimizer = AdamW({.beta2 = 0.99})})) ==
+          "the training options");
+    CHECK(difference(one, mark(teacher, "group_size: 2")) == "the configuration");
+    Student const student = make_student(teacher, support::plan_for(teacher, "")).value();
+    CHECK(fingerprint(teacher, student, {}, DistillOptions{}).diagnostics().at(0).message ==
+          "fingerprint: no batches; give at least one");
+}
+
+}  // namespace distill_fingerprint_test
