@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// amct_distill's quantizers in one file: ARQ, ULQ and IFMR at INT4 and INT8. Needs C++20 and Eigen.
 // Made from include/ by cmake/single_header.cmake: change the headers there.
 #pragma once
@@ -24,6 +25,7 @@
 #include <cstring>
 #include <exception>
 #include <functional>
+#include <initializer_list>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -34,6 +36,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 // ---- amct_distill/core/version.hpp
@@ -45,9 +48,9 @@
 /// CMake takes the project's version from here.
 
 #define AMCT_DISTILL_VERSION_MAJOR 0
-#define AMCT_DISTILL_VERSION_MINOR 1
+#define AMCT_DISTILL_VERSION_MINOR 2
 #define AMCT_DISTILL_VERSION_PATCH 0
-#define AMCT_DISTILL_VERSION 100  // 10000 * major + 100 * minor + patch
+#define AMCT_DISTILL_VERSION 200  // 10000 * major + 100 * minor + patch
 
 // ---- amct_distill/policy/bits.hpp
 
@@ -103,6 +106,11 @@ struct ChannelWise {
 struct TensorWise {
     static constexpr std::string_view name = "tensor_wise";
 };
+
+/// The granularities that a configuration can name: the one list from which every choice among them is made.
+template <class... G>
+struct GranularityList {};
+using Granularities = GranularityList<ChannelWise, TensorWise>;
 
 template <class G>
 concept Granularity = std::same_as<G, ChannelWise> || std::same_as<G, TensorWise>;
@@ -178,38 +186,44 @@ struct supports_all {
 
 }  // namespace amct_distill
 
-// ---- amct_distill/core/concat.hpp
+// ---- amct_distill/policy/widths.hpp
 
-/// One string from pieces: texts, characters and whole numbers.
+/// The bit Widths that a configuration can name: the one list from which every choice among them is made.
 ///
-///     detail::concat("expected ", 3, " channels, found ", n)
-///
-/// (`std::string + "..."` would do, but g++ 12 at -O2 answers it with false -Wrestrict and -Warray-bounds
-/// warnings, GCC bugs 105329 and 105651.)
+///     Width const w = Int4{};                              // one of them, as a value
+///     std::visit([]<class B>(B) { return B::name; }, w);   // "INT4": back to a type
+///     EachWidth<Codes>                                     // std::variant<Codes<Int4>, Codes<Int8>>
 
-namespace amct_distill::detail {
+namespace amct_distill {
 
-inline void append(std::string& out, std::string_view piece) { out.append(piece); }
-inline void append(std::string& out, char piece) { out.push_back(piece); }
-template <std::integral N>
-requires(!std::same_as<N, char> && !std::same_as<N, bool>) void append(std::string& out, N piece) {
-    out.append(std::to_string(piece));
-}
+template <class... B>
+struct WidthList {
+    using Any = std::variant<B...>;
+    template <template <class> class Of>
+    using AnyOf = std::variant<Of<B>...>;
+    template <class T>
+    static constexpr bool has = (std::is_same_v<T, B> || ...);
+};
 
-template <class... Pieces>
-std::string concat(const Pieces&... pieces) {
-    std::string out;
-    (append(out, pieces), ...);
-    return out;
-}
+/// A width of your own is a type of its own; one that a configuration can name stands here, and in DataType.
+using Widths = WidthList<Int4, Int8>;
 
-}  // namespace amct_distill::detail
+/// One of them: their types are empty, so that the value says no more than which.
+using Width = Widths::Any;
+
+/// Of<B> for one of the widths.
+template <template <class> class Of>
+using EachWidth = Widths::AnyOf<Of>;
+
+}  // namespace amct_distill
 
 // ---- amct_distill/core/utf8.hpp
 
-/// Whether a text is UTF-8.
+/// Whether a text is UTF-8, and how many columns of a terminal it takes.
 ///
 ///     detail::first_invalid_utf8("caf\xc3\xa9") == std::string_view::npos
+///     detail::character_at("\xc3\xa9")                       // {0xE9, 2}
+///     detail::columns("\xe5\xb1\x82 1") == 4              // Chinese characters take two each
 ///
 /// Usable in constant evaluation.
 
@@ -261,6 +275,325 @@ constexpr std::size_t first_invalid_utf8(std::string_view s) {
     return std::string_view::npos;
 }
 
+struct Character {
+    std::uint32_t code = 0;
+    std::size_t size = 0;  // in bytes
+};
+
+/// The first character. Precondition: the text begins with valid UTF-8, and is not empty.
+constexpr Character character_at(std::string_view s) {
+    auto const lead = std::uint32_t{static_cast<unsigned char>(s[0])};
+    if (lead < 0x80) return {lead, 1};
+    std::size_t const size = lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3 : 4;
+    std::uint32_t code = lead & (0x7Fu >> size);
+    for (std::size_t k = 1; k != size && k < s.size(); ++k)
+        code = code << 6 | (std::uint32_t{static_cast<unsigned char>(s[k])} & 0x3Fu);
+    return {code, size};
+}
+
+/// Of a terminal: 2 for what Unicode calls wide or fullwidth (East Asian characters and emoji), 0 for marks
+/// that combine with the character before, 1 for the rest.
+constexpr std::size_t columns_of(std::uint32_t code) {
+    struct Range {
+        std::uint32_t first, last;
+    };
+    constexpr Range marks[] = {{0x300, 0x36F},   {0x483, 0x489},    {0x591, 0x5BD},   {0x610, 0x61A},
+                               {0x64B, 0x65F},   {0xE31, 0xE31},    {0xE34, 0xE3A},   {0xE47, 0xE4E},
+                               {0x1AB0, 0x1AFF}, {0x1DC0, 0x1DFF},  {0x200B, 0x200F}, {0x20D0, 0x20FF},
+                               {0x302A, 0x302D}, {0x3099, 0x309A},  {0xFE00, 0xFE0F}, {0xFE20, 0xFE2F},
+                               {0xFEFF, 0xFEFF}, {0xE0100, 0xE01EF}};
+    constexpr Range wide[] = {{0x1100, 0x115F},  {0x231A, 0x231B},   {0x2E80, 0x303E},   {0x3041, 0x33FF},
+                              {0x3400, 0x4DBF},  {0x4E00, 0x9FFF},   {0xA000, 0xA4CF},   {0xA960, 0xA97C},
+                              {0xAC00, 0xD7A3},  {0xF900, 0xFAFF},   {0xFE30, 0xFE6F},   {0xFF00, 0xFF60},
+                              {0xFFE0, 0xFFE6},  {0x1F300, 0x1F64F}, {0x1F680, 0x1F6FF}, {0x1F900, 0x1F9FF},
+                              {0x20000, 0x3FFFD}};
+    if (code < 0x300) return 1;
+    for (Range r : marks)
+        if (code >= r.first && code <= r.last) return 0;
+    for (Range r : wide)
+        if (code >= r.first && code <= r.last) return 2;
+    return 1;
+}
+/// Of a text; a byte that is not UTF-8 takes one.
+constexpr std::size_t columns(std::string_view s) {
+    std::size_t n = 0;
+    for (std::size_t i = 0; i != s.size(); ++i)
+        if (!is_utf8_continuation(s[i])) n += columns_of(character_at(s.substr(i)).code);
+    return n;
+}
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/core/characters.hpp
+
+/// Characters that are mistaken for others, or that nobody sees: what they are, and what is meant.
+///
+///     detail::lookalike(0xA0).name                                  // "a no-break space"
+///     detail::lookalike(0xA0).instead                               // " "
+///     detail::visible("conv1\u200b")                                // "conv1<U+200B>"
+///
+/// Usable in constant evaluation.
+
+namespace amct_distill::detail {
+
+/// Characters from `first` to `last`. `instead`: ASCII that is meant; empty: nothing is.
+struct Lookalike {
+    std::uint32_t first = 0;
+    std::uint32_t last = 0;
+    std::string_view name{};
+    std::string_view instead{};
+    bool unseen = false;  // leaves no ink
+};
+
+inline constexpr Lookalike lookalikes[] = {
+    {0x00A0, 0x00A0, "a no-break space", " ", true},
+    {0x00AB, 0x00AB, "a quotation mark", "\""},
+    {0x00AD, 0x00AD, "a soft hyphen", "", true},
+    {0x00BB, 0x00BB, "a quotation mark", "\""},
+    {0x034F, 0x034F, "an invisible joiner", "", true},
+    {0x061C, 0x061C, "an invisible direction mark", "", true},
+    {0x115F, 0x1160, "an invisible filler", "", true},
+    {0x1680, 0x1680, "a space of another script", " ", true},
+    {0x17B4, 0x17B5, "an invisible vowel", "", true},
+    {0x180E, 0x180E, "an invisible separator", "", true},
+    {0x2000, 0x200A, "a typographic space", " ", true},
+    {0x200B, 0x200B, "a zero width space", "", true},
+    {0x200C, 0x200D, "a zero width joiner", "", true},
+    {0x200E, 0x200F, "an invisible direction mark", "", true},
+    {0x2010, 0x2015, "a dash", "-"},
+    {0x2018, 0x201B, "a typographic quotation mark", "'"},
+    {0x201C, 0x201F, "a typographic quotation mark", "\""},
+    {0x2024, 0x2024, "a dot leader", "."},
+    {0x2028, 0x2029, "a line separator", " ", true},
+    {0x202A, 0x202E, "an invisible direction mark", "", true},
+    {0x202F, 0x202F, "a narrow no-break space", " ", true},
+    {0x2032, 0x2032, "a prime", "'"},
+    {0x2033, 0x2033, "a double prime", "\""},
+    {0x2039, 0x2039, "a quotation mark", "<"},
+    {0x203A, 0x203A, "a quotation mark", ">"},
+    {0x2043, 0x2043, "a hyphen bullet", "-"},
+    {0x205F, 0x205F, "a mathematical space", " ", true},
+    {0x2060, 0x2064, "an invisible joiner", "", true},
+    {0x2066, 0x206F, "an invisible direction mark", "", true},
+    {0x2212, 0x2212, "a minus sign", "-"},
+    {0x2236, 0x2236, "a ratio sign", ":"},
+    {0x2800, 0x2800, "a blank braille pattern", " ", true},
+    {0x3000, 0x3000, "an ideographic space", " ", true},
+    {0x3001, 0x3001, "an ideographic comma", ","},
+    {0x3002, 0x3002, "an ideographic full stop", "."},
+    {0x3008, 0x3008, "an angle bracket", "<"},
+    {0x3009, 0x3009, "an angle bracket", ">"},
+    {0x300A, 0x300A, "a double angle bracket", "<"},
+    {0x300B, 0x300B, "a double angle bracket", ">"},
+    {0x300C, 0x300F, "a corner bracket", "\""},
+    {0x3010, 0x3010, "a lenticular bracket", "["},
+    {0x3011, 0x3011, "a lenticular bracket", "]"},
+    {0x3014, 0x3014, "a tortoise shell bracket", "["},
+    {0x3015, 0x3015, "a tortoise shell bracket", "]"},
+    {0x301D, 0x301F, "a double prime quotation mark", "\""},
+    {0x3164, 0x3164, "an invisible filler", "", true},
+    {0xFE00, 0xFE0F, "an invisible variation selector", "", true},
+    {0xFE13, 0xFE13, "a vertical colon", ":"},
+    {0xFE50, 0xFE50, "a small comma", ","},
+    {0xFE52, 0xFE52, "a small full stop", "."},
+    {0xFE54, 0xFE54, "a small semicolon", ";"},
+    {0xFE55, 0xFE55, "a small colon", ":"},
+    {0xFE63, 0xFE63, "a small hyphen", "-"},
+    {0xFEFF, 0xFEFF, "a byte order mark", "", true},
+    {0xFFA0, 0xFFA0, "an invisible filler", "", true},
+    {0xE0000, 0xE0FFF, "an invisible tag", "", true},
+};
+
+/// ASCII characters that Cyrillic and Greek letters are taken for: in pairs, the letter and its twin.
+struct Homoglyph {
+    std::uint32_t code = 0;
+    char twin = 0;
+};
+inline constexpr Homoglyph homoglyphs[] = {
+    {0x0391, 'A'}, {0x0392, 'B'}, {0x0395, 'E'}, {0x0396, 'Z'}, {0x0397, 'H'}, {0x0399, 'I'}, {0x039A, 'K'},
+    {0x039C, 'M'}, {0x039D, 'N'}, {0x039F, 'O'}, {0x03A1, 'P'}, {0x03A4, 'T'}, {0x03A5, 'Y'}, {0x03A7, 'X'},
+    {0x03BD, 'v'}, {0x03BF, 'o'}, {0x0405, 'S'}, {0x0406, 'I'}, {0x0408, 'J'}, {0x0410, 'A'}, {0x0412, 'B'},
+    {0x0415, 'E'}, {0x041A, 'K'}, {0x041C, 'M'}, {0x041D, 'H'}, {0x041E, 'O'}, {0x0420, 'P'}, {0x0421, 'C'},
+    {0x0422, 'T'}, {0x0423, 'Y'}, {0x0425, 'X'}, {0x0430, 'a'}, {0x0435, 'e'}, {0x043E, 'o'}, {0x0440, 'p'},
+    {0x0441, 'c'}, {0x0443, 'y'}, {0x0445, 'x'}, {0x0455, 's'}, {0x0456, 'i'}, {0x0458, 'j'}, {0x04BB, 'h'},
+};
+
+/// One letter for every code from U+FF01 to U+FF5E, the fullwidth forms: ASCII, moved.
+inline constexpr std::string_view fullwidth_twins =
+    R"(!"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\]^_`abcdefghijklmnopqrstuvwxyz{|}~)";
+
+/// What a character is mistaken for; `name` is empty when it is no such character.
+constexpr Lookalike lookalike(std::uint32_t code) {
+    if (code < 0x80) return {};
+    if (code >= 0xFF01 && code <= 0xFF5E)
+        return {code, code, "a fullwidth character", fullwidth_twins.substr(code - 0xFF01, 1)};
+    for (const Lookalike& l : lookalikes)
+        if (l.first <= code && code <= l.last) return l;
+    for (const Homoglyph& h : homoglyphs)
+        if (h.code == code)
+            return {code, code, code < 0x0400 ? "a Greek letter" : "a Cyrillic letter", {&h.twin, 1}};
+    return {};
+}
+
+/// "00A0": at least four digits; `out` takes characters by push_back.
+template <class Out>
+constexpr void append_code_point(Out& out, std::uint32_t code) {
+    constexpr std::string_view digits = "0123456789ABCDEF";
+    for (unsigned shift = 24; shift != 0;) {
+        shift -= 4;
+        if (shift < 16 || code >> shift != 0) out.push_back(digits[code >> shift & 15u]);
+    }
+}
+
+/// A name as a message shows it: what leaves no ink, and control characters, by their code points.
+inline std::string visible(std::string_view name) {
+    std::string out;
+    while (!name.empty()) {
+        Character const c = character_at(name);
+        if (c.code < 0x20 || c.code == 0x7F || lookalike(c.code).unseen) {
+            out += "<U+";
+            append_code_point(out, c.code);
+            out += '>';
+        } else {
+            out.append(name.substr(0, c.size));
+        }
+        name.remove_prefix(c.size < name.size() ? c.size : name.size());
+    }
+    return out;
+}
+
+/// A name with what is meant for each lookalike: "conv1" for one with a zero width space, or with fullwidth
+/// letters.
+inline std::string as_meant(std::string_view name) {
+    std::string out;
+    while (!name.empty()) {
+        Character const c = character_at(name);
+        Lookalike const l = lookalike(c.code);
+        if (l.name.empty())
+            out.append(name.substr(0, c.size));
+        else if (l.instead != " ")
+            out.append(l.instead);
+        name.remove_prefix(c.size < name.size() ? c.size : name.size());
+    }
+    return out;
+}
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/core/number.hpp
+
+/// Numbers as text. Every number in every output comes from here: with a decimal point and without grouping,
+/// whatever the process's locale is.
+///
+///     number(0.1f)                                     // "0.1": the shortest that reads back; "nan", "-inf"
+///     number(1234567)                                    // "1234567"
+///     number(0.00125, std::chars_format::scientific, 2)  // "1.25e-03"
+///     number(48.93, std::chars_format::fixed, 1)         // "48.9"
+
+namespace amct_distill {
+
+template <std::integral N>
+requires(!std::same_as<N, bool>) std::string number(N value) {
+    char text[std::numeric_limits<N>::digits10 + 3];
+    return {text, std::to_chars(text, text + sizeof text, value).ptr};
+}
+
+/// The shortest text that reads back as the same number.
+template <std::floating_point T>
+std::string number(T value) {
+    if (std::isnan(value)) return "nan";  // whatever its sign
+    char text[64];
+    return {text, std::to_chars(text, text + sizeof text, value).ptr};
+}
+
+/// The shortest text in that format that reads back as the same number.
+template <std::floating_point T>
+std::string number(T value, std::chars_format format) {
+    if (std::isnan(value)) return "nan";
+    char text[std::numeric_limits<T>::max_exponent10 + std::numeric_limits<T>::max_digits10 + 16];
+    return {text, std::to_chars(text, text + sizeof text, value, format).ptr};
+}
+
+/// As printf's %.<digits>e, f or g in the C locale.
+template <std::floating_point T>
+std::string number(T value, std::chars_format format, int digits) {
+    if (std::isnan(value)) return "nan";
+    std::string text(static_cast<std::size_t>(std::numeric_limits<T>::max_exponent10 + digits + 16), '\0');
+    text.resize(static_cast<std::size_t>(
+        std::to_chars(text.data(), text.data() + text.size(), value, format, digits).ptr - text.data()));
+    return text;
+}
+
+namespace detail {
+
+using amct_distill::number;
+
+/// Three digits: "1.25e-03".
+inline std::string short_number(double x) { return number(x, std::chars_format::scientific, 2); }
+inline std::string percent(double part) { return number(100 * part, std::chars_format::fixed, 2) + " %"; }
+
+}  // namespace detail
+}  // namespace amct_distill
+
+// ---- amct_distill/core/concat.hpp
+
+/// One string from pieces: texts, characters and numbers.
+///
+///     detail::concat("expected ", 3, " channels, found ", n)
+///
+/// (`std::string + "..."` would do, but g++ 12 at -O2 answers it with false -Wrestrict and -Warray-bounds
+/// warnings, GCC bugs 105329 and 105651.) Every call makes an array of pieces for one function that joins
+/// them: most calls are of diagnostics, and would be a tenth of a program's code if they were inlined.
+
+namespace amct_distill::detail {
+
+/// A text of somebody else's, or a short one of its own.
+class Piece {
+public:
+    template <class Text>
+    requires std::convertible_to<const Text&, std::string_view> Piece(const Text& text) {
+        std::string_view const view = text;
+        data_ = view.data();
+        size_ = view.size();
+    }
+    Piece(char c) : size_(1) { own_[0] = c; }
+    template <std::integral N>
+    requires(!std::same_as<N, char> && !std::same_as<N, bool>) Piece(N n) {
+        if constexpr (std::signed_integral<N>)
+            take(static_cast<long long>(n));
+        else
+            take(static_cast<unsigned long long>(n));
+    }
+    Piece(float x) { take(x); }
+    Piece(double x) { take(x); }
+
+    std::string_view text() const { return {data_ == nullptr ? own_ : data_, size_}; }
+
+private:
+    template <class N>
+    [[gnu::cold, gnu::noinline]] void take(N n) {
+        std::string const text = number(n);
+        size_ = text.copy(own_, sizeof own_);
+    }
+
+    const char* data_ = nullptr;  // null: own_
+    std::size_t size_ = 0;
+    char own_[32];  // the longest number has 24
+};
+
+inline void append(std::string& out, const Piece& piece) { out.append(piece.text()); }
+
+[[gnu::cold, gnu::noinline]] inline std::string join(std::initializer_list<Piece> pieces) {
+    std::string out;
+    for (const Piece& piece : pieces) append(out, piece);
+    return out;
+}
+
+template <class... Pieces>
+std::string concat(const Pieces&... pieces) {
+    return join({Piece(pieces)...});
+}
+
 }  // namespace amct_distill::detail
 
 // ---- amct_distill/core/diagnostic.hpp
@@ -306,22 +639,28 @@ constexpr std::size_t count_code_points(std::string_view text) {
         std::count_if(text.begin(), text.end(), [](char c) { return !is_utf8_continuation(c); }));
 }
 
+/// Whether a line ends with this byte: a line feed, or a carriage return without one.
+constexpr bool ends_line(std::string_view text, std::size_t i) {
+    return text[i] == '\n' || (text[i] == '\r' && (i + 1 == text.size() || text[i + 1] != '\n'));
+}
+
 constexpr Position position_of(std::string_view text, std::size_t offset) {
-    std::string_view const before = text.substr(0, offset);
-    auto const newline = before.rfind('\n');
-    std::string_view const line = newline == before.npos ? before : before.substr(newline + 1);
-    auto const lines = static_cast<std::size_t>(std::count(before.begin(), before.end(), '\n'));
-    return {lines + 1, count_code_points(line) + 1};
+    std::size_t lines = 1, start = 0;
+    for (std::size_t i = 0; i != offset; ++i) {
+        if (!ends_line(text, i)) continue;
+        ++lines;
+        start = i + 1;
+    }
+    return {lines, count_code_points(text.substr(start, offset - start)) + 1};
 }
 
 /// Fills in the excerpt of a diagnostic whose position is set.
 inline void quote_line(Diagnostic& d, std::string_view text, std::size_t offset) {
-    std::string_view const before = text.substr(0, offset);
-    auto const newline = before.rfind('\n');
-    std::size_t const start = newline == before.npos ? 0 : newline + 1;
-    std::size_t stop = (std::min)(text.find('\n', offset), text.size());
+    std::size_t start = offset, stop = offset;
+    while (start != 0 && !ends_line(text, start - 1)) --start;
+    while (stop != text.size() && !ends_line(text, stop)) ++stop;
     if (stop > start && text[stop - 1] == '\r') --stop;
-    std::string_view const line = text.substr(start, (std::max)(stop, start) - start);
+    std::string_view const line = text.substr(start, stop - start);
 
     // The window of code points that is shown: all of a short line, else around the caret.
     std::size_t const length = count_code_points(line), column = d.where.column - 1;
@@ -331,19 +670,18 @@ inline void quote_line(Diagnostic& d, std::string_view text, std::size_t offset)
             ? 0
             : (std::min)(column - Diagnostic::max_excerpt / 2, length - Diagnostic::max_excerpt);
     std::size_t index = 0;
-    bool shown = false;
-    std::size_t valid = (std::min)(first_invalid_utf8(line), line.size());  // up to here
-    for (std::size_t i = 0; i != line.size(); ++i) {
-        char c = line[i];
-        if (!is_utf8_continuation(c)) {
-            shown = index >= first && index < first + Diagnostic::max_excerpt;
-            ++index;
-        }
-        // What a terminal would act on (NUL, escape, a carriage return, ...) or cannot show is one `?`.
-        bool const control = (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == '\x7f';
-        if (control || i == valid) c = '?';
-        if (i == valid) valid = (std::min)(first_invalid_utf8(line.substr(i + 1)), line.size()) + i + 1;
-        if (shown) d.excerpt += c;
+    for (std::string_view rest = line; !rest.empty(); ++index) {
+        // What a terminal would act on (NUL, escape, a direction mark, ...) or cannot show is one `?`.
+        bool const valid = first_invalid_utf8(rest.substr(0, 4)) != 0;
+        Character const c = valid ? character_at(rest) : Character{0, 1};
+        Lookalike const l = lookalike(c.code);
+        bool const hidden =
+            (c.code < 0x20 && c.code != '\t') || c.code == 0x7F || (l.unseen && l.instead.empty());
+        std::size_t size = c.size;
+        while (!valid && size != rest.size() && is_utf8_continuation(rest[size])) ++size;
+        if (index >= first && index < first + Diagnostic::max_excerpt)
+            d.excerpt += hidden ? std::string_view("?") : rest.substr(0, size);
+        rest.remove_prefix(size);
     }
     d.caret = column - first;
     d.quoted = true;
@@ -388,12 +726,13 @@ inline std::string to_string(const Diagnostic& d) {
     out += d.message;
     if (d.quoted) {
         out += detail::concat("\n  ", d.excerpt, "\n  ");
-        // Tabs stay tabs, so that the caret stands below its token whatever the tab width.
+        // Tabs stay tabs, and characters that take two columns take two, so that the caret stands below its
+        // token.
         std::size_t left = d.caret;
-        for (std::size_t i = 0; i < d.excerpt.size() && left != 0; ++i) {
-            if (detail::is_utf8_continuation(d.excerpt[i])) continue;
-            out += d.excerpt[i] == '\t' ? '\t' : ' ';
-            --left;
+        for (std::string_view rest = d.excerpt; !rest.empty() && left != 0; --left) {
+            detail::Character const c = detail::character_at(rest);
+            rest[0] == '\t' ? out.append("\t") : out.append(detail::columns_of(c.code), ' ');
+            rest.remove_prefix((std::min)(c.size, rest.size()));
         }
         out.append(left, ' ');
         out += '^';
@@ -410,7 +749,7 @@ inline std::string to_string(const Diagnostic& d) {
 ///     result<AMCTDistillConfig> config = read<AMCTDistillConfig>(text);
 ///     if (!config) { std::cerr << to_string(config.diagnostics()); return 1; }
 ///     use(*config);
-///     use(read<AMCTDistillConfig>(text).value());   // throws config_error with the same text
+///     use(read<AMCTDistillConfig>(text).value());   // throws ConfigError with the same text
 ///
 /// Diagnostics of a result that holds a value are warnings.
 
@@ -429,9 +768,9 @@ inline std::string to_string(std::span<const Diagnostic> all) {
 }
 
 /// What `result::value()` throws; `what()` is the text of all diagnostics.
-class config_error : public std::exception {
+class ConfigError : public std::exception {
 public:
-    explicit config_error(Diagnostics diagnostics)
+    explicit ConfigError(Diagnostics diagnostics)
         : diagnostics_(std::move(diagnostics)), text_(to_string(diagnostics_)) {}
     const char* what() const noexcept override { return text_.c_str(); }
     const Diagnostics& diagnostics() const noexcept { return diagnostics_; }
@@ -444,7 +783,7 @@ private:
 namespace detail {
 [[noreturn]] inline void raise(const Diagnostics& diagnostics) {
 #if defined(__cpp_exceptions)
-    throw config_error(diagnostics);
+    throw ConfigError(diagnostics);
 #else
     std::fprintf(stderr, "%s\n", to_string(diagnostics).c_str());
     std::abort();  // -fno-exceptions: ask has_value() first
@@ -474,13 +813,13 @@ public:
     const T* operator->() const noexcept { return &*value_; }
     T* operator->() noexcept { return &*value_; }
 
-    /// The value; throws config_error when there is none (aborts under -fno-exceptions).
-    const T& value() const& { return check(), *value_; }
-    T& value() & { return check(), *value_; }
-    T&& value() && { return check(), *std::move(value_); }
+    /// The value; throws ConfigError when there is none (aborts under -fno-exceptions).
+    const T& value() const& { return require_value(), *value_; }
+    T& value() & { return require_value(), *value_; }
+    T&& value() && { return require_value(), *std::move(value_); }
 
 private:
-    void check() const {
+    void require_value() const {
         if (!value_) detail::raise(diagnostics_);
     }
 
@@ -495,11 +834,18 @@ public:
     using value_type = void;
 
     result() = default;
+    /// Success, with something to tell.
+    static result with_warnings(Diagnostics warnings) {
+        result done;
+        done.diagnostics_ = std::move(warnings);
+        return done;
+    }
     result(Diagnostic error) : failed_(true) { diagnostics_.push_back(std::move(error)); }
     result(Diagnostics errors) : failed_(true), diagnostics_(std::move(errors)) {}
 
     bool has_value() const noexcept { return !failed_; }
     explicit operator bool() const noexcept { return has_value(); }
+    /// Errors, when it failed; warnings, when it did not.
     const Diagnostics& diagnostics() const noexcept { return diagnostics_; }
     void value() const {
         if (failed_) detail::raise(diagnostics_);
@@ -512,15 +858,50 @@ private:
 
 }  // namespace amct_distill
 
+// ---- amct_distill/run/function_ref.hpp
+
+/// A reference to something that can be called, for functions that call it and return: one instantiation for
+/// all callers, and no allocation.
+///
+///     void for_each(std::size_t n, function_ref<void(std::size_t)> body);
+///     for_each(8, [&](std::size_t i) { sum += x[i]; });
+///
+/// It does not keep what it refers to alive: it is for parameters only. (C++26 has std::function_ref.)
+
+namespace amct_distill::detail {
+
+template <class Signature>
+class function_ref;
+
+template <class R, class... Args>
+class function_ref<R(Args...)> {
+public:
+    template <class F>
+    requires(!std::is_same_v<std::remove_cvref_t<F>, function_ref> &&
+             std::is_invocable_r_v<R, std::remove_reference_t<F>&, Args...>) function_ref(F&& f)
+        : object_(const_cast<void*>(static_cast<const void*>(std::addressof(f)))),
+          call_([](void* object, Args... args) -> R {
+              return (*static_cast<std::remove_reference_t<F>*>(object))(std::forward<Args>(args)...);
+          }) {}
+
+    R operator()(Args... args) const { return call_(object_, std::forward<Args>(args)...); }
+
+private:
+    void* object_;
+    R (*call_)(void*, Args...);
+};
+
+}  // namespace amct_distill::detail
+
 // ---- amct_distill/run/instructions.hpp
 
 /// The instruction sets that the loops are compiled for, and the choice of one at run time.
 ///
-///     struct twice {                                    // a kernel: its loop, for vectors of any width
+///     struct Twice {                                    // a kernel: its loop, for vectors of any width
 ///         float* x; std::size_t n;
 ///         template <int Bytes> [[gnu::always_inline]] void run() const { ... }
 ///     };
-///     run_on(best_instructions(), twice{x, n});         // compiled once for each, chosen by the processor
+///     run_on(best_instructions(), Twice{x, n});         // compiled once for each, chosen by the processor
 ///
 /// So a program compiled with plain -O2 runs at the speed of its machine. Results do not depend on the
 /// choice, bit for bit.
@@ -532,7 +913,9 @@ private:
 namespace amct_distill {
 
 /// In order of speed. `vectors` are of 16 bytes and need nothing beyond what the compiler may use anyway
-/// (SSE2 on x86-64, NEON on AArch64).
+/// (SSE2 on x86-64, NEON on AArch64). `scalar` is for compilers without vector extensions; where there are
+/// vectors it runs those, unless all of a program is compiled with AMCT_DISTILL_SCALAR_LOOPS, as the tests
+/// are.
 enum class InstructionSet { scalar, vectors, avx2, avx512 };
 
 inline constexpr InstructionSet all_instruction_sets[] = {InstructionSet::scalar, InstructionSet::vectors,
@@ -576,21 +959,38 @@ inline InstructionSet best_instructions() {
     return best;
 }
 
-/// Half the last-level cache in bytes. Outputs that are larger are written past the caches: nothing of them
-/// would be left there for the next reader, and a store into the cache reads the line first.
+/// Of outputs that are larger, in bytes, nothing would be left in the caches for the next reader, and a store
+/// into the cache reads the line first: they are written past the caches. Half of the last-level cache, but
+/// no more than 8 MB, or four times the second-level cache: the last level is often shared with strangers (of
+/// the 300 MB that a virtual machine is shown, ARQ of 64 MB keeps so little that it takes a third longer than
+/// past the caches).
 inline std::size_t streaming_size() {
     static std::size_t const size = [] {
-        long cache = 0;
+        constexpr std::size_t usual = std::size_t{8} << 20;
 #if defined(_SC_LEVEL3_CACHE_SIZE)
-        cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
-        if (cache <= 0) cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
+        long const second = sysconf(_SC_LEVEL2_CACHE_SIZE), third = sysconf(_SC_LEVEL3_CACHE_SIZE);
+        std::size_t const own = second > 0 ? 4 * static_cast<std::size_t>(second) : usual;
+        std::size_t const most = own > usual ? own : usual;
+        long const last = third > 0 ? third : second;
+        std::size_t const half = last > 0 ? static_cast<std::size_t>(last) / 2 : usual;
+        return half < most ? half : most;
+#else
+        return usual;
 #endif
-        return cache > 0 ? static_cast<std::size_t>(cache) / 2 : std::size_t{8} << 20;
     }();
     return size;
 }
 
 namespace detail {
+
+/// Whether `scalar` has loops of its own. Nobody but a test needs them where there are 16-byte vectors, which
+/// give the same bits: without AMCT_DISTILL_SCALAR_LOOPS it runs those, and a third of the loops need not be
+/// compiled.
+#if defined(AMCT_DISTILL_SCALAR_LOOPS) || !defined(__GNUC__)
+inline constexpr bool has_scalar_loops = true;
+#else
+inline constexpr bool has_scalar_loops = false;
+#endif
 
 // The kernel goes by value: through a reference, its members would be loaded again after every store.
 template <class Kernel>
@@ -629,7 +1029,10 @@ auto run_on(InstructionSet set, const Kernel& kernel) {
             return run_vectors(kernel);
 #endif
         default:
-            return run_scalar(kernel);
+            if constexpr (has_scalar_loops)
+                return run_scalar(kernel);
+            else
+                return run_vectors(kernel);
     }
 }
 
@@ -663,9 +1066,14 @@ namespace detail {
 /// what handing out a task costs. A multiple of `sum_block`.
 inline constexpr std::size_t task_size = std::size_t{1} << 16;
 
+/// How many rows of a matrix a thread takes at a time.
+inline std::size_t rows_per_task(std::size_t cols) {
+    return (task_size - 1) / (std::max)(cols, std::size_t{1}) + 1;
+}
+
 /// body(begin, end) for parts of 0..n that begin at multiples of `size`; on one thread, in a single part.
-template <class Body>
-void in_parts(const Execution& on, std::size_t n, std::size_t size, const Body& body) {
+inline void in_parts(const Execution& on, std::size_t n, std::size_t size,
+                     function_ref<void(std::size_t begin, std::size_t end)> body) {
     if (!on.parallel_for || n <= size) return body(std::size_t{0}, n);
     auto const part = [&](std::size_t k) { body(k * size, (std::min)(n, (k + 1) * size)); };
     on.parallel_for((n - 1) / size + 1, std::cref(part));  // a std::function of a reference: no allocation
@@ -678,8 +1086,8 @@ void in_parts(const Execution& on, std::size_t n, std::size_t size, const Body& 
 
 /// Vectors of floats of any width, a float alone among them, and the few things the loops do with them.
 ///
-///     using F = lanes<Bytes>::floats;          // 4 bytes: float; 16, 32, 64: 4, 8, 16 of them
-///     F v; load(x, v);  v = v / scale;  round_lanes(v);  store(v, y);
+///     using F = Vectors<Bytes>::floats;          // 4 bytes: float; 16, 32, 64: 4, 8, 16 of them
+///     F v; load(x, v);  v = v / scale;  round_elements(v);  store(v, y);
 ///
 /// Written in the vector extensions of GCC and clang: a loop's body is written once, for every width, and
 /// inlined into functions that are compiled for an instruction set each (instructions.hpp). Vectors go by
@@ -705,10 +1113,10 @@ static_assert(
 namespace amct_distill::detail {
 
 template <int Bytes>
-struct lanes;
+struct Vectors;
 
 template <>
-struct lanes<4> {
+struct Vectors<4> {
     using floats = float;
     using ints = std::int32_t;
     using doubles = double;
@@ -717,7 +1125,7 @@ struct lanes<4> {
 
 #if defined(__GNUC__)
 template <int Bytes>
-struct lanes {
+struct Vectors {
     typedef float floats __attribute__((vector_size(Bytes)));
     typedef std::int32_t ints __attribute__((vector_size(Bytes)));
     typedef double doubles __attribute__((vector_size(Bytes)));  // half as many
@@ -728,7 +1136,7 @@ typedef std::uint8_t ubytes16 __attribute__((vector_size(16)));
 #endif
 
 template <class F>
-using ints_of = typename lanes<sizeof(F)>::ints;
+using ints_of = typename Vectors<sizeof(F)>::ints;
 
 template <class T, class V>
 [[gnu::always_inline]] inline void load(const T* p, V& v) {
@@ -747,7 +1155,7 @@ template <class V, class T>
 inline constexpr float rounding_shift = 12582912.0f;
 
 template <class F>
-[[gnu::always_inline]] inline void round_lanes(F& v) {
+[[gnu::always_inline]] inline void round_elements(F& v) {
     using I = ints_of<F>;
     I const sign = __builtin_bit_cast(I, v) & INT32_MIN;
     F const whole = (v + rounding_shift) - rounding_shift;
@@ -795,7 +1203,7 @@ template <class F>
 /// half, but half a vector element by element.)
 template <class F, class D>
 [[gnu::always_inline]] inline void widen(const F& v, D& low, D& high) {
-    using Both = typename lanes<2 * sizeof(F)>::doubles;
+    using Both = typename Vectors<2 * sizeof(F)>::doubles;
     Both const d = __builtin_convertvector(v, Both);
     if constexpr (sizeof(F) == 16) {
         low = __builtin_shufflevector(d, d, 0, 1);
@@ -833,8 +1241,9 @@ template <int K, class V, class Piece>
 }
 
 /// The low bytes of 16 ints that are in -128..127.
-[[gnu::always_inline]] inline void narrow(const lanes<16>::ints& a, const lanes<16>::ints& b,
-                                          const lanes<16>::ints& c, const lanes<16>::ints& d, bytes16& out) {
+[[gnu::always_inline]] inline void narrow(const Vectors<16>::ints& a, const Vectors<16>::ints& b,
+                                          const Vectors<16>::ints& c, const Vectors<16>::ints& d,
+                                          bytes16& out) {
 #if defined(__SSE2__)
     out = __builtin_bit_cast(
         bytes16,
@@ -842,7 +1251,7 @@ template <int K, class V, class Piece>
                         _mm_packs_epi32(__builtin_bit_cast(__m128i, c), __builtin_bit_cast(__m128i, d))));
 #else
     typedef std::int8_t bytes4 __attribute__((vector_size(4)));
-    lanes<16>::ints const* const parts[] = {&a, &b, &c, &d};
+    Vectors<16>::ints const* const parts[] = {&a, &b, &c, &d};
     for (int k = 0; k != 4; ++k) {
         bytes4 const part = __builtin_convertvector(*parts[k], bytes4);
         std::memcpy(reinterpret_cast<char*>(&out) + 4 * k, &part, 4);
@@ -904,37 +1313,37 @@ inline void streaming_fence() {
 /// The loop that adds up a block of terms in double, in the order of ordered_sum.hpp, whatever the width of
 /// the vectors.
 ///
-///     struct dot {                              // terms: products of floats
+///     struct Dot {                              // terms: products of floats
 ///         static constexpr std::size_t sums = 1;
 ///         const float *x, *y;
-///         template <int Bytes> [[gnu::always_inline]] void add(std::size_t i, std::size_t lane,
-///                                                              SumLanes<Bytes>* to) const {
-///             typename lanes<Bytes>::floats a, b;
+///         template <int Bytes> [[gnu::always_inline]] void add(std::size_t i, std::size_t accumulator,
+///                                                              Accumulators<Bytes>* to) const {
+///             typename Vectors<Bytes>::floats a, b;
 ///             load(x + i, a), load(y + i, b);
-///             to[0].add_product(a, b, lane);
+///             to[0].add_product(a, b, accumulator);
 ///         }
 ///     };
-///     std::array<double, 1> const part = run_on(set, block_sum_loop<dot>{{x, y}, n});
+///     std::array<double, 1> const part = run_on(set, BlockSumLoop<Dot>{{x, y}, n});
 
 namespace amct_distill::detail {
 
-inline constexpr std::size_t sum_lanes = 8;
+inline constexpr std::size_t accumulator_count = 8;
 inline constexpr std::size_t sum_block = 4096;
 
-/// The eight lanes of a sum, in vectors of doubles.
+/// The eight accumulators of a sum, in vectors of doubles.
 template <int Bytes>
-struct SumLanes {
-    using F = typename lanes<Bytes>::floats;
-    using D = typename lanes<Bytes>::doubles;
+struct Accumulators {
+    using F = typename Vectors<Bytes>::floats;
+    using D = typename Vectors<Bytes>::doubles;
     static constexpr std::size_t width = sizeof(D) / sizeof(double);
 
-    D sums[sum_lanes / width];
+    D sums[accumulator_count / width];
 
-    /// Adds the floats to the lanes in turn: as many as a vector, but eight of the 16 of 64 bytes.
+    /// Adds the floats to the accumulators in turn: as many as a vector, but eight of the 16 of 64 bytes.
     template <class Floats>
-    [[gnu::always_inline]] void add(const Floats& v, std::size_t lane) {
+    [[gnu::always_inline]] void add(const Floats& v, std::size_t accumulator) {
         if constexpr (Bytes == 4) {
-            sums[lane] += static_cast<double>(v);
+            sums[accumulator] += static_cast<double>(v);
         } else {
 #if defined(__GNUC__)
             if constexpr (Bytes == 64) {
@@ -942,81 +1351,82 @@ struct SumLanes {
             } else {
                 D low, high;
                 widen(v, low, high);
-                sums[lane / width] += low;
-                sums[(lane + width) % sum_lanes / width] += high;
+                sums[accumulator / width] += low;
+                sums[(accumulator + width) % accumulator_count / width] += high;
             }
 #endif
         }
     }
 
     /// Adds a * b, exactly formed since the factors are floats, so with or without an FMA instruction; its
-    /// first element to `lane`.
-    [[gnu::always_inline]] void add_product(const F& a, const F& b, std::size_t lane) {
+    /// first element to `accumulator`.
+    [[gnu::always_inline]] void add_product(const F& a, const F& b, std::size_t accumulator) {
         if constexpr (Bytes == 4) {
-            sums[lane] += static_cast<double>(a) * static_cast<double>(b);
+            sums[accumulator] += static_cast<double>(a) * static_cast<double>(b);
         } else {
 #if defined(__GNUC__)
             D low_a, high_a, low_b, high_b;
             widen(a, low_a, high_a);
             widen(b, low_b, high_b);
-            sums[lane / width] += low_a * low_b;
-            sums[(lane + width) % sum_lanes / width] += high_a * high_b;
+            sums[accumulator / width] += low_a * low_b;
+            sums[(accumulator + width) % accumulator_count / width] += high_a * high_b;
 #endif
         }
     }
 };
 
 /// Terms that are floats, given by `begin` and `terms` instead of added by `add`, are first added in float in
-/// runs of 64 elements, eight terms to a lane, and then to the lanes: converting to double is what takes the
-/// time. A run adds pairs of terms 8 apart, and the pair of each 16 elements to those before. Rounding a term
-/// to float once, adding a pair and then three more is an error of 5 * 2^-24 (3e-7) at most, relative to the
-/// sum of the terms' absolute values.
+/// runs of 64 elements, eight terms to an accumulator, and then to the accumulators: converting to double is
+/// what takes the time. A run adds pairs of terms 8 apart, and the pair of each 16 elements to those before.
+/// Rounding a term to float once, adding a pair and then three more is an error of 5 * 2^-24 (3e-7) at most,
+/// relative to the sum of the terms' absolute values.
 template <class Terms>
 inline constexpr bool in_runs = requires {
     &Terms::template terms<float>;
 };
 inline constexpr std::size_t sum_run = 64;
 
-/// Eight floats, one for each lane, in vectors of 32 bytes at most.
+/// Eight floats, one for each accumulator, in vectors of 32 bytes at most.
 template <int Bytes>
-struct FloatLanes {
-    using F = typename lanes<(Bytes < 32 ? Bytes : 32)>::floats;
-    static constexpr std::size_t count = sizeof(F) / sizeof(float), size = sum_lanes / count;
+struct FloatAccumulators {
+    using F = typename Vectors<(Bytes < 32 ? Bytes : 32)>::floats;
+    static constexpr std::size_t count = sizeof(F) / sizeof(float), size = accumulator_count / count;
     F v[size];
 };
 
 template <class Terms>
-struct block_sum_loop {
+struct BlockSumLoop {
     Terms terms;
     std::size_t n;  ///< at most sum_block
 
     /// 16 elements at a time.
-    static constexpr std::size_t pair = 2 * sum_lanes;
+    static constexpr std::size_t pair = 2 * accumulator_count;
     template <int Bytes>
-    static constexpr std::size_t parts = pair / lanes<Bytes>::count;
+    static constexpr std::size_t parts = pair / Vectors<Bytes>::count;
 
-    /// `begin` is called some time before `terms`: see fake_quantize_loop.
+    /// `begin` is called some time before `terms`: see FakeQuantizeLoop.
     template <int Bytes, class F>
     [[gnu::always_inline]] void begin_pair(std::size_t i, F* quotients) const {
 #pragma GCC unroll 16
         for (std::size_t k = 0; k != parts<Bytes>; ++k)
-            terms.begin(i + k * lanes<Bytes>::count, quotients[k]);
+            terms.begin(i + k * Vectors<Bytes>::count, quotients[k]);
     }
     /// Terms are rounded before they are added: not an FMA.
     template <int Bytes, bool First, class F>
-    [[gnu::always_inline]] void add_pair(std::size_t i, const F* quotients, FloatLanes<Bytes>* to) const {
-        constexpr std::size_t count = lanes<Bytes>::count;
+    [[gnu::always_inline]] void add_pair(std::size_t i, const F* quotients,
+                                         FloatAccumulators<Bytes>* to) const {
+        constexpr std::size_t count = Vectors<Bytes>::count;
 #pragma GCC unroll 8
-        for (std::size_t k = 0; k != FloatLanes<Bytes>::size; ++k) {
+        for (std::size_t k = 0; k != FloatAccumulators<Bytes>::size; ++k) {
             F low[Terms::sums], high[Terms::sums];
             terms.terms(i + k * count, quotients[k], low);
-            if constexpr (count <= sum_lanes)
-                terms.terms(i + k * count + sum_lanes, quotients[k + parts<Bytes> / 2], high);
+            if constexpr (count <= accumulator_count)
+                terms.terms(i + k * count + accumulator_count, quotients[k + parts<Bytes> / 2], high);
 #pragma GCC unroll 4
             for (std::size_t s = 0; s != Terms::sums; ++s) {
-                typename FloatLanes<Bytes>::F both, other;
+                typename FloatAccumulators<Bytes>::F both, other;
                 keep_rounded(low[s]);
-                if constexpr (count <= sum_lanes) {
+                if constexpr (count <= accumulator_count) {
                     keep_rounded(high[s]);
                     both = low[s];
                     other = high[s];
@@ -1034,27 +1444,27 @@ struct block_sum_loop {
         }
     }
     template <int Bytes>
-    [[gnu::always_inline]] void add_run(FloatLanes<Bytes>* run, SumLanes<Bytes>* to) const {
+    [[gnu::always_inline]] void add_run(FloatAccumulators<Bytes>* run, Accumulators<Bytes>* to) const {
 #pragma GCC unroll 4
         for (std::size_t s = 0; s != Terms::sums; ++s) {
 #pragma GCC unroll 8
-            for (std::size_t k = 0; k != FloatLanes<Bytes>::size; ++k)
-                to[s].add(run[s].v[k], k * FloatLanes<Bytes>::count);
+            for (std::size_t k = 0; k != FloatAccumulators<Bytes>::size; ++k)
+                to[s].add(run[s].v[k], k * FloatAccumulators<Bytes>::count);
         }
     }
     template <int Bytes>
-    [[gnu::always_inline]] std::size_t add_runs(SumLanes<Bytes>* to) const {
-        using F = typename lanes<Bytes>::floats;
+    [[gnu::always_inline]] std::size_t add_runs(Accumulators<Bytes>* to) const {
+        using F = typename Vectors<Bytes>::floats;
         if (n < sum_run) return 0;
         std::size_t const end = n - n % sum_run;
         F now[parts<Bytes>];
         begin_pair<Bytes>(0, now);
         for (std::size_t i = 0; i != end; i += sum_run) {
-            FloatLanes<Bytes> run[Terms::sums];
+            FloatAccumulators<Bytes> run[Terms::sums];
 #pragma GCC unroll 4
             for (std::size_t k = 0; k != sum_run; k += pair) {
                 F after[parts<Bytes>];
-                // Behind the last there is nothing to begin; its own once more does no harm.
+                // After the last there is nothing to begin; its own once more does no harm.
                 std::size_t const next = k + pair != sum_run || i + sum_run != end ? i + k + pair : i;
                 begin_pair<Bytes>(next, after);
                 if (k == 0)
@@ -1071,34 +1481,34 @@ struct block_sum_loop {
 
     template <int Bytes>
     [[gnu::always_inline]] std::array<double, Terms::sums> run() const {
-        SumLanes<Bytes> wide[Terms::sums] = {};
+        Accumulators<Bytes> wide[Terms::sums] = {};
         std::size_t i = 0;
         if constexpr (in_runs<Terms>) {
             i = add_runs<Bytes>(wide);
         } else {
-            constexpr std::size_t count = lanes<Bytes>::count;
-            constexpr std::size_t step = count > sum_lanes ? count : sum_lanes;
+            constexpr std::size_t count = Vectors<Bytes>::count;
+            constexpr std::size_t step = count > accumulator_count ? count : accumulator_count;
             for (; n - i >= step; i += step) {
 #pragma GCC unroll 8
                 for (std::size_t k = 0; k < step; k += count) terms.template add<Bytes>(i + k, k, wide);
             }
         }
-        SumLanes<4> one[Terms::sums];
+        Accumulators<4> one[Terms::sums];
         std::memcpy(one, wide, sizeof one);
         for (; i < n; ++i) {
             if constexpr (in_runs<Terms>) {
                 float quotient, of[Terms::sums];
                 terms.begin(i, quotient);
                 terms.terms(i, quotient, of);
-                for (std::size_t s = 0; s != Terms::sums; ++s) one[s].add(of[s], i % sum_lanes);
+                for (std::size_t s = 0; s != Terms::sums; ++s) one[s].add(of[s], i % accumulator_count);
             } else {
-                terms.template add<4>(i, i % sum_lanes, one);
+                terms.template add<4>(i, i % accumulator_count, one);
             }
         }
 
         std::array<double, Terms::sums> total{};
         for (std::size_t s = 0; s != Terms::sums; ++s)
-            for (double lane : one[s].sums) total[s] += lane;
+            for (double accumulator : one[s].sums) total[s] += accumulator;
         return total;
     }
 };
@@ -1107,28 +1517,29 @@ struct block_sum_loop {
 
 // ---- amct_distill/run/ordered_sum.hpp
 
-/// Sums in double whose order of additions is fixed: the same bits however many threads or lanes compute it.
+/// Sums in double whose order of additions is fixed: the same bits however many threads or vectors compute
+/// it.
 ///
-///     auto const [sum] = ordered_sums(on, n, Dot{x, y});       // terms: see kernels/sums.hpp
+///     auto const [sum] = ordered_sums(on, n, Dot{x, y});       // terms: see sums.hpp
 ///
-/// The order: elements go in blocks of `sum_block`; in a block, element i is added to lane i % sum_lanes, and
-/// at its end the lanes are added from the first to the last; the blocks are added from the first to the
-/// last. Lanes are what a vector register adds, blocks are what a thread takes. Terms that are floats are
-/// first added in runs of 64 (block_sum_loop), as fixed.
+/// The order: elements go in blocks of `sum_block`; in a block, element i is added to accumulator i %
+/// accumulator_count, and at its end the accumulators are added from the first to the last; the blocks are
+/// added from the first to the last. Accumulators are what a vector register holds, blocks are what a thread
+/// takes. Terms that are floats are first added in runs of 64 (BlockSumLoop), as fixed.
 
 namespace amct_distill::detail {
 
 /// The terms of elements `begin` to `begin + n`, n at most sum_block.
 template <class Terms>
-struct block_of {
+struct BlockOf {
     static constexpr std::size_t sums = Terms::sums;
     Terms inner;
     std::size_t first;
 
     template <int Bytes>
-    [[gnu::always_inline]] void add(std::size_t i, std::size_t lane, SumLanes<Bytes>* to) const
+    [[gnu::always_inline]] void add(std::size_t i, std::size_t accumulator, Accumulators<Bytes>* to) const
         requires(!in_runs<Terms>) {
-        inner.template add<Bytes>(first + i, lane, to);
+        inner.template add<Bytes>(first + i, accumulator, to);
     }
     template <class F>
     [[gnu::always_inline]] void begin(std::size_t i, F& v) const requires(in_runs<Terms>) {
@@ -1146,7 +1557,7 @@ std::array<double, Terms::sums> ordered_sums(const Execution& on, std::size_t n,
     auto const block = [&](std::size_t k) {
         std::size_t const begin = k * sum_block;
         return run_on(on.instructions,
-                      block_sum_loop<block_of<Terms>>{{terms, begin}, (std::min)(sum_block, n - begin)});
+                      BlockSumLoop<BlockOf<Terms>>{{terms, begin}, (std::min)(sum_block, n - begin)});
     };
     Sums total{};
     auto const add = [&](const Sums& part) {
@@ -1170,113 +1581,11 @@ std::array<double, Terms::sums> ordered_sums(const Execution& on, std::size_t n,
 
 }  // namespace amct_distill::detail
 
-// ---- amct_distill/quant/kernels/range.hpp
-
-/// The loop that finds the largest and the smallest value, and whether all are finite.
-///
-///     ValueRange const r = run_on(set, range_loop{x, n});      // of no values: {-inf, inf, true}
-///
-/// A NaN is passed over by the range and makes `finite` false. The zero of a range is +0.0, whichever zeros
-/// it was found among. range.hpp makes scales of ranges.
-
-namespace amct_distill::detail {
-
-struct ValueRange {
-    float max, min;
-    bool finite;
-};
-
-struct range_loop {
-    const float* x;
-    std::size_t n;
-
-    /// Two vectors at a time: comparing takes longer than the processor needs to begin the next.
-    template <class F>
-    struct State {
-        F max[2], min[2];
-        F nan;  ///< the last NaN, or 0
-    };
-
-    template <class F>
-    [[gnu::always_inline]] static void step(const float* p, State<F>& s, std::size_t k) {
-        F v;
-        load(p, v);
-        s.max[k] = v > s.max[k] ? v : s.max[k];
-        s.min[k] = v < s.min[k] ? v : s.min[k];
-        s.nan = v == v ? s.nan : v;
-    }
-
-    /// The largest or the smallest element: halves are compared with each other, which takes fewer steps one
-    /// after the other than elements do. It is what short rows wait for.
-    template <bool Largest, class F>
-    [[gnu::always_inline]] static float extreme(const F& v) {
-        if constexpr (sizeof(F) == 4) {
-            return v;
-        }
-#if defined(__GNUC__)
-        else if constexpr (sizeof(F) == 16) {
-            F const far = __builtin_shufflevector(v, v, 2, 3, 0, 1);
-            F const two = Largest ? (v > far ? v : far) : (v < far ? v : far);
-            return Largest ? (two[0] > two[1] ? two[0] : two[1]) : (two[0] < two[1] ? two[0] : two[1]);
-        } else {
-            using Half = typename lanes<sizeof(F) / 2>::floats;
-            Half low, high;
-            halves(v, low, high);
-            Half const both = Largest ? (low > high ? low : high) : (low < high ? low : high);
-            return extreme<Largest>(both);
-        }
-#endif
-    }
-
-    template <class F>
-    [[gnu::always_inline]] static float sum(const F& v) {
-        if constexpr (sizeof(F) == 4) {
-            return v;
-        }
-#if defined(__GNUC__)
-        else if constexpr (sizeof(F) == 16) {
-            F const two = v + __builtin_shufflevector(v, v, 2, 3, 0, 1);
-            return two[0] + two[1];
-        } else {
-            typename lanes<sizeof(F) / 2>::floats low, high;
-            halves(v, low, high);
-            low += high;
-            return sum(low);
-        }
-#endif
-    }
-
-    template <int Bytes>
-    [[gnu::always_inline]] ValueRange run() const {
-        using F = typename lanes<Bytes>::floats;
-        constexpr std::size_t count = lanes<Bytes>::count;
-        constexpr float infinity = std::numeric_limits<float>::infinity();
-        State<F> wide{{F{} - infinity, F{} - infinity}, {F{} + infinity, F{} + infinity}, {}};
-        State<float> one{{-infinity, -infinity}, {infinity, infinity}, 0.0f};
-        std::size_t i = 0;
-        for (; n - i >= 2 * count; i += 2 * count) {
-            step(x + i, wide, 0);
-            step(x + i + count, wide, 1);
-        }
-        for (; i < n; ++i) step(x + i, one, 0);
-
-        wide.max[0] = wide.max[1] > wide.max[0] ? wide.max[1] : wide.max[0];
-        wide.min[0] = wide.min[1] < wide.min[0] ? wide.min[1] : wide.min[0];
-        float const max = extreme<true>(wide.max[0]), min = extreme<false>(wide.min[0]);
-        one.max[0] = max > one.max[0] ? max : one.max[0];
-        one.min[0] = min < one.min[0] ? min : one.min[0];
-        return {one.max[0] + 0.0f, one.min[0] + 0.0f,
-                sum(wide.nan) + one.nan == 0 && one.max[0] < infinity && one.min[0] > -infinity};
-    }
-};
-
-}  // namespace amct_distill::detail
-
 // ---- amct_distill/quant/kernels/affine.hpp
 
 /// The loops of affine quantization: floats to the values their codes stand for, to codes, and back.
 ///
-///     run_on(set, fake_quantize_loop<false>{x, y, n, {scale, offset, -128, 127}});
+///     run_on(set, FakeQuantizeLoop<false>{x, y, n, {scale, offset, -128, 127}});
 ///
 /// Elements are independent: a part of a loop gives the same bits as the whole. Input and output may be the
 /// same array. affine.hpp has the functions for callers.
@@ -1305,7 +1614,7 @@ template <class F>
 
 /// Streaming: past the caches; `streaming_fence` is to come after it.
 template <bool Streaming>
-struct fake_quantize_loop {
+struct FakeQuantizeLoop {
     const float* x;
     float* y;
     std::size_t n;
@@ -1322,7 +1631,7 @@ struct fake_quantize_loop {
     [[gnu::always_inline]] void finish(const F& quotient, std::size_t i) const {
         F v = quotient;
         clamp(v, p);
-        round_lanes(v);
+        round_elements(v);
         v = (v - p.offset) * p.scale;
         if constexpr (Stream)
             store_streaming(v, y + i);
@@ -1331,7 +1640,7 @@ struct fake_quantize_loop {
     }
     template <int Bytes, bool Stream>
     [[gnu::always_inline]] void step(std::size_t i) const {
-        typename lanes<Bytes>::floats v;
+        typename Vectors<Bytes>::floats v;
         quotient(i, v);
         finish<Stream>(v, i);
     }
@@ -1340,8 +1649,8 @@ struct fake_quantize_loop {
     /// the processor's queue, and in order of the program that would be most of the queue.
     template <int Bytes>
     [[gnu::always_inline]] void run() const {
-        using F = typename lanes<Bytes>::floats;
-        constexpr std::size_t count = lanes<Bytes>::count, batch = 4 * count;
+        using F = typename Vectors<Bytes>::floats;
+        constexpr std::size_t count = Vectors<Bytes>::count, batch = 4 * count;
         std::size_t i = 0;
         if constexpr (Streaming)
             for (; i < n && !is_aligned(y + i); ++i) step<4, false>(i);
@@ -1372,112 +1681,9 @@ struct fake_quantize_loop {
     }
 };
 
-/// Rows, each with the range of its own: a row is still in the cache when it is read again.
-/// `to_constants(ValueRange)` makes scale and offset of a range.
-template <bool Streaming, class ToConstants>
-struct fake_quantize_rows_loop {
-    const float* x;
-    float* y;
-    std::size_t rows, cols;
-    std::size_t x_stride, y_stride;  ///< from row to row, in floats
-    ToConstants to_constants;
-
-    /// The range of a short row is found before the row ahead of it is written: from a range to its scale is
-    /// a chain of some 50 cycles, which a processor fills with the other row. A long row is written at once,
-    /// while the next comes from memory.
-    template <int Bytes>
-    [[gnu::always_inline]] void run() const {
-        constexpr std::size_t longest_short = 1024;
-        std::size_t const behind = cols <= longest_short ? 1 : 0;
-        AffineConstants before{}, now{};
-        for (std::size_t r = 0; r != rows + behind; ++r) {
-            if (r < rows) now = to_constants(range_loop{x + r * x_stride, cols}.template run<Bytes>());
-            if (r >= behind) {
-                const float* const row = x + (r - behind) * x_stride;
-                const float* const next = behind == 0 && r + 1 < rows ? row + x_stride : nullptr;
-                fake_quantize_loop<Streaming>{row, y + (r - behind) * y_stride, cols,
-                                              behind == 0 ? now : before, next}
-                    .template run<Bytes>();
-            }
-            before = now;
-        }
-        if constexpr (Streaming) streaming_fence();
-    }
-};
-
-/// The code is in the low bits of what rounding by `rounding_shift` leaves there.
-template <class F>
-[[gnu::always_inline]] inline void codes_of(const float* x, AffineConstants p, ints_of<F>& codes) {
-    constexpr std::int32_t shift = 0x4B400000;  // the bits of rounding_shift
-    F v;
-    load(x, v);
-    scale_and_clamp(v, p);
-    v = v + rounding_shift;
-    codes = __builtin_bit_cast(ints_of<F>, v) - shift;
-}
-
-#if defined(__GNUC__)
-/// 16 codes.
-template <int Bytes>
-[[gnu::always_inline]] inline void codes_of_16(const float* x, AffineConstants p, bytes16& out) {
-    using F = typename lanes<Bytes>::floats;
-    lanes<16>::ints a, b, c, d;
-    if constexpr (Bytes == 16) {
-        codes_of<F>(x, p, a);
-        codes_of<F>(x + 4, p, b);
-        codes_of<F>(x + 8, p, c);
-        codes_of<F>(x + 12, p, d);
-    } else if constexpr (Bytes == 32) {
-        ints_of<F> low, high;
-        codes_of<F>(x, p, low);
-        codes_of<F>(x + 8, p, high);
-        piece<0>(low, a);
-        piece<1>(low, b);
-        piece<0>(high, c);
-        piece<1>(high, d);
-    } else {
-        ints_of<F> all;
-        codes_of<F>(x, p, all);
-        piece<0>(all, a);
-        piece<1>(all, b);
-        piece<2>(all, c);
-        piece<3>(all, d);
-    }
-    narrow(a, b, c, d, out);
-}
-#endif
-
-/// Precondition: no NaN.
-struct quantize_loop {
-    const float* x;
-    std::int8_t* codes;
-    std::size_t n;
-    AffineConstants p;
-
-    template <int Bytes>
-    [[gnu::always_inline]] void run() const {
-        std::size_t i = 0;
-#if defined(__GNUC__)
-        if constexpr (Bytes != 4) {
-            for (; i + 16 <= n; i += 16) {
-                bytes16 some;
-                prefetch(x + i, read_ahead);
-                codes_of_16<Bytes>(x + i, p, some);
-                store(some, codes + i);
-            }
-        }
-#endif
-        for (; i != n; ++i) {
-            std::int32_t code;
-            codes_of<float>(x + i, p, code);
-            codes[i] = static_cast<std::int8_t>(code);
-        }
-    }
-};
-
 /// Codes of 8 bits at most. The conversions of bytes to floats are written for 16-byte vectors; wider ones
 /// gain nothing, the loop waits for memory.
-struct dequantize_loop {
+struct DequantizeLoop {
     const std::int8_t* codes;
     float* y;
     std::size_t n;
@@ -1510,9 +1716,198 @@ struct dequantize_loop {
 
 }  // namespace amct_distill::detail
 
+// ---- amct_distill/quant/kernels/codes.hpp
+
+/// The loops that make codes: of floats, a code in each byte or two; and two of one and back.
+///
+///     run_on(set, QuantizeLoop<false>{x, codes, n, {scale, offset, -128, 127}});
+///     bool const all_in_range = run_on(set, PackInt4Loop{codes, bytes, n});
+///
+/// n packed codes take n / 2 bytes, and one more where n is odd; its high nibble is 0. affine.hpp and
+/// int4.hpp have the functions for callers.
+
+namespace amct_distill::detail {
+
+/// The code is in the low bits of what rounding by `rounding_shift` leaves there.
+template <class F>
+[[gnu::always_inline]] inline void codes_of(const float* x, AffineConstants p, ints_of<F>& codes) {
+    constexpr std::int32_t shift = 0x4B400000;  // the bits of rounding_shift
+    F v;
+    load(x, v);
+    scale_and_clamp(v, p);
+    v = v + rounding_shift;
+    codes = __builtin_bit_cast(ints_of<F>, v) - shift;
+}
+
+#if defined(__GNUC__)
+/// 16 codes.
+template <int Bytes>
+[[gnu::always_inline]] inline void codes_of_16(const float* x, AffineConstants p, bytes16& out) {
+    using F = typename Vectors<Bytes>::floats;
+    Vectors<16>::ints a, b, c, d;
+    if constexpr (Bytes == 16) {
+        codes_of<F>(x, p, a);
+        codes_of<F>(x + 4, p, b);
+        codes_of<F>(x + 8, p, c);
+        codes_of<F>(x + 12, p, d);
+    } else if constexpr (Bytes == 32) {
+        ints_of<F> low, high;
+        codes_of<F>(x, p, low);
+        codes_of<F>(x + 8, p, high);
+        piece<0>(low, a);
+        piece<1>(low, b);
+        piece<0>(high, c);
+        piece<1>(high, d);
+    } else {
+        ints_of<F> all;
+        codes_of<F>(x, p, all);
+        piece<0>(all, a);
+        piece<1>(all, b);
+        piece<2>(all, c);
+        piece<3>(all, d);
+    }
+    narrow(a, b, c, d, out);
+}
+#endif
+
+inline std::uint8_t nibbles(int low, int high) {
+    return static_cast<std::uint8_t>((static_cast<unsigned>(low) & 0xFu) |
+                                     ((static_cast<unsigned>(high) & 0xFu) << 4));
+}
+
+#if defined(__GNUC__)
+/// 32 codes into 16 bytes.
+[[gnu::always_inline]] inline void pack_32(const bytes16& first, const bytes16& second, ubytes16& out) {
+    typedef std::uint16_t words8 __attribute__((vector_size(16)));
+    // A word is two codes: its low byte becomes their nibbles.
+    words8 a = __builtin_bit_cast(words8, first), b = __builtin_bit_cast(words8, second);
+    a = (a & 0x0F) | (a >> 4 & 0xF0);
+    b = (b & 0x0F) | (b >> 4 & 0xF0);
+    out = __builtin_shufflevector(__builtin_bit_cast(ubytes16, a), __builtin_bit_cast(ubytes16, b), 0, 2, 4,
+                                  6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+}
+#endif
+
+/// Returns whether all codes are in -8..7; what is written is of no use otherwise.
+struct PackInt4Loop {
+    const std::int8_t* codes;
+    std::uint8_t* bytes;
+    std::size_t n;
+
+    template <int Bytes>
+    [[gnu::always_inline]] bool run() const {
+        std::size_t i = 0;
+        bool outside = false;
+#if defined(__GNUC__)
+        if constexpr (Bytes != 4) {
+            bytes16 wide{};
+            for (; i + 32 <= n; i += 32) {
+                bytes16 a, b;
+                ubytes16 packed;
+                load(codes + i, a);
+                load(codes + i + 16, b);
+                wide |= (a < -8) | (a > 7) | (b < -8) | (b > 7);
+                pack_32(a, b, packed);
+                store(packed, bytes + i / 2);
+            }
+            for (int k = 0; k != 16; ++k) outside |= wide[k] != 0;
+        }
+#endif
+        for (; i < n; i += 2) {
+            int const low = codes[i], high = i + 1 < n ? codes[i + 1] : 0;
+            outside |= low < -8 || low > 7 || high < -8 || high > 7;
+            bytes[i / 2] = nibbles(low, high);
+        }
+        return !outside;
+    }
+};
+
+struct UnpackInt4Loop {
+    const std::uint8_t* bytes;
+    std::int8_t* codes;
+    std::size_t n;
+
+    /// Four bits of two's complement to eight.
+    static std::int8_t extended(unsigned nibble) {
+        return static_cast<std::int8_t>(static_cast<int>(nibble ^ 8u) - 8);
+    }
+
+    template <int Bytes>
+    [[gnu::always_inline]] void run() const {
+        std::size_t i = 0;
+#if defined(__GNUC__)
+        if constexpr (Bytes != 4) {
+            for (; i + 32 <= n; i += 32) {
+                ubytes16 both;
+                load(bytes + i / 2, both);
+                ubytes16 const low = ((both & 0x0F) ^ 8) - 8, high = ((both >> 4) ^ 8) - 8;
+                ubytes16 const first = __builtin_shufflevector(low, high, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20,
+                                                               5, 21, 6, 22, 7, 23);
+                ubytes16 const second = __builtin_shufflevector(low, high, 8, 24, 9, 25, 10, 26, 11, 27, 12,
+                                                                28, 13, 29, 14, 30, 15, 31);
+                store(first, codes + i);
+                store(second, codes + i + 16);
+            }
+        }
+#endif
+        for (; i < n; i += 2) {
+            codes[i] = extended(bytes[i / 2] & 0xFu);
+            if (i + 1 < n) codes[i + 1] = extended(bytes[i / 2] >> 4);
+        }
+    }
+};
+
+/// One code in each byte, or two. Precondition: no NaN.
+template <bool Nibbles>
+struct QuantizeLoop {
+    using Byte = std::conditional_t<Nibbles, std::uint8_t, std::int8_t>;
+
+    const float* x;
+    Byte* bytes;
+    std::size_t n;
+    AffineConstants p;
+
+    template <int Bytes>
+    [[gnu::always_inline]] void run() const {
+        std::size_t i = 0;
+#if defined(__GNUC__)
+        if constexpr (Bytes != 4) {
+            constexpr std::size_t step = Nibbles ? 32 : 16;
+            for (; i + step <= n; i += step) {
+                bytes16 first;
+                prefetch(x + i, read_ahead);
+                codes_of_16<Bytes>(x + i, p, first);
+                if constexpr (Nibbles) {
+                    bytes16 second;
+                    ubytes16 packed;
+                    prefetch(x + i, read_ahead + 16);
+                    codes_of_16<Bytes>(x + i + 16, p, second);
+                    pack_32(first, second, packed);
+                    store(packed, bytes + i / 2);
+                } else {
+                    store(first, bytes + i);
+                }
+            }
+        }
+#endif
+        for (; i < n; ++i) {
+            std::int32_t code;
+            codes_of<float>(x + i, p, code);
+            if constexpr (!Nibbles)
+                bytes[i] = static_cast<std::int8_t>(code);
+            else if (i % 2 == 0)
+                bytes[i / 2] = nibbles(code, 0);
+            else
+                bytes[i / 2] = static_cast<std::uint8_t>(bytes[i / 2] | nibbles(0, code));
+        }
+    }
+};
+
+}  // namespace amct_distill::detail
+
 // ---- amct_distill/quant/affine.hpp
 
-/// Affine quantization, x ~ (code - offset) * scale: of a value, of a span, of a matrix's rows.
+/// Affine quantization, x ~ (code - offset) * scale: of a value, of a span.
 ///
 ///     ScaleOffset const p{0.5f, 0};
 ///     quantize<Int4>(1.3f, p) == 3;   dequantize(3, p) == 1.5f;   fake_quantize<Int4>(1.3f, p) == 1.5f;
@@ -1529,25 +1924,11 @@ struct ScaleOffset {
     friend constexpr bool operator==(const ScaleOffset&, const ScaleOffset&) = default;
 };
 
-/// A weight as a matrix: a row per output channel (Linear `[out, in]`, Conv2d `[out, in * kh * kw]`).
-using RowMajorMatrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-/// Views of it. Anything that is not float32 does not convert; what is not row-major is copied first.
-using ConstMatrixRef = Eigen::Ref<const RowMajorMatrix, 0, Eigen::OuterStride<>>;
-using MatrixRef = Eigen::Ref<RowMajorMatrix, 0, Eigen::OuterStride<>>;
-
-/// The integers of a weight, not packed.
-struct QuantizedMatrix {
-    std::size_t rows = 0;
-    std::size_t cols = 0;
-    std::vector<std::int8_t> codes{};   ///< row-major
-    std::vector<ScaleOffset> scales{};  ///< one, or one per row
-};
-
 namespace detail {
 
 /// std::nearbyint, which is a call where the processor has no such instruction. Precondition: |v| <= 2^22.
 inline float round_half_even(float v) {
-    round_lanes(v);
+    round_elements(v);
     return v;
 }
 
@@ -1556,46 +1937,13 @@ AffineConstants constants(ScaleOffset p) {
     return {p.scale, static_cast<float>(p.offset), static_cast<float>(B::qmin), static_cast<float>(B::qmax)};
 }
 
-inline std::span<const float> row(const ConstMatrixRef& w, Eigen::Index r) {
-    return {w.data() + r * w.outerStride(), static_cast<std::size_t>(w.cols())};
-}
-inline std::span<float> row(MatrixRef& w, Eigen::Index r) {
-    return {w.data() + r * w.outerStride(), static_cast<std::size_t>(w.cols())};
-}
-
-/// How many rows a thread takes at a time.
-inline std::size_t rows_per_task(std::size_t cols) {
-    return (task_size - 1) / (std::max)(cols, std::size_t{1}) + 1;
-}
-inline std::size_t rows_per_task(const ConstMatrixRef& w) {
-    return rows_per_task(static_cast<std::size_t>(w.cols()));
-}
-
-/// body(r, serial) for each row, `serial` being `on` without its threads: rows are what threads share.
-template <class Body>
-void for_each_row(const Execution& on, const ConstMatrixRef& w, const Body& body) {
-    Execution serial;
-    serial.instructions = on.instructions;
-    // A row is written past the caches where the whole would be.
-    serial.streaming_size = static_cast<std::size_t>(w.size()) * sizeof(float) > on.streaming_size
-                                ? 0
-                                : static_cast<std::size_t>(-1);
-    in_parts(on, static_cast<std::size_t>(w.rows()), rows_per_task(w),
-             [&](std::size_t begin, std::size_t end) {
-                 for (std::size_t r = begin; r != end; ++r) body(static_cast<Eigen::Index>(r), serial);
-             });
-}
-
-/// quantize_row(row of w, its part of `out`, its scale, execution), `out` being equal parts, one per row.
-/// Precondition: `scales` has 1 or w.rows() entries.
-template <class Code, class QuantizeRow>
-void quantize_rows(const Execution& on, const ConstMatrixRef& w, std::span<const ScaleOffset> scales,
-                   std::span<Code> out, const QuantizeRow& quantize_row) {
-    assert(scales.size() == 1 || scales.size() == static_cast<std::size_t>(w.rows()));
-    std::size_t const size = w.rows() == 0 ? 0 : out.size() / static_cast<std::size_t>(w.rows());
-    for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
-        auto const k = static_cast<std::size_t>(r);
-        quantize_row(row(w, r), out.subspan(k * size, size), scales[scales.size() == 1 ? 0 : k], serial);
+/// One code in each byte, or two: then parts begin at whole bytes, since task_size is even.
+template <bool Nibbles>
+void quantize_parts(std::span<const float> x, typename QuantizeLoop<Nibbles>::Byte* bytes, AffineConstants p,
+                    const Execution& on) {
+    in_parts(on, x.size(), task_size, [&](std::size_t begin, std::size_t end) {
+        run_on(on.instructions,
+               QuantizeLoop<Nibbles>{x.data() + begin, bytes + begin / (Nibbles ? 2 : 1), end - begin, p});
     });
 }
 
@@ -1631,10 +1979,10 @@ void fake_quantize(std::span<const float> x, std::span<float> y, ScaleOffset p, 
         float const* const from = x.data() + begin;
         float* const to = y.data() + begin;
         if (stream) {
-            detail::run_on(on.instructions, detail::fake_quantize_loop<true>{from, to, end - begin, c});
+            detail::run_on(on.instructions, detail::FakeQuantizeLoop<true>{from, to, end - begin, c});
             detail::streaming_fence();
         } else {
-            detail::run_on(on.instructions, detail::fake_quantize_loop<false>{from, to, end - begin, c});
+            detail::run_on(on.instructions, detail::FakeQuantizeLoop<false>{from, to, end - begin, c});
         }
     });
 }
@@ -1642,36 +1990,213 @@ template <BitWidth B>
 void quantize(std::span<const float> x, std::span<typename B::storage> codes, ScaleOffset p,
               const Execution& on = {}) {
     assert(x.size() == codes.size());
-    detail::AffineConstants const c = detail::constants<B>(p);
-    detail::in_parts(on, x.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
-        detail::run_on(on.instructions,
-                       detail::quantize_loop{x.data() + begin, codes.data() + begin, end - begin, c});
-    });
+    detail::quantize_parts<false>(x, codes.data(), detail::constants<B>(p), on);
 }
 inline void dequantize(std::span<const std::int8_t> codes, std::span<float> y, ScaleOffset p,
                        const Execution& on = {}) {
     assert(codes.size() == y.size());
     detail::in_parts(on, y.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
         detail::run_on(on.instructions,
-                       detail::dequantize_loop{codes.data() + begin, y.data() + begin, end - begin, p.scale,
-                                               static_cast<float>(p.offset)});
+                       detail::DequantizeLoop{codes.data() + begin, y.data() + begin, end - begin, p.scale,
+                                              static_cast<float>(p.offset)});
     });
 }
 
-/// The codes of a matrix with one scale, or one per row. Preconditions: `scales` has 1 or w.rows() entries;
-/// w has no NaN.
-template <BitWidth B>
-QuantizedMatrix quantize(const ConstMatrixRef& w, std::vector<ScaleOffset> scales, const Execution& on = {}) {
-    QuantizedMatrix q{static_cast<std::size_t>(w.rows()), static_cast<std::size_t>(w.cols()), {}, {}};
-    q.codes.resize(q.rows * q.cols);
-    detail::quantize_rows(
-        on, w, scales, std::span(q.codes),
-        [](auto x, auto codes, ScaleOffset p, const Execution& serial) { quantize<B>(x, codes, p, serial); });
-    q.scales = std::move(scales);
-    return q;
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/matrix.hpp
+
+/// A weight as a matrix of float32: a row per output channel.
+///
+///     RowMajorMatrix w(64, 27);                  // Linear [out, in], Conv2d [out, in * kh * kw]
+///     void look(const ConstMatrixRef& w);        // takes it, a map of it, a block of its columns
+///
+/// Quantizers take views: what is not float32 does not convert, what is not row-major is copied first.
+
+namespace amct_distill {
+
+using RowMajorMatrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using ConstMatrixRef = Eigen::Ref<const RowMajorMatrix, 0, Eigen::OuterStride<>>;
+using MatrixRef = Eigen::Ref<RowMajorMatrix, 0, Eigen::OuterStride<>>;
+
+namespace detail {
+
+inline std::span<const float> row(const ConstMatrixRef& w, Eigen::Index r) {
+    return {w.data() + r * w.outerStride(), static_cast<std::size_t>(w.cols())};
+}
+inline std::span<float> row(MatrixRef& w, Eigen::Index r) {
+    return {w.data() + r * w.outerStride(), static_cast<std::size_t>(w.cols())};
 }
 
+inline std::size_t rows_per_task(const ConstMatrixRef& w) {
+    return rows_per_task(static_cast<std::size_t>(w.cols()));
+}
+
+/// body(r, serial) for each row, `serial` being `on` without its threads: rows are what threads share.
+inline void for_each_row(const Execution& on, const ConstMatrixRef& w,
+                         function_ref<void(Eigen::Index row, const Execution& serial)> body) {
+    Execution serial;
+    serial.instructions = on.instructions;
+    // A row is written past the caches where the whole would be.
+    serial.streaming_size = static_cast<std::size_t>(w.size()) * sizeof(float) > on.streaming_size
+                                ? 0
+                                : static_cast<std::size_t>(-1);
+    in_parts(on, static_cast<std::size_t>(w.rows()), rows_per_task(w),
+             [&](std::size_t begin, std::size_t end) {
+                 for (std::size_t r = begin; r != end; ++r) body(static_cast<Eigen::Index>(r), serial);
+             });
+}
+
+}  // namespace detail
 }  // namespace amct_distill
+
+// ---- amct_distill/quant/kernels/range.hpp
+
+/// The loop that finds the largest and the smallest value, and whether all are finite.
+///
+///     ValueRange const r = run_on(set, RangeLoop{x, n});      // of no values: {-inf, inf, true}
+///
+/// A NaN is passed over by the range and makes `finite` false. The zero of a range is +0.0, whichever zeros
+/// it was found among. range.hpp makes scales of ranges.
+
+namespace amct_distill::detail {
+
+struct ValueRange {
+    float max, min;
+    bool finite;
+};
+
+struct RangeLoop {
+    const float* x;
+    std::size_t n;
+
+    /// Two vectors at a time: comparing takes longer than the processor needs to begin the next.
+    template <class F>
+    struct State {
+        F max[2], min[2];
+        F nan;  ///< the last NaN, or 0
+    };
+
+    template <class F>
+    [[gnu::always_inline]] static void step(const float* p, State<F>& s, std::size_t k) {
+        F v;
+        load(p, v);
+        s.max[k] = v > s.max[k] ? v : s.max[k];
+        s.min[k] = v < s.min[k] ? v : s.min[k];
+        s.nan = v == v ? s.nan : v;
+    }
+
+    /// The largest or the smallest element: halves are compared with each other, which takes fewer steps one
+    /// after the other than elements do. It is what short rows wait for.
+    template <bool Largest, class F>
+    [[gnu::always_inline]] static float extreme(const F& v) {
+        if constexpr (sizeof(F) == 4) {
+            return v;
+        }
+#if defined(__GNUC__)
+        else if constexpr (sizeof(F) == 16) {
+            F const swapped = __builtin_shufflevector(v, v, 2, 3, 0, 1);
+            F const two = Largest ? (v > swapped ? v : swapped) : (v < swapped ? v : swapped);
+            return Largest ? (two[0] > two[1] ? two[0] : two[1]) : (two[0] < two[1] ? two[0] : two[1]);
+        } else {
+            using Half = typename Vectors<sizeof(F) / 2>::floats;
+            Half low, high;
+            halves(v, low, high);
+            Half const both = Largest ? (low > high ? low : high) : (low < high ? low : high);
+            return extreme<Largest>(both);
+        }
+#endif
+    }
+
+    template <class F>
+    [[gnu::always_inline]] static float sum(const F& v) {
+        if constexpr (sizeof(F) == 4) {
+            return v;
+        }
+#if defined(__GNUC__)
+        else if constexpr (sizeof(F) == 16) {
+            F const two = v + __builtin_shufflevector(v, v, 2, 3, 0, 1);
+            return two[0] + two[1];
+        } else {
+            typename Vectors<sizeof(F) / 2>::floats low, high;
+            halves(v, low, high);
+            low += high;
+            return sum(low);
+        }
+#endif
+    }
+
+    template <int Bytes>
+    [[gnu::always_inline]] ValueRange run() const {
+        using F = typename Vectors<Bytes>::floats;
+        constexpr std::size_t count = Vectors<Bytes>::count;
+        constexpr float infinity = std::numeric_limits<float>::infinity();
+        State<F> wide{{F{} - infinity, F{} - infinity}, {F{} + infinity, F{} + infinity}, {}};
+        State<float> one{{-infinity, -infinity}, {infinity, infinity}, 0.0f};
+        std::size_t i = 0;
+        for (; n - i >= 2 * count; i += 2 * count) {
+            step(x + i, wide, 0);
+            step(x + i + count, wide, 1);
+        }
+        for (; i < n; ++i) step(x + i, one, 0);
+
+        wide.max[0] = wide.max[1] > wide.max[0] ? wide.max[1] : wide.max[0];
+        wide.min[0] = wide.min[1] < wide.min[0] ? wide.min[1] : wide.min[0];
+        float const max = extreme<true>(wide.max[0]), min = extreme<false>(wide.min[0]);
+        one.max[0] = max > one.max[0] ? max : one.max[0];
+        one.min[0] = min < one.min[0] ? min : one.min[0];
+        return {one.max[0] + 0.0f, one.min[0] + 0.0f,
+                sum(wide.nan) + one.nan == 0 && one.max[0] < infinity && one.min[0] > -infinity};
+    }
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/quant/kernels/scale.hpp
+
+/// The formulas from a range to scale and offset, for codes whose limits are numbers; scale.hpp has them for
+/// types.
+///
+///     AffineConstants const p = symmetric_constants(max, min, 1, {-128, 127});
+
+namespace amct_distill::detail {
+
+/// The lowest and the highest code.
+struct CodeLimits {
+    float qmin, qmax;
+};
+
+/// A normal, finite float. (The smallest normal float is what scale.hpp calls smallest_scale.)
+inline bool is_scale(float scale) {
+    return scale >= (std::numeric_limits<float>::min)() && scale <= (std::numeric_limits<float>::max)();
+}
+
+/// ratio * max(|max|, |min|) / limit, where limit is qmax, or qmax + 1 when |max| < |min|; whether that is a
+/// scale or not.
+inline float symmetric_quotient(float max, float min, float ratio, CodeLimits limits) {
+    float const above = std::abs(max), below = std::abs(min);
+    return ratio * (above < below ? below : above) / (limits.qmax + (above < below ? 1.0f : 0.0f));
+}
+/// The width of the range extended to hold 0 / (qmax - qmin); whether that is a scale or not.
+inline float asymmetric_quotient(float max, float min, CodeLimits limits) {
+    return ((std::max)(0.0f, max) - (std::min)(0.0f, min)) / (limits.qmax - limits.qmin);
+}
+
+inline AffineConstants symmetric_constants(float max, float min, float ratio, CodeLimits limits) {
+    float const scale = symmetric_quotient(max, min, ratio, limits);
+    return {is_scale(scale) ? scale : 1.0f, 0.0f, limits.qmin, limits.qmax};
+}
+/// The offset qmin - round(min / scale) or, learned, round(qmin - min / scale).
+inline AffineConstants asymmetric_constants(float max, float min, CodeLimits limits, bool learned = false) {
+    float const scale = asymmetric_quotient(max, min, limits);
+    if (!is_scale(scale)) return {1.0f, limits.qmin, limits.qmin, limits.qmax};
+    float const t = (std::min)(0.0f, min) / scale;
+    float offset = learned ? limits.qmin - t : t;
+    round_elements(offset);
+    return {scale, learned ? offset : limits.qmin - offset, limits.qmin, limits.qmax};
+}
+
+}  // namespace amct_distill::detail
 
 // ---- amct_distill/quant/scale.hpp
 
@@ -1682,7 +2207,9 @@ QuantizedMatrix quantize(const ConstMatrixRef& w, std::vector<ScaleOffset> scale
 ///     asymmetric_scale<Int8>(range);   // {3 / 255, 42}
 ///     clip_of<Int8>(p);                // the range of values that the codes of p stand for
 ///
-/// A scale below `scale_epsilon` (a range of zeros, mostly) becomes 1: it would only divide noise.
+/// A range that is exactly zero has no scale of its own: it takes 1. So does one whose scale would be below
+/// `smallest_scale`, where a float has fewer bits, or not finite; all others have the scale of the formula.
+/// (AMCT takes 1 for every scale below 2^-23, which makes zeros of inputs and weights of 1e-6.)
 
 namespace amct_distill {
 
@@ -1693,20 +2220,21 @@ struct ClipRange {
     friend constexpr bool operator==(const ClipRange&, const ClipRange&) = default;
 };
 
-inline constexpr float scale_epsilon = 0x1p-23f;
+/// The smallest normal float.
+inline constexpr float smallest_scale = 0x1p-126f;
 
 namespace detail {
 
-/// The largest integer that the longer side of a symmetric range is mapped to.
 template <BitWidth B>
-float symmetric_limit(ClipRange range) {
-    return static_cast<float>(B::qmax + (std::abs(range.max) < std::abs(range.min) ? 1 : 0));
+constexpr CodeLimits limits_of() {
+    return {static_cast<float>(B::qmin), static_cast<float>(B::qmax)};
 }
+inline ScaleOffset scale_offset(AffineConstants p) { return {p.scale, static_cast<std::int32_t>(p.offset)}; }
 inline float magnitude(ClipRange range) { return (std::max)(std::abs(range.max), std::abs(range.min)); }
 
 /// Of all parts.
-template <class Part>
-ValueRange range_in_parts(const Execution& on, std::size_t n, std::size_t size, const Part& range_of_part) {
+inline ValueRange range_in_parts(const Execution& on, std::size_t n, std::size_t size,
+                                 function_ref<ValueRange(std::size_t, std::size_t)> range_of_part) {
     if (!on.parallel_for || n <= size) return range_of_part(0, n);
     std::array<ValueRange, 64> parts;  // at a time, on the stack
     std::size_t const step = parts.size() * size;
@@ -1727,7 +2255,7 @@ ValueRange range_in_parts(const Execution& on, std::size_t n, std::size_t size, 
 /// Largest and smallest value; a NaN is passed over. Precondition of its use as a ClipRange: not empty.
 inline ValueRange range_of(std::span<const float> x, const Execution& on = {}) {
     return range_in_parts(on, x.size(), task_size, [&](std::size_t begin, std::size_t end) {
-        return run_on(on.instructions, range_loop{x.data() + begin, end - begin});
+        return run_on(on.instructions, RangeLoop{x.data() + begin, end - begin});
     });
 }
 
@@ -1740,8 +2268,8 @@ inline ValueRange range_of(const ConstMatrixRef& w, const Execution& on = {}) {
                            true};
             for (std::size_t r = begin; r != end; ++r) {
                 ValueRange const one =
-                    run_on(on.instructions, range_loop{row(w, static_cast<Eigen::Index>(r)).data(),
-                                                       static_cast<std::size_t>(w.cols())});
+                    run_on(on.instructions, RangeLoop{row(w, static_cast<Eigen::Index>(r)).data(),
+                                                      static_cast<std::size_t>(w.cols())});
                 all = {(std::max)(all.max, one.max), (std::min)(all.min, one.min), all.finite && one.finite};
             }
             return all;
@@ -1749,44 +2277,59 @@ inline ValueRange range_of(const ConstMatrixRef& w, const Execution& on = {}) {
 }
 inline ClipRange clips(ValueRange range) { return {range.max, range.min}; }
 
-/// `offset_of(t)` is the offset, given t = min / scale <= 0. A NaN in the range takes the guarded branch.
-template <BitWidth B, class OffsetOf>
-ScaleOffset asymmetric_scale(ClipRange range, OffsetOf offset_of) {
-    float const max = (std::max)(0.0f, range.max), min = (std::min)(0.0f, range.min);
-    float const scale = (max - min) / static_cast<float>(B::qmax - B::qmin);
-    if (!(scale >= scale_epsilon)) return {1.0f, B::qmin};
-    return {scale, static_cast<std::int32_t>(offset_of(min / scale))};
-}
-
 }  // namespace detail
 
 /// Scale ratio * max(|max|, |min|) / limit, offset 0; limit = qmax, or qmax + 1 when |max| < |min|.
 template <BitWidth B>
 ScaleOffset symmetric_scale(ClipRange range, float ratio = 1.0f) {
-    float const scale = ratio * detail::magnitude(range) / detail::symmetric_limit<B>(range);
-    return {scale >= scale_epsilon ? scale : 1.0f, 0};
+    return detail::scale_offset(
+        detail::symmetric_constants(range.max, range.min, ratio, detail::limits_of<B>()));
 }
 
 /// Scale (max - min) / (2^n - 1) of the range extended to hold 0; offset qmin - round(min / scale), so that
 /// 0 has a code. AMCT's ARQ and IFMR with offset.
 template <BitWidth B>
 ScaleOffset asymmetric_scale(ClipRange range) {
-    return detail::asymmetric_scale<B>(
-        range, [](float t) { return static_cast<float>(B::qmin) - detail::round_half_even(t); });
+    return detail::scale_offset(detail::asymmetric_constants(range.max, range.min, detail::limits_of<B>()));
 }
 
 /// The same scale, with the offset round(qmin - min / scale): AMCT's ULQ. It differs from the one above
 /// where the float32 subtraction rounds min / scale onto a tie.
 template <BitWidth B>
 ScaleOffset asymmetric_scale_learned(ClipRange range) {
-    return detail::asymmetric_scale<B>(
-        range, [](float t) { return detail::round_half_even(static_cast<float>(B::qmin) - t); });
+    return detail::scale_offset(
+        detail::asymmetric_constants(range.max, range.min, detail::limits_of<B>(), true));
 }
 
 /// The values of the highest and the lowest code.
 template <BitWidth B>
 ClipRange clip_of(ScaleOffset p) {
     return {dequantize(B::qmax, p), dequantize(B::qmin, p)};
+}
+
+/// Whether one can compute with p: its scale is at least `smallest_scale`, and what the codes stand for is a
+/// range of finite width.
+template <BitWidth B>
+bool is_usable(ScaleOffset p) {
+    ClipRange const clip = clip_of<B>(p);
+    return p.scale >= smallest_scale && std::isfinite(clip.max - clip.min);
+}
+
+enum class RangeUse { usable, too_narrow, too_wide };
+
+/// Whether a range can be quantized with the scale that it has, symmetric or not. Exactly zero can be; one
+/// that is too narrow would take the scale 1 and lose all values. Precondition: not NaN.
+template <BitWidth B, Symmetry S>
+RangeUse use_of(ClipRange range) {
+    range = {(std::max)(0.0f, range.max), (std::min)(0.0f, range.min)};
+    if (range.max == range.min) return RangeUse::usable;
+    bool constexpr symmetric = std::same_as<S, Symmetric>;
+    auto const limits = detail::limits_of<B>();
+    float const scale = symmetric ? detail::symmetric_quotient(range.max, range.min, 1, limits)
+                                  : detail::asymmetric_quotient(range.max, range.min, limits);
+    if (scale < smallest_scale) return RangeUse::too_narrow;
+    return is_usable<B>({scale, symmetric ? 0 : asymmetric_scale<B>(range).offset}) ? RangeUse::usable
+                                                                                    : RangeUse::too_wide;
 }
 
 }  // namespace amct_distill
@@ -1801,14 +2344,6 @@ ClipRange clip_of(ScaleOffset p) {
 namespace amct_distill {
 
 namespace detail {
-
-/// The shortest text that reads back as the same number; "nan", "inf", "-inf".
-template <std::floating_point T>
-std::string number(T v) {
-    if (std::isnan(v)) return "nan";
-    char text[32];
-    return {text, std::to_chars(text, text + sizeof text, v).ptr};
-}
 
 inline std::size_t first_not_finite(std::span<const float> x) {
     std::size_t i = 0;
@@ -1825,6 +2360,19 @@ inline std::size_t first_not_finite(std::span<const float> x) {
 
 [[gnu::cold, gnu::noinline]] inline Diagnostic no_values(std::string_view what, std::string_view shape) {
     return general_error(concat(what, ": no values", shape, "; an empty tensor cannot be quantized"));
+}
+
+[[gnu::cold, gnu::noinline]] inline Diagnostic too_wide(std::string_view what, ClipRange range,
+                                                        std::string_view bits) {
+    return general_error(concat(what, ": the range ", number(range.min), " to ", number(range.max),
+                                " is too wide: what its ", bits,
+                                " codes stand for would leave the range of a float; scale it down"));
+}
+[[gnu::cold, gnu::noinline]] inline Diagnostic too_narrow(std::string_view what, ClipRange range,
+                                                          std::string_view bits) {
+    return general_warning(concat(what, ": the range ", number(range.min), " to ", number(range.max),
+                                  " is too narrow for a scale of ", bits, ", which would be below ",
+                                  number(smallest_scale), "; its values become 0"));
 }
 
 }  // namespace detail
@@ -1854,8 +2402,8 @@ inline result<void> check_finite(const ConstMatrixRef& w, std::string_view what,
 
 /// The loops that turn floats into 24-bit fixed point and count them by its upper bits (histogram.hpp).
 ///
-///     bool const all = run_on(set, fixed_point_loop<false>{x, n, factor, u});      // u[i] = |x[i]| * factor
-///     run_on(set, count_loop<false, 12>{x, n, factor, words, &beyond});            // of 2^12 cells
+///     bool const all = run_on(set, FixedPointLoop<false>{x, n, factor, u});      // u[i] = |x[i]| * factor
+///     run_on(set, CountLoop<false, 12>{x, n, factor, words, &beyond});            // of 2^12 cells
 ///
 /// The product is rounded to float and its fraction cut off. With `Signed`, 23 bits of magnitude below a bit
 /// of sign. Where the magnitude does not fit, u has a higher bit too, and the result is false.
@@ -1863,7 +2411,7 @@ inline result<void> check_finite(const ConstMatrixRef& w, std::string_view what,
 namespace amct_distill::detail {
 
 template <bool Signed>
-struct fixed_point_loop {
+struct FixedPointLoop {
     static constexpr int magnitude_bits = Signed ? 23 : 24;
     static constexpr std::int32_t does_not_fit = std::int32_t{1} << 24;
 
@@ -1900,15 +2448,15 @@ struct fixed_point_loop {
 
     template <int Bytes>
     [[gnu::always_inline]] bool run() const {
-        using F = typename lanes<Bytes>::floats;
-        constexpr std::size_t count = lanes<Bytes>::count;
+        using F = typename Vectors<Bytes>::floats;
+        constexpr std::size_t count = Vectors<Bytes>::count;
         ints_of<F> wide = ints_of<F>{} - 1;
-        std::int32_t one = -1, of_lane[count];
+        std::int32_t one = -1, each[count];
         std::size_t i = 0;
         for (; n - i >= count; i += count) step<F>(i, wide);
         for (; i < n; ++i) step<float>(i, one);
-        std::memcpy(of_lane, &wide, sizeof of_lane);
-        for (std::int32_t v : of_lane) one &= v;
+        std::memcpy(each, &wide, sizeof each);
+        for (std::int32_t v : each) one &= v;
         return one != 0;
     }
 };
@@ -1916,8 +2464,8 @@ struct fixed_point_loop {
 /// Adds the values to `words`, one for each of 2^CellBits cells: their number above `sum_bits` bits of the
 /// sum of their fixed point (the magnitudes of it). Values that do not fit are appended to `beyond`.
 template <bool Signed, int CellBits>
-struct count_loop {
-    static constexpr int magnitude_bits = fixed_point_loop<Signed>::magnitude_bits;
+struct CountLoop {
+    static constexpr int magnitude_bits = FixedPointLoop<Signed>::magnitude_bits;
     static constexpr std::size_t cells = std::size_t{1} << CellBits;
     static constexpr int sum_bits = 44;
 
@@ -1939,7 +2487,7 @@ struct count_loop {
         std::int32_t u[block];
         for (std::size_t i = 0; i < n; i += block) {
             std::size_t const size = n - i < block ? n - i : block;
-            if (fixed_point_loop<Signed>{x + i, size, factor, u}.template run<Bytes>()) {
+            if (FixedPointLoop<Signed>{x + i, size, factor, u}.template run<Bytes>()) {
                 std::size_t k = 0;
                 for (; size - k >= 4; k += 4) {
                     add(u[k], words);
@@ -1950,7 +2498,7 @@ struct count_loop {
                 for (; k < size; ++k) add(u[k], words);
             } else {
                 for (std::size_t k = 0; k != size; ++k) {
-                    if (u[k] >= fixed_point_loop<Signed>::does_not_fit)
+                    if (u[k] >= FixedPointLoop<Signed>::does_not_fit)
                         beyond->push_back(x[i + k]);
                     else
                         add(u[k], words);
@@ -1980,7 +2528,8 @@ struct count_loop {
 /// where sum x^2 is common to all candidates and g is concave and piecewise linear. Where a cell of the
 /// histogram lies within one piece, the number n of its values and their sum S give its part exactly,
 /// n q_k^2 - 2 q_k S. In a cell [a, b) with a boundary t between pieces k and k + 1, the k-th piece is too
-/// large by 2 (q_{k+1} - q_k) * sum (x - t)+, of which with the mean m = S / n the convexity of (x - t)+ gives
+/// large by 2 (q_{k+1} - q_k) * sum (x - t)+, of which with the mean m = S / n the convexity of (x - t)+
+/// gives
 ///
 ///     n (m - t)+  <=  sum (x - t)+  <=  n (m - a)(b - t) / (b - a)      (Jensen; the chord)
 ///
@@ -1992,7 +2541,7 @@ struct count_loop {
 ///     sum x^2 stays common. A squared error changes with slope 2 |error|, that is step + 2h at most between
 ///     the outermost codes (step: the largest q_{k+1} - q_k), where it moves by h (step + 2h) at most, and
 ///     by 2h (d + h) for a value at d beyond an outermost code.
-///  2. Codes. float(x / s) passes k + 1/2 within a relative e of it, and (q_k + q_{k+1}) / 2 is within
+///  2. CodeRange. float(x / s) passes k + 1/2 within a relative e of it, and (q_k + q_{k+1}) / 2 is within
 ///     e (|k| + 1) s of (k + 1/2) s. Values between the two, 2.02 e (|k| + 1) step apart at most, have the
 ///     other code, at 2 step times the distance. They are in the boundary's cell or the two beside it.
 ///  3. float(q_k - x) rounds once, relative e: 2 e L, with what the summation in double adds below 3.1 e L.
@@ -2009,7 +2558,7 @@ struct count_loop {
 namespace amct_distill::detail {
 
 /// What the loss of a candidate depends on: values become float(k * scale), k = min_code..max_code.
-struct Codes {
+struct CodeRange {
     float scale;
     int min_code, max_code;
 };
@@ -2024,13 +2573,13 @@ struct LossBound {
 /// `Signed` makes a histogram of x, otherwise of |x|, for candidates that treat x and -x alike.
 template <bool Signed, int CellBits>
 class CertifiedHistogram {
-    using Loop = count_loop<Signed, CellBits>;
+    using Loop = CountLoop<Signed, CellBits>;
     static constexpr std::size_t cells = Loop::cells;
     static constexpr double epsilon = 0x1p-24;
 
 public:
-    /// `largest`: the largest magnitude that a candidate does not clip, or a smaller one that all values have.
-    /// To be checked by `usable` first.
+    /// `largest`: the largest magnitude that a candidate does not clip, or a smaller one that all values
+    /// have. To be checked by `usable` first.
     explicit CertifiedHistogram(float largest)
         : factor_(static_cast<float>((1 << Loop::magnitude_bits) - 16) / largest),
           counts_(cells),
@@ -2038,9 +2587,9 @@ public:
 
     /// Whether fixed point can represent the values, and cells are narrow enough for the candidates: at most
     /// one boundary in each, and farther from the next than step 2 above looks.
-    bool usable(std::span<const Codes> candidates) const {
+    bool usable(std::span<const CodeRange> candidates) const {
         if (!(std::isnormal(factor_) && factor_ < 0x1p100f && factor_ > 0x1p-100f)) return false;
-        return std::all_of(candidates.begin(), candidates.end(), [&](const Codes& c) {
+        return std::all_of(candidates.begin(), candidates.end(), [&](const CodeRange& c) {
             double const step = static_cast<double>(c.scale) * static_cast<double>(factor_);
             bool const finite = std::isfinite(c.scale * static_cast<float>(c.max_code)) &&
                                 std::isfinite(c.scale * static_cast<float>(c.min_code));
@@ -2091,7 +2640,7 @@ public:
         }
     }
 
-    LossBound bound(const Codes& c) const {
+    LossBound bound(const CodeRange& c) const {
         auto const q = [&](int k) {
             return static_cast<double>(static_cast<float>(k) * c.scale) * static_cast<double>(factor_);
         };
@@ -2120,8 +2669,8 @@ public:
                     slack += (next - here) * (std::max)(0.0, most - least);
                 }
             }
-            double const near = n_[(std::min)(end + 1, cells)] - n_[end < 2 ? 0 : end - 2];
-            slack += near * 2 * step * 2.02 * epsilon * (std::abs(k) + 2) * step;  // 2
+            double const nearby = n_[(std::min)(end + 1, cells)] - n_[end < 2 ? 0 : end - 2];
+            slack += nearby * 2 * step * 2.02 * epsilon * (std::abs(k) + 2) * step;  // 2
             begin = (std::max)(begin, end);
         }
         add_line(n - n_[begin], s_[cells] - s_[begin], q(c.max_code));
@@ -2205,9 +2754,9 @@ struct SquaredError {
     /// sign (the scale is positive) after the multiplication keeps the two apart: next to each other, g++
     /// makes an FMA of them where the target has one.
     template <int Bytes>
-    [[gnu::always_inline]] void add(std::size_t i, std::size_t lane, SumLanes<Bytes>* to) const {
-        using F = typename lanes<Bytes>::floats;
-        using I = typename lanes<Bytes>::ints;
+    [[gnu::always_inline]] void add(std::size_t i, std::size_t accumulator, Accumulators<Bytes>* to) const {
+        using F = typename Vectors<Bytes>::floats;
+        using I = typename Vectors<Bytes>::ints;
         F const highest = F{} + upper, lowest = F{} + lower;
         F v;
         load(x + i, v);
@@ -2217,7 +2766,7 @@ struct SquaredError {
         I const sign = __builtin_bit_cast(I, t) & INT32_MIN;
         F const nearest = ((t + rounding_shift) - rounding_shift) * scale;
         F const error = __builtin_bit_cast(F, (__builtin_bit_cast(I, nearest) & INT32_MAX) | sign) - v;
-        to[0].add_product(error, error, lane);
+        to[0].add_product(error, error, accumulator);
     }
 };
 
@@ -2308,37 +2857,44 @@ namespace amct_distill::detail {
 
 class ValueStore {
 public:
+    explicit ValueStore(std::size_t max_bytes) { limit(max_bytes); }
+
     /// Half of the bytes hold what was appended last, half are for reading the file; at least 512 KB.
-    explicit ValueStore(std::size_t max_bytes)
-        : capacity_((std::max)(max_bytes / (2 * sizeof(float)) / task_size, std::size_t{1}) * task_size),
-          in_memory_(max_bytes == static_cast<std::size_t>(-1)) {}
+    /// Precondition: empty.
+    void limit(std::size_t max_bytes) {
+        assert(size() == 0);
+        capacity_ = (std::max)(max_bytes / (2 * sizeof(float)) / task_size, std::size_t{1}) * task_size;
+        in_memory_ = max_bytes == static_cast<std::size_t>(-1);
+    }
 
     std::size_t size() const { return written_ + recent_.size(); }
     bool uses_file() const { return file_ != nullptr; }
 
-    /// An error when the file cannot be written, and from then on: values are missing.
+    /// An error when the file cannot be written; the store then holds what it held before.
     result<void> append(std::span<const float> x) {
-        if (!complete_) return complete_;
-        if (in_memory_) {
-            recent_.insert(recent_.end(), x.begin(), x.end());
-            return {};
+        std::size_t const before = recent_.size(), room = in_memory_ ? x.size() : capacity_ - before;
+        std::span<const float> rest = x.subspan((std::min)(room, x.size()));
+        recent_.insert(recent_.end(), x.begin(), x.end() - static_cast<std::ptrdiff_t>(rest.size()));
+        if (rest.empty()) return {};
+        // What is written counts in the end only: until then, it lies beyond what the file holds.
+        std::size_t end = written_;
+        auto done = write(recent_, end);
+        for (; done && rest.size() > capacity_; rest = rest.subspan(capacity_))
+            done = write(rest.first(capacity_), end);
+        if (!done) {
+            recent_.resize(before);
+            return done;
         }
-        while (!x.empty()) {
-            if (recent_.size() == capacity_)
-                if (complete_ = write(); !complete_) return complete_;
-            std::size_t const n = (std::min)(x.size(), capacity_ - recent_.size());
-            recent_.insert(recent_.end(), x.begin(), x.begin() + static_cast<std::ptrdiff_t>(n));
-            x = x.subspan(n);
-        }
+        written_ = end;
+        recent_.assign(rest.begin(), rest.end());
         return {};
     }
 
-    /// body(part): all parts but the last are multiples of `task_size`. An error when the file cannot be read,
-    /// or could not be written.
+    /// body(part): all parts but the last are multiples of `task_size`. An error when the file cannot be
+    /// read.
     template <class Body>
     result<void> for_each_part(const Body& body) const {
-        if (!complete_) return complete_;
-        if (file_) {
+        if (written_ != 0) {
             std::rewind(file_.get());
             std::vector<float> part(capacity_);
             for (std::size_t read = 0; read != written_; read += capacity_) {
@@ -2352,17 +2908,18 @@ public:
     }
 
 private:
-    struct close {
+    struct Close {
         void operator()(std::FILE* file) const { std::fclose(file); }
     };
 
-    result<void> write() {
+    /// `capacity_` values as those from `end` on, which moves after them.
+    result<void> write(std::span<const float> x, std::size_t& end) {
         if (!file_) file_.reset(std::tmpfile());
-        if (!file_ || std::fseek(file_.get(), 0, SEEK_END) != 0 ||
-            std::fwrite(recent_.data(), sizeof(float), capacity_, file_.get()) != capacity_)
+        if (!file_ || std::fseek(file_.get(), static_cast<long>(end * sizeof(float)), SEEK_SET) != 0 ||
+            std::fwrite(x.data(), sizeof(float), x.size(), file_.get()) != x.size() ||
+            std::fflush(file_.get()) != 0)
             return failed("write");
-        written_ += capacity_;
-        recent_.clear();
+        end += x.size();
         return {};
     }
 
@@ -2371,12 +2928,11 @@ private:
                                     std::strerror(errno), "; make room for it, or allow more memory"));
     }
 
-    std::size_t capacity_;
-    bool in_memory_;
-    std::size_t written_ = 0;
-    std::unique_ptr<std::FILE, close> file_{};
+    std::size_t capacity_ = 0;
+    bool in_memory_ = false;
+    std::size_t written_ = 0;  // to the file: a multiple of capacity_
+    std::unique_ptr<std::FILE, Close> file_{};
     std::vector<float> recent_{};
-    result<void> complete_{};
 };
 
 }  // namespace amct_distill::detail
@@ -2403,13 +2959,30 @@ struct IfmrOptions {
     double search_start = 0.7;
     double search_end = 1.3;
     double search_step = 0.01;
-    /// Of memory for values; at least 512 KB are used. What is more goes to a temporary file, and `finish`
-    /// reads it three times.
+    /// Of memory for values; at least 512 KB are used. What is more goes to a temporary file, which `finish`
+    /// reads three times.
     std::size_t max_bytes = static_cast<std::size_t>(-1);
     /// Evaluate every candidate exactly; otherwise only those that could be the best.
     bool every_loss = false;
 
     static constexpr double max_candidates = 10000;
+
+    double candidates() const { return std::ceil((search_end - search_start) / search_step); }
+    /// Errors: a percentile outside (0, 1], a search that is none.
+    result<void> check_options() const {
+        using detail::number;
+        for (double p : {max_percentile, min_percentile})
+            if (!(p > 0 && p <= 1))
+                return general_error(detail::concat("IFMR: the percentile ", number(p),
+                                                    " is not in (0, 1]; the default is 0.999999"));
+        double const count = candidates();
+        if (!(search_start > 0 && search_step > 0 && count >= 1 && count <= max_candidates))
+            return general_error(detail::concat(
+                "IFMR: the search from ", number(search_start), " to ", number(search_end), " by ",
+                number(search_step),
+                " is not one of 1 to 10000 positive ratios; the default is from 0.7 to 1.3 by 0.01"));
+        return {};
+    }
 };
 
 struct IfmrResult {
@@ -2435,40 +3008,53 @@ public:
     Ifmr() = default;
     explicit Ifmr(IfmrOptions options) : options_(options), values_(options.max_bytes) {}
 
-    /// Adds a batch, of any shape. An error when it is empty or has a value that is not finite; it is then
-    /// not added. Also when the temporary file cannot be written; no calibration is possible then.
+    /// How much memory values may take, as `IfmrOptions::max_bytes`. Precondition: no batch was observed.
+    void limit_memory(std::size_t bytes) {
+        options_.max_bytes = bytes;
+        values_.limit(bytes);
+    }
+
+    /// Adds a batch, of any shape. Errors: it is empty or has a value that is not finite, or the temporary
+    /// file cannot be written. It is then not added, and all is as before.
     result<void> observe(std::span<const float> batch, const Execution& on = {}) {
         // The check finds the range of each few values too, which tells `finish` where the outermost are.
-        std::size_t const before = ranges_.size();
-        ranges_.resize(before + (batch.size() + detail::sum_block - 1) / detail::sum_block);
+        std::vector<Range> ranges((batch.size() + detail::sum_block - 1) / detail::sum_block);
         detail::in_parts(on, batch.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
             for (std::size_t i = begin; i < end; i += detail::sum_block) {
                 std::size_t const n = (std::min)(detail::sum_block, end - i);
-                ranges_[before + i / detail::sum_block] = {
+                ranges[i / detail::sum_block] = {
                     values_.size() + i + n,
-                    detail::run_on(on.instructions, detail::range_loop{batch.data() + i, n})};
+                    detail::run_on(on.instructions, detail::RangeLoop{batch.data() + i, n})};
             }
         });
-        bool const finite = std::all_of(ranges_.begin() + static_cast<std::ptrdiff_t>(before), ranges_.end(),
-                                        [](const Range& r) { return r.values.finite; });
-        if (batch.empty() || !finite) {
-            ranges_.resize(before);
-            return check_finite(batch, "activations", on);
-        }
-        return values_.append(batch);
+        bool const finite =
+            std::all_of(ranges.begin(), ranges.end(), [](const Range& r) { return r.values.finite; });
+        if (batch.empty() || !finite) return check_finite(batch, "activations", on);
+        ranges_.reserve(ranges_.size() + ranges.size());  // what follows the values' addition cannot fail
+        if (auto ok = values_.append(batch); !ok) return ok;
+        ranges_.insert(ranges_.end(), ranges.begin(), ranges.end());
+        return {};
     }
 
-    /// The best clip range of all values observed. Errors: no batch, options outside their limits, values so
-    /// large that no candidate has a finite loss, a temporary file that cannot be read.
+    /// The best clip range of all values observed; what is found `is_usable`. Errors: no batch, options
+    /// outside their limits, values so large that no candidate is usable, a temporary file that cannot be
+    /// read. Warning: a range that is not zero and so narrow that no candidate has a scale, `use_of`; it is
+    /// taken for zero.
     result<IfmrResult> finish(const Execution& on = {}) const {
-        if (auto ok = check_options(); !ok) return ok.diagnostics();
+        if (auto ok = options_.check_options(); !ok) return ok.diagnostics();
         if (values_.size() == 0)
             return general_error("IFMR: no batch was observed; call observe() before finish()");
 
         IfmrResult found;
         float largest = 0;
         if (auto ok = find_range(found.range, largest); !ok) return ok.diagnostics();
-        std::vector<Candidate> const candidates = candidates_in(found.range);
+        std::vector<Candidate> candidates = candidates_in(found.range);
+        Diagnostics warnings;
+        if (std::all_of(candidates.begin(), candidates.end(),
+                        [](const Candidate& c) { return c.use == RangeUse::too_narrow; })) {
+            warnings.push_back(detail::too_narrow("activations", found.range, B::name));
+            candidates = candidates_in({});
+        }
         if (auto ok = find_losses(on, candidates, largest, found); !ok) return ok.diagnostics();
         double smallest = std::numeric_limits<double>::infinity();
         for (std::size_t i = 0; i != candidates.size(); ++i) {
@@ -2477,13 +3063,10 @@ public:
                 found.best = i;
             }
         }
-        if (!std::isfinite(smallest))
-            return general_error(detail::concat(
-                "IFMR: no candidate has a finite loss for values between ", detail::number(found.range.min),
-                " and ", detail::number(found.range.max), "; scale the network's input down"));
+        if (!std::isfinite(smallest)) return detail::too_wide("activations", found.range, B::name);
         found.scale_offset = candidates[found.best].p;
         found.clip = clip_of<B>(found.scale_offset);
-        return found;
+        return {std::move(found), std::move(warnings)};
     }
 
 private:
@@ -2496,41 +3079,19 @@ private:
     struct Candidate {
         float upper, lower;  // values are clamped to these
         ScaleOffset p;
+        RangeUse use;  // what is not usable has no loss, and cannot win
 
         detail::SquaredError terms(std::span<const float> x) const {
             return {x.data(), upper, lower, p.scale};
         }
         /// Precondition: the ends and the scale are finite.
-        detail::Codes codes() const {
+        detail::CodeRange codes() const {
             auto const code = [this](float end) { return static_cast<int>(std::nearbyint(end / p.scale)); };
             return {p.scale, std::same_as<S, Symmetric> ? 0 : code(lower), code(upper)};
         }
-        bool is_finite() const { return std::isfinite(upper - lower) && std::isfinite(p.scale); }
         /// All values become 0: the loss does not depend on the candidate.
-        bool is_zero() const {
-            return is_finite() && codes().max_code == 0 && std::nearbyint(lower / p.scale) == 0;
-        }
+        bool is_zero() const { return codes().max_code == 0 && std::nearbyint(lower / p.scale) == 0; }
     };
-
-    double count_of_candidates() const {
-        return std::ceil((options_.search_end - options_.search_start) / options_.search_step);
-    }
-
-    result<void> check_options() const {
-        using detail::number;
-        for (double p : {options_.max_percentile, options_.min_percentile})
-            if (!(p > 0 && p <= 1))
-                return general_error(detail::concat("IFMR: the percentile ", number(p),
-                                                    " is not in (0, 1]; the default is 0.999999"));
-        double const count = count_of_candidates();
-        if (!(options_.search_start > 0 && options_.search_step > 0 && count >= 1 &&
-              count <= IfmrOptions::max_candidates))
-            return general_error(detail::concat(
-                "IFMR: the search from ", number(options_.search_start), " to ", number(options_.search_end),
-                " by ", number(options_.search_step),
-                " is not one of 1 to 10000 positive ratios; the default is from 0.7 to 1.3 by 0.01"));
-        return {};
-    }
 
     /// The percentiles - the k-th value from an end, k = N - int(percentile * N) but at least 1 - extended to
     /// hold 0, and the largest magnitude of all values.
@@ -2559,18 +3120,29 @@ private:
     }
 
     std::vector<Candidate> candidates_in(ClipRange range) const {
-        auto const count = static_cast<std::size_t>(count_of_candidates());
+        auto const count = static_cast<std::size_t>(options_.candidates());
         std::vector<Candidate> all;
         all.reserve(count);
+        auto const limits = detail::limits_of<B>();
+        auto const use = [&](float scale, ScaleOffset p) {
+            if (range.max == range.min) return RangeUse::usable;  // of zeros, with scale 1
+            if (scale < smallest_scale) return RangeUse::too_narrow;
+            return detail::is_scale(scale) && is_usable<B>(p) ? RangeUse::usable : RangeUse::too_wide;
+        };
         for (std::size_t i = 0; i != count; ++i) {
             auto const ratio =
                 static_cast<float>(options_.search_start + static_cast<double>(i) * options_.search_step);
             if constexpr (std::same_as<S, Symmetric>) {
                 float const upper = ratio * detail::magnitude(range);
-                all.push_back({upper, -upper, symmetric_scale<B>(range, ratio)});
+                auto const p = symmetric_scale<B>(range, ratio);
+                all.push_back({upper, -upper, p,
+                               use(detail::symmetric_quotient(range.max, range.min, ratio, limits), p)});
             } else {
                 float const upper = ratio * range.max;
-                all.push_back({upper, range.min, asymmetric_scale<B>({upper, range.min})});
+                ClipRange const scaled{upper, range.min};
+                auto const p = asymmetric_scale<B>(scaled);
+                all.push_back(
+                    {upper, range.min, p, use(detail::asymmetric_quotient(upper, range.min, limits), p)});
             }
         }
         return all;
@@ -2581,10 +3153,12 @@ private:
                              IfmrResult& found) const {
         // Below, the sweep takes less time than the bounds do.
         constexpr std::size_t few = 8192;
-        found.losses.assign(candidates.size(), 0);
+        found.losses.assign(candidates.size(), std::numeric_limits<double>::infinity());
         found.loss_errors.assign(candidates.size(), 0);
-        std::vector<std::size_t> left(candidates.size());
-        std::iota(left.begin(), left.end(), std::size_t{0});
+        std::vector<std::size_t> left;
+        for (std::size_t i = 0; i != candidates.size(); ++i)
+            if (candidates[i].use == RangeUse::usable) left.push_back(i);
+        if (left.empty()) return {};
         std::vector<detail::LossBound> bounds;
         double unit_squared = 0;
         if (values_.size() >= few && !options_.every_loss)
@@ -2615,10 +3189,10 @@ private:
     /// `bounds` stays empty where the histogram cannot be used.
     result<void> bound_losses(const Execution& on, const std::vector<Candidate>& candidates, float largest,
                               std::vector<detail::LossBound>& bounds, double& unit_squared) const {
-        std::vector<detail::Codes> codes;
+        std::vector<detail::CodeRange> codes;
         float kept = 0;  // the largest magnitude that some candidate does not clip
         for (const Candidate& c : candidates) {
-            if (!c.is_finite()) return {};
+            if (c.use != RangeUse::usable) return {};
             codes.push_back(c.codes());
             kept = (std::max)({kept, std::abs(c.upper), std::abs(c.lower)});
         }
@@ -2632,7 +3206,7 @@ private:
             return ok;
         if (histogram.too_many_beyond()) return {};
         histogram.finish();
-        for (const detail::Codes& c : codes) bounds.push_back(histogram.bound(c));
+        for (const detail::CodeRange& c : codes) bounds.push_back(histogram.bound(c));
         unit_squared = histogram.unit_squared();
         return {};
     }
@@ -2649,6 +3223,7 @@ private:
             if (is_zero) zero = i;
             todo.push_back(i);
         }
+        for (std::size_t i : todo) losses[i] = 0;
         Execution serial;
         serial.instructions = on.instructions;
         auto read = values_.for_each_part([&](std::span<const float> part) {
@@ -2811,14 +3386,19 @@ public:
     ScaleOffset scale_offset() const { return scale_of(clip()); }
 
     /// Whether `constrain` has something sound to fall back to and nothing to repair: clips and previous
-    /// clips finite, and the width of their range too. (Where AMCT fails at the next forward.)
-    result<void> check() const {
+    /// clips finite, their width and scale too, and the scale no smaller than `smallest_scale`. (Where they
+    /// are not finite, AMCT fails at the next forward.)
+    result<void> check_clips() const {
         for (auto [name, range] : {std::pair<std::string_view, ClipRange>{"clip", clip()},
-                                   std::pair<std::string_view, ClipRange>{"previous clip", previous_}})
-            if (!std::isfinite(range.max - range.min))
-                return general_error(detail::concat(
-                    "activations: the ", name, " range is ", detail::number(range.min), " to ",
-                    detail::number(range.max), "; its ends and its width must be finite: set other clips"));
+                                   std::pair<std::string_view, ClipRange>{"previous clip", previous_}}) {
+            bool const finite = std::isfinite(range.max - range.min);
+            RangeUse const use = finite ? use_of<B, S>(range) : RangeUse::too_wide;
+            if (use == RangeUse::usable) continue;
+            return general_error(detail::concat(
+                "activations: the ", name, " range is ", number(range.min), " to ", number(range.max),
+                use == RangeUse::too_wide ? "; its ends and its width must be finite: set other clips"
+                                          : "; its scale would be no normal float: set wider clips"));
+        }
         return {};
     }
 
@@ -2828,7 +3408,8 @@ public:
     ///      clip_max as it was; else if clip_min > 0, clip_min as it was.
     /// Nothing else is repaired: a clip_max below clip_min does no harm, since the range is extended to hold
     /// 0. Before the two steps, a clip that is not finite is set to its previous value; after them, so are
-    /// both if the range is wider than the largest float. (AMCT fails in these cases.)
+    /// both if the range is too wide or too narrow for a scale, `use_of`. (AMCT fails in these cases, or goes
+    /// on with the scale 1.)
     void constrain() {
         ClipRange now = clip();
         if (!std::isfinite(now.max)) now.max = previous_.max;
@@ -2840,7 +3421,7 @@ public:
             now.max = previous_.max;
         else if (now.min > 0)
             now.min = previous_.min;
-        if (!std::isfinite(now.max - now.min)) now = previous_;
+        if (use_of<B, S>(now) != RangeUse::usable) now = previous_;
         clips_ = {now.max, now.min};
         previous_ = now;
     }
@@ -2854,7 +3435,8 @@ public:
     /// t = (up ? clip_max : dn ? clip_min : x) / s and e = (round(t) - t) / (2^n - 1):
     ///   d clip_max = sum of (e + up) * g,   d clip_min = sum of (dn - e) * g,
     ///   dx = g where neither up nor dn, else 0.
-    /// The sums are ordered_sums. Preconditions: equal sizes; grad_clips has two entries. grad_x may be grad_y.
+    /// The sums are ordered_sums. Preconditions: equal sizes; grad_clips has two entries. grad_x may be
+    /// grad_y.
     void backward(std::span<const float> x, std::span<const float> grad_y, std::span<float> grad_x,
                   std::span<float> grad_clips, const Execution& on = {}) const {
         assert(x.size() == grad_y.size() && x.size() == grad_x.size() && grad_clips.size() == 2);
@@ -2901,6 +3483,497 @@ private:
 
 }  // namespace amct_distill
 
+// ---- amct_distill/quant/fixed_codes.hpp
+
+/// A matrix of codes whose size the compiler knows, for an engine's constants: no allocation, usable in
+/// constant expressions, the same bytes as Codes (codes.hpp).
+///
+///     constexpr FixedCodes<Int4, 1, 3> row{{0xF1, 0x07}};       // 1, -1, 7
+///     static_assert(row.at(0, 1) == -1);
+///
+/// Up to 4 bits two codes in a byte, the low nibble first and every row padded to whole bytes; above, a byte
+/// each.
+
+namespace amct_distill {
+
+template <BitWidth B>
+inline constexpr bool two_codes_a_byte = B::width <= 4;
+
+/// What a file of codes holds.
+template <BitWidth B>
+using code_byte = std::conditional_t<two_codes_a_byte<B>, std::uint8_t, std::int8_t>;
+
+/// The bytes of a row of `cols` codes.
+template <BitWidth B>
+constexpr std::size_t code_row_bytes(std::size_t cols) {
+    return two_codes_a_byte<B> ? cols / 2 + cols % 2 : cols;
+}
+
+namespace detail {
+
+/// Of a row, its c-th code.
+template <BitWidth B>
+constexpr int code_at(const code_byte<B>* row, std::size_t c) {
+    if constexpr (two_codes_a_byte<B>)
+        return static_cast<int>((static_cast<unsigned>(row[c / 2]) >> (c % 2 * 4) & 15u) ^ 8u) - 8;
+    else
+        return row[c];
+}
+template <BitWidth B>
+constexpr void set_code(code_byte<B>* row, std::size_t c, int code) {
+    assert(code >= B::qmin && code <= B::qmax);
+    if constexpr (two_codes_a_byte<B>) {
+        auto const shift = static_cast<unsigned>(c % 2 * 4);
+        unsigned const others = row[c / 2] & ~(15u << shift);
+        row[c / 2] = static_cast<std::uint8_t>(others | (static_cast<unsigned>(code) & 15u) << shift);
+    } else {
+        row[c] = static_cast<std::int8_t>(code);
+    }
+}
+
+}  // namespace detail
+
+template <BitWidth B, std::size_t Rows, std::size_t Cols>
+struct FixedCodes {
+    using bits = B;
+    static constexpr std::size_t row_bytes = code_row_bytes<B>(Cols);
+
+    std::array<code_byte<B>, Rows * row_bytes> bytes{};
+
+    static constexpr std::size_t rows() { return Rows; }
+    static constexpr std::size_t cols() { return Cols; }
+    /// Preconditions: r < Rows, c < Cols; the code is one of B's.
+    constexpr int at(std::size_t r, std::size_t c) const {
+        assert(r < Rows && c < Cols);
+        return detail::code_at<B>(bytes.data() + r * row_bytes, c);
+    }
+    constexpr void set(std::size_t r, std::size_t c, int code) {
+        assert(r < Rows && c < Cols);
+        detail::set_code<B>(bytes.data() + r * row_bytes, c, code);
+    }
+    friend constexpr bool operator==(const FixedCodes&, const FixedCodes&) = default;
+};
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/int4.hpp
+
+/// Packed INT4: two codes a byte, the low nibble first, every row padded to whole bytes.
+///
+///     auto const q = arq.quantize(w);
+///     auto const bytes = pack_int4(q->codes, q->rows, q->cols);
+///     auto const codes = unpack_int4(*bytes, q->rows, q->cols);         // *codes == q->codes
+///     quantize_int4(x, row_bytes, p);                                   // a row straight from floats
+///
+/// codes.hpp has the type that holds them.
+
+namespace amct_distill {
+
+constexpr std::size_t packed_row_bytes(std::size_t cols) { return code_row_bytes<Int4>(cols); }
+
+/// `codes` is a row-major rows x cols matrix of codes in -8..7. The nibble that pads an odd row is 0.
+inline result<std::vector<std::uint8_t>> pack_int4(std::span<const std::int8_t> codes, std::size_t rows,
+                                                   std::size_t cols, const Execution& on = {}) {
+    if (codes.size() != rows * cols)
+        return general_error(detail::concat("pack_int4: ", codes.size(), " codes are not a ", rows, " x ",
+                                            cols,
+                                            " matrix; pass the rows and columns they were quantized with"));
+    std::vector<std::uint8_t> bytes(rows * packed_row_bytes(cols));
+    std::atomic<bool> fits = true;
+    detail::in_parts(on, rows, detail::rows_per_task(cols), [&](std::size_t begin, std::size_t end) {
+        for (std::size_t r = begin; r != end; ++r)
+            if (!detail::run_on(on.instructions,
+                                detail::PackInt4Loop{codes.data() + r * cols,
+                                                     bytes.data() + r * packed_row_bytes(cols), cols}))
+                fits = false;
+    });
+    if (fits) return bytes;
+    auto const bad = std::find_if(codes.begin(), codes.end(),
+                                  [](std::int8_t c) { return c < Int4::qmin || c > Int4::qmax; });
+    auto const i = static_cast<std::size_t>(bad - codes.begin());
+    return general_error(detail::concat("pack_int4: code ", static_cast<int>(*bad), " at [", i / cols, ", ",
+                                        i % cols, "] is outside -8..7; quantize with Int4"));
+}
+
+/// The inverse of pack_int4; what is in the padding does not matter.
+inline result<std::vector<std::int8_t>> unpack_int4(std::span<const std::uint8_t> bytes, std::size_t rows,
+                                                    std::size_t cols, const Execution& on = {}) {
+    if (bytes.size() != rows * packed_row_bytes(cols))
+        return general_error(detail::concat("unpack_int4: a ", rows, " x ", cols, " matrix takes ",
+                                            rows * packed_row_bytes(cols), " bytes, found ", bytes.size(),
+                                            "; pass the rows and columns it was packed with"));
+    std::vector<std::int8_t> codes(rows * cols);
+    detail::in_parts(on, rows, detail::rows_per_task(cols), [&](std::size_t begin, std::size_t end) {
+        for (std::size_t r = begin; r != end; ++r)
+            detail::run_on(on.instructions, detail::UnpackInt4Loop{bytes.data() + r * packed_row_bytes(cols),
+                                                                   codes.data() + r * cols, cols});
+    });
+    return codes;
+}
+
+/// `bytes` has packed_row_bytes(x.size()) entries. Preconditions: that; x has no NaN.
+template <BitWidth B = Int4>
+void quantize_int4(std::span<const float> x, std::span<std::uint8_t> bytes, ScaleOffset p,
+                   const Execution& on = {}) {
+    static_assert(B::width <= 4, "quantize_int4: a nibble holds at most 4 bits");
+    assert(bytes.size() == packed_row_bytes(x.size()));
+    detail::quantize_parts<true>(x, bytes.data(), detail::constants<B>(p), on);
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/scales.hpp
+
+/// The scales of a weight: one for all of its rows, or one per row.
+///
+///     Scales const one{{0.5f, 0}}, by_row{{0.5f, 0}, {0.25f, 0}};
+///     one.of_row(7);       // {0.5, 0}: the one there is
+///     by_row.of_row(1);    // {0.25, 0}
+///     for (ScaleOffset p : by_row) ...                       // as they are kept: by_row.size() of them
+
+namespace amct_distill {
+
+class Scales {
+public:
+    /// None yet.
+    Scales() = default;
+    Scales(std::vector<ScaleOffset> all) : all_(std::move(all)) {}
+    Scales(std::initializer_list<ScaleOffset> all) : all_(all) {}
+
+    /// Of row r. Precondition: there is one for all, or one for r.
+    ScaleOffset of_row(std::size_t r) const {
+        std::size_t const i = all_.size() == 1 ? 0 : r;
+        assert(i < all_.size());
+        return all_[i];
+    }
+    /// Whether a matrix of so many rows can have them.
+    bool fit(std::size_t rows) const { return all_.size() == 1 || all_.size() == rows; }
+
+    // As they are kept.
+    std::size_t size() const { return all_.size(); }
+    bool empty() const { return all_.empty(); }
+    const ScaleOffset& operator[](std::size_t i) const { return all_[i]; }
+    ScaleOffset& operator[](std::size_t i) { return all_[i]; }
+    auto begin() const { return all_.begin(); }
+    auto end() const { return all_.end(); }
+    auto begin() { return all_.begin(); }
+    auto end() { return all_.end(); }
+    const std::vector<ScaleOffset>& values() const { return all_; }
+
+    friend bool operator==(const Scales&, const Scales&) = default;
+
+private:
+    std::vector<ScaleOffset> all_{};
+};
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/quantized_matrix.hpp
+
+/// The integers of a weight, a code in each byte, with their scales.
+///
+///     QuantizedMatrix const q = quantize<Int4>(w, Scales{{0.5f, 0}});
+///     q.codes[r * q.cols + c];          // in -8..7
+///     q.scales.of_row(r);
+///
+/// Codes as they are stored and shipped, typed by their width, are in codes.hpp.
+
+namespace amct_distill {
+
+struct QuantizedMatrix {
+    std::size_t rows = 0;
+    std::size_t cols = 0;
+    std::vector<std::int8_t> codes{};  ///< row-major
+    Scales scales{};
+};
+
+namespace detail {
+
+/// quantize_row(row of w, its part of `out`, its scale, execution), `out` being equal parts, one per row.
+template <class Code, class QuantizeRow>
+void quantize_rows(const Execution& on, const ConstMatrixRef& w, const Scales& scales, std::span<Code> out,
+                   const QuantizeRow& quantize_row) {
+    assert(scales.fit(static_cast<std::size_t>(w.rows())));
+    std::size_t const size = w.rows() == 0 ? 0 : out.size() / static_cast<std::size_t>(w.rows());
+    for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
+        auto const k = static_cast<std::size_t>(r);
+        quantize_row(row(w, r), out.subspan(k * size, size), scales.of_row(k), serial);
+    });
+}
+
+}  // namespace detail
+
+/// The codes of a matrix. Preconditions: `scales` has 1 or w.rows() entries; w has no NaN.
+template <BitWidth B>
+QuantizedMatrix quantize(const ConstMatrixRef& w, Scales scales, const Execution& on = {}) {
+    QuantizedMatrix q{static_cast<std::size_t>(w.rows()), static_cast<std::size_t>(w.cols()), {}, {}};
+    q.codes.resize(q.rows * q.cols);
+    detail::quantize_rows(
+        on, w, scales, std::span(q.codes),
+        [](auto x, auto codes, ScaleOffset p, const Execution& serial) { quantize<B>(x, codes, p, serial); });
+    q.scales = std::move(scales);
+    return q;
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/codes.hpp
+
+/// Codes of a weight as they are stored and shipped, typed by their width: up to 4 bits two in a byte, the
+/// low nibble first and every row padded to whole bytes; above, a byte each.
+///
+///     Codes<Int4> const codes = Codes<Int4>::pack(q.codes, q.rows, q.cols).value();
+///     codes.at(r, c);                     // in -8..7
+///     codes.bytes();                      // std::uint8_t for nibbles, std::int8_t otherwise
+///     codes.unpack();                     // == q.codes
+///
+/// The width is a type: what stores, reads or computes with codes is chosen by the compiler. fixed_codes.hpp
+/// has the same of a constant size.
+
+namespace amct_distill {
+
+namespace detail {
+
+/// The first code that B does not have, or `codes.size()`.
+template <BitWidth B>
+std::size_t first_outside(std::span<const std::int8_t> codes) {
+    auto const bad =
+        std::find_if(codes.begin(), codes.end(), [](std::int8_t c) { return c < B::qmin || c > B::qmax; });
+    return static_cast<std::size_t>(bad - codes.begin());
+}
+
+[[gnu::cold, gnu::noinline]] inline Diagnostic code_outside(int code, std::size_t row, std::size_t col,
+                                                            int qmin, int qmax, std::string_view bits) {
+    return general_error(concat("codes: code ", code, " at [", row, ", ", col, "] is outside ", qmin, "..",
+                                qmax, "; quantize with ", bits));
+}
+
+}  // namespace detail
+
+/// A rows x cols matrix of codes in qmin..qmax.
+template <BitWidth B>
+class Codes {
+public:
+    using bits = B;
+    using byte_type = code_byte<B>;
+
+    /// No rows.
+    Codes() = default;
+    /// Zeros.
+    Codes(std::size_t rows, std::size_t cols)
+        : rows_(rows), cols_(cols), bytes_(rows * code_row_bytes<B>(cols)) {}
+
+    /// Of row-major codes, one in each byte. Errors: not rows * cols of them; one that B does not have.
+    static result<Codes> pack(std::span<const std::int8_t> codes, std::size_t rows, std::size_t cols,
+                              const Execution& on = {}) {
+        if (codes.size() != rows * cols)
+            return general_error(detail::concat("codes: ", codes.size(), " codes are not a ", rows, " x ",
+                                                cols, " matrix; pass the rows and columns of the weight"));
+        if (std::size_t const bad = detail::first_outside<B>(codes); bad != codes.size())
+            return detail::code_outside(codes[bad], bad / cols, bad % cols, B::qmin, B::qmax, B::name);
+        Codes packed(rows, cols);
+        if constexpr (two_codes_a_byte<B>)
+            packed.bytes_ = *pack_int4(codes, rows, cols, on);
+        else
+            packed.bytes_.assign(codes.begin(), codes.end());
+        return packed;
+    }
+    /// Of bytes as they are stored. Errors: not as many as the matrix takes; a code that B does not have.
+    static result<Codes> from_bytes(std::vector<byte_type> bytes, std::size_t rows, std::size_t cols) {
+        std::size_t const size = rows * code_row_bytes<B>(cols);
+        if (bytes.size() != size)
+            return general_error(detail::concat("codes: a ", rows, " x ", cols, " matrix of ", B::name,
+                                                " takes ", size, " bytes, found ", bytes.size(),
+                                                "; pass the rows and columns it was stored with"));
+        Codes stored;
+        stored.rows_ = rows;
+        stored.cols_ = cols;
+        stored.bytes_ = std::move(bytes);
+        for (std::size_t r = 0; r != rows; ++r)
+            for (std::size_t c = 0; c != cols; ++c)
+                if (int const code = stored.at(r, c); code < B::qmin || code > B::qmax)
+                    return detail::code_outside(code, r, c, B::qmin, B::qmax, B::name);
+        return stored;
+    }
+    /// Straight from floats. Preconditions: `scales` fit the rows; w has no NaN.
+    static Codes quantize(const ConstMatrixRef& w, const Scales& scales, const Execution& on = {}) {
+        Codes made(static_cast<std::size_t>(w.rows()), static_cast<std::size_t>(w.cols()));
+        detail::quantize_rows(on, w, scales, std::span(made.bytes_),
+                              [](auto x, auto bytes, ScaleOffset p, const Execution& serial) {
+                                  if constexpr (two_codes_a_byte<B>)
+                                      quantize_int4<B>(x, bytes, p, serial);
+                                  else
+                                      amct_distill::quantize<B>(x, bytes, p, serial);
+                              });
+        return made;
+    }
+
+    std::size_t rows() const { return rows_; }
+    std::size_t cols() const { return cols_; }
+    std::size_t row_bytes() const { return code_row_bytes<B>(cols_); }
+    /// rows() rows of row_bytes() each. A nibble that pads a row is 0 unless `from_bytes` was given another.
+    std::span<const byte_type> bytes() const { return bytes_; }
+
+    /// Preconditions of the four: r < rows(), c < cols(); the code is one of B's; `out` has cols() entries.
+    int at(std::size_t r, std::size_t c) const {
+        assert(r < rows_ && c < cols_);
+        return detail::code_at<B>(bytes_.data() + r * row_bytes(), c);
+    }
+    void set(std::size_t r, std::size_t c, int code) {
+        assert(r < rows_ && c < cols_);
+        detail::set_code<B>(bytes_.data() + r * row_bytes(), c, code);
+    }
+    void unpack_row(std::size_t r, std::span<std::int8_t> out, const Execution& on = {}) const {
+        assert(r < rows_ && out.size() == cols_);
+        const byte_type* const row = bytes_.data() + r * row_bytes();
+        if constexpr (two_codes_a_byte<B>)
+            detail::run_on(on.instructions, detail::UnpackInt4Loop{row, out.data(), cols_});
+        else
+            std::copy(row, row + cols_, out.begin());
+    }
+
+    /// Row-major, a code in each byte.
+    std::vector<std::int8_t> unpack(const Execution& on = {}) const {
+        std::vector<std::int8_t> out(rows_ * cols_);
+        detail::in_parts(on, rows_, detail::rows_per_task(cols_), [&](std::size_t begin, std::size_t end) {
+            for (std::size_t r = begin; r != end; ++r)
+                unpack_row(r, std::span(out).subspan(r * cols_, cols_), on);
+        });
+        return out;
+    }
+
+    /// Whether shapes and codes are the same; padding does not count.
+    friend bool operator==(const Codes& a, const Codes& b) {
+        if (a.rows_ != b.rows_ || a.cols_ != b.cols_) return false;
+        return a.bytes_ == b.bytes_ || a.unpack() == b.unpack();
+    }
+
+private:
+    std::size_t rows_ = 0, cols_ = 0;
+    std::vector<byte_type> bytes_{};
+};
+
+/// Codes with their scales, in the least of memory.
+template <BitWidth B>
+struct PackedMatrix {
+    Codes<B> codes{};
+    Scales scales{};
+};
+
+/// The codes of q, which must be of B's bits. Errors as in Codes::pack.
+template <BitWidth B>
+result<PackedMatrix<B>> pack(const QuantizedMatrix& q, const Execution& on = {}) {
+    auto codes = Codes<B>::pack(q.codes, q.rows, q.cols, on);
+    if (!codes) return codes.diagnostics();
+    return PackedMatrix<B>{*std::move(codes), q.scales};
+}
+
+/// What the codes stand for. Preconditions: `out` has the shape of q.codes, q.scales fit it.
+template <BitWidth B>
+void dequantize(const PackedMatrix<B>& q, MatrixRef out, const Execution& on = {}) {
+    assert(q.codes.rows() == static_cast<std::size_t>(out.rows()) &&
+           q.codes.cols() == static_cast<std::size_t>(out.cols()));
+    detail::in_parts(
+        on, q.codes.rows(), detail::rows_per_task(q.codes.cols()), [&](std::size_t begin, std::size_t end) {
+            std::vector<std::int8_t> codes(q.codes.cols());
+            Execution serial;
+            serial.instructions = on.instructions;
+            for (std::size_t r = begin; r != end; ++r) {
+                q.codes.unpack_row(r, codes, serial);
+                dequantize(codes, detail::row(out, static_cast<Eigen::Index>(r)), q.scales.of_row(r), serial);
+            }
+        });
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/any_codes.hpp
+
+/// Codes of a weight whose width is known at run time only: one of the widths that configurations name.
+///
+///     AnyCodes const codes = Codes<Int4>::pack(q.codes, q.rows, q.cols).value();
+///     std::visit([]<class B>(const Codes<B>& c) { use(c.bytes()); }, codes);      // the type is back
+///     rows(codes), cols(codes), name_of(codes);                                    // "INT4"
+///     unpack(codes);                                                               // a code in each byte
+
+namespace amct_distill {
+
+using AnyCodes = EachWidth<Codes>;
+
+inline std::size_t rows(const AnyCodes& codes) {
+    return std::visit([](const auto& c) { return c.rows(); }, codes);
+}
+inline std::size_t cols(const AnyCodes& codes) {
+    return std::visit([](const auto& c) { return c.cols(); }, codes);
+}
+/// As configurations and records name the width.
+inline std::string_view name_of(const AnyCodes& codes) {
+    return std::visit([]<class B>(const Codes<B>&) -> std::string_view { return B::name; }, codes);
+}
+inline std::string_view name_of(const Width& width) {
+    return std::visit([]<class B>(B) -> std::string_view { return B::name; }, width);
+}
+
+/// Preconditions: r < rows(codes); `out` has cols(codes) entries.
+inline void unpack_row(const AnyCodes& codes, std::size_t r, std::span<std::int8_t> out) {
+    std::visit([&](const auto& c) { c.unpack_row(r, out); }, codes);
+}
+inline std::vector<std::int8_t> unpack(const AnyCodes& codes) {
+    return std::visit([](const auto& c) { return c.unpack(); }, codes);
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/kernels/fake_quantize_rows.hpp
+
+/// The loop of ARQ's forward, per channel: the range of a row, its scale, and the values its codes stand for.
+///
+///     run_on(set, FakeQuantizeRowsLoop<false>{x, y, rows, cols, x_stride, y_stride, {-128, 127}, true});
+///
+/// The codes' limits are numbers here: one loop serves all widths.
+
+namespace amct_distill::detail {
+
+/// Rows, each with the range of its own: a row is still in the cache when it is read again.
+template <bool Streaming>
+struct FakeQuantizeRowsLoop {
+    const float* x;
+    float* y;
+    std::size_t rows, cols;
+    std::size_t x_stride, y_stride;  ///< from row to row, in floats
+    CodeLimits limits;
+    bool symmetric;
+
+    [[gnu::always_inline]] AffineConstants constants_of(ValueRange range) const {
+        if (symmetric) return symmetric_constants(range.max, range.min, 1, limits);
+        return asymmetric_constants(range.max, range.min, limits);
+    }
+
+    /// The range of a short row is found before the row ahead of it is written: from a range to its scale is
+    /// a chain of some 50 cycles, which a processor fills with the other row. A long row is written at once,
+    /// while the next comes from memory.
+    template <int Bytes>
+    [[gnu::always_inline]] void run() const {
+        constexpr std::size_t longest_short = 1024;
+        std::size_t const delay = cols <= longest_short ? 1 : 0;
+        AffineConstants before{}, now{};
+        for (std::size_t r = 0; r != rows + delay; ++r) {
+            if (r < rows) now = constants_of(RangeLoop{x + r * x_stride, cols}.template run<Bytes>());
+            if (r >= delay) {
+                const float* const row = x + (r - delay) * x_stride;
+                const float* const next = delay == 0 && r + 1 < rows ? row + x_stride : nullptr;
+                FakeQuantizeLoop<Streaming>{row, y + (r - delay) * y_stride, cols, delay == 0 ? now : before,
+                                            next}
+                    .template run<Bytes>();
+            }
+            before = now;
+        }
+        if constexpr (Streaming) streaming_fence();
+    }
+};
+
+}  // namespace amct_distill::detail
+
 // ---- amct_distill/quant/arq.hpp
 
 /// ARQ, adaptive range quantization of weights: the largest weight of a row, or of all, sets the scale.
@@ -2914,7 +3987,7 @@ private:
 
 namespace amct_distill {
 
-/// Symmetric: `symmetric_scale` of the range; asymmetric: `asymmetric_scale` of it (range.hpp).
+/// Symmetric: `symmetric_scale` of the range; asymmetric: `asymmetric_scale` of it (scale.hpp).
 template <BitWidth B, Granularity G, Symmetry S>
 class Arq {
 public:
@@ -2922,16 +3995,22 @@ public:
     using granularity = G;
     using symmetry = S;
 
-    /// An error when w is empty, has a value that is not finite, or, asymmetric, is wider than a float holds.
-    result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) { return check(w, on); }
+    /// Errors: w is empty, has a value that is not finite, or a range so wide that codes would stand for
+    /// values that are not. Warning: a range so narrow that it has no scale, `use_of`; its weights become 0.
+    result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
+        auto const found = ranges(w, on);
+        if (auto ok = check_weights(w, found, on); !ok) return ok;
+        Diagnostics warnings;
+        for (std::size_t r = 0; r != found.size(); ++r)
+            if (ClipRange const range = detail::clips(found[r]); use_of<B, S>(range) == RangeUse::too_narrow)
+                warnings.push_back(detail::too_narrow(name_of(r), range, B::name));
+        return result<void>::with_warnings(std::move(warnings));
+    }
 
     /// out = the values w's codes stand for. Preconditions: equal shapes, not empty; out may be w.
     void fake_quantize(const ConstMatrixRef& w, MatrixRef out, const Execution& on = {}) const {
         assert(w.rows() == out.rows() && w.cols() == out.cols());
         if constexpr (std::same_as<G, ChannelWise>) {
-            auto const to_constants = [](detail::ValueRange range) {
-                return detail::constants<B>(scale_of(range));
-            };
             auto const stream = w.data() != out.data() &&
                                 static_cast<std::size_t>(w.size()) * sizeof(float) > on.streaming_size;
             auto const cols = static_cast<std::size_t>(w.cols());
@@ -2940,11 +4019,11 @@ public:
             detail::in_parts(on, static_cast<std::size_t>(w.rows()), detail::rows_per_task(w),
                              [&](std::size_t begin, std::size_t end) {
                                  auto const run = [&]<bool Stream>(std::bool_constant<Stream>) {
-                                     detail::run_on(
-                                         on.instructions,
-                                         detail::fake_quantize_rows_loop<Stream, decltype(to_constants)>{
-                                             w.data() + begin * from, out.data() + begin * to, end - begin,
-                                             cols, from, to, to_constants});
+                                     detail::run_on(on.instructions,
+                                                    detail::FakeQuantizeRowsLoop<Stream>{
+                                                        w.data() + begin * from, out.data() + begin * to,
+                                                        end - begin, cols, from, to, detail::limits_of<B>(),
+                                                        std::same_as<S, Symmetric>});
                                  };
                                  stream ? run(std::true_type{}) : run(std::false_type{});
                              });
@@ -2969,34 +4048,45 @@ public:
     void constrain() {}
 
     /// One per row, or one.
-    std::vector<ScaleOffset> scale_offsets(const ConstMatrixRef& w, const Execution& on = {}) const {
-        if constexpr (std::same_as<G, ChannelWise>) {
-            std::vector<ScaleOffset> scales(static_cast<std::size_t>(w.rows()));
-            detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
-                scales[static_cast<std::size_t>(r)] = scale_of(detail::range_of(detail::row(w, r), serial));
-            });
-            return scales;
-        } else {
-            return {scale_of(detail::range_of(w, on))};
-        }
+    Scales scale_offsets(const ConstMatrixRef& w, const Execution& on = {}) const {
+        return scales_of(ranges(w, on));
     }
 
     /// The integers. Errors as in `initialize`.
     result<QuantizedMatrix> quantize(const ConstMatrixRef& w, const Execution& on = {}) const {
-        if (auto ok = check(w, on); !ok) return ok.diagnostics();
-        return amct_distill::quantize<B>(w, scale_offsets(w, on), on);
+        auto const found = ranges(w, on);
+        if (auto ok = check_weights(w, found, on); !ok) return ok.diagnostics();
+        return amct_distill::quantize<B>(w, scales_of(found), on);
     }
 
 private:
-    static result<void> check(const ConstMatrixRef& w, const Execution& on) {
-        if (auto ok = check_finite(w, "weights", on); !ok) return ok;
-        if constexpr (std::same_as<S, Asymmetric>) {
-            ClipRange const range = detail::clips(detail::range_of(w, on));
-            if (!std::isfinite(range.max - range.min))
-                return general_error(detail::concat("weights: the range ", detail::number(range.min), " to ",
-                                                    detail::number(range.max),
-                                                    " is wider than the largest float; use Symmetric"));
-        }
+    using Ranges = std::vector<detail::ValueRange>;
+
+    /// One per row, or one.
+    static Ranges ranges(const ConstMatrixRef& w, const Execution& on) {
+        if constexpr (!std::same_as<G, ChannelWise>) return {detail::range_of(w, on)};
+        Ranges all(static_cast<std::size_t>(w.rows()));
+        detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
+            all[static_cast<std::size_t>(r)] = detail::range_of(detail::row(w, r), serial);
+        });
+        return all;
+    }
+    static Scales scales_of(const Ranges& all) {
+        std::vector<ScaleOffset> scales;
+        scales.reserve(all.size());
+        for (const detail::ValueRange& range : all) scales.push_back(scale_of(range));
+        return scales;
+    }
+    static std::string name_of(std::size_t r) {
+        return std::same_as<G, ChannelWise> ? detail::concat("weights: row ", r) : "weights";
+    }
+    static result<void> check_weights(const ConstMatrixRef& w, const Ranges& all, const Execution& on) {
+        bool const finite =
+            std::all_of(all.begin(), all.end(), [](const detail::ValueRange& r) { return r.finite; });
+        if (w.size() == 0 || !finite) return check_finite(w, "weights", on);  // says where
+        for (std::size_t r = 0; r != all.size(); ++r)
+            if (ClipRange const range = detail::clips(all[r]); use_of<B, S>(range) == RangeUse::too_wide)
+                return detail::too_wide(name_of(r), range, B::name);
         return {};
     }
 
@@ -3008,6 +4098,53 @@ private:
     }
 };
 
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/calibrator.hpp
+
+/// What finds the first clips of a layer's input, from the values of some batches: Ifmr, or one of your own.
+///
+///     MyCalibrator c;
+///     c.observe(batch).value();  ...          // each batch once
+///     ClipRange clip = c.finish()->clip;
+///
+/// A calibration makes a calibrator for each input and drops it in the end: one that fails has changed
+/// nothing. `observe` checks before it changes anything: after an error the calibrator is what it was before.
+
+namespace amct_distill {
+
+/// Required. Optional, and used where they are there:
+///   - `observe(x, on)` and `finish(on)`, which compute on the threads of an Execution;
+///   - `limit_memory(bytes)`, before the first batch: how much of what it observed it may keep in memory.
+template <class C>
+concept Calibrator = std::default_initializable<C> && requires(C c, const C& done, std::span<const float> x) {
+    { c.observe(x) } -> std::same_as<result<void>>;
+    { done.finish()->clip } -> std::convertible_to<ClipRange>;
+    { done.finish().has_value() } -> std::same_as<bool>;
+};
+
+namespace detail {
+
+template <Calibrator C>
+result<void> observe_on(const Execution& on, C& c, std::span<const float> x) {
+    if constexpr (requires { c.observe(x, on); })
+        return c.observe(x, on);
+    else
+        return c.observe(x);
+}
+template <Calibrator C>
+auto finish_on(const Execution& on, const C& c) {
+    if constexpr (requires { c.finish(on); })
+        return c.finish(on);
+    else
+        return c.finish();
+}
+template <Calibrator C>
+void limit_memory_of([[maybe_unused]] C& c, [[maybe_unused]] std::size_t bytes) {
+    if constexpr (requires { c.limit_memory(bytes); }) c.limit_memory(bytes);
+}
+
+}  // namespace detail
 }  // namespace amct_distill
 
 // ---- amct_distill/quant/checked_affine.hpp
@@ -3036,14 +4173,14 @@ inline result<Eigen::Map<const RowMajorMatrix>> as_channels(std::span<const floa
 
 /// One scale, or one per row; each positive and finite, with an offset that B has a code for.
 template <BitWidth B>
-result<void> check_scales(std::span<const ScaleOffset> scales, std::size_t rows) {
-    if (scales.size() != 1 && scales.size() != rows)
+result<void> check_scales(const Scales& scales, std::size_t rows) {
+    if (!scales.fit(rows))
         return general_error(detail::concat("scales: ", scales.size(), " scales for ", rows,
                                             " rows; pass one, or one per row"));
     for (std::size_t r = 0; r != scales.size(); ++r) {
         auto const [scale, offset] = scales[r];
         if (!(scale > 0) || !std::isfinite(scale))
-            return general_error(detail::concat("scales: the scale of row ", r, " is ", detail::number(scale),
+            return general_error(detail::concat("scales: the scale of row ", r, " is ", number(scale),
                                                 "; a scale is positive and finite: recompute it"));
         if (offset < B::qmin || offset > B::qmax)
             return general_error(detail::concat("scales: the offset of row ", r, " is ", offset, ", outside ",
@@ -3055,7 +4192,7 @@ result<void> check_scales(std::span<const ScaleOffset> scales, std::size_t rows)
 namespace detail {
 
 template <BitWidth B>
-result<void> check_all(const ConstMatrixRef& w, std::span<const ScaleOffset> scales, const Execution& on) {
+result<void> check_all(const ConstMatrixRef& w, const Scales& scales, const Execution& on) {
     if (auto ok = check_finite(w, "weights", on); !ok) return ok;
     return check_scales<B>(scales, static_cast<std::size_t>(w.rows()));
 }
@@ -3070,21 +4207,20 @@ inline Diagnostic not_equal_shapes(Eigen::Index rows, Eigen::Index cols, const C
 /// out = the values w's codes stand for; out may be w. Reads w twice: an output that was begun could not be
 /// taken back.
 template <BitWidth B>
-result<void> checked_fake_quantize(const ConstMatrixRef& w, MatrixRef out,
-                                   std::span<const ScaleOffset> scales, const Execution& on = {}) {
+result<void> checked_fake_quantize(const ConstMatrixRef& w, MatrixRef out, const Scales& scales,
+                                   const Execution& on = {}) {
     if (w.rows() != out.rows() || w.cols() != out.cols())
         return detail::not_equal_shapes(w.rows(), w.cols(), out);
     if (auto ok = detail::check_all<B>(w, scales, on); !ok) return ok;
     detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
-        fake_quantize<B>(detail::row(w, r), detail::row(out, r),
-                         scales[scales.size() == 1 ? 0 : static_cast<std::size_t>(r)], serial);
+        fake_quantize<B>(detail::row(w, r), detail::row(out, r), scales.of_row(static_cast<std::size_t>(r)),
+                         serial);
     });
     return {};
 }
 
 template <BitWidth B>
-result<QuantizedMatrix> checked_quantize(const ConstMatrixRef& w, std::vector<ScaleOffset> scales,
-                                         const Execution& on = {}) {
+result<QuantizedMatrix> checked_quantize(const ConstMatrixRef& w, Scales scales, const Execution& on = {}) {
     if (auto ok = detail::check_all<B>(w, scales, on); !ok) return ok.diagnostics();
     return quantize<B>(w, std::move(scales), on);
 }
@@ -3098,254 +4234,14 @@ result<void> checked_dequantize(const QuantizedMatrix& q, MatrixRef out, const E
         return general_error(detail::concat("codes: ", q.codes.size(), " codes are not a matrix of ", q.rows,
                                             " x ", q.cols, "; pass what was quantized"));
     if (auto ok = check_scales<B>(q.scales, q.rows); !ok) return ok;
-    for (std::size_t i = 0; i != q.codes.size(); ++i)
-        if (q.codes[i] < B::qmin || q.codes[i] > B::qmax)
-            return general_error(detail::concat("codes: code ", static_cast<int>(q.codes[i]), " at [",
-                                                i / q.cols, ", ", i % q.cols, "] is outside ", B::qmin, "..",
-                                                B::qmax, "; use the bits it was quantized with"));
+    if (std::size_t const i = detail::first_outside<B>(q.codes); i != q.codes.size())
+        return detail::code_outside(q.codes[i], i / q.cols, i % q.cols, B::qmin, B::qmax, B::name);
     detail::for_each_row(on, out, [&](Eigen::Index row, const Execution& serial) {
         auto const r = static_cast<std::size_t>(row);
-        dequantize(std::span(q.codes).subspan(r * q.cols, q.cols), detail::row(out, row),
-                   q.scales[q.scales.size() == 1 ? 0 : r], serial);
+        dequantize(std::span(q.codes).subspan(r * q.cols, q.cols), detail::row(out, row), q.scales.of_row(r),
+                   serial);
     });
     return {};
-}
-
-}  // namespace amct_distill
-
-// ---- amct_distill/quant/kernels/int4.hpp
-
-/// The loops of packed INT4: codes to nibbles and back, and floats to nibbles without codes in between.
-///
-///     bool const all_in_range = run_on(set, pack_int4_loop{codes, bytes, n});
-///
-/// n codes take n / 2 bytes, and one more where n is odd; its high nibble is 0. int4.hpp has the functions
-/// for callers.
-
-namespace amct_distill::detail {
-
-inline std::uint8_t nibbles(int low, int high) {
-    return static_cast<std::uint8_t>((static_cast<unsigned>(low) & 0xFu) |
-                                     ((static_cast<unsigned>(high) & 0xFu) << 4));
-}
-
-#if defined(__GNUC__)
-/// 32 codes into 16 bytes.
-[[gnu::always_inline]] inline void pack_32(const bytes16& first, const bytes16& second, ubytes16& out) {
-    typedef std::uint16_t words8 __attribute__((vector_size(16)));
-    // A word is two codes: its low byte becomes their nibbles.
-    words8 a = __builtin_bit_cast(words8, first), b = __builtin_bit_cast(words8, second);
-    a = (a & 0x0F) | (a >> 4 & 0xF0);
-    b = (b & 0x0F) | (b >> 4 & 0xF0);
-    out = __builtin_shufflevector(__builtin_bit_cast(ubytes16, a), __builtin_bit_cast(ubytes16, b), 0, 2, 4,
-                                  6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-}
-#endif
-
-/// Returns whether all codes are in -8..7; what is written is of no use otherwise.
-struct pack_int4_loop {
-    const std::int8_t* codes;
-    std::uint8_t* bytes;
-    std::size_t n;
-
-    template <int Bytes>
-    [[gnu::always_inline]] bool run() const {
-        std::size_t i = 0;
-        bool outside = false;
-#if defined(__GNUC__)
-        if constexpr (Bytes != 4) {
-            bytes16 far{};
-            for (; i + 32 <= n; i += 32) {
-                bytes16 a, b;
-                ubytes16 packed;
-                load(codes + i, a);
-                load(codes + i + 16, b);
-                far |= (a < -8) | (a > 7) | (b < -8) | (b > 7);
-                pack_32(a, b, packed);
-                store(packed, bytes + i / 2);
-            }
-            for (int k = 0; k != 16; ++k) outside |= far[k] != 0;
-        }
-#endif
-        for (; i < n; i += 2) {
-            int const low = codes[i], high = i + 1 < n ? codes[i + 1] : 0;
-            outside |= low < -8 || low > 7 || high < -8 || high > 7;
-            bytes[i / 2] = nibbles(low, high);
-        }
-        return !outside;
-    }
-};
-
-struct unpack_int4_loop {
-    const std::uint8_t* bytes;
-    std::int8_t* codes;
-    std::size_t n;
-
-    /// Four bits of two's complement to eight.
-    static std::int8_t extended(unsigned nibble) {
-        return static_cast<std::int8_t>(static_cast<int>(nibble ^ 8u) - 8);
-    }
-
-    template <int Bytes>
-    [[gnu::always_inline]] void run() const {
-        std::size_t i = 0;
-#if defined(__GNUC__)
-        if constexpr (Bytes != 4) {
-            for (; i + 32 <= n; i += 32) {
-                ubytes16 both;
-                load(bytes + i / 2, both);
-                ubytes16 const low = ((both & 0x0F) ^ 8) - 8, high = ((both >> 4) ^ 8) - 8;
-                ubytes16 const first = __builtin_shufflevector(low, high, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20,
-                                                               5, 21, 6, 22, 7, 23);
-                ubytes16 const second = __builtin_shufflevector(low, high, 8, 24, 9, 25, 10, 26, 11, 27, 12,
-                                                                28, 13, 29, 14, 30, 15, 31);
-                store(first, codes + i);
-                store(second, codes + i + 16);
-            }
-        }
-#endif
-        for (; i < n; i += 2) {
-            codes[i] = extended(bytes[i / 2] & 0xFu);
-            if (i + 1 < n) codes[i + 1] = extended(bytes[i / 2] >> 4);
-        }
-    }
-};
-
-/// Precondition: no NaN.
-struct quantize_int4_loop {
-    const float* x;
-    std::uint8_t* bytes;
-    std::size_t n;
-    AffineConstants p;
-
-    template <int Bytes>
-    [[gnu::always_inline]] void run() const {
-        std::size_t i = 0;
-#if defined(__GNUC__)
-        if constexpr (Bytes != 4) {
-            for (; i + 32 <= n; i += 32) {
-                bytes16 a, b;
-                ubytes16 packed;
-                prefetch(x + i, read_ahead);
-                prefetch(x + i, read_ahead + 16);
-                codes_of_16<Bytes>(x + i, p, a);
-                codes_of_16<Bytes>(x + i + 16, p, b);
-                pack_32(a, b, packed);
-                store(packed, bytes + i / 2);
-            }
-        }
-#endif
-        for (; i < n; i += 2) {
-            std::int32_t low, high = 0;
-            codes_of<float>(x + i, p, low);
-            if (i + 1 < n) codes_of<float>(x + i + 1, p, high);
-            bytes[i / 2] = nibbles(low, high);
-        }
-    }
-};
-
-}  // namespace amct_distill::detail
-
-// ---- amct_distill/quant/int4.hpp
-
-/// Packed INT4: two codes a byte, the low nibble first, every row padded to whole bytes.
-///
-///     PackedInt4 const p = quantize_int4(w, arq.scale_offsets(w));      // straight from floats
-///     auto const q = arq.quantize(w);                                   // or by way of codes
-///     auto const bytes = pack_int4(q->codes, q->rows, q->cols);         // *bytes == p.bytes
-///     auto const codes = unpack_int4(*bytes, q->rows, q->cols);         // *codes == q->codes
-
-namespace amct_distill {
-
-constexpr std::size_t packed_row_bytes(std::size_t cols) { return cols / 2 + cols % 2; }
-
-/// The integers of a weight, packed.
-struct PackedInt4 {
-    std::size_t rows = 0;
-    std::size_t cols = 0;
-    std::vector<std::uint8_t> bytes{};  ///< rows * packed_row_bytes(cols)
-    std::vector<ScaleOffset> scales{};  ///< one, or one per row
-};
-
-/// `codes` is a row-major rows x cols matrix of codes in -8..7. The nibble that pads an odd row is 0.
-inline result<std::vector<std::uint8_t>> pack_int4(std::span<const std::int8_t> codes, std::size_t rows,
-                                                   std::size_t cols, const Execution& on = {}) {
-    if (codes.size() != rows * cols)
-        return general_error(detail::concat("pack_int4: ", codes.size(), " codes are not a ", rows, " x ",
-                                            cols,
-                                            " matrix; pass the rows and columns they were quantized with"));
-    std::vector<std::uint8_t> bytes(rows * packed_row_bytes(cols));
-    std::atomic<bool> fits = true;
-    detail::in_parts(on, rows, detail::rows_per_task(cols), [&](std::size_t begin, std::size_t end) {
-        for (std::size_t r = begin; r != end; ++r)
-            if (!detail::run_on(on.instructions,
-                                detail::pack_int4_loop{codes.data() + r * cols,
-                                                       bytes.data() + r * packed_row_bytes(cols), cols}))
-                fits = false;
-    });
-    if (fits) return bytes;
-    auto const bad = std::find_if(codes.begin(), codes.end(),
-                                  [](std::int8_t c) { return c < Int4::qmin || c > Int4::qmax; });
-    auto const i = static_cast<std::size_t>(bad - codes.begin());
-    return general_error(detail::concat("pack_int4: code ", static_cast<int>(*bad), " at [", i / cols, ", ",
-                                        i % cols, "] is outside -8..7; quantize with Int4"));
-}
-
-/// The inverse of pack_int4; what is in the padding does not matter.
-inline result<std::vector<std::int8_t>> unpack_int4(std::span<const std::uint8_t> bytes, std::size_t rows,
-                                                    std::size_t cols, const Execution& on = {}) {
-    if (bytes.size() != rows * packed_row_bytes(cols))
-        return general_error(detail::concat("unpack_int4: a ", rows, " x ", cols, " matrix takes ",
-                                            rows * packed_row_bytes(cols), " bytes, found ", bytes.size(),
-                                            "; pass the rows and columns it was packed with"));
-    std::vector<std::int8_t> codes(rows * cols);
-    detail::in_parts(on, rows, detail::rows_per_task(cols), [&](std::size_t begin, std::size_t end) {
-        for (std::size_t r = begin; r != end; ++r)
-            detail::run_on(on.instructions,
-                           detail::unpack_int4_loop{bytes.data() + r * packed_row_bytes(cols),
-                                                    codes.data() + r * cols, cols});
-    });
-    return codes;
-}
-
-/// `bytes` has packed_row_bytes(x.size()) entries. Preconditions: that; x has no NaN.
-inline void quantize_int4(std::span<const float> x, std::span<std::uint8_t> bytes, ScaleOffset p,
-                          const Execution& on = {}) {
-    assert(bytes.size() == packed_row_bytes(x.size()));
-    detail::in_parts(on, x.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
-        detail::run_on(on.instructions, detail::quantize_int4_loop{x.data() + begin, bytes.data() + begin / 2,
-                                                                   end - begin, detail::constants<Int4>(p)});
-    });
-}
-
-/// Preconditions: `scales` has 1 or w.rows() entries; w has no NaN.
-inline PackedInt4 quantize_int4(const ConstMatrixRef& w, std::vector<ScaleOffset> scales,
-                                const Execution& on = {}) {
-    PackedInt4 q{static_cast<std::size_t>(w.rows()), static_cast<std::size_t>(w.cols()), {}, {}};
-    q.bytes.resize(q.rows * packed_row_bytes(q.cols));
-    detail::quantize_rows(on, w, scales, std::span(q.bytes),
-                          [](auto x, auto bytes, ScaleOffset p, const Execution& serial) {
-                              quantize_int4(x, bytes, p, serial);
-                          });
-    q.scales = std::move(scales);
-    return q;
-}
-
-/// What the codes stand for. Preconditions: `out` has the shape of q, whose members agree.
-inline void dequantize(const PackedInt4& q, MatrixRef out, const Execution& on = {}) {
-    assert(q.rows == static_cast<std::size_t>(out.rows()) && q.cols == static_cast<std::size_t>(out.cols()));
-    detail::for_each_row(on, out, [&](Eigen::Index row, const Execution& serial) {
-        auto const r = static_cast<std::size_t>(row);
-        std::span<float> const y = detail::row(out, row);
-        std::array<std::int8_t, 1024> codes;  // stays in the cache
-        for (std::size_t c = 0; c < q.cols; c += codes.size()) {
-            auto const some = std::span(codes).first((std::min)(codes.size(), q.cols - c));
-            detail::run_on(serial.instructions,
-                           detail::unpack_int4_loop{q.bytes.data() + r * packed_row_bytes(q.cols) + c / 2,
-                                                    some.data(), some.size()});
-            dequantize(some, y.subspan(c, some.size()), q.scales[q.scales.size() == 1 ? 0 : r], serial);
-        }
-    });
 }
 
 }  // namespace amct_distill
@@ -3381,16 +4277,8 @@ concept WeightQuantizer = HasParameters<Q> && BitWidth<typename Q::bits> &&
     { q.initialize(w) } -> std::same_as<result<void>>;
     { c.fake_quantize(w, out) } -> std::same_as<void>;
     { c.backward(w, /*grad_out*/ w, /*grad_w*/ out, grad_parameters) } -> std::same_as<void>;
-    { c.scale_offsets(w) } -> std::same_as<std::vector<ScaleOffset>>;
+    { c.scale_offsets(w) } -> std::convertible_to<Scales>;
     { c.quantize(w) } -> std::same_as<result<QuantizedMatrix>>;
-};
-
-/// Finds the clips from the values of some batches.
-template <class C>
-concept Calibrator = std::default_initializable<C> && requires(C c, const C& done, std::span<const float> x) {
-    { c.observe(x) } -> std::same_as<result<void>>;
-    { done.finish()->clip } -> std::convertible_to<ClipRange>;
-    { done.finish().has_value() } -> std::same_as<bool>;
 };
 
 /// Constructed from the initial clips and fixed_min (the lower clip is 0 and stays it). `x` is the input of
@@ -3439,7 +4327,7 @@ concept BackwardOfWeights = requires(const Q& c, const ConstMatrixRef& w, Matrix
 };
 template <class Q>
 concept ScalesOfWeights = requires(const Q& c, const ConstMatrixRef& w) {
-    { c.scale_offsets(w) } -> std::same_as<std::vector<ScaleOffset>>;
+    { c.scale_offsets(w) } -> std::convertible_to<Scales>;
 };
 template <class Q>
 concept QuantizesWeights = requires(const Q& c, const ConstMatrixRef& w) {
@@ -3497,7 +4385,7 @@ consteval bool check_weight_quantizer() {
                   "ConstMatrixRef& grad_out, MatrixRef grad_w, std::span<float> grad_parameters) const`");
     static_assert(detail::ScalesOfWeights<Q>,
                   "a weight quantizer tells its scales: add "
-                  "`std::vector<ScaleOffset> scale_offsets(const ConstMatrixRef& w) const`");
+                  "`Scales scale_offsets(const ConstMatrixRef& w) const`");
     static_assert(detail::QuantizesWeights<Q>,
                   "a weight quantizer gives the integers: add "
                   "`result<QuantizedMatrix> quantize(const ConstMatrixRef& w) const`");
@@ -3551,13 +4439,17 @@ public:
     using granularity = G;
     using symmetry = Symmetric;
 
-    /// Takes ARQ's scales of w. An error when w is empty or has a value that is not finite.
+    /// Takes ARQ's scales of w. Errors and warnings are those of ARQ; after an error all is as before.
     result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
-        if (auto ok = check_finite(w, "weights", on); !ok) return ok;
-        scales_.clear();
-        for (ScaleOffset p : Arq<B, G>{}.scale_offsets(w, on)) scales_.push_back(p.scale);
-        last_good_ = scales_;
-        return {};
+        Arq<B, G> arq;
+        auto checked = arq.initialize(w, on);
+        if (!checked) return checked;
+        std::vector<float> scales;
+        for (ScaleOffset p : arq.scale_offsets(w, on)) scales.push_back(p.scale);
+        auto last_good = scales;
+        scales_ = std::move(scales);
+        last_good_ = std::move(last_good);
+        return checked;
     }
 
     /// out = the values w's codes stand for. Precondition: equal shapes; out may be w.
@@ -3603,11 +4495,12 @@ public:
     std::span<float> parameters() { return scales_; }
     std::span<const float> parameters() const { return scales_; }
 
-    /// A scale below `scale_epsilon` or not finite falls back to its last good value. (AMCT has no guard here
-    /// and divides by it.)
+    /// A scale that is not usable (`is_usable`: not positive, below the smallest normal float, so large that
+    /// codes stand for infinities) falls back to its last good value. (AMCT has no guard here and divides by
+    /// it.)
     void constrain() {
         for (std::size_t i = 0; i != scales_.size(); ++i) {
-            if (scales_[i] >= scale_epsilon && std::isfinite(scales_[i]))
+            if (is_usable<B>({scales_[i], 0}))
                 last_good_[i] = scales_[i];
             else
                 scales_[i] = last_good_[i];
@@ -3615,7 +4508,7 @@ public:
     }
 
     /// One per row, or one.
-    std::vector<ScaleOffset> scale_offsets(const ConstMatrixRef&) const {
+    Scales scale_offsets(const ConstMatrixRef&) const {
         std::vector<ScaleOffset> all;
         all.reserve(scales_.size());
         for (float scale : scales_) all.push_back({scale, 0});
@@ -3653,6 +4546,6 @@ private:
 
 }  // namespace amct_distill
 
-#elif AMCT_DISTILL_VERSION != 100
+#elif AMCT_DISTILL_VERSION != 200
 #error "two versions of amct_distill in one translation unit"
 #endif  // AMCT_DISTILL_VERSION
