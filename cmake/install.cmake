@@ -6,7 +6,13 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 install(DIRECTORY include/amct_distill DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
-target_include_directories(amct_distill_quant INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+if(IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
+    # By the package's own file: an exported target may not name a directory that lies in the source tree.
+    set(include_directory "\nset_property(TARGET amct_distill::quant
+    APPEND PROPERTY INTERFACE_INCLUDE_DIRECTORIES \"${CMAKE_INSTALL_INCLUDEDIR}\")")
+else()
+    target_include_directories(amct_distill_quant INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+endif()
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/amct_distill)
 
 set(package_directory ${CMAKE_INSTALL_DATADIR}/cmake/amct_distill)

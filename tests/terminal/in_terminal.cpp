@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // in_terminal WIDTH COMMAND...: runs the command in a pseudo-terminal of WIDTH columns, and shows what the
 // terminal then shows: a line that is drawn again and again appears as it was last. Fails when the command
-// does, and when a character is put into a column that the terminal does not have: a real one would begin
-// another line there.
+// does, with its exit code, and with 3 when a character is put into a column that the terminal does not have:
+// a real one would begin another line there.
 #include <pty.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
@@ -57,5 +57,5 @@ int main(int argc, char** argv) {
     }
     std::printf("lines drawn: %d\n", drawn);
     if (!WIFEXITED(status)) return 1;
-    return too_long != 0 ? 1 : WEXITSTATUS(status);
+    return WEXITSTATUS(status) == 0 && too_long != 0 ? 3 : WEXITSTATUS(status);
 }
