@@ -57,5 +57,6 @@ int main(int argc, char** argv) {
     }
     std::printf("lines drawn: %d\n", drawn);
     if (!WIFEXITED(status)) return 1;
-    return too_long != 0 ? 1 : WEXITSTATUS(status);
+    int const code = WEXITSTATUS(status);
+    return code == 0 && too_long != 0 ? 3 : code;
 }
