@@ -99,7 +99,8 @@ execute_process(COMMAND ${IN_TERMINAL} 80 "${QUICKSTART}" --config int4.cfg --ou
 string(REGEX REPLACE "wider than 80 columns: [^\n]*(warning: |\\.cfg|int4/)[^\n]*\n" "" err "${err}")
 string(LENGTH "${err}" wider)
 check("in a terminal of 80 columns nothing else is wider, and no progress is left: exit code ${code}"
-    code MATCHES "^[03]$" AND wider EQUAL 0 AND NOT out MATCHES "##" AND out MATCHES "lines drawn: [0-9][0-9][0-9]")
+    code MATCHES "^[03]\$" AND wider EQUAL 0 AND NOT out MATCHES "##" AND out MATCHES
+    "lines drawn: [0-9][0-9][0-9]")
 check_report(int4)
 check("logits at INT4: distilled ${error_distilled} < calibrated ${error_calibrated}"
     error_distilled LESS error_calibrated)

@@ -80,8 +80,10 @@ function(expect_flags where prefix include)
         message(FATAL_ERROR "expected the prefix ${prefix}, found ${said}")
     endif()
 endfunction()
+execute_process(COMMAND mktemp -d OUTPUT_VARIABLE outside OUTPUT_STRIP_TRAILING_WHITESPACE
+    COMMAND_ERROR_IS_FATAL ANY)
 foreach(how IN ITEMS include all)
-    set(root ${WORK}/absolute_${how})
+    set(root ${outside}/${how})  # CMake refuses such a directory within the sources
     set(data share)
     if(how STREQUAL "all")
         set(data ${root}/dev/share)
@@ -109,6 +111,7 @@ foreach(how IN ITEMS include all)
     expect_success("absolute ${how}: build a user")
     expect_greeting("absolute ${how}" ${root}/user/user)
 endforeach()
+file(REMOVE_RECURSE ${outside})
 
 if(PKG_CONFIG)
     run(pkg-config ${CMAKE_COMMAND} -E env PKG_CONFIG_PATH=${WORK}/moved/share/pkgconfig

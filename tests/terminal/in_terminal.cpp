@@ -57,5 +57,6 @@ int main(int argc, char** argv) {
     }
     std::printf("lines drawn: %d\n", drawn);
     if (!WIFEXITED(status)) return 1;
-    return WEXITSTATUS(status) == 0 && too_long != 0 ? 3 : WEXITSTATUS(status);
+    int const code = WEXITSTATUS(status);
+    return code == 0 && too_long != 0 ? 3 : code;
 }

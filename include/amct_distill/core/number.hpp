@@ -37,7 +37,7 @@ std::string number(T value, std::chars_format format) {
     return {text, std::to_chars(text, text + sizeof text, value, format).ptr};
 }
 
-/// As printf with that many digits, `e`, `f` or `g`, in the C locale.
+/// As printf's `%.2e`, `%.2f` or `%.2g` for 2 digits, in the C locale.
 template <std::floating_point T>
 std::string number(T value, std::chars_format format, int digits) {
     if (std::isnan(value)) return "nan";

@@ -27,7 +27,7 @@ using Widths = WidthList<Int4, Int8>;
 /// One of them: their types are empty, so that the value says no more than which.
 using Width = Widths::Any;
 
-/// `Of` of one of the widths.
+/// `Of<B>` for one of the widths.
 template <template <class> class Of>
 using EachWidth = Widths::AnyOf<Of>;
 
