@@ -212,7 +212,7 @@ using Widths = WidthList<Int4, Int8>;
 /// One of them: their types are empty, so that the value says no more than which.
 using Width = Widths::Any;
 
-/// Of<B> for one of the widths.
+/// `Of<B>` for one of the widths.
 template <template <class> class Of>
 using EachWidth = Widths::AnyOf<Of>;
 
@@ -515,7 +515,7 @@ std::string number(T value, std::chars_format format) {
     return {text, std::to_chars(text, text + sizeof text, value, format).ptr};
 }
 
-/// As printf's %.<digits>e, f or g in the C locale.
+/// As printf's `%.2e`, `%.2f` or `%.2g` for 2 digits, in the C locale.
 template <std::floating_point T>
 std::string number(T value, std::chars_format format, int digits) {
     if (std::isnan(value)) return "nan";
@@ -15947,8 +15947,8 @@ namespace amct_distill {
 
 struct ResolveOptions {
     SourceText source{};  ///< what the configuration was read from: diagnostics then show its lines
-    /// Names in quant_skip_layers and in overrides of layers may have `*` for any characters and `?` for one:
-    /// `layer1.*`. AMCT takes names alone. An override of a layer's name is stronger than one of a pattern;
+    /// Names in quant_skip_layers and in overrides of layers may have * for any characters and ? for one, as
+    /// in "layer1.*". AMCT takes names alone. An override of a layer's name is stronger than one of a pattern;
     /// that a layer fits the patterns of two overrides is an error.
     bool patterns = false;
     /// A distill_group may be a part of the network with several paths (a residual unit with its shortcut):

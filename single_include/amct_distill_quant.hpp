@@ -211,7 +211,7 @@ using Widths = WidthList<Int4, Int8>;
 /// One of them: their types are empty, so that the value says no more than which.
 using Width = Widths::Any;
 
-/// Of<B> for one of the widths.
+/// `Of<B>` for one of the widths.
 template <template <class> class Of>
 using EachWidth = Widths::AnyOf<Of>;
 
@@ -514,7 +514,7 @@ std::string number(T value, std::chars_format format) {
     return {text, std::to_chars(text, text + sizeof text, value, format).ptr};
 }
 
-/// As printf's %.<digits>e, f or g in the C locale.
+/// As printf's `%.2e`, `%.2f` or `%.2g` for 2 digits, in the C locale.
 template <std::floating_point T>
 std::string number(T value, std::chars_format format, int digits) {
     if (std::isnan(value)) return "nan";
