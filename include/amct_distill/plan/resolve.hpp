@@ -34,8 +34,8 @@ namespace amct_distill {
 struct ResolveOptions {
     SourceText source{};  ///< what the configuration was read from: diagnostics then show its lines
     /// Names in quant_skip_layers and in overrides of layers may have * for any characters and ? for one, as
-    /// in "layer1.*". AMCT takes names alone. An override of a layer's name is stronger than one of a pattern;
-    /// that a layer fits the patterns of two overrides is an error.
+    /// in "layer1.*". AMCT takes names alone. An override of a name is stronger than one of a pattern; that a
+    /// layer fits the patterns of two overrides is an error.
     bool patterns = false;
     /// A distill_group may be a part of the network with several paths (a residual unit with its shortcut):
     /// all that lies between its two layers. AMCT takes one path of layers. Distill with `blocks` that are
