@@ -35,7 +35,7 @@ struct Scaled {
     template <class B, class G>
     using quantizer = int;
     optional<DataType, DataType::INT4> dst_type{};
-    optional<float, 1.5f> factor{};
+    optional<float> factor{};
 };
 struct Mine : StandardAlgorithms {
     struct weights {
