@@ -21,6 +21,7 @@
 #include "deploy/deployment.hpp"
 #include "deploy/fold.hpp"
 #include "deploy/integer.hpp"
+#include "deploy/read.hpp"
 #include "deploy/record.hpp"
 #include "deploy/simulation.hpp"
 #include "deploy/verify.hpp"
