@@ -272,7 +272,8 @@ int main(int argc, char** argv) {
             errors.push_back(std::string("threw: ") + e.what());
         }
         errors.insert(errors.end(), model.errors().begin(), model.errors().end());
-        for (const std::string& e : errors) std::printf("%s: %s\n", name.c_str(), e.c_str());
+        for (const std::string& e : errors)
+            std::printf("%s: %s\n", name.c_str(), (verbose ? e : e.substr(0, e.find('\n'))).c_str());
         failed += !errors.empty();
         if (!errors.empty()) continue;
         (model.refused_as_allowed() ? allowed : model.must_run() ? ran : refused) += 1;
