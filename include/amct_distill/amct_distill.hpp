@@ -39,6 +39,7 @@
 #include "nn/layers/batch_norm.hpp"
 #include "nn/layers/conv2d.hpp"
 #include "nn/layers/linear.hpp"
+#include "nn/layers/pad.hpp"
 #include "nn/layers/pool.hpp"
 #include "nn/layers/structure.hpp"
 #include "nn/network.hpp"

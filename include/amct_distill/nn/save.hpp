@@ -27,6 +27,7 @@
 #include "layers/batch_norm.hpp"
 #include "layers/conv2d.hpp"
 #include "layers/linear.hpp"
+#include "layers/pad.hpp"
 #include "layers/pool.hpp"
 #include "layers/structure.hpp"
 #include "print.hpp"
@@ -39,7 +40,9 @@ struct ModuleList {};
 using standard_modules =
     ModuleList<nn::Conv2d, nn::Linear, nn::BatchNorm2d, nn::ReLU, nn::LeakyReLU, nn::Sigmoid, nn::Tanh,
                nn::Softmax, nn::MaxPool2d, nn::AvgPool2d, nn::GlobalAveragePool, nn::Add, nn::Concat,
-               nn::Flatten, nn::Reshape, nn::Identity, nn::Dropout>;
+               nn::Flatten, nn::Reshape, nn::Identity, nn::Dropout,
+               // that move values
+               nn::Pad>;
 
 /// A module of type M from the text of its options. Errors: options that cannot be read or make no sense.
 template <class M>
