@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Repeats values: Expand along dimensions of 1, Tile along any.
+/// Repeats values: Expand along dimensions of 1, Tile along any. (RepeatOverBatch: along the batch.)
 ///
 ///     Expand({1, 4, 8})                                   // [N, 1, 8] -> [N, 4, 8]: 1 keeps a dimension
-///     net.add_function("/Expand", Expand({1, 1, 8}), {token, x});   // a constant for every sample of x
 ///     Tile({1, 2, 3})                                     // [N, C, H] -> [N, 2 C, 3 H]
 #pragma once
 #include <algorithm>
@@ -22,8 +21,7 @@ struct ExpandOptions {
     friend bool operator==(const ExpandOptions&, const ExpandOptions&) = default;
 };
 
-/// Broadcasts as numpy does. A second input gives the number of samples and nothing else: the first, whose
-/// dimension 0 is 1, is repeated for each of them.
+/// Broadcasts as numpy does.
 template <class T>
 class BasicExpand : public detail::MovingModule<BasicExpand<T>, T> {
 public:
@@ -38,8 +36,7 @@ public:
     const ExpandOptions& options() const { return options_; }
 
     result<Shape> output_shape(std::span<const Shape> inputs) const {
-        if (inputs.empty() || inputs.size() > 2)
-            return detail::unexpected_inputs("one input, or one and another of its batch", inputs);
+        if (inputs.size() != 1) return detail::unexpected_inputs("one input", inputs);
         std::size_t const rank = (std::max)(options_.shape.size(), inputs[0].size());
         Shape shape(rank, 1);
         std::copy(inputs[0].rbegin(), inputs[0].rend(), shape.rbegin());
@@ -52,12 +49,6 @@ public:
                 return detail::unexpected_inputs(
                     detail::concat("an input that can be expanded to ", to_string(options_.shape)), inputs);
             if (shape[d] == 1) shape[d] = target[d];
-        }
-        if (inputs.size() == 2) {
-            if (shape[0] != 1 || inputs[1].empty())
-                return detail::unexpected_inputs("an input whose dimension 0 is 1, and one of any batch",
-                                                 inputs);
-            shape[0] = inputs[1][0];
         }
         return shape;
     }

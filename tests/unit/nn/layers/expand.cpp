@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/nn/layers/expand.hpp>
-#include <amct_distill/nn/network.hpp>
 
 #include "support/catch.hpp"
 #include "support/gradient_check.hpp"
@@ -17,16 +16,6 @@ TEST_CASE("Expand: dimensions of 1, and new ones") {
     CHECK(run<float>(Expand({1}), {x}) == x);
 }
 
-TEST_CASE("Expand: a constant for every sample") {
-    BasicNetwork<float> net;
-    NodeId const x = net.input("x", {3});
-    NodeId const token = net.constant("token", Tensor({1, 1, 2}, {8, 9}));
-    NodeId const y = net.add_function("/Expand", Expand({1, 2, 2}), {token, x});
-    net.output(y);
-    CHECK(net.node(y).shape == Shape{any_batch, 2, 2});
-    CHECK(net.predict(Tensor({3, 3})) == Tensor({3, 2, 2}, {8, 9, 8, 9, 8, 9, 8, 9, 8, 9, 8, 9}));
-}
-
 TEST_CASE("Tile: along any dimension") {
     Tensor const x({1, 2, 2}, {1, 2, 3, 4});
     CHECK(run<float>(Tile({1, 1, 2}), {x}) == Tensor({1, 2, 4}, {1, 2, 1, 2, 3, 4, 3, 4}));
@@ -39,8 +28,6 @@ TEST_CASE("Expand and Tile: gradients are those of central differences") {
     for (M m : {M(BasicExpand<double>({1, 3, 1, 2})), M(BasicExpand<double>({4, 1, 3, 2, 1})),
                 M(BasicTile<double>({1, 2, 3, 2})), M(BasicTile<double>({3, 1, 1, 2}))})
         CHECK(gradient_error(m, {{2, 1, 2, 1}}) < gradient_tolerance);
-    M for_each = BasicExpand<double>({1, 2});
-    CHECK(gradient_error(for_each, {{1, 1}, {3, 2}}) < gradient_tolerance);
 }
 
 TEST_CASE("Expand and Tile: options and errors") {
@@ -49,8 +36,7 @@ TEST_CASE("Expand and Tile: options and errors") {
     CHECK(Expand(ExpandOptions{{3}}).options().shape == Shape{3});
     CHECK(expand.output_shape(std::vector<Shape>{{any_batch, 1}}).value() == Shape{any_batch, 2});
     CHECK(shape_error(expand, {{2, 3}}) == "expected an input that can be expanded to [1, 2], found [2, 3]");
-    CHECK(shape_error(expand, {{2, 1}, {3, 1}}) ==
-          "expected an input whose dimension 0 is 1, and one of any batch, found [2, 1] and [3, 1]");
+    CHECK(shape_error(expand, {}) == "expected one input, found none");
     CHECK(shape_error(Module(Expand({2, 2})), {{any_batch, 2}})
               .starts_with("expected inputs of a fixed batch, for another dimension 0"));
     CHECK(shape_error(Module(Expand({1, 2, 2})), {{any_batch, 2}})
