@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -250,7 +251,11 @@ private:
         while (!outputs.empty() && outputs.back() == none) outputs.pop_back();
         Operation o(so_far_, nodes, inputs, std::move(outputs));
         o.check_types(accepts);
-        if (!o.failed()) convert(o);
+        try {
+            if (!o.failed()) convert(o);
+        } catch (const std::invalid_argument& e) {  // options that make no module
+            o.fail(e.what());
+        }
         if (!o.failed())
             if (std::optional<std::string> wrong = o.attributes().error()) o.fail(*std::move(wrong));
         if (!o.failed() && !so_far_.tensors[last.output(0)].node) o.fail("it has made nothing");
