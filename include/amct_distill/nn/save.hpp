@@ -25,8 +25,12 @@
 #include "../io/npz.hpp"
 #include "layers/activation.hpp"
 #include "layers/batch_norm.hpp"
+#include "layers/conv1d.hpp"
 #include "layers/conv2d.hpp"
+#include "layers/conv_transpose.hpp"
 #include "layers/linear.hpp"
+#include "layers/matmul.hpp"
+#include "layers/normalization.hpp"
 #include "layers/pool.hpp"
 #include "layers/structure.hpp"
 #include "print.hpp"
@@ -37,9 +41,11 @@ template <class... M>
 struct ModuleList {};
 /// The library's own.
 using standard_modules =
-    ModuleList<nn::Conv2d, nn::Linear, nn::BatchNorm2d, nn::ReLU, nn::LeakyReLU, nn::Sigmoid, nn::Tanh,
-               nn::Softmax, nn::MaxPool2d, nn::AvgPool2d, nn::GlobalAveragePool, nn::Add, nn::Concat,
-               nn::Flatten, nn::Reshape, nn::Identity, nn::Dropout>;
+    ModuleList<nn::Conv1d, nn::Conv2d, nn::ConvTranspose1d, nn::ConvTranspose2d, nn::Linear, nn::MatMul,
+               nn::BatchNorm1d, nn::BatchNorm2d, nn::BatchNorm3d, nn::InstanceNorm1d, nn::InstanceNorm2d,
+               nn::InstanceNorm3d, nn::GroupNorm, nn::LayerNorm, nn::ReLU, nn::LeakyReLU, nn::Sigmoid,
+               nn::Tanh, nn::Softmax, nn::MaxPool2d, nn::AvgPool2d, nn::GlobalAveragePool, nn::Add,
+               nn::Concat, nn::Flatten, nn::Reshape, nn::Identity, nn::Dropout>;
 
 /// A module of type M from the text of its options. Errors: options that cannot be read or make no sense.
 template <class M>
