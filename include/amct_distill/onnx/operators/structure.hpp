@@ -128,8 +128,10 @@ inline void cast_to(Operation& o, ElementType to) {
     if (!is_floating(to) && !wider)
         return o.fail(concat("from ", name_of(from), " to ", name_of(to),
                              " it changes values, and has no gradient; cut the model there"));
-    if ((to == ElementType::float16 || to == ElementType::bfloat16) && to != from)
-        o.note(concat("values stay float, where the model rounds to ", name_of(to)));
+    if (to == ElementType::bfloat16 && to != from)
+        return o.fail("it rounds to bfloat16; export the model in float32");
+    if (to == ElementType::float16 && to != from)
+        o.note("values stay float, where the model rounds to float16");
     o.result_type(to);
     o.pass(0);
 }
