@@ -30,14 +30,50 @@ inline bool broadcasts(std::string_view op) {
     return std::ranges::find(names, op) != names.end();
 }
 inline bool takes_moved_batch(std::string_view op) {
-    static constexpr std::array<std::string_view, 44> names{
-        "Abs",        "Cast",     "Celu",      "Clip",       "Concat",     "Dropout",   "Elu",
-        "Erf",        "Exp",      "Gather",    "Gelu",       "HardSigmoid", "HardSwish", "Identity",
-        "LayerNormalization",     "LeakyRelu", "Log",        "LogSoftmax", "MatMul",    "Mish",
-        "Neg",        "Reciprocal", "ReduceL1", "ReduceL2",  "ReduceLogSum", "ReduceLogSumExp",
-        "ReduceMax",  "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare",
-        "Relu",       "Selu",     "Sigmoid",   "Slice",      "Softmax",    "Softplus",  "Softsign",
-        "Split",      "Sqrt",     "Tanh",      "ThresholdedRelu", "Sign"};
+    static constexpr std::array<std::string_view, 44> names{"Abs",
+                                                            "Cast",
+                                                            "Celu",
+                                                            "Clip",
+                                                            "Concat",
+                                                            "Dropout",
+                                                            "Elu",
+                                                            "Erf",
+                                                            "Exp",
+                                                            "Gather",
+                                                            "Gelu",
+                                                            "HardSigmoid",
+                                                            "HardSwish",
+                                                            "Identity",
+                                                            "LayerNormalization",
+                                                            "LeakyRelu",
+                                                            "Log",
+                                                            "LogSoftmax",
+                                                            "MatMul",
+                                                            "Mish",
+                                                            "Neg",
+                                                            "Reciprocal",
+                                                            "ReduceL1",
+                                                            "ReduceL2",
+                                                            "ReduceLogSum",
+                                                            "ReduceLogSumExp",
+                                                            "ReduceMax",
+                                                            "ReduceMean",
+                                                            "ReduceMin",
+                                                            "ReduceProd",
+                                                            "ReduceSum",
+                                                            "ReduceSumSquare",
+                                                            "Relu",
+                                                            "Selu",
+                                                            "Sigmoid",
+                                                            "Slice",
+                                                            "Softmax",
+                                                            "Softplus",
+                                                            "Softsign",
+                                                            "Split",
+                                                            "Sqrt",
+                                                            "Tanh",
+                                                            "ThresholdedRelu",
+                                                            "Sign"};
     return broadcasts(op) || std::ranges::find(names, op) != names.end();
 }
 
@@ -129,7 +165,10 @@ inline bool move_batch(Operation& o) {
             return false;
         to = reshaped(o.layout(), shape, *target);
         if (!to)
-            return o.fail(concat_batch_message(o, *target)), true;
+            return o.fail(o.batch_elsewhere(
+                       amct_distill::detail::concat("a tensor ", onnx::to_string(o.model_shape(0)),
+                                                    " becomes ", onnx::to_string(*target)))),
+                   true;
     } else {
         return false;
     }

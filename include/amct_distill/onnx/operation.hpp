@@ -102,7 +102,8 @@ public:
         if (!value) return fail(concat("input ", i, ": ", value.diagnostics().front().message)), nn::Tensor{};
         if (aligns_ && value->size() != 1) {
             std::optional<nn::Shape> const aligned = layout_.aligned(value->shape(), rank_);
-            if (!aligned) return fail(batch_elsewhere("it reads a constant that differs along it")), nn::Tensor{};
+            if (!aligned)
+                return fail(batch_elsewhere("it reads a constant that differs along it")), nn::Tensor{};
             value->resize(*aligned);
         }
         return *std::move(value);
@@ -254,9 +255,8 @@ public:
         }
     }
 
-    /// Finds where the inputs have their batch. `takes_moved`: the conversion counts axes by axis(), and what
-    /// it gives has its batch where the inputs have it. `aligns`: constants are broadcast.
-    void check_layouts(bool takes_moved, bool aligns) {
+    /// Finds where the inputs have their batch. `aligns`: constants among them are broadcast.
+    void check_layouts(bool aligns) {
         bool plain = false;
         for (std::size_t i = 0; i != inputs_.size(); ++i) {
             if (!has(i) || made(i) == nullptr) continue;
@@ -272,7 +272,6 @@ public:
             rank_ = shape(i).size();
         }
         if (layout_.is_plain()) return;
-        if (!takes_moved) return fail(batch_elsewhere("the operator needs it in dimension 0"));
         if (plain) return fail(batch_elsewhere("it reads tensors that have it in different places"));
         aligns_ = aligns;
     }
