@@ -26,10 +26,14 @@
 #include "layers/activation.hpp"
 #include "layers/batch_norm.hpp"
 #include "layers/concat.hpp"
+#include "layers/conv1d.hpp"
 #include "layers/conv2d.hpp"
+#include "layers/conv_transpose.hpp"
 #include "layers/embedding.hpp"
 #include "layers/expand.hpp"
 #include "layers/linear.hpp"
+#include "layers/matmul.hpp"
+#include "layers/normalization.hpp"
 #include "layers/pad.hpp"
 #include "layers/pool.hpp"
 #include "layers/reshape.hpp"
@@ -43,14 +47,16 @@ namespace amct_distill::detail {
 template <class... M>
 struct ModuleList {};
 /// The library's own.
-using standard_modules =
-    ModuleList<nn::Conv2d, nn::Linear, nn::BatchNorm2d, nn::ReLU, nn::LeakyReLU, nn::Sigmoid, nn::Tanh,
-               nn::Softmax, nn::MaxPool2d, nn::AvgPool2d, nn::GlobalAveragePool, nn::Add, nn::Concat,
-               nn::Flatten, nn::Reshape, nn::Identity, nn::Dropout,
-               // that move values
-               nn::Pad, nn::Transpose, nn::Squeeze, nn::Unsqueeze, nn::Split, nn::Slice, nn::Gather,
-               nn::Expand, nn::Tile, nn::PixelShuffle, nn::PixelUnshuffle, nn::DepthToSpace, nn::SpaceToDepth,
-               nn::Embedding>;
+using standard_modules = ModuleList<
+    nn::Conv2d, nn::Linear, nn::BatchNorm2d, nn::ReLU, nn::LeakyReLU, nn::Sigmoid, nn::Tanh, nn::Softmax,
+    nn::MaxPool2d, nn::AvgPool2d, nn::GlobalAveragePool, nn::Add, nn::Concat, nn::Flatten, nn::Reshape,
+    nn::Identity, nn::Dropout,
+    // that move values
+    nn::Pad, nn::Transpose, nn::Squeeze, nn::Unsqueeze, nn::Split, nn::Slice, nn::Gather, nn::Expand,
+    nn::Tile, nn::PixelShuffle, nn::PixelUnshuffle, nn::DepthToSpace, nn::SpaceToDepth, nn::Embedding,
+    // with weights, and norms
+    nn::Conv1d, nn::ConvTranspose1d, nn::ConvTranspose2d, nn::MatMul, nn::BatchNorm1d, nn::BatchNorm3d,
+    nn::InstanceNorm1d, nn::InstanceNorm2d, nn::InstanceNorm3d, nn::GroupNorm, nn::LayerNorm>;
 
 /// A module of type M from the text of its options. Errors: options that cannot be read or make no sense.
 template <class M>
