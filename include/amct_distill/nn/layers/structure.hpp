@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What joins and reshapes: Add, Concat, Flatten, Reshape, Identity, Dropout.
+/// What joins and reshapes: Concat, Flatten, Reshape, Identity, Dropout.
 ///
-///     x = net.add_function("/Add", Add{}, {x, shortcut});
 ///     x = net.add_function("/Concat", Concat(1), {x, y});       // along the channels
 ///     x = net.add_function("/Flatten", Flatten{}, {x});         // [N, C, H, W] -> [N, C * H * W]
 ///     x = net.add_function("/Reshape", Reshape({16, -1}), {x}); // [N, ...] -> [N, 16, what is left]
@@ -9,7 +8,6 @@
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
-#include <functional>
 #include <iterator>
 #include <span>
 #include <stdexcept>
@@ -38,30 +36,6 @@ public:
 }  // namespace amct_distill::detail
 
 namespace amct_distill::nn {
-
-/// The sum of two or more inputs of one shape.
-template <class T>
-class BasicAdd {
-public:
-    static constexpr std::string_view type_name = "Add";
-
-    result<Shape> output_shape(std::span<const Shape> inputs) const {
-        if (inputs.size() < 2 ||
-            std::adjacent_find(inputs.begin(), inputs.end(), std::not_equal_to<>{}) != inputs.end())
-            return detail::unexpected_inputs("two or more inputs of one shape", inputs);
-        return inputs[0];
-    }
-    void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>&, Mode) const {
-        array(output) = array(*inputs[0]) + array(*inputs[1]);
-        for (const BasicTensor<T>* x : inputs.subspan(2)) array(output) += array(*x);
-    }
-    void backward(BasicInputs<T>, const BasicTensor<T>&, const BasicTensor<T>& grad_output,
-                  std::span<BasicTensor<T>* const> grad_inputs, std::span<BasicTensor<T>>, BasicScratch<T>&,
-                  Mode) const {
-        for (BasicTensor<T>* gx : grad_inputs)
-            if (gx) array(*gx) += array(grad_output);
-    }
-};
 
 struct ConcatOptions {
     Index dim = 1;
@@ -224,7 +198,6 @@ public:
     static constexpr std::string_view type_name = "Dropout";
 };
 
-using Add = BasicAdd<float>;
 using Concat = BasicConcat<float>;
 using Flatten = BasicFlatten<float>;
 using Reshape = BasicReshape<float>;

@@ -10,7 +10,6 @@ using namespace amct_distill::nn;
 
 TEST_CASE("structure: forward") {
     Tensor const a({1, 1, 2}, {1, 2}), b({1, 1, 2}, {10, 20}), c({1, 2, 2}, {5, 6, 7, 8});
-    CHECK(run<float>(Add{}, {a, b, a}) == Tensor({1, 1, 2}, {12, 24}));
     CHECK(run<float>(Concat{}, {a, c, b}) == Tensor({1, 4, 2}, {1, 2, 5, 6, 7, 8, 10, 20}));
     CHECK(run<float>(Concat(2), {a, b}) == Tensor({1, 1, 4}, {1, 2, 10, 20}));
     CHECK(run<float>(Flatten{}, {c}) == Tensor({1, 4}, {5, 6, 7, 8}));
@@ -31,7 +30,6 @@ TEST_CASE("structure: the batch size may be any") {
     CHECK(shape(Flatten(2), {image}) == Shape{any_batch, 4, 9});
     CHECK(shape(Reshape({6, -1}), {image}) == Shape{any_batch, 6, 6});
     CHECK(shape(Reshape({9, 4}), {image}) == Shape{any_batch, 9, 4});
-    CHECK(shape(Add{}, {image, image}) == image);
     CHECK(shape(Concat{}, {image, image}) == Shape{any_batch, 8, 3, 3});
     CHECK(shape(Dropout{}, {image}) == image);
 }
@@ -39,11 +37,9 @@ TEST_CASE("structure: the batch size may be any") {
 TEST_CASE("structure: gradients are those of central differences") {
     Shape const image{2, 3, 2, 2};
     using M = BasicModule<double>;
-    M add = BasicAdd<double>{}, flatten = BasicFlatten<double>{}, reshape = BasicReshape<double>({4, -1});
+    M flatten = BasicFlatten<double>{}, reshape = BasicReshape<double>({4, -1});
     M identity = BasicIdentity<double>{}, dropout = BasicDropout<double>{}, concat = BasicConcat<double>{},
       concat_last = BasicConcat<double>(3);
-    CHECK(gradient_error(add, {image, image}) < gradient_tolerance);
-    CHECK(gradient_error(add, {image, image, image}) < gradient_tolerance);
     CHECK(gradient_error(flatten, {image}) < gradient_tolerance);
     CHECK(gradient_error(reshape, {image}) < gradient_tolerance);
     CHECK(gradient_error(identity, {image}) < gradient_tolerance);
@@ -53,9 +49,6 @@ TEST_CASE("structure: gradients are those of central differences") {
 }
 
 TEST_CASE("structure: errors of shapes and options") {
-    CHECK(shape_error(Module(Add{}), {{4, 2}}) == "expected two or more inputs of one shape, found [4, 2]");
-    CHECK(shape_error(Module(Add{}), {{4, 2}, {4, 3}}) ==
-          "expected two or more inputs of one shape, found [4, 2] and [4, 3]");
     CHECK(shape_error(Module(Concat{}), {{4, 2, 3}, {4, 2, 4}}) ==
           "expected inputs whose shapes differ in dimension 1 at most, found [4, 2, 3] and [4, 2, 4]");
     CHECK(shape_error(Module(Concat(2)), {{4, 2}}) ==
