@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as an ONNX model: its tensors are read, its graph is connected, its constants are folded, its
-// modules named, with no crash and no more memory than the file justifies; an error has a message.
+// modules named, and all of it imported and run, with no crash and no more memory than the file justifies; an
+// error has a message.
+#include <amct_distill/nn/print.hpp>
 #include <amct_distill/onnx/constants.hpp>
+#include <amct_distill/onnx/import.hpp>
 #include <amct_distill/onnx/names.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -54,6 +57,37 @@ void name(const onnx::GraphView& graph) {
     }
 }
 
+std::size_t elements(const nn::Shape& shape) {
+    std::size_t n = 1;
+    for (nn::Index d : shape)
+        if (__builtin_mul_overflow(n, static_cast<std::size_t>(d == nn::any_batch ? 2 : d), &n))
+            return SIZE_MAX;
+    return n;
+}
+
+/// What was imported runs; not where the model asks for long computations, which is its right.
+void import(const onnx::ModelFile& model) {
+    auto imported = onnx::import_network(model);
+    if (!imported) return check(imported.diagnostics());
+    const nn::Network& net = imported->network;
+    if (nn::print(net).empty() || net.outputs().size() != model.graph().output.size()) std::abort();
+    std::size_t work = 0;
+    for (std::size_t i = 0; i != net.graph().size(); ++i) {
+        std::size_t const n = elements(net.node({i}).shape);
+        if (n > 4096) return;
+        work += n;
+    }
+    if (work > 1 << 14 || model.size() > 1 << 16) return;
+    std::vector<nn::Tensor> inputs;
+    for (NodeId id : net.inputs()) {
+        nn::Shape shape = net.node(id).shape;
+        if (shape[0] == nn::any_batch) shape[0] = 2;
+        inputs.emplace_back(shape);
+        inputs.back().fill(0.5f);
+    }
+    if (net.predict(inputs).size() != net.outputs().size()) std::abort();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -68,5 +102,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!graph) return check(graph.diagnostics()), 0;
     fold(*graph);
     name(*graph);
+    import(*model);
     return 0;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// One operator of a model while it becomes modules of the network: what a conversion reads, and what it adds.
+/// One operator of a model while it becomes modules of the network: what a conversion reads, and what it
+/// adds.
 ///
 ///     inline void convert_softmax(Operation& o) {
 ///         std::int64_t const axis = o.attributes().integer("axis", -1);
