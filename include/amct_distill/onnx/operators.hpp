@@ -7,6 +7,8 @@
 #include "operation.hpp"
 #include "operators/activations.hpp"
 #include "operators/convolution.hpp"
+#include "operators/moves.hpp"
+#include "operators/structure.hpp"
 #include "pattern.hpp"
 
 namespace amct_distill::onnx::detail {
@@ -16,6 +18,8 @@ inline const OperatorRule* rule_of(std::string_view op) {
     constexpr std::array families{
         std::span<const OperatorRule>(activation_rules),
         std::span<const OperatorRule>(convolution_rules),
+        std::span<const OperatorRule>(move_rules),
+        std::span<const OperatorRule>(structure_rules),
     };
     for (std::span<const OperatorRule> family : families)
         for (const OperatorRule& rule : family)
