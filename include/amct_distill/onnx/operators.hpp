@@ -9,6 +9,7 @@
 #include "operators/arithmetic.hpp"
 #include "operators/convolution.hpp"
 #include "operators/moves.hpp"
+#include "operators/pooling.hpp"
 #include "operators/reduce.hpp"
 #include "operators/structure.hpp"
 #include "pattern.hpp"
@@ -22,6 +23,7 @@ inline const OperatorRule* rule_of(std::string_view op) {
         std::span<const OperatorRule>(arithmetic_rules),
         std::span<const OperatorRule>(convolution_rules),
         std::span<const OperatorRule>(move_rules),
+        std::span<const OperatorRule>(pooling_rules),
         std::span<const OperatorRule>(reduce_rules),
         std::span<const OperatorRule>(structure_rules),
     };

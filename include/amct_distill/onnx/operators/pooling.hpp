@@ -38,8 +38,9 @@ void read_window(Operation& o, Options& w) {
         v.resize(n, 1);
         return v;
     };
-    std::vector<std::int64_t> const ones(D, 1), zeros(2 * D, 0), kernel = list("kernel_shape", {}),
-        stride = list("strides", ones), dilation = list("dilations", ones), pads = list("pads", zeros);
+    std::vector<std::int64_t> const ones(D, 1), zeros(2 * D, 0),
+        kernel = list("kernel_shape", {}), stride = list("strides", ones), dilation = list("dilations", ones),
+        pads = list("pads", zeros);
     std::string_view const automatic = a.text("auto_pad", "NOTSET");
     bool const upper = automatic == "SAME_UPPER", lower = automatic == "SAME_LOWER";
     if (!upper && !lower && automatic != "NOTSET" && automatic != "VALID" && !automatic.empty())
