@@ -9,7 +9,7 @@
 #include <new>
 #include <string>
 
-#include "program.hpp"
+#include "verbs.hpp"
 
 using namespace tool;
 
@@ -31,9 +31,13 @@ public:
     CLI::App& app() { return app_; }
 
     void model() {
-        app_.add_option("--model,MODEL", o_.model.path, "the model: ONNX, or an .npz that nn::save wrote")
-            ->required();
+        positional("MODEL", "the model: ONNX, or an .npz that nn::save wrote");
         shapes();
+    }
+    /// MODEL or DIR, which may also stand after --model.
+    void positional(const char* name, const char* what) {
+        app_.add_option(std::string("--model,") + name, o_.model.path, what)->type_name("FILE");
+        needs_ = name;
     }
     void shapes() {
         app_.add_option("--shape,--input_shape", o_.model.shapes,
@@ -54,8 +58,8 @@ public:
         app_.add_option("--data,--data_dir", d.data,
                         "the samples: .npy, .npz, .bin, images, or a folder or list of those; of several "
                         "inputs NAME=PATH each")
-            ->required()
             ->allow_extra_args(false);
+        needs_data_ = true;
         app_.add_option("--labels", d.labels, "the samples' class numbers (.npy): adds accuracy");
         app_.add_option("--batch", d.batch, "samples a batch")->capture_default_str()->check(CLI::Range(1, 1 << 20));
         app_.add_option("--limit", d.limit, "take the first so many samples");
@@ -76,14 +80,26 @@ public:
         app_.add_option("--threads", o_.threads, "the result does not depend on it (default: the machine's)")
             ->check(CLI::Range(1, 1024));
     }
-    void out(const char* what) { app_.add_option("--out,--save_path", o_.out, what)->required(); }
+    void memory() {
+        app_.add_option("--memory", o_.memory,
+                        "bounds what is kept in memory: 512M, 4G (default: a quarter of the machine's)");
+    }
+    void out(const char* what) { app_.add_option("--out,--save_path", o_.out, what); }
     void quiet() {
         app_.add_flag("-q,--quiet", o_.quiet, "say nothing but warnings and errors");
         app_.add_option("--log", o_.log, "text, or json: an object a line")->capture_default_str()
             ->check(CLI::IsMember({"text", "json"}));
     }
     void runs(int (*f)(const Options&)) {
-        app_.callback([this, f] { chosen = f, (void)this; });
+        app_.callback([f, app = &app_, o = &o_, needs = needs_, data = needs_data_] {
+            if (!needs.empty() && o->model.path.empty())
+                bad_command_line(app->get_name(), ": ", needs, " is missing; amct-distill ", app->get_name(),
+                                 " --help says how");
+            if (data && o->data.data.empty())
+                bad_command_line(app->get_name(), ": --data is missing: the samples; amct-distill ",
+                                 app->get_name(), " --help says how");
+            chosen = f;
+        });
     }
 
     static inline int (*chosen)(const Options&) = nullptr;
@@ -91,6 +107,8 @@ public:
 private:
     CLI::App& app_;
     Options& o_;
+    std::string needs_{};
+    bool needs_data_ = false;
 };
 
 void add_inspecting(CLI::App& program, Options& o) {
@@ -124,6 +142,66 @@ void add_inspecting(CLI::App& program, Options& o) {
     plan.runs(run_plan);
 }
 
+void add_working(CLI::App& program, Options& o) {
+    Verb analyze(program, "analyze", "what each layer costs, and a configuration that spends bits where they count",
+                 "amct-distill analyze model.onnx --data images.npy --suggest quant.cfg --budget 25dB", o);
+    analyze.model();
+    analyze.config();
+    analyze.data();
+    analyze.app().add_option("--suggest", o.suggest, "write the suggested configuration to this file");
+    analyze.app().add_option("--budget", o.budget,
+                             "of the suggestion: 25dB (signal to noise at the outputs), 0.01 (noise to signal) "
+                             "or 5bits (a weight)");
+    analyze.threads();
+    analyze.memory();
+    analyze.quiet();
+    analyze.runs(run_analyze);
+
+    Verb distill(program, "distill", "calibrate, distill, deploy, verify, report: the main job",
+                 "amct-distill distill model.onnx --config quant.cfg --data images.npy --out result", o);
+    distill.model();
+    distill.config();
+    distill.data();
+    distill.out("the folder for the results");
+    distill.app().add_option("--epochs", o.epochs, "of each block; 0: calibrate only")->capture_default_str()
+        ->check(CLI::Range(0, 1000000));
+    distill.app().add_option("--batch-num,--batch_num", o.batch_num,
+                             "batches that calibration looks at, instead of the configuration's batch_num");
+    distill.app().add_option("--blocks", o.blocks, "amct, residual or automatic")->capture_default_str()
+        ->check(CLI::IsMember({"amct", "residual", "automatic"}));
+    distill.threads();
+    distill.memory();
+    distill.app().add_flag("--resume", o.resume, "go on where a run that was interrupted left the folder");
+    distill.app().add_flag("--force", o.force, "replace what is in the folder");
+    distill.app().add_flag("--dry-run", o.dry_run, "print the plan, the memory and the time, and stop");
+    distill.quiet();
+    distill.runs(run_distill);
+
+    Verb infer(program, "infer", "run a model, or a deployed folder in integers, and write the outputs",
+               "amct-distill infer result --data images.npy --out outputs.npz", o);
+    infer.positional("MODEL_OR_DIR", "a model, or the folder of a distillation");
+    infer.shapes();
+    infer.data();
+    infer.out("an .npz: an array for each output");
+    infer.app().add_flag("--simulate", o.simulate, "a folder's network in float, not in integers");
+    infer.threads();
+    infer.quiet();
+    infer.runs(run_infer);
+
+    Verb verify(program, "verify", "compare a folder's integers with their simulation, layer by layer",
+                "amct-distill verify result --data images.npy", o);
+    verify.positional("DIR", "the folder of a distillation");
+    verify.data();
+    verify.threads();
+    verify.quiet();
+    verify.runs(run_verify);
+
+    Verb report(program, "report", "draw a folder's report.html again", "amct-distill report result", o);
+    report.positional("DIR", "the folder of a distillation");
+    report.quiet();
+    report.runs(run_report);
+}
+
 int failed(const char* text, int code) {
     if (*text != '\0') std::fprintf(stderr, "%s\n", text);
     return code;
@@ -137,6 +215,7 @@ int run(int argc, char** argv) {
     program.footer("amct-distill VERB --help says more of each.");
     for (int i = 0; i != argc; ++i) o.command += (i == 0 ? "" : " ") + std::string(i == 0 ? "amct-distill" : argv[i]);
     add_inspecting(program, o);
+    add_working(program, o);
     try {
         program.parse(argc, argv);
     } catch (const CLI::ParseError& e) {

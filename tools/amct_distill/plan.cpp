@@ -2,7 +2,7 @@
 // plan MODEL [--config FILE]: what would be done to each layer, and why.
 #include <amct_distill/adapters/json.hpp>
 #include <amct_distill/amct_distill.hpp>
-#include <amct_distill/report/plan_dot.hpp>
+#include <amct_distill/report/dot.hpp>
 
 #include "configuration.hpp"
 #include "console.hpp"
@@ -25,7 +25,7 @@ int run_plan(const Options& options) {
         console.say(concat("written: ", options.json));
     }
     if (!options.dot.empty()) {
-        ad::write_file(options.dot, ad::plan_dot(configuration.plan)).value();
+        ad::write_file(options.dot, ad::to_dot(model.network, configuration.plan)).value();
         console.say(concat("written: ", options.dot, "; dot -Tsvg draws it"));
     }
     return exit_done;

@@ -44,5 +44,8 @@ template <class... Pieces>
 int run_inspect(const Options& options);
 int run_check(const Options& options);
 int run_plan(const Options& options);
+int run_distill(const Options& options);
+int run_infer(const Options& options);
+int run_verify(const Options& options);
 
 }  // namespace tool
