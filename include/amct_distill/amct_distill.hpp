@@ -46,6 +46,7 @@
 #include "nn/layers/embedding.hpp"
 #include "nn/layers/expand.hpp"
 #include "nn/layers/extremes.hpp"
+#include "nn/layers/global_pool.hpp"
 #include "nn/layers/linear.hpp"
 #include "nn/layers/matmul.hpp"
 #include "nn/layers/normalization.hpp"

@@ -20,8 +20,8 @@ namespace onnx_test {
 inline onnx::ValueInfoProto declared(std::string_view name, const std::vector<std::int64_t>& dims,
                                      std::int32_t type = 1, bool fixed = false) {
     onnx::ValueInfoProto info{.name = name};
-    info.type.emplace().tensor_type.emplace().elem_type = type;
-    auto& shape = info.type->tensor_type->shape.emplace().dim;
+    info.type.emplace().tensor_type.emplace(onnx::TypeProto::Tensor{.elem_type = type});
+    auto& shape = info.type->tensor_type->shape.emplace(onnx::TensorShapeProto{}).dim;
     if (!fixed) shape.emplace_back().value.emplace<1>(std::string_view("batch"));
     for (std::int64_t d : dims) shape.emplace_back().value.emplace<0>(d);
     return info;

@@ -16,8 +16,8 @@ namespace {
 struct Graph {
     explicit Graph(std::int64_t opset = 13) : model(std::make_shared<onnx_test::Model>(opset)) {
         onnx::ValueInfoProto info{.name = "x"};
-        info.type.emplace().tensor_type.emplace().elem_type = 1;
-        auto& dims = info.type->tensor_type->shape.emplace().dim;
+        info.type.emplace().tensor_type.emplace(onnx::TypeProto::Tensor{.elem_type = 1});
+        auto& dims = info.type->tensor_type->shape.emplace(onnx::TensorShapeProto{}).dim;
         dims.emplace_back().value.emplace<1>(std::string_view("batch"));
         dims.emplace_back().value.emplace<0>(4);
         model->graph().input.push_back(info);
