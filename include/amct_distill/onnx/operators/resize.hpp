@@ -20,7 +20,8 @@ inline void read_scales(Operation& o, std::vector<float> given,
                         const std::optional<std::vector<std::int64_t>>& axes, nn::UpsampleOptions& options) {
     std::size_t const rank = o.model_shape(0).size();
     if (given.size() != (axes ? axes->size() : rank))
-        return o.fail(amct_distill::detail::concat("expected a scale for each dimension, found ", given.size()));
+        return o.fail(
+            amct_distill::detail::concat("expected a scale for each dimension, found ", given.size()));
     options.scales.assign(rank, 1.0f);
     for (std::size_t i = 0; i != given.size() && !o.failed(); ++i)
         options.scales[axes ? o.axis((*axes)[i], 0) : i] = given[i];
@@ -30,7 +31,8 @@ inline void read_sizes(Operation& o, const std::vector<Size>& given,
                        const std::optional<std::vector<std::int64_t>>& axes, nn::UpsampleOptions& options) {
     Shape const from = o.model_shape(0);
     if (given.size() != (axes ? axes->size() : from.size()))
-        return o.fail(amct_distill::detail::concat("expected a size for each dimension, found ", given.size()));
+        return o.fail(
+            amct_distill::detail::concat("expected a size for each dimension, found ", given.size()));
     options.sizes.assign(from.size(), 0);
     for (std::size_t i = 0; i != given.size() && !o.failed(); ++i) {
         std::size_t const d = axes ? o.axis((*axes)[i], 0) : i;
