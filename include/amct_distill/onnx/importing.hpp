@@ -91,8 +91,19 @@ struct Importing {
     std::vector<std::string> notes{};
     Diagnostics errors{};
     std::size_t copies_left = 0;
-    /// The modules that a weight is in.
-    std::map<TensorId, std::vector<ModuleId>> modules_with{};
+    /// The modules that a weight is in, by the tensor that holds its values: an exporter that finds two equal
+    /// ones writes one, and Identities of it.
+    struct WeightUse {
+        TensorId read;
+        ModuleId module;
+    };
+    std::map<TensorId, std::vector<WeightUse>> modules_with{};
+    TensorId holder(TensorId t) const {
+        while (t != none && graph.tensor(t).producer != none &&
+               graph.node(graph.tensor(t).producer).op() == "Identity")
+            t = graph.node(graph.tensor(t).producer).input(0);
+        return t;
+    }
 
     void note(std::string text) {
         for (const std::string& other : notes)
