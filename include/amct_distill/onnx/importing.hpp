@@ -9,7 +9,6 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -23,6 +22,7 @@
 #include "constants.hpp"
 #include "layout.hpp"
 #include "names.hpp"
+#include "shared_modules.hpp"
 
 namespace amct_distill::onnx {
 
@@ -91,19 +91,7 @@ struct Importing {
     std::vector<std::string> notes{};
     Diagnostics errors{};
     std::size_t copies_left = 0;
-    /// The modules that a weight is in, by the tensor that holds its values: an exporter that finds two equal
-    /// ones writes one, and Identities of it.
-    struct WeightUse {
-        TensorId read;
-        ModuleId module;
-    };
-    std::map<TensorId, std::vector<WeightUse>> modules_with{};
-    TensorId holder(TensorId t) const {
-        while (t != none && graph.tensor(t).producer != none &&
-               graph.node(graph.tensor(t).producer).op() == "Identity")
-            t = graph.node(graph.tensor(t).producer).input(0);
-        return t;
-    }
+    SharedModules shared{graph};
 
     void note(std::string text) {
         for (const std::string& other : notes)

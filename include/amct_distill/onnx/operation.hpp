@@ -165,7 +165,7 @@ public:
         TensorId const w = weight ? tensor(*weight) : none, b = bias ? tensor(*bias) : none;
         ModuleName name = so_far_.names.of(nodes_, w, b);
         finish([&] {
-            if (std::optional<ModuleId> const same = module_like(module, w, name)) {
+            if (std::optional<ModuleId> const same = so_far_.shared.find(so_far_.network, module, w, name)) {
                 ModuleName scope = so_far_.names.of(nodes_);
                 return so_far_.network.apply(so_far_.names.unique(std::move(scope.name)),
                                              so_far_.network.modules()[*same].name, reads);
@@ -173,8 +173,7 @@ public:
             std::string const unique = so_far_.names.unique(std::move(name.name));
             amct_distill::NodeId const id = so_far_.network.add(unique, std::move(module), reads);
             so_far_.imported.push_back({so_far_.graph.label(nodes_.front()), unique, name.source});
-            if (w != none)
-                so_far_.modules_with[so_far_.holder(w)].push_back({w, *so_far_.network.node(id).module});
+            so_far_.shared.add(w, *so_far_.network.node(id).module);
             return id;
         });
     }
@@ -307,35 +306,6 @@ private:
         for (TensorId t : outputs_)
             if (t != none) return std::string(so_far_.graph.tensor(t).name);
         return concat(op(), "_", nodes_.back());
-    }
-    /// A module that is the same, with its weight: this is a further use of it.
-    std::optional<ModuleId> module_like(const nn::Module& module, TensorId weight,
-                                        const ModuleName& name) const {
-        if (weight == none) return std::nullopt;
-        auto const found = so_far_.modules_with.find(so_far_.holder(weight));
-        if (found == so_far_.modules_with.end()) return std::nullopt;
-        for (const Importing::WeightUse& use : found->second) {
-            const nn::Module& other = so_far_.network.module(use.module);
-            auto const a = module.parameters(), b = other.parameters();
-            bool same = (use.read == weight || is_use_of(name, so_far_.network.modules()[use.module].name)) &&
-                        module.type() == other.type() && module.options() == other.options() &&
-                        a.size() == b.size();
-            for (std::size_t k = 0; same && k != a.size(); ++k)
-                same = std::ranges::equal(a[k].values, b[k].values) &&
-                       std::ranges::equal(a[k].shape(), b[k].shape());
-            if (same) return use.module;
-        }
-        return std::nullopt;
-    }
-    /// Two modules of equal weights, or one used twice? Their names tell: the uses of `cell` are cell, cell_1 ...
-    static bool is_use_of(const ModuleName& name, std::string_view module) {
-        if (name.source == NameSource::scope)
-            return without_count(name.name) == without_count(module) &&
-                   std::string_view(name.name).starts_with(module);
-        if (name.source == NameSource::weight || name.source == NameSource::bias ||
-            name.source == NameSource::metadata)
-            return name.name == module;
-        return true;
     }
     /// What the network says of a layer, without the layer's name, which the diagnostic has already.
     static std::string reason(const std::exception& e) {
