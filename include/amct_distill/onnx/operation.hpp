@@ -125,8 +125,8 @@ public:
         if (!values) fail(concat("input ", i, ": expected integers"));
         return std::move(values).value_or(std::vector<Size>{});
     }
-    /// An axis as the model counts them, also from the end, as a dimension of input `i` in the network; 0 after
-    /// a failure.
+    /// An axis as the model counts them, also from the end, as a dimension of input `i` in the network; 0
+    /// after a failure.
     std::size_t axis(std::int64_t given, std::size_t i) {
         std::size_t const axis = axis_of(given, model_shape(i).size());
         if (layout_.is_plain() || failed()) return axis;
@@ -353,19 +353,8 @@ private:
     std::optional<Layout> layout_of_result(std::size_t rank) const {
         if (result_layout_) return result_layout_;
         if (layout_.is_plain() || rank == rank_) return layout_;
-        std::vector<std::vector<std::size_t>> groups;
-        for (const auto& group : layout_.groups) {
-            if (group.size() == 1 && std::ranges::find(axes_, group[0]) != axes_.end()) continue;
-            groups.push_back(group);
-            for (std::size_t& d : groups.back()) {
-                std::size_t before = 0;
-                for (std::size_t gone : axes_) before += gone < d;
-                d -= before;
-            }
-        }
         if (rank + axes_.size() != rank_) return std::nullopt;
-        Layout out{std::move(groups)};
-        return out == Layout::plain(rank) ? Layout{} : out;
+        return without(layout_, axes_);
     }
     /// Compares with what the model says of the tensor, where it says something.
     void check_shape(TensorId t) {

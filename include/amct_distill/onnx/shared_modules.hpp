@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Which module a weight is in already: a tensor that two nodes read is one module, used twice, as in PyTorch.
+/// Which module a weight is in already: a tensor that two nodes read is one module, used twice, as in
+/// PyTorch.
 ///
 ///     shared.add(weight, module);
 ///     std::optional<ModuleId> const same = shared.find(network, module, weight, name);
@@ -52,7 +53,8 @@ private:
             t = graph_->node(graph_->tensor(t).producer).input(0);
         return t;
     }
-    /// Two modules of equal weights, or one used twice? Their names tell: the uses of `cell` are cell, cell_1 ...
+    /// Two modules of equal weights, or one used twice? Their names tell: the uses of `cell` are cell, cell_1
+    /// ...
     static bool is_use_of(const ModuleName& name, std::string_view module) {
         if (name.source == NameSource::scope)
             return without_count(name.name) == without_count(module) &&
