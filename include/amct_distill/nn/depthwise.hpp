@@ -2,7 +2,7 @@
 /// Convolutions of few channels in a group, such as depthwise ones, plane by plane: forward and gradients.
 ///
 ///     detail::Depthwise<float> c(window, images, groups, channels, outputs);      // the latter two of a group
-///     c.multiply(weight, x, bias, y, scratch);                                    // bias may be null
+///     c.multiply(weight, x, {.bias = bias}, y, scratch);
 ///     c.add_weight_gradient(x, grad_y, grad_weight, scratch);
 ///     c.add_input_gradient(weight, grad_y, grad_x, scratch);
 ///
@@ -23,6 +23,13 @@
 #include "window.hpp"
 
 namespace amct_distill::detail {
+
+/// What a convolution's outputs begin with: the channels' biases (null: 0), or what they are.
+template <class T>
+struct OutputStart {
+    const T* bias = nullptr;
+    bool add = false;
+};
 
 template <class T>
 class Depthwise {
@@ -53,14 +60,14 @@ public:
         if (dense && side == window.kernel[1] && (side == 3 || side == 5)) square_ = side;
     }
 
-    /// output = bias + the convolution of the input.
-    void multiply(const T* weight, const T* input, const T* bias, T* output,
+    void multiply(const T* weight, const T* input, OutputStart<T> start, T* output,
                   nn::BasicScratch<T>& scratch) const {
         Job job = prepare(out_, scratch);
         job.set_buffers(scratch, laid_out_input(job.tiles), outputs_ * (job.tiles.size() + run_slack));
-        for_chunks(scratch, images_ * groups_ * job.tiles.count, 1, [&](Index first, Index last, Index worker) {
-            run_on(job.set, Forward{*this, job.of(first, last, worker), weight, input, bias, output});
-        });
+        for_chunks(
+            scratch, images_ * groups_ * job.tiles.count, 1, [&](Index first, Index last, Index worker) {
+                run_on(job.set, Forward{*this, job.of(first, last, worker), weight, input, start, output});
+            });
     }
 
     /// The sum over the images, in parts, whose sums are added in the end, from the first to the last; how
@@ -72,11 +79,11 @@ public:
         Job job = prepare(out_, scratch);
         job.set_buffers(scratch, laid_out_input(job.tiles), outputs_ * (job.tiles.size() + 2 * run_slack));
         T* const sums = scratch.buffer(1, parts * size, 1);
-        for_chunks(scratch, parts * planes, in_part * job.tiles.count,
-                   [&](Index first, Index last, Index worker) {
-                       run_on(job.set, WeightGradient{*this, job.of(first, last, worker), input, grad_output,
-                                                      sums, in_part});
-                   });
+        for_chunks(
+            scratch, parts * planes, in_part * job.tiles.count, [&](Index first, Index last, Index worker) {
+                run_on(job.set,
+                       WeightGradient{*this, job.of(first, last, worker), input, grad_output, sums, in_part});
+            });
         for (Index i = 0; i != size; ++i) {
             T sum = sums[i];
             for (Index part = 1; part != parts; ++part) sum += sums[part * size + i];
@@ -95,10 +102,11 @@ public:
         }
         Job job = prepare(count, scratch, true);
         job.set_buffers(scratch, outputs_ * laid_out_gradient(job.tiles), job.tiles.size() + run_slack);
-        for_chunks(scratch, images_ * groups_ * job.tiles.count, 1, [&](Index begin, Index end, Index worker) {
-            run_on(job.set, InputGradient{*this, job.of(begin, end, worker), weight, grad_output, grad_input,
-                                          scratch.indices(2).data(), first});
-        });
+        for_chunks(scratch, images_ * groups_ * job.tiles.count, 1,
+                   [&](Index begin, Index end, Index worker) {
+                       run_on(job.set, InputGradient{*this, job.of(begin, end, worker), weight, grad_output,
+                                                     grad_input, scratch.indices(2).data(), first});
+                   });
     }
 
 private:
@@ -245,7 +253,8 @@ private:
     struct Forward {
         const Depthwise& c;
         Job job;
-        const T *weight, *input, *bias;
+        const T *weight, *input;
+        OutputStart<T> start;
         T* output;
 
         template <int Bytes>
@@ -255,9 +264,9 @@ private:
             for (Index task = job.first; task < job.last; task += job.batch) {
                 Index const n = (std::min)(job.batch, job.last - task);
                 for (Index i = 0; i != c.channels_; ++i) {
-                    c.template lay_input<Bytes>(
-                        input + (job.tiles.plane(task) * c.channels_ + i) * c.pixels_, c.pixels_, job.tiles,
-                        job.tiles.at(task), job.laid, job.laid_size, same ? n : 0);
+                    c.template lay_input<Bytes>(input + (job.tiles.plane(task) * c.channels_ + i) * c.pixels_,
+                                                c.pixels_, job.tiles, job.tiles.at(task), job.laid,
+                                                job.laid_size, same ? n : 0);
                     for (Index k = 0; k != n; ++k) sum<Bytes>(task + k, i, k);
                 }
                 for (Index k = 0; k != n; ++k) write<Bytes>(task + k, k);
@@ -270,7 +279,7 @@ private:
         Index side() const { return c.channels_ == 1 ? c.square_ : 0; }
         /// The output itself, where nothing is written beyond the tile, or only what comes later.
         bool direct(Index task, Index o) const {
-            return job.tiles.cols >= run_slack || task + 1 != job.last || o + 1 != c.outputs_;
+            return !start.add && (job.tiles.cols >= run_slack || task + 1 != job.last || o + 1 != c.outputs_);
         }
         T* result(Index k, Index o) const {
             return job.result + k * job.result_size + o * (job.tiles.size() + run_slack);
@@ -283,16 +292,16 @@ private:
             for (Index o = 0; o != c.outputs_; ++o) {
                 Index const out = group * c.outputs_ + o, square = side();
                 const T* const w = weight + (out * c.channels_ + channel) * c.taps_;
-                T const start = bias ? bias[out] : T(0);
+                T const first = start.bias ? start.bias[out] : T(0);
                 bool const at_once = direct(task, o);
                 T* const y = at_once && square != 0 ? to(task, tile, o) : result(k, o);
                 Index const y_pitch = at_once ? job.tiles.all[1] : tile.cols;
                 if (square == 3)
-                    square_sums<Bytes, 3>(x, pitch, job.taps, w, start, tile.rows, tile.cols, y, y_pitch);
+                    square_sums<Bytes, 3>(x, pitch, job.taps, w, first, tile.rows, tile.cols, y, y_pitch);
                 else if (square == 5)
-                    square_sums<Bytes, 5>(x, pitch, job.taps, w, start, tile.rows, tile.cols, y, y_pitch);
+                    square_sums<Bytes, 5>(x, pitch, job.taps, w, first, tile.rows, tile.cols, y, y_pitch);
                 else
-                    tap_sums<Bytes>(x, job.taps, w, start, channel != 0, y,
+                    tap_sums<Bytes>(x, job.taps, w, first, channel != 0, y,
                                     (tile.rows - 1) * pitch + tile.cols);
             }
         }
@@ -302,9 +311,14 @@ private:
             Index const square = side(), pitch = square != 0 ? tile.cols : job.tiles.pitch;
             for (Index o = 0; o != c.outputs_; ++o) {
                 if (square != 0 && direct(task, o)) continue;
-                for (Index r = 0; r != tile.rows; ++r)
-                    copy_run<Bytes>(result(k, o) + r * pitch, tile.cols,
-                                    to(task, tile, o) + r * job.tiles.all[1]);
+                for (Index r = 0; r != tile.rows; ++r) {
+                    const T* const from = result(k, o) + r * pitch;
+                    T* const row = to(task, tile, o) + r * job.tiles.all[1];
+                    if (start.add)
+                        add_run<Bytes>(from, tile.cols, row);
+                    else
+                        copy_run<Bytes>(from, tile.cols, row);
+                }
             }
         }
     };
@@ -344,9 +358,8 @@ private:
                     for (Index o = 0; o != c.outputs_; ++o) {
                         c.template lay<Bytes>(
                             grad_output + ((image * c.groups_ + group) * c.outputs_ + o) * c.positions_,
-                            c.groups_ * c.positions_,
-                            {tiles.all[0], tiles.all[1], tile.row, tile.col, 1, 1}, tile.rows, tile.cols,
-                            tiles.pitch, job.result, g_step, same ? count : 0);
+                            c.groups_ * c.positions_, {tiles.all[0], tiles.all[1], tile.row, tile.col, 1, 1},
+                            tile.rows, tile.cols, tiles.pitch, job.result, g_step, same ? count : 0);
                         tap_products<Bytes>(Runs<T>{job.laid, x_step, job.result, g_step, count}, job.taps, n,
                                             to + o * c.channels_ * c.taps_);
                     }

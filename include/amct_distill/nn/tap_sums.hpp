@@ -59,8 +59,8 @@ template <int Bytes, int Vectors, class T>
 
 /// Begins with `value`, or where `add`, with what is in y. Up to `run_slack` values more are read and written.
 template <int Bytes, class T>
-[[gnu::always_inline]] inline void tap_sums(const T* x, const Taps& taps, const T* weights, T value,
-                                            bool add, T* y, nn::Index n) {
+[[gnu::always_inline]] inline void tap_sums(const T* x, const Taps& taps, const T* weights, T value, bool add,
+                                            T* y, nn::Index n) {
     constexpr nn::Index lanes = Lanes<T, Bytes>::count;
     const T* const start = add ? y : nullptr;
     nn::Index i = 0;
@@ -68,8 +68,7 @@ template <int Bytes, class T>
         tap_sums_block<Bytes, 8>(x + i, taps, weights, start, value, y + i);
     for (; i + 4 * lanes <= n; i += 4 * lanes)
         tap_sums_block<Bytes, 4>(x + i, taps, weights, start, value, y + i);
-    for (; i + lanes < n; i += 2 * lanes)
-        tap_sums_block<Bytes, 2>(x + i, taps, weights, start, value, y + i);
+    for (; i + lanes < n; i += 2 * lanes) tap_sums_block<Bytes, 2>(x + i, taps, weights, start, value, y + i);
     if (i < n) tap_sums_block<Bytes, 1>(x + i, taps, weights, start, value, y + i);
 }
 
@@ -100,9 +99,9 @@ template <int Bytes, int Side, int Rows, class T>
 /// The outputs rows x cols, in rows of y_pitch. More values of x are read, up to `run_slack`, and where rows are
 /// shorter than 16 values, as many are written after the last one; y is not x.
 template <int Bytes, int Side, class T>
-[[gnu::always_inline]] inline void square_sums(const T* x, nn::Index pitch, const Taps& taps, const T* weights,
-                                               T value, nn::Index rows, nn::Index cols, T* y,
-                                               nn::Index y_pitch) {
+[[gnu::always_inline]] inline void square_sums(const T* x, nn::Index pitch, const Taps& taps,
+                                               const T* weights, T value, nn::Index rows, nn::Index cols,
+                                               T* y, nn::Index y_pitch) {
     using V = typename Lanes<T, Bytes>::type;
     constexpr nn::Index lanes = Lanes<T, Bytes>::count;
     if constexpr (Bytes > 16)
@@ -144,8 +143,8 @@ struct Runs {
 };
 
 template <int Bytes, int Count, class T>
-[[gnu::always_inline]] inline void tap_products_block(const Runs<T>& runs, const Taps& taps,
-                                                      nn::Index n, T* sums) {
+[[gnu::always_inline]] inline void tap_products_block(const Runs<T>& runs, const Taps& taps, nn::Index n,
+                                                      T* sums) {
     using V = typename Lanes<T, Bytes>::type;
     constexpr int lanes = Lanes<T, Bytes>::count;
     constexpr std::size_t vectors = 16 / std::size_t(lanes);

@@ -47,20 +47,25 @@ std::vector<Case> cases() {
         for (Index outputs : {1, 2, 3})
             for (Index groups : {1, 3}) all.push_back({square, 3, groups, channels, outputs});
     all.push_back({{.input = {6, 7}, .kernel = {3, 2}, .stride = {2, 1}, .padding = {2, 0}}, 1, 2, 3, 2});
-    all.push_back({{.input = {6, 9}, .kernel = {3, 3}}, 2, 40, 1, 1});                       // no padding
-    all.push_back({{.input = {5, 4}, .kernel = {3, 3}, .padding = {3, 4}}, 2, 2, 1, 1});     // much of it
+    all.push_back({{.input = {6, 9}, .kernel = {3, 3}}, 2, 40, 1, 1});                        // no padding
+    all.push_back({{.input = {5, 4}, .kernel = {3, 3}, .padding = {3, 4}}, 2, 2, 1, 1});      // much of it
     all.push_back({{.input = {150, 130}, .kernel = {3, 3}, .padding = {1, 1}}, 1, 2, 1, 1});  // tiles
     all.push_back({{.input = {101, 90}, .kernel = {5, 3}, .stride = {1, 2}, .padding = {2, 1}}, 1, 2, 1, 2});
     all.push_back({{.input = {3, 2500}, .kernel = {1, 9}, .stride = {1, 2}, .padding = {0, 4}}, 1, 2, 1, 1});
     all.push_back({{.input = {4, 2500}, .kernel = {3, 3}, .padding = {1, 1}}, 1, 1, 1, 1});
-    all.push_back({{.input = {12, 13}, .kernel = {4, 7}, .stride = {3, 4}, .padding = {1, 3}, .dilation = {2, 1}},
-                   9, 1, 1, 3});
+    all.push_back(
+        {{.input = {12, 13}, .kernel = {4, 7}, .stride = {3, 4}, .padding = {1, 3}, .dilation = {2, 1}},
+         9,
+         1,
+         1,
+         3});
     return all;
 }
 
 template <class T>
 struct Values {
     std::vector<T> y, gx, gw;
+    std::vector<T> sum{};  ///< y, and the convolution without a bias once more
     friend bool operator==(const Values&, const Values&) = default;
 };
 
@@ -86,7 +91,7 @@ constexpr double before = 0.5;  // what the gradients hold
 /// The definition, loop by loop.
 Values<double> direct(const Case& c, const Inputs& in) {
     Values<double> v{std::vector<double>(in.g.size()), std::vector<double>(in.x.size(), before),
-                     std::vector<double>(in.w.size(), before)};
+                     std::vector<double>(in.w.size(), before), std::vector<double>(in.g.size())};
     const auto& w = c.window;
     for (Index plane = 0; plane != c.images * c.groups; ++plane)
         for (Index o = 0; o != c.outputs; ++o)
@@ -94,6 +99,7 @@ Values<double> direct(const Case& c, const Inputs& in) {
                 Index const out = plane % c.groups * c.outputs + o;
                 auto const at = static_cast<std::size_t>((plane * c.outputs + o) * w.positions() + position);
                 v.y[at] = in.bias[std::size_t(out)];
+                v.sum[at] = -v.y[at];
                 for (Index i = 0; i != c.channels; ++i)
                     for (Index k = 0; k != w.taps(); ++k) {
                         Index const row = position / w.output(1) * w.stride[0] + w.offset(0, k / w.kernel[1]);
@@ -106,6 +112,7 @@ Values<double> direct(const Case& c, const Inputs& in) {
                         v.gx[pixel] += in.w[weight] * in.g[at];
                         v.gw[weight] += in.x[pixel] * in.g[at];
                     }
+                v.sum[at] += 2 * v.y[at];
             }
     return v;
 }
@@ -124,7 +131,9 @@ Values<T> run(const Case& c, const Inputs& in, int threads, InstructionSet set) 
     scratch.tensor(0).fill(std::numeric_limits<T>::quiet_NaN());
     scratch.tensor(1).fill(std::numeric_limits<T>::quiet_NaN());
     detail::Depthwise<T> const depthwise(c.window, c.images, c.groups, c.channels, c.outputs);
-    depthwise.multiply(w.data(), x.data(), bias.data(), v.y.data(), scratch);
+    depthwise.multiply(w.data(), x.data(), {.bias = bias.data()}, v.y.data(), scratch);
+    v.sum = v.y;
+    depthwise.multiply(w.data(), x.data(), {.add = true}, v.sum.data(), scratch);
     depthwise.add_weight_gradient(x.data(), g.data(), v.gw.data(), scratch);
     depthwise.add_input_gradient(w.data(), g.data(), v.gx.data(), scratch);
     return v;
@@ -139,7 +148,7 @@ double difference(const Values<T>& a, const Values<double>& b) {
             if (!(d <= worst)) worst = d;  // NaN too
         }
     };
-    compare(a.y, b.y), compare(a.gx, b.gx), compare(a.gw, b.gw);
+    compare(a.y, b.y), compare(a.sum, b.sum), compare(a.gx, b.gx), compare(a.gw, b.gw);
     return worst;
 }
 

@@ -66,7 +66,8 @@ struct Planes {
                     detail::lay_out<Bytes>(plane.data(), part, rows, cols, pitch, to.data());
                     to.resize(rows * pitch);
                     right &= to == expected;
-                    detail::lay_out_inside<Bytes>(plane.data(), 0, part, rows, cols, pitch, inside.data(), 0, 2);
+                    detail::lay_out_inside<Bytes>(plane.data(), 0, part, rows, cols, pitch, inside.data(), 0,
+                                                  2);
                     right &= inside == expected;
                     for (int again = 0; again != 2; ++again)
                         detail::add_back<Bytes>(to.data(), pitch, rows, cols, part, back.data());
