@@ -11,6 +11,7 @@
 #include "operators/moves.hpp"
 #include "operators/pooling.hpp"
 #include "operators/reduce.hpp"
+#include "operators/resize.hpp"
 #include "operators/structure.hpp"
 #include "pattern.hpp"
 #include "patterns/activations.hpp"
@@ -23,7 +24,7 @@ inline const OperatorRule* rule_of(std::string_view op) {
         std::span<const OperatorRule>(activation_rules),  std::span<const OperatorRule>(arithmetic_rules),
         std::span<const OperatorRule>(convolution_rules), std::span<const OperatorRule>(move_rules),
         std::span<const OperatorRule>(pooling_rules),     std::span<const OperatorRule>(reduce_rules),
-        std::span<const OperatorRule>(structure_rules),
+        std::span<const OperatorRule>(resize_rules),      std::span<const OperatorRule>(structure_rules),
     };
     for (std::span<const OperatorRule> family : families)
         for (const OperatorRule& rule : family)
