@@ -63,6 +63,7 @@
 #include "nn/layers/transpose.hpp"
 #include "nn/layers/trigonometric.hpp"
 #include "nn/layers/unary.hpp"
+#include "nn/layers/upsample.hpp"
 #include "nn/network.hpp"
 #include "nn/tensor.hpp"
 #include "plan/check_engine.hpp"
