@@ -79,9 +79,9 @@ inline std::string block_figure(std::size_t k, const BlockReport& b, const LossA
                concat("<br>", escaped(shared), " ", both("is shared with other nodes", "与其他节点共享")));
     return concat(
         "<figure id=\"b", k + 1, "\" title=\"", names, "\"><h3>", both("block", "块"), " ", k + 1,
-        " <span class=\"soft\">", b.names.empty() ? std::string() : escaped(shortened(b.names[0], 18)),
-        b.names.size() > 1 ? " …" : "", "</span></h3>", loss_curve(b, axis), "<p><b",
-        ratio > 0.8 ? " class=\"bad\"" : "", ">× ", fixed(ratio, 2), "</b> ",
+        " <span class=\"soft\">", b.names.empty() ? std::string() : escaped(shortened(b.names[0], 20)),
+        "</span></h3>", loss_curve(b, axis), "<p><b", ratio > 0.8 ? " class=\"bad\"" : "", ">× ",
+        fixed(ratio, 2), "</b> ",
         b.best_epoch == 0 ? both("as calibrated", "保留校准")
                           : both(concat("epoch ", b.best_epoch), concat("第 ", b.best_epoch, " 轮")),
         "<br><span class=\"soft\"><data value=\"", value(b.loss_before), "\">", digits3(b.loss_before),

@@ -32,7 +32,7 @@ public:
 private:
     /// The end of a long name, after one character for what is left out.
     static std::string label(std::string_view name) {
-        std::string const text = shortened(name, 17);
+        std::string const text = shortened(name, 15);
         return text.starts_with("...") && text.size() < name.size() ? concat("…", escaped(text.substr(3)))
                                                                     : escaped(text);
     }
@@ -84,8 +84,10 @@ private:
                                  plain(y1), "H", plain(to.x)));
             } else if (y0 == y1) {
                 append(d, concat("M", plain(x0), " ", plain(y0), "H", plain(to.x)));
+            } else if (line.late) {
+                append(d, concat("M", plain(x0), " ", plain(y0), "H", plain(to.x - 7), "V", plain(y1), "H",
+                                 plain(to.x)));
             } else {
-                // Down or up where nothing stands: right after the one, if the lane is the other's from there.
                 append(d, concat("M", plain(x0), " ", plain(y0), "h", plain(line.from ? 6 : 4), "V",
                                  plain(y1), "H", plain(to.x)));
             }

@@ -48,7 +48,7 @@ inline std::vector<NetworkPiece> pieces_of(const std::vector<PageNode>& nodes) {
 /// Where each node of a piece stands: in a column after those that it reads, in a lane of its own there.
 class PieceLayout {
 public:
-    static constexpr double node_width = 104, node_height = 38, small = 24, gap = 14, margin = 10;
+    static constexpr double node_width = 88, node_height = 38, small = 24, gap = 12, margin = 9;
     static constexpr double track = 9;  ///< between lines that pass over others
 
     struct Place {
@@ -61,6 +61,7 @@ public:
         std::optional<std::size_t> from{};
         std::size_t to = 0;
         std::optional<std::size_t> over{};  ///< the track above that it takes; none: it need not
+        bool late = false;                  ///< it keeps the lane that it begins in until the end
     };
 
     PieceLayout(const std::vector<PageNode>& nodes, NetworkPiece piece) : nodes_(nodes), piece_(piece) {
@@ -106,14 +107,14 @@ private:
         std::size_t tracks = 0;
         for (std::size_t k = 0; k != places_.size(); ++k) {
             for (std::size_t input : node(k).inputs) {
-                Line line{.from = {}, .to = k, .over = {}};
+                Line line{.from = {}, .to = k, .over = {}, .late = false};
                 std::size_t after = 0;
                 bool direct = false;
                 if (input >= piece_.begin) {
                     line.from = input - piece_.begin;
                     after = places_[*line.from].column;
-                    direct =
-                        after + 1 == places_[k].column || is_free(places_[k].lane, after, places_[k].column);
+                    line.late = is_free(places_[*line.from].lane, after, places_[k].column);
+                    direct = line.late || is_free(places_[k].lane, after, places_[k].column);
                 } else {
                     direct = places_[k].column == 0;
                 }
@@ -141,7 +142,7 @@ private:
             p.y = top + static_cast<double>(p.lane) * (node_height + 10);
             lanes = (std::max)(lanes, p.lane + 1);
         }
-        width_ = x[columns_] - gap + margin + 14;
+        width_ = x[columns_] - gap + margin + 12;
         height_ = top + static_cast<double>(lanes) * (node_height + 10) - 2;
     }
 

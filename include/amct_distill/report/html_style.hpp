@@ -147,15 +147,15 @@ i.q0, i.q1, i.q2, i.q3, i.q4 { background: var(--c) }
 table { border-collapse: separate; border-spacing: 0; width: 100%; font-size: .83rem; line-height: 1.35 }
 caption { text-align: left; padding: 0 0 .5rem }
 th { text-align: left; font-weight: 600; vertical-align: bottom; color: var(--soft);
-    padding: .35rem .37rem }
-td { padding: .26rem .37rem; border-top: 1px solid var(--line); vertical-align: baseline;
+    padding: .35rem .32rem }
+td { padding: .26rem .32rem; border-top: 1px solid var(--line); vertical-align: baseline;
     white-space: nowrap }
 tbody tr:hover { background: var(--panel) }
 tr:target { background: light-dark(#fff3d6, #3c331a) !important }
 th.num, td.num { text-align: right }
 thead th.num { white-space: normal }
 tbody th { font-weight: 400; color: var(--ink); border-top: 1px solid var(--line);
-    padding: .26rem .37rem; white-space: nowrap }
+    padding: .26rem .32rem; white-space: nowrap }
 @media (min-width: 1280px) {
   #layers .scroll { overflow: visible }
   #layers thead th { position: sticky; top: 2.9rem; background: var(--page); z-index: 2 }
@@ -174,7 +174,7 @@ th[aria-sort=descending] button::after { content: " ▼" }
 #layers td.l { text-align: left }
 tr.hit th::before { content: "▲ "; color: var(--output) }
 #layers tbody th { font-family: var(--mono); font-size: .94em }
-td.w, td.d { min-width: 4.4rem;
+td.w, td.d { min-width: 3.8rem;
     background: linear-gradient(var(--c), var(--c)) no-repeat 0 100% / calc(var(--v) * 2%) 3px }
 td.w { --c: var(--weights) }
 td.d { --c: var(--data) }
@@ -204,7 +204,7 @@ td.d { --c: var(--data) }
 .axis .worst { color: var(--ink); font-weight: 700 }
 .panel dl { font-size: .8rem; color: var(--soft) }
 /* small multiples */
-.multi { display: grid; grid-template-columns: repeat(auto-fill, minmax(236px, 1fr)); gap: 1.1rem 1.6rem;
+.multi { display: grid; grid-template-columns: repeat(auto-fill, minmax(250px, 1fr)); gap: 1.1rem 1.6rem;
     margin-top: .9rem }
 .multi h3 { font-size: .83rem; overflow-wrap: anywhere }
 .multi svg { display: block; width: 100%; height: 66px }
@@ -227,6 +227,8 @@ td.d { --c: var(--data) }
 .loss .gl { stroke: var(--line) }
 .loss .ln { stroke: var(--output); stroke-width: 1.8 }
 .loss .pt { stroke: var(--ink); stroke-width: 7; stroke-linecap: round }
+.loss h3 .soft { display: block; font-size: .75rem; line-height: 1.3; font-weight: 400; white-space: nowrap;
+    overflow: hidden; text-overflow: ellipsis }
 .loss p { font-size: .8rem; line-height: 1.3 }
 details > summary { cursor: pointer; padding: .5rem 0; font-weight: 600 }
 details { border-bottom: 1px solid var(--line) }

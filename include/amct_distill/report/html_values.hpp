@@ -85,6 +85,9 @@ inline std::string histogram(const ValueHistogram& h, std::string_view classes, 
     return concat(out, "</svg>");
 }
 
+/// As little room as there is below a histogram.
+inline std::string digits2(double x) { return typeset(number(x, std::chars_format::general, 2)); }
+
 inline std::string histogram_pair(const View& view, std::size_t k) {
     const LayerView& l = view.layers[k];
     CodeRangeText weights, data;
@@ -93,10 +96,10 @@ inline std::string histogram_pair(const View& view, std::size_t k) {
         data = data_range(*l.report);
     }
     auto const ends = [](const ValueHistogram& h, const std::string& middle) {
-        return concat("<span>", digits3(h.least), "</span><span>", middle, "</span><span>",
-                      digits3(h.greatest), "</span>");
+        return concat("<span>", digits2(h.least), "</span><span>", middle, "</span><span>",
+                      digits2(h.greatest), "</span>");
     };
-    std::string const step = l.report == nullptr ? std::string() : concat("Δ ", digits3(weights.step));
+    std::string const step = l.report == nullptr ? std::string() : concat("Δ ", digits2(weights.step));
     std::string outside;
     if (l.report != nullptr)
         outside = concat(l.report->saturation > 0.01 ? "<span class=\"bad\">" : "<span>",

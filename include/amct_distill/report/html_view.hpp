@@ -63,6 +63,8 @@ struct View {
         }
     }
 
+    explicit View(ReportPage&&) = delete;  // it refers to the page
+
     /// Of weights, biases and scales, with a bias for each channel.
     static double float_bytes(const LayerView& l) {
         return 4 * static_cast<double>(l.layer.weights + l.layer.channels);
