@@ -9,7 +9,6 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -21,7 +20,9 @@
 #include "../nn/layers/structure.hpp"
 #include "../nn/network.hpp"
 #include "constants.hpp"
+#include "layout.hpp"
 #include "names.hpp"
+#include "shared_modules.hpp"
 
 namespace amct_distill::onnx {
 
@@ -74,6 +75,7 @@ struct Importing {
         std::optional<amct_distill::NodeId> node{};
         ElementType type = ElementType::float32;
         bool is_scalar = false;  ///< of rank 0 in the model, [1] in the network
+        Layout layout{};         ///< where the batch is, when it is not dimension 0
         bool failed = false;     ///< what makes it could not be imported, which has been said
     };
     Tensor& tensor(TensorId t) { return tensors[t]; }
@@ -89,8 +91,7 @@ struct Importing {
     std::vector<std::string> notes{};
     Diagnostics errors{};
     std::size_t copies_left = 0;
-    /// The modules that a weight is in.
-    std::map<TensorId, std::vector<ModuleId>> modules_with{};
+    SharedModules shared{graph};
 
     void note(std::string text) {
         for (const std::string& other : notes)

@@ -2,7 +2,8 @@
 /// A constant repeated for every sample of the batch: [1, ...] and any input [N, ...] -> [N, ...].
 ///
 ///     NodeId token = net.constant("class_token", Tensor({1, 1, 64}, values));
-///     x = net.add_function("/Concat", Concat(1), {net.add_function("/Expand", RepeatOverBatch{}, {token, x}), x});
+///     NodeId all = net.add_function("/Expand", RepeatOverBatch{}, {token, x});      // [N, 1, 64]
+///     x = net.add_function("/Concat", Concat(1), {all, x});
 ///
 /// Of the second input only the batch's size is read.
 #pragma once
