@@ -159,7 +159,7 @@ private:
         ad::nn::Network const integers = ad::integer_network(device);
         std::vector<NetworkResult> const results =
             compare(data_, model_.network,
-                    {{"calibrated", &calibrated}, {"distilled", &student.network()}, {"in integers", &integers}},
+                    {{"calibrated", &calibrated}, {"distilled", &student.network()}, {"integers", &integers}},
                     run_.threads, console_);
         console_.table("The whole network, on the data", to_table(results, console_.width()));
         phases_.end("verify", console_.seconds());
