@@ -7,7 +7,12 @@
 #include "operation.hpp"
 #include "operators/activations.hpp"
 #include "operators/convolution.hpp"
+#include "operators/linear.hpp"
+#include "operators/normalization.hpp"
 #include "pattern.hpp"
+#include "patterns/layer_norm.hpp"
+#include "patterns/linear.hpp"
+#include "patterns/scaled_convolution.hpp"
 
 namespace amct_distill::onnx::detail {
 
@@ -16,6 +21,8 @@ inline const OperatorRule* rule_of(std::string_view op) {
     constexpr std::array families{
         std::span<const OperatorRule>(activation_rules),
         std::span<const OperatorRule>(convolution_rules),
+        std::span<const OperatorRule>(linear_rules),
+        std::span<const OperatorRule>(normalization_rules),
     };
     for (std::span<const OperatorRule> family : families)
         for (const OperatorRule& rule : family)
@@ -25,7 +32,7 @@ inline const OperatorRule* rule_of(std::string_view op) {
 
 /// The first that matches at a node.
 inline std::optional<Match> match_at(const PatternContext& context, NodeId first) {
-    constexpr std::array<Pattern, 0> patterns{};
+    constexpr std::array<Pattern, 3> patterns{match_linear, match_scaled_convolution, match_layer_norm};
     for (Pattern pattern : patterns)
         if (std::optional<Match> found = pattern(context, first)) return found;
     return std::nullopt;
