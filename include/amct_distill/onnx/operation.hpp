@@ -154,17 +154,22 @@ public:
     }
     /// A module with a name, as PyTorch's. `weight`, `bias`: the inputs that are its parameters, which tell
     /// its name; a weight that has been in an equal module before makes this a further use of that one.
-    /// Returns the node, for function() to go on from; node 0 after a failure.
-    amct_distill::NodeId add(nn::Module module, std::initializer_list<std::size_t> reads,
-                             std::optional<std::size_t> weight = {}, std::optional<std::size_t> bias = {}) {
-        return add(std::move(module), nodes_of(reads), weight, bias);
+    void add(nn::Module module, std::initializer_list<std::size_t> reads,
+             std::optional<std::size_t> weight = {}, std::optional<std::size_t> bias = {}) {
+        add_step(std::move(module), nodes_of(reads), weight, bias);
     }
-    amct_distill::NodeId add(nn::Module module, std::initializer_list<amct_distill::NodeId> reads,
-                             std::optional<std::size_t> weight = {}, std::optional<std::size_t> bias = {}) {
-        return add(std::move(module), std::vector(reads), weight, bias);
+    void add(nn::Module module, std::initializer_list<amct_distill::NodeId> reads,
+             std::optional<std::size_t> weight = {}, std::optional<std::size_t> bias = {}) {
+        add_step(std::move(module), reads, weight, bias);
     }
-    amct_distill::NodeId add(nn::Module module, const std::vector<amct_distill::NodeId>& reads,
-                             std::optional<std::size_t> weight = {}, std::optional<std::size_t> bias = {}) {
+    void add(nn::Module module, const std::vector<amct_distill::NodeId>& reads,
+             std::optional<std::size_t> weight = {}, std::optional<std::size_t> bias = {}) {
+        add_step(std::move(module), reads, weight, bias);
+    }
+    /// The same, when function() goes on from it; node 0 after a failure.
+    amct_distill::NodeId add_step(nn::Module module, const std::vector<amct_distill::NodeId>& reads,
+                                  std::optional<std::size_t> weight = {},
+                                  std::optional<std::size_t> bias = {}) {
         if (failed()) return {};
         TensorId const w = weight ? tensor(*weight) : none, b = bias ? tensor(*bias) : none;
         ModuleName name = so_far_.names.of(nodes_, w, b);

@@ -81,7 +81,7 @@ inline void add_linear(Operation& o, amct_distill::NodeId x, nn::Tensor weight, 
     }
     bool const whole = !c || linear.options().bias;
     amct_distill::NodeId const made =
-        o.add(std::move(linear), {x}, 1, whole ? c : std::optional<std::size_t>{});
+        o.add_step(std::move(linear), {x}, 1, whole ? c : std::optional<std::size_t>{});
     if (!whole && !o.failed()) add_to(o, made, *c, beta);
 }
 
@@ -96,7 +96,11 @@ inline void convert_gemm(Operation& o) {
     float const alpha = a.real("alpha", 1), beta = a.real("beta", 1);
     bool const trans_a = a.integer("transA", 0) != 0, trans_b = a.integer("transB", 0) != 0;
     if (o.opset() < 7) a.ignore("broadcast");  // shapes tell whether there is one
-    if (o.rank(0) != 2 || o.rank(1) != 2) return o.fail("expected matrices");
+    if (o.model_shape(0).size() != 2 || o.model_shape(1).size() != 2) return o.fail("expected matrices");
+    if (!o.layout().is_plain()) {  // rows of every kind, but not transposed
+        o.axis(-1, 0);
+        if (trans_a || !o.is_constant(1)) o.fail(o.batch_elsewhere("it is one of a matrix's dimensions"));
+    }
     std::optional<std::size_t> const c = o.has(2) && beta != 0 ? std::optional<std::size_t>(2) : std::nullopt;
     if (o.is_constant(1)) {
         nn::Tensor weight = o.constant(1);
