@@ -174,9 +174,7 @@ std::string Comparison::text(std::size_t width) const {
     amct_distill::Table table({{""}, {"accuracy"}, {"mean squared error of the logits"}});
     for (const auto& r : results.networks)
         table.add({r.network, amct_distill::number(100 * r.accuracy, std::chars_format::fixed, 2) + " %",
-                   r.error == 0
-                       ? "0"
-                       : amct_distill::number(r.error, std::chars_format::scientific, 2)});
+                   r.error == 0 ? "0" : amct_distill::number(r.error, std::chars_format::scientific, 2)});
     return table.text(width);
 }
 

@@ -1,6 +1,6 @@
 # cmake -DQUICKSTART=<program> -DIN_TERMINAL=<program> -DSOURCE=<project> -DWORK=<scratch directory>
-# -DPROTOC=<protoc> [-DPYTHON=<python3>] -P quickstart.cmake Runs the quickstart as a person would, right and wrong, and checks
-# what it prints and writes.
+# -DPROTOC=<protoc> [-DPYTHON=<python3>] -P quickstart.cmake Runs the quickstart as a person would, right and
+# wrong, and checks what it prints and writes.
 cmake_minimum_required(VERSION 3.25)
 function(run name expected_code)
     execute_process(COMMAND "${QUICKSTART}" ${ARGN} WORKING_DIRECTORY "${WORK}"

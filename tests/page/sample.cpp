@@ -53,7 +53,8 @@ void run(const std::filesystem::path& directory) {
     ReportPage page = make_page("<model> 模型", teacher, student, batches, report).value();
     page.verified = verify(deploy(student).value(), student, batches).value();
     page.test = {.samples = 12, .networks = {{"FP32", 0.75, 0}, {"distilled", 0.5, 0.125}}};
-    page.warnings.push_back({.severity = Severity::warning, .where = {3, 1}, .message = "<i>watch</i> \"out\""});
+    page.warnings.push_back(
+        {.severity = Severity::warning, .where = {3, 1}, .message = "<i>watch</i> \"out\""});
     page.run = {.command = "sample 'a b' <x>", .config_name = source.name, .config_text = source.text};
     std::filesystem::create_directories(directory);
     write_file(directory / "report.json", print_json(fields_to_json(page))).value();

@@ -14,14 +14,20 @@ const make = (tag, more) => Object.assign(document.createElement(tag), more);
 
 // Language and theme: CSS does the switching; this remembers it and keeps <html lang> true.
 const remember = (k, v) => {
-  try { return v === undefined ? localStorage.getItem(k) : localStorage.setItem(k, v); } catch { return null; }
+  try {
+    return v === undefined ? localStorage.getItem(k) : localStorage.setItem(k, v);
+  } catch { return null; }
 };
 for (const name of ["lang", "theme"]) {
   const fixed = name === "lang" && root.dataset.lang;
   const browser = name === "lang" && navigator.language.startsWith("zh") ? "zh" : null;
   const kept = fixed ? null : remember("amct-report-" + name) ?? browser;
   if (kept && $(`[name=${name}][value=${CSS.escape(kept)}]`)) $("#" + CSS.escape(kept)).checked = true;
-  const set = () => { const v = $(`[name=${name}]:checked`).value; if (name === "lang") root.lang = v; return v; };
+  const set = () => {
+    const v = $(`[name=${name}]:checked`).value;
+    if (name === "lang") root.lang = v;
+    return v;
+  };
   for (const i of $$(`[name=${name}]`))
     i.addEventListener("change", () => { remember("amct-report-" + name, set()); filter(); });
   set();
@@ -50,7 +56,8 @@ for (const th of $$("th[data-first]", table)) {
   b.replaceChildren(...th.childNodes); th.append(b);
   const key = r => text ? r.cells[column].textContent : r.cells[column].dataset.v;
   b.addEventListener("click", () => {
-    const old = th.getAttribute("aria-sort"), up = old ? old === "descending" : text || th.dataset.first === "up";
+    const old = th.getAttribute("aria-sort");
+    const up = old ? old === "descending" : text || th.dataset.first === "up";
     for (const o of $$("th[aria-sort]", table)) o.removeAttribute("aria-sort");
     th.setAttribute("aria-sort", up ? "ascending" : "descending");
     const none = r => key(r) === "" || key(r) === "–";

@@ -237,7 +237,8 @@ TEST_CASE("the language that is asked for, and as many histograms") {
     auto const histograms = [](const HtmlOptions& options) {
         std::size_t count = 0;
         support::Html const parsed(to_html(full_page(), options));
-        for (const auto* e : parsed.all("path")) count += e->attributes.contains("class") && attribute(*e, "class") == "h hw" ? 1u : 0u;
+        for (const auto* e : parsed.all("path"))
+            count += e->attributes.contains("class") && attribute(*e, "class") == "h hw" ? 1u : 0u;
         return count;
     };
     CHECK(histograms({}) == 4);

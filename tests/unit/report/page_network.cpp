@@ -27,7 +27,7 @@ TEST_CASE("layers with their shapes, weights, multiplications, and where their s
     CHECK_THROWS_AS(page_network(nn::Network{}, support::plan_for(net, "")), std::invalid_argument);
 }
 
-TEST_CASE("operations without weights are not drawn; paths meet where they meet") {
+TEST_CASE("operations without weights are not drawn, and paths meet where they meet") {
     nn::Network net;
     nn::NodeId x = net.input("image", {4, 6, 6});
     nn::NodeId a = net.add(
