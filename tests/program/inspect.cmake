@@ -34,13 +34,13 @@ check("the name is said" err MATCHES "a shape is given for `picture`, which is n
 
 run("inspect" 0 inspect ${DATA}/digits.npz)
 check("the input and a layer are there" out MATCHES "image +\\[N, 1, 8, 8\\].*conv2 +Conv2d +\\[N, 16, 4, 4\\]")
-check("what can be quantized is counted" out MATCHES "11 layers, 5 of them can be quantized")
+check("what can be quantized is counted" out MATCHES "13 layers, 5 of them can be quantized")
 run("inspect as JSON" 0 inspect ${DATA}/digits.npz --json)
 string(JSON layers LENGTH "${out}" layers)
 string(JSON name GET "${out}" layers 0 name)
 string(JSON products GET "${out}" layers 0 multiplications)
 check("it is JSON: ${layers} layers, ${name}, ${products}"
-    layers EQUAL 11 AND name STREQUAL conv1 AND products EQUAL 4608)
+    layers EQUAL 13 AND name STREQUAL conv1 AND products EQUAL 4608)
 run("inspect as JSON to a file" 0 inspect ${DATA}/digits.npz --json digits.json)
 file(READ "${WORK}/digits.json" json)
 check("it is the same" json STREQUAL out OR json MATCHES "conv1")

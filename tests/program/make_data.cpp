@@ -40,8 +40,8 @@ nn::Tensor first(const nn::Tensor& images, nn::Index n) {
 /// The bytes of an .npy of another type or layout than write_npy has.
 std::string npy(const std::string& descr, const std::string& shape, std::string_view data,
                 const char* order = "False") {
-    std::string header = detail::concat("{'descr': '", descr, "', 'fortran_order': ", order, ", 'shape': (", shape,
-                                        "), }");
+    std::string header =
+        detail::concat("{'descr': '", descr, "', 'fortran_order': ", order, ", 'shape': (", shape, "), }");
     header.append(63 - (10 + header.size()) % 64, ' ');
     header.push_back('\n');
     std::string out("\x93NUMPY\x01\x00", 8);
@@ -58,8 +58,10 @@ std::string_view bytes_of(const std::vector<T>& values) {
 nn::Network two_inputs() {
     nn::Network net;
     nn::NodeId const a = net.input("a", {1, 4, 4}), b = net.input("b", {1, 4, 4});
-    nn::NodeId const x = net.add("conv_a", nn::Conv2d({.in_channels = 1, .out_channels = 2, .kernel = {3, 3}}), {a});
-    nn::NodeId const y = net.add("conv_b", nn::Conv2d({.in_channels = 1, .out_channels = 2, .kernel = {3, 3}}), {b});
+    nn::NodeId const x =
+        net.add("conv_a", nn::Conv2d({.in_channels = 1, .out_channels = 2, .kernel = {3, 3}}), {a});
+    nn::NodeId const y =
+        net.add("conv_b", nn::Conv2d({.in_channels = 1, .out_channels = 2, .kernel = {3, 3}}), {b});
     net.output(net.add_function("sum", nn::Add{}, {x, y}));
     nn::initialize(net, 5);
     return net;
@@ -91,7 +93,8 @@ void write_all(const char* csv, const fs::path& dir) {
     std::vector<std::uint8_t> bytes;
     for (float v : images) bytes.push_back(static_cast<std::uint8_t>(std::lround(v * 240)));
     write_file(dir / "pixels.npy", npy("|u1", "96, 1, 8, 8", bytes_of(bytes))).value();
-    write_file(dir / "images.bin", std::string_view(reinterpret_cast<const char*>(images.data()), images.size() * 4))
+    write_file(dir / "images.bin",
+               std::string_view(reinterpret_cast<const char*>(images.data()), images.size() * 4))
         .value();
     write_file(dir / "pixels.bin", bytes_of(bytes)).value();
     ZipWriter zip;
@@ -107,7 +110,8 @@ void write_all(const char* csv, const fs::path& dir) {
         std::string const name = detail::concat(i < 10 ? "0" : "", i);
         fs::create_directories(dir / "pngs");
         stbi_write_png((dir / "pngs" / (name + ".png")).c_str(), 8, 8, 1, bytes.data() + i * pixels, 8);
-        write_npy(dir / "npys" / (name + ".npy"), nn::Tensor({1, 8, 8}, images.span().subspan(i * pixels, pixels)))
+        write_npy(dir / "npys" / (name + ".npy"),
+                  nn::Tensor({1, 8, 8}, images.span().subspan(i * pixels, pixels)))
             .value();
         detail::append(list, detail::concat("pngs/", name, ".png\n"));
     }

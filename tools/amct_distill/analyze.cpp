@@ -23,7 +23,8 @@ namespace ad = amct_distill;
 using ad::detail::concat;
 
 std::string decibel(const OutputNoise& n) {
-    return n.noise == 0 ? std::string("exact") : concat(ad::number(n.sqnr(), std::chars_format::fixed, 1), " dB");
+    return n.noise == 0 ? std::string("exact")
+                        : concat(ad::number(n.sqnr(), std::chars_format::fixed, 1), " dB");
 }
 
 /// What a layer has in a suggestion.
@@ -78,9 +79,11 @@ private:
         std::string const unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
         bool const known = unit.empty() || unit == "dB" || unit == "bits";
         if (error != std::errc{} || !known || !(value > 0))
-            bad_command_line("--budget: expected 25dB (signal to noise), 0.01 (noise to signal) or 5bits, found `",
-                             text, "`");
-        if (unit == "bits") return Budget{true, value, concat("at most ", ad::number(value), " bits a weight")};
+            bad_command_line(
+                "--budget: expected 25dB (signal to noise), 0.01 (noise to signal) or 5bits, found `", text,
+                "`");
+        if (unit == "bits")
+            return Budget{true, value, concat("at most ", ad::number(value), " bits a weight")};
         double const db = unit == "dB" ? value : -10 * std::log10(value);
         return Budget{false, db, concat("at least ", ad::number(db, std::chars_format::fixed, 1), " dB")};
     }
@@ -113,8 +116,9 @@ private:
         out += common;
         for (std::size_t l = 0; l != layers_.size(); ++l)
             if (choices[l] != most && choices[l] != Choice::in_float)
-                ad::detail::append(out, concat("distill_override_layers {\n  layer_name: ", quoted(layers_[l]), '\n',
-                                               settings(choices[l], low_data), "}\n"));
+                ad::detail::append(
+                    out, concat("distill_override_layers {\n  layer_name: ", quoted(layers_[l]), '\n',
+                                settings(choices[l], low_data), "}\n"));
         return out;
     }
     static std::string quoted(std::string_view name) {
@@ -172,9 +176,10 @@ private:
                        decibel(c.data_int8), decibel(c.data_int4),
                        c.quantized ? decibel(c.all_but_this) : std::string("skipped"),
                        c.quantized ? ad::detail::percent(c.noise_share) : std::string()});
-        console_.table("What quantizing one layer alone costs: signal to noise of the network's outputs; and all "
-                       "layers as planned but this one",
-                       table.text(console_.width()));
+        console_.table(
+            "What quantizing one layer alone costs: signal to noise of the network's outputs; and all "
+            "layers as planned but this one",
+            table.text(console_.width()));
         console_.say(concat("  all layers as planned: ", decibel(costs.planned)));
     }
 
@@ -227,7 +232,9 @@ private:
             }
             found = measured(choices);
         } else {
-            auto const reaches = [&](const Suggestion& s) { return s.noise.noise == 0 || s.noise.sqnr() >= want.value; };
+            auto const reaches = [&](const Suggestion& s) {
+                return s.noise.noise == 0 || s.noise.sqnr() >= want.value;
+            };
             if (!reaches(low)) {
                 // More steps, less noise, but for accidents: halving finds the fewest.
                 std::size_t below = 0, enough = 2 * order.size() - 1;
@@ -239,7 +246,8 @@ private:
                     below = order.size();
                     best = measured(after(enough, order));
                     if (!reaches(*best))
-                        console_.warn(concat("warning: ", want.text, " is not reached: with one layer quantized it is ",
+                        console_.warn(concat("warning: ", want.text,
+                                             " is not reached: with one layer quantized it is ",
                                              decibel(best->noise)));
                 }
                 while (enough - below > 1) {

@@ -119,11 +119,11 @@ int run_check(const Options& options) {
         console.warn(c.found);
         std::size_t errors = 0;
         for (const ad::Diagnostic& d : c.found) errors += d.severity == ad::Severity::error;
-        std::string const what = c.good                ? std::string("no errors")
-                                 : errors == 1         ? std::string("1 error")
-                                                       : concat(errors, " errors");
-        console.say(concat(file, ": ", c.kind, ", ", what,
-                           model ? concat(" for ", model->path) : std::string()));
+        std::string const what = c.good        ? std::string("no errors")
+                                 : errors == 1 ? std::string("1 error")
+                                               : concat(errors, " errors");
+        console.say(
+            concat(file, ": ", c.kind, ", ", what, model ? concat(" for ", model->path) : std::string()));
         good = good && c.good;
     }
     return good ? exit_done : exit_input;

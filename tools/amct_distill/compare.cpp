@@ -22,11 +22,25 @@ std::size_t class_of(const ad::nn::Tensor& logits, std::size_t i) {
     return static_cast<std::size_t>(std::max_element(row, row + classes) - row);
 }
 
+bool has_classes(const ad::nn::Shape& output) { return output.size() == 2 && output[1] > 1; }
+
 }  // namespace
 
-std::vector<NetworkResult> compare(const Dataset& data, const ad::nn::Network& teacher,
-                                   const std::vector<std::pair<std::string, const ad::nn::Network*>>& networks,
-                                   int threads, Console& console) {
+void check_labels(const Dataset& data, const ad::nn::Network& teacher) {
+    const ad::nn::Shape& first = teacher.node(teacher.outputs()[0]).shape;
+    if (!data.labels().empty() && !has_classes(first))
+        bad_input("--labels: the first output of the model is ", ad::nn::to_string(first),
+                  "; labels need one of [N, classes]");
+    for (std::int64_t label : data.labels())
+        if (label >= first[1])
+            bad_input("--labels: there is a label ", label, ", and the model has ", first[1],
+                      " classes, counted from 0");
+}
+
+std::vector<NetworkResult> compare(
+    const Dataset& data, const ad::nn::Network& teacher,
+    const std::vector<std::pair<std::string, const ad::nn::Network*>>& networks, int threads,
+    Console& console) {
     ad::nn::Executor const executor(threads);
     std::vector<NetworkResult> out{{.network = "FP32"}};
     std::deque<ad::SliceRunner> runners;
@@ -36,30 +50,26 @@ std::vector<NetworkResult> compare(const Dataset& data, const ad::nn::Network& t
         runners.emplace_back(*network, &executor);
     }
     const ad::nn::Shape& first = teacher.node(teacher.outputs()[0]).shape;
-    bool const classes = first.size() == 2 && first[1] > 1;
-    if (!data.labels().empty() && !classes)
-        bad_input("--labels: the first output of the model is ", ad::nn::to_string(first),
-                  "; labels need one of [N, classes]");
-    for (std::int64_t label : data.labels())
-        if (label >= first[1])
-            bad_input("--labels: there is a label ", label, ", and the model has ", first[1],
-                      " classes, counted from 0");
-    std::vector<std::vector<ad::nn::Tensor>> values(
-        runners.size(), std::vector<ad::nn::Tensor>(teacher.outputs().size()));
+    bool const classes = has_classes(first);
+    check_labels(data, teacher);
+    std::vector<std::vector<ad::nn::Tensor>> values(runners.size(),
+                                                    std::vector<ad::nn::Tensor>(teacher.outputs().size()));
     double count = 0;
     std::size_t sample = 0;
     for (std::size_t i = 0; i != data.size(); ++i) {
         auto const batch = data.load(i);
         const ad::Batch& tensors = batch.value();
         for (std::size_t k = 0; k != runners.size(); ++k)
-            runners[k].run_batch(tensors, k == 0 ? teacher.outputs() : networks[k - 1].second->outputs(), values[k]);
+            runners[k].run_batch(tensors, k == 0 ? teacher.outputs() : networks[k - 1].second->outputs(),
+                                 values[k]);
         for (std::size_t o = 0; o != values[0].size(); ++o) {
             const ad::nn::Tensor& of_teacher = values[0][o];
             count += static_cast<double>(of_teacher.size());
             for (float v : of_teacher) out[0].signal += static_cast<double>(v) * static_cast<double>(v);
             for (std::size_t k = 1; k != runners.size(); ++k)
                 for (std::size_t v = 0; v != of_teacher.size(); ++v) {
-                    double const d = static_cast<double>(values[k][o][v]) - static_cast<double>(of_teacher[v]);
+                    double const d =
+                        static_cast<double>(values[k][o][v]) - static_cast<double>(of_teacher[v]);
                     out[k].error += d * d;
                 }
         }

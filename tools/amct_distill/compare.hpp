@@ -24,6 +24,9 @@ struct NetworkResult {
     double accuracy = -1;  ///< share of samples of the label's class; -1: no labels
 };
 
+/// Throws when there are labels that are no classes of the network's first output.
+void check_labels(const Dataset& data, const amct_distill::nn::Network& teacher);
+
 /// The float network is the first. Errors: a batch cannot be loaded; labels that are no classes of the first
 /// output.
 std::vector<NetworkResult> compare(

@@ -20,8 +20,9 @@ ad::result<ad::DistillPlan> plan_of(const ad::SourceText& source, const Options&
     if (looks_like_json(source.text)) return ad::plan_from_json(source, graph, target);
     auto config = ad::read<ad::AMCTDistillConfig>(source);
     if (!config) return config.diagnostics();
-    auto plan = ad::resolve(*config, graph, target,
-                            {.source = source, .patterns = options.patterns, .group_parts = options.group_parts});
+    auto plan =
+        ad::resolve(*config, graph, target,
+                    {.source = source, .patterns = options.patterns, .group_parts = options.group_parts});
     if (!plan) return plan;
     ad::Diagnostics warnings = config.diagnostics();
     warnings.insert(warnings.end(), plan.diagnostics().begin(), plan.diagnostics().end());

@@ -152,8 +152,8 @@ public:
     void event(std::string_view name,
                std::initializer_list<std::pair<std::string_view, std::string>> members = {}) {
         if (!json_) return;
-        std::string out = amct_distill::detail::concat("{\"event\": ", json_text(name), ", \"seconds\": ",
-                                                       amct_distill::number(seconds()));
+        std::string out = amct_distill::detail::concat("{\"event\": ", json_text(name),
+                                                       ", \"seconds\": ", amct_distill::number(seconds()));
         for (auto const& [key, value] : members)
             amct_distill::detail::append(out,
                                          amct_distill::detail::concat(", ", json_text(key), ": ", value));

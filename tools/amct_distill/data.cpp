@@ -52,8 +52,8 @@ ad::result<std::size_t> samples_in(const std::vector<std::int64_t>& shape, const
                                             " at a time: give a multiple of that"));
         }
     }
-    return ad::general_error(concat(what, ": the input `", input.name, "` takes ", expected, ", found ",
-                                    shape_text(shape)));
+    return ad::general_error(
+        concat(what, ": the input `", input.name, "` takes ", expected, ", found ", shape_text(shape)));
 }
 
 /// Owns what a NumberView looks at.
@@ -88,8 +88,7 @@ public:
 
 private:
     std::pair<std::size_t, std::size_t> find(std::size_t k) const {
-        auto const part =
-            static_cast<std::size_t>(std::ranges::upper_bound(ends_, k) - ends_.begin());
+        auto const part = static_cast<std::size_t>(std::ranges::upper_bound(ends_, k) - ends_.begin());
         return {part, part == 0 ? k : k - ends_[part - 1]};
     }
     std::vector<std::shared_ptr<ad::MappedFile>> files_;
@@ -221,11 +220,11 @@ Opened open_npz(const fs::path& path, const InputFacts& input, std::size_t input
     if (!array) {
         std::string names;
         for (const auto& f : zip->files())
-            ad::detail::append(names, concat(names.empty() ? "`" : ", `",
-                                             f.name.substr(0, f.name.size() - (f.name.ends_with(".npy") ? 4 : 0)),
-                                             "`"));
-        return ad::general_error(concat(path.string(), ": no array `", input.name, "`, an input of the model; it has ",
-                                        names.empty() ? "none" : names));
+            ad::detail::append(
+                names, concat(names.empty() ? "`" : ", `",
+                              f.name.substr(0, f.name.size() - (f.name.ends_with(".npy") ? 4 : 0)), "`"));
+        return ad::general_error(concat(path.string(), ": no array `", input.name,
+                                        "`, an input of the model; it has ", names.empty() ? "none" : names));
     }
     ArraySamples::Part part{.name = concat(path.string(), ", array `", input.name, "`")};
     auto const view = npy_view(*array, part.name);
@@ -241,9 +240,10 @@ Opened open_files(const std::vector<fs::path>& paths, const InputFacts& input, c
                   std::string_view type) {
     std::string const ending = ending_of(paths.front());
     if (is_image_file(paths.front())) {
-        auto rules = image_rules(options, input.free_batch || input.sample.size() < 4 || input.sample[0] != 1
-                                              ? input.sample
-                                              : Shape(input.sample.begin() + 1, input.sample.end()),
+        auto rules = image_rules(options,
+                                 input.free_batch || input.sample.size() < 4 || input.sample[0] != 1
+                                     ? input.sample
+                                     : Shape(input.sample.begin() + 1, input.sample.end()),
                                  input.name);
         if (!rules) return rules.diagnostics();
         ad::Diagnostics errors;
@@ -259,8 +259,8 @@ Opened open_files(const std::vector<fs::path>& paths, const InputFacts& input, c
         ad::Diagnostics errors;
         for (const fs::path& path : paths) {
             auto const tensor = read_tensor_file(path);
-            auto const n =
-                tensor ? samples_in(tensor->shape, input, path.string()) : ad::result<std::size_t>(tensor.diagnostics());
+            auto const n = tensor ? samples_in(tensor->shape, input, path.string())
+                                  : ad::result<std::size_t>(tensor.diagnostics());
             if (n)
                 files.push_back({path, *n});
             else if (errors.size() < 20)
@@ -269,8 +269,9 @@ Opened open_files(const std::vector<fs::path>& paths, const InputFacts& input, c
         if (!errors.empty()) return errors;
         return std::unique_ptr<Samples>(new TensorSamples(std::move(files)));
     }
-    return ad::general_error(concat(paths.front().string(),
-                                    ": expected .npy, .npz, .pb, .bin, a picture, or a folder or list (.txt) of those"));
+    return ad::general_error(
+        concat(paths.front().string(),
+               ": expected .npy, .npz, .pb, .bin, a picture, or a folder or list (.txt) of those"));
 }
 
 bool is_data_file(const fs::path& path) {
@@ -289,7 +290,9 @@ Opened open_folder(const fs::path& folder, const InputFacts& input, const DataOp
         return ad::general_error(
             concat("the folder ", folder.string(), " has no .npy, .pb, .bin file and no picture"));
     std::ranges::sort(files);
-    auto const kind = [](const fs::path& p) { return is_image_file(p) ? std::string("picture") : ending_of(p); };
+    auto const kind = [](const fs::path& p) {
+        return is_image_file(p) ? std::string("picture") : ending_of(p);
+    };
     for (const fs::path& f : files)
         if (kind(f) != kind(files.front()))
             return ad::general_error(concat("the folder ", folder.string(), " has files of two kinds, ",
@@ -314,8 +317,8 @@ Opened open_list(const fs::path& list, const InputFacts& input, const DataOption
     return open_files(files, input, options, type);
 }
 
-Opened open_path(const fs::path& path, const InputFacts& input, std::size_t inputs, const DataOptions& options,
-                 std::string_view type) {
+Opened open_path(const fs::path& path, const InputFacts& input, std::size_t inputs,
+                 const DataOptions& options, std::string_view type) {
     std::error_code error;
     auto const status = fs::status(path, error);
     if (!fs::exists(status)) return ad::detail::file_error("open", path, error ? error.value() : ENOENT);
@@ -355,7 +358,8 @@ std::vector<std::string> paths_by_input(const DataOptions& options, const std::v
         if (at == names.end()) {
             auto const meant = ad::detail::nearest(name, names);
             std::string all;
-            for (std::string_view n : names) ad::detail::append(all, concat(all.empty() ? "`" : ", `", n, "`"));
+            for (std::string_view n : names)
+                ad::detail::append(all, concat(all.empty() ? "`" : ", `", n, "`"));
             bad_input("--data: `", name, "` is no input of the model, which has ", all,
                       meant.empty() ? "" : concat("; did you mean `", meant, "`?"));
         }
@@ -376,7 +380,8 @@ std::vector<std::string> paths_by_input(const DataOptions& options, const std::v
                       inputs.size() == 1 ? " input" : " inputs");
     }
     for (std::size_t i = 0; i != out.size(); ++i)
-        if (out[i].empty()) bad_input("no data for the input `", inputs[i].name, "`: --data ", inputs[i].name, "=PATH");
+        if (out[i].empty())
+            bad_input("no data for the input `", inputs[i].name, "`: --data ", inputs[i].name, "=PATH");
     return out;
 }
 
@@ -467,8 +472,8 @@ ad::result<ad::Batch> Dataset::load(std::size_t i) const {
             if (auto ok = sources_[k]->read(from, sample); !ok) return ok.diagnostics();
             for (std::size_t v = 0; v != size; ++v)
                 if (!std::isfinite(sample[v]))
-                    return ad::general_error(concat(sources_[k]->place(from), ": value ", v, " is ", sample[v],
-                                                    "; the values must be finite"));
+                    return ad::general_error(concat(sources_[k]->place(from), ": value ", v, " is ",
+                                                    sample[v], "; the values must be finite"));
         }
     }
     return out;
@@ -524,7 +529,8 @@ DataFacts look_at(const Dataset& data, Console& console) {
     for (std::size_t k = 0; k != out.inputs.size(); ++k) {
         InputRange& r = out.inputs[k];
         r.min = all[k].min, r.max = all[k].max, r.mean = all[k].mean();
-        r.std = std::sqrt((std::max)(0.0, all[k].squares / static_cast<double>(all[k].count) - r.mean * r.mean));
+        r.std =
+            std::sqrt((std::max)(0.0, all[k].squares / static_cast<double>(all[k].count) - r.mean * r.mean));
         table.add({r.name, ad::number(data.samples()), shape_text(r.shape), digits(r.first_min),
                    digits(r.first_max), digits(r.first_mean), concat(digits(r.min), " .. ", digits(r.max))});
         if (r.min == 0 && r.max == 0)

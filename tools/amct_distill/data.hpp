@@ -79,9 +79,9 @@ Dataset open_data(const DataOptions& options, const Model& model);
 struct InputRange {
     std::string name{};
     std::string path{};
-    std::vector<std::int64_t> shape{};  ///< of the first batch
-    double min = 0, max = 0, mean = 0, std = 0;                         ///< of all samples
-    double first_min = 0, first_max = 0, first_mean = 0;                ///< of the first batch
+    std::vector<std::int64_t> shape{};                    ///< of the first batch
+    double min = 0, max = 0, mean = 0, std = 0;           ///< of all samples
+    double first_min = 0, first_max = 0, first_mean = 0;  ///< of the first batch
 };
 struct DataFacts {
     std::size_t samples = 0, batches = 0;

@@ -42,8 +42,8 @@ std::size_t working_memory(const ad::nn::Network& net, std::size_t batch, int th
     for (const auto& m : net.modules())
         for (const auto& p : m.module.parameters()) parameters += static_cast<double>(p.values.size());
     // A batch is cut into 8 slices; a thread has one, for the teacher and for the student.
-    double const in_work =
-        static_cast<double>(batch) / 8 * static_cast<double>((std::min)(threads, 8)) + static_cast<double>(batch) / 8;
+    double const in_work = static_cast<double>(batch) / 8 * static_cast<double>((std::min)(threads, 8)) +
+                           static_cast<double>(batch) / 8;
     return static_cast<std::size_t>(4 * (2 * values * (in_work < 1 ? 1 : in_work) + 6 * parameters));
 }
 
@@ -66,6 +66,7 @@ public:
           data_(open_data(options.data, model_)) {}
 
     int run() {
+        check_labels(data_, model_.network);
         console_.table("The plan: each layer's settings, and where they come from",
                        ad::to_table(configuration_.plan, console_.width()));
         std::optional<OutputFolder> folder;
@@ -78,12 +79,14 @@ public:
         run_.threads = threads;
         run_.memory_bytes = bound > work ? bound - work : 0;
         console_.line();
-        console_.say(concat("memory: ", bytes_text(bound), ", of which the work takes about ", bytes_text(work),
+        console_.say(concat("memory: ", bytes_text(bound), ", of which the work takes about ",
+                            bytes_text(work),
                             " and the rest may hold what is computed once; threads: ", threads));
         if (work > bound)
-            console_.warn(concat("warning: a batch of ", data_.batch_size(), " takes about ", bytes_text(work),
-                                 ", more than --memory says; --batch ",
-                                 (std::max)(std::size_t{1}, data_.batch_size() * bound / work / 2), " takes less"));
+            console_.warn(concat("warning: a batch of ", data_.batch_size(), " takes about ",
+                                 bytes_text(work), ", more than --memory says; --batch ",
+                                 (std::max)(std::size_t{1}, data_.batch_size() * bound / work / 2),
+                                 " takes less"));
         if (o_.dry_run) return estimate();
         folder->make();
         console_.log_to(folder->path() / "log.txt").value();
@@ -96,9 +99,7 @@ private:
         for (const std::string& n : model_.notes) console_.say(concat("note: ", n));
         return 0;
     }
-    void log_beginning() {
-        console_.say(concat(o_.resume ? "resumed: " : "started: ", o_.command));
-    }
+    void log_beginning() { console_.say(concat(o_.resume ? "resumed: " : "started: ", o_.command)); }
 
     int estimate() {
         auto const batch = data_.load(0);
@@ -113,15 +114,17 @@ private:
         // An epoch: a step is a run forward and two backward, and each of two evaluations one of both
         // networks and one of the average. Besides: calibration, reports, comparison.
         double const all = once * batches * (o_.epochs * 9.0 + 10.0);
-        console_.say(concat("time: about ", duration_text(all), " for ", o_.epochs, " epochs of ", data_.size(),
-                            " batches in ", configuration_.plan.blocks.size(), " blocks; nothing was written"));
+        console_.say(concat("time: about ", duration_text(all), " for ", o_.epochs, " epochs of ",
+                            data_.size(), " batches in ", configuration_.plan.blocks.size(),
+                            " blocks; nothing was written"));
         return exit_done;
     }
 
     int work_in(OutputFolder& folder) {
         ad::Student student = taken(ad::make_student(model_.network, configuration_.plan));
         console_.line();
-        std::size_t const observed = (std::min)(std::size_t{configuration_.plan.batch_num.value}, data_.size());
+        std::size_t const observed =
+            (std::min)(std::size_t{configuration_.plan.batch_num.value}, data_.size());
         console_.say(concat("Calibrating on ", observed, observed == 1 ? " batch ..." : " batches ..."));
         auto const calibration = ad::calibrate(student, data_, run_);
         if (interrupted()) return stopped(folder);
@@ -129,16 +132,18 @@ private:
         ad::nn::Network const calibrated = student.network();
         phases_.end("calibrate", console_.seconds());
 
-        console_.say(concat("Distilling ", configuration_.plan.blocks.size(), " blocks, ", o_.epochs, " epochs of ",
-                            data_.size(), data_.size() == 1 ? " step each ..." : " steps each ..."));
+        console_.say(concat("Distilling ", configuration_.plan.blocks.size(), " blocks, ", o_.epochs,
+                            " epochs of ", data_.size(),
+                            data_.size() == 1 ? " step each ..." : " steps each ..."));
         run_.directory = folder.run();
         run_.resume = o_.resume;
         run_.on_progress = [&](const ad::Progress& p) {
-            double const epoch =
-                (p.epoch + static_cast<double>(p.step + 1) / static_cast<double>(p.steps)) / (std::max)(p.epochs, 1);
-            console_.progress(concat("block ", p.block + 1, " of ", p.blocks),
-                              concat("epoch ", p.epoch + 1, " of ", p.epochs, ", loss ", ad::detail::short_number(p.loss)),
-                              (static_cast<double>(p.block) + epoch) / static_cast<double>(p.blocks));
+            double const epoch = (p.epoch + static_cast<double>(p.step + 1) / static_cast<double>(p.steps)) /
+                                 (std::max)(p.epochs, 1);
+            console_.progress(
+                concat("block ", p.block + 1, " of ", p.blocks),
+                concat("epoch ", p.epoch + 1, " of ", p.epochs, ", loss ", ad::detail::short_number(p.loss)),
+                (static_cast<double>(p.block) + epoch) / static_cast<double>(p.blocks));
             return !interrupted();
         };
         auto distilled = ad::distill(model_.network, student, data_,
@@ -202,8 +207,8 @@ private:
 
     ad::ReportPage page(const ad::Student& student, const ad::DistillReport& report,
                         const ad::VerifyReport& verified, const std::vector<NetworkResult>& results) {
-        ad::ReportPage out =
-            taken(ad::make_page(fs::path(model_.path).stem().string(), model_.network, student, data_, report, run_));
+        ad::ReportPage out = taken(ad::make_page(fs::path(model_.path).stem().string(), model_.network,
+                                                 student, data_, report, run_));
         out.verified = verified;
         out.test.samples = data_.samples();
         for (const NetworkResult& r : results) {
@@ -212,8 +217,7 @@ private:
             one.error = r.error;
             if (r.accuracy >= 0) one.accuracy = r.accuracy;
         }
-        ad::Diagnostics all =
-            plan_of(configuration_.source, o_, model_.network.graph()).diagnostics();
+        ad::Diagnostics all = plan_of(configuration_.source, o_, model_.network.graph()).diagnostics();
         for (const std::string& w : facts_.warnings) all.push_back(ad::general_warning(w));
         all.insert(all.end(), warnings_.begin(), warnings_.end());
         out.warnings = std::move(all);
@@ -261,8 +265,8 @@ private:
         std::error_code ignored;
         fs::remove_all(folder.run(), ignored);  // nothing is left to resume
         console_.line();
-        console_.say(concat("written to ", dir.string(), ": report.html, record.txt, the weights and biases of ",
-                            device.layers().size(),
+        console_.say(concat("written to ", dir.string(),
+                            ": report.html, record.txt, the weights and biases of ", device.layers().size(),
                             " layers (weights/), network.npz, plan.json, report.json, log.txt; ",
                             duration_text(console_.seconds())));
         console_.close_log();
@@ -282,7 +286,8 @@ private:
 }  // namespace
 
 int run_distill(const Options& options) {
-    if (options.out.empty() && !options.dry_run) bad_command_line("--out is missing: the folder for the results");
+    if (options.out.empty() && !options.dry_run)
+        bad_command_line("--out is missing: the folder for the results");
     Console console(options);
     InterruptGuard const guard;
     int const code = Distillation(options, console).run();

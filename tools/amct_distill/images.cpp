@@ -63,7 +63,9 @@ std::vector<double> per_channel(const std::string& text, std::size_t channels, d
     if (out.empty()) out.push_back(otherwise);
     if (out.size() == 1) out.resize(channels, out[0]);
     if (out.size() != channels)
-        bad_command_line(option, ": expected 1 or ", channels, " numbers, found ", out.size());
+        bad_command_line(option, ": expected ",
+                         channels == 1 ? "1 number" : concat("1 or ", channels, " numbers"), ", found ",
+                         out.size());
     return out;
 }
 
@@ -83,8 +85,7 @@ std::vector<Taps> taps(std::size_t from, std::size_t to) {
         double sum = 0;
         out[i].first = begin;
         for (std::size_t k = begin; k < end; ++k) {
-            double const w =
-                (std::max)(0.0, 1 - std::abs((static_cast<double>(k) + 0.5 - centre) / reach));
+            double const w = (std::max)(0.0, 1 - std::abs((static_cast<double>(k) + 0.5 - centre) / reach));
             out[i].weights.push_back(w);
             sum += w;
         }
@@ -103,8 +104,8 @@ Pixels scaled(const Pixels& image, std::size_t height, std::size_t width) {
             for (std::size_t k = 0; k != c; ++k) {
                 double sum = 0;
                 for (std::size_t t = 0; t != across[x].weights.size(); ++t)
-                    sum += across[x].weights[t] *
-                           image.values[(y * image.width + across[x].first + t) * c + k];
+                    sum +=
+                        across[x].weights[t] * image.values[(y * image.width + across[x].first + t) * c + k];
                 rows[(y * width + x) * c + k] = sum;
             }
     Pixels out{height, width, c, std::vector<unsigned char>(height * width * c)};
@@ -124,7 +125,8 @@ Pixels window(const Pixels& from, std::ptrdiff_t y, std::ptrdiff_t x, std::size_
     Pixels out{height, width, from.channels, std::vector<unsigned char>(height * width * from.channels)};
     for (std::size_t i = 0; i != height; ++i)
         for (std::size_t j = 0; j != width; ++j) {
-            std::ptrdiff_t const a = y + static_cast<std::ptrdiff_t>(i), b = x + static_cast<std::ptrdiff_t>(j);
+            std::ptrdiff_t const a = y + static_cast<std::ptrdiff_t>(i),
+                                 b = x + static_cast<std::ptrdiff_t>(j);
             if (a < 0 || b < 0 || a >= static_cast<std::ptrdiff_t>(from.height) ||
                 b >= static_cast<std::ptrdiff_t>(from.width))
                 continue;
@@ -174,15 +176,16 @@ ad::result<ImageRules> image_rules(const DataOptions& options, const ad::nn::Sha
         auto [at, error] = std::from_chars(begin, end, h);
         if (error == std::errc{} && at == end)
             w = h;
-        else if (error != std::errc{} || *at != 'x' ||
-                 std::from_chars(at + 1, end, w).ptr != end || w == 0)
+        else if (error != std::errc{} || *at != 'x' || std::from_chars(at + 1, end, w).ptr != end || w == 0)
             bad_command_line("--size: expected height x width, 224x224, found `", options.size, "`");
         if (h != out.height || w != out.width)
             return ad::general_error(concat("--size ", options.size, ": the input `", input, "` takes ",
                                             out.height, "x", out.width,
                                             "; give --shape where the model leaves it open"));
     }
-    out.resize = options.resize == "fit" ? Resize::fit : options.resize == "crop" ? Resize::crop : Resize::fill;
+    out.resize = options.resize == "fit"    ? Resize::fit
+                 : options.resize == "crop" ? Resize::crop
+                                            : Resize::fill;
     out.scale = number_of(options.scale, "--scale");
     out.mean = per_channel(options.mean, out.channels, 0, "--mean");
     out.std = per_channel(options.std, out.channels, 1, "--std");
@@ -196,8 +199,8 @@ ad::result<void> check_image(const std::filesystem::path& path) {
     auto const bytes = ad::read_file(path);
     if (!bytes) return bytes.diagnostics();
     int w = 0, h = 0, c = 0;
-    if (stbi_info_from_memory(reinterpret_cast<const stbi_uc*>(bytes->data()), static_cast<int>(bytes->size()),
-                              &w, &h, &c) == 0)
+    if (stbi_info_from_memory(reinterpret_cast<const stbi_uc*>(bytes->data()),
+                              static_cast<int>(bytes->size()), &w, &h, &c) == 0)
         return ad::general_error(
             concat("cannot read ", path.string(), ": it is no PNG, JPEG, BMP or PPM picture"));
     return {};
@@ -206,11 +209,12 @@ ad::result<void> check_image(const std::filesystem::path& path) {
 ad::result<Pixels> decode_image(const std::filesystem::path& path, std::size_t channels) {
     auto const bytes = ad::read_file(path);
     if (!bytes) return bytes.diagnostics();
-    if (bytes->size() > 0x7FFFFFFF) return ad::general_error(concat("cannot read ", path.string(), ": too large"));
+    if (bytes->size() > 0x7FFFFFFF)
+        return ad::general_error(concat("cannot read ", path.string(), ": too large"));
     int w = 0, h = 0, c = 0;
     std::unique_ptr<stbi_uc, void (*)(void*)> const pixels(
-        stbi_load_from_memory(reinterpret_cast<const stbi_uc*>(bytes->data()), static_cast<int>(bytes->size()),
-                              &w, &h, &c, static_cast<int>(channels)),
+        stbi_load_from_memory(reinterpret_cast<const stbi_uc*>(bytes->data()),
+                              static_cast<int>(bytes->size()), &w, &h, &c, static_cast<int>(channels)),
         stbi_image_free);
     if (!pixels)
         return ad::general_error(concat("cannot read ", path.string(), ": ",
@@ -227,8 +231,8 @@ Pixels resized(const Pixels& image, std::size_t height, std::size_t width, Resiz
                  w = static_cast<double>(width) / static_cast<double>(image.width);
     double const f = how == Resize::fit ? (std::min)(h, w) : (std::max)(h, w);
     auto const part = [&](std::size_t n, std::size_t limit) {
-        auto const scaled_to = static_cast<std::size_t>(
-            (std::max)(std::nearbyint(static_cast<double>(n) * f), 1.0));
+        auto const scaled_to =
+            static_cast<std::size_t>((std::max)(std::nearbyint(static_cast<double>(n) * f), 1.0));
         return how == Resize::fit ? (std::min)(scaled_to, limit) : (std::max)(scaled_to, limit);
     };
     Pixels const inner = scaled(image, part(image.height, height), part(image.width, width));
@@ -248,7 +252,8 @@ ad::result<void> read_image(const std::filesystem::path& path, const ImageRules&
         std::size_t const from = rules.bgr ? rules.channels - 1 - c : c;
         float table[256];
         for (std::size_t v = 0; v != 256; ++v)
-            table[v] = static_cast<float>((static_cast<double>(v) * rules.scale - rules.mean[c]) / rules.std[c]);
+            table[v] =
+                static_cast<float>((static_cast<double>(v) * rules.scale - rules.mean[c]) / rules.std[c]);
         for (std::size_t i = 0; i != positions; ++i)
             sample[rules.channels_last ? i * rules.channels + c : c * positions + i] =
                 table[image.values[i * rules.channels + from]];

@@ -45,10 +45,11 @@ int run_infer(const Options& options) {
     bool const deployed = fs::is_directory(options.model.path, none);
     if (deployed) {
         ad::Deployment const device = load_deployment(options.model.path);
-        model = deployed_model(options.model.path,
-                               options.simulate ? ad::simulation_network(device) : ad::integer_network(device));
+        model = deployed_model(options.model.path, options.simulate ? ad::simulation_network(device)
+                                                                    : ad::integer_network(device));
     } else {
-        if (options.simulate) bad_command_line("--simulate: ", options.model.path, " is a model in float, no folder");
+        if (options.simulate)
+            bad_command_line("--simulate: ", options.model.path, " is a model in float, no folder");
         model = load_model(options.model);
     }
     if (options.out.ends_with(".npy") && model.outputs.size() != 1)
@@ -82,7 +83,8 @@ int run_infer(const Options& options) {
         ad::write_file(options.out, bytes.value()).value();
     }
     ad::Table table({{.heading = "output", .least = 12}, {"shape"}});
-    for (std::size_t k = 0; k != all.size(); ++k) table.add({model.outputs[k], ad::nn::to_string(all[k].shape)});
+    for (std::size_t k = 0; k != all.size(); ++k)
+        table.add({model.outputs[k], ad::nn::to_string(all[k].shape)});
     console.table(concat("written: ", options.out,
                          deployed ? options.simulate ? ", of the simulation" : ", of the integers" : ""),
                   table.text(console.width()));

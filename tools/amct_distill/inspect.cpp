@@ -77,7 +77,8 @@ std::string as_json(const Model& model, const std::vector<LayerFacts>& layers) {
 
 void print_values(Console& console, const char* heading, const Model& model, std::span<const ad::NodeId> ids,
                   const std::vector<std::string>& names) {
-    ad::Table table({{.heading = heading, .least = 12}, {"shape"}, {.heading = "node", .least = 12, .drop = 1}});
+    ad::Table table(
+        {{.heading = heading, .least = 12}, {"shape"}, {.heading = "node", .least = 12, .drop = 1}});
     for (std::size_t k = 0; k != ids.size(); ++k)
         table.add({k < names.size() ? names[k] : model.network.name(ids[k]),
                    ad::nn::to_string(model.network.node(ids[k]).shape), model.network.name(ids[k])});
@@ -116,8 +117,11 @@ int run_inspect(const Options& options) {
     std::uint64_t parameters = 0, products = 0, quantizable = 0;
     for (const LayerFacts& l : layers) {
         bool const weighted = l.weighted;
-        table.add({l.name, l.type, ad::nn::to_string(l.output), l.parameters == 0 ? "" : grouped(l.parameters),
-                   l.products == 0 ? "" : grouped(l.products), l.why_not.empty() ? "yes" : weighted ? "no" : "",
+        table.add({l.name, l.type, ad::nn::to_string(l.output),
+                   l.parameters == 0 ? "" : grouped(l.parameters), l.products == 0 ? "" : grouped(l.products),
+                   l.why_not.empty() ? "yes"
+                   : weighted        ? "no"
+                                     : "",
                    l.node, std::string(l.name_from)});
         parameters += l.parameters;
         products += l.products;
@@ -125,8 +129,8 @@ int run_inspect(const Options& options) {
     }
     console.table("", table.text(console.width()));
     console.line();
-    console.say(concat(layers.size(), " layers, ", quantizable, " of them can be quantized; ", grouped(parameters),
-                       " parameters, ", grouped(products), " multiplications a sample"));
+    console.say(concat(layers.size(), " layers, ", quantizable, " of them can be quantized; ",
+                       grouped(parameters), " parameters, ", grouped(products), " multiplications a sample"));
     for (const LayerFacts& l : layers)
         if (l.weighted && !l.why_not.empty()) console.say(concat("not quantized: ", l.name, " ", l.why_not));
     for (const std::string& n : model.notes) console.say(concat("note: ", n));

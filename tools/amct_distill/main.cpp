@@ -48,7 +48,8 @@ public:
     void config() {
         app_.add_option("--config,--calibration_config", o_.config,
                         "the distillation configuration, or a plan in JSON; none: every layer INT8");
-        app_.add_option("--target", o_.target, "whose rules hold: generic or ascend")->capture_default_str()
+        app_.add_option("--target", o_.target, "whose rules hold: generic or ascend")
+            ->capture_default_str()
             ->check(CLI::IsMember({"generic", "ascend"}));
         app_.add_flag("--patterns", o_.patterns, "names of layers may have * and ?");
         app_.add_flag("--group-parts", o_.group_parts, "a distill_group may have several paths");
@@ -61,17 +62,21 @@ public:
             ->allow_extra_args(false);
         needs_data_ = true;
         app_.add_option("--labels", d.labels, "the samples' class numbers (.npy): adds accuracy");
-        app_.add_option("--batch", d.batch, "samples a batch")->capture_default_str()->check(CLI::Range(1, 1 << 20));
+        app_.add_option("--batch", d.batch, "samples a batch")
+            ->capture_default_str()
+            ->check(CLI::Range(1, 1 << 20));
         app_.add_option("--limit", d.limit, "take the first so many samples");
         app_.add_option("--seed", d.seed, "shuffle the samples with this number");
         app_.add_option("--type,--data_types", d.types, "of raw .bin files: float32, uint8, ...");
         app_.add_option("--size", d.size, "of images, height x width: 224x224 (default: the model's)");
-        app_.add_option("--resize", d.resize, "fill (stretch), fit (pad) or crop")->capture_default_str()
+        app_.add_option("--resize", d.resize, "fill (stretch), fit (pad) or crop")
+            ->capture_default_str()
             ->check(CLI::IsMember({"fit", "fill", "crop"}));
         app_.add_option("--mean", d.mean, "subtracted from a scaled pixel, per channel: a,b,c");
         app_.add_option("--std", d.std, "divides it, per channel: a,b,c");
         app_.add_option("--scale", d.scale, "multiplies the pixels 0..255")->capture_default_str();
-        app_.add_option("--order", d.order, "of the channels: rgb or bgr")->capture_default_str()
+        app_.add_option("--order", d.order, "of the channels: rgb or bgr")
+            ->capture_default_str()
             ->check(CLI::IsMember({"rgb", "bgr"}));
         app_.add_option("--layout", d.layout, "nchw or nhwc (default: as the model's input looks)")
             ->check(CLI::IsMember({"nchw", "nhwc"}));
@@ -87,7 +92,8 @@ public:
     void out(const char* what) { app_.add_option("--out,--save_path", o_.out, what); }
     void quiet() {
         app_.add_flag("-q,--quiet", o_.quiet, "say nothing but warnings and errors");
-        app_.add_option("--log", o_.log, "text, or json: an object a line")->capture_default_str()
+        app_.add_option("--log", o_.log, "text, or json: an object a line")
+            ->capture_default_str()
             ->check(CLI::IsMember({"text", "json"}));
     }
     void runs(int (*f)(const Options&)) {
@@ -127,7 +133,8 @@ void add_inspecting(CLI::App& program, Options& o) {
     check.app().add_option("--model", o.model.path, "check them against this model");
     check.shapes();
     check.app()
-        .add_option("--target", o.target, "whose rules hold: generic or ascend")->capture_default_str()
+        .add_option("--target", o.target, "whose rules hold: generic or ascend")
+        ->capture_default_str()
         ->check(CLI::IsMember({"generic", "ascend"}));
     check.app().add_flag("--patterns", o.patterns, "names of layers may have * and ?");
     check.app().add_flag("--group-parts", o.group_parts, "a distill_group may have several paths");
@@ -143,15 +150,17 @@ void add_inspecting(CLI::App& program, Options& o) {
 }
 
 void add_working(CLI::App& program, Options& o) {
-    Verb analyze(program, "analyze", "what each layer costs, and a configuration that spends bits where they count",
+    Verb analyze(program, "analyze",
+                 "what each layer costs, and a configuration that spends bits where they count",
                  "amct-distill analyze model.onnx --data images.npy --suggest quant.cfg --budget 25dB", o);
     analyze.model();
     analyze.config();
     analyze.data();
     analyze.app().add_option("--suggest", o.suggest, "write the suggested configuration to this file");
-    analyze.app().add_option("--budget", o.budget,
-                             "of the suggestion: 25dB (signal to noise at the outputs), 0.01 (noise to signal) "
-                             "or 5bits (a weight)");
+    analyze.app().add_option(
+        "--budget", o.budget,
+        "of the suggestion: 25dB (signal to noise at the outputs), 0.01 (noise to signal) "
+        "or 5bits (a weight)");
     analyze.threads();
     analyze.memory();
     analyze.quiet();
@@ -163,11 +172,15 @@ void add_working(CLI::App& program, Options& o) {
     distill.config();
     distill.data();
     distill.out("the folder for the results");
-    distill.app().add_option("--epochs", o.epochs, "of each block; 0: calibrate only")->capture_default_str()
+    distill.app()
+        .add_option("--epochs", o.epochs, "of each block; 0: calibrate only")
+        ->capture_default_str()
         ->check(CLI::Range(0, 1000000));
     distill.app().add_option("--batch-num,--batch_num", o.batch_num,
                              "batches that calibration looks at, instead of the configuration's batch_num");
-    distill.app().add_option("--blocks", o.blocks, "amct, residual or automatic")->capture_default_str()
+    distill.app()
+        .add_option("--blocks", o.blocks, "amct, residual or automatic")
+        ->capture_default_str()
         ->check(CLI::IsMember({"amct", "residual", "automatic"}));
     distill.threads();
     distill.memory();
@@ -213,9 +226,15 @@ int run(int argc, char** argv) {
     program.require_subcommand(1);
     program.set_version_flag("--version", version);
     program.footer("amct-distill VERB --help says more of each.");
-    for (int i = 0; i != argc; ++i) o.command += (i == 0 ? "" : " ") + std::string(i == 0 ? "amct-distill" : argv[i]);
+    for (int i = 0; i != argc; ++i)
+        o.command += (i == 0 ? "" : " ") + std::string(i == 0 ? "amct-distill" : argv[i]);
     add_inspecting(program, o);
     add_working(program, o);
+    if (argc > 1 && argv[1][0] != '-') {
+        bool known = false;
+        for (const CLI::App* verb : program.get_subcommands({})) known = known || verb->get_name() == argv[1];
+        if (!known) bad_command_line("there is no verb `", argv[1], "`; amct-distill --help lists them");
+    }
     try {
         program.parse(argc, argv);
     } catch (const CLI::ParseError& e) {
@@ -223,8 +242,8 @@ int run(int argc, char** argv) {
         std::fprintf(stderr, "amct-distill: %s\n", e.what());
         const CLI::App* verb = &program;
         for (const CLI::App* used : program.get_subcommands()) verb = used;
-        std::fprintf(stderr, "amct-distill %s%s--help says how.\n", verb == &program ? "" : verb->get_name().c_str(),
-                     verb == &program ? "" : " ");
+        std::fprintf(stderr, "amct-distill %s%s--help says how.\n",
+                     verb == &program ? "" : verb->get_name().c_str(), verb == &program ? "" : " ");
         return exit_command_line;
     }
     return Verb::chosen(o);

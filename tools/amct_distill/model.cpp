@@ -56,13 +56,20 @@ ad::onnx::UserShapes user_shapes(const std::vector<std::string>& given) {
 std::string_view text_of(ad::onnx::NameSource source) {
     using ad::onnx::NameSource;
     switch (source) {
-    case NameSource::weight: return "weight";
-    case NameSource::bias: return "bias";
-    case NameSource::metadata: return "metadata";
-    case NameSource::scope: return "scope";
-    case NameSource::node: return "node";
-    case NameSource::output: return "output";
-    case NameSource::made_up: break;
+        case NameSource::weight:
+            return "weight";
+        case NameSource::bias:
+            return "bias";
+        case NameSource::metadata:
+            return "metadata";
+        case NameSource::scope:
+            return "scope";
+        case NameSource::node:
+            return "node";
+        case NameSource::output:
+            return "output";
+        case NameSource::made_up:
+            break;
     }
     return "made up";
 }

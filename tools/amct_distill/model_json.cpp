@@ -17,7 +17,8 @@ std::string model_json(const Model& model) {
     out["producer"] = model.producer;
     out["hash"] = hash_text(model.hash);
     out["bytes"] = model.bytes;
-    for (auto const& [key, names] : {std::pair("inputs", &model.inputs), std::pair("outputs", &model.outputs)}) {
+    for (auto const& [key, names] :
+         {std::pair("inputs", &model.inputs), std::pair("outputs", &model.outputs)}) {
         boost::json::array list;
         for (const std::string& name : *names) list.emplace_back(name);
         out[key] = std::move(list);
@@ -40,7 +41,8 @@ Model deployed_model(const std::filesystem::path& directory, ad::nn::Network net
         auto const* const list = json.get_object().if_contains(key);
         if (list == nullptr || !list->is_array() || list->get_array().size() != names->size()) continue;
         for (std::size_t k = 0; k != names->size(); ++k)
-            if (list->get_array()[k].is_string()) (*names)[k] = std::string(list->get_array()[k].get_string());
+            if (list->get_array()[k].is_string())
+                (*names)[k] = std::string(list->get_array()[k].get_string());
     }
     return out;
 }

@@ -23,18 +23,22 @@ enum class NumberType { f16, f32, f64, i8, u8, i16, u16, i32, u32, i64, u64, boo
 
 inline std::size_t size_of(NumberType type) {
     switch (type) {
-    case NumberType::i8:
-    case NumberType::u8:
-    case NumberType::boolean: return 1;
-    case NumberType::f16:
-    case NumberType::i16:
-    case NumberType::u16: return 2;
-    case NumberType::f32:
-    case NumberType::i32:
-    case NumberType::u32: return 4;
-    case NumberType::f64:
-    case NumberType::i64:
-    case NumberType::u64: break;
+        case NumberType::i8:
+        case NumberType::u8:
+        case NumberType::boolean:
+            return 1;
+        case NumberType::f16:
+        case NumberType::i16:
+        case NumberType::u16:
+            return 2;
+        case NumberType::f32:
+        case NumberType::i32:
+        case NumberType::u32:
+            return 4;
+        case NumberType::f64:
+        case NumberType::i64:
+        case NumberType::u64:
+            break;
     }
     return 8;
 }
@@ -45,13 +49,12 @@ inline std::optional<NumberType> number_type(std::string_view name) {
         std::string_view code, name;
         NumberType type;
     };
-    static constexpr Named all[] = {
-        {"f2", "float16", NumberType::f16}, {"f4", "float32", NumberType::f32},
-        {"f8", "float64", NumberType::f64}, {"i1", "int8", NumberType::i8},
-        {"u1", "uint8", NumberType::u8},    {"i2", "int16", NumberType::i16},
-        {"u2", "uint16", NumberType::u16},  {"i4", "int32", NumberType::i32},
-        {"u4", "uint32", NumberType::u32},  {"i8", "int64", NumberType::i64},
-        {"u8", "uint64", NumberType::u64},  {"b1", "bool", NumberType::boolean}};
+    static constexpr Named all[] = {{"f2", "float16", NumberType::f16}, {"f4", "float32", NumberType::f32},
+                                    {"f8", "float64", NumberType::f64}, {"i1", "int8", NumberType::i8},
+                                    {"u1", "uint8", NumberType::u8},    {"i2", "int16", NumberType::i16},
+                                    {"u2", "uint16", NumberType::u16},  {"i4", "int32", NumberType::i32},
+                                    {"u4", "uint32", NumberType::u32},  {"i8", "int64", NumberType::i64},
+                                    {"u8", "uint64", NumberType::u64},  {"b1", "bool", NumberType::boolean}};
     for (const Named& n : all)
         if (n.code == name || n.name == name) return n.type;
     return std::nullopt;
@@ -60,7 +63,7 @@ inline std::optional<NumberType> number_type(std::string_view name) {
 inline float float_of_half(std::uint16_t h) {
     int const exponent = (h >> 10) & 31, fraction = h & 1023;
     float const magnitude = exponent == 31  ? (fraction == 0 ? std::numeric_limits<float>::infinity()
-                                                            : std::numeric_limits<float>::quiet_NaN())
+                                                             : std::numeric_limits<float>::quiet_NaN())
                             : exponent == 0 ? std::ldexp(static_cast<float>(fraction), -24)
                                             : std::ldexp(static_cast<float>(fraction + 1024), exponent - 25);
     return (h & 0x8000) != 0 ? -magnitude : magnitude;
@@ -76,24 +79,44 @@ struct NumberView {
     void read(std::size_t first, std::span<float> out) const {
         const char* const at = bytes.data() + first * size_of(type);
         switch (type) {
-        case NumberType::f32: std::memcpy(out.data(), at, out.size_bytes()); break;
-        case NumberType::f16:
-            for (std::size_t i = 0; i != out.size(); ++i) {
-                std::uint16_t h = 0;
-                std::memcpy(&h, at + 2 * i, 2);
-                out[i] = float_of_half(h);
-            }
-            break;
-        case NumberType::f64: copy<double>(at, out); break;
-        case NumberType::i8: copy<std::int8_t>(at, out); break;
-        case NumberType::u8:
-        case NumberType::boolean: copy<std::uint8_t>(at, out); break;
-        case NumberType::i16: copy<std::int16_t>(at, out); break;
-        case NumberType::u16: copy<std::uint16_t>(at, out); break;
-        case NumberType::i32: copy<std::int32_t>(at, out); break;
-        case NumberType::u32: copy<std::uint32_t>(at, out); break;
-        case NumberType::i64: copy<std::int64_t>(at, out); break;
-        case NumberType::u64: copy<std::uint64_t>(at, out); break;
+            case NumberType::f32:
+                std::memcpy(out.data(), at, out.size_bytes());
+                break;
+            case NumberType::f16:
+                for (std::size_t i = 0; i != out.size(); ++i) {
+                    std::uint16_t h = 0;
+                    std::memcpy(&h, at + 2 * i, 2);
+                    out[i] = float_of_half(h);
+                }
+                break;
+            case NumberType::f64:
+                copy<double>(at, out);
+                break;
+            case NumberType::i8:
+                copy<std::int8_t>(at, out);
+                break;
+            case NumberType::u8:
+            case NumberType::boolean:
+                copy<std::uint8_t>(at, out);
+                break;
+            case NumberType::i16:
+                copy<std::int16_t>(at, out);
+                break;
+            case NumberType::u16:
+                copy<std::uint16_t>(at, out);
+                break;
+            case NumberType::i32:
+                copy<std::int32_t>(at, out);
+                break;
+            case NumberType::u32:
+                copy<std::uint32_t>(at, out);
+                break;
+            case NumberType::i64:
+                copy<std::int64_t>(at, out);
+                break;
+            case NumberType::u64:
+                copy<std::uint64_t>(at, out);
+                break;
         }
     }
 
@@ -144,9 +167,8 @@ inline amct_distill::result<NumberView> npy_view(std::string_view bytes, std::st
     if (!descr.starts_with('\'')) return bad("expected an array of numbers, found records");
     descr = descr.substr(1, descr.find('\'', 1) - 1);
     if (descr.starts_with('>')) return bad("it is big-endian; write array.astype('<f4')");
-    std::string_view const code = descr.starts_with('<') || descr.starts_with('|') || descr.starts_with('=')
-                                      ? descr.substr(1)
-                                      : descr;
+    std::string_view const code =
+        descr.starts_with('<') || descr.starts_with('|') || descr.starts_with('=') ? descr.substr(1) : descr;
     auto const type = number_type(code);
     if (!type) return bad("its type `", descr, "` is not one of numbers; write array.astype('float32')");
     out.type = *type;

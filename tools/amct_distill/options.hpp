@@ -22,14 +22,14 @@ struct ModelOptions {
 struct DataOptions {
     std::vector<std::string> data{};  ///< "PATH" or "input=PATH"
     std::string labels{};
-    std::string types{};   ///< of raw files: "float32", "float32;int32"
-    std::string size{};    ///< "224x224": height and width; empty: the model's
+    std::string types{};  ///< of raw files: "float32", "float32;int32"
+    std::string size{};   ///< "224x224": height and width; empty: the model's
     std::string resize = "fill";
-    std::string mean{}, std{};       ///< "0.485,0.456,0.406"
+    std::string mean{}, std{};  ///< "0.485,0.456,0.406"
     std::string scale = "1/255";
     std::string order = "rgb", layout{};  ///< layout: as the model's input has it unless it is given
     std::size_t batch = 32;
-    std::size_t limit = 0;  ///< of samples; 0: all
+    std::size_t limit = 0;                ///< of samples; 0: all
     std::optional<std::uint64_t> seed{};  ///< shuffled with it
 };
 
@@ -38,11 +38,11 @@ struct Options {
     DataOptions data{};
     std::string config{}, target = "generic";
     bool patterns = false, group_parts = false;
-    std::vector<std::string> files{};   ///< check
-    std::string out{};                  ///< a directory, or a file
-    std::string json{}, dot{};          ///< files to write; inspect: "-" is standard output
-    std::string suggest{}, budget{};    ///< analyze
-    std::string formats{};              ///< export
+    std::vector<std::string> files{};  ///< check
+    std::string out{};                 ///< a directory, or a file
+    std::string json{}, dot{};         ///< files to write; inspect: "-" is standard output
+    std::string suggest{}, budget{};   ///< analyze
+    std::string formats{};             ///< export
     int epochs = 5;
     std::optional<std::uint32_t> batch_num{};
     int threads = 0;  ///< 0: the machine's

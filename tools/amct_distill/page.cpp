@@ -19,7 +19,7 @@ void write_report(const ad::ReportPage& page, const std::filesystem::path& direc
     boost::json::object json = ad::fields_to_json(page);
     if (page.verified) json["verified"].as_object()["agrees"] = page.verified->agrees();
     ad::write_file(directory / "report.json", ad::print_json(json) + '\n').value();
-    ad::write_file(directory / "report.html", ad::to_html(page)).value();
+    draw_report(directory);  // from the file, so that it is the same when it is drawn again
 }
 
 void draw_report(const std::filesystem::path& directory) {
@@ -40,7 +40,8 @@ void draw_report(const std::filesystem::path& directory) {
 int run_report(const Options& options) {
     Console console(options);
     draw_report(options.model.path);
-    console.say(ad::detail::concat("written: ", (std::filesystem::path(options.model.path) / "report.html").string()));
+    console.say(ad::detail::concat("written: ",
+                                   (std::filesystem::path(options.model.path) / "report.html").string()));
     return exit_done;
 }
 

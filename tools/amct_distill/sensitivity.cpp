@@ -25,7 +25,8 @@ public:
     ad::result<ad::nn::Shape> output_shape(std::span<const ad::nn::Shape> inputs) const {
         return module_.output_shape(inputs);
     }
-    void forward(ad::nn::Inputs inputs, ad::nn::Tensor& output, ad::nn::Scratch& scratch, ad::nn::Mode) const {
+    void forward(ad::nn::Inputs inputs, ad::nn::Tensor& output, ad::nn::Scratch& scratch,
+                 ad::nn::Mode) const {
         const ad::nn::Weighted& layer = *module_.weighted();
         ad::nn::Tensor& x = scratch.tensor(layer.scratch_tensors());
         x.resize(inputs[0]->shape());

@@ -28,9 +28,11 @@ std::size_t memory_bound(const Options& options) {
     double value = 0;
     auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     std::string unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-    if (unit.ends_with("iB")) unit.resize(unit.size() - 2);
-    else if (unit.size() == 2 && unit.ends_with("B")) unit.pop_back();
-    double const factor = unit.empty() || unit == "B" ? 1
+    if (unit.ends_with("iB"))
+        unit.resize(unit.size() - 2);
+    else if (unit.size() == 2 && unit.ends_with("B"))
+        unit.pop_back();
+    double const factor = unit.empty() || unit == "B"  ? 1
                           : unit == "K" || unit == "k" ? 0x1p10
                           : unit == "M"                ? 0x1p20
                           : unit == "G"                ? 0x1p30
@@ -74,7 +76,9 @@ OutputFolder::OutputFolder(fs::path path, bool resume, bool force) : path_(std::
         bad_input(where, " has an interrupted run: --resume continues it, --force begins anew");
     }
     if (fs::exists(path_ / "report.json", error))
-        bad_input(where, " has the results of a run that is finished; --force replaces them, or choose another folder");
+        bad_input(
+            where,
+            " has the results of a run that is finished; --force replaces them, or choose another folder");
     bad_input(where, " has files that are no run's; choose another folder, or --force");
 }
 
@@ -96,7 +100,10 @@ void OutputFolder::make() {
         made_ = true;
     }
     if (!lock_) lock_.emplace(ad::DirectoryLock::take(path_).value());
-    if (restart_) fs::remove_all(run(), error);
+    if (restart_) {
+        fs::remove_all(run(), error);
+        fs::remove(path_ / "log.txt", error);
+    }
 }
 
 std::size_t OutputFolder::finished_blocks() const {

@@ -23,7 +23,8 @@ int run_verify(const Options& options) {
     auto const report = ad::verify(device, data, {.threads = thread_count(options)});
     if (!report && interrupted()) throw Stop(exit_interrupted, "interrupted");
     ad::VerifyReport const& found = report.value();
-    console.table("The integers, layer by layer, against the simulation", ad::to_table(found, console.width()));
+    console.table("The integers, layer by layer, against the simulation",
+                  ad::to_table(found, console.width()));
     return found.agrees() ? exit_done : exit_difference;
 }
 

@@ -61,8 +61,9 @@ public:
             auto bias = read_values<std::int32_t>(*files.bias);
             if (!bias) return bias.diagnostics();
             if (bias->values.size() != channels)
-                return fail(*files.bias, concat("expected ", channels, " values, one for each channel, found ",
-                                                bias->values.size()));
+                return fail(*files.bias,
+                            concat("expected ", channels, " values, one for each channel, found ",
+                                   bias->values.size()));
             out.bias = std::move(bias->values);
         }
         return check_accumulators(std::move(out), files);
@@ -103,14 +104,14 @@ private:
         out.data = {*record.scale_d, *record.offset_d};
         if (!(std::isnormal(out.data.scale) && out.data.scale > 0))
             return bad("scale_d is ", out.data.scale, "; expected a positive number");
-        bool const fits = std::visit(
-            [&]<class B>(B) { return out.data.offset >= B::qmin && out.data.offset <= B::qmax; },
-            out.data_width);
+        bool const fits =
+            std::visit([&]<class B>(B) { return out.data.offset >= B::qmin && out.data.offset <= B::qmax; },
+                       out.data_width);
         if (!fits) return bad("offset_d is ", out.data.offset, ", which is no code");
         if (record.scale_w.size() != record.offset_w.size() ||
             (record.scale_w.size() != 1 && record.scale_w.size() != channels))
-            return bad("has ", record.scale_w.size(), " scale_w and ", record.offset_w.size(), " offset_w for ",
-                       channels, " channels");
+            return bad("has ", record.scale_w.size(), " scale_w and ", record.offset_w.size(),
+                       " offset_w for ", channels, " channels");
         std::vector<ScaleOffset> scales;
         for (std::size_t i = 0; i != record.scale_w.size(); ++i) {
             if (record.offset_w[i] != 0) return bad("offset_w is ", record.offset_w[i], "; expected 0");
@@ -127,8 +128,8 @@ private:
         return ((B::name == name ? (width = B{}, true) : false) || ...);
     }
 
-    result<void> read_codes(const LayerFiles& files, const SingleLayerRecord& record, const nn::Weighted& layer,
-                            DeployedLayer& out) const {
+    result<void> read_codes(const LayerFiles& files, const SingleLayerRecord& record,
+                            const nn::Weighted& layer, DeployedLayer& out) const {
         std::string_view const name = !record.wts_type.has_value() && record.dst_type.has_value()
                                           ? std::string_view(*record.dst_type)
                                           : std::string_view(record.wts_type.get());
@@ -229,7 +230,8 @@ result<Deployment> read_deployment(const std::filesystem::path& directory) {
         for (const MapFiledEntry& e : record->record)
             if (e.key.get() == one.layer.get() && e.value.has_value()) entry = &*e.value;
         if (entry == nullptr) {
-            bad("record.txt", detail::concat("there is no entry of layer `", std::string(one.layer.get()), "`"));
+            bad("record.txt",
+                detail::concat("there is no entry of layer `", std::string(one.layer.get()), "`"));
             continue;
         }
         auto layer = reader.read_layer(one, *entry);

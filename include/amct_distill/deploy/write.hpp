@@ -38,9 +38,9 @@ namespace amct_distill {
 struct LayerFiles {
     optional<std::string> layer{};
     optional<std::string> weight{};
-    optional<std::string> bias{};            ///< absent: the layer has none
-    optional<std::string> batch_norm{};      ///< that is folded into it
-    repeated<std::uint32_t> requantized{};   ///< channels whose codes are not the student's
+    optional<std::string> bias{};           ///< absent: the layer has none
+    optional<std::string> batch_norm{};     ///< that is folded into it
+    repeated<std::uint32_t> requantized{};  ///< channels whose codes are not the student's
     friend bool operator==(const LayerFiles&, const LayerFiles&) = default;
 };
 struct DeploymentFiles {

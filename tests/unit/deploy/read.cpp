@@ -82,7 +82,8 @@ TEST_CASE("what is wrong with a deployment's files is said, with the file") {
         CHECK(text.find(part) != std::string::npos);
     };
     has(to_string(read_deployment(dir.path() / "none").diagnostics()), "there is no files.txt");
-    has(error_after(dir.path(), "files.txt", "conv_dilated", "conv_dilatet"), "record.txt: error: there is no entry");
+    has(error_after(dir.path(), "files.txt", "conv_dilated", "conv_dilatet"),
+        "record.txt: error: there is no entry");
     has(error_after(dir.path(), "files.txt", "weights/conv_dilated.weight", "../conv_dilated.weight"),
         "is no file in weights/");
     has(error_after(dir.path(), "files.txt", "weights/conv_dilated.weight", "weights/conv_none.weight"),
@@ -92,13 +93,18 @@ TEST_CASE("what is wrong with a deployment's files is said, with the file") {
     has(error_after(dir.path(), "record.txt", "scale_d: ", "scale_d: -"), "expected a positive number");
     has(error_after(dir.path(), "record.txt", "offset_w: 0", "offset_w: 3"), "offset_w is 3");
     has(error_after(dir.path(), "record.txt", "offset_w: 0", ""), "offset_w for 6 channels");
-    has(error_after(dir.path(), "record.txt", "wts_type: \"INT4\"", "wts_type: \"INT5\""), "is not known; INT4 or INT8");
+    has(error_after(dir.path(), "record.txt", "wts_type: \"INT4\"", "wts_type: \"INT5\""),
+        "is not known; INT4 or INT8");
     has(error_after(dir.path(), "record.txt", "offset_d: ", "offset_d: 99"), "which is no code");
-    has(error_after(dir.path(), "weights/conv_dilated.bias.npy", "(6, )", "(7, )"), "does not fit its 24 bytes");
-    has(error_after(dir.path(), "weights/conv_dilated.weight.npy", "|i1", "<i4"), "expected row-major values");
-    has(error_after(dir.path(), "network.npz", "amct_distill network 1", "amct_distill network 2"), "is damaged at");
+    has(error_after(dir.path(), "weights/conv_dilated.bias.npy", "(6, )", "(7, )"),
+        "does not fit its 24 bytes");
+    has(error_after(dir.path(), "weights/conv_dilated.weight.npy", "|i1", "<i4"),
+        "expected row-major values");
+    has(error_after(dir.path(), "network.npz", "amct_distill network 1", "amct_distill network 2"),
+        "is damaged at");
     std::string const weights = read_file(dir.path() / "weights" / "conv_dilated.weight.npy").value();
-    write_file(dir.path() / "weights" / "conv_dilated.weight.npy", weights.substr(0, weights.size() - 1)).value();
+    write_file(dir.path() / "weights" / "conv_dilated.weight.npy", weights.substr(0, weights.size() - 1))
+        .value();
     has(to_string(read_deployment(dir.path()).diagnostics()), "its values are cut off");
 }
 
