@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "../../nn/layers/reshape.hpp"
+#include "../../nn/layers/rounding.hpp"
 #include "../operation.hpp"
 
 namespace amct_distill::onnx::detail {
@@ -115,7 +116,7 @@ constexpr bool is_signed_integer(ElementType t) {
     return t == ElementType::int8 || t == ElementType::int16 || t == ElementType::int32 ||
            t == ElementType::int64 || t == ElementType::int4;
 }
-/// What changes no value, or rounds it to a float's precision at least.
+/// What changes no value, or rounds it to another float.
 inline void cast_to(Operation& o, ElementType to) {
     using amct_distill::detail::concat;
     ElementType const from = o.type(0);
@@ -128,11 +129,14 @@ inline void cast_to(Operation& o, ElementType to) {
     if (!is_floating(to) && !wider)
         return o.fail(concat("from ", name_of(from), " to ", name_of(to),
                              " it changes values, and has no gradient; cut the model there"));
-    if (to == ElementType::bfloat16 && to != from)
-        return o.fail("it rounds to bfloat16; export the model in float32");
-    if (to == ElementType::float16 && to != from)
-        o.note("values stay float, where the model rounds to float16");
     o.result_type(to);
+    if (to == ElementType::float16 || to == ElementType::bfloat16) {
+        if (from == to) return o.pass(0);
+        o.result_is_scalar(o.is_scalar(0));
+        return o.function(
+            nn::RoundTo({to == ElementType::float16 ? nn::FloatFormat::float16 : nn::FloatFormat::bfloat16}),
+            {0});
+    }
     o.pass(0);
 }
 inline void convert_cast(Operation& o) {
