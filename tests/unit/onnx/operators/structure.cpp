@@ -13,7 +13,7 @@ using onnx_test::OneOperator;
 
 namespace {
 inline constexpr std::int32_t int32_type = 6, int64_type = 7, bool_type = 9, double_type = 11;
-inline constexpr std::int64_t float16 = 10, bfloat16 = 16;
+inline constexpr std::int32_t float16 = 10, bfloat16 = 16;
 bool contains(const std::string& text, std::string_view part) { return text.find(part) != text.npos; }
 }  // namespace
 
@@ -90,7 +90,8 @@ TEST_CASE("onnx structure: Cast between floats, and of integers to what holds th
     CHECK(cast(int64_type, 1) == "Identity { }");
     CHECK(cast(int32_type, int64_type) == "Identity { }");
     CHECK(cast(1, float16) == "RoundTo { format: 0 }");
-    CHECK(cast(1, bfloat16) == "RoundTo { format: 1 }");
+    CHECK(cast(bfloat16, 1) == "Identity { }");
+    CHECK(contains(cast(1, bfloat16), "to bfloat16, which ONNX's own tests cut"));
     CHECK(contains(cast(1, int64_type), "from float to int64 it changes values"));
     CHECK(contains(cast(int64_type, int32_type), "from int64 to int32 it changes values"));
     CHECK(contains(cast(int32_type, bool_type), "from int32 to bool it changes values"));
