@@ -58,11 +58,12 @@ public:
         if (Depthwise<T>::fits(channels_, outputs_))
             return depthwise().add_weight_gradient(input, grad_output, grad_weight, scratch);
         Index const size = groups_ * outputs_ * taps_;
-        Index const most = std::clamp((Index(8) << 20) / Index(sizeof(T)) / size, Index(1), Index(8));
-        Index const in_part = parts(images_, (std::min)(most, images_));  // images
-        Index const image_parts = parts(images_, in_part);
         Index const tap_parts = parts(taps_, gradient_taps);
         Index const tap_step = parts(taps_, tap_parts);
+        Index const wanted = parts(8, groups_ * tap_parts);
+        Index const most = std::clamp((Index(8) << 20) / Index(sizeof(T)) / size, Index(1), wanted);
+        Index const in_part = parts(images_, (std::min)(most, images_));  // images
+        Index const image_parts = parts(images_, in_part);
 
         T* const sums = scratch.buffer(1, image_parts * size, 1);
         TapLines<T> const prototype(window_, images_, groups_ * pixels_);
@@ -116,13 +117,25 @@ public:
                 first += n;
             }
         });
-        scratch.parallel_for(groups_ * outputs_, double(size) * double(image_parts), [&](Index out, Index) {
-            T* const to = grad_weight + out * taps_;
-            const T* const from = sums + out / outputs_ * taps_ * outputs_ + out % outputs_;
-            for (Index tap = 0; tap != taps_; ++tap) {
-                T sum = from[tap * outputs_];
-                for (Index part = 1; part != image_parts; ++part) sum += from[part * size + tap * outputs_];
-                to[tap] += sum;
+        constexpr Index tile = 16;
+        Index const tap_tiles = parts(taps_, tile);
+        scratch.parallel_for(groups_ * tap_tiles, double(size) * double(image_parts), [&](Index task, Index) {
+            Index const group = task / tap_tiles, tap = task % tap_tiles * tile;
+            Index const taps = (std::min)(tile, taps_ - tap);
+            for (Index out = 0; out < outputs_; out += tile) {
+                Index const outs = (std::min)(tile, outputs_ - out);
+                T sum[tile][tile] = {};
+                for (Index part = 0; part != image_parts; ++part) {
+                    const T* from = sums + part * size + (group * taps_ + tap) * outputs_ + out;
+                    for (Index t = 0; t != taps; ++t, from += outputs_)
+                        if (outs == tile)
+                            for (Index o = 0; o != tile; ++o) sum[t][o] += from[o];
+                        else
+                            for (Index o = 0; o != outs; ++o) sum[t][o] += from[o];
+                }
+                T* to = grad_weight + (group * outputs_ + out) * taps_ + tap;
+                for (Index o = 0; o != outs; ++o, to += taps_)
+                    for (Index t = 0; t != taps; ++t) to[t] += sum[t][o];
             }
         });
     }
@@ -142,13 +155,18 @@ public:
                 back.padding[d] = window_.dilation[d] * (window_.kernel[d] - 1) - window_.padding[d];
             }
             Index const each = window_.taps();
-            scratch.parallel_for(
-                groups_ * channels_, double(groups_ * outputs_ * taps_), [&](Index row, Index) {
-                    const T* from = weight + row / channels_ * outputs_ * taps_ + row % channels_ * each;
-                    T* to = transposed + row * outputs_ * each;
-                    for (Index o = 0; o != outputs_; ++o, from += taps_, to += each)
-                        for (Index k = 0; k != each; ++k) to[k] = from[each - 1 - k];
-                });
+            constexpr Index step = 8;  // channels, of which a line of the cache has several
+            Index const steps = parts(channels_, step);
+            scratch.parallel_for(groups_ * steps, double(groups_ * outputs_ * taps_), [&](Index task, Index) {
+                Index const channel = task % steps * step, group = task / steps;
+                Index const count = (std::min)(step, channels_ - channel);
+                const T* from = weight + group * outputs_ * taps_ + channel * each;
+                T* to = transposed + (group * channels_ + channel) * outputs_ * each;
+                for (Index o = 0; o != outputs_; ++o, from += taps_, to += each)
+                    for (Index i = 0; i != count; ++i)
+                        for (Index k = 0; k != each; ++k)
+                            to[i * outputs_ * each + k] = from[i * each + each - 1 - k];
+            });
             return products({back, images_, groups_, outputs_, channels_}, transposed, grad_output,
                             {.add = true}, grad_input, scratch);
         }
