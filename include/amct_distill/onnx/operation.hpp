@@ -60,8 +60,16 @@ public:
 
     std::size_t inputs() const { return inputs_.size(); }
     bool has(std::size_t i) const { return i < inputs_.size() && inputs_[i] != none; }
+    /// Fails where there are more inputs than the conversion reads.
+    void at_most(std::size_t n) {
+        for (std::size_t i = n; i < inputs_.size(); ++i)
+            if (has(i)) return fail(concat("expected at most ", n, " inputs, found ", inputs_.size()));
+    }
     TensorId tensor(std::size_t i) const { return i < inputs_.size() ? inputs_[i] : none; }
-    ElementType type(std::size_t i) const { return so_far_.type_of(inputs_[i]); }
+    ElementType type(std::size_t i) {
+        is_constant(i);  // a weight that nobody has read tells its type now
+        return so_far_.type_of(inputs_[i]);
+    }
     bool is_scalar(std::size_t i) const {
         const Value* const v = so_far_.known.find(inputs_[i]);
         return v != nullptr ? v->shape().empty() : so_far_.tensors[inputs_[i]].is_scalar;
@@ -125,8 +133,8 @@ public:
         if (!values) fail(concat("input ", i, ": expected integers"));
         return std::move(values).value_or(std::vector<Size>{});
     }
-    /// An axis as the model counts them, also from the end, as a dimension of input `i` in the network; 0 after
-    /// a failure.
+    /// An axis as the model counts them, also from the end, as a dimension of input `i` in the network; 0
+    /// after a failure.
     std::size_t axis(std::int64_t given, std::size_t i) {
         std::size_t const axis = axis_of(given, model_shape(i).size());
         if (layout_.is_plain() || failed()) return axis;
@@ -157,15 +165,25 @@ public:
     /// its name; a weight that has been in an equal module before makes this a further use of that one.
     void add(nn::Module module, std::initializer_list<std::size_t> reads,
              std::optional<std::size_t> weight = {}, std::optional<std::size_t> bias = {}) {
-        add(std::move(module), nodes_of(reads), weight, bias);
+        add_step(std::move(module), nodes_of(reads), weight, bias);
+    }
+    void add(nn::Module module, std::initializer_list<amct_distill::NodeId> reads,
+             std::optional<std::size_t> weight = {}, std::optional<std::size_t> bias = {}) {
+        add_step(std::move(module), reads, weight, bias);
     }
     void add(nn::Module module, const std::vector<amct_distill::NodeId>& reads,
              std::optional<std::size_t> weight = {}, std::optional<std::size_t> bias = {}) {
-        if (failed()) return;
+        add_step(std::move(module), reads, weight, bias);
+    }
+    /// The same, when function() goes on from it; node 0 after a failure.
+    amct_distill::NodeId add_step(nn::Module module, const std::vector<amct_distill::NodeId>& reads,
+                                  std::optional<std::size_t> weight = {},
+                                  std::optional<std::size_t> bias = {}) {
+        if (failed()) return {};
         TensorId const w = weight ? tensor(*weight) : none, b = bias ? tensor(*bias) : none;
         ModuleName name = so_far_.names.of(nodes_, w, b);
-        finish([&] {
-            if (std::optional<ModuleId> const same = module_like(module, w)) {
+        return finish([&] {
+            if (std::optional<ModuleId> const same = so_far_.shared.find(so_far_.network, module, w, name)) {
                 ModuleName scope = so_far_.names.of(nodes_);
                 return so_far_.network.apply(so_far_.names.unique(std::move(scope.name)),
                                              so_far_.network.modules()[*same].name, reads);
@@ -173,13 +191,16 @@ public:
             std::string const unique = so_far_.names.unique(std::move(name.name));
             amct_distill::NodeId const id = so_far_.network.add(unique, std::move(module), reads);
             so_far_.imported.push_back({so_far_.graph.label(nodes_.front()), unique, name.source});
-            if (w != none) so_far_.modules_with[w].push_back(*so_far_.network.node(id).module);
+            so_far_.shared.add(w, *so_far_.network.node(id).module);
             return id;
         });
     }
     /// An operation without a named module, called as the node.
     void function(nn::Module module, std::initializer_list<std::size_t> reads) {
         function(std::move(module), nodes_of(reads));
+    }
+    void function(nn::Module module, std::initializer_list<amct_distill::NodeId> reads) {
+        function(std::move(module), std::vector(reads));
     }
     void function(nn::Module module, const std::vector<amct_distill::NodeId>& reads) {
         if (failed()) return;
@@ -205,6 +226,8 @@ public:
         return so_far_.network.constant(so_far_.names.unique(concat(function_name(), "/", suffix)),
                                         std::move(tensor));
     }
+    /// Output `k`, which the module that is added has not, is this node. Before add() and function().
+    void output_is(std::size_t k, amct_distill::NodeId id) { more_outputs_.emplace_back(k, id); }
     /// Output 0 is this node.
     void result_is(amct_distill::NodeId id) {
         if (!failed()) finish([&] { return id; });
@@ -230,6 +253,12 @@ public:
     void result_layout(Layout layout) { result_layout_ = std::move(layout); }
     /// The type of all outputs, where it is not that of the first input.
     void result_type(ElementType type) { type_ = type; }
+    /// Whether a weight is in modules before, and `module` is none of them.
+    bool is_in_others(std::size_t weight, const nn::Module& module) const {
+        TensorId const w = tensor(weight);
+        return so_far_.shared.contains(w) &&
+               !so_far_.shared.find(so_far_.network, module, w, so_far_.names.of(nodes_, w));
+    }
     void note(std::string_view text) {
         so_far_.note(concat(so_far_.graph.label(nodes_.front()), ": ", text));
     }
@@ -307,21 +336,6 @@ private:
             if (t != none) return std::string(so_far_.graph.tensor(t).name);
         return concat(op(), "_", nodes_.back());
     }
-    std::optional<ModuleId> module_like(const nn::Module& module, TensorId weight) const {
-        auto const found = so_far_.modules_with.find(weight);
-        if (weight == none || found == so_far_.modules_with.end()) return std::nullopt;
-        for (ModuleId m : found->second) {
-            const nn::Module& other = so_far_.network.module(m);
-            auto const a = module.parameters(), b = other.parameters();
-            bool same =
-                module.type() == other.type() && module.options() == other.options() && a.size() == b.size();
-            for (std::size_t k = 0; same && k != a.size(); ++k)
-                same = std::ranges::equal(a[k].values, b[k].values) &&
-                       std::ranges::equal(a[k].shape(), b[k].shape());
-            if (same) return m;
-        }
-        return std::nullopt;
-    }
     /// What the network says of a layer, without the layer's name, which the diagnostic has already.
     static std::string reason(const std::exception& e) {
         std::string_view what = e.what();
@@ -330,12 +344,12 @@ private:
         return std::string(what);
     }
     template <class Make>
-    void finish(Make make) {
+    amct_distill::NodeId finish(Make make) {
         amct_distill::NodeId first;
         try {
             first = make();
         } catch (const std::invalid_argument& e) {
-            return fail(reason(e));
+            return fail(reason(e)), amct_distill::NodeId{};
         }
         bool all_scalar = true;
         std::optional<ElementType> type = type_;
@@ -346,41 +360,34 @@ private:
             }
         for (std::size_t k = 0; k != outputs_.size(); ++k) {
             if (outputs_[k] == none) continue;
-            if (k > so_far_.network.node(first).ports) {
-                if (wants(k)) return fail(concat("its output ", k, " is read, which is not supported"));
+            auto const more =
+                std::ranges::find(more_outputs_, k, &std::pair<std::size_t, amct_distill::NodeId>::first);
+            if (k > so_far_.network.node(first).ports && more == more_outputs_.end()) {
+                if (wants(k))
+                    return fail(concat("its output ", k, " is read, which is not supported")), first;
                 continue;
             }
             Importing::Tensor& t = so_far_.tensors[outputs_[k]];
-            t.node = amct_distill::NodeId{first.index + k};
+            t.node = more != more_outputs_.end() ? more->second : amct_distill::NodeId{first.index + k};
             t.type = type.value_or(ElementType::float32);
             const nn::Shape& shape = so_far_.network.node(*t.node).shape;
             t.is_scalar = shape == nn::Shape{1} && scalar_.value_or(all_scalar);
             std::optional<Layout> layout = layout_of_result(shape.size());
-            if (!layout) return fail(batch_elsewhere("what becomes of it is not known"));
+            if (!layout) return fail(batch_elsewhere("what becomes of it is not known")), first;
             t.layout = *std::move(layout);
             so_far_.known.set_shape(outputs_[k], t.is_scalar           ? Shape{}
                                                  : t.layout.is_plain() ? detail::model_shape(shape)
                                                                        : t.layout.model_shape(shape));
             check_shape(outputs_[k]);
         }
+        return first;
     }
     /// As that of the inputs, without the dimensions that are gone: those that the conversion counted.
     std::optional<Layout> layout_of_result(std::size_t rank) const {
         if (result_layout_) return result_layout_;
         if (layout_.is_plain() || rank == rank_) return layout_;
-        std::vector<std::vector<std::size_t>> groups;
-        for (const auto& group : layout_.groups) {
-            if (group.size() == 1 && std::ranges::find(axes_, group[0]) != axes_.end()) continue;
-            groups.push_back(group);
-            for (std::size_t& d : groups.back()) {
-                std::size_t before = 0;
-                for (std::size_t gone : axes_) before += gone < d;
-                d -= before;
-            }
-        }
         if (rank + axes_.size() != rank_) return std::nullopt;
-        Layout out{std::move(groups)};
-        return out == Layout::plain(rank) ? Layout{} : out;
+        return without(layout_, axes_);
     }
     /// Compares with what the model says of the tensor, where it says something.
     void check_shape(TensorId t) {
@@ -405,6 +412,7 @@ private:
     std::size_t rank_ = 0;             ///< in the network, of the inputs whose layout it is
     bool aligns_ = false;              ///< constants are broadcast along such inputs
     std::vector<std::size_t> axes_{};  ///< dimensions that the conversion counted
+    std::vector<std::pair<std::size_t, amct_distill::NodeId>> more_outputs_{};
     std::optional<Layout> result_layout_{};
     std::optional<bool> scalar_{};
     std::optional<ElementType> type_{};
