@@ -25,11 +25,17 @@
 #include "../io/npz.hpp"
 #include "layers/activation.hpp"
 #include "layers/batch_norm.hpp"
+#include "layers/concat.hpp"
 #include "layers/conv2d.hpp"
+#include "layers/embedding.hpp"
+#include "layers/expand.hpp"
 #include "layers/linear.hpp"
 #include "layers/pad.hpp"
 #include "layers/pool.hpp"
+#include "layers/reshape.hpp"
+#include "layers/slice.hpp"
 #include "layers/structure.hpp"
+#include "layers/transpose.hpp"
 #include "print.hpp"
 
 namespace amct_distill::detail {
@@ -42,7 +48,9 @@ using standard_modules =
                nn::Softmax, nn::MaxPool2d, nn::AvgPool2d, nn::GlobalAveragePool, nn::Add, nn::Concat,
                nn::Flatten, nn::Reshape, nn::Identity, nn::Dropout,
                // that move values
-               nn::Pad>;
+               nn::Pad, nn::Transpose, nn::Squeeze, nn::Unsqueeze, nn::Split, nn::Slice, nn::Gather,
+               nn::Expand, nn::Tile, nn::PixelShuffle, nn::PixelUnshuffle, nn::DepthToSpace, nn::SpaceToDepth,
+               nn::Embedding>;
 
 /// A module of type M from the text of its options. Errors: options that cannot be read or make no sense.
 template <class M>
