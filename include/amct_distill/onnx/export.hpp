@@ -9,10 +9,12 @@
 /// read back computes the same bits and has the same names of modules; Dropout and Identity, which compute
 /// nothing, are gone then, a module without weights that is used twice is two, and a shape [] is [1].
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <limits>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -32,8 +34,8 @@ namespace amct_distill::onnx {
 struct ExportOptions {
     /// Names of the model's inputs and outputs, in order; where there are none, the nodes' names.
     std::vector<std::string> inputs{}, outputs{};
-    std::string batch = "N";      ///< what the model calls a free batch
-    std::int64_t opset = 13;      ///< at least; 13 or later
+    std::string batch = "N";  ///< what the model calls a free batch
+    std::int64_t opset = 13;  ///< at least; 13 or later
 };
 
 namespace detail {
@@ -77,8 +79,9 @@ public:
 private:
     void fail(std::string message) { model_.errors.push_back(general_error(std::move(message))); }
 
-    ValueInfoProto info(std::string_view name, const nn::Shape& shape) {
-        TypeProto::Tensor tensor{.elem_type = static_cast<std::int32_t>(ElementType::float32)};
+    ValueInfoProto info(std::string_view name, const nn::Shape& shape,
+                        ElementType type = ElementType::float32) {
+        TypeProto::Tensor tensor{.elem_type = static_cast<std::int32_t>(type)};
         tensor.shape.emplace();
         for (nn::Index d : shape) {
             TensorShapeProto::Dimension dimension;
@@ -117,13 +120,15 @@ private:
         std::string_view& value = model_.values[id.index];
         switch (node.kind) {
             case NodeKind::input:
-                model_.graph.input.push_back(info(value, node.shape));
+                model_.integer_inputs[id.index] = only_embeddings_read(id);
+                model_.graph.input.push_back(info(
+                    value, node.shape, only_embeddings_read(id) ? ElementType::int64 : ElementType::float32));
                 return;
             case NodeKind::port:
                 return;  // written with the node before it
             case NodeKind::constant: {
-                std::string_view const data = model_.initializer(network_.name(id), node.shape,
-                                                                 node.constant.span());
+                std::string_view const data =
+                    model_.initializer(network_.name(id), node.shape, node.constant.span());
                 if (value.empty())
                     value = data;
                 else  // an output is made by a node
@@ -142,11 +147,20 @@ private:
                 "it is no module of the library; write `void write_onnx(const YourModule&, "
                 "onnx::NodeWriter&)` in the module's namespace, and name the type: "
                 "onnx::export_network<YourModule>(...)");
-        bool const is_output = model_.graph.node.empty() || value.empty();
-        if (!is_output && known && value != model_.graph.node.back().output.front()) return;
-        for (std::size_t k = 0; k <= node.ports && known && model_.errors.empty(); ++k)
-            if (std::string_view const made = model_.values[id.index + k]; !is_network_output({id.index + k}))
-                model_.graph.value_info.push_back(info(made, network_.node({id.index + k}).shape));
+        if (!model_.errors.empty()) return;
+        for (std::size_t k = 0; k <= node.ports; ++k)
+            if (nn::NodeId const made{id.index + k}; !is_network_output(made))
+                model_.graph.value_info.push_back(info(model_.values[made.index], network_.node(made).shape));
+    }
+    bool only_embeddings_read(nn::NodeId id) const {
+        bool any = false;
+        for (nn::NodeId reader : network_.operations())
+            if (const auto& inputs = network_.node(reader).inputs;
+                std::ranges::find(inputs, id) != inputs.end()) {
+                if (network_.operation(reader).get_if<nn::Embedding>() == nullptr) return false;
+                any = true;
+            }
+        return any;
     }
     bool is_network_output(nn::NodeId id) const {
         return std::ranges::find(network_.outputs(), id) != network_.outputs().end();

@@ -10,7 +10,9 @@
 /// Names are PyTorch's: the node `/layer1/conv1/Conv` reads `layer1.conv1.weight`; onnx/names.hpp finds them
 /// again. Initializers are views of the network's values, which are not copied before the file is made.
 #pragma once
+#include <algorithm>
 #include <bit>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -34,22 +36,24 @@ namespace amct_distill::onnx {
 using AttributeList = std::vector<AttributeProto>;
 
 /// Attributes of a node that is written. Names and texts must outlive the model, as literals do.
-inline AttributeProto attribute(std::string_view name, std::int64_t value) {
-    return {.name = name, .i = value, .type = static_cast<std::int32_t>(AttributeType::integer)};
+template <std::integral V>
+AttributeProto attribute(std::string_view name, V value) {
+    return {.name = name,
+            .i = static_cast<std::int64_t>(value),
+            .type = static_cast<std::int32_t>(AttributeType::integer)};
+}
+template <std::floating_point V>
+AttributeProto attribute(std::string_view name, V value) {
+    return {
+        .name = name, .f = static_cast<float>(value), .type = static_cast<std::int32_t>(AttributeType::real)};
 }
 inline AttributeProto attribute(std::string_view name, std::vector<std::int64_t> values) {
-    return {.name = name,
-            .ints = std::move(values),
-            .type = static_cast<std::int32_t>(AttributeType::integers)};
-}
-inline AttributeProto attribute(std::string_view name, float value) {
-    return {.name = name, .f = value, .type = static_cast<std::int32_t>(AttributeType::real)};
-}
-inline AttributeProto attribute(std::string_view name, std::string_view text) {
-    return {.name = name, .s = text, .type = static_cast<std::int32_t>(AttributeType::string)};
+    return {
+        .name = name, .ints = std::move(values), .type = static_cast<std::int32_t>(AttributeType::integers)};
 }
 inline AttributeProto attribute(std::string_view name, const char* text) {
-    return attribute(name, std::string_view(text));
+    return {
+        .name = name, .s = std::string_view(text), .type = static_cast<std::int32_t>(AttributeType::string)};
 }
 
 namespace detail {
@@ -57,13 +61,14 @@ namespace detail {
 /// A model under construction, and the texts that its messages view.
 struct ModelWriting {
     ModelWriting(const nn::Network& net, std::int64_t version)
-        : network(net), opset(version), values(net.graph().size()) {}
+        : network(net), opset(version), values(net.graph().size()), integer_inputs(net.graph().size(), 0) {}
 
     const nn::Network& network;
-    std::int64_t opset;           ///< that the nodes are written for
-    std::int64_t needed = 0;      ///< the least that has all that is written
+    std::int64_t opset;       ///< that the nodes are written for
+    std::int64_t needed = 0;  ///< the least that has all that is written
     GraphProto graph{};
     std::vector<std::string_view> values;  ///< by the network's nodes: names of tensors
+    std::vector<char> integer_inputs;      ///< likewise: the model has integers there
     std::map<std::string, std::string_view, std::less<>> shared{};  ///< what the uses of a module share
     Diagnostics errors{};
 
@@ -94,9 +99,10 @@ struct ModelWriting {
                                      .name = unique_name});
         return unique_name;
     }
-    std::string_view integers(const std::string& name, std::vector<std::int64_t> data) {
+    std::string_view integers(const std::string& name, std::vector<std::int64_t> dims,
+                              std::vector<std::int64_t> data) {
         std::string_view const unique_name = new_tensor(name);
-        graph.initializer.push_back({.dims = {static_cast<std::int64_t>(data.size())},
+        graph.initializer.push_back({.dims = std::move(dims),
                                      .data_type = static_cast<std::int32_t>(ElementType::int64),
                                      .int64_data = std::move(data),
                                      .name = unique_name});
@@ -156,6 +162,8 @@ public:
         const auto& n = model_.network.node(node_.inputs.at(i));
         return n.kind == NodeKind::constant ? &n.constant : nullptr;
     }
+    /// Whether the model has integers where the network has whole numbers as floats: at its inputs.
+    bool reads_integers(std::size_t i) const { return model_.integer_inputs[node_.inputs.at(i).index] != 0; }
     std::size_t outputs() const { return node_.ports + 1; }
     const nn::Shape& output_shape(std::size_t k = 0) const {
         return model_.network.node({id_.index + k}).shape;
@@ -181,7 +189,12 @@ public:
         return model_.scalar(own(what), static_cast<float>(value));
     }
     std::string_view integers(std::string_view what, std::vector<std::int64_t> values) {
-        return model_.integers(own(what), std::move(values));
+        auto const count = static_cast<std::int64_t>(values.size());
+        return integers(what, std::move(values), {count});
+    }
+    std::string_view integers(std::string_view what, std::vector<std::int64_t> values,
+                              std::vector<std::int64_t> dims) {
+        return model_.integers(own(what), std::move(dims), std::move(values));
     }
     std::string_view tensor(std::string_view what, std::span<const nn::Index> shape,
                             std::span<const float> values) {
@@ -194,36 +207,32 @@ public:
     std::string_view step(std::string_view op, std::vector<std::string_view> reads,
                           AttributeList attributes = {}) {
         std::string_view const name = model_.new_node(own(op));
-        std::string_view const out =
-            model_.new_tensor(amct_distill::detail::concat(name, "_output_0"));
+        std::string_view const out = model_.new_tensor(amct_distill::detail::concat(name, "_output_0"));
         model_.node(name, op, std::move(reads), {out}, std::move(attributes));
         return out;
     }
     /// A step of constants alone, which all uses of the module share.
     std::string_view shared_step(std::string_view op, std::vector<std::string_view> reads,
                                  AttributeList attributes = {}) {
-        return shared(op, [&](const std::string&) {
-            return step(op, std::move(reads), std::move(attributes));
-        });
+        return shared(op,
+                      [&](const std::string&) { return step(op, std::move(reads), std::move(attributes)); });
     }
     /// The node that makes the outputs.
     void last(std::string_view op, std::vector<std::string_view> reads, AttributeList attributes = {}) {
-        std::string_view const name =
-            model_.new_node(node_.module ? own(op) : model_.network.name(id_));
+        std::string_view const name = model_.new_node(node_.module ? own(op) : model_.network.name(id_));
         std::vector<std::string_view> out;
         for (std::size_t k = 0; k != outputs(); ++k) {
             std::string_view& value = model_.values[id_.index + k];
-            if (value.empty())
-                value = model_.new_tensor(amct_distill::detail::concat(name, "_output_", k));
+            if (value.empty()) value = model_.new_tensor(amct_distill::detail::concat(name, "_output_", k));
             out.push_back(value);
         }
         model_.node(name, op, std::move(reads), std::move(out), std::move(attributes));
     }
     /// Says why the node cannot be written.
     void fail(std::string_view why) {
-        model_.errors.push_back(general_error(
-            amct_distill::detail::concat("cannot write the layer \"", model_.network.name(id_), "\" (",
-                                         module().type(), ") as ONNX: ", why)));
+        model_.errors.push_back(
+            general_error(amct_distill::detail::concat("cannot write the layer \"", model_.network.name(id_),
+                                                       "\" (", module().type(), ") as ONNX: ", why)));
     }
 
 private:
@@ -234,8 +243,8 @@ private:
     template <class Make>
     std::string_view shared(std::string_view what, Make make) {
         std::string const full = amct_distill::detail::concat(
-            node_.module ? model_.network.modules()[node_.module->index].name : model_.network.name(id_),
-            '.', what);
+            node_.module ? model_.network.modules()[node_.module->index].name : model_.network.name(id_), '.',
+            what);
         auto const found = model_.shared.find(full);
         return found != model_.shared.end() ? found->second : model_.shared[full] = make(full);
     }
