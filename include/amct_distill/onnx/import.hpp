@@ -22,6 +22,7 @@
 #include "../core/result.hpp"
 #include "input_shapes.hpp"
 #include "model_file.hpp"
+#include "moved_batch.hpp"
 #include "operators.hpp"
 
 namespace amct_distill::onnx {
@@ -250,7 +251,12 @@ private:
         while (!outputs.empty() && outputs.back() == none) outputs.pop_back();
         Operation o(so_far_, nodes, inputs, std::move(outputs));
         o.check_types(accepts);
-        if (!o.failed()) convert(o);
+        o.check_layouts(nodes.size() == 1 && broadcasts(o.op()));
+        if (!o.failed() && !(nodes.size() == 1 && move_batch(o))) {
+            if (!o.layout().is_plain() && !takes_moved_batch(o.op()))
+                o.fail(o.batch_elsewhere("the operator needs it in dimension 0"));
+            if (!o.failed()) convert(o);
+        }
         if (!o.failed())
             if (std::optional<std::string> wrong = o.attributes().error()) o.fail(*std::move(wrong));
         if (!o.failed() && !so_far_.tensors[last.output(0)].node) o.fail("it has made nothing");
@@ -266,6 +272,13 @@ private:
             if (!id) {
                 fail(graph_.error(
                     concat("the output `", tensor.name, "`: ", id.diagnostics().front().message)));
+                continue;
+            }
+            if (!so_far_.tensors[t].layout.is_plain()) {
+                fail(graph_.error(concat("the output `", tensor.name, "` is ",
+                                         onnx::to_string(*so_far_.known.shape(t)),
+                                         ", without the batch in dimension 0; give the inputs' shapes with a "
+                                         "number in its place")));
                 continue;
             }
             const auto outputs = so_far_.network.outputs();

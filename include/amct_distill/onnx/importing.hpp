@@ -21,6 +21,7 @@
 #include "../nn/layers/structure.hpp"
 #include "../nn/network.hpp"
 #include "constants.hpp"
+#include "layout.hpp"
 #include "names.hpp"
 
 namespace amct_distill::onnx {
@@ -74,6 +75,7 @@ struct Importing {
         std::optional<amct_distill::NodeId> node{};
         ElementType type = ElementType::float32;
         bool is_scalar = false;  ///< of rank 0 in the model, [1] in the network
+        Layout layout{};         ///< where the batch is, when it is not dimension 0
         bool failed = false;     ///< what makes it could not be imported, which has been said
     };
     Tensor& tensor(TensorId t) { return tensors[t]; }

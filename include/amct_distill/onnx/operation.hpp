@@ -65,9 +65,12 @@ public:
         const Value* const v = so_far_.known.find(inputs_[i]);
         return v != nullptr ? v->shape().empty() : so_far_.tensors[inputs_[i]].is_scalar;
     }
+    /// Where the batch is in the inputs that have it elsewhere than in dimension 0; plain: nowhere so.
+    const Layout& layout() const { return layout_; }
     /// As the network has it: [N, 3, 8, 8]; [1] for rank 0, also of constants. Empty after a failure.
     nn::Shape shape(std::size_t i) {
         if (!has(i)) return missing(i), nn::Shape{};
+        if (aligns_ && made(i) == nullptr) return constant(i).shape();
         if (const amct_distill::NodeId* const id = made(i)) return so_far_.network.node(*id).shape;
         result<const Value*> const v = so_far_.known.read(inputs_[i]);
         if (!v) return fail(v.diagnostics().front().message), nn::Shape{};
@@ -80,6 +83,9 @@ public:
     /// As the model has it: of rank 0 too.
     Shape model_shape(std::size_t i) {
         if (has(i) && is_scalar(i)) return {};
+        if (has(i) && made(i) != nullptr && !so_far_.tensors[inputs_[i]].layout.is_plain())
+            return so_far_.tensors[inputs_[i]].layout.model_shape(shape(i));
+        if (const Value* const v = has(i) ? so_far_.known.find(inputs_[i]) : nullptr) return v->shape();
         return detail::model_shape(shape(i));
     }
     std::size_t rank(std::size_t i) { return shape(i).size(); }
@@ -93,9 +99,14 @@ public:
         if (!has(i)) return missing(i), nn::Tensor{};
         if (!is_constant(i)) return fail(not_constant(i)), nn::Tensor{};
         result<nn::Tensor> value = so_far_.constant(inputs_[i]);
-        if (value) return *std::move(value);
-        fail(concat("input ", i, ": ", value.diagnostics().front().message));
-        return {};
+        if (!value) return fail(concat("input ", i, ": ", value.diagnostics().front().message)), nn::Tensor{};
+        if (aligns_ && value->size() != 1) {
+            std::optional<nn::Shape> const aligned = layout_.aligned(value->shape(), rank_);
+            if (!aligned)
+                return fail(batch_elsewhere("it reads a constant that differs along it")), nn::Tensor{};
+            value->resize(*aligned);
+        }
+        return *std::move(value);
     }
     /// The integers of a constant input, in one row; nothing after a failure.
     std::vector<std::int64_t> integers(std::size_t i) {
@@ -113,8 +124,16 @@ public:
         if (!values) fail(concat("input ", i, ": expected integers"));
         return std::move(values).value_or(std::vector<Size>{});
     }
-    /// Axes as ONNX counts them, also from the end, of input `i`; 0 after a failure.
-    std::size_t axis(std::int64_t given, std::size_t i) { return axis_of(given, model_shape(i).size()); }
+    /// An axis as the model counts them, also from the end, as a dimension of input `i` in the network; 0 after
+    /// a failure.
+    std::size_t axis(std::int64_t given, std::size_t i) {
+        std::size_t const axis = axis_of(given, model_shape(i).size());
+        if (layout_.is_plain() || failed()) return axis;
+        std::optional<std::size_t> const d = layout_.dimension(axis);
+        if (!d) return fail(batch_elsewhere(concat("it computes along dimension ", axis))), std::size_t{0};
+        axes_.push_back(*d);
+        return *d;
+    }
     std::size_t axis_of(std::int64_t given, std::size_t rank) {
         auto const n = static_cast<std::int64_t>(rank);
         if (given < -n || given >= n)
@@ -127,6 +146,7 @@ public:
     /// The node of an input; a constant becomes one. Node 0 after a failure.
     amct_distill::NodeId value(std::size_t i) {
         if (!has(i)) return missing(i), amct_distill::NodeId{};
+        if (aligns_ && made(i) == nullptr) return constant_node("constant", constant(i));
         result<amct_distill::NodeId> id = so_far_.node_of(inputs_[i]);
         if (!id)
             return fail(concat("input ", i, ": ", id.diagnostics().front().message)), amct_distill::NodeId{};
@@ -180,6 +200,7 @@ public:
     }
     /// A constant of the conversion's own.
     amct_distill::NodeId constant_node(std::string_view suffix, nn::Tensor tensor) {
+        if (failed()) return {};
         return so_far_.network.constant(so_far_.names.unique(concat(function_name(), "/", suffix)),
                                         std::move(tensor));
     }
@@ -204,6 +225,8 @@ public:
     /// The rank of output 0 is 0 in the model ([1] in the network). It is so by itself where all inputs have
     /// rank 0.
     void result_is_scalar(bool scalar = true) { scalar_ = scalar; }
+    /// Where the batch is in output 0, where that is not as in the inputs.
+    void result_layout(Layout layout) { result_layout_ = std::move(layout); }
     /// The type of all outputs, where it is not that of the first input.
     void result_type(ElementType type) { type_ = type; }
     void note(std::string_view text) {
@@ -230,6 +253,31 @@ public:
                 return fail(concat("input ", i, " is of type ", name_of(t),
                                    "; expected floats, which the network computes with"));
         }
+    }
+
+    /// Finds where the inputs have their batch. `aligns`: constants among them are broadcast.
+    void check_layouts(bool aligns) {
+        bool plain = false;
+        for (std::size_t i = 0; i != inputs_.size(); ++i) {
+            if (!has(i) || made(i) == nullptr) continue;
+            const Layout& of = so_far_.tensors[inputs_[i]].layout;
+            if (so_far_.network.node(*made(i)).kind == NodeKind::constant) continue;
+            if (of.is_plain()) {
+                plain = true;
+                continue;
+            }
+            if (!layout_.is_plain() && !(layout_ == of))
+                return fail(batch_elsewhere("it reads tensors that have it in different places"));
+            layout_ = of;
+            rank_ = shape(i).size();
+        }
+        if (layout_.is_plain()) return;
+        if (plain) return fail(batch_elsewhere("it reads tensors that have it in different places"));
+        aligns_ = aligns;
+    }
+    std::string batch_elsewhere(std::string_view why) const {
+        return concat("the batch is not in dimension 0 here, and ", why,
+                      "; give the inputs' shapes with a number in the batch's place");
     }
 
 private:
@@ -306,9 +354,32 @@ private:
             t.type = type.value_or(ElementType::float32);
             const nn::Shape& shape = so_far_.network.node(*t.node).shape;
             t.is_scalar = shape == nn::Shape{1} && scalar_.value_or(all_scalar);
-            so_far_.known.set_shape(outputs_[k], t.is_scalar ? Shape{} : detail::model_shape(shape));
+            std::optional<Layout> layout = layout_of_result(shape.size());
+            if (!layout) return fail(batch_elsewhere("what becomes of it is not known"));
+            t.layout = *std::move(layout);
+            so_far_.known.set_shape(outputs_[k], t.is_scalar           ? Shape{}
+                                                 : t.layout.is_plain() ? detail::model_shape(shape)
+                                                                       : t.layout.model_shape(shape));
             check_shape(outputs_[k]);
         }
+    }
+    /// As that of the inputs, without the dimensions that are gone: those that the conversion counted.
+    std::optional<Layout> layout_of_result(std::size_t rank) const {
+        if (result_layout_) return result_layout_;
+        if (layout_.is_plain() || rank == rank_) return layout_;
+        std::vector<std::vector<std::size_t>> groups;
+        for (const auto& group : layout_.groups) {
+            if (group.size() == 1 && std::ranges::find(axes_, group[0]) != axes_.end()) continue;
+            groups.push_back(group);
+            for (std::size_t& d : groups.back()) {
+                std::size_t before = 0;
+                for (std::size_t gone : axes_) before += gone < d;
+                d -= before;
+            }
+        }
+        if (rank + axes_.size() != rank_) return std::nullopt;
+        Layout out{std::move(groups)};
+        return out == Layout::plain(rank) ? Layout{} : out;
     }
     /// Compares with what the model says of the tensor, where it says something.
     void check_shape(TensorId t) {
@@ -329,6 +400,11 @@ private:
     std::vector<NodeId> nodes_;
     std::vector<TensorId> inputs_, outputs_;
     Attributes attributes_;
+    Layout layout_{};
+    std::size_t rank_ = 0;             ///< in the network, of the inputs whose layout it is
+    bool aligns_ = false;              ///< constants are broadcast along such inputs
+    std::vector<std::size_t> axes_{};  ///< dimensions that the conversion counted
+    std::optional<Layout> result_layout_{};
     std::optional<bool> scalar_{};
     std::optional<ElementType> type_{};
     std::string error_{};

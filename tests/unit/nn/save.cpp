@@ -136,7 +136,8 @@ TEST_CASE("files that are no network are errors with their place") {
          "net.npz:3:1: error: cannot load the network: no node before it is named `y`");
     says("input \"x\" [N, 2]\nlayer \"c\" Conv2d { in_channels: 0 } \"x\"\n",
          "a Conv2d: Conv2d: channels, groups");
-    says("input \"x\" [N, 2]\nlayer \"c\" Softmax { dim: -3 } \"x\"\n", "Softmax: dim 0 is the batch");
+    says("input \"x\" [N, 2]\nlayer \"c\" Softmax { dim: -3 } \"x\"\n",
+         "Softmax: expected a dim of 0 or more");
     says("input \"x\" [N, 2]\nlayer \"c\" ReLU { slope: 2 } \"x\"\n", "a ReLU has no options");
     says("input \"x\" [N, 2]\nlayer \"fc\" Linear { in_features: 2 out_features: 1 bias: true } \"x\"\n",
          "the file has no array `fc.weight.npy`");
