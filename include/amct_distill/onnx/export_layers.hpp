@@ -5,6 +5,7 @@
 #pragma once
 #include "export_activations.hpp"
 #include "export_arithmetic.hpp"
+#include "export_normalizations.hpp"
 #include "export_pools.hpp"
 #include "export_structure.hpp"
 #include "export_weighted.hpp"

@@ -10,7 +10,8 @@ namespace amct_distill::onnx {
 namespace detail {
 
 inline AttributeList pool_attributes(const nn::PoolOptions& o) {
-    return {attribute("kernel_shape", sizes(o.kernel)), attribute("pads", both_ends(o.padding)),
+    return {attribute("kernel_shape", sizes(o.kernel)),
+            attribute("pads", both_ends(sizes(o.padding), sizes(o.padding))),
             attribute("strides", sizes(o.stride))};
 }
 

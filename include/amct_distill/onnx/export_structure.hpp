@@ -56,7 +56,8 @@ inline void write_onnx(const nn::Reshape& m, NodeWriter& w) {
     w.last("Reshape", {w.input(0), w.integers("shape", std::move(shape))});
 }
 inline void write_onnx(const nn::Squeeze& m, NodeWriter& w) {
-    w.last("Squeeze", {w.input(0), w.integers("axes", detail::integers(m.options().dims))});
+    std::size_t const rank = w.shape(0).size() - m.options().dims.size();
+    w.last_of_rank(rank, "Squeeze", {w.input(0), w.integers("axes", detail::integers(m.options().dims))});
 }
 inline void write_onnx(const nn::Unsqueeze& m, NodeWriter& w) {
     w.last("Unsqueeze", {w.input(0), w.integers("axes", detail::integers(m.options().dims))});
@@ -97,9 +98,10 @@ inline void write_onnx(const nn::Slice& m, NodeWriter& w) {
 }
 inline void write_onnx(const nn::Gather& m, NodeWriter& w) {
     const nn::GatherOptions& o = m.options();
-    w.last("Gather",
-           {w.input(0), w.integers("indices", detail::integers(o.indices), detail::integers(o.shape))},
-           {attribute("axis", o.dim)});
+    w.last_of_rank(
+        w.shape(0).size() - 1 + o.shape.size(), "Gather",
+        {w.input(0), w.integers("indices", detail::integers(o.indices), detail::integers(o.shape))},
+        {attribute("axis", o.dim)});
 }
 /// Its indices are floats in the network. An input that only such modules read is one of integers in the
 /// model.

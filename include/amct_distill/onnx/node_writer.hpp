@@ -91,11 +91,12 @@ struct ModelWriting {
         graph.initializer.push_back(std::move(t));
         return unique_name;
     }
-    /// Without dimensions.
-    std::string_view scalar(const std::string& name, float value) {
+    std::string_view floats(const std::string& name, std::vector<std::int64_t> dims,
+                            std::vector<float> data) {
         std::string_view const unique_name = new_tensor(name);
-        graph.initializer.push_back({.data_type = static_cast<std::int32_t>(ElementType::float32),
-                                     .float_data = {value},
+        graph.initializer.push_back({.dims = std::move(dims),
+                                     .data_type = static_cast<std::int32_t>(ElementType::float32),
+                                     .float_data = std::move(data),
                                      .name = unique_name});
         return unique_name;
     }
@@ -184,9 +185,9 @@ public:
             return {};
         });
     }
-    /// A number without dimensions, a list of integers, or a tensor that the network keeps.
+    /// Others: a number without dimensions, integers, floats.
     std::string_view scalar(std::string_view what, double value) {
-        return model_.scalar(own(what), static_cast<float>(value));
+        return model_.floats(own(what), {}, {static_cast<float>(value)});
     }
     std::string_view integers(std::string_view what, std::vector<std::int64_t> values) {
         auto const count = static_cast<std::int64_t>(values.size());
@@ -196,9 +197,9 @@ public:
                               std::vector<std::int64_t> dims) {
         return model_.integers(own(what), std::move(dims), std::move(values));
     }
-    std::string_view tensor(std::string_view what, std::span<const nn::Index> shape,
-                            std::span<const float> values) {
-        return model_.initializer(own(what), shape, values);
+    std::string_view values(std::string_view what, std::vector<std::int64_t> dims,
+                            std::vector<float> values) {
+        return model_.floats(own(what), std::move(dims), std::move(values));
     }
 
     // ---- nodes
@@ -227,6 +228,13 @@ public:
             out.push_back(value);
         }
         model_.node(name, op, std::move(reads), std::move(out), std::move(attributes));
+    }
+    /// The same, where the result has another rank in ONNX: of rank 0 it becomes [1], the network's form.
+    void last_of_rank(std::size_t rank, std::string_view op, std::vector<std::string_view> reads,
+                      AttributeList attributes = {}) {
+        if (rank != 0) return last(op, std::move(reads), std::move(attributes));
+        std::string_view const scalar = step(op, std::move(reads), std::move(attributes));
+        last("Reshape", {scalar, integers("shape", {1})});
     }
     /// Says why the node cannot be written.
     void fail(std::string_view why) {
