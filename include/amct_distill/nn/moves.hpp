@@ -169,11 +169,11 @@ inline nn::Index step_of(const nn::Shape& shape, std::size_t dim) {
     return nn::product(shape, dim + 1, shape.size());
 }
 
-/// "what (batch free)": the error of a module that would have to change the free batch.
+/// The error of a module that would have to change the free batch.
 inline Diagnostic touches_batch(std::string_view what, std::span<const nn::Shape> found) {
-    return unexpected_inputs(
-        concat("inputs of a fixed batch, for ", what, " (give fixed shapes instead of a free batch N)"),
-        found);
+    return unexpected_inputs(concat("a fixed batch for ", what,
+                                    " (fixed_input(); of an import --shape NAME=..., or Batch::as_exported)"),
+                             found);
 }
 
 }  // namespace amct_distill::detail

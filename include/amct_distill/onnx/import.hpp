@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -255,7 +256,11 @@ private:
         if (!o.failed() && !(nodes.size() == 1 && move_batch(o))) {
             if (!o.layout().is_plain() && !takes_moved_batch(o.op()))
                 o.fail(o.batch_elsewhere("the operator needs it in dimension 0"));
-            if (!o.failed()) convert(o);
+            try {
+                if (!o.failed()) convert(o);
+            } catch (const std::invalid_argument& e) {  // options that make no module
+                o.fail(e.what());
+            }
         }
         if (!o.failed())
             if (std::optional<std::string> wrong = o.attributes().error()) o.fail(*std::move(wrong));

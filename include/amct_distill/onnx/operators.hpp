@@ -6,7 +6,11 @@
 
 #include "operation.hpp"
 #include "operators/activations.hpp"
+#include "operators/arithmetic.hpp"
 #include "operators/convolution.hpp"
+#include "operators/moves.hpp"
+#include "operators/reduce.hpp"
+#include "operators/structure.hpp"
 #include "pattern.hpp"
 
 namespace amct_distill::onnx::detail {
@@ -15,7 +19,11 @@ namespace amct_distill::onnx::detail {
 inline const OperatorRule* rule_of(std::string_view op) {
     constexpr std::array families{
         std::span<const OperatorRule>(activation_rules),
+        std::span<const OperatorRule>(arithmetic_rules),
         std::span<const OperatorRule>(convolution_rules),
+        std::span<const OperatorRule>(move_rules),
+        std::span<const OperatorRule>(reduce_rules),
+        std::span<const OperatorRule>(structure_rules),
     };
     for (std::span<const OperatorRule> family : families)
         for (const OperatorRule& rule : family)

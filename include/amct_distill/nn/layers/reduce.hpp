@@ -31,6 +31,7 @@ struct ReduceOptions {
 template <class T, class Function>
 class Reduce {
 public:
+    using function = Function;
     static constexpr std::string_view type_name = Function::name;
     /// Throws std::invalid_argument for axes that are negative or twice there.
     explicit Reduce(ReduceOptions options) : options_(std::move(options)) {

@@ -14,6 +14,8 @@ namespace amct_distill::detail::reductions {
 
 struct NoTally {};
 
+// What is folded of one value alone is that value where `keeps_one_value` is there.
+
 /// A sum of f(x), or what follows from it.
 struct SumState {
     double sum = 0;
@@ -23,6 +25,7 @@ struct SumState {
 
 struct Sum {
     static constexpr std::string_view name = "ReduceSum";
+    static constexpr bool keeps_one_value = true;
     using State = SumState;
     using Tally = NoTally;
     static double slope(double, double, double, NoTally) { return 1; }
@@ -30,6 +33,7 @@ struct Sum {
 
 struct Mean {
     static constexpr std::string_view name = "ReduceMean";
+    static constexpr bool keeps_one_value = true;
     struct State : SumState {
         double value(double terms) const { return sum / terms; }
     };
@@ -46,6 +50,7 @@ struct EqualTally {
 
 struct Max {
     static constexpr std::string_view name = "ReduceMax";
+    static constexpr bool keeps_one_value = true;
     struct State {
         double largest = -std::numeric_limits<double>::infinity();
         void add(double x) { largest = largest >= x || std::isnan(largest) ? largest : x; }
@@ -57,6 +62,7 @@ struct Max {
 
 struct Min {
     static constexpr std::string_view name = "ReduceMin";
+    static constexpr bool keeps_one_value = true;
     struct State {
         double smallest = std::numeric_limits<double>::infinity();
         void add(double x) { smallest = smallest <= x || std::isnan(smallest) ? smallest : x; }
@@ -68,6 +74,7 @@ struct Min {
 
 struct Prod {
     static constexpr std::string_view name = "ReduceProd";
+    static constexpr bool keeps_one_value = true;
     struct State {
         double product = 1;
         void add(double x) { product *= x; }

@@ -57,7 +57,7 @@ TEST_CASE("Concat: gradients are those of central differences, and errors") {
     CHECK(shape_error(Module(Concat{}), {}) ==
           "expected inputs whose shapes differ in dimension 1 at most, found none");
     CHECK(shape_error(Module(Concat(0)), {{any_batch, 2}})
-              .starts_with("expected inputs of a fixed batch, for joining dimension 0"));
+              .starts_with("expected a fixed batch for joining dimension 0"));
 }
 
 TEST_CASE("Split: parts, their gradients, and errors") {
@@ -83,7 +83,7 @@ TEST_CASE("Split: parts, their gradients, and errors") {
     CHECK(m.output_shapes(std::vector<Shape>{{2, 3}}).value() == std::vector<Shape>{{1, 3}, {1, 3}});
     CHECK(shape_error(m, {{3}}) == "expected one input whose dimension 0 is 2, found [3]");
     CHECK(shape_error(m, {{any_batch, 3}})
-              .starts_with("expected inputs of a fixed batch, for splitting dimension 0"));
+              .starts_with("expected a fixed batch for splitting dimension 0"));
     CHECK_THROWS_WITH(Split({.dim = 1, .sizes = {0}}),
                       "Split: expected a dimension from 0 on and parts of at least 1");
 }

@@ -38,9 +38,9 @@ TEST_CASE("Expand and Tile: options and errors") {
     CHECK(shape_error(expand, {{2, 3}}) == "expected an input that can be expanded to [1, 2], found [2, 3]");
     CHECK(shape_error(expand, {}) == "expected one input, found none");
     CHECK(shape_error(Module(Expand({2, 2})), {{any_batch, 2}})
-              .starts_with("expected inputs of a fixed batch, for another dimension 0"));
+              .starts_with("expected a fixed batch for another dimension 0"));
     CHECK(shape_error(Module(Expand({1, 2, 2})), {{any_batch, 2}})
-              .starts_with("expected inputs of a fixed batch, for another dimension 0"));
+              .starts_with("expected a fixed batch for another dimension 0"));
     CHECK_THROWS_WITH(Expand({0}), "Expand: expected dimensions of at least 1");
 
     Module const tile = Tile({1, 2});
@@ -48,7 +48,7 @@ TEST_CASE("Expand and Tile: options and errors") {
     CHECK(tile.output_shape(std::vector<Shape>{{any_batch, 3}}).value() == Shape{any_batch, 6});
     CHECK(shape_error(tile, {{2}}) == "expected one input with 2 dimensions, found [2]");
     CHECK(shape_error(Module(Tile({2, 1})), {{any_batch, 2}})
-              .starts_with("expected inputs of a fixed batch, for repeating dimension 0"));
+              .starts_with("expected a fixed batch for repeating dimension 0"));
     CHECK_THROWS_WITH(Tile({1, 0}), "Tile: expected numbers of at least 1");
 }
 

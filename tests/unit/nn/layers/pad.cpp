@@ -51,8 +51,8 @@ TEST_CASE("Pad: options, shapes and their errors") {
     CHECK(shape_error(Module(Pad({.begin = {0, -1}, .end = {0, -1}})), {{2, 2}}) ==
           "expected a dimension 1 that is larger than what is cropped, found [2, 2]");
     CHECK(shape_error(Module(Pad({.begin = {1, 0}, .end = {0, 0}})), {{any_batch, 2}}) ==
-          "expected inputs of a fixed batch, for padding of dimension 0 (give fixed shapes instead of a free "
-          "batch N), found [N, 2]");
+          "expected a fixed batch for padding of dimension 0 (fixed_input(); of an import --shape NAME=..., "
+          "or Batch::as_exported), found [N, 2]");
     CHECK_THROWS_WITH(Pad({.begin = {0, 1}, .end = {0}}),
                       "Pad: expected a beginning and an end for each dimension, and a mode");
 }

@@ -63,7 +63,7 @@ TEST_CASE("reshaping: options and errors") {
     CHECK(shape_error(Module(Unsqueeze({5})), {{4, 8}}) ==
           "expected one input with 3 more dimensions, found [4, 8]");
     for (const Module& m : {Module(Flatten(0)), Module(Reshape::whole({-1, 2})), Module(Unsqueeze({0}))})
-        CHECK(shape_error(m, {{any_batch, 2}}).starts_with("expected inputs of a fixed batch, for "));
+        CHECK(shape_error(m, {{any_batch, 2}}).starts_with("expected a fixed batch for "));
 
     char const* const none =
         "Reshape: expected the dimensions after the batch, each at least 1, one of them perhaps -1";

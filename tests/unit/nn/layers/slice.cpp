@@ -70,7 +70,7 @@ TEST_CASE("Slice and Gather: options and errors") {
           "expected one input of whose dimension 1 the slice leaves something, found [2, 3]");
     CHECK(shape_error(slice, {{4}}) == "expected one input with a dimension 1, found [4]");
     CHECK(shape_error(Module(Slice({.dims = {0}, .starts = {0}, .ends = {1}})), {{any_batch, 2}})
-              .starts_with("expected inputs of a fixed batch, for a slice of dimension 0"));
+              .starts_with("expected a fixed batch for a slice of dimension 0"));
     char const* const lists =
         "Slice: expected different dimensions from 0 on, and for each a start, an end and a step other than "
         "0";
@@ -84,7 +84,7 @@ TEST_CASE("Slice and Gather: options and errors") {
           "expected one input whose dimension 1 has an index 3, found [2, 3]");
     CHECK(shape_error(gather, {{4}}) == "expected one input with a dimension 1, found [4]");
     CHECK(shape_error(Module(Gather({.dim = 0, .indices = {0}})), {{any_batch, 2}})
-              .starts_with("expected inputs of a fixed batch, for chosen values of dimension 0"));
+              .starts_with("expected a fixed batch for chosen values of dimension 0"));
     CHECK_THROWS_WITH(Gather({.dim = 1, .indices = {0, 1}}),
                       "Gather: expected a dimension from 0 on and indices, as many as their shape says");
 }

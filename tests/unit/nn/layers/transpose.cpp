@@ -69,7 +69,7 @@ TEST_CASE("Transpose and blocks: types, options and errors") {
     CHECK(m.output_shape(std::vector<Shape>{{any_batch, 4, 3}}).value() == Shape{any_batch, 3, 4});
     CHECK(shape_error(m, {{4, 3}}) == "expected one input with 3 dimensions, found [4, 3]");
     CHECK(shape_error(Module(Transpose({1, 0})), {{any_batch, 3}})
-              .starts_with("expected inputs of a fixed batch, for another place of dimension 0"));
+              .starts_with("expected a fixed batch for another place of dimension 0"));
     CHECK_THROWS_WITH(Transpose({1, 2}), "Transpose: expected every dimension once, from 0 on");
 
     CHECK(Module(PixelShuffle({.block = 2})).operation() == "DepthToSpace");
