@@ -198,7 +198,7 @@ private:
         write(device, out).value();
 
         std::size_t different = 0, sums = 0;
-        for (const VerifiedLayer& l : verified.layers) different += l.different, sums += l.sums;
+        for (const VerifiedLayer& l : verified.layers) different += l.different, sums += l.outputs;
         double const seconds =
             std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
         std::printf(

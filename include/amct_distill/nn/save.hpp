@@ -41,6 +41,7 @@
 #include "layers/pool.hpp"
 #include "layers/prelu.hpp"
 #include "layers/reduce.hpp"
+#include "layers/repeat_over_batch.hpp"
 #include "layers/reshape.hpp"
 #include "layers/slice.hpp"
 #include "layers/smooth_activation.hpp"
@@ -72,6 +73,7 @@ using standard_modules = ModuleList<
     // that move values
     nn::Pad, nn::Transpose, nn::Squeeze, nn::Unsqueeze, nn::Split, nn::Slice, nn::Gather, nn::Expand,
     nn::Tile, nn::PixelShuffle, nn::PixelUnshuffle, nn::DepthToSpace, nn::SpaceToDepth, nn::Embedding,
+    nn::RepeatOverBatch,
     // with weights, and norms
     nn::Conv1d, nn::ConvTranspose1d, nn::ConvTranspose2d, nn::MatMul, nn::BatchNorm1d, nn::BatchNorm3d,
     nn::InstanceNorm1d, nn::InstanceNorm2d, nn::InstanceNorm3d, nn::GroupNorm, nn::LayerNorm>;
