@@ -61,8 +61,10 @@ bool is_named(const nn::Module& m) {
         "Reshape",   "Pad",          "Transpose",    "Squeeze",
         "Unsqueeze", "Split",        "Slice",        "Gather",
         "Expand",    "Tile",         "MatMul",       "RepeatOverBatch",
-        "Flatten",   "DepthToSpace", "SpaceToDepth", "PixelShuffle"};
-    return !functions.contains(m.type()) && !m.type().starts_with("Reduce");
+        "Flatten",   "DepthToSpace", "SpaceToDepth", "PixelShuffle",
+        "Upsample"};
+    return !functions.contains(m.type()) && !m.type().starts_with("Reduce") &&
+           !m.type().starts_with("GlobalLp");
 }
 
 std::vector<Case> cases() {
@@ -261,6 +263,62 @@ std::vector<Case> cases() {
         // pools
         {"MaxPool2d", MaxPool2d({.kernel = {3, 2}, .stride = {2, 1}, .padding = {1, 0}}), {image}},
         {"AvgPool2d", AvgPool2d({.kernel = {3, 2}, .stride = {2, 1}, .padding = {1, 0}}), {image}},
+        {"MaxPool1d",
+         MaxPool1d({.kernel = {3}, .stride = {2}, .padding = {1}, .end_padding = {0}, .ceil_mode = true}),
+         {lines}},
+        {"MaxPool2d with dilation",
+         MaxPool2d({.kernel = {2, 2}, .stride = {1, 1}, .dilation = {2, 1}}),
+         {image}},
+        {"MaxPool3d", MaxPool3d({.kernel = {2, 2, 2}}), {{N, 2, 4, 4, 4}}},
+        {"AvgPool1d",
+         AvgPool1d({.kernel = {3}, .stride = {2}, .padding = {1}, .count_include_pad = false}),
+         {lines}},
+        {"AvgPool2d with dilation",
+         AvgPool2d({.kernel = {2, 2}, .stride = {1, 1}, .dilation = {2, 1}}),
+         {image}},
+        {"AvgPool3d",
+         AvgPool3d({.kernel = {2, 2, 2}, .stride = {1, 2, 2}, .ceil_mode = true}),
+         {{N, 2, 4, 5, 4}}},
+        {"LPPool1d", LPPool1d({.kernel = {3}, .stride = {2}}), {lines}},
+        {"LPPool2d", LPPool2d({.norm = 3, .kernel = {3, 2}, .stride = {2, 1}, .padding = {1, 0}}), {image}},
+        {"LPPool3d", LPPool3d({.kernel = {2, 2, 2}}), {{N, 2, 4, 4, 4}}},
+        {"GlobalAveragePool1d", GlobalAveragePool1d{}, {lines}},
+        {"GlobalAveragePool3d", GlobalAveragePool3d{}, {{N, 2, 3, 4, 5}}},
+        {"GlobalMaxPool", GlobalMaxPool{}, {image}},
+        {"GlobalMaxPool1d", GlobalMaxPool1d{}, {lines}},
+        {"GlobalMaxPool3d", GlobalMaxPool3d{}, {{N, 2, 3, 4, 5}}},
+        {"GlobalLpPool1d", GlobalLpPool1d({.norm = 1}), {lines}},
+        {"GlobalLpPool2d", GlobalLpPool2d({.norm = 3}), {image}},
+        {"GlobalLpPool3d", GlobalLpPool3d(GlobalLpPoolOptions{}), {{N, 2, 3, 4, 5}}},
+        {"Upsample", Upsample({.scales = {1, 1, 2, 2}}), {image}},
+        {"Upsample to a size", Upsample({.sizes = {0, 0, 9, 4}, .mode = ResizeMode::linear}), {image}},
+        {"Upsample by corners",
+         Upsample({.sizes = {0, 0, 11},
+                   .mode = ResizeMode::linear,
+                   .coordinates = ResizeCoordinates::align_corners}),
+         {lines}},
+        {"Upsample, cubic",
+         Upsample({.scales = {1, 1, 1.5f, 2},
+                   .mode = ResizeMode::cubic,
+                   .coordinates = ResizeCoordinates::pytorch_half_pixel,
+                   .cubic_coefficient = -0.5f,
+                   .exclude_outside = true}),
+         {image}},
+        {"Upsample, asymmetric",
+         Upsample({.scales = {1, 1, 2, 0.5f},
+                   .coordinates = ResizeCoordinates::asymmetric,
+                   .nearest = ResizeNearest::floor}),
+         {image}},
+        {"Upsample by tf_half_pixel_for_nn",
+         Upsample({.scales = {1, 1, 2, 2},
+                   .coordinates = ResizeCoordinates::tf_half_pixel_for_nn,
+                   .nearest = ResizeNearest::ceil}),
+         {image}},
+        {"Upsample of the middle",
+         Upsample({.scales = {1, 1, 1.5f, 2},
+                   .mode = ResizeMode::linear,
+                   .coordinates = ResizeCoordinates::half_pixel_symmetric}),
+         {image}},
         {"GlobalAveragePool", GlobalAveragePool{}, {image}},
     };
     return out;
@@ -304,8 +362,8 @@ nn::Network network_of(const Case& c) {
             p.values[i] = p.name == "running_var" ? v * v + 0.5f : v;
         }
     nn::NodeId y = is_named(module)
-                             ? net.add("block.m", module, reads)
-                             : net.add_function("/block/" + std::string(module.operation()), module, reads);
+                       ? net.add("block.m", module, reads)
+                       : net.add_function("/block/" + std::string(module.operation()), module, reads);
     // An output is made by something.
     if (module.type() == "Identity" || module.type() == "Dropout") y = net.add("relu", nn::ReLU{}, {y});
     for (nn::NodeId port : net.outputs_of(y)) net.output(port);

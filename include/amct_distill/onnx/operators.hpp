@@ -9,21 +9,22 @@
 #include "operators/arithmetic.hpp"
 #include "operators/convolution.hpp"
 #include "operators/moves.hpp"
+#include "operators/pooling.hpp"
 #include "operators/reduce.hpp"
+#include "operators/resize.hpp"
 #include "operators/structure.hpp"
 #include "pattern.hpp"
+#include "patterns/activations.hpp"
 
 namespace amct_distill::onnx::detail {
 
 /// Null: not an operator that is known.
 inline const OperatorRule* rule_of(std::string_view op) {
     constexpr std::array families{
-        std::span<const OperatorRule>(activation_rules),
-        std::span<const OperatorRule>(arithmetic_rules),
-        std::span<const OperatorRule>(convolution_rules),
-        std::span<const OperatorRule>(move_rules),
-        std::span<const OperatorRule>(reduce_rules),
-        std::span<const OperatorRule>(structure_rules),
+        std::span<const OperatorRule>(activation_rules),  std::span<const OperatorRule>(arithmetic_rules),
+        std::span<const OperatorRule>(convolution_rules), std::span<const OperatorRule>(move_rules),
+        std::span<const OperatorRule>(pooling_rules),     std::span<const OperatorRule>(reduce_rules),
+        std::span<const OperatorRule>(resize_rules),      std::span<const OperatorRule>(structure_rules),
     };
     for (std::span<const OperatorRule> family : families)
         for (const OperatorRule& rule : family)
@@ -33,7 +34,7 @@ inline const OperatorRule* rule_of(std::string_view op) {
 
 /// The first that matches at a node.
 inline std::optional<Match> match_at(const PatternContext& context, NodeId first) {
-    constexpr std::array<Pattern, 0> patterns{};
+    constexpr std::array<Pattern, 4> patterns{match_silu, match_mish, match_hardswish, match_gelu};
     for (Pattern pattern : patterns)
         if (std::optional<Match> found = pattern(context, first)) return found;
     return std::nullopt;
