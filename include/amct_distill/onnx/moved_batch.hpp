@@ -30,7 +30,7 @@ inline bool broadcasts(std::string_view op) {
     return std::ranges::find(names, op) != names.end();
 }
 inline bool takes_moved_batch(std::string_view op) {
-    static constexpr std::array<std::string_view, 44> names{"Abs",
+    static constexpr std::array<std::string_view, 45> names{"Abs",
                                                             "Cast",
                                                             "Celu",
                                                             "Clip",
@@ -41,6 +41,7 @@ inline bool takes_moved_batch(std::string_view op) {
                                                             "Exp",
                                                             "Gather",
                                                             "Gelu",
+                                                            "Gemm",
                                                             "HardSigmoid",
                                                             "HardSwish",
                                                             "Identity",

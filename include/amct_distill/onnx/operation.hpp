@@ -157,14 +157,24 @@ public:
     /// its name; a weight that has been in an equal module before makes this a further use of that one.
     void add(nn::Module module, std::initializer_list<std::size_t> reads,
              std::optional<std::size_t> weight = {}, std::optional<std::size_t> bias = {}) {
-        add(std::move(module), nodes_of(reads), weight, bias);
+        add_step(std::move(module), nodes_of(reads), weight, bias);
+    }
+    void add(nn::Module module, std::initializer_list<amct_distill::NodeId> reads,
+             std::optional<std::size_t> weight = {}, std::optional<std::size_t> bias = {}) {
+        add_step(std::move(module), reads, weight, bias);
     }
     void add(nn::Module module, const std::vector<amct_distill::NodeId>& reads,
              std::optional<std::size_t> weight = {}, std::optional<std::size_t> bias = {}) {
-        if (failed()) return;
+        add_step(std::move(module), reads, weight, bias);
+    }
+    /// The same, when function() goes on from it; node 0 after a failure.
+    amct_distill::NodeId add_step(nn::Module module, const std::vector<amct_distill::NodeId>& reads,
+                                  std::optional<std::size_t> weight = {},
+                                  std::optional<std::size_t> bias = {}) {
+        if (failed()) return {};
         TensorId const w = weight ? tensor(*weight) : none, b = bias ? tensor(*bias) : none;
         ModuleName name = so_far_.names.of(nodes_, w, b);
-        finish([&] {
+        return finish([&] {
             if (std::optional<ModuleId> const same = so_far_.shared.find(so_far_.network, module, w, name)) {
                 ModuleName scope = so_far_.names.of(nodes_);
                 return so_far_.network.apply(so_far_.names.unique(std::move(scope.name)),
@@ -180,6 +190,9 @@ public:
     /// An operation without a named module, called as the node.
     void function(nn::Module module, std::initializer_list<std::size_t> reads) {
         function(std::move(module), nodes_of(reads));
+    }
+    void function(nn::Module module, std::initializer_list<amct_distill::NodeId> reads) {
+        function(std::move(module), std::vector(reads));
     }
     void function(nn::Module module, const std::vector<amct_distill::NodeId>& reads) {
         if (failed()) return;
@@ -205,6 +218,8 @@ public:
         return so_far_.network.constant(so_far_.names.unique(concat(function_name(), "/", suffix)),
                                         std::move(tensor));
     }
+    /// Output `k`, which the module that is added has not, is this node. Before add() and function().
+    void output_is(std::size_t k, amct_distill::NodeId id) { more_outputs_.emplace_back(k, id); }
     /// Output 0 is this node.
     void result_is(amct_distill::NodeId id) {
         if (!failed()) finish([&] { return id; });
@@ -230,6 +245,12 @@ public:
     void result_layout(Layout layout) { result_layout_ = std::move(layout); }
     /// The type of all outputs, where it is not that of the first input.
     void result_type(ElementType type) { type_ = type; }
+    /// Whether a weight is in modules before, and `module` is none of them.
+    bool is_in_others(std::size_t weight, const nn::Module& module) const {
+        TensorId const w = tensor(weight);
+        return so_far_.shared.contains(w) &&
+               !so_far_.shared.find(so_far_.network, module, w, so_far_.names.of(nodes_, w));
+    }
     void note(std::string_view text) {
         so_far_.note(concat(so_far_.graph.label(nodes_.front()), ": ", text));
     }
@@ -315,12 +336,12 @@ private:
         return std::string(what);
     }
     template <class Make>
-    void finish(Make make) {
+    amct_distill::NodeId finish(Make make) {
         amct_distill::NodeId first;
         try {
             first = make();
         } catch (const std::invalid_argument& e) {
-            return fail(reason(e));
+            return fail(reason(e)), amct_distill::NodeId{};
         }
         bool all_scalar = true;
         std::optional<ElementType> type = type_;
@@ -331,23 +352,27 @@ private:
             }
         for (std::size_t k = 0; k != outputs_.size(); ++k) {
             if (outputs_[k] == none) continue;
-            if (k > so_far_.network.node(first).ports) {
-                if (wants(k)) return fail(concat("its output ", k, " is read, which is not supported"));
+            auto const more =
+                std::ranges::find(more_outputs_, k, &std::pair<std::size_t, amct_distill::NodeId>::first);
+            if (k > so_far_.network.node(first).ports && more == more_outputs_.end()) {
+                if (wants(k))
+                    return fail(concat("its output ", k, " is read, which is not supported")), first;
                 continue;
             }
             Importing::Tensor& t = so_far_.tensors[outputs_[k]];
-            t.node = amct_distill::NodeId{first.index + k};
+            t.node = more != more_outputs_.end() ? more->second : amct_distill::NodeId{first.index + k};
             t.type = type.value_or(ElementType::float32);
             const nn::Shape& shape = so_far_.network.node(*t.node).shape;
             t.is_scalar = shape == nn::Shape{1} && scalar_.value_or(all_scalar);
             std::optional<Layout> layout = layout_of_result(shape.size());
-            if (!layout) return fail(batch_elsewhere("what becomes of it is not known"));
+            if (!layout) return fail(batch_elsewhere("what becomes of it is not known")), first;
             t.layout = *std::move(layout);
             so_far_.known.set_shape(outputs_[k], t.is_scalar           ? Shape{}
                                                  : t.layout.is_plain() ? detail::model_shape(shape)
                                                                        : t.layout.model_shape(shape));
             check_shape(outputs_[k]);
         }
+        return first;
     }
     /// As that of the inputs, without the dimensions that are gone: those that the conversion counted.
     std::optional<Layout> layout_of_result(std::size_t rank) const {
@@ -379,6 +404,7 @@ private:
     std::size_t rank_ = 0;             ///< in the network, of the inputs whose layout it is
     bool aligns_ = false;              ///< constants are broadcast along such inputs
     std::vector<std::size_t> axes_{};  ///< dimensions that the conversion counted
+    std::vector<std::pair<std::size_t, amct_distill::NodeId>> more_outputs_{};
     std::optional<Layout> result_layout_{};
     std::optional<bool> scalar_{};
     std::optional<ElementType> type_{};

@@ -26,6 +26,7 @@ public:
     void add(TensorId weight, ModuleId module) {
         if (weight != none) uses_[holder(weight)].push_back({weight, module});
     }
+    bool contains(TensorId weight) const { return weight != none && uses_.contains(holder(weight)); }
     /// The module of the network that `module`, named `name`, is a further use of.
     std::optional<ModuleId> find(const nn::Network& network, const nn::Module& module, TensorId weight,
                                  const ModuleName& name) const {
