@@ -69,7 +69,8 @@ void broadcast_forward(const nn::BasicTensor<T>& a, const nn::BasicTensor<T>& b,
     });
 }
 
-/// gx += what `slope(x, other, y, g)` gives, element by element, summed over what x was broadcast to.
+/// gx += what `slope(x, other, y, g)` gives, element by element, summed over what x was broadcast to. Each is
+/// a number, or an array of them where `slope` takes those.
 template <class T, class Slope>
 void broadcast_backward(const nn::BasicTensor<T>& x, const nn::BasicTensor<T>& other,
                         const nn::BasicTensor<T>& y, const nn::BasicTensor<T>& g, nn::BasicTensor<T>& gx,
@@ -86,7 +87,20 @@ void broadcast_backward(const nn::BasicTensor<T>& x, const nn::BasicTensor<T>& o
         const T *const left = x.data() + i, *const right = other.data() + j;
         const T *const ys = y.data() + o, *const gs = g.data() + o;
         T* const sums = to.data() + o;
-        for (nn::Index k = 0; k != n; ++k) sums[k] += slope(left[k * p], right[k * q], ys[k], gs[k]);
+        using Array = nn::ConstArrayMap<T>;
+        if constexpr (std::is_invocable_v<Slope, T, T, Array, Array>) {
+            Array const ya(ys, n), ga(gs, n);
+            nn::ArrayMap<T> out(sums, n);
+            if (p == 0)
+                q == 0 ? void(out += slope(*left, *right, ya, ga))
+                       : void(out += slope(*left, Array(right, n), ya, ga));
+            else if (q == 0)
+                out += slope(Array(left, n), *right, ya, ga);
+            else
+                out += slope(Array(left, n), Array(right, n), ya, ga);
+        } else {
+            for (nn::Index k = 0; k != n; ++k) sums[k] += slope(left[k * p], right[k * q], ys[k], gs[k]);
+        }
     });
     if (!same) add_broadcast_gradient(to, gx, scratch);
 }
@@ -140,11 +154,15 @@ public:
                   std::span<nn::BasicTensor<T>>, nn::BasicScratch<T>& scratch, nn::Mode) const {
         const nn::BasicTensor<T>&a = *inputs[0], &b = *inputs[1];
         if (grad_inputs[0])
-            broadcast_backward(a, b, output, grad_output, *grad_inputs[0], scratch,
-                               [](T x, T other, T y, T g) { return Op::to_a(x, other, y, g); });
+            broadcast_backward(
+                a, b, output, grad_output, *grad_inputs[0], scratch,
+                [](const auto& x, const auto& other, const auto& y,
+                   const auto& g) -> decltype(Op::to_a(x, other, y, g)) { return Op::to_a(x, other, y, g); });
         if (grad_inputs[1])
-            broadcast_backward(b, a, output, grad_output, *grad_inputs[1], scratch,
-                               [](T x, T other, T y, T g) { return Op::to_b(x, other, y, g); });
+            broadcast_backward(
+                b, a, output, grad_output, *grad_inputs[1], scratch,
+                [](const auto& x, const auto& other, const auto& y,
+                   const auto& g) -> decltype(Op::to_b(x, other, y, g)) { return Op::to_b(x, other, y, g); });
     }
 };
 
@@ -153,12 +171,12 @@ struct Minus {
     static auto value(const A& a, const B& b) {
         return a - b;
     }
-    template <class T>
-    static T to_a(T, T, T, T g) {
+    template <class X, class Other, class Y, class G>
+    static auto to_a(const X&, const Other&, const Y&, const G& g) {
         return g;
     }
-    template <class T>
-    static T to_b(T, T, T, T g) {
+    template <class X, class Other, class Y, class G>
+    static auto to_b(const X&, const Other&, const Y&, const G& g) {
         return -g;
     }
 };
@@ -167,13 +185,13 @@ struct Times {
     static auto value(const A& a, const B& b) {
         return a * b;
     }
-    template <class T>
-    static T to_a(T, T b, T, T g) {
-        return g * b;
+    template <class X, class Other, class Y, class G>
+    static auto to_a(const X&, const Other& other, const Y&, const G& g) {
+        return g * other;
     }
-    template <class T>
-    static T to_b(T, T a, T, T g) {
-        return g * a;
+    template <class X, class Other, class Y, class G>
+    static auto to_b(const X&, const Other& other, const Y&, const G& g) {
+        return g * other;
     }
 };
 struct Over {
@@ -181,13 +199,13 @@ struct Over {
     static auto value(const A& a, const B& b) {
         return a / b;
     }
-    template <class T>
-    static T to_a(T, T b, T, T g) {
-        return g / b;
+    template <class X, class Other, class Y, class G>
+    static auto to_a(const X&, const Other& other, const Y&, const G& g) {
+        return g / other;
     }
-    template <class T>
-    static T to_b(T b, T, T y, T g) {
-        return -g * (y / b);
+    template <class X, class Other, class Y, class G>
+    static auto to_b(const X& x, const Other&, const Y& y, const G& g) {
+        return -(g * y) / x;
     }
 };
 /// The gradients of x^0, and of 0^b, are 0, as PyTorch's.
@@ -197,6 +215,7 @@ struct Power {
     static T value(T a, T b) { return b == T(2) ? a * a : std::pow(a, b); }
     template <class T>
     static T to_a(T a, T b, T, T g) {
+        if (b == T(2)) return g * (T(2) * a);
         return b == T(0) ? T(0) : g * (b * value(a, b - T(1)));
     }
     template <class T>
