@@ -62,7 +62,7 @@ bool is_named(const nn::Module& m) {
         "Unsqueeze", "Split",        "Slice",        "Gather",
         "Expand",    "Tile",         "MatMul",       "RepeatOverBatch",
         "Flatten",   "DepthToSpace", "SpaceToDepth", "PixelShuffle",
-        "Upsample"};
+        "Upsample",  "RoundTo"};
     return !functions.contains(m.type()) && !m.type().starts_with("Reduce");
 }
 
@@ -247,6 +247,7 @@ std::vector<Case> cases() {
         {"Pad", Pad({.begin = {0, 0, 1, 0}, .end = {0, 0, 2, 1}, .value = 0.5f}), {image}},
         {"Pad, reflected", Pad({.begin = {0, 0, 2}, .end = {0, 0, 1}, .mode = PadMode::reflect}), {lines}},
         {"Pad by the edge", Pad({.begin = {0, 1, 2}, .end = {0, 0, 1}, .mode = PadMode::edge}), {lines}},
+        {"RoundTo", RoundTo({.format = FloatFormat::float16}), {row}},
         {"Identity", Identity{}, {row}, -2, 2, Back::other_form},
         {"Dropout", Dropout{}, {row}, -2, 2, Back::other_form},
         // pools

@@ -15,6 +15,7 @@
 #include "../nn/layers/pad.hpp"
 #include "../nn/layers/repeat_over_batch.hpp"
 #include "../nn/layers/reshape.hpp"
+#include "../nn/layers/rounding.hpp"
 #include "../nn/layers/slice.hpp"
 #include "../nn/layers/structure.hpp"
 #include "../nn/layers/transpose.hpp"
@@ -36,6 +37,13 @@ inline std::vector<std::int64_t> target(const nn::Shape& shape) {
 
 inline void write_onnx(const nn::Identity&, NodeWriter& w) { w.last("Identity", {w.input(0)}); }
 inline void write_onnx(const nn::Dropout&, NodeWriter& w) { w.last("Dropout", {w.input(0)}); }
+inline void write_onnx(const nn::RoundTo& m, NodeWriter& w) {
+    auto const to = [](ElementType type) { return attribute("to", static_cast<std::int64_t>(type)); };
+    bool const half = m.options().format == nn::FloatFormat::float16;
+    std::string_view const narrow =
+        w.step("Cast", {w.input(0)}, {to(half ? ElementType::float16 : ElementType::bfloat16)});
+    w.last("Cast", {narrow}, {to(ElementType::float32)});
+}
 
 inline void write_onnx(const nn::Concat& m, NodeWriter& w) {
     w.last("Concat", w.all_inputs(), {attribute("axis", static_cast<std::int64_t>(m.dim()))});
