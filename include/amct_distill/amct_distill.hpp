@@ -57,6 +57,7 @@
 #include "nn/layers/prelu.hpp"
 #include "nn/layers/reduce.hpp"
 #include "nn/layers/reshape.hpp"
+#include "nn/layers/rounding.hpp"
 #include "nn/layers/slice.hpp"
 #include "nn/layers/smooth_activation.hpp"
 #include "nn/layers/softmax.hpp"
