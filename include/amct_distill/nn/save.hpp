@@ -41,6 +41,7 @@
 #include "layers/pool.hpp"
 #include "layers/prelu.hpp"
 #include "layers/reduce.hpp"
+#include "layers/repeat_over_batch.hpp"
 #include "layers/reshape.hpp"
 #include "layers/slice.hpp"
 #include "layers/smooth_activation.hpp"
@@ -49,6 +50,7 @@
 #include "layers/transpose.hpp"
 #include "layers/trigonometric.hpp"
 #include "layers/unary.hpp"
+#include "layers/upsample.hpp"
 #include "print.hpp"
 
 namespace amct_distill::detail {
@@ -72,6 +74,11 @@ using standard_modules = ModuleList<
     // that move values
     nn::Pad, nn::Transpose, nn::Squeeze, nn::Unsqueeze, nn::Split, nn::Slice, nn::Gather, nn::Expand,
     nn::Tile, nn::PixelShuffle, nn::PixelUnshuffle, nn::DepthToSpace, nn::SpaceToDepth, nn::Embedding,
+    nn::RepeatOverBatch, nn::Upsample,
+    // pools
+    nn::MaxPool1d, nn::MaxPool3d, nn::AvgPool1d, nn::AvgPool3d, nn::LPPool1d, nn::LPPool2d, nn::LPPool3d,
+    nn::GlobalAveragePool1d, nn::GlobalAveragePool3d, nn::GlobalMaxPool, nn::GlobalMaxPool1d,
+    nn::GlobalMaxPool3d, nn::GlobalLpPool1d, nn::GlobalLpPool2d, nn::GlobalLpPool3d,
     // with weights, and norms
     nn::Conv1d, nn::ConvTranspose1d, nn::ConvTranspose2d, nn::MatMul, nn::BatchNorm1d, nn::BatchNorm3d,
     nn::InstanceNorm1d, nn::InstanceNorm2d, nn::InstanceNorm3d, nn::GroupNorm, nn::LayerNorm>;

@@ -24,6 +24,7 @@
 
 #include "attributes.hpp"
 #include "importing.hpp"
+#include "input_shapes.hpp"
 
 namespace amct_distill::onnx::detail {
 

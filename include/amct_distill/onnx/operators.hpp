@@ -11,9 +11,12 @@
 #include "operators/linear.hpp"
 #include "operators/moves.hpp"
 #include "operators/normalization.hpp"
+#include "operators/pooling.hpp"
 #include "operators/reduce.hpp"
+#include "operators/resize.hpp"
 #include "operators/structure.hpp"
 #include "pattern.hpp"
+#include "patterns/activations.hpp"
 #include "patterns/layer_norm.hpp"
 #include "patterns/linear.hpp"
 #include "patterns/scaled_convolution.hpp"
@@ -26,7 +29,8 @@ inline const OperatorRule* rule_of(std::string_view op) {
         std::span<const OperatorRule>(activation_rules),  std::span<const OperatorRule>(arithmetic_rules),
         std::span<const OperatorRule>(convolution_rules), std::span<const OperatorRule>(linear_rules),
         std::span<const OperatorRule>(move_rules),        std::span<const OperatorRule>(normalization_rules),
-        std::span<const OperatorRule>(reduce_rules),      std::span<const OperatorRule>(structure_rules),
+        std::span<const OperatorRule>(pooling_rules),     std::span<const OperatorRule>(reduce_rules),
+        std::span<const OperatorRule>(resize_rules),      std::span<const OperatorRule>(structure_rules),
     };
     for (std::span<const OperatorRule> family : families)
         for (const OperatorRule& rule : family)
@@ -36,7 +40,9 @@ inline const OperatorRule* rule_of(std::string_view op) {
 
 /// The first that matches at a node.
 inline std::optional<Match> match_at(const PatternContext& context, NodeId first) {
-    constexpr std::array<Pattern, 3> patterns{match_linear, match_scaled_convolution, match_layer_norm};
+    constexpr std::array<Pattern, 7> patterns{
+        match_linear, match_scaled_convolution, match_layer_norm, match_silu,
+        match_mish,   match_hardswish,          match_gelu};
     for (Pattern pattern : patterns)
         if (std::optional<Match> found = pattern(context, first)) return found;
     return std::nullopt;

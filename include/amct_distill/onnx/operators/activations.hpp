@@ -23,6 +23,8 @@ namespace amct_distill::onnx::detail {
 template <class Module>
 void convert_activation(Operation& o) {
     o.attributes().ignore("consumed_inputs");  // of opset 1
+    if (o.inputs() != 1)
+        return o.fail(amct_distill::detail::concat("expected one input, found ", o.inputs()));
     o.add(Module{}, {0});
 }
 

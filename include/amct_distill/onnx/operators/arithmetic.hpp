@@ -19,6 +19,8 @@ namespace amct_distill::onnx::detail {
 template <class Module>
 void convert_unary(Operation& o) {
     o.attributes().ignore("consumed_inputs");  // of opset 1
+    if (o.inputs() != 1)
+        return o.fail(amct_distill::detail::concat("expected one input, found ", o.inputs()));
     o.function(Module{}, {0});
 }
 
@@ -63,6 +65,8 @@ inline amct_distill::NodeId second_operand(Operation& o) {
 }
 template <class Module>
 void convert_binary(Operation& o) {
+    if (o.inputs() != 2)
+        return o.fail(amct_distill::detail::concat("expected two inputs, found ", o.inputs()));
     amct_distill::NodeId const second = second_operand(o);
     o.function(Module{}, std::vector<amct_distill::NodeId>{o.value(0), second});
 }
