@@ -2,7 +2,7 @@
 /// The products behind every convolution, plain or transposed, of a batch of images in groups of channels.
 ///
 ///     detail::Convolution<float> c(window, images, groups, channels, outputs);    // the latter two of a group
-///     c.multiply(weight, x, y, scratch, [&](Index channel, float* row, Index n) { std::fill_n(row, n, 0.f); });
+///     c.multiply(weight, x, {.bias = bias}, y, scratch);
 ///     c.add_weight_gradient(x, grad_y, grad_weight, scratch);
 ///     c.add_input_gradient(weight, grad_y, grad_x, scratch);
 ///
@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "depthwise.hpp"
 #include "matrix_product.hpp"
 #include "scratch.hpp"
 #include "window.hpp"
@@ -41,12 +42,11 @@ public:
 
     Index positions() const { return positions_; }
 
-    /// output += the convolution of the input; before, start(channel, row, n) for the n values of each part
-    /// of an output's row.
-    template <class Start>
-    void multiply(const T* weight, const T* input, T* output, nn::BasicScratch<T>& scratch,
-                  Start start) const {
-        Index const step = outputs_ < few_outputs ? 16 * product_cols : product_cols;
+    void multiply(const T* weight, const T* input, OutputStart<T> start, T* output,
+                  nn::BasicScratch<T>& scratch) const {
+        if (Depthwise<T>::fits(channels_, outputs_))
+            return depthwise().multiply(weight, input, start, output, scratch);
+        Index const step = product_cols;
         Index const blocks = parts(positions_, step);
         T* const buffers = scratch.buffer(0, product_buffer);
         auto const set = scratch.execution().instructions;
@@ -55,18 +55,10 @@ public:
             Index const channel = image % groups_ * outputs_;  // the first output of the group
             Index const n = (std::min)(step, positions_ - first);
             T* const y = output + image * outputs_ * positions_ + first;
-            for (Index c = 0; c != outputs_; ++c) start(channel + c, y + c * positions_, n);
+            for (Index c = 0; c != outputs_ && !start.add; ++c)
+                std::fill_n(y + c * positions_, n, start.bias ? start.bias[channel + c] : T(0));
             const T* const x = input + image * pixels_;
             T* const buffer = buffers + worker * product_buffer;
-            if (outputs_ < few_outputs) {
-                for (Index tap = 0; tap != taps_; ++tap) {
-                    read(x, tap, first, n, buffer);
-                    for (Index c = 0; c != outputs_; ++c)
-                        run_on(set, add_scaled_loop<T>{buffer, weight[(channel + c) * taps_ + tap],
-                                                       y + c * positions_, n});
-                }
-                return;
-            }
             detail::multiply<T>(
                 set,
                 {.c = y,
@@ -89,6 +81,8 @@ public:
     /// alone: at most 8, and at most 8 MB of them unless one is larger.
     void add_weight_gradient(const T* input, const T* grad_output, T* grad_weight,
                              nn::BasicScratch<T>& scratch) const {
+        if (Depthwise<T>::fits(channels_, outputs_))
+            return depthwise().add_weight_gradient(input, grad_output, grad_weight, scratch);
         Index const size = groups_ * outputs_ * taps_;
         Index const most = std::clamp((Index(8) << 20) / Index(sizeof(T)) / size, Index(1), Index(8));
         Index const in_part = parts(images_, (std::min)(most, images_));  // images
@@ -117,16 +111,6 @@ public:
                         read(x, tap + k, first, n, columns + k * gradient_positions);
                     const T* const g =
                         grad_output + (image * groups_ + group) * outputs_ * positions_ + first;
-                    if (outputs_ < few_outputs) {
-                        for (Index k = 0; k != taps; ++k)
-                            for (Index c = 0; c != outputs_; ++c) {
-                                T& to = sum[k * outputs_ + c];
-                                T const dot = run_on(set, dot_loop<T>{columns + k * gradient_positions,
-                                                                      g + c * positions_, n});
-                                to = add ? to + dot : dot;
-                            }
-                        continue;
-                    }
                     for (Index out = 0; out < outputs_; out += product_cols) {
                         Index const outs = (std::min)(product_cols, outputs_ - out);
                         transpose(g + out * positions_, positions_, outs, n, transposed, outs);
@@ -159,6 +143,8 @@ public:
     /// taps x outputs times outputs x positions gives taps x positions, added to the pixels they came from.
     void add_input_gradient(const T* weight, const T* grad_output, T* grad_input,
                             nn::BasicScratch<T>& scratch) const {
+        if (Depthwise<T>::fits(channels_, outputs_))
+            return depthwise().add_input_gradient(weight, grad_output, grad_input, scratch);
         T* const transposed = scratch.buffer(1, groups_ * outputs_ * taps_, 1);
         for (Index group = 0; group != groups_; ++group)
             transpose(weight + group * outputs_ * taps_, taps_, outputs_, taps_,
@@ -197,6 +183,8 @@ public:
     }
 
 private:
+    Depthwise<T> depthwise() const { return {window_, images_, groups_, channels_, outputs_}; }
+
     /// The row `tap` of taps x positions, columns [first, first + n), of an image's group.
     void read(const T* image, Index tap, Index first, Index n, T* line) const {
         Index const k = tap % window_.taps();
@@ -209,8 +197,6 @@ private:
                 image + tap / window_.taps() * window_.input[0] * window_.input[1]);
     }
 
-    // Below, as in a depthwise convolution, panels would mostly hold what is not used.
-    static constexpr Index few_outputs = 4;
     // Of a product for the weights' gradient.
     static constexpr Index gradient_taps = 576, gradient_positions = 128;
 

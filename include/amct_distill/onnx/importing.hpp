@@ -9,7 +9,6 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -23,6 +22,7 @@
 #include "constants.hpp"
 #include "layout.hpp"
 #include "names.hpp"
+#include "shared_modules.hpp"
 
 namespace amct_distill::onnx {
 
@@ -91,8 +91,7 @@ struct Importing {
     std::vector<std::string> notes{};
     Diagnostics errors{};
     std::size_t copies_left = 0;
-    /// The modules that a weight is in.
-    std::map<TensorId, std::vector<ModuleId>> modules_with{};
+    SharedModules shared{graph};
 
     void note(std::string text) {
         for (const std::string& other : notes)

@@ -102,6 +102,20 @@ inline Relayout simplified(std::vector<std::vector<std::size_t>> groups, std::sp
     return out;
 }
 
+/// Some of the network's dimensions are gone, each a dimension of the model too.
+inline Layout without(const Layout& from, std::span<const std::size_t> gone) {
+    Layout out;
+    std::size_t rank = 0;
+    for (const auto& group : from.groups) {
+        if (group.size() == 1 && std::ranges::find(gone, group[0]) != gone.end()) continue;
+        out.groups.push_back(group);
+        for (std::size_t& d : out.groups.back())
+            d -= static_cast<std::size_t>(std::ranges::count_if(gone, [d](std::size_t g) { return g < d; }));
+        rank += group.size();
+    }
+    return out == Layout::plain(rank) ? Layout{} : out;
+}
+
 /// Precondition: a permutation of the model's dimensions.
 inline Relayout transposed(const Layout& from, const nn::Shape& shape,
                            std::span<const std::size_t> permutation) {

@@ -125,8 +125,8 @@ public:
         if (!values) fail(concat("input ", i, ": expected integers"));
         return std::move(values).value_or(std::vector<Size>{});
     }
-    /// An axis as the model counts them, also from the end, as a dimension of input `i` in the network; 0 after
-    /// a failure.
+    /// An axis as the model counts them, also from the end, as a dimension of input `i` in the network; 0
+    /// after a failure.
     std::size_t axis(std::int64_t given, std::size_t i) {
         std::size_t const axis = axis_of(given, model_shape(i).size());
         if (layout_.is_plain() || failed()) return axis;
@@ -175,7 +175,7 @@ public:
         TensorId const w = weight ? tensor(*weight) : none, b = bias ? tensor(*bias) : none;
         ModuleName name = so_far_.names.of(nodes_, w, b);
         return finish([&] {
-            if (std::optional<ModuleId> const same = module_like(module, w)) {
+            if (std::optional<ModuleId> const same = so_far_.shared.find(so_far_.network, module, w, name)) {
                 ModuleName scope = so_far_.names.of(nodes_);
                 return so_far_.network.apply(so_far_.names.unique(std::move(scope.name)),
                                              so_far_.network.modules()[*same].name, reads);
@@ -183,7 +183,7 @@ public:
             std::string const unique = so_far_.names.unique(std::move(name.name));
             amct_distill::NodeId const id = so_far_.network.add(unique, std::move(module), reads);
             so_far_.imported.push_back({so_far_.graph.label(nodes_.front()), unique, name.source});
-            if (w != none) so_far_.modules_with[w].push_back(*so_far_.network.node(id).module);
+            so_far_.shared.add(w, *so_far_.network.node(id).module);
             return id;
         });
     }
@@ -245,9 +245,14 @@ public:
     void result_layout(Layout layout) { result_layout_ = std::move(layout); }
     /// The type of all outputs, where it is not that of the first input.
     void result_type(ElementType type) { type_ = type; }
+    /// Whether a module with these parameters is a function called in PyTorch's forward, which is no module.
+    bool is_function(std::size_t weight, std::optional<std::size_t> bias, bool in_containers) const {
+        return so_far_.names.is_function(nodes_, tensor(weight), bias ? tensor(*bias) : none, in_containers);
+    }
     /// Whether a weight is in modules before, and `module` is none of them.
     bool is_in_others(std::size_t weight, const nn::Module& module) const {
-        return so_far_.modules_with.contains(tensor(weight)) && !module_like(module, tensor(weight));
+        return so_far_.shared.has(tensor(weight)) &&
+               !so_far_.shared.find(so_far_.network, module, tensor(weight), {});
     }
     void note(std::string_view text) {
         so_far_.note(concat(so_far_.graph.label(nodes_.front()), ": ", text));
@@ -326,21 +331,6 @@ private:
             if (t != none) return std::string(so_far_.graph.tensor(t).name);
         return concat(op(), "_", nodes_.back());
     }
-    std::optional<ModuleId> module_like(const nn::Module& module, TensorId weight) const {
-        auto const found = so_far_.modules_with.find(weight);
-        if (weight == none || found == so_far_.modules_with.end()) return std::nullopt;
-        for (ModuleId m : found->second) {
-            const nn::Module& other = so_far_.network.module(m);
-            auto const a = module.parameters(), b = other.parameters();
-            bool same =
-                module.type() == other.type() && module.options() == other.options() && a.size() == b.size();
-            for (std::size_t k = 0; same && k != a.size(); ++k)
-                same = std::ranges::equal(a[k].values, b[k].values) &&
-                       std::ranges::equal(a[k].shape(), b[k].shape());
-            if (same) return m;
-        }
-        return std::nullopt;
-    }
     /// What the network says of a layer, without the layer's name, which the diagnostic has already.
     static std::string reason(const std::exception& e) {
         std::string_view what = e.what();
@@ -391,19 +381,8 @@ private:
     std::optional<Layout> layout_of_result(std::size_t rank) const {
         if (result_layout_) return result_layout_;
         if (layout_.is_plain() || rank == rank_) return layout_;
-        std::vector<std::vector<std::size_t>> groups;
-        for (const auto& group : layout_.groups) {
-            if (group.size() == 1 && std::ranges::find(axes_, group[0]) != axes_.end()) continue;
-            groups.push_back(group);
-            for (std::size_t& d : groups.back()) {
-                std::size_t before = 0;
-                for (std::size_t gone : axes_) before += gone < d;
-                d -= before;
-            }
-        }
         if (rank + axes_.size() != rank_) return std::nullopt;
-        Layout out{std::move(groups)};
-        return out == Layout::plain(rank) ? Layout{} : out;
+        return without(layout_, axes_);
     }
     /// Compares with what the model says of the tensor, where it says something.
     void check_shape(TensorId t) {

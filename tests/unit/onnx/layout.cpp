@@ -86,6 +86,13 @@ TEST_CASE("a batch that would be cut is refused") {
     CHECK_FALSE(onnx::detail::reshaped({}, {any_batch, 4}, {n, 4, 0}));
 }
 
+TEST_CASE("dimensions that are gone") {
+    Layout const qkv{{{1}, {0}, {2}, {3}}};  // [3, N, T, d]
+    CHECK(onnx::detail::without(qkv, Order{1}).is_plain());
+    CHECK(onnx::detail::without(qkv, Order{2}) == Layout{{{1}, {0}, {2}}});
+    CHECK(onnx::detail::without({{{1}, {0, 2}, {3}}}, Order{1}) == Layout{{{0, 1}, {2}}});
+}
+
 TEST_CASE("constants are aligned with the model's dimensions") {
     Layout const heads{{{1}, {0, 2}, {3}}};
     CHECK(heads.aligned({8}, 4) == nn::Shape{1, 1, 1, 8});

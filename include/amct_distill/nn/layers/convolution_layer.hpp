@@ -68,19 +68,16 @@ public:
     void forward_with(const nn::BasicTensor<T>& weight, const nn::BasicTensor<T>& input,
                       nn::BasicTensor<T>& output, nn::BasicScratch<T>& scratch) const {
         const T* const bias = this->options().bias ? this->bias().data() : nullptr;
-        auto const start = [bias](nn::Index channel, T* row, nn::Index n) {
-            std::fill_n(row, n, bias ? bias[channel] : T(0));
-        };
         if constexpr (transposed) {
             nn::Index const channels = output.dim(1);
             auto const pixels = static_cast<nn::Index>(output.size()) / (output.dim(0) * channels);
             for (nn::Index i = 0; i != output.dim(0) * channels; ++i)
-                start(i % channels, output.data() + i * pixels, pixels);
+                std::fill_n(output.data() + i * pixels, pixels, bias ? bias[i % channels] : T(0));
             products(output.shape(), input.shape())
                 .add_input_gradient(weight.data(), input.data(), output.data(), scratch);
         } else {
             products(input.shape(), output.shape())
-                .multiply(weight.data(), input.data(), output.data(), scratch, start);
+                .multiply(weight.data(), input.data(), {.bias = bias}, output.data(), scratch);
         }
     }
 
@@ -101,8 +98,7 @@ public:
         }
         if (!grad_input) return;
         if constexpr (transposed)
-            c.multiply(weight.data(), grad_output.data(), grad_input->data(), scratch,
-                       [](nn::Index, T*, nn::Index) {});
+            c.multiply(weight.data(), grad_output.data(), {.add = true}, grad_input->data(), scratch);
         else
             c.add_input_gradient(weight.data(), grad_output.data(), grad_input->data(), scratch);
     }
