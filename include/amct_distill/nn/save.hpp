@@ -44,6 +44,7 @@
 #include "layers/reduce.hpp"
 #include "layers/repeat_over_batch.hpp"
 #include "layers/reshape.hpp"
+#include "layers/rounding.hpp"
 #include "layers/slice.hpp"
 #include "layers/smooth_activation.hpp"
 #include "layers/softmax.hpp"
@@ -75,7 +76,7 @@ using standard_modules = ModuleList<
     // that move values
     nn::Pad, nn::Transpose, nn::Squeeze, nn::Unsqueeze, nn::Split, nn::Slice, nn::Gather, nn::Expand,
     nn::Tile, nn::PixelShuffle, nn::PixelUnshuffle, nn::DepthToSpace, nn::SpaceToDepth, nn::Embedding,
-    nn::RepeatOverBatch, nn::Upsample,
+    nn::RepeatOverBatch, nn::Upsample, nn::RoundTo,
     // pools
     nn::MaxPool1d, nn::MaxPool3d, nn::AvgPool1d, nn::AvgPool3d, nn::LPPool1d, nn::LPPool2d, nn::LPPool3d,
     nn::GlobalAveragePool1d, nn::GlobalAveragePool3d, nn::GlobalMaxPool, nn::GlobalMaxPool1d,

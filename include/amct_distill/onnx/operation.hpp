@@ -60,8 +60,16 @@ public:
 
     std::size_t inputs() const { return inputs_.size(); }
     bool has(std::size_t i) const { return i < inputs_.size() && inputs_[i] != none; }
+    /// Fails where there are more inputs than the conversion reads.
+    void at_most(std::size_t n) {
+        for (std::size_t i = n; i < inputs_.size(); ++i)
+            if (has(i)) return fail(concat("expected at most ", n, " inputs, found ", inputs_.size()));
+    }
     TensorId tensor(std::size_t i) const { return i < inputs_.size() ? inputs_[i] : none; }
-    ElementType type(std::size_t i) const { return so_far_.type_of(inputs_[i]); }
+    ElementType type(std::size_t i) {
+        is_constant(i);  // a weight that nobody has read tells its type now
+        return so_far_.type_of(inputs_[i]);
+    }
     bool is_scalar(std::size_t i) const {
         const Value* const v = so_far_.known.find(inputs_[i]);
         return v != nullptr ? v->shape().empty() : so_far_.tensors[inputs_[i]].is_scalar;
@@ -252,7 +260,8 @@ public:
     /// Whether a weight is in modules before, and `module` is none of them.
     bool is_in_others(std::size_t weight, const nn::Module& module) const {
         return so_far_.shared.has(tensor(weight)) &&
-               !so_far_.shared.find(so_far_.network, module, tensor(weight), {});
+               !so_far_.shared.find(so_far_.network, module, tensor(weight),
+                                    so_far_.names.of(nodes_, tensor(weight)));
     }
     void note(std::string_view text) {
         so_far_.note(concat(so_far_.graph.label(nodes_.front()), ": ", text));
