@@ -161,7 +161,8 @@ inline std::string bits_figure(const View& view) {
                     "</i>"}));
         append(note.en, cat({note.en.empty() ? "" : ", ", c.layers, c.layers == 1 ? " layer" : " layers",
                              c.bits == 32 ? " in float" : cat({" at ", name})}));
-        append(note.zh, cat({note.zh.empty() ? "" : "，", c.layers, " 层", c.bits == 32 ? "浮点" : name}));
+        append(note.zh, cat({note.zh.empty() ? "" : "，", c.layers, " 层",
+                             c.bits == 32 ? std::string("浮点") : cat({" ", name})}));
     }
     return cat({"<p class=\"soft\">", both("Bits per weight, mean", "每个权重的平均位数"),
                 "</p><p class=\"big\">", fixed(mean / all, 2), " <small>", both("bits", "位"),
