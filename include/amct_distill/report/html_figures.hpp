@@ -16,7 +16,7 @@ inline Text stage_name(const std::string& name) {
     if (name == "FP32" || name == "FP32 teacher") return {"FP32", "FP32"};
     if (name == "calibrated") return {"calibrated", "校准后"};
     if (name == "distilled") return {"distilled", "蒸馏后"};
-    if (name == "integers") return {"integers", "整数推理"};
+    if (name == "integers" || name == "in integers") return {"integers", "整数推理"};
     return {escaped(name), escaped(name)};
 }
 
