@@ -44,6 +44,7 @@
 #include "nn/layers/concat.hpp"
 #include "nn/layers/conv1d.hpp"
 #include "nn/layers/conv2d.hpp"
+#include "nn/layers/conv_function.hpp"
 #include "nn/layers/conv_transpose.hpp"
 #include "nn/layers/embedding.hpp"
 #include "nn/layers/expand.hpp"
