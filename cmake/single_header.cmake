@@ -172,12 +172,19 @@ file(GLOB_RECURSE other_headers "${include}/*.hpp")
 list(FILTER other_headers EXCLUDE REGEX "/include/amct_distill/(adapters|onnx)/")
 list(REMOVE_ITEM other_headers "${include}/amct_distill.hpp" "${include}/definitions.hpp")  # only includes
 file(GLOB_RECURSE onnx_headers "${include}/onnx/*.hpp")
-foreach(file IN ITEMS "${version}" "${include}/amct_distill.hpp" ${onnx_headers})
-    declare_header("${file}")
-endforeach()
+declare_header("${version}")
+declare_header("${include}/amct_distill.hpp")
 text_of(quant "${version}" ${quant_headers})
 text_of(others ${other_headers})
 text_of(onnx ${onnx_headers})
+set(before_onnx "\
+#if defined(AMCT_DISTILL_COMPILED) && !defined(AMCT_DISTILL_DEFINITIONS)  // which it is made of
+#ifdef AMCT_DISTILL_WHOLE
+#error \"include amct_distill_onnx.hpp before amct_distill.hpp\"
+#endif
+#define AMCT_DISTILL_DEFINITIONS
+#endif
+")
 
 set(license "// SPDX-License-Identifier: Apache-2.0\n")
 set(made "// Made from include/ by cmake/single_header.cmake: change the headers there.\n#pragma once\n")
@@ -215,6 +222,7 @@ ${license}\
 /// amct_distill in one file, with ONNX, without its adapters: reads ONNX models besides what amct_distill.hpp
 /// does. Needs C++20, Boost (PFR, Spirit X3: headers) and Eigen.
 ${made}
+${before_onnx}
 ${quant}
 ${others}
 ${onnx}")

@@ -158,7 +158,8 @@ std::vector<nn::Tensor> batches(const Samples& samples, std::size_t size) {
 
 Comparison::Comparison(const Samples& samples, amct_distill::nn::Tensor teacher_logits)
     : samples_(samples), teacher_(std::move(teacher_logits)) {
-    add("FP32 teacher", teacher_);
+    results.samples = samples.size();
+    add("FP32", teacher_);
 }
 void Comparison::add(std::string network, const amct_distill::nn::Tensor& logits) {
     double error = 0;
@@ -171,11 +172,9 @@ void Comparison::add(std::string network, const amct_distill::nn::Tensor& logits
 }
 std::string Comparison::text(std::size_t width) const {
     amct_distill::Table table({{""}, {"accuracy"}, {"mean squared error of the logits"}});
-    for (const Result& r : results.networks)
+    for (const auto& r : results.networks)
         table.add({r.network, amct_distill::number(100 * r.accuracy, std::chars_format::fixed, 2) + " %",
-                   r.logits_error == 0
-                       ? "0"
-                       : amct_distill::number(r.logits_error, std::chars_format::scientific, 2)});
+                   r.error == 0 ? "0" : amct_distill::number(r.error, std::chars_format::scientific, 2)});
     return table.text(width);
 }
 

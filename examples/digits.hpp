@@ -35,21 +35,12 @@ double accuracy(const amct_distill::nn::Tensor& logits, const Samples& samples);
 /// Networks on the same samples: how many they recognize, and how far their logits are from the first one's.
 class Comparison {
 public:
-    struct Result {
-        std::string network{};
-        double accuracy = 0;
-        double logits_error = 0;  ///< mean squared
-    };
-    struct Results {
-        std::vector<Result> networks{};
-    };
-
     Comparison(const Samples& samples, amct_distill::nn::Tensor teacher_logits);
     void add(std::string network, const amct_distill::nn::Tensor& logits);
     /// As a table.
     std::string text(std::size_t width) const;
 
-    Results results{};
+    amct_distill::PageTest results{};
 
 private:
     const Samples& samples_;

@@ -27,7 +27,7 @@ constexpr const char* usage =
     "\n"
     "Trains a small network on 8x8 digits, quantizes and distills it, and writes to DIR\n"
     "record.txt (quantization factors), the integer weights and biases of each layer (weights/)\n"
-    "and report.json (what was done).\n"
+    "and what was done: report.html, to be read, and report.json.\n"
     "\n"
     "  --config FILE  the distillation configuration     (default: examples/digits.cfg)\n"
     "  --out DIR      where the files go                 (default: build/quickstart)\n"
@@ -72,10 +72,11 @@ void print(const std::string& heading, const std::string& table) {
     std::fputs(table.c_str(), stdout);
 }
 
-/// A result's value, after its warnings; throws what is wrong with it.
+/// A result's value, after its warnings, which are kept; throws what is wrong with it.
 template <class T>
-T checked(result<T> r) {
+T checked(result<T> r, Diagnostics& kept) {
     if (r && !r.diagnostics().empty()) std::printf("%s\n", to_string(r.diagnostics()).c_str());
+    if (r) kept.insert(kept.end(), r.diagnostics().begin(), r.diagnostics().end());
     return std::move(r).value();
 }
 
@@ -83,9 +84,11 @@ int run(const Options& options) {
     // The configuration, before anything takes time; its names are checked against the network.
     SourceText source = SourceText::file(options.config).value();
     source.name = std::filesystem::path(options.config).filename().string();
-    auto const config = checked(read<AMCTDistillConfig>(source));
+    Diagnostics warnings;
+    auto const config = checked(read<AMCTDistillConfig>(source), warnings);
     nn::Network teacher = digits::make_network(static_cast<std::uint64_t>(options.seed));
-    auto const plan = checked(resolve(config, teacher.topology(), target::generic, {.source = source}));
+    auto const plan =
+        checked(resolve(config, teacher.topology(), target::generic, {.source = source}), warnings);
     auto const data = digits::load(options.data).value();
     std::filesystem::path const out = options.out;
     std::filesystem::create_directories(out);  // rather now than after the training
@@ -126,20 +129,27 @@ int run(const Options& options) {
     digits::Comparison whole(data.test, teacher.predict(data.test.images));
     whole.add("calibrated", calibrated);
     whole.add("distilled", student.predict(data.test.images));
-    if (options.verify) whole.add("in integers", integer_network(device).predict(data.test.images));
+    if (options.verify) whole.add("integers", integer_network(device).predict(data.test.images));
     print("The whole network, on the test digits", whole.text(width));
     write(device, out).value();
     boost::json::object json = to_json(*report).as_object();
-    json["test"] = fields_to_json(whole.results);
+    ReportPage page = make_page("digits", teacher, student, batches, *report, run).value();
+    page.test = whole.results;
+    page.warnings = warnings;
+    page.run = {.config_name = source.name, .config_text = source.text};
+    json["test"] = fields_to_json(page.test);
+    json["observed"] = fields_to_json(*page.observed);
     VerifyReport verified;
     if (options.verify) {
         verified = verify(device, student, batches).value();
         print("The integers, layer by layer, against the simulation", to_table(verified, width));
         json["verify"] = to_json(verified);
+        page.verified = verified;
     }
     write_file(out / "report.json", print_json(json)).value();
-    say(detail::concat("\nwritten: ", (out / "record.txt").string(), ", ", (out / "report.json").string(),
-                       ", and the weights and biases of ", device.layers().size(), " layers in ",
+    write_file(out / "report.html", to_html(page)).value();
+    say(detail::concat("\nwritten: ", (out / "record.txt").string(), ", ", (out / "report.html").string(),
+                       ", report.json, and the weights and biases of ", device.layers().size(), " layers in ",
                        (out / "weights").string()));
     std::filesystem::remove_all(out / "run");  // nothing is left to resume
     return verified.agrees() ? 0 : 1;

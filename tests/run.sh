@@ -15,6 +15,8 @@ if command -v apt-get >/dev/null; then
     (need_packages clang-19 libc++-19-dev libc++abi-19-dev) || true
     ! apt-cache show clang-format-14 clang-tidy-14 >/dev/null 2>&1 ||
         need_packages clang-format-14 clang-tidy-14
+    # ONNX's own tests; its Python module checks the models that are written.
+    (need_packages libonnx-testdata python3-onnx) || true
 fi
 [ -z "${AMCT_DISTILL_PACKAGES_ONLY:-}" ] || exit 0
 

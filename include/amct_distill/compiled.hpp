@@ -22,10 +22,15 @@
 #include "distill/report_layers.hpp"
 #include "nn/initialize.hpp"
 #include "nn/layers/activation.hpp"
+#include "nn/layers/arithmetic.hpp"
 #include "nn/layers/batch_norm.hpp"
+#include "nn/layers/concat.hpp"
 #include "nn/layers/conv2d.hpp"
+#include "nn/layers/global_pool.hpp"
 #include "nn/layers/linear.hpp"
 #include "nn/layers/pool.hpp"
+#include "nn/layers/reshape.hpp"
+#include "nn/layers/softmax.hpp"
 #include "nn/layers/structure.hpp"
 #include "nn/network.hpp"
 #include "plan/resolve.hpp"
@@ -48,6 +53,10 @@ AMCT_DISTILL_TEMPLATE result<AMCTDistillConfig> read<AMCTDistillConfig>(std::str
                                                                         const ReaderOptions&);
 AMCT_DISTILL_TEMPLATE result<ScaleOffsetRecord> read<ScaleOffsetRecord>(std::string_view,
                                                                         const ReaderOptions&);
+AMCT_DISTILL_TEMPLATE result<AMCTDistillConfig> read<AMCTDistillConfig>(const SourceText&,
+                                                                        const ReaderOptions&);
+AMCT_DISTILL_TEMPLATE result<ScaleOffsetRecord> read<ScaleOffsetRecord>(const SourceText&,
+                                                                        const ReaderOptions&);
 AMCT_DISTILL_TEMPLATE std::string print<AMCTDistillConfig>(const AMCTDistillConfig&);
 AMCT_DISTILL_TEMPLATE std::string print<ScaleOffsetRecord>(const ScaleOffsetRecord&);
 AMCT_DISTILL_TEMPLATE result<DistillPlan> resolve<StandardAlgorithms, HeapStorage>(const AMCTDistillConfig&,
@@ -65,6 +74,11 @@ AMCT_DISTILL_TEMPLATE result<CalibrationReport> calibrate<StandardAlgorithms>(St
                                                                               const CalibrateOptions&);
 AMCT_DISTILL_TEMPLATE result<DistillReport> distill<MeanSquaredError, AdamW, StandardAlgorithms>(
     const nn::Network&, Student&, DataSource, const DistillOptions&, const RunOptions&);
+AMCT_DISTILL_TEMPLATE result<std::vector<LayerReport>> report_layers<StandardAlgorithms>(const Student&,
+                                                                                         DataSource,
+                                                                                         const nn::Executor*);
+AMCT_DISTILL_TEMPLATE result<VerifyReport> verify<StandardAlgorithms>(const Deployment&, const Student&,
+                                                                      const DataSource&, const RunOptions&);
 AMCT_DISTILL_TEMPLATE result<Deployment> deploy<StandardAlgorithms>(const Student&);
 AMCT_DISTILL_TEMPLATE result<ScaleOffsetRecord> make_record<StandardAlgorithms>(const Student&);
 

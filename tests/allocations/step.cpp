@@ -2,7 +2,13 @@
 // The steps of training after the first allocate nothing: every allocation of this program is counted.
 #include <amct_distill/distill/adamw.hpp>
 #include <amct_distill/distill/block.hpp>
+#include <amct_distill/nn/layers/clamp.hpp>
+#include <amct_distill/nn/layers/extremes.hpp>
 #include <amct_distill/nn/layers/pool.hpp>
+#include <amct_distill/nn/layers/prelu.hpp>
+#include <amct_distill/nn/layers/reduce.hpp>
+#include <amct_distill/nn/layers/smooth_activation.hpp>
+#include <amct_distill/nn/layers/softmax.hpp>
 #include <amct_distill/student/calibrate.hpp>
 #include <amct_distill/student/student.hpp>
 
@@ -145,6 +151,23 @@ TEST_CASE("steps after the first allocate nothing: float and quantized, one thre
                 CHECK(after - before == 0);
                 CHECK(step.tape.bytes() == bytes);
             }
+}
+
+TEST_CASE("steps of broadcast arithmetic, activations and reductions allocate nothing after the first") {
+    int const threads = GENERATE(1, 3);
+    nn::Network net;
+    nn::NodeId const image = net.input("image", {2, 40, 40});
+    nn::NodeId x = net.add("prelu", nn::PReLU({.num_parameters = 2}), {image});
+    nn::NodeId const gate = net.add_function("gate", nn::ReduceMean({.axes = {2, 3}}), {x});
+    x = net.add_function("mul", nn::Mul{}, {x, net.add("gate2", nn::Hardsigmoid{}, {gate})});
+    x = net.add_function("max", nn::Max{}, {x, gate, net.constant("zero", nn::Tensor({1}))});
+    x = net.add("gelu", nn::GELU{}, {net.add_function("sub", nn::Sub{}, {x, gate})});
+    x = net.add("softmax", nn::Softmax(3), {net.add_function("sum", nn::Sum{}, {x, gate, image})});
+    net.output(net.add_function("l2", nn::ReduceL2({.axes = {1, 3}, .keepdims = false}), {x}));
+    Step step(net, threads, batch_of(4));
+    long const before = allocations;
+    for (int i = 0; i != 3; ++i) step.run();
+    CHECK(allocations - before == 0);
 }
 
 TEST_CASE("the memory of a step is what the tape says it is") {

@@ -1,6 +1,6 @@
 # cmake -DQUICKSTART=<program> -DIN_TERMINAL=<program> -DSOURCE=<project> -DWORK=<scratch directory>
-# -DPROTOC=<protoc> -P quickstart.cmake Runs the quickstart as a person would, right and wrong, and checks
-# what it prints and writes.
+# -DPROTOC=<protoc> [-DPYTHON=<python3>] -P quickstart.cmake Runs the quickstart as a person would, right and
+# wrong, and checks what it prints and writes.
 cmake_minimum_required(VERSION 3.25)
 function(run name expected_code)
     execute_process(COMMAND "${QUICKSTART}" ${ARGN} WORKING_DIRECTORY "${WORK}"
@@ -30,7 +30,7 @@ function(check_report directory)
     set(k 0)
     foreach(name fp32 calibrated distilled)
         string(JSON accuracy_${name} GET "${report}" test networks ${k} accuracy)
-        string(JSON error_${name} GET "${report}" test networks ${k} logits_error)
+        string(JSON error_${name} GET "${report}" test networks ${k} error)
         set(accuracy_${name} "${accuracy_${name}}" PARENT_SCOPE)
         set(error_${name} "${error_${name}}" PARENT_SCOPE)
         math(EXPR k "${k} + 1")
@@ -66,7 +66,13 @@ foreach(layer IN ITEMS conv1 conv2 conv3)
     string(APPEND files " weights/${layer}.bias.npy weights/${layer}.weight.npy")
 endforeach()
 check("the files are written, and the run's own are gone: ${left}"
-    left STREQUAL "files.txt record.txt report.json${files}")
+    left STREQUAL "files.txt record.txt report.html report.json${files}")
+
+if(PYTHON)
+    execute_process(COMMAND "${PYTHON}" "${SOURCE}/tests/page/check.py" "${WORK}/shipped"
+        RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE err)
+    check("the page has the numbers of report.json: ${out}" code EQUAL 0)
+endif()
 
 # Killed while it distills, and resumed on other threads: the same bits. (CMake's own TIMEOUT need not kill:
 # CMake 3.31 was seen to leave the process alive.)

@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as an ONNX model: its tensors are read, its graph is connected, its constants are folded, its
-// modules named, with no crash and no more memory than the file justifies; an error has a message.
+// modules named, and all of it imported and run, with no crash and no more memory than the file justifies; an
+// error has a message.
+#include <algorithm>
+#include <amct_distill/nn/print.hpp>
 #include <amct_distill/onnx/constants.hpp>
+#include <amct_distill/onnx/import.hpp>
 #include <amct_distill/onnx/names.hpp>
+#include <amct_distill/wire/writer.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <iterator>
+#include <random>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 using namespace amct_distill;
@@ -54,7 +62,218 @@ void name(const onnx::GraphView& graph) {
     }
 }
 
+std::size_t elements(const nn::Shape& shape) {
+    std::size_t n = 1;
+    for (nn::Index d : shape)
+        if (__builtin_mul_overflow(n, static_cast<std::size_t>(d == nn::any_batch ? 2 : d), &n))
+            return SIZE_MAX;
+    return n;
+}
+
+/// What was imported runs; not where the model asks for long computations, which is its right.
+void import(const onnx::ModelFile& model) {
+    auto imported = onnx::import_network(model);
+    if (!imported) return check(imported.diagnostics());
+    const nn::Network& net = imported->network;
+    if (nn::print(net).empty() || net.outputs().size() != model.graph().output.size()) std::abort();
+    std::size_t work = 0;
+    for (std::size_t i = 0; i != net.graph().size(); ++i) {
+        std::size_t const n = elements(net.node({i}).shape);
+        if (n > 4096) return;
+        work += n;
+    }
+    if (work > 1 << 14 || model.size() > 1 << 16) return;
+    std::vector<nn::Tensor> inputs;
+    for (NodeId id : net.inputs()) {
+        nn::Shape shape = net.node(id).shape;
+        if (shape[0] == nn::any_batch) shape[0] = 2;
+        inputs.emplace_back(shape);
+        inputs.back().fill(0.5f);
+    }
+    if (net.predict(inputs).size() != net.outputs().size()) std::abort();
+}
+
+/// Changes one thing of a model: an operator, an attribute, a connection, a size, an element type. What random
+/// bytes would hardly find.
+void change(onnx::ModelProto& model, std::minstd_rand& random) {
+    static constexpr std::string_view operators[]{"Abs",
+                                                  "Add",
+                                                  "AveragePool",
+                                                  "BatchNormalization",
+                                                  "Cast",
+                                                  "CastLike",
+                                                  "Celu",
+                                                  "Clip",
+                                                  "Concat",
+                                                  "Constant",
+                                                  "ConstantOfShape",
+                                                  "Conv",
+                                                  "ConvTranspose",
+                                                  "DepthToSpace",
+                                                  "Div",
+                                                  "Dropout",
+                                                  "Einsum",
+                                                  "Elu",
+                                                  "Equal",
+                                                  "Erf",
+                                                  "Exp",
+                                                  "Expand",
+                                                  "Flatten",
+                                                  "Gather",
+                                                  "Gelu",
+                                                  "Gemm",
+                                                  "GlobalAveragePool",
+                                                  "GlobalLpPool",
+                                                  "GlobalMaxPool",
+                                                  "GroupNormalization",
+                                                  "HardSigmoid",
+                                                  "HardSwish",
+                                                  "Identity",
+                                                  "InstanceNormalization",
+                                                  "LayerNormalization",
+                                                  "LeakyRelu",
+                                                  "Log",
+                                                  "LogSoftmax",
+                                                  "LpPool",
+                                                  "MatMul",
+                                                  "Max",
+                                                  "MaxPool",
+                                                  "Mean",
+                                                  "Min",
+                                                  "Mish",
+                                                  "Mul",
+                                                  "Neg",
+                                                  "PRelu",
+                                                  "Pad",
+                                                  "Pow",
+                                                  "Range",
+                                                  "Reciprocal",
+                                                  "ReduceL1",
+                                                  "ReduceL2",
+                                                  "ReduceLogSumExp",
+                                                  "ReduceMax",
+                                                  "ReduceMean",
+                                                  "ReduceMin",
+                                                  "ReduceProd",
+                                                  "ReduceSum",
+                                                  "Relu",
+                                                  "Reshape",
+                                                  "Resize",
+                                                  "Selu",
+                                                  "Shape",
+                                                  "Sigmoid",
+                                                  "Size",
+                                                  "Slice",
+                                                  "Softmax",
+                                                  "Softplus",
+                                                  "Softsign",
+                                                  "SpaceToDepth",
+                                                  "Split",
+                                                  "Sqrt",
+                                                  "Squeeze",
+                                                  "Sub",
+                                                  "Sum",
+                                                  "Tanh",
+                                                  "Tile",
+                                                  "Transpose",
+                                                  "Unsqueeze",
+                                                  "Upsample",
+                                                  "Where"};
+    static constexpr std::string_view attributes[]{
+        "alpha",       "allowzero",      "auto_pad",     "axes",      "axis",
+        "beta",        "blocksize",      "ceil_mode",    "dilations", "epsilon",
+        "group",       "keepdims",       "kernel_shape", "mode",      "noop_with_empty_axes",
+        "num_outputs", "output_padding", "output_shape", "pads",      "perm",
+        "scales",      "shape",          "split",        "starts",    "ends",
+        "steps",       "strides",        "to",           "transA",    "transB",
+        "value"};
+    static constexpr std::int64_t numbers[]{0, 1, -1, 2, 3, -2, 4, 7, 8, 64, 1 << 20, INT64_MAX, INT64_MIN};
+    onnx::GraphProto& graph = *model.graph;
+    auto const below = [&](std::size_t n) { return n == 0 ? 0 : random() % n; };
+    auto const a_number = [&] { return numbers[below(std::size(numbers))]; };
+    auto const numbers_in = [&](auto& list) {
+        if (below(4) == 0) return list.push_back(static_cast<std::decay_t<decltype(list[0])>>(a_number()));
+        if (!list.empty())
+            list[below(list.size())] = static_cast<std::decay_t<decltype(list[0])>>(a_number());
+    };
+    std::vector<std::string_view> names;
+    for (const auto& t : graph.initializer) names.push_back(t.name.get());
+    for (const auto& v : graph.input) names.push_back(v.name.get());
+    for (const auto& n : graph.node) names.insert(names.end(), n.output.begin(), n.output.end());
+    std::size_t const what = below(10);
+    if (what < 6 && !graph.node.empty()) {
+        onnx::NodeProto& node = graph.node[below(graph.node.size())];
+        if (what == 0) {
+            node.op_type = operators[below(std::size(operators))];
+        } else if (what == 1 && !names.empty()) {
+            if (node.input.empty() || below(4) == 0) node.input.emplace_back();
+            node.input[below(node.input.size())] = names[below(names.size())];
+        } else if (what == 2) {
+            if (!node.input.empty())
+                node.input.erase(node.input.begin() + static_cast<long>(below(node.input.size())));
+        } else if (what == 3 || node.attribute.empty()) {
+            onnx::AttributeProto a{.name = attributes[below(std::size(attributes))]};
+            if (below(2) == 0)
+                a.i = a_number();
+            else
+                for (std::size_t i = below(5); i != 0; --i) a.ints.push_back(a_number());
+            node.attribute.push_back(std::move(a));
+        } else {
+            onnx::AttributeProto& a = node.attribute[below(node.attribute.size())];
+            if (a.i.has_value()) a.i = a_number();
+            if (a.f.has_value()) a.f = static_cast<float>(a_number());
+            if (!a.ints.empty()) numbers_in(a.ints);
+            if (a.t.has_value()) numbers_in(below(2) == 0 ? a.t->dims : a.t->int64_data);
+            if (what == 5) a.name = attributes[below(std::size(attributes))];
+        }
+    } else if (what < 8 && !graph.initializer.empty()) {
+        onnx::TensorProto& t = graph.initializer[below(graph.initializer.size())];
+        switch (below(4)) {
+            case 0:
+                return numbers_in(t.dims);
+            case 1:
+                return numbers_in(t.int64_data);
+            case 2:
+                t.data_type = static_cast<std::int32_t>(below(24));
+                return;
+            default:
+                std::swap(t, graph.initializer[below(graph.initializer.size())]);
+                return;
+        }
+    } else if (!graph.input.empty()) {
+        onnx::ValueInfoProto& v = graph.input[below(graph.input.size())];
+        if (!v.type.has_value() || !v.type->tensor_type.has_value() ||
+            !v.type->tensor_type->shape.has_value())
+            return;
+        auto& dims = v.type->tensor_type->shape->dim;
+        if (dims.empty() || below(4) == 0) dims.emplace_back();
+        auto& dim = dims[below(dims.size())];
+        if (below(3) == 0)
+            dim.value.emplace<1>(std::string_view("N"));
+        else
+            dim.value.emplace<0>(a_number());
+    }
+}
+
 }  // namespace
+
+extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t max_size);
+
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t max_size,
+                                               unsigned seed) {
+    std::minstd_rand random(seed);
+    if (random() % 4 != 0) {
+        std::string const bytes(reinterpret_cast<const char*>(data), size);
+        auto model = read_binary<onnx::ModelProto>(bytes, {.max_depth = 16, .max_expansion = 64});
+        if (model && model->graph.has_value()) {
+            for (std::size_t i = 1 + random() % 3; i != 0; --i) change(*model, random);
+            std::string const out = write_binary(*model);
+            if (out.size() <= max_size)
+                return static_cast<std::size_t>(std::copy(out.begin(), out.end(), data) - data);
+        }
+    }
+    return LLVMFuzzerMutate(data, size, max_size);
+}
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     std::string_view const bytes(reinterpret_cast<const char*>(data), size);
@@ -68,5 +287,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!graph) return check(graph.diagnostics()), 0;
     fold(*graph);
     name(*graph);
+    import(*model);
     return 0;
 }

@@ -36,12 +36,11 @@ inline void fill_distinct(std::span<double> tensor, std::uint64_t seed) {
 /// relative where it exceeds 1; over all inputs and all trained parameters. Infinite when backward replaces
 /// what is in the gradients instead of adding to it, or when leaving the input gradients out changes the
 /// parameters' gradients.
-inline double gradient_error(BasicModule<double>& module, const std::vector<Shape>& shapes,
-                             Mode mode = Mode::evaluate) {
-    std::vector<BasicTensor<double>> inputs;
-    for (const Shape& shape : shapes) fill_distinct(inputs.emplace_back(shape).span(), inputs.size());
+inline double gradient_error_at(BasicModule<double>& module, std::vector<BasicTensor<double>> inputs,
+                                Mode mode = Mode::evaluate) {
     std::vector<const BasicTensor<double>*> views;
-    for (const auto& x : inputs) views.push_back(&x);
+    std::vector<Shape> shapes;
+    for (const auto& x : inputs) views.push_back(&x), shapes.push_back(x.shape());
 
     BasicTensor<double> output(module.output_shape(shapes).value());
     BasicTensor<double> weights(output.shape());
@@ -89,6 +88,14 @@ inline double gradient_error(BasicModule<double>& module, const std::vector<Shap
     for (std::size_t i = 0; i != parameters.size(); ++i)
         if (parameters[i].role != Role::statistic) compare(parameters[i].values, grad_parameters[i]);
     return worst;
+}
+
+/// The same, at distinct values in [-1, 1).
+inline double gradient_error(BasicModule<double>& module, const std::vector<Shape>& shapes,
+                             Mode mode = Mode::evaluate) {
+    std::vector<BasicTensor<double>> inputs;
+    for (const Shape& shape : shapes) fill_distinct(inputs.emplace_back(shape).span(), inputs.size());
+    return gradient_error_at(module, std::move(inputs), mode);
 }
 
 /// Fills the module's trained parameters with distinct values.

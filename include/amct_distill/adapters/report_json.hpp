@@ -43,6 +43,8 @@ boost::json::value value_to_json(const T& v) {
     } else if constexpr (std::convertible_to<const T&, std::string_view>) {
         std::string_view const text = v;
         return boost::json::value(boost::json::string_view(text.data(), text.size()));
+    } else if constexpr (std::is_enum_v<T>) {
+        return static_cast<std::underlying_type_t<T>>(v);
     } else if constexpr (is_std_optional<T>) {
         return v ? value_to_json(*v) : boost::json::value(nullptr);
     } else if constexpr (std::ranges::range<const T>) {
@@ -50,9 +52,10 @@ boost::json::value value_to_json(const T& v) {
         for (const auto& element : v) list.push_back(value_to_json(element));
         return list;
     } else {
-        static_assert(
-            std::is_aggregate_v<T>,
-            "fields_to_json: a field is a number, a text, an optional, a list or an aggregate of these");
+        static_assert(std::is_aggregate_v<T>,
+                      "fields_to_json: a field is a number, an enumerator, a text, an optional, a list or an "
+                      "aggregate of "
+                      "these");
         boost::json::object object;
         [&]<std::size_t... I>(std::index_sequence<I...>) {
             ((object[reflect::field_names<T>[I]] = value_to_json(reflect::get<I>(v))), ...);
@@ -64,7 +67,7 @@ boost::json::value value_to_json(const T& v) {
 
 }  // namespace detail
 
-/// The fields of any aggregate, and of the aggregates in it; float widened to double.
+/// The fields of any aggregate, and of the aggregates in it; float widened to double, enumerators by number.
 template <class T>
 requires std::is_aggregate_v<T> boost::json::object fields_to_json(const T& aggregate) {
     return std::move(detail::value_to_json(aggregate).as_object());

@@ -88,7 +88,7 @@ inline result<std::size_t> channel_axis(const nn::Weighted& layer, nn::Shape inp
 /// What becomes of one layer, whose name, module, node and channel axis are set: its integers, and as the
 /// result the layer in float that they stand for. `bn` may be null.
 template <class Algorithms>
-result<nn::Module> deploy_layer(const QuantizedLayer<Algorithms>& from, const nn::BatchNorm2d* bn,
+result<nn::Module> deploy_layer(const QuantizedLayer<Algorithms>& from, const nn::BatchNorm* bn,
                                 DeployedLayer& out) {
     const auto& q = from.quantizers();
     const nn::Weighted& layer = from.layer();
@@ -146,11 +146,11 @@ result<Deployment> deploy(const BasicStudent<Algorithms>& student) {
         }
         layer.channel_axis = *axis;
         std::optional<ModuleId> bn = batch_norm_after(network, planned.module);
-        if (layer.channel_axis != 1) bn.reset();  // a BatchNorm2d's channels are dimension 1
-        const nn::BatchNorm2d* norm = nullptr;
+        if (layer.channel_axis != 1) bn.reset();  // a BatchNorm's channels are dimension 1
+        const nn::BatchNorm* norm = nullptr;
         if (bn) {
             layer.batch_norm = network.modules()[*bn].name;
-            norm = network.module(*bn).template get_if<nn::BatchNorm2d>();
+            norm = nn::as_batch_norm(network.module(*bn));
         }
         auto made = detail::deploy_layer(*from, norm, layer);
         fail(made.diagnostics());

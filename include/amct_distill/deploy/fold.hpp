@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A BatchNorm2d after a layer, folded into the layer's weights and bias.
+/// A BatchNorm after a layer, folded into the layer's weights and bias.
 ///
 ///     if (std::optional<ModuleId> bn = batch_norm_after(network, conv1)) {
-///         const auto& norm = *network.module(*bn).get_if<nn::BatchNorm2d>();
+///         const nn::BatchNorm& norm = *nn::as_batch_norm(network.module(*bn));
 ///         std::vector<float> factors = fold_factors(norm);               // one per output channel
 ///         FoldedLayer folded = fold(conv.weight(), conv.bias(), norm);   // norm(conv(x)) = folded(x)
 ///     }
@@ -20,7 +20,7 @@
 
 namespace amct_distill {
 
-/// The BatchNorm2d that is the only consumer of a layer's output, as a module of the network. None when there
+/// The BatchNorm1d, 2d or 3d that is the only consumer of a layer's output, as a module of the network. None when there
 /// is none; when the layer or the BatchNorm is used more than once; when the layer's output leaves the
 /// network.
 inline std::optional<ModuleId> batch_norm_after(const nn::Network& network, ModuleId layer) {
@@ -30,18 +30,18 @@ inline std::optional<ModuleId> batch_norm_after(const nn::Network& network, Modu
     if (!next) return std::nullopt;
     auto const module = graph.module_of(*next);
     if (!module || graph.uses(*module).size() != 1) return std::nullopt;
-    return network.module(*module).get_if<nn::BatchNorm2d>() != nullptr ? module : std::nullopt;
+    return nn::as_batch_norm(network.module(*module)) != nullptr ? module : std::nullopt;
 }
 
 namespace detail {
 /// 1 / sqrt(running variance + eps) of a channel.
-inline float inverse_deviation(const nn::BatchNorm2d& bn, std::size_t channel) {
+inline float inverse_deviation(const nn::BatchNorm& bn, std::size_t channel) {
     return 1.0f / std::sqrt(bn.running_var()[channel] + static_cast<float>(bn.options().eps));
 }
 }  // namespace detail
 
 /// gamma * (1 / sqrt(running variance + eps)), one per channel; negative or 0 as gamma is.
-inline std::vector<float> fold_factors(const nn::BatchNorm2d& bn) {
+inline std::vector<float> fold_factors(const nn::BatchNorm& bn) {
     std::vector<float> factors(bn.weight().size());
     for (std::size_t c = 0; c != factors.size(); ++c)
         factors[c] = bn.weight()[c] * detail::inverse_deviation(bn, c);
@@ -54,7 +54,7 @@ struct FoldedLayer {
 };
 
 /// `weight` has the BatchNorm's channels as dimension 0; `bias` is [out], or empty for none.
-inline FoldedLayer fold(const nn::Tensor& weight, const nn::Tensor& bias, const nn::BatchNorm2d& bn) {
+inline FoldedLayer fold(const nn::Tensor& weight, const nn::Tensor& bias, const nn::BatchNorm& bn) {
     auto const factors = fold_factors(bn);
     std::size_t const channels = factors.size(), taps = weight.size() / channels;
     FoldedLayer folded{weight, nn::Tensor({static_cast<nn::Index>(channels)})};

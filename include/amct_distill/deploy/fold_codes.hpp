@@ -38,7 +38,7 @@ class FoldCodes {
 public:
     /// `weight` has a row per output channel; `bn` may be null. What is found goes to `out`, whose name,
     /// input scale and width are set.
-    FoldCodes(DeployedLayer& out, const nn::Tensor& weight, const nn::Tensor& bias, const nn::BatchNorm2d* bn)
+    FoldCodes(DeployedLayer& out, const nn::Tensor& weight, const nn::Tensor& bias, const nn::BatchNorm* bn)
         : out_(out),
           folded_(bn ? fold(weight, bias, *bn) : FoldedLayer{weight, bias}),
           factors_(bn ? fold_factors(*bn) : std::vector<float>{}) {}

@@ -114,13 +114,18 @@ public:
 
 private:
     bool is_addition(NodeId id) const {
-        return network_.graph().type(id) == "Add" && network_.node(id).inputs.size() == 2;
+        auto const is_computed = [&](NodeId input) {
+            return network_.node(input).kind != NodeKind::constant;
+        };
+        const auto& inputs = network_.node(id).inputs;
+        return network_.graph().type(id) == "Add" && inputs.size() == 2 &&
+               std::ranges::all_of(inputs, is_computed);
     }
     bool is_activation_of(NodeId id, NodeId addition) const {
         auto const reader = network_.graph().only_consumer(addition);
         std::string_view const type = network_.graph().type(id);
         return reader && *reader == id && network_.node(id).inputs.size() == 1 &&
-               (is_activation(type) || is_relu(type));
+               (is_activation(type) || is_further_activation(type) || is_relu(type));
     }
     /// Where the unit of the addition begins: the nearest operation from which on all paths come of one
     /// value.

@@ -23,5 +23,13 @@ constexpr bool has_channels_by_default(std::string_view type) { return type != "
 constexpr bool is_activation(std::string_view type) {
     return type == "ReLU" || type == "LeakyReLU" || type == "Sigmoid" || type == "Tanh" || type == "Softmax";
 }
+/// Those that AMCT leaves between blocks; one that follows a residual unit's addition is in the unit.
+inline constexpr std::array<std::string_view, 14> further_activations{
+    "PReLU", "ReLU6", "Hardtanh", "Hardsigmoid", "Hardswish", "SiLU",     "Mish",
+    "GELU",  "ELU",   "SELU",     "CELU",        "Softplus",  "Softsign", "Threshold"};
+constexpr bool is_further_activation(std::string_view type) {
+    return std::find(further_activations.begin(), further_activations.end(), type) !=
+           further_activations.end();
+}
 
 }  // namespace amct_distill::detail

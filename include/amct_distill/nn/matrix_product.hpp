@@ -155,60 +155,6 @@ void multiply(InstructionSet set, Product<T> p, const RowOfB& row_of_b, T* buffe
     }
 }
 
-/// y += factor * x, for products of so few rows that panels do not pay.
-template <class T>
-struct add_scaled_loop {
-    const T* x;
-    T factor;
-    T* y;
-    nn::Index n;
-
-    template <int Bytes>
-    [[gnu::always_inline]] void run() const {
-        using V = typename ProductLanes<T, Bytes>::type;
-        constexpr nn::Index count = ProductLanes<T, Bytes>::count;
-        nn::Index i = 0;
-        for (; i + count <= n; i += count) {
-            V from, to;
-            std::memcpy(&from, x + i, sizeof from);
-            std::memcpy(&to, y + i, sizeof to);
-            to += factor * from;
-            std::memcpy(y + i, &to, sizeof to);
-        }
-        for (; i < n; ++i) y[i] += factor * x[i];
-    }
-};
-
-/// The sum of x * y, in 16 lanes that are added in the end; likewise.
-template <class T>
-struct dot_loop {
-    const T *x, *y;
-    nn::Index n;
-
-    template <int Bytes>
-    [[gnu::always_inline]] T run() const {
-        using V = typename ProductLanes<T, Bytes>::type;
-        constexpr int count = ProductLanes<T, Bytes>::count;
-        constexpr std::size_t vectors = 16 / std::size_t(count);
-        V sums[vectors] = {};
-        nn::Index i = 0;
-        for (; i + 16 <= n; i += 16)
-#pragma GCC unroll 16
-            for (std::size_t v = 0; v != vectors; ++v) {
-                V a, b;
-                std::memcpy(&a, x + i + v * count, sizeof a);
-                std::memcpy(&b, y + i + v * count, sizeof b);
-                sums[v] += a * b;
-            }
-        T lanes[16];
-        std::memcpy(lanes, sums, sizeof lanes);
-        for (int lane = 0; i < n; ++i, ++lane) lanes[lane] += x[i] * y[i];
-        T sum = 0;
-        for (T lane : lanes) sum += lane;
-        return sum;
-    }
-};
-
 /// How many parts of at most `size` something of length n has.
 constexpr nn::Index parts(nn::Index n, nn::Index size) { return (n + size - 1) / size; }
 

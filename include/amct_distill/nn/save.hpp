@@ -24,11 +24,34 @@
 #include "../io/npy.hpp"
 #include "../io/npz.hpp"
 #include "layers/activation.hpp"
+#include "layers/arithmetic.hpp"
 #include "layers/batch_norm.hpp"
+#include "layers/clamp.hpp"
+#include "layers/concat.hpp"
+#include "layers/conv1d.hpp"
 #include "layers/conv2d.hpp"
+#include "layers/conv_transpose.hpp"
+#include "layers/embedding.hpp"
+#include "layers/expand.hpp"
+#include "layers/extremes.hpp"
 #include "layers/linear.hpp"
+#include "layers/matmul.hpp"
+#include "layers/normalization.hpp"
+#include "layers/pad.hpp"
 #include "layers/pool.hpp"
+#include "layers/prelu.hpp"
+#include "layers/reduce.hpp"
+#include "layers/repeat_over_batch.hpp"
+#include "layers/reshape.hpp"
+#include "layers/rounding.hpp"
+#include "layers/slice.hpp"
+#include "layers/smooth_activation.hpp"
+#include "layers/softmax.hpp"
 #include "layers/structure.hpp"
+#include "layers/transpose.hpp"
+#include "layers/trigonometric.hpp"
+#include "layers/unary.hpp"
+#include "layers/upsample.hpp"
 #include "print.hpp"
 
 namespace amct_distill::detail {
@@ -36,10 +59,30 @@ namespace amct_distill::detail {
 template <class... M>
 struct ModuleList {};
 /// The library's own.
-using standard_modules =
-    ModuleList<nn::Conv2d, nn::Linear, nn::BatchNorm2d, nn::ReLU, nn::LeakyReLU, nn::Sigmoid, nn::Tanh,
-               nn::Softmax, nn::MaxPool2d, nn::AvgPool2d, nn::GlobalAveragePool, nn::Add, nn::Concat,
-               nn::Flatten, nn::Reshape, nn::Identity, nn::Dropout>;
+using standard_modules = ModuleList<
+    nn::Conv2d, nn::Linear, nn::BatchNorm2d, nn::ReLU, nn::LeakyReLU, nn::Sigmoid, nn::Tanh, nn::Softmax,
+    nn::MaxPool2d, nn::AvgPool2d, nn::GlobalAveragePool, nn::Add, nn::Concat, nn::Flatten, nn::Reshape,
+    nn::Identity, nn::Dropout,
+    // element by element
+    nn::LogSoftmax, nn::PReLU, nn::Hardtanh, nn::ReLU6, nn::Hardsigmoid, nn::Hardswish, nn::Threshold,
+    nn::Shrink, nn::SiLU, nn::Mish, nn::GELU, nn::ELU, nn::SELU, nn::CELU, nn::Softplus, nn::Softsign,
+    nn::Sub, nn::Mul, nn::Div, nn::Pow, nn::Sum, nn::Mean, nn::Max, nn::Min, nn::Exp, nn::Log, nn::Sqrt,
+    nn::Erf, nn::Abs, nn::Neg, nn::Reciprocal, nn::Sign, nn::Floor, nn::Ceil, nn::Round, nn::Sin, nn::Cos,
+    nn::Tan, nn::Asin, nn::Acos, nn::Atan, nn::Sinh, nn::Cosh, nn::Asinh, nn::Acosh, nn::Atanh,
+    // reductions
+    nn::ReduceSum, nn::ReduceMean, nn::ReduceMax, nn::ReduceMin, nn::ReduceProd, nn::ReduceL1, nn::ReduceL2,
+    nn::ReduceLogSum, nn::ReduceLogSumExp, nn::ReduceSumSquare,
+    // that move values
+    nn::Pad, nn::Transpose, nn::Squeeze, nn::Unsqueeze, nn::Split, nn::Slice, nn::Gather, nn::Expand,
+    nn::Tile, nn::PixelShuffle, nn::PixelUnshuffle, nn::DepthToSpace, nn::SpaceToDepth, nn::Embedding,
+    nn::RepeatOverBatch, nn::Upsample, nn::RoundTo,
+    // pools
+    nn::MaxPool1d, nn::MaxPool3d, nn::AvgPool1d, nn::AvgPool3d, nn::LPPool1d, nn::LPPool2d, nn::LPPool3d,
+    nn::GlobalAveragePool1d, nn::GlobalAveragePool3d, nn::GlobalMaxPool, nn::GlobalMaxPool1d,
+    nn::GlobalMaxPool3d, nn::GlobalLpPool1d, nn::GlobalLpPool2d, nn::GlobalLpPool3d,
+    // with weights, and norms
+    nn::Conv1d, nn::ConvTranspose1d, nn::ConvTranspose2d, nn::MatMul, nn::BatchNorm1d, nn::BatchNorm3d,
+    nn::InstanceNorm1d, nn::InstanceNorm2d, nn::InstanceNorm3d, nn::GroupNorm, nn::LayerNorm>;
 
 /// A module of type M from the text of its options. Errors: options that cannot be read or make no sense.
 template <class M>

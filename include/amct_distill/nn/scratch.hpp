@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <deque>
+#include <vector>
 
 #include "../run/executor.hpp"
 #include "tensor.hpp"
@@ -30,6 +31,12 @@ public:
     T* buffer(std::size_t k, Index size, Index workers) {
         tensor(k).resize({size * workers});
         return tensor(k).data();
+    }
+
+    /// The k-th buffer of indices, in addition to those of values; the same holds for it.
+    std::vector<Index>& indices(std::size_t k) {
+        while (indices_.size() <= k) indices_.emplace_back();
+        return indices_[k];
     }
 
     /// Whose threads the module uses; null: the caller's alone.
@@ -70,11 +77,13 @@ public:
     std::size_t bytes() const {
         std::size_t sum = 0;
         for (const auto& t : tensors_) sum += t.capacity() * sizeof(T);
+        for (const auto& i : indices_) sum += i.capacity() * sizeof(Index);
         return sum;
     }
 
 private:
     std::deque<BasicTensor<T>> tensors_{};
+    std::deque<std::vector<Index>> indices_{};
     const Executor* executor_ = nullptr;
     const BasicTensor<T>* prepared_ = nullptr;
 };

@@ -60,9 +60,11 @@ struct Window {
     nn::Size2 stride{1, 1};
     nn::Size2 padding{0, 0};
     nn::Size2 dilation{1, 1};
+    nn::Size2 count{0, 0};  ///< of positions, where they are others than those that fit; 0: those
 
     /// Positions of the window along `axis`, as PyTorch counts them; 0 or less when it does not fit.
     nn::Index output(std::size_t axis) const {
+        if (count[axis] != 0) return count[axis];
         nn::Index const room = input[axis] + 2 * padding[axis] - dilation[axis] * (kernel[axis] - 1) - 1;
         return room < 0 ? 0 : steps(axis, room) + 1;
     }

@@ -47,6 +47,8 @@ public:
         values_[t].emplace(*std::move(values));
         return find(t);
     }
+    /// A value that is not in the file, for an input of the model.
+    void set_value(TensorId t, Value value) { values_[t].emplace(std::move(value)); }
     /// What a layer that was made gives; for inputs of the model, what the user and the model say.
     void set_shape(TensorId t, Shape shape) { shapes_[t] = std::move(shape); }
     /// The shape of a value, or as it was set; null when neither is known.

@@ -185,7 +185,8 @@ private:
             outputs_.push_back(t);
         }
         for (const ValueInfoProto& v : graph.value_info)
-            if (TensorId const t = find(v.name.get()); t != none && tensors_[t].info == nullptr)
+            if (TensorId const t = find(v.name.get());
+                t != none && (tensors_[t].info == nullptr || !tensors_[t].info->type.has_value()))
                 tensors_[t].info = &v;
         if (outputs_.empty()) fail("the model has no outputs");
     }

@@ -8,11 +8,13 @@
 /// A number in dimension 0 of the file is the batch that the exporter saw; it becomes N unless the user gives
 /// a number, or `Batch::as_exported` keeps it.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -120,8 +122,10 @@ inline result<Shape> file_shape(const GraphView& graph, std::string_view input,
 }  // namespace detail
 
 /// Errors, all at once: names that are no inputs, shapes that contradict the file, sizes that nobody tells.
+/// `constants`: inputs that somebody gives values for; their shapes are left empty, and tell nothing of the
+/// batch.
 inline result<InputShapes> input_shapes(const GraphView& graph, const UserShapes& given = {},
-                                        Batch batch = Batch::free) {
+                                        Batch batch = Batch::free, std::span<const TensorId> constants = {}) {
     using amct_distill::detail::concat;
     Diagnostics errors;
     std::vector<std::string_view> names;
@@ -138,9 +142,10 @@ inline result<InputShapes> input_shapes(const GraphView& graph, const UserShapes
     InputShapes out;
     bool free_batch = batch == Batch::free;
     std::string_view batch_name;
+    auto const is_constant = [&](TensorId t) { return std::ranges::find(constants, t) != constants.end(); };
     for (TensorId t : graph.inputs()) {
         auto const declared = graph.tensor(t).info ? declared_shape(*graph.tensor(t).info) : std::nullopt;
-        if (!declared || declared->empty()) continue;
+        if (!declared || declared->empty() || is_constant(t)) continue;
         const DeclaredSize& first = declared->front();
         if (batch_name.empty()) batch_name = first.name;
         if (!first.value) continue;
@@ -148,6 +153,10 @@ inline result<InputShapes> input_shapes(const GraphView& graph, const UserShapes
         out.exported_batch = first.value;
     }
     for (TensorId t : graph.inputs()) {
+        if (is_constant(t)) {
+            out.shapes.emplace_back();
+            continue;
+        }
         const GraphTensor& tensor = graph.tensor(t);
         auto const declared = tensor.info ? declared_shape(*tensor.info) : std::nullopt;
         auto const said = given.find(tensor.name);

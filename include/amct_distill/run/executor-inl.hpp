@@ -50,9 +50,13 @@ struct Job {
 
 namespace amct_distill::nn {
 
-AMCT_DISTILL_INLINE Executor::Executor(int threads) : threads_(threads) {
+AMCT_DISTILL_INLINE Executor::Executor(int threads, InstructionSet instructions) : threads_(threads) {
     if (threads < 1 || threads > 1024)
         throw std::invalid_argument(detail::concat("Executor: expected 1 to 1024 threads, found ", threads));
+    if (!available(instructions))
+        throw std::invalid_argument(
+            detail::concat("Executor: this machine does not have ", name(instructions)));
+    execution_.instructions = instructions;
     if (threads == 1) return;
     pool_ = std::make_unique<detail::ThreadPool>(static_cast<std::size_t>(threads - 1));
     execution_.parallel_for = [this](std::size_t tasks, const std::function<void(std::size_t)>& task) {

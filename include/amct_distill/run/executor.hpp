@@ -23,8 +23,9 @@ namespace amct_distill::nn {
 
 class Executor {
 public:
-    /// The caller of `parallel_for` is one of the threads. Throws std::invalid_argument unless 1 to 1024.
-    explicit Executor(int threads);
+    /// The caller of `parallel_for` is one of the threads. Throws std::invalid_argument unless 1 to 1024, and
+    /// for instructions that this machine does not have.
+    explicit Executor(int threads, InstructionSet instructions = best_instructions());
     ~Executor();
     Executor(const Executor&) = delete;
     Executor& operator=(const Executor&) = delete;

@@ -38,7 +38,7 @@ inline Diagnostics check_parameters(const nn::Network& network) {
             errors.push_back(general_error(concat("layer `", m.name, "`: ", ok.diagnostics()[0].message)));
             continue;
         }
-        const auto* const norm = m.module.get_if<nn::BatchNorm2d>();
+        const auto* const norm = nn::as_batch_norm(m.module);
         double const eps = norm ? norm->options().eps : 1;
         for (const auto& p : m.module.parameters()) {
             std::span<const float> const values = p.values;

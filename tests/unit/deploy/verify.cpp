@@ -2,6 +2,7 @@
 #include <amct_distill/deploy/verify.hpp>
 
 #include <algorithm>
+#include <amct_distill/nn/layers/arithmetic.hpp>
 #include <amct_distill/nn/layers/structure.hpp>
 #include <cmath>
 #include <sstream>

@@ -2,6 +2,7 @@
 #include <amct_distill/distill/blocks.hpp>
 
 #include <amct_distill/distill/distill.hpp>
+#include <amct_distill/nn/layers/smooth_activation.hpp>
 
 #include "support/catch.hpp"
 #include "support/small_network.hpp"
@@ -68,6 +69,21 @@ TEST_CASE("AMCT's blocks are chains, a residual unit has its shortcut and the ac
         "flatten -> fc -> fc\n";
     CHECK(text(net, blocks_of(net, plan, BlockShape::residual)) == units);
     CHECK(text(net, blocks_of(net, plan, BlockShape::automatic)) == units);
+}
+
+TEST_CASE("a residual unit ends with any activation, and an addition of a constant is no end of one") {
+    nn::Network net;
+    nn::NodeId x = net.input("image", {2, 6, 6});
+    nn::NodeId y = net.add(
+        "conv", nn::Conv2d({.in_channels = 2, .out_channels = 2, .kernel = {3, 3}, .padding = {1, 1}}), {x});
+    y = net.add_function("shift", nn::Add{}, {y, net.constant("one", nn::Tensor({1}, {1}))});
+    y = net.add("gelu", nn::GELU{}, {net.add_function("add", nn::Add{}, {y, x})});
+    y = net.add_function("flatten", nn::Flatten{}, {y});
+    net.output(net.add("fc", nn::Linear({.in_features = 72, .out_features = 3}), {y}));
+    nn::initialize(net, 3);
+    CHECK(text(net, blocks_of(net, support::plan_for(net, ""), BlockShape::residual)) ==
+          "image -> conv shift add gelu -> gelu\n"
+          "flatten -> fc -> fc\n");
 }
 
 TEST_CASE("a user's group stands, and a network without units says so when they are asked for") {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <amct_distill/nn/layers/arithmetic.hpp>
 #include <amct_distill/nn/layers/batch_norm.hpp>
 #include <amct_distill/nn/layers/conv2d.hpp>
 #include <amct_distill/nn/layers/linear.hpp>

@@ -3,10 +3,12 @@
 
 #include <amct_distill/nn/initialize.hpp>
 #include <amct_distill/nn/layers/activation.hpp>
+#include <amct_distill/nn/layers/arithmetic.hpp>
 #include <amct_distill/nn/layers/batch_norm.hpp>
 #include <amct_distill/nn/layers/conv2d.hpp>
 #include <amct_distill/nn/layers/linear.hpp>
 #include <amct_distill/nn/layers/pool.hpp>
+#include <amct_distill/nn/layers/softmax.hpp>
 #include <amct_distill/nn/layers/structure.hpp>
 
 #include "support/catch.hpp"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/nn/initialize.hpp>
 #include <amct_distill/nn/save.hpp>
+#include <cmath>
+#include <limits>
 #include <string>
 
 #include "support/catch.hpp"
@@ -89,6 +91,84 @@ TEST_CASE("a network is saved whole and loaded with the same bits") {
     CHECK(read_file(dir.path() / "again.npz").value() == read_file(file).value());
 }
 
+TEST_CASE("element-wise modules, arithmetic and reductions are loaded with the options they had") {
+    double const infinity = std::numeric_limits<double>::infinity();
+    PReLU slopes({.num_parameters = 4});
+    slopes.weight() = Tensor({4}, {0.1f, 0.2f, -0.3f, 4});
+    ReduceOptions const last{.axes = {2}, .keepdims = false};
+    Network net;
+    NodeId const image = net.input("x", {4, 3});
+    NodeId const one = net.constant("one", Tensor({1}, {1}));
+    int number = 0;
+    auto const add = [&](const Module& m, const std::vector<NodeId>& inputs) {
+        net.output(net.add_function(amct_distill::detail::concat("f", number++), m, inputs));
+    };
+    net.output(net.add("slopes", slopes, {image}));
+    for (const Module& m : {Module(ReLU6{}),
+                            Module(Hardtanh({.min_val = -infinity, .max_val = 0.7})),
+                            Module(Hardsigmoid({.alpha = 0.2, .beta = 0.6})),
+                            Module(Hardswish{}),
+                            Module(Threshold({.threshold = 0.3, .value = 2})),
+                            Module(Shrink({.lambd = 0.3, .bias = 0.1})),
+                            Module(SiLU{}),
+                            Module(Mish{}),
+                            Module(GELU({.approximate = "tanh"})),
+                            Module(ELU({.alpha = 0.3})),
+                            Module(SELU({.alpha = 2, .gamma = 3})),
+                            Module(CELU({.alpha = 0.7})),
+                            Module(Softplus({.beta = 2, .threshold = 9})),
+                            Module(Softsign{}),
+                            Module(LogSoftmax({.dim = 1, .to_end = true})),
+                            Module(Exp{}),
+                            Module(Log{}),
+                            Module(Sqrt{}),
+                            Module(Erf{}),
+                            Module(Abs{}),
+                            Module(Neg{}),
+                            Module(Reciprocal{}),
+                            Module(Sign{}),
+                            Module(Floor{}),
+                            Module(Ceil{}),
+                            Module(Round{}),
+                            Module(Sin{}),
+                            Module(Cos{}),
+                            Module(Tan{}),
+                            Module(Asin{}),
+                            Module(Acos{}),
+                            Module(Atan{}),
+                            Module(Sinh{}),
+                            Module(Cosh{}),
+                            Module(Asinh{}),
+                            Module(Acosh{}),
+                            Module(Atanh{}),
+                            Module(ReduceSum(last)),
+                            Module(ReduceMean(last)),
+                            Module(ReduceMax(last)),
+                            Module(ReduceMin(last)),
+                            Module(ReduceProd(last)),
+                            Module(ReduceL1(last)),
+                            Module(ReduceL2(last)),
+                            Module(ReduceLogSum(last)),
+                            Module(ReduceLogSumExp(last)),
+                            Module(ReduceSumSquare(last))})
+        add(m, {image});
+    for (const Module& m : {Module(Add{}), Module(Sub{}), Module(Mul{}), Module(Div{}), Module(Pow{}),
+                            Module(Sum{}), Module(Mean{}), Module(Max{}), Module(Min{})})
+        add(m, {image, one});
+
+    support::temporary_directory dir;
+    save(net, dir.path() / "net.npz").value();
+    Network const back = load(dir.path() / "net.npz").value();
+    CHECK(print(back) == print(net));
+    Tensor x({2, 4, 3});
+    for (std::size_t i = 0; i != x.size(); ++i) x[i] = 0.02f + 0.04f * static_cast<float>(i);
+    std::vector<Tensor> const y = net.predict(std::vector{x}), z = back.predict(std::vector{x});
+    REQUIRE(y.size() == z.size());
+    for (std::size_t i = 0; i != y.size(); ++i)
+        CHECK(std::equal(y[i].begin(), y[i].end(), z[i].begin(),
+                         [](float a, float b) { return a == b || (std::isnan(a) && std::isnan(b)); }));
+}
+
 TEST_CASE("the structure is a text that a person reads") {
     Network net;
     NodeId const x = net.input("image", {1, 8, 8});
@@ -136,7 +216,8 @@ TEST_CASE("files that are no network are errors with their place") {
          "net.npz:3:1: error: cannot load the network: no node before it is named `y`");
     says("input \"x\" [N, 2]\nlayer \"c\" Conv2d { in_channels: 0 } \"x\"\n",
          "a Conv2d: Conv2d: channels, groups");
-    says("input \"x\" [N, 2]\nlayer \"c\" Softmax { dim: -3 } \"x\"\n", "Softmax: dim 0 is the batch");
+    says("input \"x\" [N, 2]\nlayer \"c\" Softmax { dim: -3 } \"x\"\n",
+         "Softmax: expected a dim of 0 or more");
     says("input \"x\" [N, 2]\nlayer \"c\" ReLU { slope: 2 } \"x\"\n", "a ReLU has no options");
     says("input \"x\" [N, 2]\nlayer \"fc\" Linear { in_features: 2 out_features: 1 bias: true } \"x\"\n",
          "the file has no array `fc.weight.npy`");

@@ -3,6 +3,7 @@
 //
 #include <amct_distill/nn/initialize.hpp>
 #include <amct_distill/nn/layers/activation.hpp>
+#include <amct_distill/nn/layers/arithmetic.hpp>
 #include <amct_distill/nn/layers/batch_norm.hpp>
 #include <amct_distill/nn/layers/conv2d.hpp>
 #include <amct_distill/nn/layers/linear.hpp>

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Batch normalization of images, [N, C, H, W], as torch.nn.BatchNorm2d with affine parameters.
+/// Batch normalization as in torch.nn, with affine parameters: BatchNorm1d of [N, C] or [N, C, L],
+/// BatchNorm2d of [N, C, H, W], BatchNorm3d of [N, C, D, H, W].
 ///
 ///     BatchNorm2d bn({.num_features = 8});
 ///     bn.weight(), bn.bias(), bn.running_mean(), bn.running_var();   // [8] each
+///     if (const BatchNorm* norm = as_batch_norm(module)) norm->options().eps;   // any of the three
 ///
 /// y = (x - mean) / sqrt(var + eps) * weight + bias, per channel. Mode::evaluate takes the running
 /// statistics; Mode::train the batch's own (variance divided by n), and `update_statistics` then moves the
@@ -21,29 +23,20 @@
 
 namespace amct_distill::nn {
 
-struct BatchNorm2dOptions {
+struct BatchNormOptions {
     Index num_features = 0;
     double eps = 1e-5;
     double momentum = 0.1;
-    friend bool operator==(const BatchNorm2dOptions&, const BatchNorm2dOptions&) = default;
+    friend bool operator==(const BatchNormOptions&, const BatchNormOptions&) = default;
 };
 
+/// What the three are, but for the shapes that they take.
 template <class T>
-class BasicBatchNorm2d {
+class BasicBatchNorm {
 public:
-    static constexpr std::string_view type_name = "BatchNorm2d";
+    static constexpr std::string_view operation = "BatchNormalization";
 
-    /// Weight and running variance are 1, the others 0; throws std::invalid_argument without features.
-    explicit BasicBatchNorm2d(const BatchNorm2dOptions& options) : options_(options) {
-        if (options.num_features < 1)
-            throw std::invalid_argument("BatchNorm2d: num_features must be at least 1");
-        for (auto* tensor : {&weight_, &bias_, &running_mean_, &running_var_})
-            tensor->resize({options.num_features});
-        weight_.fill(1);
-        running_var_.fill(1);
-    }
-
-    const BatchNorm2dOptions& options() const { return options_; }
+    const BatchNormOptions& options() const { return options_; }
     BasicTensor<T>& weight() { return weight_; }
     const BasicTensor<T>& weight() const { return weight_; }
     BasicTensor<T>& bias() { return bias_; }
@@ -68,13 +61,6 @@ public:
               std::pair{"running_mean", &running_mean_}, std::pair{"running_var", &running_var_}})
             if (auto ok = detail::check_shape(name, *tensor, expected); !ok) return ok;
         return {};
-    }
-
-    result<Shape> output_shape(std::span<const Shape> inputs) const {
-        if (inputs.size() != 1 || inputs[0].size() != 4 || inputs[0][1] != options_.num_features)
-            return detail::unexpected_inputs(
-                detail::concat("one input [N, ", options_.num_features, ", H, W]"), inputs);
-        return inputs[0];
     }
 
     /// Throws std::invalid_argument in Mode::train when a channel has one value: it has no variance.
@@ -129,6 +115,20 @@ public:
         }
     }
 
+protected:
+    /// Weight and running variance are 1, the others 0; throws std::invalid_argument without features.
+    BasicBatchNorm(std::string_view type, const BatchNormOptions& options) : type_(type), options_(options) {
+        if (options.num_features < 1)
+            throw std::invalid_argument(detail::concat(type, ": num_features must be at least 1"));
+        for (auto* tensor : {&weight_, &bias_, &running_mean_, &running_var_})
+            tensor->resize({options.num_features});
+        weight_.fill(1);
+        running_var_.fill(1);
+    }
+    ~BasicBatchNorm() = default;
+    BasicBatchNorm(const BasicBatchNorm&) = default;
+    BasicBatchNorm& operator=(const BasicBatchNorm&) = default;
+
 private:
     template <class F>
     void for_each_channel(const BasicScratch<T>& scratch, const BasicTensor<T>& x, F f) const {
@@ -141,14 +141,14 @@ private:
     };
     Normalization normalization(const BasicTensor<T>& x, std::size_t c, Mode mode) const {
         Normalization n;
-        n.count = double(x.dim(0) * x.dim(2) * x.dim(3));
+        n.count = double(x.size()) / double(x.dim(1));
         if (mode == Mode::evaluate) {
             n.mean = double(running_mean_[c]);
             n.variance = double(running_var_[c]);
         } else {
             if (n.count < 2)
                 throw std::invalid_argument(detail::concat(
-                    "BatchNorm2d: Mode::train needs more than one value per channel, found an input ",
+                    type_, ": Mode::train needs more than one value per channel, found an input ",
                     to_string(x.shape())));
             for (Index i = 0; i != x.dim(0); ++i) n.mean += plane(x, i, c).template cast<double>().sum();
             n.mean /= n.count;
@@ -164,14 +164,59 @@ private:
     template <class Tensor>
     static auto plane(Tensor& tensor, Index i, std::size_t c) {
         using Map = std::conditional_t<std::is_const_v<Tensor>, ConstArrayMap<T>, ArrayMap<T>>;
-        Index const pixels = tensor.dim(2) * tensor.dim(3);
+        Index const pixels = product(tensor.shape(), 2, tensor.rank());
         return Map(tensor.data() + (i * tensor.dim(1) + Index(c)) * pixels, pixels);
     }
 
-    BatchNorm2dOptions options_;
+    std::string_view type_;
+    BatchNormOptions options_;
     BasicTensor<T> weight_{}, bias_{}, running_mean_{}, running_var_{};
 };
 
+/// Of images with `Dims` dimensions.
+template <class T, std::size_t Dims>
+class BasicBatchNormOf : public BasicBatchNorm<T> {
+public:
+    static constexpr std::string_view type_name = Dims == 1   ? "BatchNorm1d"
+                                                  : Dims == 2 ? "BatchNorm2d"
+                                                              : "BatchNorm3d";
+
+    /// Weight and running variance are 1, the others 0; throws std::invalid_argument without features.
+    explicit BasicBatchNormOf(const BatchNormOptions& options) : BasicBatchNorm<T>(type_name, options) {}
+
+    result<Shape> output_shape(std::span<const Shape> inputs) const {
+        Index const features = this->options().num_features;
+        bool const fits = inputs.size() == 1 && inputs[0].size() > 1 && inputs[0][1] == features &&
+                          (inputs[0].size() == Dims + 2 || (Dims == 1 && inputs[0].size() == 2));
+        if (!fits)
+            return detail::unexpected_inputs(
+                detail::concat("one input [N, ", features,
+                               Dims == 1   ? detail::concat("] or [N, ", features, ", L]")
+                               : Dims == 2 ? ", H, W]"
+                                           : ", D, H, W]"),
+                inputs);
+        return inputs[0];
+    }
+};
+
+template <class T>
+using BasicBatchNorm1d = BasicBatchNormOf<T, 1>;
+template <class T>
+using BasicBatchNorm2d = BasicBatchNormOf<T, 2>;
+template <class T>
+using BasicBatchNorm3d = BasicBatchNormOf<T, 3>;
+
+using BatchNorm = BasicBatchNorm<float>;
+using BatchNorm1d = BasicBatchNorm1d<float>;
 using BatchNorm2d = BasicBatchNorm2d<float>;
+using BatchNorm3d = BasicBatchNorm3d<float>;
+
+/// The module when it is one of them, else null.
+template <class T>
+const BasicBatchNorm<T>* as_batch_norm(const BasicModule<T>& module) {
+    if (const auto* bn = module.template get_if<BasicBatchNorm2d<T>>()) return bn;
+    if (const auto* bn = module.template get_if<BasicBatchNorm1d<T>>()) return bn;
+    return module.template get_if<BasicBatchNorm3d<T>>();
+}
 
 }  // namespace amct_distill::nn

@@ -1,159 +1,77 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Pooling of images, [N, C, H, W] -> [N, C, H', W'], as in torch.nn: maximum, average, average of it all.
+/// Pooling with a sliding window, as in torch.nn: MaxPool, AvgPool and LPPool of one to three dimensions.
 ///
 ///     net.add("pool1", MaxPool2d({.kernel = {2, 2}}), {x});          // the stride is the kernel
 ///     net.add("pool2", AvgPool2d({.kernel = {3, 3}, .stride = {1, 1}, .padding = {1, 1}}), {x});
-///     net.add("pool3", GlobalAveragePool{}, {x});                    // [N, C, 1, 1]
+///     MaxPool1d({.kernel = {3}, .stride = {2}, .padding = {1}, .end_padding = {0}, .ceil_mode = true})
+///
+/// (Pools of the whole image are in global_pool.hpp.)
 #pragma once
-#include <algorithm>
+#include <array>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
-#include <span>
 #include <stdexcept>
 #include <string_view>
 
-#include "../module.hpp"
-#include "../window.hpp"
+#include "global_pool.hpp"
+#include "sliding_pool.hpp"
 
 namespace amct_distill::nn {
 
-struct PoolOptions {
-    Size2 kernel{1, 1};
-    Size2 stride{0, 0};  ///< {0, 0}: the kernel's
-    Size2 padding{0, 0};
-    friend bool operator==(const PoolOptions&, const PoolOptions&) = default;
+template <std::size_t D>
+struct MaxPoolOptions {
+    std::array<Index, D> kernel = detail::all_of_them<D>(1);
+    std::array<Index, D> stride{};  ///< zeros: the kernel's
+    std::array<Index, D> padding{};
+    std::array<Index, D> end_padding = detail::all_of_them<D>(-1);  ///< -1 in all dimensions: `padding`
+    std::array<Index, D> dilation = detail::all_of_them<D>(1);
+    bool ceil_mode = false;  ///< the last window may reach beyond the image and its padding
+    friend bool operator==(const MaxPoolOptions&, const MaxPoolOptions&) = default;
+};
+using PoolOptions = MaxPoolOptions<2>;
+
+template <std::size_t D>
+struct AvgPoolOptions {
+    std::array<Index, D> kernel = detail::all_of_them<D>(1);
+    std::array<Index, D> stride{};
+    std::array<Index, D> padding{};
+    std::array<Index, D> end_padding = detail::all_of_them<D>(-1);
+    std::array<Index, D> dilation = detail::all_of_them<D>(1);
+    bool ceil_mode = false;
+    bool count_include_pad = true;  ///< padding counts as zeros; else the mean is that of the pixels
+    friend bool operator==(const AvgPoolOptions&, const AvgPoolOptions&) = default;
 };
 
-}  // namespace amct_distill::nn
-
-namespace amct_distill::detail {
-
-/// What the two sliding pools share: options, shapes, and the walk over planes and window positions.
-/// `Derived` has, for the patch of a plane that a window covers, `pooled(plane, patch)`, and
-/// `carry_back(g, plane, patch, grad_plane)`: adds the gradient of what `pooled` gave.
-template <class Derived, class T>
-class SlidingPool {
-public:
-    /// Throws std::invalid_argument when the options make no sense.
-    explicit SlidingPool(const nn::PoolOptions& options) : options_(options) {
-        nn::PoolOptions& o = options_;
-        if (o.stride == nn::Size2{0, 0}) o.stride = o.kernel;
-        for (std::size_t axis : {0u, 1u}) {
-            if (o.kernel[axis] < 1 || o.stride[axis] < 1 || o.padding[axis] < 0)
-                throw std::invalid_argument(
-                    "pooling: kernel and stride must be at least 1, padding at least 0");
-            // Else a window could lie in the padding alone.
-            if (2 * o.padding[axis] > o.kernel[axis])
-                throw std::invalid_argument(concat("pooling: padding ", nn::to_string(o.padding),
-                                                   " must be at most half the kernel ",
-                                                   nn::to_string(o.kernel)));
-        }
-    }
-
-    void forward(nn::BasicInputs<T> inputs, nn::BasicTensor<T>& output, nn::BasicScratch<T>& scratch,
-                 nn::Mode) const {
-        const T* const x = inputs[0]->data();
-        T* const y = output.data();
-        for_each_patch(inputs[0]->shape(), scratch, [&](nn::Index plane, const Patch& patch, nn::Index out) {
-            y[out] = self().pooled(x + plane, patch);
-        });
-    }
-    void backward(nn::BasicInputs<T> inputs, const nn::BasicTensor<T>&, const nn::BasicTensor<T>& grad_output,
-                  std::span<nn::BasicTensor<T>* const> grad_inputs, std::span<nn::BasicTensor<T>>,
-                  nn::BasicScratch<T>& scratch, nn::Mode) const {
-        if (!grad_inputs[0]) return;
-        const T* const x = inputs[0]->data();
-        const T* const g = grad_output.data();
-        T* const gx = grad_inputs[0]->data();
-        for_each_patch(inputs[0]->shape(), scratch, [&](nn::Index plane, const Patch& patch, nn::Index out) {
-            self().carry_back(g[out], x + plane, patch, gx + plane);
-        });
-    }
-
-    /// With the stride filled in.
-    const nn::PoolOptions& options() const { return options_; }
-
-    result<nn::Shape> output_shape(std::span<const nn::Shape> inputs) const {
-        if (inputs.size() != 1 || inputs[0].size() != 4)
-            return unexpected_inputs("one input [N, C, H, W]", inputs);
-        Window const w = window(inputs[0]);
-        if (w.positions() == 0)
-            return unexpected_inputs(concat("an image that holds the kernel ", nn::to_string(options_.kernel),
-                                            " (padding ", nn::to_string(options_.padding), ")"),
-                                     inputs);
-        return nn::Shape{inputs[0][0], inputs[0][1], w.output(0), w.output(1)};
-    }
-
-protected:
-    Window window(const nn::Shape& input) const {
-        return {{input[2], input[3]}, options_.kernel, options_.stride, options_.padding, {1, 1}};
-    }
-
-    /// What a window covers of a plane, without the padding: rows [top, bottom) of columns [left, right).
-    struct Patch {
-        nn::Index top = 0, bottom = 0, left = 0, right = 0;
-        nn::Index width = 0;  ///< of the plane
-
-        /// Calls f(offset in the plane) for every pixel.
-        template <class F>
-        void for_each_pixel(F f) const {
-            for (nn::Index row = top; row != bottom; ++row)
-                for (nn::Index i = row * width + left; i != row * width + right; ++i) f(i);
-        }
-    };
-
-private:
-    const Derived& self() const { return static_cast<const Derived&>(*this); }
-
-    /// Calls f(offset of the plane in the input, patch, offset in the output) for every output value.
-    template <class F>
-    void for_each_patch(const nn::Shape& input, const nn::BasicScratch<T>& scratch, F f) const {
-        Window const w = window(input);
-        nn::Index const rows = w.output(0), cols = w.output(1), height = input[2], width = input[3];
-        nn::Index const planes = input[0] * input[1];
-        scratch.parallel_for(
-            planes, double(planes * w.positions() * w.taps()), [&](nn::Index plane, nn::Index) {
-                nn::Index out = plane * rows * cols;
-                for (nn::Index y = 0; y != rows; ++y)
-                    for (nn::Index x = 0; x != cols; ++x, ++out) {
-                        nn::Index const top = y * w.stride[0] - w.padding[0],
-                                        left = x * w.stride[1] - w.padding[1];
-                        f(plane * height * width,
-                          Patch{(std::max)(top, nn::Index(0)), (std::min)(top + w.kernel[0], height),
-                                (std::max)(left, nn::Index(0)), (std::min)(left + w.kernel[1], width), width},
-                          out);
-                    }
-            });
-    }
-
-    nn::PoolOptions options_;
+template <std::size_t D>
+struct LPPoolOptions {
+    Index norm = 2;  ///< p
+    std::array<Index, D> kernel = detail::all_of_them<D>(1);
+    std::array<Index, D> stride{};
+    std::array<Index, D> padding{};
+    std::array<Index, D> end_padding = detail::all_of_them<D>(-1);
+    std::array<Index, D> dilation = detail::all_of_them<D>(1);
+    bool ceil_mode = false;
+    friend bool operator==(const LPPoolOptions&, const LPPoolOptions&) = default;
 };
-
-}  // namespace amct_distill::detail
-
-namespace amct_distill::nn {
 
 /// The largest value of each window; the gradient goes to the first that is largest, and NaN is larger than
 /// all.
-template <class T>
-class BasicMaxPool2d : public detail::SlidingPool<BasicMaxPool2d<T>, T> {
-    using Base = detail::SlidingPool<BasicMaxPool2d, T>;
-
+template <class T, std::size_t D>
+class BasicMaxPool : public detail::SlidingPool<BasicMaxPool<T, D>, T, MaxPoolOptions<D>> {
 public:
-    static constexpr std::string_view type_name = "MaxPool2d";
+    static constexpr std::string_view type_name = D == 1 ? "MaxPool1d" : D == 2 ? "MaxPool2d" : "MaxPool3d";
     static constexpr std::string_view operation = "MaxPool";
-    using Base::Base;
+    using detail::SlidingPool<BasicMaxPool, T, MaxPoolOptions<D>>::SlidingPool;
 
-    static T pooled(const T* plane, const typename Base::Patch& patch) {
-        return plane[largest(plane, patch)];
-    }
-    static void carry_back(T g, const T* plane, const typename Base::Patch& patch, T* grad_plane) {
+    static T pooled(const T* plane, const detail::PoolPatch& patch) { return plane[largest(plane, patch)]; }
+    static void carry_back(T g, T, const T* plane, const detail::PoolPatch& patch, T* grad_plane) {
         grad_plane[largest(plane, patch)] += g;
     }
 
 private:
-    static Index largest(const T* plane, const typename Base::Patch& patch) {
-        Index best = patch.top * patch.width + patch.left;
+    static Index largest(const T* plane, const detail::PoolPatch& patch) {
+        Index best = patch.first;
         patch.for_each_pixel([&](Index i) {
             if (plane[i] > plane[best] || (std::isnan(plane[i]) && !std::isnan(plane[best]))) best = i;
         });
@@ -161,68 +79,73 @@ private:
     }
 };
 
-/// The mean of each window; padding counts as zeros (`count_include_pad=True`).
-template <class T>
-class BasicAvgPool2d : public detail::SlidingPool<BasicAvgPool2d<T>, T> {
-    using Base = detail::SlidingPool<BasicAvgPool2d, T>;
+/// The mean of each window.
+template <class T, std::size_t D>
+class BasicAvgPool : public detail::SlidingPool<BasicAvgPool<T, D>, T, AvgPoolOptions<D>> {
+    using Base = detail::SlidingPool<BasicAvgPool, T, AvgPoolOptions<D>>;
 
 public:
-    static constexpr std::string_view type_name = "AvgPool2d";
+    static constexpr std::string_view type_name = D == 1 ? "AvgPool1d" : D == 2 ? "AvgPool2d" : "AvgPool3d";
     static constexpr std::string_view operation = "AveragePool";
     using Base::Base;
+    template <std::same_as<MaxPoolOptions<D>> O>
+    explicit BasicAvgPool(const O& o)
+        : Base({o.kernel, o.stride, o.padding, o.end_padding, o.dilation, o.ceil_mode}) {}
 
-    T pooled(const T* plane, const typename Base::Patch& patch) const {
+    T pooled(const T* plane, const detail::PoolPatch& patch) const {
         T sum = 0;
         patch.for_each_pixel([&](Index i) { sum += plane[i]; });
-        return sum / window_size();
+        return sum / divisor(patch);
     }
-    void carry_back(T g, const T*, const typename Base::Patch& patch, T* grad_plane) const {
-        T const share = g / window_size();
+    void carry_back(T g, T, const T*, const detail::PoolPatch& patch, T* grad_plane) const {
+        T const share = g / divisor(patch);
         patch.for_each_pixel([&](Index i) { grad_plane[i] += share; });
     }
 
 private:
-    T window_size() const { return T(this->options().kernel[0] * this->options().kernel[1]); }
+    T divisor(const detail::PoolPatch& patch) const {
+        return T(this->options().count_include_pad ? patch.counted() : patch.pixels());
+    }
 };
 
-/// The mean of each plane, as torch.nn.AdaptiveAvgPool2d(1).
-template <class T>
-class BasicGlobalAveragePool {
+/// The p-norm of each window, (sum |x|^p)^(1/p), as ONNX defines it. (PyTorch's is that of x^p, without the
+/// absolute value; they are the same for an even p.)
+template <class T, std::size_t D>
+class BasicLPPool : public detail::SlidingPool<BasicLPPool<T, D>, T, LPPoolOptions<D>> {
+    using Base = detail::SlidingPool<BasicLPPool, T, LPPoolOptions<D>>;
+
 public:
-    static constexpr std::string_view type_name = "AdaptiveAvgPool2d";
-    static constexpr std::string_view operation = "GlobalAveragePool";
-
-    result<Shape> output_shape(std::span<const Shape> inputs) const {
-        if (inputs.size() != 1 || inputs[0].size() != 4)
-            return detail::unexpected_inputs("one input [N, C, H, W]", inputs);
-        return Shape{inputs[0][0], inputs[0][1], 1, 1};
-    }
-    void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>&, Mode) const {
-        Index const n = pixels(*inputs[0]);
-        const T* plane = inputs[0]->data();
-        for (T& mean : output) {
-            mean = T(detail::sum_of(plane, n) / double(n));
-            plane += n;
-        }
-    }
-    void backward(BasicInputs<T> inputs, const BasicTensor<T>&, const BasicTensor<T>& grad_output,
-                  std::span<BasicTensor<T>* const> grad_inputs, std::span<BasicTensor<T>>, BasicScratch<T>&,
-                  Mode) const {
-        if (!grad_inputs[0]) return;
-        Index const n = pixels(*inputs[0]);
-        T* plane = grad_inputs[0]->data();
-        for (T g : grad_output) {
-            ArrayMap<T>(plane, n) += g / T(n);
-            plane += n;
-        }
+    static constexpr std::string_view type_name = D == 1 ? "LPPool1d" : D == 2 ? "LPPool2d" : "LPPool3d";
+    static constexpr std::string_view operation = "LpPool";
+    /// Throws std::invalid_argument when the options make no sense.
+    explicit BasicLPPool(const LPPoolOptions<D>& options) : Base(options) {
+        if (options.norm < 1) throw std::invalid_argument("pooling: norm must be at least 1");
     }
 
-private:
-    static Index pixels(const BasicTensor<T>& input) { return input.dim(2) * input.dim(3); }
+    T pooled(const T* plane, const detail::PoolPatch& patch) const {
+        detail::NormSum<T> sum(this->options().norm);
+        patch.for_each_pixel([&](Index i) { sum.add(plane[i]); });
+        return sum.norm();
+    }
+    void carry_back(T g, T y, const T* plane, const detail::PoolPatch& patch, T* grad_plane) const {
+        patch.for_each_pixel(
+            [&](Index i) { grad_plane[i] += g * detail::norm_slope(plane[i], y, this->options().norm); });
+    }
 };
 
-using MaxPool2d = BasicMaxPool2d<float>;
-using AvgPool2d = BasicAvgPool2d<float>;
-using GlobalAveragePool = BasicGlobalAveragePool<float>;
+template <class T>
+using BasicMaxPool2d = BasicMaxPool<T, 2>;
+template <class T>
+using BasicAvgPool2d = BasicAvgPool<T, 2>;
+
+using MaxPool1d = BasicMaxPool<float, 1>;
+using MaxPool2d = BasicMaxPool<float, 2>;
+using MaxPool3d = BasicMaxPool<float, 3>;
+using AvgPool1d = BasicAvgPool<float, 1>;
+using AvgPool2d = BasicAvgPool<float, 2>;
+using AvgPool3d = BasicAvgPool<float, 3>;
+using LPPool1d = BasicLPPool<float, 1>;
+using LPPool2d = BasicLPPool<float, 2>;
+using LPPool3d = BasicLPPool<float, 3>;
 
 }  // namespace amct_distill::nn

@@ -54,6 +54,39 @@ TEST_CASE("BatchNorm2d: gradients are those of central differences, in both mode
         }
 }
 
+TEST_CASE("BatchNorm1d and 3d: the same of other ranks") {
+    BasicBatchNorm2d<double> const two = *filled(3).get_if<BasicBatchNorm2d<double>>();
+    auto const same = [&](auto bn, const Shape& shape, Mode mode) {
+        bn.weight() = two.weight();
+        bn.bias() = two.bias();
+        bn.running_mean() = two.running_mean();
+        bn.running_var() = two.running_var();
+        BasicTensor<double> x(shape);
+        fill_distinct(x, 4);
+        auto y = run<double>(bn, {x}, mode);
+        BasicModule<double> module = bn;
+        CHECK(as_batch_norm(module) != nullptr);
+        CHECK(gradient_error(module, {shape}, mode) < gradient_tolerance);
+        Shape const image{shape[0], 3, 1, product(shape, 2, shape.size())};
+        x.resize(image);
+        y.resize(image);
+        return run<double>(two, {x}, mode) == y;
+    };
+    for (Mode mode : {Mode::evaluate, Mode::train}) {
+        CHECK(same(BasicBatchNorm1d<double>({.num_features = 3}), {4, 3}, mode));
+        CHECK(same(BasicBatchNorm1d<double>({.num_features = 3}), {2, 3, 5}, mode));
+        CHECK(same(BasicBatchNorm3d<double>({.num_features = 3}), {2, 3, 2, 1, 3}, mode));
+    }
+    CHECK(Module(BatchNorm1d({.num_features = 3})).type() == "BatchNorm1d");
+    CHECK(Module(BatchNorm3d({.num_features = 3})).operation() == "BatchNormalization");
+    CHECK(as_batch_norm(Module(BatchNorm2d({.num_features = 3}))) != nullptr);
+    CHECK(shape_error(Module(BatchNorm1d({.num_features = 3})), {{4, 3, 2, 2}}) ==
+          "expected one input [N, 3] or [N, 3, L], found [4, 3, 2, 2]");
+    CHECK(shape_error(Module(BatchNorm3d({.num_features = 3})), {{4, 3, 2, 2}}) ==
+          "expected one input [N, 3, D, H, W], found [4, 3, 2, 2]");
+    CHECK_THROWS_WITH(BatchNorm1d({}), "BatchNorm1d: num_features must be at least 1");
+}
+
 TEST_CASE("BatchNorm2d: parameters") {
     Module bn = BatchNorm2d({.num_features = 3});
     auto const p = bn.parameters();

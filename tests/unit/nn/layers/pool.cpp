@@ -21,7 +21,6 @@ TEST_CASE("pools: forward") {
     CHECK(run<float>(MaxPool2d({.kernel = {2, 2}}), {image()}) == Tensor({1, 1, 1, 1}, {9}));
     CHECK(run<float>(AvgPool2d({.kernel = {2, 2}, .stride = {1, 1}}), {image()}) ==
           Tensor({1, 1, 2, 2}, {4, 5, 7, 7}));
-    CHECK(run<float>(GlobalAveragePool{}, {image()}) == Tensor({1, 1, 1, 1}, {5}));
 }
 
 TEST_CASE("pools: padding is no maximum, and counts as zeros in an average") {
@@ -56,29 +55,162 @@ TEST_CASE("pools: gradients are those of central differences") {
         INFO(to_string(c.shape));
         BasicModule<double> max = BasicMaxPool2d<double>(c.options);
         BasicModule<double> average = BasicAvgPool2d<double>(c.options);
-        BasicModule<double> global = BasicGlobalAveragePool<double>{};
         CHECK(gradient_error(max, {c.shape}) < gradient_tolerance);
         CHECK(gradient_error(average, {c.shape}) < gradient_tolerance);
-        CHECK(gradient_error(global, {c.shape}) < gradient_tolerance);
     }
 }
 
 TEST_CASE("pools: types, options and errors of shapes") {
     Module const max = MaxPool2d({.kernel = {3, 2}});
-    CHECK(max.get_if<MaxPool2d>()->options().stride == Size2{3, 2});
+    CHECK(max.get_if<MaxPool2d>()->options().stride == std::array<Index, 2>{3, 2});
     CHECK(max.type() == "MaxPool2d");
     CHECK(max.operation() == "MaxPool");
-    CHECK(Module(GlobalAveragePool{}).type() == "AdaptiveAvgPool2d");
     CHECK(max.output_shape(std::vector<Shape>{{any_batch, 4, 9, 9}}).value() == Shape{any_batch, 4, 3, 4});
     CHECK(shape_error(max, {{4, 10}}) == "expected one input [N, C, H, W], found [4, 10]");
     CHECK(shape_error(max, {{4, 1, 2, 5}}) ==
           "expected an image that holds the kernel 3x2 (padding 0x0), found [4, 1, 2, 5]");
-    CHECK(shape_error(Module(GlobalAveragePool{}), {{4, 10}}) ==
-          "expected one input [N, C, H, W], found [4, 10]");
-    CHECK_THROWS_WITH(AvgPool2d({.kernel = {3, 3}, .padding = {2, 2}}),
-                      "pooling: padding 2x2 must be at most half the kernel 3x3");
+    CHECK_THROWS_WITH(AvgPool2d({.kernel = {3, 3}, .padding = {3, 2}}),
+                      "pooling: padding 3x2 must be smaller than the kernel 3x3");
     CHECK_THROWS_WITH(MaxPool2d({.kernel = {0, 1}}),
-                      "pooling: kernel and stride must be at least 1, padding at least 0");
+                      "pooling: kernel, stride and dilation must be at least 1, padding at least 0");
+    CHECK_THROWS_WITH(LPPool1d({.norm = 0, .kernel = {2}}), "pooling: norm must be at least 1");
+
+    CHECK(max.options() ==
+          "kernel: [3, 2] stride: [3, 2] padding: [0, 0] end_padding: [0, 0] dilation: [1, 1] "
+          "ceil_mode: false");
+    CHECK(Module(AvgPool1d({.kernel = {3}})).options() ==
+          "kernel: [3] stride: [3] padding: [0] end_padding: [0] dilation: [1] ceil_mode: false "
+          "count_include_pad: true");
+    CHECK(Module(LPPool3d({.norm = 1, .kernel = {1, 2, 3}})).options() ==
+          "norm: 1 kernel: [1, 2, 3] stride: [1, 2, 3] padding: [0, 0, 0] end_padding: [0, 0, 0] "
+          "dilation: [1, 1, 1] ceil_mode: false");
+    CHECK(Module(AvgPool3d({})).type() == "AvgPool3d");
+    CHECK(Module(LPPool2d({})).operation() == "LpPool");
+    CHECK(shape_error(Module(MaxPool1d({.kernel = {2}})), {{4, 10}}) ==
+          "expected one input [N, C, L], found [4, 10]");
+}
+
+TEST_CASE("pools: a window on the padding alone is refused") {
+    // Positions -1, 1 and 3 of an image of 2 pixels with an end padding of 2: the last has only padding.
+    Module const ends = MaxPool1d({.kernel = {3}, .stride = {2}, .padding = {1}, .end_padding = {2}});
+    CHECK(shape_error(ends, {{1, 1, 2}}) == "");
+    Module const beyond = MaxPool1d({.kernel = {3}, .stride = {3}, .padding = {0}, .end_padding = {2}});
+    CHECK(shape_error(beyond, {{1, 1, 4}}) == "");
+    CHECK(shape_error(beyond, {{1, 1, 3}}) == "");
+    Module const last = MaxPool1d({.kernel = {3}, .stride = {1}, .padding = {0}, .end_padding = {2}});
+    CHECK(shape_error(last, {{1, 1, 1}}) == "");
+    // Taps at -1 and 1 of an image of one pixel.
+    Module const astride = MaxPool1d({.kernel = {2}, .padding = {1}, .dilation = {2}});
+    CHECK(shape_error(astride, {{1, 1, 1}}) ==
+          "expected an image of which every window covers something, found [1, 1, 1]");
+}
+
+TEST_CASE("pools: ceil_mode clips the last window as PyTorch does") {
+    Module const m = MaxPool1d({.kernel = {2}, .stride = {2}, .padding = {1}, .ceil_mode = true});
+    // 3 pixels and paddings: windows at -1, 1; one at 3 would begin in the padding.
+    CHECK(m.output_shape(std::vector<Shape>{{1, 1, 3}}).value() == Shape{1, 1, 2});
+    CHECK(m.output_shape(std::vector<Shape>{{1, 1, 4}}).value() == Shape{1, 1, 3});
+    Tensor const x({1, 1, 5}, {1, 2, 3, 4, 5});
+    // The last window of three covers one pixel and one of padding: PyTorch divides by what lies within.
+    AvgPoolOptions<1> options{.kernel = {3}, .stride = {2}, .padding = {1}, .ceil_mode = true};
+    CHECK(run<float>(AvgPool1d(options), {x}) == Tensor({1, 1, 3}, {1, 3, 3}));
+    options.padding = {0};
+    options.stride = {3};
+    CHECK(run<float>(AvgPool1d(options), {x}) == Tensor({1, 1, 2}, {2, 4.5f}));
+    options.end_padding = {1};
+    options.stride = {4};
+    CHECK(run<float>(AvgPool1d(options), {x}) == Tensor({1, 1, 2}, {2, 2.5f}));
+    options.count_include_pad = false;
+    CHECK(run<float>(AvgPool1d(options), {x}) == Tensor({1, 1, 2}, {2, 5}));
+}
+
+namespace {
+// Every combination of options against loops over taps in three dimensions.
+template <class Visit>
+void for_each_window(const MaxPoolOptions<3>& o, const Shape& in, const Shape& out, Visit visit) {
+    for (Index plane = 0; plane != in[0] * in[1]; ++plane)
+        for (Index z = 0; z != out[2]; ++z)
+            for (Index y = 0; y != out[3]; ++y)
+                for (Index x = 0; x != out[4]; ++x) {
+                    std::vector<std::size_t> pixels;
+                    Index counted = 0;
+                    Index const at[] = {z, y, x};
+                    for (Index k = 0; k != o.kernel[0] * o.kernel[1] * o.kernel[2]; ++k) {
+                        Index const tap[] = {k / (o.kernel[1] * o.kernel[2]), k / o.kernel[2] % o.kernel[1],
+                                             k % o.kernel[2]};
+                        Index from = plane;
+                        bool image = true, padded = true;
+                        for (std::size_t d = 0; d != 3; ++d) {
+                            Index const p = at[d] * o.stride[d] - o.padding[d] + tap[d] * o.dilation[d];
+                            image = image && p >= 0 && p < in[d + 2];
+                            padded = padded && p < in[d + 2] + o.end_padding[d];
+                            from = from * in[d + 2] + p;
+                        }
+                        counted += padded;
+                        if (image) pixels.push_back(static_cast<std::size_t>(from));
+                    }
+                    visit(pixels, counted);
+                }
+}
+}  // namespace
+
+TEST_CASE("pools: all options in three dimensions, against loops over the taps") {
+    Shape const in{2, 2, 5, 4, 7};
+    BasicTensor<double> x(in);
+    fill_distinct(x.span(), 5);
+    using Size = std::array<Index, 3>;
+    for (Size kernel : {Size{1, 2, 3}, Size{2, 3, 2}})
+        for (Size stride : {Size{1, 1, 1}, Size{2, 1, 3}})
+            for (Size begin : {Size{0, 0, 0}, Size{0, 1, 1}})
+                for (Size end : {Size{0, 0, 0}, Size{0, 1, 0}})
+                    for (Size dilation : {Size{1, 1, 1}, Size{2, 1, 2}})
+                        for (bool ceil : {false, true}) {
+                            MaxPoolOptions<3> const o{kernel, stride, begin, end, dilation, ceil};
+                            auto const max = run<double>(BasicMaxPool<double, 3>(o), {x});
+                            auto const mean = run<double>(BasicAvgPool<double, 3>(o), {x});
+                            auto const of_pixels =
+                                run<double>(BasicAvgPool<double, 3>(AvgPoolOptions<3>{
+                                                kernel, stride, begin, end, dilation, ceil, false}),
+                                            {x});
+                            auto const norm = run<double>(
+                                BasicLPPool<double, 3>({3, kernel, stride, begin, end, dilation, ceil}), {x});
+                            std::size_t at = 0, wrong = 0;
+                            for_each_window(
+                                o, in, max.shape(),
+                                [&](const std::vector<std::size_t>& pixels, Index counted) {
+                                    double most = -9, sum = 0, cubes = 0;
+                                    for (std::size_t p : pixels) {
+                                        most = (std::max)(most, x[p]);
+                                        sum += x[p];
+                                        cubes += std::pow(std::abs(x[p]), 3);
+                                    }
+                                    wrong += max[at] != most;
+                                    wrong += std::abs(mean[at] - sum / double(counted)) > 1e-15;
+                                    wrong += std::abs(of_pixels[at] - sum / double(pixels.size())) > 1e-15;
+                                    wrong += std::abs(norm[at] - std::cbrt(cubes)) > 1e-14;
+                                    ++at;
+                                });
+                            CHECK(at == max.size());
+                            CHECK(wrong == 0);
+                        }
+}
+
+TEST_CASE("pools: gradients of one and three dimensions, with all options") {
+    using M = BasicModule<double>;
+    for (bool ceil : {false, true})
+        for (Index dilation : {1, 2}) {
+            MaxPoolOptions<1> const one{{3}, {2}, {1}, {0}, {dilation}, ceil};
+            for (M m :
+                 {M(BasicMaxPool<double, 1>(one)), M(BasicAvgPool<double, 1>(one)),
+                  M(BasicAvgPool<double, 1>(AvgPoolOptions<1>{{3}, {2}, {1}, {0}, {dilation}, ceil, false})),
+                  M(BasicLPPool<double, 1>({1, {3}, {2}, {1}, {0}, {dilation}, ceil})),
+                  M(BasicLPPool<double, 1>({2, {3}, {2}, {1}, {0}, {dilation}, ceil})),
+                  M(BasicLPPool<double, 1>({3, {3}, {2}, {1}, {0}, {dilation}, ceil}))})
+                CHECK(gradient_error(m, {{2, 2, 8}}) < 20 * gradient_tolerance);  // norms bend near 0
+            MaxPoolOptions<3> const three{{2, 1, 3}, {1, 2, 2}, {1, 0, 1}, {0, 0, 2}, {dilation, 1, 1}, ceil};
+            for (M m : {M(BasicMaxPool<double, 3>(three)), M(BasicAvgPool<double, 3>(three))})
+                CHECK(gradient_error(m, {{1, 2, 3, 2, 5}}) < gradient_tolerance);
+        }
 }
 
 }  // namespace nn_pool_test

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+/// ONNX's pools as the modules of nn/layers/pool.hpp and global_pool.hpp.
+#pragma once
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "../../nn/layers/pool.hpp"
+#include "../operation.hpp"
+
+namespace amct_distill::onnx::detail {
+
+/// f(std::integral_constant<std::size_t, D>) for an image of D dimensions.
+template <class F>
+void for_dimensions(Operation& o, F f) {
+    o.at_most(1);
+    std::size_t const rank = o.rank(0);
+    if (o.failed()) return;
+    if (rank == 3) return f(std::integral_constant<std::size_t, 1>{});
+    if (rank == 4) return f(std::integral_constant<std::size_t, 2>{});
+    if (rank == 5) return f(std::integral_constant<std::size_t, 3>{});
+    o.fail("expected an input of one to three dimensions besides the batch and the channels");
+}
+
+/// Fills kernel, stride, paddings, dilation and ceil_mode of a pool's options.
+template <std::size_t D, class Options>
+void read_window(Operation& o, Options& w) {
+    using amct_distill::detail::concat;
+    Attributes& a = o.attributes();
+    auto const list = [&](std::string_view name, std::vector<std::int64_t> otherwise) {
+        std::vector<std::int64_t> v = a.integers(name).value_or(std::move(otherwise));
+        std::size_t const n = name == "pads" ? 2 * D : D;
+        if (v.size() != n) o.fail(concat(name, ": expected ", n, " numbers, found ", v.size()));
+        v.resize(n, 1);
+        return v;
+    };
+    std::vector<std::int64_t> const ones(D, 1), zeros(2 * D, 0),
+        kernel = list("kernel_shape", {}), stride = list("strides", ones), dilation = list("dilations", ones),
+        pads = list("pads", zeros);
+    std::string_view const automatic = a.text("auto_pad", "NOTSET");
+    bool const upper = automatic == "SAME_UPPER", lower = automatic == "SAME_LOWER";
+    if (!upper && !lower && automatic != "NOTSET" && automatic != "VALID" && !automatic.empty())
+        o.fail(concat("auto_pad `", automatic, "` is not known"));
+    w.ceil_mode = a.integer("ceil_mode", 0) != 0;
+    nn::Shape const shape = o.shape(0);
+    for (std::size_t d = 0; d != D && !o.failed(); ++d) {
+        w.kernel[d] = kernel[d];
+        w.stride[d] = stride[d];
+        w.dilation[d] = dilation[d];
+        w.padding[d] = automatic == "VALID" ? 0 : pads[d];
+        w.end_padding[d] = automatic == "VALID" ? 0 : pads[D + d];
+        if (!upper && !lower) continue;
+        if (stride[d] < 1) return o.fail("expected strides of at least 1");
+        // As many windows as there are strides in the image.
+        nn::Index const in = shape[d + 2], windows = (in + stride[d] - 1) / stride[d];
+        nn::Index const all =
+            (std::max)((windows - 1) * stride[d] + dilation[d] * (kernel[d] - 1) + 1 - in, nn::Index(0));
+        w.padding[d] = upper ? all / 2 : all - all / 2;
+        w.end_padding[d] = all - w.padding[d];
+    }
+}
+
+inline void convert_max_pool(Operation& o) {
+    o.attributes().ignore("storage_order");  // of the indices, which are refused
+    for_dimensions(o, [&](auto d) {
+        nn::MaxPoolOptions<d()> options;
+        read_window<d()>(o, options);
+        if (!o.failed()) o.add(nn::BasicMaxPool<float, d()>(options), {0});
+    });
+}
+inline void convert_average_pool(Operation& o) {
+    for_dimensions(o, [&](auto d) {
+        nn::AvgPoolOptions<d()> options;
+        read_window<d()>(o, options);
+        options.count_include_pad = o.attributes().integer("count_include_pad", 0) != 0;
+        if (!o.failed()) o.add(nn::BasicAvgPool<float, d()>(options), {0});
+    });
+}
+
+/// The attribute p, a float in opset 1.
+inline nn::Index given_norm(Operation& o) {
+    if (o.opset() >= 2) return o.attributes().integer("p", 2);
+    float const p = o.attributes().real("p", 2);
+    if (!(p >= 1 && p < 1e6f && p == static_cast<float>(static_cast<nn::Index>(p))))
+        return o.fail("p: expected a whole number from 1 on"), nn::Index(2);
+    return static_cast<nn::Index>(p);
+}
+inline void convert_lp_pool(Operation& o) {
+    for_dimensions(o, [&](auto d) {
+        nn::LPPoolOptions<d()> options;
+        options.norm = given_norm(o);
+        read_window<d()>(o, options);
+        if (!o.failed()) o.add(nn::BasicLPPool<float, d()>(options), {0});
+    });
+}
+
+inline void convert_global_average_pool(Operation& o) {
+    for_dimensions(o, [&](auto d) { o.add(nn::BasicGlobalAveragePool<float, d()>{}, {0}); });
+}
+inline void convert_global_max_pool(Operation& o) {
+    for_dimensions(o, [&](auto d) { o.add(nn::BasicGlobalMaxPool<float, d()>{}, {0}); });
+}
+inline void convert_global_lp_pool(Operation& o) {
+    nn::GlobalLpPoolOptions const options{given_norm(o)};
+    for_dimensions(o, [&](auto d) { o.add(nn::BasicGlobalLpPool<float, d()>(options), {0}); });
+}
+
+inline constexpr std::array pooling_rules{
+    OperatorRule{"AveragePool", convert_average_pool},
+    OperatorRule{"GlobalAveragePool", convert_global_average_pool},
+    OperatorRule{"GlobalLpPool", convert_global_lp_pool},
+    OperatorRule{"GlobalMaxPool", convert_global_max_pool, Accepts::everything},
+    OperatorRule{"LpPool", convert_lp_pool},
+    OperatorRule{"MaxPool", convert_max_pool, Accepts::everything},
+};
+
+}  // namespace amct_distill::onnx::detail

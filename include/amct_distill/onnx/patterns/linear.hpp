@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+/// MatMul with a constant matrix, and Add of a constant with a value for each column: Linear with a bias.
+#pragma once
+#include <optional>
+
+#include "../operators/linear.hpp"
+#include "../pattern.hpp"
+
+namespace amct_distill::onnx::detail {
+
+inline std::optional<Match> match_linear(const PatternContext& c, NodeId first) {
+    if (!c.is(first, "MatMul") || c.opset() < 7 || c.is_constant(c.input(first, 0))) return std::nullopt;
+    TensorId const weight = c.input(first, 1), product = c.output(first);
+    NodeId const add = c.only_reader(product);
+    if (!c.is(add, "Add")) return std::nullopt;
+    TensorId const bias = c.other_input(add, product);
+    std::optional<Value> const matrix = c.constant(weight), values = c.constant(bias);
+    if (!matrix || !values || matrix->extents().size() != 2 || values->is_over_batch()) return std::nullopt;
+    const Extents& shape = values->extents();
+    if (shape.empty() || values->count() != matrix->extents()[1] || shape.back() != matrix->extents()[1])
+        return std::nullopt;
+    // [1, 1, C] must not give the result more dimensions than the product has.
+    if (std::optional<std::size_t> const rank = c.rank(c.input(first, 0));
+        shape.size() > 1 && (!rank || *rank < shape.size()))
+        return std::nullopt;
+    return Match{{first, add}, {c.input(first, 0), weight, bias}, convert_matmul};
+}
+
+}  // namespace amct_distill::onnx::detail

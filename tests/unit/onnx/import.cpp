@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <amct_distill/onnx/import.hpp>
+// The header under test comes first.
+#include <amct_distill/nn/print.hpp>
+
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "models.hpp"
+#include "support/catch.hpp"
+
+namespace test_onnx_import {
+
+using namespace amct_distill;
+using onnx_test::Model;
+
+/// A value's declaration: elem_type, and sizes, -1 being "batch".
+onnx::ValueInfoProto value_info(std::string_view name, std::vector<std::int64_t> dims,
+                                std::int32_t type = 1) {
+    onnx::ValueInfoProto info{.name = name};
+    info.type.emplace();
+    info.type->tensor_type.emplace();
+    info.type->tensor_type->elem_type = type;
+    info.type->tensor_type->shape.emplace();
+    for (std::int64_t d : dims) {
+        onnx::TensorShapeProto::Dimension dim;
+        if (d == -1)
+            dim.value.emplace<1>(std::string_view("batch"));
+        else
+            dim.value.emplace<0>(d);
+        info.type->tensor_type->shape->dim.push_back(dim);
+    }
+    return info;
+}
+struct Graph : Model {
+    using Model::Model;
+    Graph& in(std::string_view name, std::vector<std::int64_t> dims, std::int32_t type = 1) {
+        graph().input.push_back(value_info(name, std::move(dims), type));
+        return *this;
+    }
+    Graph& says(std::string_view name, std::vector<std::int64_t> dims) {
+        graph().value_info.push_back(value_info(name, std::move(dims)));
+        return *this;
+    }
+};
+onnx::TensorProto weight(std::string_view name, std::vector<std::int64_t> dims) {
+    std::size_t n = 1;
+    for (std::int64_t d : dims) n *= static_cast<std::size_t>(d);
+    std::vector<float> values(n);
+    std::iota(values.begin(), values.end(), 1.0f);
+    return onnx_test::floats(name, std::move(dims), std::move(values));
+}
+std::string errors_of(const result<onnx::Imported>& r) { return r ? "" : to_string(r.diagnostics()); }
+
+using Catch::Contains;
+
+TEST_CASE("onnx import: modules by their PyTorch names, functions by their nodes'") {
+    Graph m;
+    m.in("x", {-1, 2, 4, 4});
+    m.initializer(weight("layer1.0.conv1.weight", {3, 2, 1, 1}))
+        .initializer(weight("layer1.0.conv1.bias", {3}));
+    m.node("Conv", {"x", "layer1.0.conv1.weight", "layer1.0.conv1.bias"}, {"c"}, {},
+           "/layer1/layer1.0/conv1/Conv");
+    m.node("Relu", {"c"}, {"r"}, {}, "/layer1/layer1.0/relu/Relu");
+    m.output("r");
+    auto const model = onnx::import_network(m.file());
+    REQUIRE(errors_of(model) == "");
+    CHECK(nn::print(model->network) ==
+          "amct_distill network 1\n"
+          "input \"x\" [N, 2, 4, 4]\n"
+          "layer \"layer1.0.conv1\" Conv2d { in_channels: 2 out_channels: 3 kernel: [1, 1] stride: [1, 1] "
+          "padding: [0, 0] dilation: [1, 1] groups: 1 bias: true } \"x\"\n"
+          "layer \"layer1.0.relu\" ReLU { } \"layer1.0.conv1\"\n"
+          "output \"layer1.0.relu\"\n");
+    REQUIRE(model->names.size() == 2);
+    CHECK(model->names[0].source == onnx::NameSource::weight);
+    CHECK(model->names[1].source == onnx::NameSource::scope);
+    CHECK(model->inputs == std::vector<std::string>{"x"});
+    CHECK(model->outputs == std::vector<std::string>{"r"});
+
+    nn::Tensor x({1, 2, 4, 4});
+    x.fill(1);
+    nn::Tensor const y = model->network.predict(x);
+    CHECK(y.shape() == nn::Shape{1, 3, 4, 4});
+    CHECK(y[0] == 1 + 2 + 1);
+    CHECK(y[16] == 3 + 4 + 2);
+}
+
+TEST_CASE("onnx import: everything that is wrong, at once, and nothing that only follows from it") {
+    Graph m;
+    m.in("x", {-1, 2, 4, 4});
+    m.node("NonZero", {"x"}, {"a"}, {}, "first");
+    m.node("Relu", {"a"}, {"b"}, {}, "follows");
+    m.node("If", {"b"}, {"c"}, {}, "branch");
+    m.node("LeakyRelu", {"x"}, {"d"}, {onnx_test::attribute("slope", std::int64_t{1})}, "unknown attribute");
+    m.output("c").output("d");
+    auto const model = onnx::import_network(m.file());
+    REQUIRE_FALSE(model);
+    REQUIRE(model.diagnostics().size() == 3);
+    CHECK_THAT(model.diagnostics()[0].message, Contains("node `first` (NonZero): its result is indices"));
+    CHECK_THAT(model.diagnostics()[1].message, Contains("node `branch` (If): control flow"));
+    CHECK_THAT(model.diagnostics()[2].message, Contains("unknown attribute `slope`"));
+    CHECK(model.diagnostics()[0].source == "test.onnx");
+}
+
+TEST_CASE("onnx import: operators of others, and versions that are not known") {
+    Graph m;
+    m.in("x", {-1, 2}).node("Relu", {"x"}, {"y"}).output("y");
+    m.graph().node[0].domain = "com.microsoft";
+    CHECK_THAT(errors_of(onnx::import_network(m.file())), Contains("com.microsoft.Relu"));
+    for (std::int64_t opset : {0, 23}) {
+        Graph other(opset);
+        other.in("x", {-1, 2}).node("Relu", {"x"}, {"y"}).output("y");
+        CHECK_THAT(errors_of(onnx::import_network(other.file())), Contains("opsets 1 to 22 are known"));
+    }
+}
+
+TEST_CASE("onnx import: an output that is an input, another output, or a constant") {
+    Graph m;
+    m.in("x", {-1, 2});
+    m.initializer(weight("w", {1, 2})).node("Relu", {"x"}, {"y"}).node("Identity", {"y"}, {"again"});
+    m.output("y").output("again").output("x").output("w");
+    auto const model = onnx::import_network(m.file());
+    if (!model) {  // Identity is not there: every other kind is
+        CHECK_THAT(errors_of(model), Contains("Identity"));
+        return;
+    }
+    auto const out = model->network.predict(std::vector{nn::Tensor({2, 2}, {1, -1, 2, -2})});
+    REQUIRE(out.size() == 4);
+    CHECK(out[0] == nn::Tensor({2, 2}, {1, 0, 2, 0}));
+    CHECK(out[1] == out[0]);
+    CHECK(out[2] == nn::Tensor({2, 2}, {1, -1, 2, -2}));
+    CHECK(out[3] == nn::Tensor({1, 2}, {1, 2}));
+}
+
+TEST_CASE("onnx import: a weight that two nodes read is one module, used twice") {
+    Graph m;
+    m.in("x", {-1, 2, 4, 4}).initializer(weight("cell.weight", {2, 2, 1, 1}));
+    m.node("Conv", {"x", "cell.weight"}, {"a"}, {}, "/cell/Conv");
+    m.node("Conv", {"a", "cell.weight"}, {"b"}, {}, "/cell_1/Conv");
+    m.node("Conv", {"b", "cell.weight"}, {"c"},
+           {onnx_test::attribute("strides", std::vector<std::int64_t>{2, 2})});
+    m.output("c");
+    auto const model = onnx::import_network(m.file());
+    REQUIRE(errors_of(model) == "");
+    REQUIRE(model->network.modules().size() == 2);  // of other strides it is another one
+    CHECK(model->network.modules()[0].name == "cell");
+    CHECK(model->network.graph().uses(ModuleId{0}).size() == 2);
+    CHECK(model->network.modules()[1].name == "cell_2");
+}
+
+TEST_CASE("onnx import: what the model says of a shape is compared with what comes out") {
+    Graph m;
+    m.in("x", {-1, 2, 4, 4}).says("y", {-1, 3, 4, 4}).node("Relu", {"x"}, {"y"}, {}, "relu").output("y");
+    CHECK_THAT(errors_of(onnx::import_network(m.file())),
+               Contains("its output `y` would be [N, 2, 4, 4], but the model says [batch, 3, 4, 4]"));
+    // Not where the user gave other sizes than the exporter saw.
+    Graph open;
+    open.in("x", {-1, 2}).says("y", {-1, 3}).node("Relu", {"x"}, {"y"}).output("y");
+    open.graph().input[0].type->tensor_type->shape->dim[1].value.emplace<1>(std::string_view("width"));
+    CHECK(errors_of(onnx::import_network(open.file(), {.shapes = {{"x", {-1, 5}}}})) == "");
+}
+
+TEST_CASE("onnx import: inputs that become constants") {
+    Graph m;
+    m.in("x", {1, 2, 4, 4}).in("w", {3, 2, 1, 1}).node("Conv", {"x", "w"}, {"y"}, {}, "conv").output("y");
+    CHECK_THAT(errors_of(onnx::import_network(m.file())), Contains("(`w`) depends on the network's inputs"));
+    auto const model = onnx::import_network(m.file(), {.constants = {{"w", nn::Tensor({3, 2, 1, 1})}}});
+    REQUIRE(errors_of(model) == "");
+    CHECK(model->inputs == std::vector<std::string>{"x"});
+    CHECK(model->network.node(model->network.inputs()[0]).shape == nn::Shape{nn::any_batch, 2, 4, 4});
+    CHECK_THAT(errors_of(onnx::import_network(m.file(), {.constants = {{"v", nn::Tensor({1})}}})),
+               Contains("`v`, which is no input"));
+}
+
+TEST_CASE("onnx import: inputs that the network has no tensors for") {
+    Graph texts;
+    texts.in("x", {-1, 2}, 8).node("Relu", {"x"}, {"y"}).output("y");
+    CHECK_THAT(errors_of(onnx::import_network(texts.file())),
+               Contains("of string: a type that is not supported"));
+    Graph integers;
+    integers.in("x", {-1, 2}, 7).node("Relu", {"x"}, {"y"}).output("y");
+    CHECK_THAT(errors_of(onnx::import_network(integers.file())), Contains("input 0 is of type int64"));
+    Graph numbers;
+    numbers.in("x", {-1}).node("Relu", {"x"}, {"y"}).output("y");
+    CHECK_THAT(errors_of(onnx::import_network(numbers.file())), Contains("no dimension besides the batch"));
+    CHECK(errors_of(onnx::import_network(numbers.file(), {.shapes = {{"x", {5}}}})) == "");
+    Graph empty;
+    empty.in("x", {-1, 0}).node("Relu", {"x"}, {"y"}).output("y");
+    CHECK_THAT(errors_of(onnx::import_network(empty.file())), Contains("expected sizes of at least 1"));
+    Graph half;
+    half.in("x", {-1, 2}, 10).node("Relu", {"x"}, {"y"}).output("y");
+    auto const model = onnx::import_network(half.file());
+    REQUIRE(errors_of(model) == "");
+    REQUIRE(model->notes.size() == 1);
+    CHECK_THAT(model->notes[0], Contains("of type float16; the network reads it as float32"));
+}
+
+TEST_CASE("onnx import: a weight that many nodes read does not become many times the file") {
+    Graph m;
+    m.in("x", {-1, 1000, 1, 1});
+    std::string zeros(4000 * 1000, '\0');
+    onnx::TensorProto w{.dims = {1000, 1000, 1, 1}, .data_type = 1, .name = "w"};
+    w.raw_data = std::string_view(zeros);
+    m.initializer(w);
+    std::vector<std::string> names{"x"};
+    names.reserve(200);
+    for (std::int64_t i = 0; i != 100; ++i) {
+        names.push_back("t" + std::to_string(i));
+        m.node("Conv", {names[names.size() - 2], "w"}, {names.back()},
+               {onnx_test::attribute("strides", std::vector<std::int64_t>{i + 1, 1})});
+    }
+    m.output(names.back());
+    CHECK_THAT(errors_of(onnx::import_network(m.file())), Contains("many times the file's size"));
+}
+
+}  // namespace test_onnx_import

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <amct_distill/report/html_pieces.hpp>
+
+#include "support/catch.hpp"
+
+namespace report_html_pieces_test {
+
+using namespace amct_distill;
+using namespace amct_distill::detail::html;
+
+namespace {
+PageNode layer(std::size_t k, std::vector<std::size_t> inputs, std::optional<std::size_t> block = {}) {
+    return {.label = "l", .layer = k, .inputs = std::move(inputs), .block = block};
+}
+}  // namespace
+
+TEST_CASE("a network is cut where one value is alive and no block goes on") {
+    std::vector<PageNode> const nodes{
+        {.label = "image"},  // 0
+        layer(0, {0}, 0),    // 1
+        layer(1, {1}, 1),    // 2: a unit with a shortcut
+        layer(2, {2}, 2),    // 3
+        {.label = "Add", .inputs = {3, 1}},
+        layer(3, {4}, 3),  // 5 and 6: one block
+        layer(4, {5}, 3),
+        layer(5, {6}),
+    };
+    auto const pieces = pieces_of(nodes);
+    std::vector<std::size_t> ends;
+    for (const NetworkPiece& p : pieces) ends.push_back(p.end);
+    CHECK(ends == std::vector<std::size_t>{2, 5, 7, 8});
+    CHECK(pieces_of({}).empty());
+}
+
+TEST_CASE("no two nodes of a piece overlap, and lines over others have a track each") {
+    // Two paths of different length, and a shortcut over both.
+    std::vector<PageNode> const nodes{layer(0, {}),
+                                      layer(1, {0}),
+                                      layer(2, {0}),
+                                      layer(3, {1}),
+                                      {.label = "Add", .inputs = {3, 2}},
+                                      {.label = "Add", .inputs = {4, 0}}};
+    PieceLayout const layout(nodes, {0, nodes.size()});
+    const auto& places = layout.places();
+    for (std::size_t a = 0; a != places.size(); ++a)
+        for (std::size_t b = 0; b != a; ++b) {
+            bool const apart = places[a].right() <= places[b].x || places[b].right() <= places[a].x ||
+                               places[a].y + PieceLayout::node_height <= places[b].y ||
+                               places[b].y + PieceLayout::node_height <= places[a].y;
+            CHECK(apart);
+        }
+    for (const auto& p : places) {
+        CHECK(p.x >= 0);
+        CHECK(p.right() <= layout.width());
+        CHECK(p.y + PieceLayout::node_height <= layout.height());
+    }
+    std::size_t over = 0;
+    for (const auto& line : layout.lines()) over += line.over ? 1u : 0u;
+    CHECK(over == 1);  // the shortcut; the shorter path's lane is free
+}
+
+}  // namespace report_html_pieces_test
