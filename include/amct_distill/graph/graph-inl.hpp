@@ -23,7 +23,6 @@ constexpr bool keeps_sign(std::string_view type) {
     return type.find("Pool") != type.npos || type.starts_with("Dropout") || type == "ReduceMean" ||
            type == "Flatten" || type == "Unflatten" || type == "Reshape" || type == "Identity";
 }
-constexpr bool is_relu(std::string_view type) { return type == "ReLU" || type == "Relu"; }
 
 template <class... Pieces>
 [[noreturn]] void bad_topology(const Pieces&... pieces) {
