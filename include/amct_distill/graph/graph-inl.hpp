@@ -12,7 +12,6 @@
 #include "../core/concat.hpp"
 #include "../core/inline.hpp"
 #include "graph.hpp"
-#include "layer_types.hpp"
 
 namespace amct_distill {
 namespace detail {

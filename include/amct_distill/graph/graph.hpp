@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "ids.hpp"
+#include "layer_types.hpp"
 #include "topology.hpp"
 
 namespace amct_distill {
