@@ -26,6 +26,7 @@
 #include "io/terminal.hpp"
 #include "nn/layers/clamp.hpp"
 #include "nn/layers/conv1d.hpp"
+#include "nn/layers/conv_function.hpp"
 #include "nn/layers/conv_transpose.hpp"
 #include "nn/layers/embedding.hpp"
 #include "nn/layers/expand.hpp"
