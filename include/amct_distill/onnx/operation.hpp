@@ -253,11 +253,15 @@ public:
     void result_layout(Layout layout) { result_layout_ = std::move(layout); }
     /// The type of all outputs, where it is not that of the first input.
     void result_type(ElementType type) { type_ = type; }
+    /// Whether a module with these parameters is a function called in PyTorch's forward, which is no module.
+    bool is_function(std::size_t weight, std::optional<std::size_t> bias, bool in_containers) const {
+        return so_far_.names.is_function(nodes_, tensor(weight), bias ? tensor(*bias) : none, in_containers);
+    }
     /// Whether a weight is in modules before, and `module` is none of them.
     bool is_in_others(std::size_t weight, const nn::Module& module) const {
-        TensorId const w = tensor(weight);
-        return so_far_.shared.contains(w) &&
-               !so_far_.shared.find(so_far_.network, module, w, so_far_.names.of(nodes_, w));
+        return so_far_.shared.has(tensor(weight)) &&
+               !so_far_.shared.find(so_far_.network, module, tensor(weight),
+                                    so_far_.names.of(nodes_, tensor(weight)));
     }
     void note(std::string_view text) {
         so_far_.note(concat(so_far_.graph.label(nodes_.front()), ": ", text));
