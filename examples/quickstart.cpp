@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <amct_distill/adapters/report_json.hpp>
 #include <amct_distill/amct_distill.hpp>
+#include <amct_distill/core/wrap.hpp>
+#include <amct_distill/io/terminal.hpp>
+#include <amct_distill/report/progress.hpp>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
