@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The products behind every convolution, plain or transposed, of a batch of images in groups of channels.
+/// The products of every convolution, plain or transposed, of a batch of images in groups of channels.
 ///
 ///     detail::Convolution<float> c(window, images, groups, channels, outputs);    // the latter two of a group
 ///     c.multiply(weight, x, {.bias = bias}, y, scratch);
@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "channel_loops.hpp"
 #include "depthwise.hpp"
 #include "matrix_product.hpp"
 #include "scratch.hpp"
@@ -331,13 +332,14 @@ private:
 template <class T>
 void add_channel_sums(const T* values, nn::Index images, nn::Index channels, nn::Index positions, T* sums,
                       nn::BasicScratch<T>& scratch) {
-    scratch.parallel_for(channels, double(images * channels) * double(positions),
-                         [&](nn::Index c, nn::Index) {
-                             double sum = 0;
-                             for (nn::Index image = 0; image != images; ++image)
-                                 sum += sum_of(values + (image * channels + c) * positions, positions);
-                             sums[c] += T(sum);
-                         });
+    auto const set = scratch.execution().instructions;
+    scratch.parallel_for(
+        channels, double(images * channels) * double(positions), [&](nn::Index c, nn::Index) {
+            double sum = 0;
+            for (nn::Index image = 0; image != images; ++image)
+                sum += run_on(set, SumLoop<T>{values + (image * channels + c) * positions, positions});
+            sums[c] += T(sum);
+        });
 }
 
 }  // namespace amct_distill::detail

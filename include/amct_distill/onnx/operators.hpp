@@ -42,9 +42,9 @@ inline const OperatorRule* rule_of(std::string_view op) {
 
 /// The first that matches at a node.
 inline std::optional<Match> match_at(const PatternContext& context, NodeId first) {
-    constexpr std::array<Pattern, 7> patterns{match_silu,      match_mish,   match_hardswish,
-                                              match_gelu,      match_linear, match_scaled_convolution,
-                                              match_layer_norm};
+    constexpr std::array<Pattern, 8> patterns{
+        match_silu,     match_mish,   match_hardswish,          match_gelu,
+        match_softsign, match_linear, match_scaled_convolution, match_layer_norm};
     for (Pattern pattern : patterns)
         if (std::optional<Match> found = pattern(context, first)) return found;
     return std::nullopt;

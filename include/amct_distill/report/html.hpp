@@ -17,6 +17,7 @@
 #include "html_layers.hpp"
 #include "html_network.hpp"
 #include "html_script.hpp"
+#include "html_sensitivity.hpp"
 #include "html_style.hpp"
 #include "html_trust.hpp"
 #include "html_values.hpp"

@@ -16,7 +16,7 @@ inline Text stage_name(const std::string& name) {
     if (name == "FP32" || name == "FP32 teacher") return {"FP32", "FP32"};
     if (name == "calibrated") return {"calibrated", "校准后"};
     if (name == "distilled") return {"distilled", "蒸馏后"};
-    if (name == "integers") return {"integers", "整数推理"};
+    if (name == "integers" || name == "in integers") return {"integers", "整数推理"};
     return {escaped(name), escaped(name)};
 }
 
@@ -161,7 +161,8 @@ inline std::string bits_figure(const View& view) {
                     "</i>"}));
         append(note.en, cat({note.en.empty() ? "" : ", ", c.layers, c.layers == 1 ? " layer" : " layers",
                              c.bits == 32 ? " in float" : cat({" at ", name})}));
-        append(note.zh, cat({note.zh.empty() ? "" : "，", c.layers, " 层", c.bits == 32 ? "浮点" : name}));
+        append(note.zh, cat({note.zh.empty() ? "" : "，", c.layers, " 层",
+                             c.bits == 32 ? std::string("浮点") : cat({" ", name})}));
     }
     return cat({"<p class=\"soft\">", both("Bits per weight, mean", "每个权重的平均位数"),
                 "</p><p class=\"big\">", fixed(mean / all, 2), " <small>", both("bits", "位"),

@@ -13,6 +13,8 @@
 #include <string>
 #include <string_view>
 
+#include "../io/crc32.hpp"
+
 namespace amct_distill::detail {
 
 inline std::string base64(std::string_view bytes) {
@@ -26,15 +28,6 @@ inline std::string base64(std::string_view bytes) {
             out += i + k > bytes.size() ? '=' : digits[three >> (18 - 6 * k) & 63u];
     }
     return out;
-}
-
-inline std::uint32_t crc32(std::string_view bytes) {
-    std::uint32_t crc = ~0u;
-    for (char c : bytes) {
-        crc ^= static_cast<unsigned char>(c);
-        for (int bit = 0; bit != 8; ++bit) crc = crc >> 1 ^ ((crc & 1u) != 0 ? 0xEDB88320u : 0u);
-    }
-    return ~crc;
 }
 
 /// Rows from the top, `channels` bytes a pixel: 1, grey, or 3.

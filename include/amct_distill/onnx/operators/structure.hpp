@@ -27,6 +27,7 @@ inline void reshape_to(Operation& o, const Shape& to) {
                                                    "at least 1: give the inputs fixed shapes "
                                                    "(--shape NAME=..., or Batch::as_exported)"));
     o.result_is_scalar(to.empty());
+    if (*shape == o.shape(0)) return o.result_is(o.value(0));  // [] as [1], or nothing changes
     if (shape->front() == nn::any_batch)
         o.function(nn::Reshape(nn::Shape(shape->begin() + 1, shape->end())), {0});
     else
