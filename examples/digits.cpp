@@ -159,7 +159,7 @@ std::vector<nn::Tensor> batches(const Samples& samples, std::size_t size) {
 Comparison::Comparison(const Samples& samples, amct_distill::nn::Tensor teacher_logits)
     : samples_(samples), teacher_(std::move(teacher_logits)) {
     results.samples = samples.size();
-    add("FP32", teacher_);
+    add("FP32 teacher", teacher_);
 }
 void Comparison::add(std::string network, const amct_distill::nn::Tensor& logits) {
     double error = 0;

@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <amct_distill/adapters/report_json.hpp>
 #include <amct_distill/amct_distill.hpp>
+#include <amct_distill/core/wrap.hpp>
+#include <amct_distill/io/terminal.hpp>
+#include <amct_distill/report/progress.hpp>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -126,7 +129,7 @@ int run(const Options& options) {
     digits::Comparison whole(data.test, teacher.predict(data.test.images));
     whole.add("calibrated", calibrated);
     whole.add("distilled", student.predict(data.test.images));
-    if (options.verify) whole.add("integers", integer_network(device).predict(data.test.images));
+    if (options.verify) whole.add("in integers", integer_network(device).predict(data.test.images));
     print("The whole network, on the test digits", whole.text(width));
     write(device, out).value();
     boost::json::object json = to_json(*report).as_object();

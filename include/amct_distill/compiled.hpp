@@ -7,9 +7,11 @@
 ///     #include "amct_distill.hpp"
 ///     // and all of them are compiled with -DAMCT_DISTILL_COMPILED
 ///
-/// Header-only stays the default: without the definition this header does nothing. With it, a unit that
-/// includes amct_distill.hpp takes these templates from the library; algorithms, losses and optimizers of
-/// one's own are instantiated where they are used, as before. The results are the same.
+/// Header-only stays the default: without the definition this header does nothing. With it,
+/// amct_distill.hpp declares the steps of a run, whose definitions are in headers of their own
+/// (distill-inl.hpp beside distill.hpp), and the library has them. A file with algorithms, messages, losses
+/// or optimizers of one's own includes definitions.hpp (where a single header was copied, it is compiled with
+/// -DAMCT_DISTILL_DEFINITIONS), and instantiates what it uses of them. The results are the same.
 #pragma once
 #include "config/messages.hpp"
 #include "config/record.hpp"
@@ -18,12 +20,16 @@
 #include "deploy/verify.hpp"
 #include "distill/distill.hpp"
 #include "distill/report_layers.hpp"
+#include "nn/initialize.hpp"
 #include "nn/layers/activation.hpp"
 #include "nn/layers/arithmetic.hpp"
 #include "nn/layers/batch_norm.hpp"
+#include "nn/layers/concat.hpp"
 #include "nn/layers/conv2d.hpp"
+#include "nn/layers/global_pool.hpp"
 #include "nn/layers/linear.hpp"
 #include "nn/layers/pool.hpp"
+#include "nn/layers/reshape.hpp"
 #include "nn/layers/softmax.hpp"
 #include "nn/layers/structure.hpp"
 #include "nn/network.hpp"
@@ -47,6 +53,10 @@ AMCT_DISTILL_TEMPLATE result<AMCTDistillConfig> read<AMCTDistillConfig>(std::str
                                                                         const ReaderOptions&);
 AMCT_DISTILL_TEMPLATE result<ScaleOffsetRecord> read<ScaleOffsetRecord>(std::string_view,
                                                                         const ReaderOptions&);
+AMCT_DISTILL_TEMPLATE result<AMCTDistillConfig> read<AMCTDistillConfig>(const SourceText&,
+                                                                        const ReaderOptions&);
+AMCT_DISTILL_TEMPLATE result<ScaleOffsetRecord> read<ScaleOffsetRecord>(const SourceText&,
+                                                                        const ReaderOptions&);
 AMCT_DISTILL_TEMPLATE std::string print<AMCTDistillConfig>(const AMCTDistillConfig&);
 AMCT_DISTILL_TEMPLATE std::string print<ScaleOffsetRecord>(const ScaleOffsetRecord&);
 AMCT_DISTILL_TEMPLATE result<DistillPlan> resolve<StandardAlgorithms, HeapStorage>(const AMCTDistillConfig&,
@@ -64,15 +74,46 @@ AMCT_DISTILL_TEMPLATE result<CalibrationReport> calibrate<StandardAlgorithms>(St
                                                                               const CalibrateOptions&);
 AMCT_DISTILL_TEMPLATE result<DistillReport> distill<MeanSquaredError, AdamW, StandardAlgorithms>(
     const nn::Network&, Student&, DataSource, const DistillOptions&, const RunOptions&);
+AMCT_DISTILL_TEMPLATE result<std::vector<LayerReport>> report_layers<StandardAlgorithms>(const Student&,
+                                                                                         DataSource,
+                                                                                         const nn::Executor*);
+AMCT_DISTILL_TEMPLATE result<VerifyReport> verify<StandardAlgorithms>(const Deployment&, const Student&,
+                                                                      const DataSource&, const RunOptions&);
 AMCT_DISTILL_TEMPLATE result<Deployment> deploy<StandardAlgorithms>(const Student&);
 AMCT_DISTILL_TEMPLATE result<ScaleOffsetRecord> make_record<StandardAlgorithms>(const Student&);
 
 namespace nn {
+AMCT_DISTILL_TEMPLATE class BasicModule<float>;
 AMCT_DISTILL_TEMPLATE class BasicModuleGraph<float>;
 AMCT_DISTILL_TEMPLATE class BasicNetwork<float>;
 AMCT_DISTILL_TEMPLATE class BasicTape<float>;
 AMCT_DISTILL_TEMPLATE class BasicScratch<float>;
+AMCT_DISTILL_TEMPLATE void initialize<float>(BasicNetwork<float>&, std::uint64_t);
+#define AMCT_DISTILL_MODULE(M) AMCT_DISTILL_TEMPLATE struct BasicModule<float>::Holder<M>
+AMCT_DISTILL_MODULE(Conv2d);
+AMCT_DISTILL_MODULE(Linear);
+AMCT_DISTILL_MODULE(BatchNorm2d);
+AMCT_DISTILL_MODULE(ReLU);
+AMCT_DISTILL_MODULE(LeakyReLU);
+AMCT_DISTILL_MODULE(Sigmoid);
+AMCT_DISTILL_MODULE(Tanh);
+AMCT_DISTILL_MODULE(Softmax);
+AMCT_DISTILL_MODULE(MaxPool2d);
+AMCT_DISTILL_MODULE(AvgPool2d);
+AMCT_DISTILL_MODULE(GlobalAveragePool);
+AMCT_DISTILL_MODULE(Add);
+AMCT_DISTILL_MODULE(Concat);
+AMCT_DISTILL_MODULE(Flatten);
+AMCT_DISTILL_MODULE(Reshape);
+AMCT_DISTILL_MODULE(Identity);
+AMCT_DISTILL_MODULE(Dropout);
+#undef AMCT_DISTILL_MODULE
 }  // namespace nn
+
+namespace detail {
+AMCT_DISTILL_TEMPLATE class WeightedView<nn::Conv2d, float>;
+AMCT_DISTILL_TEMPLATE class WeightedView<nn::Linear, float>;
+}  // namespace detail
 
 }  // namespace amct_distill
 

@@ -12,6 +12,7 @@
 #include <amct_distill/onnx/import.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -142,6 +143,12 @@ public:
             for (std::size_t i = 0; i != set.outputs.size(); ++i)
                 read_as_declared(set.outputs[i], model->graph().output.at(i));
         }
+        for (const DataSet& set : sets_)
+            for (const onnx_data::Values& v : set.inputs)
+                if (std::ranges::any_of(v.data, [](double x) {
+                        return std::isfinite(x) && !std::isfinite(static_cast<float>(x));
+                    }))
+                    return refused("the test's data is of doubles that no float holds");
         std::set<std::pair<std::vector<bool>, bool>> tried;
         for (const Way& way : ways) {
             std::vector<bool> bound;

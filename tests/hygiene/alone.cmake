@@ -16,6 +16,7 @@ function(reach header variable)
         get_filename_component(directory "${header}" DIRECTORY)
         file(STRINGS "${header}" lines REGEX "^#[ \t]*include[ \t]*\"")
         set(all "${header}")
+        set_property(GLOBAL PROPERTY "reach ${header}" "")  # a header and its -inl.hpp include each other
         foreach(line IN LISTS lines)
             string(REGEX REPLACE "[^\"]*\"([^\"]+)\".*" "\\1" other "${line}")
             get_filename_component(other "${other}" ABSOLUTE BASE_DIR "${directory}")

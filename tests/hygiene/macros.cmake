@@ -1,8 +1,8 @@
 # cmake -DCOMPILER=... -DROOT=<include/amct_distill> -DSINGLE=<single_include> -DWORK=<scratch directory>
 # "-DFLAGS=..."
 #       -P macros.cmake
-# The headers leave no macro behind but those of the version, and compile whatever names and macros there are
-# already.
+# The headers leave no macro but those of the version and core/inline.hpp's, and compile whatever names and
+# macros there are already.
 cmake_minimum_required(VERSION 3.25)
 set(compile ${COMPILER} -std=c++20 ${FLAGS} -I${ROOT})
 file(GLOB_RECURSE headers RELATIVE "${ROOT}" "${ROOT}/*.hpp")
@@ -35,9 +35,9 @@ list(LENGTH before count)
 list(REMOVE_ITEM after ${before})
 list(SORT after)
 set(version "#define AMCT_DISTILL_VERSION")
-if(NOT after STREQUAL "${version};${version}_MAJOR;${version}_MINOR;${version}_PATCH" OR count LESS 1000)
+if(NOT after STREQUAL "#define AMCT_DISTILL_INLINE;${version};${version}_MAJOR;${version}_MINOR;${version}_PATCH" OR count LESS 1000)
     message(FATAL_ERROR
-        "of others ${count} macros; of ours these, where only the version's should be:\n${after}")
+        "of others ${count} macros; of ours these, where only the version's and core/inline.hpp's should be:\n${after}")
 endif()
 
 # After the namespaces and the macros that others bring: Windows' near, far, min and max, Apple's check and

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // make_data DIGITS_CSV FOLDER: the digits as a model and as data in every form that the program reads, and
 // data that it must refuse.
-#include <amct_distill/amct_distill.hpp>
+#include <amct_distill/definitions.hpp>
 #include <amct_distill/nn/save.hpp>
 #include <cmath>
 #include <cstdint>

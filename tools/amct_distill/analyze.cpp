@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // analyze MODEL --data D: what each layer costs, and a configuration that spends bits where they count.
 #include <algorithm>
-#include <amct_distill/amct_distill.hpp>
+#include <amct_distill/definitions.hpp>
 #include <charconv>
 #include <numeric>
 #include <optional>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // check FILE...: configurations, records and plans, alone or against a model.
 #include <amct_distill/adapters/json_reader.hpp>
-#include <amct_distill/amct_distill.hpp>
+#include <amct_distill/definitions.hpp>
 #include <cstdio>
 #include <optional>
 

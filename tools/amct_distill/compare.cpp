@@ -2,7 +2,7 @@
 #include "compare.hpp"
 
 #include <algorithm>
-#include <amct_distill/amct_distill.hpp>
+#include <amct_distill/definitions.hpp>
 #include <cmath>
 #include <deque>
 

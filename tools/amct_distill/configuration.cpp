@@ -2,7 +2,7 @@
 #include "configuration.hpp"
 
 #include <amct_distill/adapters/json_reader.hpp>
-#include <amct_distill/amct_distill.hpp>
+#include <amct_distill/definitions.hpp>
 
 namespace tool {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // distill MODEL --config FILE --data D --out DIR: the main job.
 #include <amct_distill/adapters/json.hpp>
-#include <amct_distill/amct_distill.hpp>
+#include <amct_distill/definitions.hpp>
 #include <amct_distill/report/make_page.hpp>
 #include <ctime>
 #include <filesystem>

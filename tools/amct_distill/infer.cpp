@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // infer MODEL_OR_DIR --data D --out FILE.npz: runs a network, and writes its outputs.
-#include <amct_distill/amct_distill.hpp>
+#include <amct_distill/definitions.hpp>
 #include <filesystem>
 
 #include "console.hpp"

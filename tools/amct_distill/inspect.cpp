@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // inspect MODEL: what the model has.
 #include <amct_distill/adapters/json.hpp>
-#include <amct_distill/amct_distill.hpp>
+#include <amct_distill/definitions.hpp>
 #include <cstdio>
 
 #include "console.hpp"

@@ -209,6 +209,17 @@ void add_working(CLI::App& program, Options& o) {
     verify.quiet();
     verify.runs(run_verify);
 
+    Verb export_(program, "export", "write a model, or a folder's network, as ONNX",
+                 "amct-distill export result --format float --out result.onnx", o);
+    export_.positional("MODEL_OR_DIR", "a model, or the folder of a distillation");
+    export_.shapes();
+    export_.app().add_option("--format", o.formats, "float: weights as the integers stand for")
+        ->default_val("float")
+        ->check(CLI::IsMember({"float"}));
+    export_.out("the .onnx to write");
+    export_.quiet();
+    export_.runs(run_export);
+
     Verb report(program, "report", "draw a folder's report.html again", "amct-distill report result", o);
     report.positional("DIR", "the folder of a distillation");
     report.quiet();

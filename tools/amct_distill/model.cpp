@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model.hpp"
 
-#include <amct_distill/amct_distill.hpp>
+#include <amct_distill/definitions.hpp>
 #include <amct_distill/io/hash.hpp>
 #include <amct_distill/nn/save.hpp>
 #include <amct_distill/onnx/import.hpp>

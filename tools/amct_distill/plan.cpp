@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // plan MODEL [--config FILE]: what would be done to each layer, and why.
 #include <amct_distill/adapters/json.hpp>
-#include <amct_distill/amct_distill.hpp>
+#include <amct_distill/definitions.hpp>
 #include <amct_distill/report/dot.hpp>
 
 #include "configuration.hpp"

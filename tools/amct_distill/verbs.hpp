@@ -6,6 +6,7 @@
 namespace tool {
 
 int run_analyze(const Options& options);
+int run_export(const Options& options);
 int run_report(const Options& options);
 
 }  // namespace tool

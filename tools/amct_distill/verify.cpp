@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // verify DIR --data D: integers against simulation, layer by layer.
-#include <amct_distill/amct_distill.hpp>
+#include <amct_distill/definitions.hpp>
 
 #include "console.hpp"
 #include "data.hpp"

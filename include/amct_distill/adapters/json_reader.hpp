@@ -24,7 +24,7 @@
 
 #include "../config/foreign_fields.hpp"
 #include "../plan/check_clips.hpp"
-#include "../plan/resolve.hpp"
+#include "../plan/resolve-inl.hpp"
 #include "json.hpp"
 #include "json_messages.hpp"
 #include "json_places.hpp"

@@ -26,7 +26,7 @@
 #include <vector>
 
 #include "../core/fixed_string.hpp"
-#include "../text/reader.hpp"
+#include "../text/text_reader.hpp"
 #include "messages.hpp"
 
 namespace amct_distill {

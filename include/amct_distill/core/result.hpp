@@ -8,8 +8,6 @@
 ///
 /// Diagnostics of a result that holds a value are warnings.
 #pragma once
-#include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <optional>
 #include <span>
@@ -24,20 +22,12 @@ namespace amct_distill {
 using Diagnostics = std::vector<Diagnostic>;
 
 /// All diagnostics, a line break between them.
-inline std::string to_string(std::span<const Diagnostic> all) {
-    std::string out;
-    for (const Diagnostic& d : all) {
-        if (!out.empty()) out += '\n';
-        out += to_string(d);
-    }
-    return out;
-}
+std::string to_string(std::span<const Diagnostic> all);
 
 /// What `result::value()` throws; `what()` is the text of all diagnostics.
 class ConfigError : public std::exception {
 public:
-    explicit ConfigError(Diagnostics diagnostics)
-        : diagnostics_(std::move(diagnostics)), text_(to_string(diagnostics_)) {}
+    explicit ConfigError(Diagnostics diagnostics);
     const char* what() const noexcept override { return text_.c_str(); }
     const Diagnostics& diagnostics() const noexcept { return diagnostics_; }
 
@@ -47,14 +37,7 @@ private:
 };
 
 namespace detail {
-[[noreturn]] inline void raise(const Diagnostics& diagnostics) {
-#if defined(__cpp_exceptions)
-    throw ConfigError(diagnostics);
-#else
-    std::fprintf(stderr, "%s\n", to_string(diagnostics).c_str());
-    std::abort();  // -fno-exceptions: ask has_value() first
-#endif
-}
+[[noreturn]] void raise(const Diagnostics& diagnostics);
 }  // namespace detail
 
 template <class T>
@@ -123,3 +106,7 @@ private:
 };
 
 }  // namespace amct_distill
+
+#ifndef AMCT_DISTILL_COMPILED
+#include "result-inl.hpp"
+#endif

@@ -22,8 +22,9 @@
 #include <utility>
 #include <vector>
 
-#include "deployment.hpp"
-#include "write.hpp"
+#include "../text/reader-inl.hpp"
+#include "deployment-inl.hpp"
+#include "write-inl.hpp"
 
 namespace amct_distill {
 namespace detail {

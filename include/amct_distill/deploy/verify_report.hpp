@@ -4,7 +4,6 @@
 ///
 ///     for (const VerifiedLayer& l : report.layers) std::cout << l.name << ": " << l.largest << '\n';
 #pragma once
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -38,7 +37,9 @@ struct VerifyReport {
 
     /// No layer's sums differ by more than rounding explains.
     bool agrees() const {
-        return std::ranges::all_of(layers, [](const VerifiedLayer& l) { return l.largest <= l.explained; });
+        for (const VerifiedLayer& l : layers)
+            if (l.largest > l.explained) return false;
+        return true;
     }
 };
 

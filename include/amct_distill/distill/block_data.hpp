@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "blocks.hpp"
+#include "distance.hpp"
 #include "dump.hpp"
 #include "loss.hpp"
 #include "prefix_cache.hpp"

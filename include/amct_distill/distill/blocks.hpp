@@ -21,12 +21,9 @@
 #include "../graph/layer_types.hpp"
 #include "../nn/network.hpp"
 #include "../plan/plan.hpp"
+#include "block_shape.hpp"
 
 namespace amct_distill {
-
-/// The plan's blocks, as AMCT makes them; residual units in place of those that lie in one, and an error
-/// without any; residual units where there are some. A user's distill_group always stands.
-enum class BlockShape { amct, residual, automatic };
 
 struct TrainedBlock {
     std::vector<NodeId> nodes{};       ///< in graph order

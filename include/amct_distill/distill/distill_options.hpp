@@ -11,11 +11,11 @@
 #include <string_view>
 
 #include "../core/concat.hpp"
-#include "../nn/module.hpp"
-#include "../quant/finite.hpp"
-#include "../student/slices.hpp"
+#include "../core/number.hpp"
+#include "../nn/parameter.hpp"
+#include "../student/slice.hpp"
 #include "adamw.hpp"
-#include "blocks.hpp"
+#include "block_shape.hpp"
 #include "loss.hpp"
 #include "optimizer.hpp"
 

@@ -7,7 +7,6 @@
 ///     };
 ///     distill<MeanAbsoluteError>(teacher, student, batches, {.epochs = 5});
 #pragma once
-#include <algorithm>
 #include <concepts>
 #include <cstddef>
 
@@ -28,40 +27,12 @@ concept BlockLoss = std::copyable<L> && std::default_initializable<L> &&
 
 /// mean((output - target)^2), summed in double, in order; 2 (output - target) / n in float32.
 struct MeanSquaredError {
-    double operator()(const nn::Tensor& output, const nn::Tensor& target) const {
-        double sum = 0;
-        for (std::size_t i = 0; i != output.size(); ++i) {
-            double const d = static_cast<double>(output[i]) - static_cast<double>(target[i]);
-            sum += d * d;
-        }
-        return sum / static_cast<double>(output.size());
-    }
-    void gradient(const nn::Tensor& output, const nn::Tensor& target, nn::Tensor& gradient) const {
-        nn::array(gradient) =
-            (nn::array(output) - nn::array(target)) * (2.0f / static_cast<float>(output.size()));
-    }
+    double operator()(const nn::Tensor& output, const nn::Tensor& target) const;
+    void gradient(const nn::Tensor& output, const nn::Tensor& target, nn::Tensor& gradient) const;
 };
 
-namespace detail {
-
-/// How far the student's values are from the teacher's, in sums over any number of tensors; in double, in
-/// order.
-struct Distance {
-    double error = 0, teacher = 0, student = 0;
-    void add(const nn::Tensor& t, const nn::Tensor& s) {
-        for (std::size_t i = 0; i != t.size(); ++i) {
-            double const a = static_cast<double>(t[i]), b = static_cast<double>(s[i]);
-            error += (a - b) * (a - b);
-            teacher += a * a;
-            student += b * b;
-        }
-    }
-    /// By more than half of the smaller power; what is not finite is too far as well.
-    bool is_far() const { return !(error <= 0.5 * (std::min)(teacher, student)); }
-};
-inline double mean_squared_error(const nn::Tensor& a, const nn::Tensor& b) {
-    return MeanSquaredError{}(a, b);
-}
-
-}  // namespace detail
 }  // namespace amct_distill
+
+#ifndef AMCT_DISTILL_COMPILED
+#include "loss-inl.hpp"
+#endif

@@ -3,132 +3,23 @@
 ///
 ///     for (const LayerReport& l : report_layers(student, batches).value()) std::cout << l.data_sqnr;
 #pragma once
-#include <algorithm>
-#include <cmath>
-#include <cstddef>
-#include <limits>
-#include <span>
 #include <vector>
 
+#include "../core/result.hpp"
 #include "../student/data_source.hpp"
-#include "../student/same_network.hpp"
-#include "../student/slices.hpp"
 #include "../student/student.hpp"
 #include "report.hpp"
 
 namespace amct_distill {
-namespace detail {
-
-/// Signal and noise of a quantized tensor, in squares.
-struct Noise {
-    double signal = 0, error = 0;
-    void add(const nn::Tensor& x, const nn::Tensor& quantized) {
-        for (std::size_t i = 0; i != x.size(); ++i) {
-            double const v = static_cast<double>(x[i]), d = v - static_cast<double>(quantized[i]);
-            signal += v * v;
-            error += d * d;
-        }
-    }
-    /// 10 log10(signal / noise); infinite without noise.
-    double sqnr() const {
-        return error == 0 ? std::numeric_limits<double>::infinity() : 10 * std::log10(signal / error);
-    }
-};
-
-/// Counts the values outside of the clips, which always hold 0.
-struct ClippedShare {
-    std::size_t values = 0, clipped = 0;
-    void add(const nn::Tensor& x, ClipRange clip) {
-        float const high = (std::max)(clip.max, 0.0f), low = (std::min)(clip.min, 0.0f);
-        for (float v : x) clipped += static_cast<std::size_t>(v > high || v < low);
-        values += x.size();
-    }
-    double share() const {
-        return values == 0 ? 0 : static_cast<double>(clipped) / static_cast<double>(values);
-    }
-};
-
-/// The rows of a quantized weight that are all 0.
-inline std::vector<std::size_t> zero_rows(const nn::Tensor& weight) {
-    std::vector<std::size_t> rows;
-    auto const count = static_cast<std::size_t>(weight.dim(0)), cols = weight.size() / count;
-    for (std::size_t r = 0; r != count; ++r)
-        if (std::ranges::all_of(weight.span().subspan(r * cols, cols), [](float v) { return v == 0; }))
-            rows.push_back(r);
-    return rows;
-}
-
-/// `report_layers`, and f(i, batch, outputs) for each batch: the network's outputs are computed on the way.
-template <class Algorithms, class F>
-result<std::vector<LayerReport>> measure_layers(const BasicStudent<Algorithms>& student, DataSource batches,
-                                                const nn::Executor* executor, std::size_t slices, F f) {
-    const nn::Network& network = student.network();
-    std::vector<LayerReport> reports;
-    std::vector<nn::NodeId> inputs;
-    std::vector<const LayerQuantizers<Algorithms>*> quantizers;
-    nn::Tensor quantized;
-    for (const auto& layer : student.plan().layers) {
-        const auto* const q = student.quantizers(layer.name);
-        if (q == nullptr) continue;
-        nn::Tensor in_rows;
-        const auto& from = *student.quantized(layer.module);
-        const nn::Tensor& weight = from.rows().gather(from.layer().weight(), in_rows);
-        LayerReport& r = reports.emplace_back();
-        r.name = layer.name;
-        r.weight_algorithm = q->weight_algorithm();
-        r.data_algorithm = q->data_algorithm();
-        r.weight_bits = q->weight_bits();
-        r.data_bits = q->data_bits();
-        r.weight_scales = q->weight_scales(weight).values();
-        r.data_scale = q->data_scale();
-        r.data_clip = q->data_clip();
-        r.user_clips = q->has_user_clips();
-        q->quantize_weight(weight, quantized);
-        detail::Noise n;
-        n.add(weight, quantized);
-        r.weight_sqnr = n.sqnr();
-        r.channels = static_cast<std::size_t>(weight.dim(0));
-        r.dead_channels = zero_rows(quantized);
-        inputs.push_back(network.node(layer.node).inputs.at(0));
-        quantizers.push_back(q);
-    }
-    std::vector<detail::Noise> noises(reports.size());
-    std::vector<detail::ClippedShare> clipped(reports.size());
-    // The network's outputs, then the layers' inputs.
-    std::vector<nn::NodeId> nodes(network.outputs().begin(), network.outputs().end());
-    std::size_t const outputs = nodes.size();
-    nodes.insert(nodes.end(), inputs.begin(), inputs.end());
-    std::vector<nn::Tensor> values(nodes.size());
-    SliceRunner runner(network, executor, slices);
-    Batch buffer;
-    for (std::size_t i = 0; i != batches.size(); ++i) {
-        auto const batch = batches.load(i, buffer);
-        if (!batch) return batch.diagnostics();
-        require_batch(network, *batch, "report_layers", i);
-        runner.run_batch(*batch, nodes, values);
-        for (std::size_t k = 0; k != reports.size(); ++k) {
-            const nn::Tensor& x = values[outputs + k];
-            quantizers[k]->quantize_data(x, quantized);
-            noises[k].add(x, quantized);
-            clipped[k].add(x, reports[k].data_clip);
-        }
-        f(i, *batch, std::span<const nn::Tensor>(values).first(outputs));
-    }
-    for (std::size_t k = 0; k != reports.size(); ++k) {
-        reports[k].data_sqnr = noises[k].sqnr();
-        reports[k].saturation = clipped[k].share();
-    }
-    return reports;
-}
-
-}  // namespace detail
 
 /// Of every quantized layer, in definition order; `batches` are what the figures of its data are measured on.
 /// Error: a batch cannot be loaded. Throws std::invalid_argument when one does not fit the network's inputs.
 template <class Algorithms>
 result<std::vector<LayerReport>> report_layers(const BasicStudent<Algorithms>& student, DataSource batches,
-                                               const nn::Executor* executor = nullptr) {
-    return detail::measure_layers(student, batches, executor, default_slices, [](auto&&...) {});
-}
+                                               const nn::Executor* executor = nullptr);
 
 }  // namespace amct_distill
+
+#ifndef AMCT_DISTILL_COMPILED
+#include "report_layers-inl.hpp"
+#endif

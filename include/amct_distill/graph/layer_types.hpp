@@ -19,6 +19,8 @@ constexpr bool is_quantizable_type(std::string_view type) {
 /// Whether its weights have one scale per output channel where the configuration does not say.
 constexpr bool has_channels_by_default(std::string_view type) { return type != "Linear"; }
 
+/// A ReLU, as PyTorch's module or as ONNX's operation.
+constexpr bool is_relu(std::string_view type) { return type == "ReLU" || type == "Relu"; }
 /// The activations that may stand in a block.
 constexpr bool is_activation(std::string_view type) {
     return type == "ReLU" || type == "LeakyReLU" || type == "Sigmoid" || type == "Tanh" || type == "Softmax";

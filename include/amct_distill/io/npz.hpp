@@ -11,7 +11,6 @@
 /// are refused with a remedy. Files of 4 GiB and more are refused: that takes another format of zip.
 #pragma once
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -23,25 +22,10 @@
 
 #include "../core/concat.hpp"
 #include "../core/result.hpp"
+#include "crc32.hpp"
 
 namespace amct_distill {
 namespace detail {
-
-/// CRC-32 (ISO 3309), as zip wants it.
-inline std::uint32_t crc32(std::string_view bytes) {
-    static constexpr auto table = [] {
-        std::array<std::uint32_t, 256> t{};
-        for (std::uint32_t i = 0; i != 256; ++i) {
-            std::uint32_t c = i;
-            for (int k = 0; k != 8; ++k) c = (c & 1) != 0 ? 0xEDB88320u ^ (c >> 1) : c >> 1;
-            t[i] = c;
-        }
-        return t;
-    }();
-    std::uint32_t crc = 0xFFFFFFFFu;
-    for (char byte : bytes) crc = table[(crc ^ static_cast<unsigned char>(byte)) & 0xFF] ^ (crc >> 8);
-    return ~crc;
-}
 
 /// `width` bytes of a number, the lowest first.
 inline void put_little(std::string& out, std::uint32_t value, int width) {

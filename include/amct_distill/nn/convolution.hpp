@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The products behind every convolution, plain or transposed, of a batch of images in groups of channels.
+/// The products of every convolution, plain or transposed, of a batch of images in groups of channels.
 ///
 ///     detail::Convolution<float> c(window, images, groups, channels, outputs);    // the latter two of a group
 ///     c.multiply(weight, x, {.bias = bias}, y, scratch);
@@ -15,9 +15,11 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "channel_loops.hpp"
 #include "depthwise.hpp"
 #include "matrix_product.hpp"
 #include "scratch.hpp"
+#include "tap_lines.hpp"
 #include "window.hpp"
 
 namespace amct_distill::detail {
@@ -46,34 +48,7 @@ public:
                   nn::BasicScratch<T>& scratch) const {
         if (Depthwise<T>::fits(channels_, outputs_))
             return depthwise().multiply(weight, input, start, output, scratch);
-        Index const step = product_cols;
-        Index const blocks = parts(positions_, step);
-        T* const buffers = scratch.buffer(0, product_buffer);
-        auto const set = scratch.execution().instructions;
-        scratch.parallel_for(images_ * groups_ * blocks, work_, [&](Index task, Index worker) {
-            Index const first = task % blocks * step, image = task / blocks;
-            Index const channel = image % groups_ * outputs_;  // the first output of the group
-            Index const n = (std::min)(step, positions_ - first);
-            T* const y = output + image * outputs_ * positions_ + first;
-            for (Index c = 0; c != outputs_ && !start.add; ++c)
-                std::fill_n(y + c * positions_, n, start.bias ? start.bias[channel + c] : T(0));
-            const T* const x = input + image * pixels_;
-            T* const buffer = buffers + worker * product_buffer;
-            detail::multiply<T>(
-                set,
-                {.c = y,
-                 .c_stride = positions_,
-                 .a = weight + channel * taps_,
-                 .a_stride = taps_,
-                 .rows = outputs_,
-                 .depth = taps_,
-                 .cols = n},
-                [&](Index tap, T* line) {
-                    read(x, tap, first, n, line);
-                    return line;
-                },
-                buffer);
-        });
+        products({window_, images_, groups_, channels_, outputs_}, weight, input, start, output, scratch);
     }
 
     /// taps x positions times positions x outputs, the sum over all images: the images go in parts, whose
@@ -84,14 +59,16 @@ public:
         if (Depthwise<T>::fits(channels_, outputs_))
             return depthwise().add_weight_gradient(input, grad_output, grad_weight, scratch);
         Index const size = groups_ * outputs_ * taps_;
-        Index const most = std::clamp((Index(8) << 20) / Index(sizeof(T)) / size, Index(1), Index(8));
-        Index const in_part = parts(images_, (std::min)(most, images_));  // images
-        Index const image_parts = parts(images_, in_part);
         Index const tap_parts = parts(taps_, gradient_taps);
         Index const tap_step = parts(taps_, tap_parts);
+        Index const wanted = parts(8, groups_ * tap_parts);
+        Index const most = std::clamp((Index(8) << 20) / Index(sizeof(T)) / size, Index(1), wanted);
+        Index const in_part = parts(images_, (std::min)(most, images_));  // images
+        Index const image_parts = parts(images_, in_part);
 
         T* const sums = scratch.buffer(1, image_parts * size, 1);
-        constexpr Index line_buffer = (gradient_taps + product_cols) * gradient_positions;
+        TapLines<T> const prototype(window_, images_, groups_ * pixels_);
+        Index const line_buffer = (gradient_taps + product_cols) * gradient_positions + prototype.buffer();
         T* const lines = scratch.buffer(2, line_buffer);
         T* const buffers = scratch.buffer(0, product_buffer);
         auto const set = scratch.execution().instructions;
@@ -101,41 +78,65 @@ public:
             T* const sum = sums + part * size + (group * taps_ + tap) * outputs_;
             T* const columns = lines + worker * line_buffer;
             T* const transposed = columns + gradient_taps * gradient_positions;
-            Index const last = (std::min)(images_, (part + 1) * in_part);
+            T* const laid = transposed + product_cols * gradient_positions;
+            const T* const x = input + group * pixels_;
+            const T* const g = grad_output + group * outputs_ * positions_;
+            TapLines<T> line = prototype;
+            Index const last = (std::min)(images_, (part + 1) * in_part) * positions_;
             bool add = false;
-            for (Index image = part * in_part; image != last; ++image)
-                for (Index first = 0; first < positions_; first += gradient_positions, add = true) {
-                    Index const n = (std::min)(gradient_positions, positions_ - first);
-                    const T* const x = input + (image * groups_ + group) * pixels_;
-                    for (Index k = 0; k != taps; ++k)
-                        read(x, tap + k, first, n, columns + k * gradient_positions);
-                    const T* const g =
-                        grad_output + (image * groups_ + group) * outputs_ * positions_ + first;
-                    for (Index out = 0; out < outputs_; out += product_cols) {
-                        Index const outs = (std::min)(product_cols, outputs_ - out);
-                        transpose(g + out * positions_, positions_, outs, n, transposed, outs);
-                        detail::multiply<T>(
-                            set,
-                            {.c = sum + out,
-                             .c_stride = outputs_,
-                             .a = columns,
-                             .a_stride = gradient_positions,
-                             .rows = taps,
-                             .depth = n,
-                             .cols = outs,
-                             .add = add},
-                            [&](Index k, T*) { return transposed + k * outs; },
-                            buffers + worker * product_buffer);
-                    }
+            for (Index first = part * in_part * positions_; first != last; add = true) {
+                Index const n = block(first, last, gradient_positions);
+                Index const image = first / positions_, at = first % positions_;
+                // The image itself, where it has all of the positions.
+                bool const direct = line.direct() && at + n <= positions_;
+                if (!direct) {
+                    line.at(first, n, 0, 0);
+                    run_on(set, line.read(x, tap, taps, laid, columns, gradient_positions));
                 }
+                for (Index out = 0; out < outputs_; out += product_cols) {
+                    Index const outs = (std::min)(product_cols, outputs_ - out);
+                    for (Index k = 0; k != n;) {  // image by image
+                        Index const q = first + k, count = (std::min)(n - k, positions_ - q % positions_);
+                        transpose(
+                            g + (q / positions_ * groups_ * outputs_ + out) * positions_ + q % positions_,
+                            positions_, outs, count, transposed + k * outs, outs);
+                        k += count;
+                    }
+                    detail::multiply<T>(
+                        set,
+                        {.c = sum + out,
+                         .c_stride = outputs_,
+                         .a = direct ? x + image * groups_ * pixels_ + tap * positions_ + at : columns,
+                         .a_stride = direct ? positions_ : gradient_positions,
+                         .rows = taps,
+                         .depth = n,
+                         .cols = outs,
+                         .add = add},
+                        [&](Index k, T*) { return transposed + k * outs; },
+                        buffers + worker * product_buffer);
+                }
+                first += n;
+            }
         });
-        scratch.parallel_for(groups_ * outputs_, double(size) * double(image_parts), [&](Index out, Index) {
-            T* const to = grad_weight + out * taps_;
-            const T* const from = sums + out / outputs_ * taps_ * outputs_ + out % outputs_;
-            for (Index tap = 0; tap != taps_; ++tap) {
-                T sum = from[tap * outputs_];
-                for (Index part = 1; part != image_parts; ++part) sum += from[part * size + tap * outputs_];
-                to[tap] += sum;
+        constexpr Index tile = 16;
+        Index const tap_tiles = parts(taps_, tile);
+        scratch.parallel_for(groups_ * tap_tiles, double(size) * double(image_parts), [&](Index task, Index) {
+            Index const group = task / tap_tiles, tap = task % tap_tiles * tile;
+            Index const taps = (std::min)(tile, taps_ - tap);
+            for (Index out = 0; out < outputs_; out += tile) {
+                Index const outs = (std::min)(tile, outputs_ - out);
+                T sum[tile][tile] = {};
+                for (Index part = 0; part != image_parts; ++part) {
+                    const T* from = sums + part * size + (group * taps_ + tap) * outputs_ + out;
+                    for (Index t = 0; t != taps; ++t, from += outputs_)
+                        if (outs == tile)
+                            for (Index o = 0; o != tile; ++o) sum[t][o] += from[o];
+                        else
+                            for (Index o = 0; o != outs; ++o) sum[t][o] += from[o];
+                }
+                T* to = grad_weight + (group * outputs_ + out) * taps_ + tap;
+                for (Index o = 0; o != outs; ++o, to += taps_)
+                    for (Index t = 0; t != taps; ++t) to[t] += sum[t][o];
             }
         });
     }
@@ -146,6 +147,30 @@ public:
         if (Depthwise<T>::fits(channels_, outputs_))
             return depthwise().add_input_gradient(weight, grad_output, grad_input, scratch);
         T* const transposed = scratch.buffer(1, groups_ * outputs_ * taps_, 1);
+        if (window_.stride == nn::Size2{1, 1}) {
+            // A convolution again: of the gradient, with the weights turned round.
+            Window back = window_;
+            for (std::size_t d : {0u, 1u}) {
+                back.input[d] = window_.output(d);
+                back.count[d] = window_.input[d];
+                back.padding[d] = window_.dilation[d] * (window_.kernel[d] - 1) - window_.padding[d];
+            }
+            Index const each = window_.taps();
+            constexpr Index step = 8;  // channels, of which a line of the cache has several
+            Index const steps = parts(channels_, step);
+            scratch.parallel_for(groups_ * steps, double(groups_ * outputs_ * taps_), [&](Index task, Index) {
+                Index const channel = task % steps * step, group = task / steps;
+                Index const count = (std::min)(step, channels_ - channel);
+                const T* from = weight + group * outputs_ * taps_ + channel * each;
+                T* to = transposed + (group * channels_ + channel) * outputs_ * each;
+                for (Index o = 0; o != outputs_; ++o, from += taps_, to += each)
+                    for (Index i = 0; i != count; ++i)
+                        for (Index k = 0; k != each; ++k)
+                            to[i * outputs_ * each + k] = from[i * each + each - 1 - k];
+            });
+            return products({back, images_, groups_, outputs_, channels_}, transposed, grad_output,
+                            {.add = true}, grad_input, scratch);
+        }
         for (Index group = 0; group != groups_; ++group)
             transpose(weight + group * outputs_ * taps_, taps_, outputs_, taps_,
                       transposed + group * outputs_ * taps_, outputs_);
@@ -185,18 +210,114 @@ public:
 private:
     Depthwise<T> depthwise() const { return {window_, images_, groups_, channels_, outputs_}; }
 
-    /// The row `tap` of taps x positions, columns [first, first + n), of an image's group.
-    void read(const T* image, Index tap, Index first, Index n, T* line) const {
-        Index const k = tap % window_.taps();
-        read_tap(image + tap / window_.taps() * window_.input[0] * window_.input[1], window_,
-                 k / window_.kernel[1], k % window_.kernel[1], first, n, line);
+    /// How many positions, counted through all images, are taken together from `first` on: `most`, but those of
+    /// one image where it has many, and those of one row where it has.
+    Index block(Index first, Index last, Index most) const {
+        Index const cols = window_.output(1);
+        Index end = last;
+        if (cols >= TapLines<T>::most_positions)
+            end = first - first % cols + cols;
+        else if (positions_ >= 2 * TapLines<T>::most_positions)
+            end = first - first % positions_ + positions_;
+        return (std::min)(most, (std::min)(last, end) - first);
     }
+
+    /// outputs x taps times taps x positions, in blocks of positions.
+    static void products(const Convolution& c, const T* weight, const T* input, OutputStart<T> start,
+                         T* output, nn::BasicScratch<T>& scratch) {
+        c.multiply_blocks(weight, input, start, output, scratch);
+    }
+    void multiply_blocks(const T* weight, const T* input, OutputStart<T> start, T* output,
+                         nn::BasicScratch<T>& scratch) const {
+        Index const all = images_ * positions_;
+        // Blocks that are alike, in images or rows that are.
+        Index const unit = block(0, all, all), units = all / unit;
+        Index const step = even_step(unit), blocks = parts(unit, step);
+        Index const rows_step = (std::min)(outputs_, block_rows), row_parts = parts(outputs_, rows_step);
+        // Taps of whole channels, so that none is laid out twice.
+        Index const each = window_.taps();
+        Index const depth = each <= product_depth ? product_depth / each * each : product_depth;
+
+        TapLines<T> const prototype(window_, images_, groups_ * pixels_);
+        Index const aside = unit == all && images_ > 1 ? rows_step * product_cols : 0;
+        Index const buffer = product_buffer + prototype.buffer() + aside;
+        T* const buffers = scratch.buffer(0, buffer);
+        auto const set = scratch.execution().instructions;
+        scratch.parallel_for(groups_ * units * blocks * row_parts, work_, [&](Index task, Index worker) {
+            Index const row = task % row_parts * rows_step, rows = (std::min)(rows_step, outputs_ - row);
+            Index const begin = task / row_parts % blocks * step, n = (std::min)(step, unit - begin);
+            Index const first = task / row_parts / blocks % units * unit + begin;
+            Index const group = task / row_parts / blocks / units, channel = group * outputs_ + row;
+            Index const image = first / positions_, at = first % positions_;
+            T* const panels = buffers + worker * buffer;
+            T* const laid = panels + product_buffer;
+            T* const apart = laid + prototype.buffer();
+            bool const inside = at + n <= positions_;  // one image
+
+            Product<T> p{.c = apart,
+                         .c_stride = product_cols,
+                         .a = weight + channel * taps_,
+                         .a_stride = taps_,
+                         .rows = rows,
+                         .cols = n,
+                         .add = false,
+                         .panel_step = panel_cols * depth};
+            if (start.bias) p.start = start.bias + channel;
+            if (inside) {
+                p.c = output + (image * groups_ * outputs_ + channel) * positions_ + at;
+                p.c_stride = positions_;
+                p.add = start.add;
+            }
+            TapLines<T> lines = prototype;
+            lines.at(first, n, panel_cols, panel_cols * depth);
+            for (Index tap = 0; tap < taps_; tap += depth) {
+                p.depth = (std::min)(depth, taps_ - tap);
+                run_on(set, lines.read(input + group * pixels_, tap, p.depth, laid, panels, panel_cols));
+                run_on(set, PanelProduct<T>{p, panels});
+                p.a += p.depth;
+                p.add = true;
+            }
+            if (!inside) run_on(set, WriteOut{*this, apart, rows, n, first, channel, start.add, output});
+        });
+    }
+
+    /// A block's results to the images that they belong to.
+    struct WriteOut {
+        const Convolution& c;
+        const T* from;
+        Index rows, n, first, channel;
+        bool add;
+        T* output;
+
+        template <int Bytes>
+        [[gnu::always_inline]] void run() const {
+            for (Index k = 0; k != n;) {
+                Index const image = (first + k) / c.positions_, at = (first + k) % c.positions_;
+                Index const count = (std::min)(n - k, c.positions_ - at);
+                T* const to = output + (image * c.groups_ * c.outputs_ + channel) * c.positions_ + at;
+                for (Index r = 0; r != rows; ++r)
+                    if (add)
+                        add_run<Bytes>(from + r * product_cols + k, count, to + r * c.positions_);
+                    else
+                        copy_run<Bytes>(from + r * product_cols + k, count, to + r * c.positions_);
+                k += count;
+            }
+        }
+    };
+
+    /// The columns of a block: as many as fit, the same for all, in whole panels.
+    static Index even_step(Index n) {
+        Index const each = parts(n, parts(n, product_cols));
+        return (std::min)(product_cols, parts(each, panel_cols) * panel_cols);
+    }
+
     void add(const T* line, Index tap, Index first, Index n, T* image) const {
         Index const k = tap % window_.taps();
         add_tap(line, window_, k / window_.kernel[1], k % window_.kernel[1], first, n,
                 image + tap / window_.taps() * window_.input[0] * window_.input[1]);
     }
 
+    static constexpr Index block_rows = 256;
     // Of a product for the weights' gradient.
     static constexpr Index gradient_taps = 576, gradient_positions = 128;
 
@@ -211,13 +332,14 @@ private:
 template <class T>
 void add_channel_sums(const T* values, nn::Index images, nn::Index channels, nn::Index positions, T* sums,
                       nn::BasicScratch<T>& scratch) {
-    scratch.parallel_for(channels, double(images * channels) * double(positions),
-                         [&](nn::Index c, nn::Index) {
-                             double sum = 0;
-                             for (nn::Index image = 0; image != images; ++image)
-                                 sum += sum_of(values + (image * channels + c) * positions, positions);
-                             sums[c] += T(sum);
-                         });
+    auto const set = scratch.execution().instructions;
+    scratch.parallel_for(
+        channels, double(images * channels) * double(positions), [&](nn::Index c, nn::Index) {
+            double sum = 0;
+            for (nn::Index image = 0; image != images; ++image)
+                sum += run_on(set, SumLoop<T>{values + (image * channels + c) * positions, positions});
+            sums[c] += T(sum);
+        });
 }
 
 }  // namespace amct_distill::detail

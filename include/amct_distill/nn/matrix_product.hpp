@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The matrix product behind convolution and linear layers: c = a b, or c += a b, on one thread.
+/// The matrix product of convolution and linear layers: c = a b, or c += a b, on one thread.
 ///
 ///     std::vector<float> buffer(product_buffer);
 ///     auto const row_of_b = [&](nn::Index k, float*) { return b + k * 100; };
@@ -39,7 +39,9 @@ struct Product {
     const T* a = nullptr;
     nn::Index a_stride = 0;
     nn::Index rows = 0, depth = 0, cols = 0;
-    bool add = true;  ///< else c is overwritten
+    bool add = true;           ///< else c is overwritten
+    const T* start = nullptr;  ///< not null, and not `add`: what the rows begin with
+    nn::Index panel_step = 0;  ///< from panel to panel; 0: panel_cols * depth
 };
 
 #if defined(__GNUC__)
@@ -65,7 +67,8 @@ struct PanelProduct {
     const T* panels;
 
     template <int Bytes, int Rows>
-    [[gnu::always_inline]] void tile(const T* a, const T* b, T* c, nn::Index c_stride, bool add) const {
+    [[gnu::always_inline]] void tile(const T* a, const T* b, T* c, nn::Index c_stride, bool add,
+                                     const T* start) const {
         using V = typename ProductLanes<T, Bytes>::type;
         constexpr int count = ProductLanes<T, Bytes>::count;
         nn::Index const depth = p.depth, stride = p.a_stride;
@@ -91,6 +94,8 @@ struct PanelProduct {
                     V old;
                     std::memcpy(&old, to, sizeof old);
                     sum += old;
+                } else if (start) {
+                    sum += start[r];
                 }
                 std::memcpy(to, &sum, sizeof sum);
             }
@@ -106,7 +111,7 @@ struct PanelProduct {
         for (; row + Rows <= p.rows; row += Rows) {
             T* const c = p.c + row * p.c_stride + col;
             tile<Bytes, Rows>(p.a + row * p.a_stride, b, whole ? c : aside, whole ? p.c_stride : width,
-                              whole && p.add);
+                              whole && p.add, p.start && !p.add ? p.start + row : nullptr);
             if (whole) continue;
             for (nn::Index r = 0; r != Rows; ++r)
                 for (nn::Index j = 0; j != cols; ++j) {
@@ -121,7 +126,8 @@ struct PanelProduct {
     [[gnu::always_inline]] void run() const {
         constexpr int width = 2 * ProductLanes<T, Bytes>::count;
         for (nn::Index col = 0; col < p.cols; col += width) {
-            const T* const b = panels + col / panel_cols * panel_cols * p.depth + col % panel_cols;
+            nn::Index const step = p.panel_step != 0 ? p.panel_step : panel_cols * p.depth;
+            const T* const b = panels + col / panel_cols * step + col % panel_cols;
             nn::Index row = 0;
             if constexpr (Bytes == 64) row = tiles<Bytes, 8>(row, b, col);
             if constexpr (Bytes == 32) row = tiles<Bytes, 6>(row, b, col);

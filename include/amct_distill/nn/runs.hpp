@@ -77,12 +77,17 @@ template <int Bytes, class T>
     }
 }
 
-/// Zeros, n of them or up to a vector more.
+/// The same value n times, or up to a vector more.
+template <int Bytes, class T>
+[[gnu::always_inline]] inline void fill_run(T* to, nn::Index n, T value) {
+    using V = typename Lanes<T, Bytes>::type;
+    V values = V{} + value;
+    keep_rounded(values);  // else the loop becomes a call of memset
+    for (nn::Index i = 0; i < n; i += Lanes<T, Bytes>::count) store(values, to + i);
+}
 template <int Bytes, class T>
 [[gnu::always_inline]] inline void zero_run(T* to, nn::Index n) {
-    typename Lanes<T, Bytes>::type zero{};
-    keep_rounded(zero);  // else the loop becomes a call of memset
-    for (nn::Index i = 0; i < n; i += Lanes<T, Bytes>::count) store(zero, to + i);
+    fill_run<Bytes>(to, n, T(0));
 }
 
 #if defined(__GNUC__)
@@ -169,22 +174,22 @@ struct PlanePart {
     Range cols_inside(nn::Index n) const { return inside(left, col_step, width, n); }
 };
 
-/// rows x cols pixels, in rows of `pitch` >= cols values: zeros where they are outside, and after the columns.
+/// rows x cols pixels, in rows of `pitch` >= cols values: `outside` where they are outside, and after the columns.
 /// Up to a vector after the last row is written.
 template <int Bytes, class T>
 [[gnu::always_inline]] inline void lay_out(const T* plane, const PlanePart& part, nn::Index rows,
-                                           nn::Index cols, nn::Index pitch, T* to) {
+                                           nn::Index cols, nn::Index pitch, T* to, T outside = T(0)) {
     auto const y = part.rows_inside(rows), x = part.cols_inside(cols);
     nn::Index const n = x.last - x.first, step = part.col_step, next = part.row_step * part.width;
-    zero_run<Bytes>(to, y.first * pitch);
+    fill_run<Bytes>(to, y.first * pitch, outside);
     to += y.first * pitch;
     const T* from = plane + (part.top + y.first * part.row_step) * part.width + part.left + x.first * step;
     for (nn::Index r = y.first; r < y.last; ++r, from += next, to += pitch) {
-        zero_run<Bytes>(to, x.first);
+        fill_run<Bytes>(to, x.first, outside);
         gather_run<Bytes>(from, n, step, to + x.first);
-        zero_run<Bytes>(to + x.last, pitch - x.last);
+        fill_run<Bytes>(to + x.last, pitch - x.last, outside);
     }
-    zero_run<Bytes>(to, (rows - y.last) * pitch);
+    fill_run<Bytes>(to, (rows - y.last) * pitch, outside);
 }
 
 /// The same of `count` planes, where the zeros are already: of planes that are alike they stay in their places.

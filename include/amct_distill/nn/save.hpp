@@ -30,6 +30,7 @@
 #include "layers/concat.hpp"
 #include "layers/conv1d.hpp"
 #include "layers/conv2d.hpp"
+#include "layers/conv_function.hpp"
 #include "layers/conv_transpose.hpp"
 #include "layers/embedding.hpp"
 #include "layers/expand.hpp"
@@ -43,6 +44,7 @@
 #include "layers/reduce.hpp"
 #include "layers/repeat_over_batch.hpp"
 #include "layers/reshape.hpp"
+#include "layers/rounding.hpp"
 #include "layers/slice.hpp"
 #include "layers/smooth_activation.hpp"
 #include "layers/softmax.hpp"
@@ -74,14 +76,16 @@ using standard_modules = ModuleList<
     // that move values
     nn::Pad, nn::Transpose, nn::Squeeze, nn::Unsqueeze, nn::Split, nn::Slice, nn::Gather, nn::Expand,
     nn::Tile, nn::PixelShuffle, nn::PixelUnshuffle, nn::DepthToSpace, nn::SpaceToDepth, nn::Embedding,
-    nn::RepeatOverBatch, nn::Upsample,
+    nn::RepeatOverBatch, nn::Upsample, nn::RoundTo,
     // pools
     nn::MaxPool1d, nn::MaxPool3d, nn::AvgPool1d, nn::AvgPool3d, nn::LPPool1d, nn::LPPool2d, nn::LPPool3d,
     nn::GlobalAveragePool1d, nn::GlobalAveragePool3d, nn::GlobalMaxPool, nn::GlobalMaxPool1d,
     nn::GlobalMaxPool3d, nn::GlobalLpPool1d, nn::GlobalLpPool2d, nn::GlobalLpPool3d,
     // with weights, and norms
-    nn::Conv1d, nn::ConvTranspose1d, nn::ConvTranspose2d, nn::MatMul, nn::BatchNorm1d, nn::BatchNorm3d,
-    nn::InstanceNorm1d, nn::InstanceNorm2d, nn::InstanceNorm3d, nn::GroupNorm, nn::LayerNorm>;
+    nn::Conv1d, nn::ConvTranspose1d, nn::ConvTranspose2d, nn::FunctionalConv1d, nn::FunctionalConv2d,
+    nn::FunctionalConvTranspose1d, nn::FunctionalConvTranspose2d, nn::MatMul, nn::BatchNorm1d,
+    nn::BatchNorm3d, nn::InstanceNorm1d, nn::InstanceNorm2d, nn::InstanceNorm3d, nn::GroupNorm,
+    nn::LayerNorm>;
 
 /// A module of type M from the text of its options. Errors: options that cannot be read or make no sense.
 template <class M>

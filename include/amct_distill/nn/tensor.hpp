@@ -19,7 +19,6 @@
 #include <vector>
 
 #include "../core/concat.hpp"
-#include "../core/number.hpp"
 #include "../run/aligned_allocator.hpp"
 
 namespace amct_distill::nn {
@@ -31,14 +30,7 @@ using Shape = std::vector<Index>;
 inline constexpr Index any_batch = -1;
 
 /// "[8, 1, 28, 28]"; "[N, 1, 28, 28]" for any batch size.
-inline std::string to_string(const Shape& shape) {
-    std::string out = "[";
-    for (std::size_t i = 0; i != shape.size(); ++i) {
-        if (i != 0) out += ", ";
-        out += i == 0 && shape[0] == any_batch ? "N" : number(shape[i]);
-    }
-    return out + ']';
-}
+std::string to_string(const Shape& shape);
 
 /// The product of the dimensions [first, last).
 inline Index product(const Shape& shape, std::size_t first, std::size_t last) {
@@ -190,3 +182,7 @@ ConstArrayMap<T> array(const BasicTensor<T>& tensor) {
 }
 
 }  // namespace amct_distill::nn
+
+#ifndef AMCT_DISTILL_COMPILED
+#include "tensor-inl.hpp"
+#endif

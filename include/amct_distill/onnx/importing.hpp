@@ -130,20 +130,24 @@ struct Importing {
         if (!value) return value.diagnostics();
         const Value& of = *known.find(t);
         if (of.shape().empty()) tensors[t].is_scalar = true;
-        std::string const name(graph.tensor(t).name);
-        amct_distill::NodeId id = network.constant(names.unique(name), *std::move(value));
-        if (of.is_over_batch()) {
-            std::optional<amct_distill::NodeId> like;
-            for (amct_distill::NodeId input : network.inputs())
-                if (network.node(input).shape[0] == nn::any_batch) like = input;
-            if (!like || !network_shape(of.shape()))
-                return general_error(
-                    "a constant is repeated over the batch elsewhere than in dimension 0; give the inputs' "
-                    "shapes with a number in the batch's place");
-            id = network.add_function(names.unique(name + "/Expand"), nn::RepeatOverBatch{}, {id, *like});
+        const GraphTensor& tensor = graph.tensor(t);
+        if (!of.is_over_batch()) {
+            tensors[t].node = network.constant(names.unique(std::string(tensor.name)), *std::move(value));
+            return *tensors[t].node;
         }
-        tensors[t].node = id;
-        return id;
+        std::optional<amct_distill::NodeId> like;
+        for (amct_distill::NodeId input : network.inputs())
+            if (network.node(input).shape[0] == nn::any_batch) like = input;
+        if (!like || !network_shape(of.shape()))
+            return general_error(
+                "a constant is repeated over the batch elsewhere than in dimension 0; give the inputs' "
+                "shapes with a number in the batch's place");
+        std::string_view made_by;
+        if (tensor.producer != none) made_by = graph.node(tensor.producer).proto->name.get();
+        std::string const name = names.unique(std::string(made_by.empty() ? tensor.name : made_by));
+        amct_distill::NodeId const id = network.constant(names.unique(name + "/value"), *std::move(value));
+        tensors[t].node = network.add_function(name, nn::RepeatOverBatch{}, {id, *like});
+        return *tensors[t].node;
     }
 };
 

@@ -79,10 +79,11 @@ public:
         for (NodeId n = 0; n != graph.nodes().size(); ++n) {
             std::string scope = scope_of(n).name;
             ++nodes_in_[scope];
-            for (std::size_t dot = scope.rfind('.'); dot != scope.npos && dot != 0;
-                 dot = scope.rfind('.', dot - 1))
-                if (!containers_.insert(scope.substr(0, dot)).second) break;
+            add_containers_of(scope);
         }
+        // A module may call a function with the parameters of another one in it, as attention does.
+        for (const GraphTensor& t : graph.tensors())
+            if (t.initializer != nullptr) add_containers_of(detail::owner_of(t.name, {".weight", ".bias"}));
     }
 
     /// The name of the module that these nodes are, the first being the one that it is named after. `weight`,
@@ -116,6 +117,20 @@ public:
                 return {std::string(graph_->tensor(t).name), NameSource::output};
         return {amct_distill::detail::concat(node.op(), "_", n), NameSource::made_up};
     }
+    /// Whether PyTorch calls a function there, with parameters that belong to no module of their own: the
+    /// scope is that of the whole network, or, where `in_containers`, of a module with others in it.
+    bool is_function(std::span<const NodeId> nodes, TensorId weight, TensorId bias,
+                     bool in_containers) const {
+        if (!owner(weight, {".weight", ".weight_v", ".w_0"}).empty() ||
+            !owner(bias, {".bias", ".b_0"}).empty())
+            return false;
+        NodeId const n = nodes.front();
+        if (ModuleName const scope = scope_of(n); !scope.name.empty())
+            return in_containers && containers_.contains(scope.name);
+        // A network that is one module has the parameter `weight`.
+        return graph_->node(n).proto->name.get().starts_with('/') &&
+               (weight == none || graph_->tensor(weight).name != "weight");
+    }
     /// The module's path in the metadata of PyTorch's newer exporter, in the node's name, or in its output's.
     ModuleName scope_of(NodeId n) const {
         const NodeProto& node = *graph_->node(n).proto;
@@ -129,7 +144,7 @@ public:
             return {dotted_scope(node.output.front()), NameSource::scope};
         return {};
     }
-    /// `name`, or with _1, _2 ... behind it when it was given before.
+    /// `name`, or with _1, _2 ... after it when it was given before.
     std::string unique(std::string name) {
         if (name.empty()) name = "module";
         if (given_.insert(name).second) return name;
@@ -140,6 +155,11 @@ public:
     }
 
 private:
+    void add_containers_of(std::string_view module) {
+        for (std::size_t dot = module.rfind('.'); dot != module.npos && dot != 0;
+             dot = module.rfind('.', dot - 1))
+            if (!containers_.insert(std::string(module.substr(0, dot))).second) break;
+    }
     /// The module that a parameter belongs to, by its name or by the name of what it is made from.
     std::string_view owner(TensorId t, std::initializer_list<std::string_view> endings) const {
         for (std::size_t steps = 0; t != none && steps != 16; ++steps) {

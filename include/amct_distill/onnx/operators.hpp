@@ -8,6 +8,7 @@
 #include "operators/activations.hpp"
 #include "operators/arithmetic.hpp"
 #include "operators/convolution.hpp"
+#include "operators/einsum.hpp"
 #include "operators/linear.hpp"
 #include "operators/moves.hpp"
 #include "operators/normalization.hpp"
@@ -26,11 +27,12 @@ namespace amct_distill::onnx::detail {
 /// Null: not an operator that is known.
 inline const OperatorRule* rule_of(std::string_view op) {
     constexpr std::array families{
-        std::span<const OperatorRule>(activation_rules),  std::span<const OperatorRule>(arithmetic_rules),
-        std::span<const OperatorRule>(convolution_rules), std::span<const OperatorRule>(linear_rules),
-        std::span<const OperatorRule>(move_rules),        std::span<const OperatorRule>(normalization_rules),
-        std::span<const OperatorRule>(pooling_rules),     std::span<const OperatorRule>(reduce_rules),
-        std::span<const OperatorRule>(resize_rules),      std::span<const OperatorRule>(structure_rules),
+        std::span<const OperatorRule>(activation_rules),    std::span<const OperatorRule>(arithmetic_rules),
+        std::span<const OperatorRule>(convolution_rules),   std::span<const OperatorRule>(linear_rules),
+        std::span<const OperatorRule>(einsum_rules),        std::span<const OperatorRule>(move_rules),
+        std::span<const OperatorRule>(normalization_rules), std::span<const OperatorRule>(pooling_rules),
+        std::span<const OperatorRule>(reduce_rules),        std::span<const OperatorRule>(resize_rules),
+        std::span<const OperatorRule>(structure_rules),
     };
     for (std::span<const OperatorRule> family : families)
         for (const OperatorRule& rule : family)
@@ -40,9 +42,9 @@ inline const OperatorRule* rule_of(std::string_view op) {
 
 /// The first that matches at a node.
 inline std::optional<Match> match_at(const PatternContext& context, NodeId first) {
-    constexpr std::array<Pattern, 7> patterns{match_silu,      match_mish,   match_hardswish,
-                                              match_gelu,      match_linear, match_scaled_convolution,
-                                              match_layer_norm};
+    constexpr std::array<Pattern, 8> patterns{
+        match_silu,     match_mish,   match_hardswish,          match_gelu,
+        match_softsign, match_linear, match_scaled_convolution, match_layer_norm};
     for (Pattern pattern : patterns)
         if (std::optional<Match> found = pattern(context, first)) return found;
     return std::nullopt;

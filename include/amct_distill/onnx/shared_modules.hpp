@@ -26,7 +26,12 @@ public:
     void add(TensorId weight, ModuleId module) {
         if (weight != none) uses_[holder(weight)].push_back({weight, module});
     }
-    bool contains(TensorId weight) const { return weight != none && uses_.contains(holder(weight)); }
+    /// Whether some module has this very tensor.
+    bool has(TensorId weight) const {
+        auto const found = uses_.find(holder(weight));
+        return found != uses_.end() &&
+               std::ranges::find(found->second, weight, &Use::weight) != found->second.end();
+    }
     /// The module of the network that `module`, named `name`, is a further use of.
     std::optional<ModuleId> find(const nn::Network& network, const nn::Module& module, TensorId weight,
                                  const ModuleName& name) const {

@@ -17,6 +17,7 @@
 #include "html_layers.hpp"
 #include "html_network.hpp"
 #include "html_script.hpp"
+#include "html_sensitivity.hpp"
 #include "html_style.hpp"
 #include "html_trust.hpp"
 #include "html_values.hpp"
@@ -27,14 +28,14 @@ namespace amct_distill {
 namespace detail::html {
 
 inline std::string radio(std::string_view group, std::string_view id, std::string_view label, bool checked) {
-    return concat("<input type=\"radio\" name=\"", group, "\" id=\"", id, "\" value=\"", id, "\"",
-                  checked ? " checked" : "", "><label for=\"", id, "\">", label, "</label>");
+    return cat({"<input type=\"radio\" name=\"", group, "\" id=\"", id, "\" value=\"", id, "\"",
+                checked ? " checked" : "", "><label for=\"", id, "\">", label, "</label>"});
 }
 
 inline std::string top(const ReportPage& page, bool chinese) {
     std::string links;
     auto const entry = [&](std::string_view id, std::string_view en, std::string_view zh) {
-        append(links, concat("<li><a href=\"#", id, "\">", both(en, zh), "</a></li>"));
+        append(links, cat({"<li><a href=\"#", id, "\">", both(en, zh), "</a></li>"}));
     };
     entry("hurts", "What hurts", "问题");
     entry("network", "Network", "网络");
@@ -47,14 +48,14 @@ inline std::string top(const ReportPage& page, bool chinese) {
     entry("data", "Data", "数据");
     entry("warnings", "Warnings", "警告");
     entry("reproduce", "Reproduce", "复现");
-    return concat("<a class=\"skip\" href=\"#layers\">", both("To the table of layers", "跳到各层表格"),
-                  "</a>\n<header class=\"top\"><div><b>", escaped(page.model), "</b>\n<nav><ul>", links,
-                  "</ul></nav>\n<fieldset class=\"pick\" aria-label=\"Language / 语言\">",
-                  radio("lang", "en", "EN", !chinese), radio("lang", "zh", "中文", chinese),
-                  "</fieldset>\n<fieldset class=\"pick\" aria-label=\"Theme / 主题\">",
-                  radio("theme", "auto", both("Auto", "自动"), true),
-                  radio("theme", "light", both("Light", "浅色"), false),
-                  radio("theme", "dark", both("Dark", "深色"), false), "</fieldset></div></header>\n");
+    return cat({"<a class=\"skip\" href=\"#layers\">", both("To the table of layers", "跳到各层表格"),
+                "</a>\n<header class=\"top\"><div><b>", escaped(page.model), "</b>\n<nav><ul>", links,
+                "</ul></nav>\n<fieldset class=\"pick\" aria-label=\"Language / 语言\">",
+                radio("lang", "en", "EN", !chinese), radio("lang", "zh", "中文", chinese),
+                "</fieldset>\n<fieldset class=\"pick\" aria-label=\"Theme / 主题\">",
+                radio("theme", "auto", both("Auto", "自动"), true),
+                radio("theme", "light", both("Light", "浅色"), false),
+                radio("theme", "dark", both("Dark", "深色"), false), "</fieldset></div></header>\n"});
 }
 
 }  // namespace detail::html
@@ -66,20 +67,39 @@ inline std::string to_html(const ReportPage& page, const HtmlOptions& options = 
     std::string_view const lang = chinese ? "zh" : "en";
     std::string const choice = options.language == PageLanguage::automatic
                                    ? std::string()
-                                   : detail::concat(" data-lang=\"", lang, "\"");
+                                   : html::cat({" data-lang=\"", lang, "\""});
     html::Text const end{"Made by amct-distill. No network, no tracking, nothing to install.",
                          "由 amct-distill 生成。无需网络，无跟踪，无需安装。"};
-    return detail::concat(
-        "<!DOCTYPE html>\n<html lang=\"", lang, "\"", choice, ">\n<head>\n<meta charset=\"utf-8\">\n",
-        "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
-        "<meta name=\"color-scheme\" content=\"light dark\">\n<title>", html::escaped(page.model),
-        " – amct-distill</title>\n<link rel=\"icon\" href=\"data:,\">\n<style>\n", html::style,
-        "</style>\n</head>\n<body>\n", html::top(page, chinese), "<main>\n", html::verdict(view),
-        html::hurts(view), html::network(view), html::layers(view), html::bars(view),
-        html::values(view, options.histograms), html::blocks(view), html::sensitivity(view),
-        html::integers(view), html::data(view), html::warnings(view), html::reproduce(view),
-        "</main>\n<footer>", end.element("p"), "</footer>\n<script>\n", html::script,
-        "</script>\n</body>\n</html>\n");
+    return html::cat({"<!DOCTYPE html>\n<html lang=\"",
+                      lang,
+                      "\"",
+                      choice,
+                      ">\n<head>\n<meta charset=\"utf-8\">\n",
+                      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
+                      "<meta name=\"color-scheme\" content=\"light dark\">\n<title>",
+                      html::escaped(page.model),
+                      " – amct-distill</title>\n<link rel=\"icon\" href=\"data:,\">\n<style>\n",
+                      html::style,
+                      "</style>\n</head>\n<body>\n",
+                      html::top(page, chinese),
+                      "<main>\n",
+                      html::verdict(view),
+                      html::hurts(view),
+                      html::network(view),
+                      html::layers(view),
+                      html::bars(view),
+                      html::values(view, options.histograms),
+                      html::blocks(view),
+                      html::sensitivity(view),
+                      html::integers(view),
+                      html::data(view),
+                      html::warnings(view),
+                      html::reproduce(view),
+                      "</main>\n<footer>",
+                      end.element("p"),
+                      "</footer>\n<script>\n",
+                      html::script,
+                      "</script>\n</body>\n</html>\n"});
 }
 
 }  // namespace amct_distill

@@ -29,22 +29,22 @@ inline std::string bar_panel(const View& view, std::string_view classes, const T
     for (std::size_t k : known) {
         bool const worst = std::ranges::find(order, k) != order.end();
         std::string_view const mark = worst ? " class=\"worst\"" : "";
-        append(bars, concat("<a href=\"#l", k, "\" tabindex=\"-1\" title=\"",
-                            escaped(view.layers[k].layer.name), " ", db(values[k]), "\"", mark,
-                            " style=\"--v:", plain(std::clamp(values[k], 0.0, 60.0)), "\"></a>"));
+        append(bars, cat({"<a href=\"#l", k, "\" tabindex=\"-1\" title=\"",
+                          escaped(view.layers[k].layer.name), " ", db(values[k]), "\"", mark,
+                          " style=\"--v:", plain(std::clamp(values[k], 0.0, 60.0)), "\"></a>"}));
         std::string label;
         if (few)
-            label = concat(escaped(view.layers[k].layer.name), " ", fixed(values[k], 1));
+            label = cat({escaped(view.layers[k].layer.name), " ", fixed(values[k], 1)});
         else if (worst)
             label = fixed(values[k], 1);
-        append(axis, concat("<i", mark, ">", label, "</i>"));
+        append(axis, cat({"<i", mark, ">", label, "</i>"}));
     }
     std::string_view const columns =
         few ? " style=\"grid-auto-columns:minmax(0,9rem);justify-content:start\"" : "";
-    return concat("<div class=\"panel ", classes, "\"><div><h3>", name.html(), "</h3><p class=\"soft\">",
-                  about.html(), "<br>", both("median", "中位数"), " ", db(median),
-                  "</p></div><div class=\"bars\" aria-hidden=\"true\"", columns, ">", bars,
-                  "</div><div class=\"axis\" aria-hidden=\"true\"", columns, ">", axis, "</div></div>\n");
+    return cat({"<div class=\"panel ", classes, "\"><div><h3>", name.html(), "</h3><p class=\"soft\">",
+                about.html(), "<br>", both("median", "中位数"), " ", db(median),
+                "</p></div><div class=\"bars\" aria-hidden=\"true\"", columns, ">", bars,
+                "</div><div class=\"axis\" aria-hidden=\"true\"", columns, ">", axis, "</div></div>\n"});
 }
 
 inline std::string bars(const View& view) {
@@ -54,17 +54,16 @@ inline std::string bars(const View& view) {
         data.push_back(l.report == nullptr ? not_known : l.report->data_sqnr);
         outputs.push_back(l.output);
     }
-    return concat(
-        section("sqnr", {"SQNR along the network", "沿网络的 SQNR"},
-                {"One bar for each layer, from input to output, 10 dB a line, at most 60. The lowest "
-                 "are dark.",
-                 "每层一条，从输入到输出，每条横线 10 dB，最高 60；最低的几条为深色。"}),
-        bar_panel(view, "w", {"Weights", "权重"}, {"the layer’s own", "该层自身"}, weights),
-        bar_panel(view, "d", {"Inputs", "数据"}, {"the layer’s own", "该层自身"}, data),
-        view.has_outputs
-            ? bar_panel(view, "o", {"Output", "输出"}, {"with all before it", "含之前各层"}, outputs)
-            : Text{"Output: not observed.", "输出：未观测。"}.element("p", "class=\"soft\""),
-        "</section>\n");
+    return cat({section("sqnr", {"SQNR along the network", "沿网络的 SQNR"},
+                        {"One bar for each layer, from input to output, 10 dB a line, at most 60. The lowest "
+                         "stand out.",
+                         "每层一条，从输入到输出，每条横线 10 dB，最高 60；最低的几条最醒目。"}),
+                bar_panel(view, "w", {"Weights", "权重"}, {"the layer’s own", "该层自身"}, weights),
+                bar_panel(view, "d", {"Inputs", "数据"}, {"the layer’s own", "该层自身"}, data),
+                view.has_outputs
+                    ? bar_panel(view, "o", {"Output", "输出"}, {"with all before it", "含之前各层"}, outputs)
+                    : Text{"Output: not observed.", "输出：未观测。"}.element("p", "class=\"soft\""),
+                "</section>\n"});
 }
 
 }  // namespace amct_distill::detail::html

@@ -34,29 +34,28 @@ inline double channel_spread(const LayerReport& r) {
 
 inline Text cause(const LayerView& l) {
     const LayerReport& r = *l.report;
-    auto const w = concat("INT", r.weight_bits), d = concat("INT", r.data_bits);
+    auto const w = cat({"INT", r.weight_bits}), d = cat({"INT", r.data_bits});
     Text text;
     if (r.weight_sqnr <= r.data_sqnr - 3)
-        text = {concat("The ", w, " weights make most of its noise"), concat("噪声主要来自 ", w, " 权重")};
+        text = {cat({"The ", w, " weights make most of its noise"}), cat({"噪声主要来自 ", w, " 权重"})};
     else if (r.data_sqnr <= r.weight_sqnr - 3)
-        text = {concat("The ", d, " inputs make most of its noise"), concat("噪声主要来自 ", d, " 数据")};
+        text = {cat({"The ", d, " inputs make most of its noise"}), cat({"噪声主要来自 ", d, " 数据"})};
     else
-        text = {concat(w, " weights and ", d, " inputs share its noise"),
-                concat(w, " 权重与 ", d, " 数据共同造成噪声")};
+        text = {cat({w, " weights and ", d, " inputs share its noise"}),
+                cat({w, " 权重与 ", d, " 数据共同造成噪声"})};
     if (double const spread = channel_spread(r); spread >= 4) {
         append(text.en,
-               concat("; the ranges of its ", r.channels, " channels differ ", fixed(spread, 0), "-fold"));
-        append(text.zh, concat("；", r.channels, " 个通道的范围相差 ", fixed(spread, 0), " 倍"));
+               cat({"; the ranges of its ", r.channels, " channels differ ", fixed(spread, 0), "-fold"}));
+        append(text.zh, cat({"；", r.channels, " 个通道的范围相差 ", fixed(spread, 0), " 倍"}));
     }
     if (!r.dead_channels.empty()) {
-        append(text.en, concat("; ", r.dead_channels.size(), " of ", r.channels, " channels ",
-                               r.dead_channels.size() == 1 ? "is" : "are", " all zeros"));
-        append(text.zh, concat("；", r.channels, " 个通道中 ", r.dead_channels.size(), " 个全为零"));
+        append(text.en, cat({"; ", r.dead_channels.size(), " of ", r.channels, " channels ",
+                             r.dead_channels.size() == 1 ? "is" : "are", " all zeros"}));
+        append(text.zh, cat({"；", r.channels, " 个通道中 ", r.dead_channels.size(), " 个全为零"}));
     }
     if (r.saturation >= 0.0005) {
-        append(text.en,
-               concat("; ", percent(r.saturation, 2), "\u00A0% of the inputs lie outside the clips"));
-        append(text.zh, concat("；", percent(r.saturation, 2), "\u00A0% 的输入在截断范围外"));
+        append(text.en, cat({"; ", percent(r.saturation, 2), "\u00A0% of the inputs lie outside the clips"}));
+        append(text.zh, cat({"；", percent(r.saturation, 2), "\u00A0% 的输入在截断范围外"}));
     }
     text.en += '.';
     append(text.zh, "。");
@@ -80,10 +79,10 @@ inline std::string in_quotes(std::string_view text) {
 /// An override of the layer, in the configuration's form.
 inline std::string override_of(const LayerView& l, int weight_bits, int data_bits, bool channel_wise) {
     AlgorithmText const weights(l.report->weight_algorithm), data(l.report->data_algorithm);
-    return concat("distill_override_layers {\n  layer_name: ", in_quotes(l.layer.name),
-                  "\n  distill_data_quant_config { ", data.name, " { dst_type: INT", data_bits,
-                  " } }\n  distill_weight_quant_config {\n    ", weights.name, " { dst_type: INT",
-                  weight_bits, channel_wise ? " channel_wise: true" : "", " }\n  }\n}");
+    return cat({"distill_override_layers {\n  layer_name: ", in_quotes(l.layer.name),
+                "\n  distill_data_quant_config { ", data.name, " { dst_type: INT", data_bits,
+                " } }\n  distill_weight_quant_config {\n    ", weights.name, " { dst_type: INT", weight_bits,
+                channel_wise ? " channel_wise: true" : "", " }\n  }\n}"});
 }
 
 inline Remedy remedy(const LayerView& l) {
@@ -104,8 +103,8 @@ inline Remedy remedy(const LayerView& l) {
         double const more = wide_weights ? static_cast<double>(l.layer.weights) * (8 - r.weight_bits) / 8 : 0;
         found.text = what;
         if (more > 0) {
-            append(found.text.en, concat(": +", bytes(more)));
-            append(found.text.zh, concat("：+", bytes(more)));
+            append(found.text.en, cat({": +", bytes(more)}));
+            append(found.text.zh, cat({"：+", bytes(more)}));
         } else {
             append(found.text.en, ": no bytes more");
             append(found.text.zh, "：不增加体积");
@@ -120,22 +119,22 @@ inline Remedy remedy(const LayerView& l) {
         return found;
     } else {
         found.text = {"Leave it in float", "保留为浮点"};
-        found.config = concat("quant_skip_layers: ", in_quotes(l.layer.name));
+        found.config = cat({"quant_skip_layers: ", in_quotes(l.layer.name)});
         return found;
     }
     if (l.layer.from.starts_with("distill_override_layers[")) {
         auto const line = number(l.layer.from_line);
         append(found.text.en, l.layer.from_line == 0 ? std::string(", in place of its override")
-                                                     : concat(", in place of its override in line ", line));
+                                                     : cat({", in place of its override in line ", line}));
         append(found.text.zh, l.layer.from_line == 0 ? std::string("，替换原有的 override")
-                                                     : concat("，替换第 ", line, " 行的 override"));
+                                                     : cat({"，替换第 ", line, " 行的 override"}));
     }
     return found;
 }
 
 /// Code with a button to copy it, which the script makes.
 inline std::string paste(std::string_view code) {
-    return concat("<div class=\"paste\"><pre tabindex=\"0\"><code>", escaped(code), "</code></pre></div>");
+    return cat({"<div class=\"paste\"><pre tabindex=\"0\"><code>", escaped(code), "</code></pre></div>"});
 }
 
 inline std::string hurts(const View& view) {
@@ -164,20 +163,20 @@ inline std::string hurts(const View& view) {
         Remedy const what = remedy(l);
         std::string facts;
         if (!std::isnan(l.share))
-            append(facts, concat("<b>", percent(l.share, 1), "\u00A0%</b> ", both("of the noise", "的噪声"),
-                                 "<span class=\"share\" style=\"--v:", plain(100 * l.share), "\"></span>"));
-        append(facts, concat("<b>", db(r.weight_sqnr), "</b> ", both("weights", "权重"), "<br><b>",
-                             db(r.data_sqnr), "</b> ", both("inputs", "数据")));
+            append(facts, cat({"<b>", percent(l.share, 1), "\u00A0%</b> ", both("of the noise", "的噪声"),
+                               "<span class=\"share\" style=\"--v:", plain(100 * l.share), "\"></span>"}));
+        append(facts, cat({"<b>", db(r.weight_sqnr), "</b> ", both("weights", "权重"), "<br><b>",
+                           db(r.data_sqnr), "</b> ", both("inputs", "数据")}));
         if (!std::isnan(l.output))
-            append(facts, concat("<br><b>", db(l.output), "</b> ",
-                                 both("output, with all before it", "输出（含之前各层）")));
+            append(facts, cat({"<br><b>", db(l.output), "</b> ",
+                               both("output, with all before it", "输出（含之前各层）")}));
         append(items,
-               concat("<li><span class=\"rank\">", l.hurts, "</span><div>", link(l, k), cause(l).element("p"),
-                      "</div><div>", facts, "</div><div><p>", what.text.html(), "</p>",
-                      what.config.empty() ? std::string() : paste(what.config), "</div></li>\n"));
+               cat({"<li><span class=\"rank\">", l.hurts, "</span><div>", link(l, k), cause(l).element("p"),
+                    "</div><div>", facts, "</div><div><p>", what.text.html(), "</p>",
+                    what.config.empty() ? std::string() : paste(what.config), "</div></li>\n"}));
     }
-    if (!items.empty()) items = concat("<ol class=\"hurts\">\n", items, "</ol>\n");
-    return concat(section("hurts", {"What hurts", "问题所在"}, about), items, "</section>\n");
+    if (!items.empty()) items = cat({"<ol class=\"hurts\">\n", items, "</ol>\n"});
+    return cat({section("hurts", {"What hurts", "问题所在"}, about), items, "</section>\n"});
 }
 
 }  // namespace amct_distill::detail::html

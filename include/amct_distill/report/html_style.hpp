@@ -153,7 +153,7 @@ td { padding: .26rem .32rem; border-top: 1px solid var(--line); vertical-align: 
 tbody tr:hover { background: var(--panel) }
 tr:target { background: light-dark(#fff3d6, #3c331a) !important }
 th.num, td.num { text-align: right }
-thead th.num { white-space: normal }
+thead th.num { white-space: normal; word-break: keep-all }
 tbody th { font-weight: 400; color: var(--ink); border-top: 1px solid var(--line);
     padding: .26rem .32rem; white-space: nowrap }
 @media (min-width: 1280px) {
@@ -182,7 +182,7 @@ td.d { --c: var(--data) }
     color: var(--t); border-radius: 3px; padding: 0 .35em }
 .tools { display: flex; flex-wrap: wrap; gap: .5rem .9rem; align-items: center; margin-bottom: .7rem;
     font-size: .867rem }
-.tools [hidden] { display: none }
+[hidden] { display: none !important }
 .bad { color: var(--output); font-weight: 650 }
 /* bars */
 .bars { display: grid; grid-auto-flow: column; grid-auto-columns: 1fr; gap: 1px; height: 122px;
@@ -293,7 +293,7 @@ footer p { max-width: 90ch }
 }
 @media print {
   @page { size: A4 landscape; margin: 12mm }
-  :root:root { color-scheme: light; font-size: 11px }
+  :root:root { color-scheme: light; font-size: 11px; --page: #fff }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact }
   .top, .tools, .skip, .paste button, #tip, details:not([open]) { display: none !important }
   main, footer { max-width: none; padding: 0 }

@@ -1,155 +1,65 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The rest of the report page: sensitivity, integers, data, warnings, and how to do it again.
+/// The end of the report page: data, warnings, and how to do it again.
 #pragma once
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "../core/version.hpp"
 #include "html_hurts.hpp"
+#include "html_sensitivity.hpp"
 #include "html_view.hpp"
 
 namespace amct_distill::detail::html {
-
-inline std::string number_cell(double x, std::string_view text) {
-    return concat("<td class=\"num\" data-v=\"", value(x), "\">", text, "</td>");
-}
-
-inline std::string sensitivity(const View& view) {
-    Text const heading{"Sensitivity", "敏感度"};
-    if (view.page.sensitivity.empty())
-        return concat(section("sensitivity", heading, {}),
-                      Text{"Not measured. <code>amct-distill analyze</code> measures it.",
-                           "未测量。可用 <code>amct-distill analyze</code> 测量。"}
-                          .element("p", "class=\"soft\""),
-                      "</section>\n");
-    auto const worst_of = [](const LayerSensitivity& s) {
-        double least = 1e9;
-        for (double x : {s.weights_int4, s.weights_int8, s.data_int4, s.data_int8})
-            if (x < least) least = x;
-        return least;
-    };
-    std::vector<std::size_t> order;
-    for (std::size_t k = 0; k != view.page.sensitivity.size(); ++k) order.push_back(k);
-    std::ranges::stable_sort(order, {}, [&](std::size_t k) { return worst_of(view.page.sensitivity[k]); });
-    std::string rows;
-    for (std::size_t k : order) {
-        const LayerSensitivity& s = view.page.sensitivity[k];
-        auto const row =
-            std::ranges::find(view.layers, s.name, [](const LayerView& l) { return l.layer.name; });
-        append(rows, "<tr><th scope=\"row\">");
-        append(rows, row == view.layers.end()
-                         ? escaped(s.name)
-                         : link(*row, static_cast<std::size_t>(row - view.layers.begin())));
-        append(rows, "</th>");
-        for (double x : {s.weights_int4, s.weights_int8, s.data_int4, s.data_int8})
-            append(rows, number_cell(x, fixed(x, 1)));
-        // From 0 to 60 dB: INT4 at the left, INT8 at the right.
-        double const a = std::clamp(s.weights_int4 / 0.6, 2.0, 98.0),
-                     b = std::clamp(s.weights_int8 / 0.6, 2.0, 98.0);
-        append(rows, concat("<td style=\"--a:", plain((std::min)(a, b)), ";--b:", plain((std::max)(a, b)),
-                            "\"></td></tr>\n"));
-    }
-    auto const head = [](const Text& text, std::string_view classes) {
-        return concat("<th scope=\"col\"", classes, ">", text.html(), "</th>");
-    };
-    return concat(
-        section("sensitivity", heading,
-                {"The outputs’ signal to noise, dB, when this layer alone is quantized, the most sensitive "
-                 "first.",
-                 "仅量化该层时输出的信噪比（dB），最敏感的在前。"}),
-        "<div class=\"scroll\" tabindex=\"0\"><table class=\"bells\"><thead><tr>", head({"Layer", "层"}, ""),
-        head({"Weights INT4", "权重 INT4"}, " class=\"num\""), head({"INT8", "INT8"}, " class=\"num\""),
-        head({"Inputs INT4", "数据 INT4"}, " class=\"num\""), head({"INT8", "INT8"}, " class=\"num\""),
-        head({"0 to 60 dB: weights at INT4 ◯, at INT8 ●", "0 至 60 dB：权重 INT4 ◯，INT8 ●"}, ""),
-        "</tr></thead><tbody>\n", rows, "</tbody></table></div>\n</section>\n");
-}
-
-inline std::string integers(const View& view) {
-    Text const heading{"Integers", "整数推理"};
-    if (!view.page.verified)
-        return concat(
-            section("integers", heading, {}),
-            Text{"The integers were not compared with the simulation.", "未将整数推理与仿真比较。"}.element(
-                "p", "class=\"soft\""),
-            "</section>\n");
-    const VerifyReport& v = *view.page.verified;
-    Text about = v.agrees()
-                     ? Text{"They compute what was simulated: no sum differs by more than rounding explains.",
-                            "与仿真一致：没有累加和的差超出舍入可解释的范围。"}
-                     : Text{
-                           "They do NOT compute what was simulated: marked layers differ by more than "
-                           "rounding explains.",
-                           "与仿真不一致：标出的层的差超出舍入可解释的范围。"};
-    about.add({concat("Of the outputs, the mean squared difference is ", digits3(v.output_error), " (of ",
-                      digits3(v.output_square), "), the largest ", digits3(v.output_largest), "."),
-               concat("输出的均方差为 ", digits3(v.output_error), "（均方 ", digits3(v.output_square),
-                      "），最大差 ", digits3(v.output_largest), "。")});
-    std::string rows;
-    for (const VerifiedLayer& l : v.layers) {
-        append(rows, concat("<tr", l.largest > l.explained ? " class=\"hit\"" : "", "><th scope=\"row\">",
-                            escaped(l.name), "</th>"));
-        auto const count = [&](auto n) {
-            append(rows, number_cell(static_cast<double>(n), thousands(static_cast<std::size_t>(n))));
-        };
-        count(l.outputs);
-        count(l.different);
-        count(l.largest);
-        count(l.explained);
-        count(l.inputs);
-        count(l.inputs_different);
-        count(l.inputs_largest);
-        count(l.requantized_channels);
-        append(rows, "</tr>\n");
-    }
-    std::string head;
-    for (const Text& name :
-         {Text{"Sums", "累加和"}, Text{"differ", "不同"}, Text{"at most", "最大差"},
-          Text{"explained", "可解释"}, Text{"Codes in", "输入编码"}, Text{"differ", "不同"},
-          Text{"at most", "最大差"}, Text{"New codes, channels", "重新量化的通道"}})
-        append(head, concat("<th scope=\"col\" class=\"num\">", name.html(), "</th>"));
-    return concat(section("integers", heading, about), "<details", v.agrees() ? "" : " open", "><summary>",
-                  both("Layer by layer", "逐层"),
-                  "</summary><div class=\"scroll\" tabindex=\"0\"><table><thead><tr><th scope=\"col\">",
-                  both("Layer", "层"), "</th>", head, "</tr></thead><tbody>\n", rows,
-                  "</tbody></table></div></details>\n</section>\n");
-}
 
 inline std::string data_of_input(const DataSummary& d) {
     std::string rows, pictures;
     for (const ChannelSummary& c : d.channels)
         append(rows,
-               concat("<tr><th scope=\"row\">", escaped(c.name), "</th>", number_cell(c.min, digits3(c.min)),
-                      number_cell(c.max, digits3(c.max)), number_cell(c.mean, digits3(c.mean)),
-                      number_cell(c.deviation, digits3(c.deviation)), "</tr>\n"));
+               cat({"<tr><th scope=\"row\">", escaped(c.name), "</th>", number_cell(c.min, digits3(c.min)),
+                    number_cell(c.max, digits3(c.max)), number_cell(c.mean, digits3(c.mean)),
+                    number_cell(c.deviation, digits3(c.deviation)), "</tr>\n"}));
     for (const Thumbnail& t : d.thumbnails)
-        append(pictures, concat("<figure><img src=\"data:image/png;base64,", t.png,
-                                "\" width=\"72\" height=\"72\" alt=\"", escaped(t.caption), "\"><figcaption>",
-                                escaped(t.caption), "</figcaption></figure>"));
+        append(pictures, cat({"<figure><img src=\"data:image/png;base64,", t.png,
+                              "\" width=\"72\" height=\"72\" alt=\"", escaped(t.caption), "\"><figcaption>",
+                              escaped(t.caption), "</figcaption></figure>"}));
     if (!pictures.empty())
-        pictures = concat("<h3 class=\"above\">",
-                          both("The first ones, as the network sees them", "网络所见的前几个样本"),
-                          "</h3><div class=\"thumbs\">", pictures, "</div>");
-    return concat(
-        "<div class=\"two\"><div><dl class=\"kv\"><dt>", both("Input", "输入"), "</dt><dd><code>",
-        escaped(d.input), "</code></dd><dt>", both("Samples", "样本"), "</dt><dd>", thousands(d.samples),
-        both(concat(", in ", thousands(d.batches), " batches of "),
-             concat("，", thousands(d.batches), " 个批次，形状 ")),
-        escaped(d.shape), "</dd></dl>", pictures,
-        "</div><div class=\"scroll\"><table><thead><tr><th scope=\"col\">", both("Channel", "通道"),
-        "</th><th scope=\"col\" class=\"num\">", both("min", "最小"), "</th><th scope=\"col\" class=\"num\">",
-        both("max", "最大"), "</th><th scope=\"col\" class=\"num\">", both("mean", "均值"),
-        "</th><th scope=\"col\" class=\"num\">", both("std", "标准差"), "</th></tr></thead><tbody>\n", rows,
-        "</tbody></table></div></div>\n");
+        pictures = cat({"<h3 class=\"above\">",
+                        both("The first ones, as the network sees them", "网络所见的前几个样本"),
+                        "</h3><div class=\"thumbs\">", pictures, "</div>"});
+    return cat({"<div class=\"two\"><div><dl class=\"kv\"><dt>",
+                both("Input", "输入"),
+                "</dt><dd><code>",
+                escaped(d.input),
+                "</code></dd><dt>",
+                both("Samples", "样本"),
+                "</dt><dd>",
+                thousands(d.samples),
+                both(cat({", in ", thousands(d.batches), " batches of "}),
+                     cat({"，", thousands(d.batches), " 个批次，形状 "})),
+                escaped(d.shape),
+                "</dd></dl>",
+                pictures,
+                "</div><div class=\"scroll\"><table><thead><tr><th scope=\"col\">",
+                both("Channel", "通道"),
+                "</th><th scope=\"col\" class=\"num\">",
+                both("min", "最小"),
+                "</th><th scope=\"col\" class=\"num\">",
+                both("max", "最大"),
+                "</th><th scope=\"col\" class=\"num\">",
+                both("mean", "均值"),
+                "</th><th scope=\"col\" class=\"num\">",
+                both("std", "标准差"),
+                "</th></tr></thead><tbody>\n",
+                rows,
+                "</tbody></table></div></div>\n"});
 }
 inline std::string data(const View& view) {
     std::string out = section("data", {"Data", "数据"}, {});
     for (const DataSummary& d : view.page.data) append(out, data_of_input(d));
     if (view.page.data.empty()) append(out, Text{"Not recorded.", "未记录。"}.element("p", "class=\"soft\""));
-    return concat(out, "</section>\n");
+    return cat({out, "</section>\n"});
 }
 
 inline std::string warnings(const View& view) {
@@ -159,18 +69,18 @@ inline std::string warnings(const View& view) {
         if (d.where.line != 0)
             place =
                 view.page.run.config_text.empty()
-                    ? both(concat("line ", d.where.line), concat("第 ", d.where.line, " 行"))
-                    : concat("<a href=\"#c", d.where.line, "\">",
-                             both(concat("line ", d.where.line), concat("第 ", d.where.line, " 行")), "</a>");
+                    ? both(cat({"line ", d.where.line}), cat({"第 ", d.where.line, " 行"}))
+                    : cat({"<a href=\"#c", d.where.line, "\">",
+                           both(cat({"line ", d.where.line}), cat({"第 ", d.where.line, " 行"})), "</a>"});
         if (place.empty()) place = both("run", "运行");
-        append(items, concat("<li><b>", place, "</b><div>", escaped(d.path), d.path.empty() ? "" : ": ",
-                             escaped(d.message), "</div></li>\n"));
+        append(items, cat({"<li><b>", place, "</b><div>", escaped(d.path), d.path.empty() ? "" : ": ",
+                           escaped(d.message), "</div></li>\n"}));
     }
     if (items.empty())
         items = Text{"None.", "无。"}.element("p", "class=\"soft\"");
     else
-        items = concat("<ul class=\"warn\">\n", items, "</ul>\n");
-    return concat(section("warnings", {"Warnings", "警告"}, {}), items, "</section>\n");
+        items = cat({"<ul class=\"warn\">\n", items, "</ul>\n"});
+    return cat({section("warnings", {"Warnings", "警告"}, {}), items, "</section>\n"});
 }
 
 /// The configuration, a line with a number each, to be led to.
@@ -197,8 +107,8 @@ inline std::string config_lines(std::string_view text) {
                 comment = i;
             }
         }
-        append(out, concat("<span id=\"c", ++line, "\">", escaped(row.substr(0, comment))));
-        if (comment != row.size()) append(out, concat("<em>", escaped(row.substr(comment)), "</em>"));
+        append(out, cat({"<span id=\"c", ++line, "\">", escaped(row.substr(0, comment))}));
+        if (comment != row.size()) append(out, cat({"<em>", escaped(row.substr(comment)), "</em>"}));
         append(out, "</span>");
         text.remove_prefix((std::min)(end + 1, text.size()));
     }
@@ -208,35 +118,34 @@ inline std::string config_lines(std::string_view text) {
 /// "amct-distill 0.2.0, g++ 12.2"
 inline std::string program_version() {
 #if defined(__clang__)
-    std::string const compiler = concat("clang ", __clang_major__, ".", __clang_minor__);
+    std::string const compiler = cat({"clang ", __clang_major__, ".", __clang_minor__});
 #elif defined(__GNUC__)
-    std::string const compiler = concat("g++ ", __GNUC__, ".", __GNUC_MINOR__);
+    std::string const compiler = cat({"g++ ", __GNUC__, ".", __GNUC_MINOR__});
 #else
     std::string const compiler = "another compiler";
 #endif
-    return concat("amct-distill ", AMCT_DISTILL_VERSION_MAJOR, ".", AMCT_DISTILL_VERSION_MINOR, ".",
-                  AMCT_DISTILL_VERSION_PATCH, ", ", compiler);
+    return cat({"amct-distill ", AMCT_DISTILL_VERSION_MAJOR, ".", AMCT_DISTILL_VERSION_MINOR, ".",
+                AMCT_DISTILL_VERSION_PATCH, ", ", compiler});
 }
 
 inline std::string reproduce(const View& view) {
     const PageRun& run = view.page.run;
-    std::string left,
-        right = concat("<dt>", both("Program", "程序"), "</dt><dd>", program_version(), "</dd>");
+    std::string left, right = cat({"<dt>", both("Program", "程序"), "</dt><dd>", program_version(), "</dd>"});
     if (!run.command.empty()) append(left, paste(run.command));
     if (!run.config_text.empty())
-        append(left, concat("<h3 class=\"above\"><code>", escaped(run.config_name),
-                            "</code></h3><div class=\"paste\"><pre class=\"cfg\" tabindex=\"0\">",
-                            config_lines(run.config_text), "</pre></div>"));
+        append(left, cat({"<h3 class=\"above\"><code>", escaped(run.config_name),
+                          "</code></h3><div class=\"paste\"><pre class=\"cfg\" tabindex=\"0\">",
+                          config_lines(run.config_text), "</pre></div>"}));
     for (const PageFact& f : run.facts)
-        append(right, concat("<dt>", escaped(f.name), "</dt><dd>", escaped(f.value), "</dd>"));
+        append(right, cat({"<dt>", escaped(f.name), "</dt><dd>", escaped(f.value), "</dd>"}));
     for (const PagePhase& p : run.phases)
-        append(right, concat("<dt>", escaped(p.name), "</dt><dd>", fixed(p.seconds, 2), "\u00A0s</dd>"));
+        append(right, cat({"<dt>", escaped(p.name), "</dt><dd>", fixed(p.seconds, 2), "\u00A0s</dd>"}));
     double seconds = 0;
     for (const BlockReport& b : view.page.report.blocks) seconds += b.seconds;
-    append(right, concat("<dt>", both("Training of the blocks", "各块训练"), "</dt><dd>", fixed(seconds, 2),
-                         "\u00A0s</dd>"));
-    return concat(section("reproduce", {"Reproduce", "复现"}, {}), "<div class=\"two\"><div>", left,
-                  "</div><dl class=\"kv\">", right, "</dl></div>\n</section>\n");
+    append(right, cat({"<dt>", both("Training of the blocks", "各块训练"), "</dt><dd>", fixed(seconds, 2),
+                       "\u00A0s</dd>"}));
+    return cat({section("reproduce", {"Reproduce", "复现"}, {}), "<div class=\"two\"><div>", left,
+                "</div><dl class=\"kv\">", right, "</dl></div>\n</section>\n"});
 }
 
 }  // namespace amct_distill::detail::html

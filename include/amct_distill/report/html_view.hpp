@@ -44,7 +44,7 @@ inline std::string_view shade(double db) {
     return std::isnan(db) ? "" : db < 12 ? "q0" : db < 15 ? "q1" : db < 20 ? "q2" : db < 30 ? "q3" : "q4";
 }
 inline std::string link(const LayerView& view, std::size_t k) {
-    return concat("<a class=\"name\" href=\"#l", k, "\">", escaped(view.layer.name), "</a>");
+    return cat({"<a class=\"name\" href=\"#l", k, "\">", escaped(view.layer.name), "</a>"});
 }
 
 struct View {

@@ -13,7 +13,7 @@
 #include <string>
 #include <string_view>
 
-#include "../io/npz.hpp"
+#include "../io/crc32.hpp"
 
 namespace amct_distill::detail {
 

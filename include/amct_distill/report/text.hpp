@@ -6,139 +6,18 @@
 /// Four tables: the weights, the inputs and the blocks of the network, and each block's loss per epoch. Long
 /// names keep their end; what a narrow terminal has no room for is left out (core/table.hpp).
 #pragma once
-#include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <cstddef>
 #include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
 
-#include "../core/concat.hpp"
-#include "../core/number.hpp"
 #include "../core/table.hpp"
-#include "../core/utf8.hpp"
-#include "../core/wrap.hpp"
 #include "../distill/report.hpp"
 
 namespace amct_distill {
-namespace detail {
 
-inline std::string decibel(double x) {
-    return std::isfinite(x) ? concat(number(x, std::chars_format::fixed, 1), " dB")
-                            : std::string(x > 0 ? "exact" : "-");
-}
-inline std::string three_digits(float x) {
-    return number(static_cast<double>(x), std::chars_format::general, 3);
-}
-
-inline std::string weights_table(const std::vector<LayerReport>& layers, std::size_t width) {
-    Table table({{.heading = "layer", .least = 10},
-                 {.heading = "weights", .least = 31, .keeps_start = true},
-                 {.heading = "scale", .drop = 2},
-                 {.heading = "SQNR"},
-                 {.heading = "dead channels", .drop = 1}});
-    for (const LayerReport& l : layers) {
-        std::string scale;
-        if (!l.weight_scales.empty()) {
-            float low = l.weight_scales[0].scale, high = low;
-            for (ScaleOffset p : l.weight_scales) {
-                low = (std::min)(low, p.scale);
-                high = (std::max)(high, p.scale);
-            }
-            scale = short_number(static_cast<double>(low));
-            if (low != high) append(scale, concat(" .. ", short_number(static_cast<double>(high))));
-        }
-        table.add({l.name, l.weight_algorithm, std::move(scale), decibel(l.weight_sqnr),
-                   concat(l.dead_channels.size(), " of ", l.channels)});
-    }
-    return table.text(width);
-}
-
-inline std::string data_table(const std::vector<LayerReport>& layers, std::size_t width) {
-    Table table({{.heading = "layer", .least = 10},
-                 {.heading = "inputs", .least = 17, .keeps_start = true},
-                 {.heading = "scale", .drop = 3},
-                 {.heading = "clips", .drop = 1},
-                 {.heading = "by", .drop = 4},
-                 {.heading = "SQNR"},
-                 {.heading = "outside", .drop = 2}});
-    for (const LayerReport& l : layers)
-        table.add({l.name, l.data_algorithm, short_number(static_cast<double>(l.data_scale.scale)),
-                   concat(three_digits(l.data_clip.min), " .. ", three_digits(l.data_clip.max)),
-                   l.user_clips ? "you" : "IFMR", decibel(l.data_sqnr), percent(l.saturation)});
-    return table.text(width);
-}
-
-/// "conv1", or "conv1 .. relu1".
-inline std::string block_name(const BlockReport& block, std::size_t width) {
-    if (block.names.empty()) return {};
-    if (block.names.size() == 1) return shortened(block.names[0], width);
-    std::size_t const half = (width - 4) / 2;
-    return concat(shortened(block.names.front(), half), " .. ", shortened(block.names.back(), half));
-}
-
-inline std::string blocks_table(const std::vector<BlockReport>& blocks, std::size_t width) {
-    Table table({{.heading = "block"},
-                 {.heading = "modules", .least = 14},
-                 {.heading = "error", .drop = 1},
-                 {.heading = "distilled"},
-                 {.heading = "best epoch", .drop = 3},
-                 {.heading = "teacher's input", .drop = 4},
-                 {.heading = "seconds", .drop = 2}});
-    for (std::size_t b = 0; b != blocks.size(); ++b) {
-        const BlockReport& r = blocks[b];
-        table.add({number(b + 1), block_name(r, width < 60 ? 16 : (std::max)(std::size_t{28}, width / 4)),
-                   short_number(r.loss_before), short_number(r.loss_after),
-                   r.best_epoch == 0 ? "calibrated" : number(r.best_epoch),
-                   r.teacher_inputs == 0 ? "never" : concat(r.teacher_inputs, " steps"),
-                   number(r.seconds, std::chars_format::fixed, 2)});
-    }
-    std::string out = table.text(width);
-    for (std::size_t b = 0; b != blocks.size(); ++b)
-        if (!blocks[b].stopped.empty())
-            append(out, wrapped(concat("block ", b + 1, " ended early: ", blocks[b].stopped), width));
-    for (std::size_t b = 0; b != blocks.size(); ++b)
-        for (const std::string& name : blocks[b].shared)
-            append(out,
-                   wrapped(concat("block ", b + 1, ": ", name, " is a shared module: other nodes use it too"),
-                           width));
-    return out;
-}
-
-/// As many epochs a line as there is room for, at most eight.
-inline std::string losses_table(const std::vector<BlockReport>& blocks, std::size_t width) {
-    std::size_t const per_line = std::clamp<std::size_t>(width < 19 ? 1 : (width - 7) / 10, 1, 8);
-    Table table({{"block"}, {"loss per epoch"}});
-    for (std::size_t b = 0; b != blocks.size(); ++b) {
-        const std::vector<double>& losses = blocks[b].epoch_losses;
-        for (std::size_t first = 0; first < losses.size(); first += per_line) {
-            std::string line;
-            for (std::size_t e = first; e < losses.size() && e < first + per_line; ++e)
-                append(line, concat(e == first ? "" : "  ", short_number(losses[e])));
-            table.add({first == 0 ? number(b + 1) : "", std::move(line)});
-        }
-    }
-    return table.empty() ? std::string() : concat('\n', table.text(width));
-}
-
-}  // namespace detail
-
-inline std::string to_table(const DistillReport& report, std::size_t width = default_text_width) {
-    std::string out = detail::concat(
-        detail::weights_table(report.layers, width), '\n', detail::data_table(report.layers, width), '\n',
-        detail::blocks_table(report.blocks, width), detail::losses_table(report.blocks, width), '\n');
-    auto const say = [&](std::string_view sentence) { out.append(wrapped(sentence, width)); };
-    say(detail::concat(
-        "output, mean squared error to the teacher's: ", detail::short_number(report.output_error_calibrated),
-        " calibrated, ", detail::short_number(report.output_error_distilled), " distilled"));
-    if (report.kept_calibrated)
-        say("The outputs did not come 5 % nearer to the teacher's: the calibrated network stays.");
-    if (report.resumed_blocks != 0)
-        say(detail::concat("Blocks taken from an earlier run: ", report.resumed_blocks));
-    if (report.cancelled) say("The distillation was cancelled; what it had reached stays.");
-    return out;
-}
+std::string to_table(const DistillReport& report, std::size_t width = default_text_width);
 
 }  // namespace amct_distill
+
+#ifndef AMCT_DISTILL_COMPILED
+#include "text-inl.hpp"
+#endif

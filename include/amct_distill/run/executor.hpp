@@ -9,19 +9,15 @@
 /// Whoever shares out work cuts it in parts that do not depend on the number of threads, and adds up what
 /// the parts gave in their order: then the results have the same bits for any number.
 #pragma once
-#include <algorithm>
-#include <atomic>
 #include <cstddef>
-#include <exception>
-#include <functional>
 #include <memory>
-#include <mutex>
-#include <stdexcept>
 #include <type_traits>
 
-#include "../core/concat.hpp"
 #include "execution.hpp"
-#include "thread_pool.hpp"
+
+namespace amct_distill::detail {
+class ThreadPool;
+}  // namespace amct_distill::detail
 
 namespace amct_distill::nn {
 
@@ -29,20 +25,8 @@ class Executor {
 public:
     /// The caller of `parallel_for` is one of the threads. Throws std::invalid_argument unless 1 to 1024, and
     /// for instructions that this machine does not have.
-    explicit Executor(int threads, InstructionSet instructions = best_instructions()) : threads_(threads) {
-        if (threads < 1 || threads > 1024)
-            throw std::invalid_argument(
-                detail::concat("Executor: expected 1 to 1024 threads, found ", threads));
-        if (!available(instructions))
-            throw std::invalid_argument(
-                detail::concat("Executor: this machine does not have ", name(instructions)));
-        execution_.instructions = instructions;
-        if (threads == 1) return;
-        pool_ = std::make_unique<detail::ThreadPool>(static_cast<std::size_t>(threads - 1));
-        execution_.parallel_for = [this](std::size_t tasks, const std::function<void(std::size_t)>& task) {
-            parallel_for(tasks, task);
-        };
-    }
+    explicit Executor(int threads, InstructionSet instructions = best_instructions());
+    ~Executor();
     Executor(const Executor&) = delete;
     Executor& operator=(const Executor&) = delete;
 
@@ -76,44 +60,15 @@ public:
 private:
     using Function = detail::function_ref<void(std::size_t i, std::size_t worker)>;
 
-    void run(std::size_t count, Function f) const {
-        if (!pool_ || count < 2) return run_here(count, f);
-        Job job(f, count);
-        std::size_t const helpers = (std::min)(count - 1, pool_->size());
-        if (!pool_->run(helpers, [&job] { job.work(); })) return run_here(count, f);
-        if (job.error) std::rethrow_exception(job.error);
-    }
-
-    struct Job {
-        Job(Function function, std::size_t n) : f(function), count(n) {}
-
-        void work() {
-            std::size_t const worker = workers++;
-            for (std::size_t i; (i = next++) < count;) {
-                try {
-                    f(i, worker);
-                } catch (...) {
-                    std::lock_guard const lock(mutex);
-                    if (i < failed) {
-                        failed = i;
-                        error = std::current_exception();
-                    }
-                    next = count;
-                }
-            }
-        }
-
-        Function f;
-        std::size_t const count;
-        std::atomic<std::size_t> next{0}, workers{0};
-        std::mutex mutex{};  // of the two below
-        std::size_t failed = static_cast<std::size_t>(-1);
-        std::exception_ptr error{};
-    };
+    void run(std::size_t count, Function f) const;
 
     int threads_;
-    std::unique_ptr<detail::ThreadPool> pool_{};
+    std::unique_ptr<detail::ThreadPool> pool_;
     Execution execution_{};
 };
 
 }  // namespace amct_distill::nn
+
+#ifndef AMCT_DISTILL_COMPILED
+#include "executor-inl.hpp"
+#endif

@@ -25,22 +25,9 @@ public:
     std::uint32_t value() const { return value_.load(); }
     /// While nobody waits.
     void set(std::uint32_t value) { value_.store(value); }
-    void add(std::uint32_t n) {
-        value_.fetch_add(n);
-        if (!sleeping_.load()) return;
-        std::lock_guard const lock(mutex_);
-        changed_.notify_one();
-    }
+    void add(std::uint32_t n);
     /// Until it is no longer `old`.
-    void wait(std::uint32_t old) {
-        // Without the processor's instruction for it, for which a virtual machine is left: 15 us.
-        for (int k = 0; k != 5000; ++k)
-            if (value() != old) return;
-        std::unique_lock lock(mutex_);
-        sleeping_.store(true);
-        changed_.wait(lock, [&] { return value() != old; });
-        sleeping_.store(false);
-    }
+    void wait(std::uint32_t old);
 
 private:
     std::atomic<std::uint32_t> value_{0};
@@ -51,15 +38,7 @@ private:
 
 class ThreadPool {
 public:
-    explicit ThreadPool(std::size_t threads) : helpers_(std::make_unique<Helper[]>(threads)) {
-        try {
-            for (; size_ != threads; ++size_)
-                helpers_[size_].thread = std::thread([this, own = &helpers_[size_]] { serve(*own); });
-        } catch (...) {  // the system has no more
-            stop();
-            throw;
-        }
-    }
+    explicit ThreadPool(std::size_t threads);
     ThreadPool(const ThreadPool&) = delete;
     ThreadPool& operator=(const ThreadPool&) = delete;
     ~ThreadPool() { stop(); }
@@ -68,16 +47,7 @@ public:
 
     /// work(), which throws nothing, on the calling thread and on so many others, size() at most. False, and
     /// nothing is called, where the threads have work: in a call from within, or from another thread.
-    bool run(std::size_t helpers, function_ref<void()> work) {
-        if (busy_.exchange(true)) return false;
-        work_ = &work;
-        left_.set(static_cast<std::uint32_t>(helpers));
-        for (std::size_t k = 0; k != helpers; ++k) helpers_[k].calls.add(1);
-        work();
-        for (std::uint32_t left; (left = left_.value()) != 0;) left_.wait(left);
-        busy_.store(false);
-        return true;
-    }
+    bool run(std::size_t helpers, function_ref<void()> work);
 
 private:
     struct alignas(64) Helper {  // a line of the cache for each
@@ -85,22 +55,9 @@ private:
         std::thread thread{};
     };
 
-    void serve(Helper& own) {
-        for (std::uint32_t calls = 0;; ++calls) {
-            own.calls.wait(calls);
-            if (stopping_.load()) return;
-            (*work_)();
-            left_.add(static_cast<std::uint32_t>(-1));
-        }
-    }
+    void serve(Helper& own);
 
-    void stop() {
-        stopping_.store(true);
-        for (std::size_t k = 0; k != size_; ++k) {
-            helpers_[k].calls.add(1);
-            helpers_[k].thread.join();
-        }
-    }
+    void stop();
 
     std::unique_ptr<Helper[]> helpers_;
     std::size_t size_ = 0;
@@ -110,3 +67,7 @@ private:
 };
 
 }  // namespace amct_distill::detail
+
+#ifndef AMCT_DISTILL_COMPILED
+#include "thread_pool-inl.hpp"
+#endif

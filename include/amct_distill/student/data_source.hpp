@@ -11,7 +11,6 @@
 #pragma once
 #include <concepts>
 #include <cstddef>
-#include <ranges>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -59,16 +58,7 @@ public:
     bool empty() const { return size_ == 0; }
 
     /// The tensors of batch i; valid until `buffer`, which holds a batch that was loaded, changes.
-    result<std::span<const nn::Tensor>> load(std::size_t i, Batch& buffer) const {
-        if (load_ != nullptr) {
-            auto loaded = load_(source_, i);
-            if (!loaded) return loaded.diagnostics();
-            buffer = *std::move(loaded);
-            return std::span<const nn::Tensor>(buffer);
-        }
-        if (!batches_.empty()) return std::span<const nn::Tensor>(batches_[i]);
-        return tensors_.subspan(i, 1);
-    }
+    result<std::span<const nn::Tensor>> load(std::size_t i, Batch& buffer) const;
 
 private:
     std::span<const nn::Tensor> tensors_{};
@@ -79,3 +69,7 @@ private:
 };
 
 }  // namespace amct_distill
+
+#ifndef AMCT_DISTILL_COMPILED
+#include "data_source-inl.hpp"
+#endif

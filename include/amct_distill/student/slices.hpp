@@ -17,17 +17,9 @@
 
 #include "../nn/network.hpp"
 #include "../run/executor.hpp"
+#include "slice.hpp"
 
 namespace amct_distill {
-
-/// Into how many slices a batch is cut; one of fewer samples into one for each.
-inline constexpr std::size_t default_slices = 8;
-
-/// Samples begin..end of a batch.
-struct Slice {
-    nn::Index begin = 0, end = 0;
-    nn::Index size() const { return end - begin; }
-};
 
 namespace detail {
 

@@ -91,6 +91,65 @@ TEST_CASE("a network is saved whole and loaded with the same bits") {
     CHECK(read_file(dir.path() / "again.npz").value() == read_file(file).value());
 }
 
+TEST_CASE("modules that move, pool and resize are loaded with the options they had") {
+    Embedding table({.num_embeddings = 5, .embedding_dim = 2});
+    for (std::size_t i = 0; i != 10; ++i) table.weight()[i] = static_cast<float>(i);
+    Network net;
+    NodeId const image = net.input("x", {4, 6, 6}), ids = net.input("ids", {3});
+    NodeId const token = net.constant("token", Tensor({1, 4, 6, 6}, std::vector<float>(144, 0.5f)));
+    int number = 0;
+    auto const add = [&](const Module& m, const std::vector<NodeId>& inputs) {
+        NodeId const first = net.add_function(amct_distill::detail::concat("f", number++), m, inputs);
+        for (NodeId id : net.outputs_of(first)) net.output(id);
+        return first;
+    };
+    net.output(net.add("table", table, {ids}));
+    for (const Module& m :
+         {Module(Pad({.begin = {0, 0, 1, -1}, .end = {0, 0, 2, 0}, .mode = PadMode::edge, .value = 3})),
+          Module(Transpose({0, 2, 3, 1})), Module(Unsqueeze({2})), Module(Split({.dim = 1, .sizes = {1, 3}})),
+          Module(Slice({.dims = {2}, .starts = {-1}, .ends = {-9}, .steps = {-2}})),
+          Module(Gather({.dim = 1, .indices = {3, 0}, .shape = {1, 2}})), Module(Tile({1, 1, 2, 1})),
+          Module(PixelShuffle({.block = 2})), Module(DepthToSpace({.block = 2})),
+          Module(PixelUnshuffle({.block = 2})), Module(SpaceToDepth({.block = 3})),
+          Module(MaxPool2d({.kernel = {3, 2}, .padding = {1, 0}, .end_padding = {0, 1}, .ceil_mode = true})),
+          Module(AvgPool2d({.kernel = {2, 2}, .padding = {1, 1}, .count_include_pad = false})),
+          Module(LPPool2d({.norm = 3, .kernel = {2, 2}})), Module(GlobalMaxPool{}),
+          Module(GlobalLpPool2d({.norm = 1})),
+          Module(Upsample({.sizes = {0, 0, 9, 4},
+          .mode = ResizeMode::cubic,
+          .coordinates = ResizeCoordinates::align_corners,
+          .cubic_coefficient = -0.5f})),
+          Module(RoundTo({}))})
+        add(m, {image});
+    NodeId const mean = add(GlobalAveragePool{}, {image});
+    add(Squeeze({3}), {mean});
+    add(Expand({1, 1, 2, 3}), {mean});
+    add(RepeatOverBatch{}, {token, image});
+    add(Concat(1), {token, image});
+    NodeId const line = add(Reshape({4, 36}), {image}), cube = add(Reshape({1, 4, 6, 6}), {image});
+    for (const Module& m :
+         {Module(MaxPool1d({.kernel = {3}, .dilation = {2}})), Module(AvgPool1d({.kernel = {3}})),
+          Module(LPPool1d({.kernel = {2}})), Module(GlobalAveragePool1d{}), Module(GlobalMaxPool1d{}),
+          Module(GlobalLpPool1d({}))})
+        add(m, {line});
+    for (const Module& m :
+         {Module(MaxPool3d({.kernel = {2, 3, 1}})), Module(AvgPool3d({.kernel = {1, 3, 3}})),
+          Module(LPPool3d({.kernel = {4, 1, 1}})), Module(GlobalAveragePool3d{}), Module(GlobalMaxPool3d{}),
+          Module(GlobalLpPool3d({}))})
+        add(m, {cube});
+
+    support::temporary_directory dir;
+    auto const file = dir.path() / "net.npz";
+    save(net, file).value();
+    CHECK(load_error(file) == "");
+    Network const back = load(file).value();
+    CHECK(print(back) == print(net));
+    Tensor x({2, 4, 6, 6});
+    for (std::size_t i = 0; i != x.size(); ++i) x[i] = std::sin(static_cast<float>(i));
+    Tensor const chosen({2, 3}, {0, 1, 4, -1, 2, 2});
+    CHECK(back.predict(std::vector{x, chosen}) == net.predict(std::vector{x, chosen}));
+}
+
 TEST_CASE("element-wise modules, arithmetic and reductions are loaded with the options they had") {
     double const infinity = std::numeric_limits<double>::infinity();
     PReLU slopes({.num_parameters = 4});

@@ -5,22 +5,26 @@
 ///     net.add("leaky", LeakyReLU(0.1f), {x});
 #pragma once
 #include <cmath>
+#include <limits>
 #include <string_view>
 
+#include "../clamp_loops.hpp"
 #include "elementwise.hpp"
 
 namespace amct_distill::nn {
 
-/// ReLU and LeakyReLU run forward on Eigen's vectors, because g++ at -O2 makes a branch of the comparison, 10
-/// times as slow. Eigen's max and min let NaN pass when it is on their left, as std::max does. The 0 that is
-/// added turns -0, which vectors and scalars treat differently, into 0.
 template <class T>
 class BasicReLU : public detail::Elementwise<BasicReLU<T>, T> {
 public:
     static constexpr std::string_view type_name = "ReLU";
     static constexpr std::string_view operation = "Relu";
-    static void values(const ConstArrayMap<T>& x, ArrayMap<T>& y) { y = (x.max)(T(0)) + T(0); }
-    static T slope_times(T, T y, T g) { return y <= 0 ? T(0) : g; }
+    static detail::ClampLoop<T> loop(const T* x, T* y, Index n) { return {x, T(0), none, y, n}; }
+    static detail::GateLoop<T> gradient_loop(const T*, const T* y, const T* g, T* gx, Index n) {
+        return {y, T(0), none, g, gx, n};
+    }
+
+private:
+    static constexpr T none = std::numeric_limits<T>::quiet_NaN();
 };
 
 struct LeakyReLUOptions {
@@ -28,6 +32,9 @@ struct LeakyReLUOptions {
     friend bool operator==(const LeakyReLUOptions&, const LeakyReLUOptions&) = default;
 };
 
+/// It runs forward on Eigen's vectors, because g++ at -O2 makes a branch of the comparison, 10 times as slow.
+/// Eigen's max and min let NaN pass when it is on their left, as std::max does. The 0 that is added turns -0,
+/// which vectors and scalars treat differently, into 0.
 template <class T>
 class BasicLeakyReLU : public detail::Elementwise<BasicLeakyReLU<T>, T> {
 public:

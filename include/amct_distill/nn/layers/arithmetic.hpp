@@ -15,81 +15,10 @@
 #include <string_view>
 #include <type_traits>
 
-#include "../broadcast.hpp"
 #include "../module.hpp"
-#include "../reduction.hpp"
+#include "broadcast_operands.hpp"
 
 namespace amct_distill::detail {
-
-/// gx += factor * g, of the output's shape, summed over what gx was broadcast to.
-template <class T>
-void add_broadcast_gradient(const nn::BasicTensor<T>& g, nn::BasicTensor<T>& gx,
-                            const nn::BasicScratch<T>& scratch, double factor = 1) {
-    if (g.size() == gx.size()) {
-        T const by = T(factor);
-        scratch.in_parts(g.size(), [&](std::size_t begin, std::size_t end) {
-            auto const n = static_cast<nn::Index>(end - begin);
-            nn::ArrayMap<T>(gx.data() + begin, n) += nn::ConstArrayMap<T>(g.data() + begin, n) * by;
-        });
-        return;
-    }
-    const nn::Shape& narrow = gx.shape();
-    std::size_t const missing = g.rank() - narrow.size();
-    nn::Reduction const over(g.shape(),
-                             [&](std::size_t i) { return i < missing || narrow[i - missing] == 1; });
-    over.for_each(scratch, [&](nn::Index out, nn::Index width, auto each_line) {
-        double sums[nn::Reduction::strip] = {};
-        each_line([&](nn::Index at, nn::Index n) {
-            if (over.step() == 0)
-                sums[0] += sum_of(g.data() + at, n);
-            else
-                for (nn::Index j = 0; j != n; ++j) sums[j] += double(g.data()[at + j]);
-        });
-        for (nn::Index j = 0; j != width; ++j) gx.data()[out + j] += T(sums[j] * factor);
-    });
-}
-
-/// y = Op(a, b), element by element.
-template <class Op, class T>
-void broadcast_forward(const nn::BasicTensor<T>& a, const nn::BasicTensor<T>& b, nn::BasicTensor<T>& y,
-                       const nn::BasicScratch<T>& scratch) {
-    nn::Broadcast const pair(y.shape(), a.shape(), b.shape());
-    pair.for_each_run(scratch, [&](nn::Index o, nn::Index i, nn::Index j, nn::Index n) {
-        nn::ArrayMap<T> to(y.data() + o, n);
-        nn::ConstArrayMap<T> const left(a.data() + i, pair.step_a() == 0 ? 1 : n),
-            right(b.data() + j, pair.step_b() == 0 ? 1 : n);
-        if (pair.step_a() == 0)
-            for (nn::Index k = 0; k != n; ++k) to[k] = Op::value(left[0], right[k * pair.step_b()]);
-        else if (pair.step_b() == 0)
-            for (nn::Index k = 0; k != n; ++k) to[k] = Op::value(left[k], right[0]);
-        else if constexpr (requires { to = Op::value(left, right); })
-            to = Op::value(left, right);
-        else
-            for (nn::Index k = 0; k != n; ++k) to[k] = Op::value(left[k], right[k]);
-    });
-}
-
-/// gx += what `slope(x, other, y, g)` gives, element by element, summed over what x was broadcast to.
-template <class T, class Slope>
-void broadcast_backward(const nn::BasicTensor<T>& x, const nn::BasicTensor<T>& other,
-                        const nn::BasicTensor<T>& y, const nn::BasicTensor<T>& g, nn::BasicTensor<T>& gx,
-                        nn::BasicScratch<T>& scratch, Slope slope) {
-    bool const same = gx.size() == g.size();
-    nn::BasicTensor<T>& to = same ? gx : scratch.tensor(0);
-    if (!same) {
-        to.resize(g.shape());
-        to.fill(T(0));
-    }
-    nn::Broadcast const pair(y.shape(), x.shape(), other.shape());
-    nn::Index const p = pair.step_a(), q = pair.step_b();
-    pair.for_each_run(scratch, [&](nn::Index o, nn::Index i, nn::Index j, nn::Index n) {
-        const T *const left = x.data() + i, *const right = other.data() + j;
-        const T *const ys = y.data() + o, *const gs = g.data() + o;
-        T* const sums = to.data() + o;
-        for (nn::Index k = 0; k != n; ++k) sums[k] += slope(left[k * p], right[k * q], ys[k], gs[k]);
-    });
-    if (!same) add_broadcast_gradient(to, gx, scratch);
-}
 
 struct Plus {
     template <class A, class B>
@@ -140,11 +69,15 @@ public:
                   std::span<nn::BasicTensor<T>>, nn::BasicScratch<T>& scratch, nn::Mode) const {
         const nn::BasicTensor<T>&a = *inputs[0], &b = *inputs[1];
         if (grad_inputs[0])
-            broadcast_backward(a, b, output, grad_output, *grad_inputs[0], scratch,
-                               [](T x, T other, T y, T g) { return Op::to_a(x, other, y, g); });
+            broadcast_backward(
+                a, b, output, grad_output, *grad_inputs[0], scratch,
+                [](const auto& x, const auto& other, const auto& y,
+                   const auto& g) -> decltype(Op::to_a(x, other, y, g)) { return Op::to_a(x, other, y, g); });
         if (grad_inputs[1])
-            broadcast_backward(b, a, output, grad_output, *grad_inputs[1], scratch,
-                               [](T x, T other, T y, T g) { return Op::to_b(x, other, y, g); });
+            broadcast_backward(
+                b, a, output, grad_output, *grad_inputs[1], scratch,
+                [](const auto& x, const auto& other, const auto& y,
+                   const auto& g) -> decltype(Op::to_b(x, other, y, g)) { return Op::to_b(x, other, y, g); });
     }
 };
 
@@ -153,12 +86,12 @@ struct Minus {
     static auto value(const A& a, const B& b) {
         return a - b;
     }
-    template <class T>
-    static T to_a(T, T, T, T g) {
+    template <class X, class Other, class Y, class G>
+    static auto to_a(const X&, const Other&, const Y&, const G& g) {
         return g;
     }
-    template <class T>
-    static T to_b(T, T, T, T g) {
+    template <class X, class Other, class Y, class G>
+    static auto to_b(const X&, const Other&, const Y&, const G& g) {
         return -g;
     }
 };
@@ -167,13 +100,13 @@ struct Times {
     static auto value(const A& a, const B& b) {
         return a * b;
     }
-    template <class T>
-    static T to_a(T, T b, T, T g) {
-        return g * b;
+    template <class X, class Other, class Y, class G>
+    static auto to_a(const X&, const Other& other, const Y&, const G& g) {
+        return g * other;
     }
-    template <class T>
-    static T to_b(T, T a, T, T g) {
-        return g * a;
+    template <class X, class Other, class Y, class G>
+    static auto to_b(const X&, const Other& other, const Y&, const G& g) {
+        return g * other;
     }
 };
 struct Over {
@@ -181,13 +114,13 @@ struct Over {
     static auto value(const A& a, const B& b) {
         return a / b;
     }
-    template <class T>
-    static T to_a(T, T b, T, T g) {
-        return g / b;
+    template <class X, class Other, class Y, class G>
+    static auto to_a(const X&, const Other& other, const Y&, const G& g) {
+        return g / other;
     }
-    template <class T>
-    static T to_b(T b, T, T y, T g) {
-        return -g * (y / b);
+    template <class X, class Other, class Y, class G>
+    static auto to_b(const X& x, const Other&, const Y& y, const G& g) {
+        return -(g * y) / x;
     }
 };
 /// The gradients of x^0, and of 0^b, are 0, as PyTorch's.
@@ -197,6 +130,7 @@ struct Power {
     static T value(T a, T b) { return b == T(2) ? a * a : std::pow(a, b); }
     template <class T>
     static T to_a(T a, T b, T, T g) {
+        if (b == T(2)) return g * (T(2) * a);
         return b == T(0) ? T(0) : g * (b * value(a, b - T(1)));
     }
     template <class T>

@@ -10,6 +10,7 @@
 /// statistics; Mode::train the batch's own (variance divided by n), and `update_statistics` then moves the
 /// running ones towards them (variance divided by n - 1). Sums are taken in double.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <span>
@@ -19,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "../channel_loops.hpp"
 #include "../module.hpp"
 
 namespace amct_distill::nn {
@@ -66,11 +68,14 @@ public:
     /// Throws std::invalid_argument in Mode::train when a channel has one value: it has no variance.
     void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>& scratch, Mode mode) const {
         const BasicTensor<T>& x = *inputs[0];
+        auto const set = scratch.execution().instructions;
         for_each_channel(scratch, x, [&](std::size_t c) {
-            Normalization const n = normalization(x, c, mode);
+            Normalization const n = normalization(x, c, mode, set);
             T const factor = weight_[c] * T(n.inverse_deviation);
             T const shift = bias_[c] - T(n.mean) * factor;
-            for (Index i = 0; i != x.dim(0); ++i) plane(output, i, c) = plane(x, i, c) * factor + shift;
+            for (Index i = 0; i != x.dim(0); ++i)
+                detail::run_on(
+                    set, detail::ScaleLoop<T>{plane(x, i, c), factor, shift, plane(output, i, c), pixels(x)});
         });
     }
 
@@ -78,16 +83,17 @@ public:
                   std::span<BasicTensor<T>* const> grad_inputs, std::span<BasicTensor<T>> grad_parameters,
                   BasicScratch<T>& scratch, Mode mode) const {
         const BasicTensor<T>& x = *inputs[0];
+        auto const set = scratch.execution().instructions;
         for_each_channel(scratch, x, [&](std::size_t c) {
-            Normalization const n = normalization(x, c, mode);
+            Normalization const n = normalization(x, c, mode, set);
             double sum = 0, dot = 0;  // of the output's gradient: itself, and with the normalized input
             for (Index i = 0; i != x.dim(0); ++i) {
-                sum += plane(grad_output, i, c).template cast<double>().sum();
-                dot += (plane(grad_output, i, c).template cast<double>() *
-                        (plane(x, i, c).template cast<double>() - n.mean))
-                           .sum();
+                auto const part = detail::run_on(
+                    set, detail::DotLoop<T>{plane(grad_output, i, c), plane(x, i, c), pixels(x)});
+                sum += part.first;
+                dot += part.second;
             }
-            dot *= n.inverse_deviation;
+            dot = (dot - n.mean * sum) * n.inverse_deviation;
             grad_parameters[0][c] += T(dot);
             grad_parameters[1][c] += T(sum);
             if (!grad_inputs[0]) return;
@@ -97,16 +103,16 @@ public:
             T const mean_gradient = mode == Mode::train ? T(sum / n.count) : T(0);
             T const slope = mode == Mode::train ? T(dot / n.count * n.inverse_deviation) : T(0);
             for (Index i = 0; i != x.dim(0); ++i)
-                plane(*grad_inputs[0], i, c) +=
-                    (plane(grad_output, i, c) - mean_gradient - (plane(x, i, c) - T(n.mean)) * slope) *
-                    factor;
+                detail::run_on(set, detail::NormGradientLoop<T>{plane(grad_output, i, c), plane(x, i, c),
+                                                                mean_gradient, T(n.mean), slope, factor,
+                                                                plane(*grad_inputs[0], i, c), pixels(x)});
         });
     }
 
     /// The running statistics after a batch in Mode::train: running += momentum * (batch - running).
     void update_statistics(BasicInputs<T> inputs) {
         for (std::size_t c = 0; c != weight_.size(); ++c) {
-            Normalization const n = normalization(*inputs[0], c, Mode::train);
+            Normalization const n = normalization(*inputs[0], c, Mode::train, best_instructions());
             double const unbiased = n.variance * n.count / (n.count - 1);
             running_mean_[c] =
                 T((1 - options_.momentum) * double(running_mean_[c]) + options_.momentum * n.mean);
@@ -139,7 +145,7 @@ private:
     struct Normalization {
         double count = 0, mean = 0, variance = 0, inverse_deviation = 0;
     };
-    Normalization normalization(const BasicTensor<T>& x, std::size_t c, Mode mode) const {
+    Normalization normalization(const BasicTensor<T>& x, std::size_t c, Mode mode, InstructionSet set) const {
         Normalization n;
         n.count = double(x.size()) / double(x.dim(1));
         if (mode == Mode::evaluate) {
@@ -150,22 +156,28 @@ private:
                 throw std::invalid_argument(detail::concat(
                     type_, ": Mode::train needs more than one value per channel, found an input ",
                     to_string(x.shape())));
-            for (Index i = 0; i != x.dim(0); ++i) n.mean += plane(x, i, c).template cast<double>().sum();
-            n.mean /= n.count;
-            for (Index i = 0; i != x.dim(0); ++i)
-                n.variance += (plane(x, i, c).template cast<double>() - n.mean).square().sum();
-            n.variance /= n.count;
+            // Of the differences to one of the values, from which neither sum loses digits.
+            double const shift = double(*plane(x, 0, c));
+            double first = 0, second = 0;
+            for (Index i = 0; i != x.dim(0); ++i) {
+                auto const part =
+                    detail::run_on(set, detail::MomentsLoop<T>{plane(x, i, c), pixels(x), shift});
+                first += part.first;
+                second += part.second;
+            }
+            first /= n.count;
+            n.mean = shift + first;
+            n.variance = (std::max)(second / n.count - first * first, 0.0);
         }
         n.inverse_deviation = 1 / std::sqrt(n.variance + options_.eps);
         return n;
     }
 
+    static Index pixels(const BasicTensor<T>& x) { return product(x.shape(), 2, x.rank()); }
     /// Channel c of image i.
     template <class Tensor>
     static auto plane(Tensor& tensor, Index i, std::size_t c) {
-        using Map = std::conditional_t<std::is_const_v<Tensor>, ConstArrayMap<T>, ArrayMap<T>>;
-        Index const pixels = product(tensor.shape(), 2, tensor.rank());
-        return Map(tensor.data() + (i * tensor.dim(1) + Index(c)) * pixels, pixels);
+        return tensor.data() + (i * tensor.dim(1) + Index(c)) * pixels(tensor);
     }
 
     std::string_view type_;

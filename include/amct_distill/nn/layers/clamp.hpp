@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "../clamp_loops.hpp"
 #include "elementwise.hpp"
 
 namespace amct_distill::detail {
@@ -24,11 +25,10 @@ public:
         if (std::isnan(low) || std::isnan(high))
             throw std::invalid_argument(concat(Derived::type_name, ": expected bounds that are numbers"));
     }
-    /// The 0 that is added turns -0, which vectors and scalars treat differently, into 0.
-    void values(const nn::ConstArrayMap<T>& x, nn::ArrayMap<T>& y) const {
-        y = (x.max)(low_).min(high_) + T(0);
+    ClampLoop<T> loop(const T* x, T* y, nn::Index n) const { return {x, low_, high_, y, n}; }
+    GateLoop<T> gradient_loop(const T* x, const T*, const T* g, T* gx, nn::Index n) const {
+        return {x, low_, high_, g, gx, n};
     }
-    T slope_times(T x, T, T g) const { return x <= low_ || x >= high_ ? T(0) : g; }
 
 private:
     T low_, high_;

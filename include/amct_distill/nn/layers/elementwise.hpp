@@ -15,8 +15,9 @@
 
 namespace amct_distill::detail {
 
-/// `Derived` has `value(x)`, or `values(x, y)` of arrays, and
-/// `slope_times(x, y, g)`: the gradient `g` of the output `y`, carried to the input `x`.
+/// `Derived` has `value(x)`, or `values(x, y)` of arrays, or `loop(x, y, n)`: a kernel (run/instructions.hpp). And
+/// `slope_times(x, y, g)`: the gradient `g` of the output `y`, carried to the input `x`; or a kernel that adds it,
+/// `gradient_loop(x, y, g, gx, n)`.
 template <class Derived, class T>
 class Elementwise {
 public:
@@ -32,7 +33,9 @@ public:
             auto const n = static_cast<nn::Index>(end - begin);
             nn::ConstArrayMap<T> const from(x + begin, n);
             nn::ArrayMap<T> to(y + begin, n);
-            if constexpr (requires { self().values(from, to); })
+            if constexpr (requires { self().loop(x, y, n); })
+                run_on(scratch.execution().instructions, self().loop(x + begin, y + begin, n));
+            else if constexpr (requires { self().values(from, to); })
                 self().values(from, to);
             else
                 for (nn::Index i = 0; i != n; ++i) to[i] = self().value(from[i]);
@@ -47,7 +50,12 @@ public:
         const T* const g = grad_output.data();
         T* const gx = grad_inputs[0]->data();
         scratch.in_parts(output.size(), [&](std::size_t begin, std::size_t end) {
-            for (std::size_t i = begin; i != end; ++i) gx[i] += self().slope_times(x[i], y[i], g[i]);
+            if constexpr (requires { self().gradient_loop(x, y, g, gx, nn::Index(0)); })
+                run_on(scratch.execution().instructions,
+                       self().gradient_loop(x + begin, y + begin, g + begin, gx + begin,
+                                            static_cast<nn::Index>(end - begin)));
+            else
+                for (std::size_t i = begin; i != end; ++i) gx[i] += self().slope_times(x[i], y[i], g[i]);
         });
     }
 

@@ -12,7 +12,8 @@
 #include <span>
 #include <string_view>
 
-#include "arithmetic.hpp"
+#include "../module.hpp"
+#include "broadcast_operands.hpp"
 
 namespace amct_distill::detail {
 

@@ -11,9 +11,11 @@
 #include <cmath>
 #include <concepts>
 #include <cstddef>
+#include <span>
 #include <stdexcept>
 #include <string_view>
 
+#include "../max_planes.hpp"
 #include "global_pool.hpp"
 #include "sliding_pool.hpp"
 
@@ -62,7 +64,24 @@ class BasicMaxPool : public detail::SlidingPool<BasicMaxPool<T, D>, T, MaxPoolOp
 public:
     static constexpr std::string_view type_name = D == 1 ? "MaxPool1d" : D == 2 ? "MaxPool2d" : "MaxPool3d";
     static constexpr std::string_view operation = "MaxPool";
-    using detail::SlidingPool<BasicMaxPool, T, MaxPoolOptions<D>>::SlidingPool;
+    using Base = detail::SlidingPool<BasicMaxPool, T, MaxPoolOptions<D>>;
+    using Base::Base;
+
+    void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>& scratch, Mode mode) const {
+        if constexpr (D > 2)
+            Base::forward(inputs, output, scratch, mode);
+        else
+            planes(inputs[0]->shape(), output.shape()).forward(inputs[0]->data(), output.data(), scratch);
+    }
+    void backward(BasicInputs<T> inputs, const BasicTensor<T>& output, const BasicTensor<T>& grad_output,
+                  std::span<BasicTensor<T>* const> grad_inputs, std::span<BasicTensor<T>> grad_parameters,
+                  BasicScratch<T>& scratch, Mode mode) const {
+        if constexpr (D > 2)
+            Base::backward(inputs, output, grad_output, grad_inputs, grad_parameters, scratch, mode);
+        else if (grad_inputs[0])
+            planes(inputs[0]->shape(), grad_output.shape())
+                .backward(inputs[0]->data(), grad_output.data(), grad_inputs[0]->data(), scratch);
+    }
 
     static T pooled(const T* plane, const detail::PoolPatch& patch) { return plane[largest(plane, patch)]; }
     static void carry_back(T g, T, const T* plane, const detail::PoolPatch& patch, T* grad_plane) {
@@ -70,6 +89,19 @@ public:
     }
 
 private:
+    detail::MaxPlanes<T> planes(const Shape& input, const Shape& output) const {
+        const auto& o = this->options();
+        auto const size = [](const std::array<Index, D>& of, Index row) {
+            return D == 2 ? Size2{of[0], of[D - 1]} : Size2{row, of[0]};
+        };
+        detail::Window const w{.input = {D == 2 ? input[2] : 1, input.back()},
+                               .kernel = size(o.kernel, 1),
+                               .stride = size(o.stride, 1),
+                               .padding = size(o.padding, 0),
+                               .dilation = size(o.dilation, 1),
+                               .count = {D == 2 ? output[2] : 1, output.back()}};
+        return {w, input[0] * input[1]};
+    }
     static Index largest(const T* plane, const detail::PoolPatch& patch) {
         Index best = patch.first;
         patch.for_each_pixel([&](Index i) {

@@ -66,11 +66,15 @@ public:
         T* const sums = scratch.tensor(0).data();
         T* const gx = grad_inputs[0] ? grad_inputs[0]->data() : nullptr;
         for_each_plane(*inputs[0], scratch, [&](std::size_t channel, Index begin, Index n) {
-            double sum = 0;
-            for (Index i = begin; i != begin + n; ++i) {
-                if (!(x[i] > T(0))) sum += double(g[i]) * double(x[i]);
-                if (gx != nullptr) gx[i] += x[i] > T(0) ? g[i] : g[i] * weight_[channel];
+            double lanes[4] = {};
+            for (Index i = 0; i != n; ++i) {
+                T const negative = x[begin + i] > T(0) ? T(0) : x[begin + i];
+                lanes[i % 4] += double(g[begin + i]) * double(negative);
             }
+            double const sum = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+            T const slopes[] = {weight_[channel], T(1)};  // looked up, not branched on
+            if (gx != nullptr)
+                for (Index i = begin; i != begin + n; ++i) gx[i] += g[i] * slopes[x[i] > T(0)];
             sums[n == 0 ? 0 : begin / n] = T(sum);
         });
         for (Index c = 0; c != channels; ++c) {

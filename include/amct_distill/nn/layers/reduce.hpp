@@ -70,7 +70,10 @@ public:
         over.for_each(scratch, [&](Index out, Index width, auto each_line) {
             typename Function::State states[Reduction::strip];
             each_line([&](Index at, Index n) {
-                for (Index j = 0; j != n; ++j) states[j * over.step()].add(double(x[at + j]));
+                if (over.step() == 0)
+                    add_line(states[0], x + at, n);
+                else
+                    for (Index j = 0; j != n; ++j) states[j].add(double(x[at + j]));
             });
             for (Index j = 0; j != width; ++j)
                 output.data()[out + j] = T(states[j].value(double(over.terms())));
@@ -90,8 +93,13 @@ public:
             typename Function::Tally tallies[Reduction::strip];  // what all slopes of an output depend on
             if constexpr (requires { tallies[0].add(0.0, 0.0); })
                 each_line([&](Index at, Index n) {
-                    for (Index j = 0; j != n; ++j)
-                        tallies[j * step].add(double(x[at + j]), double(y[j * step]));
+                    if (step == 0) {
+                        typename Function::Tally tally = tallies[0];
+                        for (Index j = 0; j != n; ++j) tally.add(double(x[at + j]), double(y[0]));
+                        tallies[0] = tally;
+                    } else {
+                        for (Index j = 0; j != n; ++j) tallies[j].add(double(x[at + j]), double(y[j]));
+                    }
                 });
             each_line([&](Index at, Index n) {
                 for (Index j = 0; j != n; ++j) {
@@ -104,6 +112,16 @@ public:
     }
 
 private:
+    /// In a register, not in memory; sums in several lanes.
+    static void add_line(typename Function::State& state, const T* x, Index n) {
+        if constexpr (requires { typename Function::is_sum; }) {
+            state.sum += detail::sum_of(x, n);
+        } else {
+            typename Function::State local = state;
+            for (Index j = 0; j != n; ++j) local.add(double(x[j]));
+            state = local;
+        }
+    }
     bool is_reduced(std::size_t dim) const {
         return std::binary_search(options_.axes.begin(), options_.axes.end(), static_cast<Index>(dim));
     }

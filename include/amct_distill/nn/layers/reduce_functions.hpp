@@ -25,6 +25,7 @@ struct SumState {
 
 struct Sum {
     static constexpr std::string_view name = "ReduceSum";
+    using is_sum = void;  // of the values themselves
     static constexpr bool keeps_one_value = true;
     using State = SumState;
     using Tally = NoTally;
@@ -33,6 +34,7 @@ struct Sum {
 
 struct Mean {
     static constexpr std::string_view name = "ReduceMean";
+    using is_sum = void;  // of the values themselves
     static constexpr bool keeps_one_value = true;
     struct State : SumState {
         double value(double terms) const { return sum / terms; }
@@ -111,6 +113,7 @@ struct L2 {
 
 struct LogSum {
     static constexpr std::string_view name = "ReduceLogSum";
+    using is_sum = void;  // of the values themselves
     struct State : SumState {
         double value(double) const { return std::log(sum); }
     };

@@ -32,9 +32,13 @@ inline void convert_leaky_relu(Operation& o) {
     o.attributes().ignore("consumed_inputs");
     o.add(nn::LeakyReLU(o.attributes().real("alpha", 0.01f)), {0});
 }
+/// torch.nn's own number where a float of the model is that, rounded.
+inline double number_of(float given, double of_torch) {
+    return given == static_cast<float>(of_torch) ? of_torch : double(given);
+}
 inline void convert_hard_sigmoid(Operation& o) {
     o.attributes().ignore("consumed_inputs");
-    double const alpha = double(o.attributes().real("alpha", 0.2f));
+    double const alpha = number_of(o.attributes().real("alpha", 0.2f), nn::HardsigmoidOptions{}.alpha);
     o.add(nn::Hardsigmoid({.alpha = alpha, .beta = double(o.attributes().real("beta", 0.5f))}), {0});
 }
 inline void convert_elu(Operation& o) {
@@ -44,8 +48,11 @@ inline void convert_elu(Operation& o) {
 /// The defaults before opset 6 are rounded to 4 digits.
 inline void convert_selu(Operation& o) {
     o.attributes().ignore("consumed_inputs");
-    double const alpha = double(o.attributes().real("alpha", o.opset() < 6 ? 1.6732f : 1.67326319f));
-    double const gamma = double(o.attributes().real("gamma", o.opset() < 6 ? 1.0507f : 1.05070102f));
+    nn::SELUOptions const torch{};
+    double const alpha =
+        number_of(o.attributes().real("alpha", o.opset() < 6 ? 1.6732f : 1.67326319f), torch.alpha);
+    double const gamma =
+        number_of(o.attributes().real("gamma", o.opset() < 6 ? 1.0507f : 1.05070102f), torch.gamma);
     o.add(nn::SELU({.alpha = alpha, .gamma = gamma}), {0});
 }
 inline void convert_celu(Operation& o) {

@@ -17,8 +17,10 @@
 #include <utility>
 #include <vector>
 
+#include "../../nn/layers/arithmetic.hpp"
 #include "../../nn/layers/conv1d.hpp"
 #include "../../nn/layers/conv2d.hpp"
+#include "../../nn/layers/conv_function.hpp"
 #include "../../nn/layers/conv_transpose.hpp"
 #include "../../nn/layers/pad.hpp"
 #include "../window_attributes.hpp"
@@ -62,17 +64,27 @@ inline ConvolutionWeights convolution_weights(Operation& o) {
     return c;
 }
 
-/// The operation as a module with these weights.
+/// The operation as a module with these weights; or, where PyTorch calls a function, as one that reads them.
 template <class Module, class Options>
 void add_convolution_module(Operation& o, Options options, ConvolutionWeights c, amct_distill::NodeId input,
                             std::optional<std::size_t> bias) {
+    bool const is_function = o.is_function(1, bias, false);
     options.in_channels = c.transposed ? c.weight.dim(0) : c.weight.dim(1) * c.groups;
     options.out_channels = c.output_channels();
     options.groups = c.groups;
-    options.bias = !c.bias.empty();
+    options.bias = !c.bias.empty() && !is_function;
     if (o.failed()) return;
     try {
         Module module(options);
+        if (is_function) {
+            nn::Shape per_channel(c.weight.rank() - 1, 1);
+            per_channel[0] = options.out_channels;
+            std::vector const reads{input, o.constant_node("weight", std::move(c.weight))};
+            if (c.bias.empty()) return o.function(nn::BasicConvFunction<Module>(options), reads);
+            c.bias.resize(per_channel);
+            return o.function(nn::Add{}, {o.step("Conv", nn::BasicConvFunction<Module>(options), reads),
+                                          o.constant_node("bias", std::move(c.bias))});
+        }
         module.weight() = std::move(c.weight);
         module.bias() = std::move(c.bias);
         o.add(std::move(module), {input}, 1, bias);

@@ -43,13 +43,20 @@ inline std::optional<nn::Tensor> as_bias(const nn::Tensor& constant, nn::Index n
 
 /// Output 0 is `sum` + beta * input `c`.
 inline void add_to(Operation& o, amct_distill::NodeId sum, std::size_t c, float beta) {
-    if (!o.layout().is_plain()) return o.fail(o.batch_elsewhere("what is added does not follow it"));
     amct_distill::NodeId other;
+    bool const plain = o.layout().is_plain();
+    if (!plain && !o.is_constant(c)) return o.fail(o.batch_elsewhere("what is added may not follow it"));
     if (o.is_constant(c)) {
         nn::Tensor value = o.constant(c);
         scale_values(value, beta);
         if (o.failed()) return;
-        other = beta == 1 ? o.value(c) : o.constant_node("C", std::move(value));
+        if (!plain) {  // a value for each column means the same wherever the batch is
+            auto const n = static_cast<nn::Index>(value.size());
+            if (value.shape().back() != n)
+                return o.fail(o.batch_elsewhere("what is added does not follow it"));
+            value.resize({n});
+        }
+        other = beta == 1 && plain ? o.value(c) : o.constant_node("C", std::move(value));
     } else {
         other = o.value(c);
         if (beta != 1)
@@ -72,8 +79,9 @@ inline void add_linear(Operation& o, amct_distill::NodeId x, nn::Tensor weight, 
     nn::Linear linear({.in_features = in, .out_features = out, .bias = bias.has_value()});
     linear.weight() = std::move(weight);
     if (bias) linear.bias() = *std::move(bias);
-    if (o.is_in_others(1, linear)) {
-        // As torch.nn.functional.linear with another module's weight: no module of its own.
+    if (o.is_function(1, c, true) || o.is_in_others(1, linear)) {
+        // As torch.nn.functional.linear, perhaps with another module's weight: no module of its own. Those of
+        // torch.nn.MultiheadAttention are such.
         amct_distill::NodeId const right =
             o.constant_node("weight", transposed_matrix(linear.weight(), out, in));
         if (!c) return o.function(nn::MatMul{}, {x, right});

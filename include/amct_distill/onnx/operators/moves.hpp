@@ -33,8 +33,13 @@ inline void convert_concat(Operation& o) {
 
 inline void convert_split(Operation& o) {
     std::size_t const dim = o.axis(o.attributes().integer("axis", 0), 0);
-    std::optional<std::vector<std::int64_t>> sizes = o.attributes().integers("split");
-    if (!sizes && o.has(1)) sizes = o.integers(1);
+    bool const as_attribute = o.opset() < 13;
+    o.at_most(as_attribute ? 1 : 2);
+    std::optional<std::vector<std::int64_t>> sizes;
+    if (as_attribute)
+        sizes = o.attributes().integers("split");
+    else if (o.has(1))
+        sizes = o.integers(1);
     auto const parts = static_cast<std::int64_t>(o.node().outputs.size());
     std::int64_t const asked = o.attributes().integer("num_outputs", parts);
     nn::Shape const shape = o.shape(0);
@@ -54,6 +59,7 @@ inline void convert_split(Operation& o) {
 }
 
 inline void convert_transpose(Operation& o) {
+    o.at_most(1);
     std::size_t const rank = o.model_shape(0).size();
     std::optional<std::vector<std::int64_t>> order = o.attributes().integers("perm");
     if (o.failed()) return;
@@ -64,7 +70,9 @@ inline void convert_transpose(Operation& o) {
     if (order->size() != rank)
         return o.fail(
             amct_distill::detail::concat("perm has ", order->size(), " axes for ", rank, " dimensions"));
-    if (std::is_sorted(order->begin(), order->end())) return o.pass(0);
+    bool stays = true;
+    for (std::size_t d = 0; d != rank; ++d) stays = stays && (*order)[d] == static_cast<std::int64_t>(d);
+    if (stays) return o.pass(0);
     o.function(nn::Transpose(nn::Shape(order->begin(), order->end())), {0});
 }
 
@@ -72,6 +80,7 @@ inline void convert_slice(Operation& o) {
     nn::Shape const shape = o.shape(0);
     std::vector<Size> starts, ends;
     std::optional<std::vector<std::int64_t>> axes, steps;
+    o.at_most(o.opset() < 10 ? 1 : 5);
     if (o.opset() < 10) {
         Attributes& a = o.attributes();
         for (auto [name, to] : {std::pair{"starts", &starts}, std::pair{"ends", &ends}}) {
@@ -125,6 +134,7 @@ inline void convert_embedding(Operation& o, std::size_t dim) {
     o.add(std::move(embedding), {1}, 0);
 }
 inline void convert_gather(Operation& o) {
+    o.at_most(2);
     std::size_t const dim = o.axis(o.attributes().integer("axis", 0), 0);
     if (o.failed()) return;
     if (!o.is_constant(1)) {
@@ -143,9 +153,17 @@ inline void convert_pad(Operation& o) {
     Attributes& a = o.attributes();
     std::size_t const rank = o.model_shape(0).size();
     std::string_view const mode = a.text("mode", "constant");
-    nn::PadOptions options{nn::Shape(rank, 0), nn::Shape(rank, 0), nn::PadMode::constant, a.real("value", 0)};
-    std::optional<std::vector<std::int64_t>> pads = a.integers(o.opset() < 2 ? "paddings" : "pads"), axes;
-    if (!pads) pads = o.integers(1);
+    nn::PadOptions options{nn::Shape(rank, 0), nn::Shape(rank, 0)};
+    std::optional<std::vector<std::int64_t>> pads, axes;
+    bool const as_attribute = o.opset() < 11;
+    o.at_most(as_attribute ? 1 : o.opset() < 18 ? 3 : 4);
+    if (as_attribute) {
+        pads = a.integers(o.opset() < 2 ? "paddings" : "pads");
+        options.value = a.real("value", 0);
+        if (!pads) return o.fail("its pads are missing");
+    } else {
+        pads = o.integers(1);
+    }
     if (o.has(2))
         if (nn::Tensor const value = o.constant(2); value.size() == 1) options.value = value[0];
     if (o.has(3)) axes = o.integers(3);
@@ -170,6 +188,7 @@ inline void convert_pad(Operation& o) {
 }
 
 inline void convert_expand(Operation& o) {
+    o.at_most(2);
     Shape const from = o.model_shape(0), target = o.sizes(1);
     if (o.failed()) return;
     bool const free = !from.empty() && from[0] == Size::of_batch();
@@ -192,14 +211,16 @@ inline void convert_expand(Operation& o) {
 }
 
 inline void convert_tile(Operation& o) {
+    if (o.opset() < 6) return o.fail("of an opset before 6; export the model with a newer one");
+    o.at_most(2);
     std::vector<std::int64_t> const repeats = o.integers(1);
     if (o.failed()) return;
-    if (o.opset() < 6) return o.fail("of an opset before 6; export the model with a newer one");
     if (o.is_scalar(0)) return o.pass(0);
     o.function(nn::Tile(nn::Shape(repeats.begin(), repeats.end())), {0});
 }
 
 inline void convert_depth_to_space(Operation& o) {
+    o.at_most(1);
     nn::BlockOptions const options{o.attributes().integer("blocksize", 0)};
     std::string_view const mode = o.attributes().text("mode", "DCR");
     if (mode == "CRD") return o.function(nn::PixelShuffle(options), {0});
@@ -207,6 +228,7 @@ inline void convert_depth_to_space(Operation& o) {
     o.function(nn::DepthToSpace(options), {0});
 }
 inline void convert_space_to_depth(Operation& o) {
+    o.at_most(1);
     o.function(nn::SpaceToDepth({o.attributes().integer("blocksize", 0)}), {0});
 }
 

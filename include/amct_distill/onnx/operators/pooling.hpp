@@ -18,6 +18,7 @@ namespace amct_distill::onnx::detail {
 /// f(std::integral_constant<std::size_t, D>) for an image of D dimensions.
 template <class F>
 void for_dimensions(Operation& o, F f) {
+    o.at_most(1);
     std::size_t const rank = o.rank(0);
     if (o.failed()) return;
     if (rank == 3) return f(std::integral_constant<std::size_t, 1>{});

@@ -73,8 +73,13 @@ inline void convert_upsample(Operation& o) {
     options.mode = resize_mode(o);
     options.coordinates = nn::ResizeCoordinates::asymmetric;
     options.nearest = nn::ResizeNearest::floor;
-    std::optional<std::vector<float>> scales = o.attributes().reals("scales");
-    if (!scales) {
+    bool const as_attribute = o.opset() < 9;
+    o.at_most(as_attribute ? 1 : 2);
+    std::optional<std::vector<float>> scales;
+    if (as_attribute) {
+        scales = o.attributes().reals("scales");
+        if (!scales) return o.fail("its scales are missing; of an opset before 7 export the model anew");
+    } else {
         nn::Tensor const given = o.constant(1);
         scales.emplace(given.begin(), given.end());
     }
@@ -103,6 +108,7 @@ inline void convert_resize(Operation& o) {
          {"round_prefer_ceil", nn::ResizeNearest::round_prefer_ceil},
          {"floor", nn::ResizeNearest::floor},
          {"ceil", nn::ResizeNearest::ceil}}};
+    o.at_most(4);
     Attributes& a = o.attributes();
     nn::UpsampleOptions options;
     options.mode = resize_mode(o);

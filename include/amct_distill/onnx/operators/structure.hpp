@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "../../nn/layers/reshape.hpp"
+#include "../../nn/layers/rounding.hpp"
 #include "../operation.hpp"
 
 namespace amct_distill::onnx::detail {
@@ -26,6 +27,7 @@ inline void reshape_to(Operation& o, const Shape& to) {
                                                    "at least 1: give the inputs fixed shapes "
                                                    "(--shape NAME=..., or Batch::as_exported)"));
     o.result_is_scalar(to.empty());
+    if (*shape == o.shape(0)) return o.result_is(o.value(0));  // [] as [1], or nothing changes
     if (shape->front() == nn::any_batch)
         o.function(nn::Reshape(nn::Shape(shape->begin() + 1, shape->end())), {0});
     else
@@ -33,11 +35,16 @@ inline void reshape_to(Operation& o, const Shape& to) {
 }
 
 inline void convert_reshape(Operation& o) {
+    bool const as_attribute = o.opset() < 5;
+    o.at_most(as_attribute ? 1 : 2);
     Shape target;
-    if (std::optional<std::vector<std::int64_t>> const given = o.attributes().integers("shape"))
+    if (as_attribute) {
+        std::optional<std::vector<std::int64_t>> const given = o.attributes().integers("shape");
+        if (!given) return o.fail("its shape is missing");
         target.assign(given->begin(), given->end());
-    else
+    } else {
         target = o.sizes(1);
+    }
     bool const allow_zero = o.attributes().integer("allowzero", 0) != 0;
     o.attributes().ignore("consumed_inputs");
     Shape const from = o.model_shape(0);
@@ -48,6 +55,7 @@ inline void convert_reshape(Operation& o) {
 }
 
 inline void convert_flatten(Operation& o) {
+    o.at_most(1);
     Shape const from = o.model_shape(0);
     std::int64_t const given = o.attributes().integer("axis", 1);
     auto const rank = static_cast<std::int64_t>(from.size());
@@ -64,8 +72,15 @@ inline void convert_flatten(Operation& o) {
 
 /// The axes of Squeeze and Unsqueeze, an attribute until opset 12 and an input since 13; of a tensor of `rank`.
 inline std::optional<nn::Shape> given_axes(Operation& o, std::size_t count_of_input) {
-    std::optional<std::vector<std::int64_t>> axes = o.attributes().integers("axes");
-    if (!axes && o.has(1)) axes = o.integers(1);
+    bool const as_attribute = o.opset() < 13;
+    o.at_most(as_attribute ? 1 : 2);
+    std::optional<std::vector<std::int64_t>> axes;
+    if (as_attribute)
+        axes = o.attributes().integers("axes");
+    else if (o.attributes().has("axes"))
+        o.fail("its axes are an input since opset 13");
+    else if (o.has(1))
+        axes = o.integers(1);
     if (!axes) return std::nullopt;
     std::size_t const rank = o.model_shape(0).size() + (count_of_input != 0 ? 0 : axes->size());
     nn::Shape dims;
@@ -100,12 +115,16 @@ inline void convert_unsqueeze(Operation& o) {
     o.function(nn::Unsqueeze(*std::move(dims)), {0});
 }
 
-inline void convert_identity(Operation& o) { o.pass(0); }
+inline void convert_identity(Operation& o) {
+    o.at_most(1);
+    o.pass(0);
+}
 
 inline void convert_dropout(Operation& o) {
     // In training mode it would drop at random. The attribute is_test of opset 1 is left out by exporters of
     // then, so it decides nothing.
     for (std::string_view name : {"ratio", "seed", "is_test", "consumed_inputs"}) o.attributes().ignore(name);
+    o.at_most(o.opset() < 12 ? 1 : 3);
     if (o.has(2) && (!o.is_constant(2) || o.integers(2) != std::vector<std::int64_t>{0}))
         return o.fail("it is in training mode; export the model in evaluation mode");
     o.pass(0);
@@ -115,7 +134,7 @@ constexpr bool is_signed_integer(ElementType t) {
     return t == ElementType::int8 || t == ElementType::int16 || t == ElementType::int32 ||
            t == ElementType::int64 || t == ElementType::int4;
 }
-/// What changes no value, or rounds it to a float's precision at least.
+/// What changes no value, or rounds it to another float.
 inline void cast_to(Operation& o, ElementType to) {
     using amct_distill::detail::concat;
     ElementType const from = o.type(0);
@@ -128,18 +147,22 @@ inline void cast_to(Operation& o, ElementType to) {
     if (!is_floating(to) && !wider)
         return o.fail(concat("from ", name_of(from), " to ", name_of(to),
                              " it changes values, and has no gradient; cut the model there"));
-    if (to == ElementType::bfloat16 && to != from)
-        return o.fail("it rounds to bfloat16; export the model in float32");
-    if (to == ElementType::float16 && to != from)
-        o.note("values stay float, where the model rounds to float16");
     o.result_type(to);
+    if (to == ElementType::bfloat16 && from != to)
+        return o.fail("to bfloat16, which ONNX's own tests cut and its runtimes round; export it in float32");
+    if (to == ElementType::float16 && from != to) {
+        o.result_is_scalar(o.is_scalar(0));
+        return o.function(nn::RoundTo({nn::FloatFormat::float16}), {0});
+    }
     o.pass(0);
 }
 inline void convert_cast(Operation& o) {
+    o.at_most(1);
     o.attributes().ignore("saturate");  // of 8-bit floats
     cast_to(o, static_cast<ElementType>(o.attributes().integer("to", 0)));
 }
 inline void convert_cast_like(Operation& o) {
+    o.at_most(2);
     o.attributes().ignore("saturate");
     if (!o.has(1)) return o.fail("input 1 is missing");
     cast_to(o, o.type(1));

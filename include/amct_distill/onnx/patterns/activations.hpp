@@ -4,6 +4,7 @@
 ///     SiLU        x * Sigmoid(x)
 ///     Mish        x * Tanh(Softplus(x)), also with Softplus as Log(Exp(x) + 1)
 ///     Hardswish   x * Clip(x + 3, 0, 6) / 6, in any order; x * HardSigmoid(x) of alpha 1/6 and beta 1/2
+///     Softsign    x / (1 + |x|)
 ///     GELU        x / 2 * (1 + Erf(x / sqrt(2))), and x / 2 * (1 + Tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))
 #pragma once
 #include <array>
@@ -56,6 +57,16 @@ inline std::optional<Match> match_mish(const PatternContext& c, NodeId gate) {
     for (NodeId n : inner)
         if (n != none) e.add(n);
     return std::move(e).match(last, [](Operation& o) { add_spelled_out(o, nn::Mish{}); });
+}
+
+inline std::optional<Match> match_softsign(const PatternContext& c, NodeId first) {
+    if (!c.is(first, "Abs")) return std::nullopt;
+    NodeId const sum = c.only_reader(c.output(first));
+    if (!c.is(sum, "Add") || number_of(c, c.other_input(sum, c.output(first))) != 1.0) return std::nullopt;
+    NodeId const last = c.only_reader(c.output(sum));
+    TensorId const x = c.input(first, 0);
+    if (!c.is(last, "Div") || c.input(last, 0) != x || c.input(last, 1) != c.output(sum)) return std::nullopt;
+    return Match{{first, sum, last}, {x}, [](Operation& o) { add_spelled_out(o, nn::Softsign{}); }};
 }
 
 /// What is clipped to [0, 6]: by Clip, or by Min of Relu and 6. Adds the nodes.

@@ -81,6 +81,14 @@ TEST_CASE("onnx patterns: Mish") {
           "Softplus Tanh Mul");
 }
 
+TEST_CASE("onnx patterns: Softsign") {
+    auto const begun = [] { return Graph().number("1", 1).op("Abs", {"x"}, "a").op("Add", {"a", "1"}, "s"); };
+    Graph g = begun();
+    CHECK(g.op("Div", {"x", "s"}, "y").types() == "Softsign");
+    CHECK(g.y[3] == Approx(2.0 / 3));
+    CHECK(begun().op("Div", {"s", "x"}, "y").types() == "Abs Add Div");
+}
+
 TEST_CASE("onnx patterns: Hardswish, in its orders") {
     auto const begun = [](std::int64_t opset = 13) {
         Graph g(opset);

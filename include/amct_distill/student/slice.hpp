@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+/// A part of a batch: some of its samples. How batches are cut says slices.hpp.
+///
+///     Slice slice{.begin = 0, .end = 4};     // the first four samples
+#pragma once
+#include <cstddef>
+
+#include "../nn/tensor.hpp"
+
+namespace amct_distill {
+
+/// Into how many slices a batch is cut; one of fewer samples into one for each.
+inline constexpr std::size_t default_slices = 8;
+
+/// Samples begin..end of a batch.
+struct Slice {
+    nn::Index begin = 0, end = 0;
+    nn::Index size() const { return end - begin; }
+};
+
+}  // namespace amct_distill

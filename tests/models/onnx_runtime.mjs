@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs models through ONNX Runtime and compares what it gives with what is beside them in files.
+//
+//     node onnx_runtime.mjs FOLDER...        each has a tasks.json, as tests/support/onnx_tasks.hpp writes it
+//
+// Without optimizations, on one thread: the graph as it stands in the file.
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+// The package is installed where this is run, not beside this file.
+const require = createRequire(join(process.cwd(), 'package.json'));
+const ort = await import(pathToFileURL(require.resolve('onnxruntime-web')));
+ort.env.wasm.numThreads = 1;
+ort.env.logLevel = 'error';
+
+const floats = (file) => {
+    const bytes = readFileSync(file);
+    return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+};
+
+/** What differs between a task's outputs and ONNX Runtime's: a text, or null. `worst` is kept up to date. */
+async function differs(task, folder, worst) {
+    const session = await ort.InferenceSession.create(readFileSync(task.model),
+        { executionProviders: ['wasm'], graphOptimizationLevel: 'disabled' });
+    try {
+        const feeds = {};
+        task.inputs.forEach((input) => {
+            const data = floats(join(folder, input.file));
+            feeds[input.name] = input.type === 'int64'
+                ? new ort.Tensor('int64', BigInt64Array.from(data, (v) => BigInt(v)), input.shape)
+                : new ort.Tensor('float32', data, input.shape);
+        });
+        const results = await session.run(feeds);
+        for (const output of task.outputs) {
+            const found = results[output.name], expected = floats(join(folder, output.file));
+            if (!found) return `it has no output ${output.name}`;
+            // A network's shape is [1] where the model's is [].
+            if (String(found.dims.length ? found.dims : [1]) !== String(output.shape))
+                return `${output.name} is [${found.dims}], ours is [${output.shape}]`;
+            let largest = 0, difference = 0;
+            for (let i = 0; i !== expected.length; ++i) {
+                const a = Number(found.data[i]), b = expected[i];
+                if (a === b || (Number.isNaN(a) && Number.isNaN(b))) {
+                    if (Number.isFinite(a)) largest = Math.max(largest, Math.abs(a));
+                    continue;
+                }
+                largest = Math.max(largest, Math.abs(a));
+                difference = Math.max(difference, Number.isFinite(a - b) ? Math.abs(a - b) : Infinity);
+            }
+            const relative = largest > 0 ? difference / largest : difference;
+            worst.relative = Math.max(worst.relative, relative);
+            if (!(relative <= task.tolerance))
+                return `${output.name} differs by ${difference} of ${largest}, ${relative.toExponential(2)}`;
+        }
+        return null;
+    } finally {
+        await session.release();
+    }
+}
+
+let failed = 0, refused = 0;
+for (const folder of process.argv.slice(2)) {
+    const worst = { relative: 0 };
+    const tasks = JSON.parse(readFileSync(join(folder, 'tasks.json')));
+    let equal = 0;
+    for (const task of tasks) {
+        let wrong;
+        try {
+            wrong = await differs(task, folder, worst);
+        } catch (error) {
+            wrong = `ONNX Runtime: ${error.message ?? error}`;
+        }
+        if (wrong) console.log(`${task.model}: ${wrong}`);
+        if (wrong) ++failed; else ++equal;
+    }
+    console.log(`models: ${folder}: ${equal} of ${tasks.length} runs equal ONNX Runtime's, at most ` +
+        `${worst.relative.toExponential(1)} of the largest output`);
+    if (tasks.length === 0) ++failed;
+}
+process.exit(failed === 0 ? 0 : 1);
