@@ -3,8 +3,10 @@ include(${CMAKE_CURRENT_LIST_DIR}/common.cmake)
 set(analyze analyze ${DATA}/digits.npz --data ${DATA}/images.npy --batch 16)
 
 run("analyze" 0 ${analyze} --threads 1)
-check("each layer's weights and data, and a configuration" out MATCHES
-    "weights INT8 +weights INT4 +data INT8 +data INT4.*\n  conv1 .* dB.*\n  fc .* dB.*A suggestion for at least.*The configuration:.*batch_num: 1")
+check("each layer's weights and data" out MATCHES
+    "weights INT8 +weights INT4 +data INT8 +data INT4.*\n  conv1 .* dB.*\n  fc .* dB")
+check("a suggestion and its configuration" out MATCHES
+    "A suggestion for at least.*The configuration:.*batch_num: 1")
 string(REGEX MATCH "What quantizing.*A suggestion" one_thread "${out}")
 run("on two threads" 0 ${analyze} --threads 2)
 string(REGEX MATCH "What quantizing.*A suggestion" two_threads "${out}")
@@ -18,7 +20,8 @@ foreach(budget IN ITEMS 22dB 5bits 0.02)
     check("what was suggested is said: ${bits} bits, ${decibel} dB" found MATCHES "dB")
     run("it is accepted" 0 check ${budget}.cfg --model ${DATA}/digits.npz)
     check("without a word" err MATCHES "^\$")
-    run("it is used" 0 distill ${DATA}/digits.npz --data ${DATA}/images.npy --batch 16 --epochs 0 --config ${budget}.cfg
+    run("it is used" 0 distill ${DATA}/digits.npz --data ${DATA}/images.npy --batch 16 --epochs 0 --config
+        ${budget}.cfg
         --out ${budget})
     string(REGEX MATCH "\n  calibrated [^\n]* ([0-9.]+) dB" used "${out}")
     check("and keeps its promise: ${CMAKE_MATCH_1} dB" CMAKE_MATCH_1 STREQUAL decibel)

@@ -31,7 +31,8 @@ run("two inputs in order" 0 infer ${DATA}/two.npz --data ${DATA}/a.npy --data ${
 check_same("${WORK}/two.npz" "${WORK}/two2.npz")
 run("one of two inputs" 1 infer ${DATA}/two.npz --data a=${DATA}/a.npy --out none.npz)
 check("the other is named" err MATCHES "no data for the input `b`: --data b=PATH")
-run("inputs of other counts" 1 infer ${DATA}/two.npz --data a=${DATA}/a.npy --data b=${DATA}/five.npy --out none.npz)
+run("inputs of other counts" 1 infer ${DATA}/two.npz --data a=${DATA}/a.npy --data b=${DATA}/five.npy --out
+    none.npz)
 check("both are said" err MATCHES "`a` has 6 samples, `b` 5")
 run("an unknown input" 1 infer ${DATA}/two.npz --data c=${DATA}/a.npy --data b=${DATA}/a.npy --out none.npz)
 check("the inputs are named" err MATCHES "`c` is no input of the model, which has `a`, `b`")
@@ -63,7 +64,8 @@ run("a folder that cannot be" 1 ${infer} --data ${DATA}/images.npy --out /dev/nu
 
 set(distill distill ${DATA}/digits.npz --data ${DATA}/images.npy --out none)
 run("too few labels" 1 ${distill} --labels ${DATA}/few_labels.npy)
-check("both numbers are said" err MATCHES "few_labels.npy: expected 96 labels, one for each sample, found 50")
+check("both numbers are said" err MATCHES
+    "few_labels.npy: expected 96 labels, one for each sample, found 50")
 check_nothing_in(none)
 run("NaN" 1 distill ${DATA}/digits.npz --data ${DATA}/nan.npy --out none)
 check_nothing_in(none)

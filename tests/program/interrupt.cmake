@@ -13,7 +13,8 @@ endfunction()
 
 # interrupt(signal folder): when the first block is finished.
 function(interrupt signal folder)
-    execute_process(COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/signal_when.sh ${signal} "${folder}/run/*.checkpoint"
+    execute_process(COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/signal_when.sh ${signal}
+        "${folder}/run/*.checkpoint"
         "${PROGRAM}" ${distill} --out ${folder} --threads 2 WORKING_DIRECTORY "${WORK}"
         RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE err)
     set(code "${code}" PARENT_SCOPE)
@@ -44,7 +45,8 @@ run("resumed" 0 ${distill} --out killed --resume --threads 1 -q)
 same_result(killed)
 
 # The second of two processes.
-execute_process(COMMAND bash -c "\"$0\" \"$@\" --out two -q & p=$!; for i in $(seq 400); do [ -e two/run/lock ] && break; sleep .05; done
+execute_process(COMMAND bash -c
+    "\"$0\" \"$@\" --out two -q & p=$!; for i in $(seq 400); do [ -e two/run/lock ] && break; sleep .05; done
     \"$0\" \"$@\" --out two --resume; echo second: $? >&2; kill -INT $p; wait $p; echo first: $? >&2"
     "${PROGRAM}" ${distill} WORKING_DIRECTORY "${WORK}" OUTPUT_VARIABLE out ERROR_VARIABLE err)
 check("the second one is refused: ${err}" err MATCHES "process [0-9]+ works in two.*second: 1")

@@ -14,17 +14,20 @@ namespace tool {
 namespace ad = amct_distill;
 
 int run_export(const Options& options) {
-    if (options.formats != "float") bad_command_line("--format: expected float, found `", options.formats, "`");
+    if (options.formats != "float")
+        bad_command_line("--format: expected float, found `", options.formats, "`");
     if (options.out.empty()) bad_command_line("--out is missing: the .onnx to write");
     Console console(options);
     std::error_code none;
     bool const deployed = std::filesystem::is_directory(options.model.path, none);
-    Model const model = deployed
-                            ? deployed_model(options.model.path, load_deployment(options.model.path).network())
-                            : load_model(options.model);
-    ad::onnx::export_network(model.network, options.out, {.inputs = model.inputs, .outputs = model.outputs}).value();
-    console.say(ad::detail::concat("written: ", options.out,
-                                   deployed ? ", in float, with the weights that the integers stand for" : ""));
+    Model const model =
+        deployed ? deployed_model(options.model.path, load_deployment(options.model.path).network())
+                 : load_model(options.model);
+    ad::onnx::export_network(model.network, options.out, {.inputs = model.inputs, .outputs = model.outputs})
+        .value();
+    console.say(
+        ad::detail::concat("written: ", options.out,
+                           deployed ? ", in float, with the weights that the integers stand for" : ""));
     return exit_done;
 }
 

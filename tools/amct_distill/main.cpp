@@ -213,7 +213,8 @@ void add_working(CLI::App& program, Options& o) {
                  "amct-distill export result --format float --out result.onnx", o);
     export_.positional("MODEL_OR_DIR", "a model, or the folder of a distillation");
     export_.shapes();
-    export_.app().add_option("--format", o.formats, "float: weights as the integers stand for")
+    export_.app()
+        .add_option("--format", o.formats, "float: weights as the integers stand for")
         ->default_val("float")
         ->check(CLI::IsMember({"float"}));
     export_.out("the .onnx to write");
