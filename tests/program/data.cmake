@@ -73,3 +73,10 @@ run("unnormalized pixels" 0 distill ${DATA}/digits.npz --data ${DATA}/pixels.npy
 check("there is a warning" err MATCHES "these look like pixels that are not normalized")
 run("zeros" 0 distill ${DATA}/digits.npz --data ${DATA}/zeros.npy --dry-run)
 check("there is a warning" err MATCHES "warning: the input `image` is all zeros")
+
+# A network as ONNX computes the same.
+run("export" 0 export ${DATA}/digits.npz --format float --out digits.onnx)
+run("it is read again" 0 infer digits.onnx --data ${DATA}/images.npy --out again.npz)
+run("the original" 0 infer ${DATA}/digits.npz --data ${DATA}/images.npy --out original.npy)
+run("the export" 0 infer digits.onnx --data ${DATA}/images.npy --out again.npy)
+check_same("${WORK}/original.npy" "${WORK}/again.npy")
