@@ -1,5 +1,5 @@
-# What the scripts here share. `run(what, exit code, arguments...)` sets `out` and `err`; `check(what,
-    condition)`.
+# What the scripts here share. `run(what, exit code, arguments...)` sets `out` and `err`;
+# `check(what, condition)`.
 cmake_minimum_required(VERSION 3.25)
 function(run name expected_code)
     execute_process(COMMAND "${PROGRAM}" ${ARGN} WORKING_DIRECTORY "${WORK}"
