@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Convolutions of few channels in a group, such as depthwise ones, plane by plane: forward and gradients.
 ///
-///     detail::Depthwise<float> c(window, images, groups, channels, outputs);      // the latter two of a group
+///     detail::Depthwise<float> c(window, images, groups, channels, outputs);  // channels of a group
 ///     c.multiply(weight, x, {.bias = bias}, y, scratch);
 ///     c.add_weight_gradient(x, grad_y, grad_weight, scratch);
 ///     c.add_input_gradient(weight, grad_y, grad_x, scratch);
@@ -122,7 +122,8 @@ private:
         struct Tile {
             Index row, col, rows, cols;
         };
-        /// The tile of a task, which are `count` for each plane. A division takes as long as a small plane's sums.
+        /// The tile of a task, which are `count` for each plane. A division takes as long as a small
+        /// plane's sums.
         [[gnu::always_inline]] Tile at(Index task) const {
             if (count == 1) return {0, 0, all[0], all[1]};
             Index const k = task % count, row = k / across * rows, col = k % across * cols;
