@@ -93,9 +93,8 @@ private:
             return fail("record.txt", concat("layer `", out.name, "`: ", why...));
         };
         auto const width_of = [&](const auto& type, Width& width) {
-            std::string_view const name = !type.has_value() && record.dst_type.has_value()
-                                              ? std::string_view(*record.dst_type)
-                                              : std::string_view(type.get());
+            std::string const name(!type.has_value() && record.dst_type.has_value() ? *record.dst_type
+                                                                                    : type.get());
             return take_width(name, width);
         };
         if (!width_of(record.act_type, out.data_width))
@@ -131,9 +130,9 @@ private:
 
     result<void> read_codes(const LayerFiles& files, const SingleLayerRecord& record,
                             const nn::Weighted& layer, DeployedLayer& out) const {
-        std::string_view const name = !record.wts_type.has_value() && record.dst_type.has_value()
-                                          ? std::string_view(*record.dst_type)
-                                          : std::string_view(record.wts_type.get());
+        std::string const name(!record.wts_type.has_value() && record.dst_type.has_value()
+                                   ? *record.dst_type
+                                   : record.wts_type.get());
         Width width;
         if (!take_width(name, width))
             return fail("record.txt", concat("layer `", out.name, "`: its wts_type `", name,
