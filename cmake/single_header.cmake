@@ -41,8 +41,8 @@ function(write_text file text)
     file(WRITE "${file}" "${text}")
 endfunction()
 
-# The global `declared`: what amct_distill.hpp includes where the definitions are in the compiled library, that
-# is without what stands between `#ifndef AMCT_DISTILL_COMPILED` and `#endif`.
+# The global `declared`: what amct_distill.hpp includes where the definitions are in the compiled library,
+# that is without what stands between `#ifndef AMCT_DISTILL_COMPILED` and `#endif`.
 set_property(GLOBAL PROPERTY declared "")
 function(declare_header file)
     get_property(declared GLOBAL PROPERTY declared)
@@ -62,8 +62,8 @@ function(declare_header file)
     endforeach()
 endfunction()
 
-# Appends a header to the global `body`, those that it includes first, those with its definitions last, and its
-# <...> to the global `system`. What is not declared where there is a compiled library is left out there.
+# Appends a header to the global `body`, those that it includes first, those with its definitions last, and
+# its <...> to the global `system`. What is not declared where there is a compiled library is left out there.
 set(begin_definitions "#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)\n")
 set(end_definitions "#endif  // definitions\n")
 set_property(GLOBAL PROPERTY seen "")

@@ -2,7 +2,7 @@
 /// All there is but onnx/ and adapters/, definitions too: for algorithms, messages, losses and optimizers of
 /// one's own, and for configurations that the compiler reads.
 ///
-///     #include <amct_distill/definitions.hpp>        // in files that are compiled with AMCT_DISTILL_COMPILED
+///     #include <amct_distill/definitions.hpp>  // in files that are compiled with AMCT_DISTILL_COMPILED
 ///     auto plan = resolve(read<BasicConfig<MyAlgorithms>>(text).value(), graph).value();
 ///
 /// Without AMCT_DISTILL_COMPILED amct_distill.hpp includes it.

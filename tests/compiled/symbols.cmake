@@ -11,6 +11,7 @@ foreach(text IN ITEMS "::Holder<" "detail::run_" "TextReader" "RuleBook" "BlockT
     endif()
 endforeach()
 if(count LESS 10 OR count GREATER 200 OR wrong)
-    message(FATAL_ERROR "${count} functions and tables of its own, of what is the library's:${wrong}\n${weak}")
+    message(FATAL_ERROR
+        "${count} functions and tables of its own, of what is the library's:${wrong}\n${weak}")
 endif()
 message(STATUS "${count} functions and tables of its own")

@@ -6,7 +6,8 @@
 //
 // Every model that runs is imported with a free batch, and as its file has it; run as whole batches, and
 // sample by sample; and written and read back, when it has the same modules and computes the same bits. With
-// --tasks what was written is left in a folder, with inputs and outputs for ONNX Runtime: see tests/models.sh.
+// --tasks what was written is left in a folder, with inputs and outputs for ONNX Runtime: see
+// tests/models.sh.
 #include <amct_distill/nn/print.hpp>
 #include <amct_distill/onnx/export.hpp>
 #include <amct_distill/onnx/import.hpp>

@@ -93,8 +93,8 @@ void import(const onnx::ModelFile& model) {
     if (net.predict(inputs).size() != net.outputs().size()) std::abort();
 }
 
-/// Changes one thing of a model: an operator, an attribute, a connection, a size, an element type. What random
-/// bytes would hardly find.
+/// Changes one thing of a model: an operator, an attribute, a connection, a size, an element type. What
+/// random bytes would hardly find.
 void change(onnx::ModelProto& model, std::minstd_rand& random) {
     static constexpr std::string_view operators[]{"Abs",
                                                   "Add",

@@ -35,9 +35,11 @@ list(LENGTH before count)
 list(REMOVE_ITEM after ${before})
 list(SORT after)
 set(version "#define AMCT_DISTILL_VERSION")
-if(NOT after STREQUAL "#define AMCT_DISTILL_INLINE;${version};${version}_MAJOR;${version}_MINOR;${version}_PATCH" OR count LESS 1000)
+set(expected "#define AMCT_DISTILL_INLINE;${version};${version}_MAJOR;${version}_MINOR;${version}_PATCH")
+if(NOT after STREQUAL expected OR count LESS 1000)
     message(FATAL_ERROR
-        "of others ${count} macros; of ours these, where only the version's and core/inline.hpp's should be:\n${after}")
+        "of others ${count} macros; of ours these, where only the version's and core/inline.hpp's should be:"
+        "\n${after}")
 endif()
 
 # After the namespaces and the macros that others bring: Windows' near, far, min and max, Apple's check and

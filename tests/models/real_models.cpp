@@ -2,10 +2,10 @@
 // Real models of npm packages: imported, compared with the numbers in tests/golden/zoo/real.json, exported
 // and read back, quantized, distilled, deployed and verified.
 //
-//     real_models DIRECTORY [TEXT]        where tests/models.sh has put the packages; models with TEXT in their path
+//     real_models DIRECTORY [TEXT]    where tests/models.sh put the packages; models with TEXT in their path
 //
-// What our import computes is left in DIRECTORY/original and, of the exported model, in DIRECTORY/exported for
-// ONNX Runtime, which tests/models/onnx_runtime.mjs runs.
+// What our import computes is left in DIRECTORY/original and, of the exported model, in DIRECTORY/exported
+// for ONNX Runtime, which tests/models/onnx_runtime.mjs runs.
 #include <algorithm>
 #include <amct_distill/amct_distill.hpp>
 #include <amct_distill/onnx/export.hpp>

@@ -20,9 +20,9 @@
 
 namespace amct_distill {
 
-/// The BatchNorm1d, 2d or 3d that is the only consumer of a layer's output, as a module of the network. None when there
-/// is none; when the layer or the BatchNorm is used more than once; when the layer's output leaves the
-/// network.
+/// The BatchNorm1d, 2d or 3d that is the only consumer of a layer's output, as a module of the network. None
+/// when there is none; when the layer or the BatchNorm is used more than once; when the layer's output leaves
+/// the network.
 inline std::optional<ModuleId> batch_norm_after(const nn::Network& network, ModuleId layer) {
     const Graph& graph = network.graph();
     if (graph.uses(layer).size() != 1) return std::nullopt;

@@ -4,7 +4,7 @@
 ///     detail::Moves<float> moves(scratch);            // [N, H, W] -> [N, W, H padded by 1 on both sides]
 ///     moves.every(N, H * W);                          // the outermost axis: its size, a step in the input
 ///     moves.every(W, 1);
-///     moves.at(H + 2, W, [&](Index i) { return i == 0 || i == H + 1 ? -1 : i - 1; });   // -1: the fill value
+///     moves.at(H + 2, W, [&](Index i) { return i == 0 || i == H + 1 ? -1 : i - 1; });  // -1: the fill value
 ///     moves.forward(x, y);                            // y in order; backward adds y's gradient to x's
 ///
 /// An axis of the output moves along a dimension of the input, or a part of one (blocks of DepthToSpace), and

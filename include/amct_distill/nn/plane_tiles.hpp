@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Planes in tiles that a first-level cache holds, and what the tasks of a depthwise convolution have in common.
+/// Planes in tiles that a first-level cache holds, and what the tasks of a depthwise convolution have in
+/// common.
 ///
-///     PlaneTiles const tiles = PlaneTiles::of({112, 112}, {2, 2});    // of 112 x 112 results; taps see 2 more
+///     PlaneTiles const tiles = PlaneTiles::of({112, 112}, {2, 2});  // of 112 x 112 results; taps see 2 more
 ///     tiles.at(task).row, tiles.plane(task);                         // tasks: tiles.count for each plane
 #pragma once
 #include <algorithm>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a conversion reads of one operator of a model: its attributes, and its inputs as the network has them.
+/// What a conversion reads of one operator of a model: its attributes, and its inputs as the network has
+/// them.
 ///
 ///     o.shape(0)                     // [N, 3, 8, 8]
 ///     o.axis(-1, 0)                  // the last dimension of input 0 as the model counts, in the network

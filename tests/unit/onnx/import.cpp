@@ -180,7 +180,7 @@ TEST_CASE("onnx import: inputs that the network has no tensors for") {
     CHECK_THAT(errors_of(onnx::import_network(texts.file())),
                Contains("of string: a type that is not supported"));
     Graph integers;
-    integers.in("x", {-1, 2}, 7).node("Relu", {"x"}, {"y"}).output("y");
+    integers.in("x", {-1, 2}, 7).node("Sigmoid", {"x"}, {"y"}).output("y");
     CHECK_THAT(errors_of(onnx::import_network(integers.file())), Contains("input 0 is of type int64"));
     Graph numbers;
     numbers.in("x", {-1}).node("Relu", {"x"}, {"y"}).output("y");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Activations that cut: Hardtanh, ReLU6, Hardsigmoid, Hardswish, Threshold, Shrink; as in torch.nn, NaN passes
-/// through them.
+/// Activations that cut: Hardtanh, ReLU6, Hardsigmoid, Hardswish, Threshold, Shrink; as in torch.nn, NaN
+/// passes through them.
 ///
 ///     net.add("relu6", ReLU6{}, {x});
 ///     net.add("clip", Hardtanh({.min_val = -2, .max_val = 3}), {x});   // either may be infinite

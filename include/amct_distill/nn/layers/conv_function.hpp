@@ -2,7 +2,7 @@
 /// Convolutions whose weight is an input, without a bias, as torch.nn.functional has them.
 ///
 ///     x = net.add_function("/Conv", FunctionalConv2d({.in_channels = 1, .out_channels = 8, .bias = false}),
-///                          {x, weight});                       // a constant node, or what another one computes
+///                          {x, weight});  // a constant node, or what another one computes
 ///
 /// The options are those of Conv1d, Conv2d, ConvTranspose1d or ConvTranspose2d.
 #pragma once

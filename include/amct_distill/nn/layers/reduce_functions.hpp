@@ -3,7 +3,7 @@
 ///
 ///     reductions::Mean::State s;  s.add(1);  s.add(3);
 ///     s.value(2);                                          // of 2 terms: 2
-///     reductions::Mean::slope(x, y, terms, tally);         // of y at x; a tally is what a pass over the terms
+///     reductions::Mean::slope(x, y, terms, tally);  // of y at x; a tally is what a pass over the terms
 ///                                                          // counted, where slopes depend on all of them
 #pragma once
 #include <cmath>

@@ -3,7 +3,7 @@
 ///
 ///     x = net.add_function("/Flatten", Flatten{}, {x});          // [N, C, H, W] -> [N, C * H * W]
 ///     x = net.add_function("/Reshape", Reshape({16, -1}), {x});  // [N, ...] -> [N, 16, what is left]
-///     Reshape::whole({6, -1})                                    // dimension 0 too, where the batch is fixed
+///     Reshape::whole({6, -1})  // dimension 0 too, where the batch is fixed
 ///     Squeeze({2, 3})                                            // [N, C, 1, 1] -> [N, C]
 ///     Unsqueeze({1})                                             // [N, C] -> [N, 1, C]
 #pragma once

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// A part of a tensor: Slice, Gather by constant indices.
 ///
-///     Slice({.dims = {2, 3}, .starts = {1, -1}, .ends = {5, 0}, .steps = {2, -1}})  // x[:, :, 1:5:2, -1:0:-1]
+///     // x[:, :, 1:5:2, -1:0:-1]
+///     Slice({.dims = {2, 3}, .starts = {1, -1}, .ends = {5, 0}, .steps = {2, -1}})
 ///     Gather({.dim = 1, .indices = {2, 0, 2}, .shape = {3}})    // channels 2, 0 and 2
 ///     Gather({.dim = 1, .indices = {-1}})                       // the last one, without the dimension
 #pragma once

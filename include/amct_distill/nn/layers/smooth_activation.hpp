@@ -57,8 +57,8 @@ private:
     T beta_, threshold_;
 };
 
-/// x * tanh(softplus(x)). With e = exp(x) and n = e * (e + 2), the tanh is n / (n + 2): one function to compute
-/// in the place of three, and exact where e is small.
+/// x * tanh(softplus(x)). With e = exp(x) and n = e * (e + 2), the tanh is n / (n + 2): one function to
+/// compute in the place of three, and exact where e is small.
 template <class T>
 class BasicMish : public detail::Elementwise<BasicMish<T>, T> {
 public:
@@ -84,7 +84,8 @@ struct GELUOptions {
     friend bool operator==(const GELUOptions&, const GELUOptions&) = default;
 };
 
-/// x / 2 * (1 + erf(x / sqrt(2))), or its approximation x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))).
+/// x / 2 * (1 + erf(x / sqrt(2))), or its approximation x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715
+/// x^3))).
 template <class T>
 class BasicGELU : public detail::Elementwise<BasicGELU<T>, T> {
 public:

@@ -126,7 +126,8 @@ inline void convert_prelu(Operation& o) {
     nn::Shape const x = o.shape(0), slope = o.shape(1);
     if (o.failed()) return;
     nn::Index const count = nn::product(slope, 0, slope.size());
-    // Where the channels lie in the slope: dimension 1 of what it broadcasts to; before opset 7 it was a list.
+    // Where the channels lie in the slope: dimension 1 of what it broadcasts to; before opset 7 it was a
+    // list.
     bool const is_list = o.opset() < 7 && slope.size() == 1;
     bool const is_long = slope.size() + 1 >= x.size() && slope.size() <= x.size() && x.size() > 1;
     bool const of_channels = is_list

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// ONNX's Gemm and MatMul: with a constant matrix on the right torch.nn.Linear, else a product of activations.
+/// ONNX's Gemm and MatMul: with a constant matrix on the right torch.nn.Linear, else a product of
+/// activations.
 ///
 ///     add_linear(o, o.value(0), weight, 2);      // weight [out, in]; input 2, or none, is added
 ///

@@ -13,10 +13,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <stdexcept>
 #include <utility>
 
 #include "../../nn/layers/arithmetic.hpp"
+#include "../../core/number.hpp"
 #include "../../nn/layers/batch_norm.hpp"
 #include "../../nn/layers/normalization.hpp"
 #include "../../nn/layers/reduce.hpp"
@@ -27,10 +29,9 @@ namespace amct_distill::onnx::detail {
 
 /// The number that a float was meant to be: 1e-5, not 9.999999747378752e-06.
 inline double as_written(float value) {
-    char text[32];
-    auto const end = std::to_chars(text, text + sizeof text, value).ptr;
+    std::string const text = number(value);
     double out = double(value);
-    std::from_chars(text, end, out);
+    std::from_chars(text.data(), text.data() + text.size(), out);
     return out;
 }
 

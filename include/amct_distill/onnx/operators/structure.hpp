@@ -70,7 +70,8 @@ inline void convert_flatten(Operation& o) {
     reshape_to(o, {*rows, *columns});
 }
 
-/// The axes of Squeeze and Unsqueeze, an attribute until opset 12 and an input since 13; of a tensor of `rank`.
+/// The axes of Squeeze and Unsqueeze, an attribute until opset 12 and an input since 13; of a tensor of
+/// `rank`.
 inline std::optional<nn::Shape> given_axes(Operation& o, std::size_t count_of_input) {
     bool const as_attribute = o.opset() < 13;
     o.at_most(as_attribute ? 1 : 2);

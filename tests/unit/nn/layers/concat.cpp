@@ -82,8 +82,7 @@ TEST_CASE("Split: parts, their gradients, and errors") {
     CHECK(m.options() == "dim: 0 sizes: [1, 1]");
     CHECK(m.output_shapes(std::vector<Shape>{{2, 3}}).value() == std::vector<Shape>{{1, 3}, {1, 3}});
     CHECK(shape_error(m, {{3}}) == "expected one input whose dimension 0 is 2, found [3]");
-    CHECK(shape_error(m, {{any_batch, 3}})
-              .starts_with("expected a fixed batch for splitting dimension 0"));
+    CHECK(shape_error(m, {{any_batch, 3}}).starts_with("expected a fixed batch for splitting dimension 0"));
     CHECK_THROWS_WITH(Split({.dim = 1, .sizes = {0}}),
                       "Split: expected a dimension from 0 on and parts of at least 1");
 }
