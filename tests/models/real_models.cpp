@@ -230,7 +230,8 @@ int main(int argc, char** argv) try {
     std::string const only = argc > 2 ? argv[2] : "";
     json::value const golden_numbers = golden::load("zoo/real.json");
     json::array models = golden_numbers.at("models").as_array();
-    for (const auto& m : json::parse(without_numbers).as_array()) models.push_back(m);
+    json::value const more = json::parse(without_numbers);
+    for (const auto& m : more.as_array()) models.push_back(m);
     onnx_tasks::Tasks original(directory / "original"), exported(directory / "exported");
     std::size_t good = 0, tried = 0;
     double worst = 0;
