@@ -23,7 +23,7 @@ struct LearnedLeakyReLU {
     /// An optional hook: what is trained. The optimizer takes the learning rate of the role.
     void parameters(std::vector<nn::Parameter>& list) { list.push_back({"slope", nn::Role::affine, &slope}); }
 
-    /// The shape that it puts out, or what it expected instead.
+    /// The shape of its output, or what it expected instead.
     result<nn::Shape> output_shape(std::span<const nn::Shape> inputs) const {
         if (inputs.size() != 1 || inputs[0].size() != 4 || inputs[0][1] != slope.dim(0))
             return general_error("expected one input [N, " + std::to_string(slope.dim(0)) + ", H, W]");

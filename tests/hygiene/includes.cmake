@@ -17,10 +17,14 @@ foreach(folder IN LISTS folders)
         foreach(line IN LISTS lines)
             math(EXPR includes "${includes} + 1")
             if(line MATCHES "\"(\\.\\./)+([a-z]+)/")
-                list(FIND folders ${CMAKE_MATCH_2} other)
+                set(included ${CMAKE_MATCH_2})
+                if(IS_DIRECTORY "${ROOT}/${folder}/${included}")  # of its own folder
+                    continue()
+                endif()
+                list(FIND folders ${included} other)
                 if(other GREATER rank)
                     list(APPEND errors
-                        "${name}: ${line}: ${folder}/ may not include ${CMAKE_MATCH_2}/, which is below it")
+                        "${name}: ${line}: ${folder}/ may not include ${included}/, which is below it")
                 elseif(other EQUAL -1)
                     list(APPEND errors
                         "${name}: ${line}: unknown folder; add it to includes.cmake in its place")

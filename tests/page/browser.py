@@ -43,6 +43,15 @@ def main(directory):
             print(f"{width} wide: {len(lines)} checks")
             wrong = [line for line in lines if not line.startswith("ok: ")]
             assert not wrong, "\n".join(wrong)
+        # Without its script there is nothing that a click would not answer.
+        bare = pathlib.Path(scratch) / "bare.html"
+        looks = ("<script>document.title = [...document.querySelectorAll('button, main input')]"
+                 ".filter(e => e.checkVisibility()).length + ' controls';</script></body>")
+        bare.write_text(re.sub(r'<script>\n"use strict".*?</script>', "", page, flags=re.DOTALL)
+                        .replace("</body>", looks), encoding="utf-8")
+        out = run(chromium, scratch + "/profile", "--dump-dom", bare.as_uri())
+        assert "<title>0 controls</title>" in out, re.findall("<title>.*?</title>", out)
+        print("without its script: no dead controls")
         pdf = pathlib.Path(scratch) / "page.pdf"
         run(chromium, scratch + "/profile", f"--print-to-pdf={pdf}", (directory / "report.html").absolute().as_uri())
         content = pdf.read_bytes()

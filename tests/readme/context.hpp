@@ -2,6 +2,7 @@
 /// What the README's code leaves to its reader.
 #pragma once
 #include <amct_distill/amct_distill.hpp>
+#include <amct_distill/onnx/import.hpp>
 #include <cmath>
 #include <concepts>
 #include <iostream>

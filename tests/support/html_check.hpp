@@ -2,6 +2,8 @@
 /// Whether a page is well formed, and what is in it: a small parser of the HTML that the library writes.
 #pragma once
 #include <algorithm>
+#include <cctype>
+#include <cstddef>
 #include <map>
 #include <set>
 #include <string>

@@ -70,7 +70,7 @@ private:
 /// A layer that could be quantized, whether it is or not.
 struct LayerValues {
     std::string name{};
-    /// Signal to noise of what the layer puts out, dB: the student's against the teacher's, with the noise of
+    /// Signal to noise of the layer's output, dB: the student's against the teacher's, with the noise of
     /// all layers before it.
     double output_sqnr = 0;
     ValueHistogram weights{}, data{};  ///< the float weights; the layer's inputs, before they are clipped

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The products behind every convolution, plain or transposed, of a batch of images in groups of channels.
+/// The products of every convolution, plain or transposed, of a batch of images in groups of channels.
 ///
 ///     detail::Convolution<float> c(window, images, groups, channels, outputs);    // the latter two of a group
 ///     c.multiply(weight, x, {.bias = bias}, y, scratch);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The matrix product behind convolution and linear layers: c = a b, or c += a b, on one thread.
+/// The matrix product of convolution and linear layers: c = a b, or c += a b, on one thread.
 ///
 ///     std::vector<float> buffer(product_buffer);
 ///     auto const row_of_b = [&](nn::Index k, float*) { return b + k * 100; };

@@ -56,10 +56,11 @@ public:
     /// was run backward, the gradient, as large as each other; a gradient for every parameter; and what the
     /// modules borrow. For t threads, a batch of n, and weights of w values, these are at most, in values:
     ///
-    ///     Conv2d, forward     33024 t
-    ///     Conv2d, backward    139520 t + max(w, min(2 Mi, 8 w))     (kernels of at most 416 pixels)
+    ///     Conv2d, forward     (98560 + l) t
+    ///     Conv2d, backward    (139520 + l) t + max(w, min(2 Mi, 8 w))     (kernels of at most 416 pixels)
     ///     Linear              98560 t + n max(inputs, outputs)
     ///
+    /// where l is what 256 positions see of a channel, with zeros around it;
     /// and of a quantized layer, besides, three times its weight and three times its input. Nothing grows
     /// from step to step.
     std::size_t bytes() const {

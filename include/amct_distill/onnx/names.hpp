@@ -144,7 +144,7 @@ public:
             return {dotted_scope(node.output.front()), NameSource::scope};
         return {};
     }
-    /// `name`, or with _1, _2 ... behind it when it was given before.
+    /// `name`, or with _1, _2 ... after it when it was given before.
     std::string unique(std::string name) {
         if (name.empty()) name = "module";
         if (given_.insert(name).second) return name;

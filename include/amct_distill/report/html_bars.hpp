@@ -57,7 +57,7 @@ inline std::string bars(const View& view) {
     return cat({section("sqnr", {"SQNR along the network", "沿网络的 SQNR"},
                         {"One bar for each layer, from input to output, 10 dB a line, at most 60. The lowest "
                          "stand out.",
-                         "每层一条，从输入到输出，每条横线 10 dB，最高 60；最低的几条为深色。"}),
+                         "每层一条，从输入到输出，每条横线 10 dB，最高 60；最低的几条最醒目。"}),
                 bar_panel(view, "w", {"Weights", "权重"}, {"the layer’s own", "该层自身"}, weights),
                 bar_panel(view, "d", {"Inputs", "数据"}, {"the layer’s own", "该层自身"}, data),
                 view.has_outputs

@@ -182,7 +182,7 @@ td.d { --c: var(--data) }
     color: var(--t); border-radius: 3px; padding: 0 .35em }
 .tools { display: flex; flex-wrap: wrap; gap: .5rem .9rem; align-items: center; margin-bottom: .7rem;
     font-size: .867rem }
-.tools [hidden] { display: none }
+[hidden] { display: none !important }
 .bad { color: var(--output); font-weight: 650 }
 /* bars */
 .bars { display: grid; grid-auto-flow: column; grid-auto-columns: 1fr; gap: 1px; height: 122px;

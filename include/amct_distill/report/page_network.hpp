@@ -74,7 +74,7 @@ inline std::string layer_shape(const nn::Module& module, const nn::Weighted& wei
     return text;
 }
 
-/// Multiplications for one sample: each weight of a channel once for every value of it that is put out; in a
+/// Multiplications for one sample: each weight of a channel once for every value of its output; in a
 /// transposed layer, of an input for every value that is read.
 inline std::size_t multiplications(const nn::Weighted& weighted, const nn::Shape& input,
                                    const nn::Shape& output) {

@@ -16,6 +16,7 @@
 #include "../core/table.hpp"
 #include "../core/utf8.hpp"
 #include "../core/wrap.hpp"
+#include "columns.hpp"
 #include "text.hpp"
 
 namespace amct_distill {
@@ -29,42 +30,39 @@ inline std::string three_digits(float x) {
     return number(static_cast<double>(x), std::chars_format::general, 3);
 }
 
+/// "2.3e-02 .. 4.1e-02"
+inline std::string range_of_scales(const LayerReport& l) {
+    if (l.weight_scales.empty()) return {};
+    auto const [low, high] = std::ranges::minmax(l.weight_scales, {}, &ScaleOffset::scale);
+    std::string text = short_number(static_cast<double>(low.scale));
+    if (low.scale != high.scale) append(text, concat(" .. ", short_number(static_cast<double>(high.scale))));
+    return text;
+}
+
 inline std::string weights_table(const std::vector<LayerReport>& layers, std::size_t width) {
-    Table table({{.heading = "layer", .least = 10},
-                 {.heading = "weights", .least = 31, .keeps_start = true},
-                 {.heading = "scale", .drop = 2},
-                 {.heading = "SQNR"},
-                 {.heading = "dead channels", .drop = 1}});
-    for (const LayerReport& l : layers) {
-        std::string scale;
-        if (!l.weight_scales.empty()) {
-            float low = l.weight_scales[0].scale, high = low;
-            for (ScaleOffset p : l.weight_scales) {
-                low = (std::min)(low, p.scale);
-                high = (std::max)(high, p.scale);
-            }
-            scale = short_number(static_cast<double>(low));
-            if (low != high) append(scale, concat(" .. ", short_number(static_cast<double>(high))));
-        }
-        table.add({l.name, l.weight_algorithm, std::move(scale), decibel(l.weight_sqnr),
-                   concat(l.dead_channels.size(), " of ", l.channels)});
-    }
-    return table.text(width);
+    using L = LayerReport;
+    return column_table(
+        layers, width, Column{{.heading = "layer", .least = 10}, &L::name},
+        Column{{.heading = "weights", .least = 31, .keeps_start = true}, &L::weight_algorithm},
+        Column{{.heading = "scale", .drop = 2}, range_of_scales},
+        Column{{.heading = "SQNR"}, [](const L& l) { return decibel(l.weight_sqnr); }},
+        Column{{.heading = "dead channels", .drop = 1},
+               [](const L& l) { return concat(l.dead_channels.size(), " of ", l.channels); }});
 }
 
 inline std::string data_table(const std::vector<LayerReport>& layers, std::size_t width) {
-    Table table({{.heading = "layer", .least = 10},
-                 {.heading = "inputs", .least = 17, .keeps_start = true},
-                 {.heading = "scale", .drop = 3},
-                 {.heading = "clips", .drop = 1},
-                 {.heading = "by", .drop = 4},
-                 {.heading = "SQNR"},
-                 {.heading = "outside", .drop = 2}});
-    for (const LayerReport& l : layers)
-        table.add({l.name, l.data_algorithm, short_number(static_cast<double>(l.data_scale.scale)),
-                   concat(three_digits(l.data_clip.min), " .. ", three_digits(l.data_clip.max)),
-                   l.user_clips ? "you" : "IFMR", decibel(l.data_sqnr), percent(l.saturation)});
-    return table.text(width);
+    using L = LayerReport;
+    return column_table(
+        layers, width, Column{{.heading = "layer", .least = 10}, &L::name},
+        Column{{.heading = "inputs", .least = 17, .keeps_start = true}, &L::data_algorithm},
+        Column{{.heading = "scale", .drop = 3}, [](const L& l) { return l.data_scale.scale; }},
+        Column{{.heading = "clips", .drop = 1},
+               [](const L& l) {
+                   return concat(three_digits(l.data_clip.min), " .. ", three_digits(l.data_clip.max));
+               }},
+        Column{{.heading = "by", .drop = 4}, [](const L& l) { return l.user_clips ? "you" : "IFMR"; }},
+        Column{{.heading = "SQNR"}, [](const L& l) { return decibel(l.data_sqnr); }},
+        Column{{.heading = "outside", .drop = 2}, [](const L& l) { return percent(l.saturation); }});
 }
 
 /// "conv1", or "conv1 .. relu1".
@@ -76,22 +74,20 @@ inline std::string block_name(const BlockReport& block, std::size_t width) {
 }
 
 inline std::string blocks_table(const std::vector<BlockReport>& blocks, std::size_t width) {
-    Table table({{.heading = "block"},
-                 {.heading = "modules", .least = 14},
-                 {.heading = "error", .drop = 1},
-                 {.heading = "distilled"},
-                 {.heading = "best epoch", .drop = 3},
-                 {.heading = "teacher's input", .drop = 4},
-                 {.heading = "seconds", .drop = 2}});
-    for (std::size_t b = 0; b != blocks.size(); ++b) {
-        const BlockReport& r = blocks[b];
-        table.add({number(b + 1), block_name(r, width < 60 ? 16 : (std::max)(std::size_t{28}, width / 4)),
-                   short_number(r.loss_before), short_number(r.loss_after),
-                   r.best_epoch == 0 ? "calibrated" : number(r.best_epoch),
-                   r.teacher_inputs == 0 ? "never" : concat(r.teacher_inputs, " steps"),
-                   number(r.seconds, std::chars_format::fixed, 2)});
-    }
-    std::string out = table.text(width);
+    using B = BlockReport;
+    std::size_t const name_width = width < 60 ? 16 : (std::max)(std::size_t{28}, width / 4);
+    std::string out = column_table(
+        blocks, width, Column{{.heading = "block"}, [&](const B& b) { return &b - blocks.data() + 1; }},
+        Column{{.heading = "modules", .least = 14}, [&](const B& b) { return block_name(b, name_width); }},
+        Column{{.heading = "error", .drop = 1}, &B::loss_before},
+        Column{{.heading = "distilled"}, &B::loss_after},
+        Column{{.heading = "best epoch", .drop = 3},
+               [](const B& b) { return b.best_epoch == 0 ? "calibrated" : number(b.best_epoch); }},
+        Column{
+            {.heading = "teacher's input", .drop = 4},
+            [](const B& b) { return b.teacher_inputs == 0 ? "never" : concat(b.teacher_inputs, " steps"); }},
+        Column{{.heading = "seconds", .drop = 2},
+               [](const B& b) { return number(b.seconds, std::chars_format::fixed, 2); }});
     for (std::size_t b = 0; b != blocks.size(); ++b)
         if (!blocks[b].stopped.empty())
             append(out, wrapped(concat("block ", b + 1, " ended early: ", blocks[b].stopped), width));

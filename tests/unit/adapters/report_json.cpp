@@ -81,14 +81,15 @@ struct Outer {
     std::vector<std::vector<Inner>> inner{};
     float not_a_number = std::numeric_limits<float>::quiet_NaN();
     std::uint64_t large = (std::numeric_limits<std::uint64_t>::max)();
+    Severity severity = Severity::warning;
 };
 }  // namespace
 
-TEST_CASE("an aggregate of one's own as JSON: lists, aggregates and optionals within each other") {
+TEST_CASE("an aggregate of one's own as JSON: lists, aggregates, optionals, enumerators within each other") {
     Outer const mine{.flag = true, .inner = {{{"a\"b", 3}}, {}, {{"", std::nullopt}}}};
     CHECK(boost::json::serialize(fields_to_json(mine)) ==
           R"({"flag":true,"inner":[[{"text":"a\"b","number":3}],[],[{"text":"","number":null}]],)"
-          R"("not_a_number":null,"large":18446744073709551615})");
+          R"("not_a_number":null,"large":18446744073709551615,"severity":1})");
 }
 
 }  // namespace adapters_report_json_test

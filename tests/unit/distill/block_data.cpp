@@ -15,7 +15,7 @@ TEST_CASE(
     auto const plan = support::plan_for(teacher, "");
     auto const blocks = blocks_of(teacher, plan, BlockShape::amct);
     auto const batches = support::small_batches(2, 2);
-    // A student whose first block puts out the teacher's times a factor: mean((t - s)^2) is (1 - f)^2
+    // A student whose first block outputs the teacher's times a factor: mean((t - s)^2) is (1 - f)^2
     // mean(t^2), and is above half of the smaller power for f < 2 - sqrt(2) = 0.586, and for f > 1.707.
     for (float factor : {0.55f, 0.6f, 1.7f, 1.75f}) {
         nn::Network student = teacher;

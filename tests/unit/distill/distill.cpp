@@ -106,7 +106,7 @@ TEST_CASE("a module that a block shares with an earlier node is trained on input
     std::mt19937_64 random(5);
     for (nn::Tensor& t : batches)
         for (float& v : t) v = static_cast<float>(nn::next_uniform(random));
-    // The block reads what its own module puts out at an earlier node.
+    // The block reads what its own module outputs at an earlier node.
     TrainedBlock const block = detail::block_of_nodes(teacher, {{4}}, true);
     auto const train = [&](std::size_t bytes) {
         nn::Network student = teacher;
@@ -172,7 +172,7 @@ TEST_CASE(
     CHECK(trained != master);
     CHECK(after.weight_scales(trained) != before.weight_scales(master));
     CHECK(after.data_clip().max != before.data_clip().max);
-    CHECK(after.data_clip().min == 0);  // behind a ReLU
+    CHECK(after.data_clip().min == 0);  // after a ReLU
     LearningRates const rates;
     CHECK(rates.of(nn::Role::weight) == 1e-3);
     CHECK(rates.of(nn::Role::bias) == 1e-3);

@@ -97,7 +97,7 @@ nn::Network network_of(const json::value& c) {
     return net;
 }
 
-/// The plan of the case. Weight ULQ is ARQ in the original, and a clip_min of 0 behind a ReLU is ours.
+/// The plan of the case. Weight ULQ is ARQ in the original, and a clip_min of 0 after a ReLU is ours.
 DistillPlan plan_of(const json::value& c, const nn::Network& net) {
     std::string config = c.at("cfg").is_null() ? "" : text(c.at("cfg"));
     if (auto const at = config.find("ulq_distill"); at != config.npos) config.replace(at, 3, "arq");

@@ -117,7 +117,7 @@ TEST_CASE("Tile over the batch and in numbers") {
     CHECK(*f.find("z")->floats() == Floats{5, 6});
 }
 
-TEST_CASE("weights behind Identity, Transpose, Reshape, Cast and arithmetic are values") {
+TEST_CASE("weights after Identity, Transpose, Reshape, Cast and arithmetic are values") {
     Model m;
     m.input("x")
         .initializer(floats("w", {2, 3}, {1, 2, 3, 4, 5, 6}))

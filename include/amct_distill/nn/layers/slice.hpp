@@ -81,7 +81,7 @@ private:
     };
     Part part(std::size_t i, Index size) const {
         Index const step = options_.steps[i];
-        // From behind the last value on, or, backwards, until before the first.
+        // From after the last value on, or, backwards, until before the first.
         Index const low = step > 0 ? 0 : -1, high = step > 0 ? size : size - 1;
         auto const within = [&](Index at) { return std::clamp(at < 0 ? at + size : at, low, high); };
         Index const start = within(options_.starts[i]), end = within(options_.ends[i]);

@@ -15,8 +15,8 @@
 namespace amct_distill::onnx::detail {
 
 /// The number of last dimensions that a ReduceMean averages over, keeping them as 1; nothing when they are
-/// others.
-inline std::optional<std::size_t> last_dimensions(const PatternContext& c, NodeId mean) {
+/// others. `like`: a tensor with as many dimensions as what it reads.
+inline std::optional<std::size_t> last_dimensions(const PatternContext& c, NodeId mean, TensorId like) {
     Attributes a(*c.graph().node(mean).proto);
     std::optional<std::vector<std::int64_t>> axes = a.integers("axes");
     bool const keeps = a.integer("keepdims", 1) == 1;
@@ -24,7 +24,7 @@ inline std::optional<std::size_t> last_dimensions(const PatternContext& c, NodeI
     if (!axes)
         if (std::optional<Value> const given = c.constant(c.input(mean, 1))) axes = given->integers();
     if (!axes || axes->empty() || !keeps || a.error()) return std::nullopt;
-    std::optional<std::size_t> const rank = c.rank(c.input(mean, 0));
+    std::optional<std::size_t> const rank = c.rank(like);
     for (std::int64_t& axis : *axes) {
         if (axis >= 0 && !rank) return std::nullopt;
         if (axis >= 0) axis -= static_cast<std::int64_t>(*rank);
@@ -39,7 +39,7 @@ inline std::optional<std::size_t> last_dimensions(const PatternContext& c, NodeI
 inline std::optional<Match> match_layer_norm(const PatternContext& c, NodeId first) {
     if (!c.is(first, "ReduceMean") || c.opset() < 7) return std::nullopt;
     TensorId const x = c.input(first, 0);
-    std::optional<std::size_t> const dims = last_dimensions(c, first);
+    std::optional<std::size_t> const dims = last_dimensions(c, first, x);
     NodeId const sub = c.only_reader(c.output(first));
     if (!dims || !c.is(sub, "Sub") || c.input(sub, 0) != x || c.input(sub, 1) != c.output(first))
         return std::nullopt;
@@ -59,7 +59,7 @@ inline std::optional<Match> match_layer_norm(const PatternContext& c, NodeId fir
     bool const is_square =
         c.is(square, "Pow") ? c.number(c.input(square, 1)) == 2.0f : c.input(square, 1) == centered;
     NodeId const mean = c.only_reader(c.output(square));
-    if (!is_square || !c.is(mean, "ReduceMean") || last_dimensions(c, mean) != dims) return std::nullopt;
+    if (!is_square || !c.is(mean, "ReduceMean") || last_dimensions(c, mean, x) != dims) return std::nullopt;
     NodeId const add = c.only_reader(c.output(mean));
     if (!c.is(add, "Add")) return std::nullopt;
     std::optional<float> const eps = c.number_beside(add, c.output(mean));
