@@ -4,7 +4,8 @@
 //
 //     conformance_onnx_layers [TEXT] [--tasks DIRECTORY] [-v]
 //
-// With --tasks the models are left in a folder, with inputs and outputs for ONNX Runtime: see tests/models.sh.
+// With --tasks the models are left in a folder, with inputs and outputs for ONNX Runtime: see
+// tests/models.sh.
 #include <algorithm>
 #include <amct_distill/nn/print.hpp>
 #include <amct_distill/nn/save.hpp>
