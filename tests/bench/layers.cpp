@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The layers of ResNet and MobileNet at the sizes that they have at 224 x 224, batch 8: forward, and forward and
+// The layers of ResNet and MobileNet at the sizes that they have at 224 x 224, batch 8: forward, and
+// forward and
 // backward, in ms and GFLOPS (for those that move data, GB/s: what they read and write at the least).
 //
 //     bench_layers [threads] [rounds] [part of a name]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The loops of ReLU and of what else cuts its input at bounds, and of their gradients.
 ///
-///     run_on(set, ClampLoop<float>{x, 0, 6, y, n});             // min(max(x, 0), 6); NaN passes, -0 becomes 0
+///     run_on(set, ClampLoop<float>{x, 0, 6, y, n});   // min(max(x, 0), 6); NaN passes, -0 becomes 0
 ///     run_on(set, GateLoop<float>{x, 0, 6, g, gx, n});          // gx += x <= 0 || x >= 6 ? 0 : g
 ///
 /// A bound that is NaN is none.

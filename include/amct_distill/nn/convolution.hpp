@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The products of every convolution, plain or transposed, of a batch of images in groups of channels.
 ///
-///     detail::Convolution<float> c(window, images, groups, channels, outputs);    // the latter two of a group
+///     detail::Convolution<float> c(window, images, groups, channels, outputs);  // channels of a group
 ///     c.multiply(weight, x, {.bias = bias}, y, scratch);
 ///     c.add_weight_gradient(x, grad_y, grad_weight, scratch);
 ///     c.add_input_gradient(weight, grad_y, grad_x, scratch);
@@ -210,7 +210,8 @@ public:
 private:
     Depthwise<T> depthwise() const { return {window_, images_, groups_, channels_, outputs_}; }
 
-    /// How many positions, counted through all images, are taken together from `first` on: `most`, but those of
+    /// How many positions, counted through all images, are taken together from `first` on: `most`, but
+    /// those of
     /// one image where it has many, and those of one row where it has.
     Index block(Index first, Index last, Index most) const {
         Index const cols = window_.output(1);

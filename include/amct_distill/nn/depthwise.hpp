@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Convolutions of few channels in a group, such as depthwise ones, plane by plane: forward and gradients.
 ///
-///     detail::Depthwise<float> c(window, images, groups, channels, outputs);      // the latter two of a group
+///     detail::Depthwise<float> c(window, images, groups, channels, outputs);  // channels of a group
 ///     c.multiply(weight, x, {.bias = bias}, y, scratch);
 ///     c.add_weight_gradient(x, grad_y, grad_weight, scratch);
 ///     c.add_input_gradient(weight, grad_y, grad_x, scratch);
@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "plane_tiles.hpp"
 #include "runs.hpp"
 #include "scratch.hpp"
 #include "tap_sums.hpp"
@@ -117,34 +118,9 @@ private:
             if (phase(axis, k) == of_phase) return true;
         return false;
     }
-    /// Rows and columns in tiles that a first-level cache holds.
-    struct Tiles {
-        struct Tile {
-            Index row, col, rows, cols;
-        };
-        /// The tile of a task, which are `count` for each plane. A division takes as long as a small plane's sums.
-        [[gnu::always_inline]] Tile at(Index task) const {
-            if (count == 1) return {0, 0, all[0], all[1]};
-            Index const k = task % count, row = k / across * rows, col = k % across * cols;
-            return {row, col, (std::min)(rows, all[0] - row), (std::min)(cols, all[1] - col)};
-        }
-        [[gnu::always_inline]] Index plane(Index task) const { return count == 1 ? task : task / count; }
-        Index size() const { return rows * pitch; }
-
-        nn::Size2 all{};
-        Index rows = 0, cols = 0, pitch = 0, across = 0, count = 0;
-    };
-    Tiles tiles(const nn::Size2& all) const {
-        auto const parts = [](Index n, Index most) { return (n + most - 1) / most; };
-        Tiles t{.all = all};
-        t.across = parts(all[1], 1024);
-        t.cols = parts(all[1], t.across);
-        t.pitch = t.cols + reach_[1];
-        Index const most = (std::max)((std::min)(all[0], Index(8)), 4096 / t.pitch - reach_[0]);
-        t.rows = parts(all[0], parts(all[0], most));
-        t.count = parts(all[0], t.rows) * t.across;
-        return t;
-    }
+    using Tiles = PlaneTiles;
+    using Job = PlaneJob<T>;
+    Tiles tiles(const nn::Size2& all) const { return PlaneTiles::of(all, reach_); }
     /// A phase of the input's tile; all of them, and what is read after the last value.
     Index phase_size(const Tiles& t) const { return (t.rows + reach_[0]) * t.pitch; }
     Index laid_out_input(const Tiles& t) const {
@@ -152,34 +128,6 @@ private:
     }
     Index laid_out_gradient(const Tiles& t) const { return phase_size(t) + reach_[1] + 3 * run_slack; }
 
-    /// What the tasks have in common.
-    struct Job {
-        Tiles tiles{};
-        Taps taps{};
-        InstructionSet set{};
-        T* laid = nullptr;  ///< the planes that are laid out, and what the kernels give
-        T* result = nullptr;
-        Index laid_size = 0, result_size = 0;
-        /// How many planes are laid out at a time: wide loads of what has just been stored in narrower pieces
-        /// wait for it to reach the cache, so that between the steps of a small plane others are better.
-        Index batch = 1;
-        Index first = 0, last = 0;
-
-        void set_buffers(nn::BasicScratch<T>& scratch, Index for_laid, Index for_result) {
-            laid_size = (for_laid + 15) / 16 * 16;
-            result_size = (for_result + 15) / 16 * 16;
-            laid = scratch.buffer(0, batch * (laid_size + result_size));
-            result = laid + batch * laid_size;
-        }
-        Job of(Index begin, Index end, Index worker) const {
-            Job job = *this;
-            job.laid += worker * batch * (laid_size + result_size);
-            job.result += worker * batch * (laid_size + result_size);
-            job.first = begin;
-            job.last = end;
-            return job;
-        }
-    };
     /// With the taps in their order, or for the gradient of the input, by phases, in the order of offsets:
     /// where those of a phase begin is in indices(2).
     Job prepare(const nn::Size2& all, nn::BasicScratch<T>& scratch, bool gradient = false) const {
@@ -238,8 +186,7 @@ private:
     /// What the taps see of it: its phases one after another.
     template <int Bytes>
     [[gnu::always_inline]] void lay_input(const T* plane, Index plane_step, const Tiles& tiles,
-                                          const typename Tiles::Tile& tile, T* to, Index to_step,
-                                          Index count) const {
+                                          const Tiles::Tile& tile, T* to, Index to_step, Index count) const {
         for (Index py = 0; py != phases_[0]; ++py)
             for (Index px = 0; px != phases_[1]; ++px)
                 if (phases_[0] * phases_[1] == 1 || (sees(0, py) && sees(1, px)))
@@ -272,7 +219,7 @@ private:
                 for (Index k = 0; k != n; ++k) write<Bytes>(task + k, k);
             }
         }
-        T* to(Index task, const typename Tiles::Tile& tile, Index o) const {
+        T* to(Index task, const Tiles::Tile& tile, Index o) const {
             return output + (job.tiles.plane(task) * c.outputs_ + o) * c.positions_ +
                    tile.row * job.tiles.all[1] + tile.col;
         }

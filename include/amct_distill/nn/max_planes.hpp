@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The largest value of each window of many planes, and the gradient to the first that is largest: by vectors.
+/// The largest value of each window of many planes, and the gradient to the first that is largest: by
+/// vectors.
 ///
 ///     detail::MaxPlanes<float> const max(window, planes);
 ///     max.forward(x, y, scratch);
 ///     max.backward(x, grad_y, grad_x, scratch);
 ///
-/// NaN is larger than all. As in depthwise.hpp, rows of a plane are laid out so that what a tap sees is one run;
-/// outside stands -infinity. Which tap is the first with the maximum is known from the taps' order; then each tap
+/// NaN is larger than all. As in depthwise.hpp, rows of a plane are laid out so that what a tap sees is one
+/// run;
+/// outside stands -infinity. Which tap is the first with the maximum is known from the taps' order; then
+/// each tap
 /// in turn passes on the gradients of the outputs that are its own.
 #pragma once
 #include <algorithm>
@@ -100,7 +103,8 @@ private:
                 px - w_.padding[1], w_.stride[0], w_.stride[1]};
     }
 
-    /// The larger one, NaN if there is one. Two steps, which the compiler must not make one of: g++ 12 would join
+    /// The larger one, NaN if there is one. Two steps, which the compiler must not make one of: g++ 12
+    /// would join
     /// the comparisons, element by element.
     template <class V>
     [[gnu::always_inline]] static void larger(const V& v, const V& most, V& out) {

@@ -174,7 +174,8 @@ struct PlanePart {
     Range cols_inside(nn::Index n) const { return inside(left, col_step, width, n); }
 };
 
-/// rows x cols pixels, in rows of `pitch` >= cols values: `outside` where they are outside, and after the columns.
+/// rows x cols pixels, in rows of `pitch` >= cols values: `outside` where they are outside, and after the
+/// columns.
 /// Up to a vector after the last row is written.
 template <int Bytes, class T>
 [[gnu::always_inline]] inline void lay_out(const T* plane, const PlanePart& part, nn::Index rows,
@@ -192,7 +193,8 @@ template <int Bytes, class T>
     fill_run<Bytes>(to, (rows - y.last) * pitch, outside);
 }
 
-/// The same of `count` planes, where the zeros are already: of planes that are alike they stay in their places.
+/// The same of `count` planes, where the zeros are already: of planes that are alike they stay in their
+/// places.
 template <int Bytes, class T>
 [[gnu::always_inline]] inline void lay_out_inside(const T* plane, nn::Index plane_step, const PlanePart& part,
                                                   nn::Index rows, nn::Index cols, nn::Index pitch, T* to,

@@ -2,7 +2,7 @@
 /// What the taps of a window see at some positions of a batch, copied to lines or panels: the rows of the
 /// matrix that a convolution multiplies with.
 ///
-///     TapLines<float> lines(window, channels, images_apart);    // a batch's images are so far from each other
+///     TapLines<float> lines(window, channels, images_apart);  // from image to image
 ///     lines.at(first, 256, panel_cols, panel_size);             // positions, counted through all images
 ///     run_on(set, lines.read(x, tap, 126, buffer, to, panel_cols));
 ///
@@ -50,7 +50,8 @@ public:
     /// What `read` needs as a buffer.
     Index buffer() const { return direct_ ? 0 : phases_ * region_ + run_slack; }
 
-    /// The positions [first, first + n), which go on from image to image: at most `most_positions`, in one row
+    /// The positions [first, first + n), which go on from image to image: at most `most_positions`, in one
+    /// row
     /// where rows are longer. A line is in panels of `panel` values, `panel_step` apart; 0: in one piece.
     void at(Index first, Index n, Index panel, Index panel_step) {
         positions_ = n;
@@ -84,7 +85,8 @@ public:
     }
 
     struct Read;
-    /// A kernel (run/instructions.hpp) that writes the lines of the taps [tap, tap + count) of a group's image
+    /// A kernel (run/instructions.hpp) that writes the lines of the taps [tap, tap + count) of a group's
+    /// image
     /// `x`, each `step` after the other. Panels are filled up with zeros.
     Read read(const T* x, Index tap, Index count, T* buffer, T* to, Index step) const {
         return {*this, x, tap, count, buffer, to, step};

@@ -57,7 +57,8 @@ template <int Bytes, int Vectors, class T>
     for (int v = 0; v != Vectors; ++v) store(sums[v], y + v * lanes);
 }
 
-/// Begins with `value`, or where `add`, with what is in y. Up to `run_slack` values more are read and written.
+/// Begins with `value`, or where `add`, with what is in y. Up to `run_slack` values more are read and
+/// written.
 template <int Bytes, class T>
 [[gnu::always_inline]] inline void tap_sums(const T* x, const Taps& taps, const T* weights, T value, bool add,
                                             T* y, nn::Index n) {
@@ -96,7 +97,8 @@ template <int Bytes, int Side, int Rows, class T>
     for (int r = 0; r != Rows; ++r) store(sums[r], y + r * y_pitch);
 }
 
-/// The outputs rows x cols, in rows of y_pitch. More values of x are read, up to `run_slack`, and where rows are
+/// The outputs rows x cols, in rows of y_pitch. More values of x are read, up to `run_slack`, and where
+/// rows are
 /// shorter than 16 values, as many are written after the last one; y is not x.
 template <int Bytes, int Side, class T>
 [[gnu::always_inline]] inline void square_sums(const T* x, nn::Index pitch, const Taps& taps,

@@ -13,6 +13,7 @@
 
 #include "../nn/layers/conv1d.hpp"
 #include "../nn/layers/conv2d.hpp"
+#include "../nn/layers/conv_function.hpp"
 #include "../nn/layers/conv_transpose.hpp"
 #include "../nn/layers/linear.hpp"
 #include "../nn/layers/matmul.hpp"
@@ -44,14 +45,13 @@ AttributeList window_attributes(const Options& o, std::vector<std::int64_t> pads
 }
 
 template <class Options>
-void write_convolution(const Options& o, NodeWriter& w) {
-    w.last("Conv", with_parameters(w, o.bias),
-           window_attributes(o, both_ends(sizes(o.padding), sizes(o.padding))));
+void write_convolution(const Options& o, NodeWriter& w, std::vector<std::string_view> reads) {
+    w.last("Conv", std::move(reads), window_attributes(o, both_ends(sizes(o.padding), sizes(o.padding))));
 }
 
 /// What output_padding takes away is padding at the end, for ONNX.
 template <class Options>
-void write_transposed(const Options& o, NodeWriter& w) {
+void write_transposed(const Options& o, NodeWriter& w, std::vector<std::string_view> reads) {
     std::vector<std::int64_t> end = sizes(o.padding), more = sizes(o.output_padding);
     std::vector<std::int64_t> const stride = sizes(o.stride), dilation = sizes(o.dilation);
     for (std::size_t d = 0; d != more.size(); ++d) {
@@ -61,18 +61,34 @@ void write_transposed(const Options& o, NodeWriter& w) {
     }
     AttributeList attributes = window_attributes(o, both_ends(sizes(o.padding), end));
     attributes.push_back(attribute("output_padding", std::move(more)));
-    w.last("ConvTranspose", with_parameters(w, o.bias), std::move(attributes));
+    w.last("ConvTranspose", std::move(reads), std::move(attributes));
 }
 
 }  // namespace detail
 
-inline void write_onnx(const nn::Conv1d& m, NodeWriter& w) { detail::write_convolution(m.options(), w); }
-inline void write_onnx(const nn::Conv2d& m, NodeWriter& w) { detail::write_convolution(m.options(), w); }
+inline void write_onnx(const nn::Conv1d& m, NodeWriter& w) {
+    detail::write_convolution(m.options(), w, detail::with_parameters(w, m.options().bias));
+}
+inline void write_onnx(const nn::Conv2d& m, NodeWriter& w) {
+    detail::write_convolution(m.options(), w, detail::with_parameters(w, m.options().bias));
+}
 inline void write_onnx(const nn::ConvTranspose1d& m, NodeWriter& w) {
-    detail::write_transposed(m.options(), w);
+    detail::write_transposed(m.options(), w, detail::with_parameters(w, m.options().bias));
 }
 inline void write_onnx(const nn::ConvTranspose2d& m, NodeWriter& w) {
-    detail::write_transposed(m.options(), w);
+    detail::write_transposed(m.options(), w, detail::with_parameters(w, m.options().bias));
+}
+inline void write_onnx(const nn::FunctionalConv1d& m, NodeWriter& w) {
+    detail::write_convolution(m.options(), w, w.all_inputs());
+}
+inline void write_onnx(const nn::FunctionalConv2d& m, NodeWriter& w) {
+    detail::write_convolution(m.options(), w, w.all_inputs());
+}
+inline void write_onnx(const nn::FunctionalConvTranspose1d& m, NodeWriter& w) {
+    detail::write_transposed(m.options(), w, w.all_inputs());
+}
+inline void write_onnx(const nn::FunctionalConvTranspose2d& m, NodeWriter& w) {
+    detail::write_transposed(m.options(), w, w.all_inputs());
 }
 
 inline void write_onnx(const nn::Linear& linear, NodeWriter& w) {

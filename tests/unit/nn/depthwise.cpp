@@ -26,7 +26,8 @@ struct Case {
     }
 };
 
-/// Every kind of square, stride, dilation and padding, at sizes on both sides of a vector's; tiles of rows and
+/// Every kind of square, stride, dilation and padding, at sizes on both sides of a vector's; tiles of rows
+/// and
 /// of columns, batches of planes; several channels and outputs.
 std::vector<Case> cases() {
     std::vector<Case> all;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The activations ReLU, LeakyReLU, Sigmoid, Tanh, element by element as in torch.nn; NaN passes through them.
+/// The activations ReLU, LeakyReLU, Sigmoid, Tanh, element by element as in torch.nn; NaN passes through
+/// them.
 ///
 ///     net.add("relu1", ReLU{}, {x});
 ///     net.add("leaky", LeakyReLU(0.1f), {x});

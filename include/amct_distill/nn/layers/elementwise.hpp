@@ -15,8 +15,10 @@
 
 namespace amct_distill::detail {
 
-/// `Derived` has `value(x)`, or `values(x, y)` of arrays, or `loop(x, y, n)`: a kernel (run/instructions.hpp). And
-/// `slope_times(x, y, g)`: the gradient `g` of the output `y`, carried to the input `x`; or a kernel that adds it,
+/// `Derived` has `value(x)`, or `values(x, y)` of arrays, or `loop(x, y, n)`: a kernel
+/// (run/instructions.hpp). And
+/// `slope_times(x, y, g)`: the gradient `g` of the output `y`, carried to the input `x`; or a kernel that
+/// adds it,
 /// `gradient_loop(x, y, g, gx, n)`.
 template <class Derived, class T>
 class Elementwise {
