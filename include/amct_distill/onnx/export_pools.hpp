@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// How pooling and resizing are written as ONNX: an AvgPool with dilation needs opset 19, an LPPool with one or
-/// with ceil_mode 18.
+/// How pooling and resizing are written as ONNX: an AvgPool with dilation needs opset 19, an LPPool with one
+/// or with ceil_mode 18.
 #pragma once
 #include <algorithm>
 #include <array>
