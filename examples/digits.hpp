@@ -2,6 +2,7 @@
 /// The digits, and a small network that reads them.
 #pragma once
 #include <amct_distill/amct_distill.hpp>
+#include <amct_distill/report/page.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <string>

@@ -5,7 +5,10 @@
 #include <amct_distill/adapters/report_json.hpp>
 #include <amct_distill/amct_distill.hpp>
 #include <amct_distill/core/wrap.hpp>
+#include <amct_distill/deploy/integer.hpp>
 #include <amct_distill/io/terminal.hpp>
+#include <amct_distill/report/html.hpp>
+#include <amct_distill/report/make_page.hpp>
 #include <amct_distill/report/progress.hpp>
 #include <cstdio>
 #include <exception>

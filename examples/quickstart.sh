@@ -9,7 +9,7 @@ need_packages g++ cmake ninja-build libeigen3-dev "$boost"
 [ -z "${AMCT_DISTILL_PACKAGES_ONLY:-}" ] || exit 0
 
 echo 'Building (a minute or so) ...'
-if ! log=$(cmake --preset dev -DAMCT_DISTILL_BUILD_TESTS=OFF 2>&1) ||
+if ! log=$(cmake --preset dev -DAMCT_DISTILL_BUILD_TESTS=OFF -DAMCT_DISTILL_BUILD_TOOLS=OFF 2>&1) ||
     ! log=$(cmake --build --preset dev --target quickstart 2>&1); then
     printf '%s\n' "$log" >&2
     exit 1

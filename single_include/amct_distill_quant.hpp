@@ -3,6 +3,9 @@
 // Made from include/ by cmake/single_header.cmake: change the headers there.
 #pragma once
 
+#ifdef AMCT_DISTILL_IMPLEMENTATION
+#undef AMCT_DISTILL_COMPILED
+#endif
 #ifndef AMCT_DISTILL_VERSION
 #if __has_include(<Eigen/Core>)
 #include <Eigen/Core>
@@ -21,7 +24,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <functional>
@@ -38,6 +40,9 @@
 #include <utility>
 #include <variant>
 #include <vector>
+#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
+#include <cstdlib>
+#endif  // definitions
 
 // ---- amct_distill/core/version.hpp
 
@@ -217,6 +222,122 @@ using EachWidth = Widths::AnyOf<Of>;
 
 }  // namespace amct_distill
 
+// ---- amct_distill/core/number.hpp
+
+/// Numbers as text. Every number in every output comes from here: with a decimal point and without grouping,
+/// whatever the process's locale is.
+///
+///     number(0.1f)                                     // "0.1": the shortest that reads back; "nan", "-inf"
+///     number(1234567)                                    // "1234567"
+///     number(0.00125, std::chars_format::scientific, 2)  // "1.25e-03"
+///     number(48.93, std::chars_format::fixed, 1)         // "48.9"
+
+namespace amct_distill {
+
+template <std::integral N>
+requires(!std::same_as<N, bool>) std::string number(N value) {
+    char text[std::numeric_limits<N>::digits10 + 3];
+    return {text, std::to_chars(text, text + sizeof text, value).ptr};
+}
+
+/// The shortest text that reads back as the same number.
+template <std::floating_point T>
+std::string number(T value) {
+    if (std::isnan(value)) return "nan";  // whatever its sign
+    char text[64];
+    return {text, std::to_chars(text, text + sizeof text, value).ptr};
+}
+
+/// The shortest text in that format that reads back as the same number.
+template <std::floating_point T>
+std::string number(T value, std::chars_format format) {
+    if (std::isnan(value)) return "nan";
+    char text[std::numeric_limits<T>::max_exponent10 + std::numeric_limits<T>::max_digits10 + 16];
+    return {text, std::to_chars(text, text + sizeof text, value, format).ptr};
+}
+
+/// As printf's `%.2e`, `%.2f` or `%.2g` for 2 digits, in the C locale.
+template <std::floating_point T>
+std::string number(T value, std::chars_format format, int digits) {
+    if (std::isnan(value)) return "nan";
+    std::string text(static_cast<std::size_t>(std::numeric_limits<T>::max_exponent10 + digits + 16), '\0');
+    text.resize(static_cast<std::size_t>(
+        std::to_chars(text.data(), text.data() + text.size(), value, format, digits).ptr - text.data()));
+    return text;
+}
+
+namespace detail {
+
+using amct_distill::number;
+
+/// Three digits: "1.25e-03".
+inline std::string short_number(double x) { return number(x, std::chars_format::scientific, 2); }
+inline std::string percent(double part) { return number(100 * part, std::chars_format::fixed, 2) + " %"; }
+
+}  // namespace detail
+}  // namespace amct_distill
+
+// ---- amct_distill/core/concat.hpp
+
+/// One string from pieces: texts, characters and numbers.
+///
+///     detail::concat("expected ", 3, " channels, found ", n)
+///
+/// (`std::string + "..."` would do, but g++ 12 at -O2 answers it with false -Wrestrict and -Warray-bounds
+/// warnings, GCC bugs 105329 and 105651.) Every call makes an array of pieces for one function that joins
+/// them: most calls are of diagnostics, and would be a tenth of a program's code if they were inlined.
+
+namespace amct_distill::detail {
+
+/// A text of somebody else's, or a short one of its own.
+class Piece {
+public:
+    template <class Text>
+    requires std::convertible_to<const Text&, std::string_view> Piece(const Text& text) {
+        std::string_view const view = text;
+        data_ = view.data();
+        size_ = view.size();
+    }
+    Piece(char c) : size_(1) { own_[0] = c; }
+    template <std::integral N>
+    requires(!std::same_as<N, char> && !std::same_as<N, bool>) Piece(N n) {
+        if constexpr (std::signed_integral<N>)
+            take(static_cast<long long>(n));
+        else
+            take(static_cast<unsigned long long>(n));
+    }
+    Piece(float x) { take(x); }
+    Piece(double x) { take(x); }
+
+    std::string_view text() const { return {data_ == nullptr ? own_ : data_, size_}; }
+
+private:
+    template <class N>
+    [[gnu::cold, gnu::noinline]] void take(N n) {
+        std::string const text = number(n);
+        size_ = text.copy(own_, sizeof own_);
+    }
+
+    const char* data_ = nullptr;  // null: own_
+    std::size_t size_ = 0;
+    char own_[32];  // the longest number has 24
+};
+
+inline void append(std::string& out, const Piece& piece) { out.append(piece.text()); }
+
+[[gnu::cold, gnu::noinline]] inline std::string join(std::initializer_list<Piece> pieces) {
+    std::string out;
+    for (const Piece& piece : pieces) append(out, piece);
+    return out;
+}
+
+template <class... Pieces>
+std::string concat(const Pieces&... pieces) {
+    return join({Piece(pieces)...});
+}
+
+}  // namespace amct_distill::detail
+
 // ---- amct_distill/core/utf8.hpp
 
 /// Whether a text is UTF-8, and how many columns of a terminal it takes.
@@ -323,6 +444,83 @@ constexpr std::size_t columns(std::string_view s) {
 }
 
 }  // namespace amct_distill::detail
+
+// ---- amct_distill/core/diagnostic.hpp
+
+/// A message about one place in a text: where, what, and the line it is about.
+///
+///     Diagnostic d = diagnostic_at(Severity::error, "quant.cfg", text, offset, "batch_num", "expected `:`");
+///     std::cerr << to_string(d);
+///     // quant.cfg:3:11: error: batch_num: expected `:`, found `1`
+///     //   batch_num 1
+///     //             ^
+
+namespace amct_distill {
+
+enum class Severity { error, warning };
+
+/// A place in a text, 1-based; columns count code points, a tab counts one. `line == 0`: no place.
+struct Position {
+    std::size_t line = 0;
+    std::size_t column = 0;
+    friend constexpr bool operator==(const Position&, const Position&) = default;
+};
+
+struct Diagnostic {
+    Severity severity = Severity::error;
+    std::string source{};   ///< name of the text, as given to the reader; may be empty
+    Position where{};       ///< {0, 0} when the message is not about a place
+    std::string path{};     ///< the fields that lead there, `a.b[1].c`; may be empty
+    std::string message{};  ///< what is wrong, and the remedy
+    std::string excerpt{};  ///< the line, cut to `max_excerpt` code points around the place; may be empty
+    std::size_t caret = 0;  ///< 0-based column of the caret below `excerpt`
+    bool quoted = false;    ///< the text was at hand: `excerpt` and `caret` are its
+
+    static constexpr std::size_t max_excerpt = 100;
+    friend bool operator==(const Diagnostic&, const Diagnostic&) = default;
+};
+
+namespace detail {
+
+/// Code points of a text that may not be valid UTF-8: every byte that does not continue another one.
+constexpr std::size_t count_code_points(std::string_view text) {
+    return static_cast<std::size_t>(
+        std::count_if(text.begin(), text.end(), [](char c) { return !is_utf8_continuation(c); }));
+}
+
+/// Whether a line ends with this byte: a line feed, or a carriage return without one.
+constexpr bool ends_line(std::string_view text, std::size_t i) {
+    return text[i] == '\n' || (text[i] == '\r' && (i + 1 == text.size() || text[i + 1] != '\n'));
+}
+
+constexpr Position position_of(std::string_view text, std::size_t offset) {
+    std::size_t lines = 1, start = 0;
+    for (std::size_t i = 0; i != offset; ++i) {
+        if (!ends_line(text, i)) continue;
+        ++lines;
+        start = i + 1;
+    }
+    return {lines, count_code_points(text.substr(start, offset - start)) + 1};
+}
+
+}  // namespace detail
+
+/// The diagnostic for byte `offset` of `text`: finds line and column, copies the line.
+Diagnostic diagnostic_at(Severity severity, std::string_view source, std::string_view text,
+                         std::size_t offset, std::string path, std::string message);
+
+/// A diagnostic that is not about a place in a text.
+// Not inlined: an error path is cold, and inlining it draws false -Wstringop-overflow from g++ 12.
+[[gnu::cold]] Diagnostic general_error(std::string message);
+[[gnu::cold]] Diagnostic general_warning(std::string message);
+
+/// `source:line:column: error: path: message`, then the line, indented by two, and a caret. No newline at
+/// the end.
+std::string to_string(const Diagnostic& d);
+
+}  // namespace amct_distill
+
+#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
 
 // ---- amct_distill/core/characters.hpp
 
@@ -480,182 +678,28 @@ inline std::string as_meant(std::string_view name) {
 
 }  // namespace amct_distill::detail
 
-// ---- amct_distill/core/number.hpp
+// ---- amct_distill/core/inline.hpp
 
-/// Numbers as text. Every number in every output comes from here: with a decimal point and without grouping,
-/// whatever the process's locale is.
+/// How a function that is not a template is defined in an -inl header: once in the compiled library, else in
+/// every file that uses it.
 ///
-///     number(0.1f)                                     // "0.1": the shortest that reads back; "nan", "-inf"
-///     number(1234567)                                    // "1234567"
-///     number(0.00125, std::chars_format::scientific, 2)  // "1.25e-03"
-///     number(48.93, std::chars_format::fixed, 1)         // "48.9"
+///     AMCT_DISTILL_INLINE result<void> write(const Deployment& deployment, ...) { ... }
+
+#ifdef AMCT_DISTILL_IMPLEMENTATION
+#define AMCT_DISTILL_INLINE
+#else
+#define AMCT_DISTILL_INLINE inline
+#endif
+
+// ---- amct_distill/core/diagnostic-inl.hpp
+
+/// The definitions of diagnostic.hpp.
 
 namespace amct_distill {
-
-template <std::integral N>
-requires(!std::same_as<N, bool>) std::string number(N value) {
-    char text[std::numeric_limits<N>::digits10 + 3];
-    return {text, std::to_chars(text, text + sizeof text, value).ptr};
-}
-
-/// The shortest text that reads back as the same number.
-template <std::floating_point T>
-std::string number(T value) {
-    if (std::isnan(value)) return "nan";  // whatever its sign
-    char text[64];
-    return {text, std::to_chars(text, text + sizeof text, value).ptr};
-}
-
-/// The shortest text in that format that reads back as the same number.
-template <std::floating_point T>
-std::string number(T value, std::chars_format format) {
-    if (std::isnan(value)) return "nan";
-    char text[std::numeric_limits<T>::max_exponent10 + std::numeric_limits<T>::max_digits10 + 16];
-    return {text, std::to_chars(text, text + sizeof text, value, format).ptr};
-}
-
-/// As printf's `%.2e`, `%.2f` or `%.2g` for 2 digits, in the C locale.
-template <std::floating_point T>
-std::string number(T value, std::chars_format format, int digits) {
-    if (std::isnan(value)) return "nan";
-    std::string text(static_cast<std::size_t>(std::numeric_limits<T>::max_exponent10 + digits + 16), '\0');
-    text.resize(static_cast<std::size_t>(
-        std::to_chars(text.data(), text.data() + text.size(), value, format, digits).ptr - text.data()));
-    return text;
-}
-
 namespace detail {
-
-using amct_distill::number;
-
-/// Three digits: "1.25e-03".
-inline std::string short_number(double x) { return number(x, std::chars_format::scientific, 2); }
-inline std::string percent(double part) { return number(100 * part, std::chars_format::fixed, 2) + " %"; }
-
-}  // namespace detail
-}  // namespace amct_distill
-
-// ---- amct_distill/core/concat.hpp
-
-/// One string from pieces: texts, characters and numbers.
-///
-///     detail::concat("expected ", 3, " channels, found ", n)
-///
-/// (`std::string + "..."` would do, but g++ 12 at -O2 answers it with false -Wrestrict and -Warray-bounds
-/// warnings, GCC bugs 105329 and 105651.) Every call makes an array of pieces for one function that joins
-/// them: most calls are of diagnostics, and would be a tenth of a program's code if they were inlined.
-
-namespace amct_distill::detail {
-
-/// A text of somebody else's, or a short one of its own.
-class Piece {
-public:
-    template <class Text>
-    requires std::convertible_to<const Text&, std::string_view> Piece(const Text& text) {
-        std::string_view const view = text;
-        data_ = view.data();
-        size_ = view.size();
-    }
-    Piece(char c) : size_(1) { own_[0] = c; }
-    template <std::integral N>
-    requires(!std::same_as<N, char> && !std::same_as<N, bool>) Piece(N n) {
-        if constexpr (std::signed_integral<N>)
-            take(static_cast<long long>(n));
-        else
-            take(static_cast<unsigned long long>(n));
-    }
-    Piece(float x) { take(x); }
-    Piece(double x) { take(x); }
-
-    std::string_view text() const { return {data_ == nullptr ? own_ : data_, size_}; }
-
-private:
-    template <class N>
-    [[gnu::cold, gnu::noinline]] void take(N n) {
-        std::string const text = number(n);
-        size_ = text.copy(own_, sizeof own_);
-    }
-
-    const char* data_ = nullptr;  // null: own_
-    std::size_t size_ = 0;
-    char own_[32];  // the longest number has 24
-};
-
-inline void append(std::string& out, const Piece& piece) { out.append(piece.text()); }
-
-[[gnu::cold, gnu::noinline]] inline std::string join(std::initializer_list<Piece> pieces) {
-    std::string out;
-    for (const Piece& piece : pieces) append(out, piece);
-    return out;
-}
-
-template <class... Pieces>
-std::string concat(const Pieces&... pieces) {
-    return join({Piece(pieces)...});
-}
-
-}  // namespace amct_distill::detail
-
-// ---- amct_distill/core/diagnostic.hpp
-
-/// A message about one place in a text: where, what, and the line it is about.
-///
-///     Diagnostic d = diagnostic_at(Severity::error, "quant.cfg", text, offset, "batch_num", "expected `:`");
-///     std::cerr << to_string(d);
-///     // quant.cfg:3:11: error: batch_num: expected `:`, found `1`
-///     //   batch_num 1
-///     //             ^
-
-namespace amct_distill {
-
-enum class Severity { error, warning };
-
-/// A place in a text, 1-based; columns count code points, a tab counts one. `line == 0`: no place.
-struct Position {
-    std::size_t line = 0;
-    std::size_t column = 0;
-    friend constexpr bool operator==(const Position&, const Position&) = default;
-};
-
-struct Diagnostic {
-    Severity severity = Severity::error;
-    std::string source{};   ///< name of the text, as given to the reader; may be empty
-    Position where{};       ///< {0, 0} when the message is not about a place
-    std::string path{};     ///< the fields that lead there, `a.b[1].c`; may be empty
-    std::string message{};  ///< what is wrong, and the remedy
-    std::string excerpt{};  ///< the line, cut to `max_excerpt` code points around the place; may be empty
-    std::size_t caret = 0;  ///< 0-based column of the caret below `excerpt`
-    bool quoted = false;    ///< the text was at hand: `excerpt` and `caret` are its
-
-    static constexpr std::size_t max_excerpt = 100;
-    friend bool operator==(const Diagnostic&, const Diagnostic&) = default;
-};
-
-namespace detail {
-
-/// Code points of a text that may not be valid UTF-8: every byte that does not continue another one.
-constexpr std::size_t count_code_points(std::string_view text) {
-    return static_cast<std::size_t>(
-        std::count_if(text.begin(), text.end(), [](char c) { return !is_utf8_continuation(c); }));
-}
-
-/// Whether a line ends with this byte: a line feed, or a carriage return without one.
-constexpr bool ends_line(std::string_view text, std::size_t i) {
-    return text[i] == '\n' || (text[i] == '\r' && (i + 1 == text.size() || text[i + 1] != '\n'));
-}
-
-constexpr Position position_of(std::string_view text, std::size_t offset) {
-    std::size_t lines = 1, start = 0;
-    for (std::size_t i = 0; i != offset; ++i) {
-        if (!ends_line(text, i)) continue;
-        ++lines;
-        start = i + 1;
-    }
-    return {lines, count_code_points(text.substr(start, offset - start)) + 1};
-}
 
 /// Fills in the excerpt of a diagnostic whose position is set.
-inline void quote_line(Diagnostic& d, std::string_view text, std::size_t offset) {
+AMCT_DISTILL_INLINE void quote_line(Diagnostic& d, std::string_view text, std::size_t offset) {
     std::size_t start = offset, stop = offset;
     while (start != 0 && !ends_line(text, start - 1)) --start;
     while (stop != text.size() && !ends_line(text, stop)) ++stop;
@@ -689,9 +733,9 @@ inline void quote_line(Diagnostic& d, std::string_view text, std::size_t offset)
 
 }  // namespace detail
 
-/// The diagnostic for byte `offset` of `text`: finds line and column, copies the line.
-inline Diagnostic diagnostic_at(Severity severity, std::string_view source, std::string_view text,
-                                std::size_t offset, std::string path, std::string message) {
+AMCT_DISTILL_INLINE Diagnostic diagnostic_at(Severity severity, std::string_view source,
+                                             std::string_view text, std::size_t offset, std::string path,
+                                             std::string message) {
     offset = (std::min)(offset, text.size());
     Diagnostic d{severity, std::string(source), detail::position_of(text, offset), std::move(path),
                  std::move(message)};
@@ -699,22 +743,19 @@ inline Diagnostic diagnostic_at(Severity severity, std::string_view source, std:
     return d;
 }
 
-/// A diagnostic that is not about a place in a text.
 // Not inlined: an error path is cold, and inlining it draws false -Wstringop-overflow from g++ 12.
-[[gnu::cold, gnu::noinline]] inline Diagnostic general_error(std::string message) {
+[[gnu::cold, gnu::noinline]] AMCT_DISTILL_INLINE Diagnostic general_error(std::string message) {
     Diagnostic d;
     d.message = std::move(message);
     return d;
 }
-[[gnu::cold, gnu::noinline]] inline Diagnostic general_warning(std::string message) {
+[[gnu::cold, gnu::noinline]] AMCT_DISTILL_INLINE Diagnostic general_warning(std::string message) {
     Diagnostic d = general_error(std::move(message));
     d.severity = Severity::warning;
     return d;
 }
 
-/// `source:line:column: error: path: message`, then the line, indented by two, and a caret. No newline at
-/// the end.
-inline std::string to_string(const Diagnostic& d) {
+AMCT_DISTILL_INLINE std::string to_string(const Diagnostic& d) {
     std::string out = d.source;
     if (d.where.line != 0) {
         if (!out.empty()) out += ':';
@@ -742,6 +783,8 @@ inline std::string to_string(const Diagnostic& d) {
 
 }  // namespace amct_distill
 
+#endif  // definitions
+
 // ---- amct_distill/core/result.hpp
 
 /// A value, or the diagnostics that say why there is none; the return type of every edge that meets input.
@@ -758,20 +801,12 @@ namespace amct_distill {
 using Diagnostics = std::vector<Diagnostic>;
 
 /// All diagnostics, a line break between them.
-inline std::string to_string(std::span<const Diagnostic> all) {
-    std::string out;
-    for (const Diagnostic& d : all) {
-        if (!out.empty()) out += '\n';
-        out += to_string(d);
-    }
-    return out;
-}
+std::string to_string(std::span<const Diagnostic> all);
 
 /// What `result::value()` throws; `what()` is the text of all diagnostics.
 class ConfigError : public std::exception {
 public:
-    explicit ConfigError(Diagnostics diagnostics)
-        : diagnostics_(std::move(diagnostics)), text_(to_string(diagnostics_)) {}
+    explicit ConfigError(Diagnostics diagnostics);
     const char* what() const noexcept override { return text_.c_str(); }
     const Diagnostics& diagnostics() const noexcept { return diagnostics_; }
 
@@ -781,14 +816,7 @@ private:
 };
 
 namespace detail {
-[[noreturn]] inline void raise(const Diagnostics& diagnostics) {
-#if defined(__cpp_exceptions)
-    throw ConfigError(diagnostics);
-#else
-    std::fprintf(stderr, "%s\n", to_string(diagnostics).c_str());
-    std::abort();  // -fno-exceptions: ask has_value() first
-#endif
-}
+[[noreturn]] void raise(const Diagnostics& diagnostics);
 }  // namespace detail
 
 template <class T>
@@ -857,6 +885,41 @@ private:
 };
 
 }  // namespace amct_distill
+
+#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
+
+// ---- amct_distill/core/result-inl.hpp
+
+/// The definitions of result.hpp.
+
+namespace amct_distill {
+
+AMCT_DISTILL_INLINE std::string to_string(std::span<const Diagnostic> all) {
+    std::string out;
+    for (const Diagnostic& d : all) {
+        if (!out.empty()) out += '\n';
+        out += to_string(d);
+    }
+    return out;
+}
+
+AMCT_DISTILL_INLINE ConfigError::ConfigError(Diagnostics diagnostics)
+    : diagnostics_(std::move(diagnostics)), text_(to_string(diagnostics_)) {}
+
+namespace detail {
+[[noreturn]] AMCT_DISTILL_INLINE void raise(const Diagnostics& diagnostics) {
+#if defined(__cpp_exceptions)
+    throw ConfigError(diagnostics);
+#else
+    std::fprintf(stderr, "%s\n", to_string(diagnostics).c_str());
+    std::abort();  // -fno-exceptions: ask has_value() first
+#endif
+}
+}  // namespace detail
+
+}  // namespace amct_distill
+
+#endif  // definitions
 
 // ---- amct_distill/run/function_ref.hpp
 
@@ -2736,6 +2799,51 @@ private:
 
 }  // namespace amct_distill::detail
 
+// ---- amct_distill/quant/ifmr_options.hpp
+
+/// How IFMR searches a clip range.
+///
+///     Ifmr<Int8> ifmr(IfmrOptions{.max_percentile = 0.9999});
+///     calibrate(student, batches, {}, {.ifmr = {.max_percentile = 0.9999}}).value();
+
+namespace amct_distill {
+
+/// Candidate i has the ratio float(search_start + i * search_step), for i < ceil((search_end - search_start)
+/// / search_step). The defaults give 61 of them, 0.70 to 1.30: in double, 0.6 / 0.01 is a little over 60.
+struct IfmrOptions {
+    double max_percentile = 0.999999;  ///< the part of the values that are not above the range, (0, 1]
+    double min_percentile = 0.999999;  ///< the part of the values that are not below it, (0, 1]
+    double search_start = 0.7;
+    double search_end = 1.3;
+    double search_step = 0.01;
+    /// Of memory for values; at least 512 KB are used. What is more goes to a temporary file, which `finish`
+    /// reads three times.
+    std::size_t max_bytes = static_cast<std::size_t>(-1);
+    /// Evaluate every candidate exactly; otherwise only those that could be the best.
+    bool every_loss = false;
+
+    static constexpr double max_candidates = 10000;
+
+    double candidates() const { return std::ceil((search_end - search_start) / search_step); }
+    /// Errors: a percentile outside (0, 1], a search that is none.
+    result<void> check_options() const {
+        using detail::number;
+        for (double p : {max_percentile, min_percentile})
+            if (!(p > 0 && p <= 1))
+                return general_error(detail::concat("IFMR: the percentile ", number(p),
+                                                    " is not in (0, 1]; the default is 0.999999"));
+        double const count = candidates();
+        if (!(search_start > 0 && search_step > 0 && count >= 1 && count <= max_candidates))
+            return general_error(detail::concat(
+                "IFMR: the search from ", number(search_start), " to ", number(search_end), " by ",
+                number(search_step),
+                " is not one of 1 to 10000 positive ratios; the default is from 0.7 to 1.3 by 0.01"));
+        return {};
+    }
+};
+
+}  // namespace amct_distill
+
 // ---- amct_distill/quant/kernels/squared_error.hpp
 
 /// The terms of a candidate's loss (ifmr.hpp): squares of the float32 errors of fake quantization.
@@ -2950,40 +3058,6 @@ private:
 /// exact float32 errors; AMCT sums in float32 and can miss it. All observed values count: none is sampled.
 
 namespace amct_distill {
-
-/// Candidate i has the ratio float(search_start + i * search_step), for i < ceil((search_end - search_start)
-/// / search_step). The defaults give 61 of them, 0.70 to 1.30: in double, 0.6 / 0.01 is a little over 60.
-struct IfmrOptions {
-    double max_percentile = 0.999999;  ///< the part of the values that are not above the range, (0, 1]
-    double min_percentile = 0.999999;  ///< the part of the values that are not below it, (0, 1]
-    double search_start = 0.7;
-    double search_end = 1.3;
-    double search_step = 0.01;
-    /// Of memory for values; at least 512 KB are used. What is more goes to a temporary file, which `finish`
-    /// reads three times.
-    std::size_t max_bytes = static_cast<std::size_t>(-1);
-    /// Evaluate every candidate exactly; otherwise only those that could be the best.
-    bool every_loss = false;
-
-    static constexpr double max_candidates = 10000;
-
-    double candidates() const { return std::ceil((search_end - search_start) / search_step); }
-    /// Errors: a percentile outside (0, 1], a search that is none.
-    result<void> check_options() const {
-        using detail::number;
-        for (double p : {max_percentile, min_percentile})
-            if (!(p > 0 && p <= 1))
-                return general_error(detail::concat("IFMR: the percentile ", number(p),
-                                                    " is not in (0, 1]; the default is 0.999999"));
-        double const count = candidates();
-        if (!(search_start > 0 && search_step > 0 && count >= 1 && count <= max_candidates))
-            return general_error(detail::concat(
-                "IFMR: the search from ", number(search_start), " to ", number(search_end), " by ",
-                number(search_step),
-                " is not one of 1 to 10000 positive ratios; the default is from 0.7 to 1.3 by 0.01"));
-        return {};
-    }
-};
 
 struct IfmrResult {
     ScaleOffset scale_offset{};
@@ -4147,6 +4221,8 @@ void limit_memory_of([[maybe_unused]] C& c, [[maybe_unused]] std::size_t bytes) 
 }  // namespace detail
 }  // namespace amct_distill
 
+#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
+
 // ---- amct_distill/quant/checked_affine.hpp
 
 /// Quantization of what comes from outside: everything is checked first, and on an error nothing is written.
@@ -4245,6 +4321,8 @@ result<void> checked_dequantize(const QuantizedMatrix& q, MatrixRef out, const E
 }
 
 }  // namespace amct_distill
+
+#endif  // definitions
 
 // ---- amct_distill/quant/quantizer.hpp
 

@@ -14,6 +14,7 @@
 #include "deploy/deployment-inl.hpp"
 #include "deploy/fold.hpp"
 #include "deploy/integer.hpp"
+#include "deploy/read.hpp"
 #include "deploy/record-inl.hpp"
 #include "deploy/simulation.hpp"
 #include "deploy/verify-inl.hpp"

@@ -90,7 +90,8 @@ foreach(how IN ITEMS include all)
     endif()
     run(absolute ${CMAKE_COMMAND} -S ${SOURCE} -B ${root}/build -G ${GENERATOR}
         -DCMAKE_CXX_COMPILER=${COMPILER}
-        -DAMCT_DISTILL_BUILD_TESTS=OFF -DAMCT_DISTILL_BUILD_EXAMPLES=OFF -DCMAKE_INSTALL_PREFIX=${root}/out
+        -DAMCT_DISTILL_BUILD_TESTS=OFF -DAMCT_DISTILL_BUILD_EXAMPLES=OFF -DAMCT_DISTILL_BUILD_TOOLS=OFF
+        -DCMAKE_INSTALL_PREFIX=${root}/out
         -DCMAKE_INSTALL_INCLUDEDIR=${root}/dev/include -DCMAKE_INSTALL_DATADIR=${data})
     expect_success("absolute ${how}: configure")
     run(absolute ${CMAKE_COMMAND} --install ${root}/build)

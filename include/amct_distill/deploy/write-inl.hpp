@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "../io/file.hpp"
 #include "../io/npy.hpp"
 #include "../io/staged_files.hpp"
+#include "../nn/save.hpp"
 #include "../text/printer.hpp"
 #include "../text/reader.hpp"
 #include "file_names.hpp"
@@ -22,6 +24,8 @@
 
 namespace amct_distill {
 namespace detail {
+
+inline constexpr std::string_view network_file = "network.npz";
 
 /// The files of an earlier deployment; none where it cannot be read.
 inline std::set<std::string> files_of_deployment(const std::filesystem::path& directory) {
@@ -36,6 +40,8 @@ inline std::set<std::string> files_of_deployment(const std::filesystem::path& di
             if (std::filesystem::path const path = name.get();
                 name.has_value() && path == std::filesystem::path("weights") / path.filename())
                 files.insert(*name);
+    std::error_code none;
+    if (std::filesystem::exists(directory / network_file, none)) files.insert(std::string(network_file));
     return files;
 }
 
@@ -59,7 +65,8 @@ inline std::string npy_of_codes(const AnyCodes& codes, const nn::Weighted& layer
 
 }  // namespace detail
 
-AMCT_DISTILL_INLINE result<void> write(const Deployment& deployment, const std::filesystem::path& directory) {
+AMCT_DISTILL_INLINE result<void> write(const Deployment& deployment, const std::filesystem::path& directory,
+                                       const WriteOptions& options) {
     std::vector<std::string> names;
     for (const DeployedLayer& layer : deployment.layers()) names.push_back(layer.name);
     auto const stems = file_names(names);
@@ -78,10 +85,18 @@ AMCT_DISTILL_INLINE result<void> write(const Deployment& deployment, const std::
         files.weight = detail::concat("weights/", stem, ".weight.npy");
         const nn::Weighted& weighted = *deployment.network().module(layer.module).weighted();
         if (auto ok = add(*files.weight, detail::npy_of_codes(layer.codes, weighted)); !ok) return ok;
+        if (!layer.batch_norm.empty()) files.batch_norm = layer.batch_norm;
+        for (std::size_t channel : layer.requantized)
+            files.requantized.push_back(static_cast<std::uint32_t>(channel));
         if (layer.bias.empty()) continue;
         files.bias = detail::concat("weights/", stem, ".bias.npy");
         auto const rows = static_cast<nn::Index>(layer.rows());
         if (auto ok = add(*files.bias, detail::npy_content<std::int32_t>({rows}, layer.bias)); !ok) return ok;
+    }
+    if (options.network) {
+        auto const bytes = nn::to_bytes(deployment.network());
+        if (!bytes) return bytes.diagnostics();
+        if (auto ok = add(std::string(detail::network_file), *bytes); !ok) return ok;
     }
     if (auto ok = out.add("files.txt", print(index)); !ok) return ok;
     if (auto ok = out.add("record.txt", print(make_record(deployment))); !ok) return ok;

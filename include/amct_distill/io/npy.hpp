@@ -17,6 +17,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -89,9 +90,17 @@ result<void> write_npy(const std::filesystem::path& path, const NpyShape& shape,
     return write_file(path, detail::npy_content(shape, values));
 }
 
+/// An array of another type than float.
+template <class T>
+struct NpyValues {
+    NpyShape shape{};
+    std::vector<T> values{};  ///< row-major
+};
+
 /// The array of a file's bytes. Errors, which name `what` they are: they are cut off, or not what write_npy
-/// writes.
-inline result<NpyArray> parse_npy(std::string_view bytes, std::string_view what) {
+/// writes for T.
+template <class T>
+result<NpyValues<T>> parse_npy_of(std::string_view bytes, std::string_view what) {
     auto const bad = [&](std::string_view why) {
         return general_error(detail::concat("cannot read ", what, ": ", why));
     };
@@ -104,8 +113,11 @@ inline result<NpyArray> parse_npy(std::string_view bytes, std::string_view what)
     if (rest.size() < before + length) return bad("its header is cut off");
     std::string_view header = rest.substr(before, length);
     rest.remove_prefix(before + length);
-    std::string const begin = detail::npy_begin<float>();
-    if (!header.starts_with(begin)) return bad("expected float32, row-major values");
+    std::string const begin = detail::npy_begin<T>();
+    if (!header.starts_with(begin))
+        return bad(std::is_same_v<T, float>
+                       ? std::string("expected float32, row-major values")
+                       : detail::concat("expected row-major values of the type ", detail::npy_type<T>()));
     header.remove_prefix(begin.size());
 
     NpyShape shape;
@@ -120,12 +132,17 @@ inline result<NpyArray> parse_npy(std::string_view bytes, std::string_view what)
         count *= static_cast<std::size_t>(d);
         if (count > rest.size()) return bad("its values are cut off");
     }
-    if (shape.empty() || rest.size() != count * sizeof(float))
+    if (shape.empty() || rest.size() != count * sizeof(T))
         return bad(detail::concat("its shape ", detail::npy_shape(shape), " does not fit its ", rest.size(),
                                   " bytes"));
-    NpyArray array{std::move(shape), std::vector<float>(count)};
+    NpyValues<T> array{std::move(shape), std::vector<T>(count)};
     if (count != 0) std::memcpy(array.values.data(), rest.data(), rest.size());
     return array;
+}
+inline result<NpyArray> parse_npy(std::string_view bytes, std::string_view what) {
+    auto array = parse_npy_of<float>(bytes, what);
+    if (!array) return array.diagnostics();
+    return NpyArray{std::move(array->shape), std::move(array->values)};
 }
 
 /// Errors: the file cannot be read, is cut off, or is not one that write_npy writes.

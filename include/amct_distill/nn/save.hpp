@@ -260,9 +260,8 @@ private:
 
 namespace amct_distill::nn {
 
-/// Errors: the file cannot be written, or would take 4 GiB or more; a file that was there before is as it
-/// was.
-inline result<void> save(const Network& network, const std::filesystem::path& path) {
+/// The bytes of the file. Error: they would be 4 GiB or more.
+inline result<std::string> to_bytes(const Network& network) {
     ZipWriter zip;
     zip.add("network.txt", print(network));
     auto const add = [&](const std::string& name, std::span<const Index> shape,
@@ -275,7 +274,12 @@ inline result<void> save(const Network& network, const std::filesystem::path& pa
     for (const auto& m : network.modules())
         for (const auto& p : m.module.parameters())
             add(detail::concat(m.name, '.', p.name), p.shape(), p.values);
-    auto bytes = std::move(zip).finish();
+    return std::move(zip).finish();
+}
+/// Errors: the file cannot be written, or would take 4 GiB or more; a file that was there before is as it
+/// was.
+inline result<void> save(const Network& network, const std::filesystem::path& path) {
+    auto bytes = to_bytes(network);
     if (!bytes) return bytes.diagnostics();
     return write_file(path, *bytes);
 }

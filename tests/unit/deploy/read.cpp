@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <amct_distill/deploy/read.hpp>
+
+#include <amct_distill/deploy/integer.hpp>
+#include <filesystem>
+
+#include "support/catch.hpp"
+#include "support/deploy_networks.hpp"
+#include "support/temporary_directory.hpp"
+
+namespace deploy_read_test {
+
+using namespace amct_distill;
+namespace fs = std::filesystem;
+
+namespace {
+
+Deployment mixed() {
+    return deploy(support::calibrated_student(
+                      support::every_convolution(),
+                      "distill_override_layers { layer_name: 'conv_depthwise'\n"
+                      "  distill_weight_quant_config { arq_distill { dst_type: INT4 } }\n"
+                      "  distill_data_quant_config { ulq_quantize { dst_type: INT4 } } }"))
+        .value();
+}
+nn::Tensor image() {
+    nn::Tensor x({3, 2, 6, 6});
+    for (std::size_t i = 0; i != x.size(); ++i) x[i] = static_cast<float>(i % 13) / 6.0f - 1.0f;
+    return x;
+}
+/// What reading says after the file was changed.
+std::string error_after(const fs::path& directory, const char* file, std::string_view from,
+                        std::string_view to) {
+    std::string const before = read_file(directory / file).value();
+    std::string text = before;
+    std::size_t const at = text.find(from);
+    REQUIRE(at != text.npos);
+    text.replace(at, from.size(), to);
+    write_file(directory / file, text).value();
+    auto const r = read_deployment(directory);
+    write_file(directory / file, before).value();
+    INFO(file << ": " << from << " > " << to);
+    CHECK_FALSE(r);
+    return to_string(r.diagnostics());
+}
+
+}  // namespace
+
+TEST_CASE("a deployment that is read computes the same bits as the one that was written") {
+    support::temporary_directory const dir;
+    Deployment const device = mixed();
+    write(device, dir.path(), {.network = true}).value();
+    Deployment const back = read_deployment(dir.path()).value();
+    REQUIRE(back.layers().size() == device.layers().size());
+    for (std::size_t k = 0; k != device.layers().size(); ++k) {
+        const DeployedLayer &a = device.layers()[k], &b = back.layers()[k];
+        CHECK(a.name == b.name);
+        CHECK(a.codes == b.codes);
+        CHECK(a.bias == b.bias);
+        CHECK(a.weight_scales == b.weight_scales);
+        CHECK(a.data == b.data);
+        CHECK(name_of(a.data_width) == name_of(b.data_width));
+        CHECK(a.channel_axis == b.channel_axis);
+        CHECK(a.batch_norm == b.batch_norm);
+        CHECK(a.requantized == b.requantized);
+    }
+    CHECK(integer_network(back).predict(image()) == integer_network(device).predict(image()));
+    CHECK(back.network().predict(image()) == device.network().predict(image()));
+    CHECK(print(make_record(back)) == print(make_record(device)));
+
+    write(device, dir.path()).value();  // without the network: the old one would be another deployment's
+    CHECK_FALSE(fs::exists(dir.path() / "network.npz"));
+    CHECK(to_string(read_deployment(dir.path()).diagnostics()).find("there is no network.npz") !=
+          std::string::npos);
+}
+
+TEST_CASE("what is wrong with a deployment's files is said, with the file") {
+    support::temporary_directory const dir;
+    write(mixed(), dir.path(), {.network = true}).value();
+    auto const has = [](const std::string& text, std::string_view part) {
+        INFO(text);
+        CHECK(text.find(part) != std::string::npos);
+    };
+    has(to_string(read_deployment(dir.path() / "none").diagnostics()), "there is no files.txt");
+    has(error_after(dir.path(), "files.txt", "conv_dilated", "conv_dilatet"),
+        "record.txt: error: there is no entry");
+    has(error_after(dir.path(), "files.txt", "weights/conv_dilated.weight", "../conv_dilated.weight"),
+        "is no file in weights/");
+    has(error_after(dir.path(), "files.txt", "weights/conv_dilated.weight", "weights/conv_none.weight"),
+        "cannot open");
+    has(error_after(dir.path(), "files.txt", "weights/conv_dilated.weight", "weights/conv_strided.weight"),
+        "expected the shape [6, 2, 3, 2], found");
+    has(error_after(dir.path(), "record.txt", "scale_d: ", "scale_d: -"), "expected a positive number");
+    has(error_after(dir.path(), "record.txt", "offset_w: 0", "offset_w: 3"), "offset_w is 3");
+    has(error_after(dir.path(), "record.txt", "offset_w: 0", ""), "offset_w for 6 channels");
+    has(error_after(dir.path(), "record.txt", "wts_type: \"INT4\"", "wts_type: \"INT5\""),
+        "is not known; INT4 or INT8");
+    has(error_after(dir.path(), "record.txt", "offset_d: ", "offset_d: 99"), "which is no code");
+    has(error_after(dir.path(), "weights/conv_dilated.bias.npy", "(6, )", "(7, )"),
+        "does not fit its 24 bytes");
+    has(error_after(dir.path(), "weights/conv_dilated.weight.npy", "|i1", "<i4"),
+        "expected row-major values");
+    has(error_after(dir.path(), "network.npz", "amct_distill network 1", "amct_distill network 2"),
+        "is damaged at");
+    std::string const weights = read_file(dir.path() / "weights" / "conv_dilated.weight.npy").value();
+    write_file(dir.path() / "weights" / "conv_dilated.weight.npy", weights.substr(0, weights.size() - 1))
+        .value();
+    has(to_string(read_deployment(dir.path()).diagnostics()), "its values are cut off");
+}
+
+}  // namespace deploy_read_test

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+// distill MODEL --config FILE --data D --out DIR: the main job.
+#include <amct_distill/adapters/json.hpp>
+#include <amct_distill/definitions.hpp>
+#include <amct_distill/report/make_page.hpp>
+#include <ctime>
+#include <filesystem>
+
+#include "compare.hpp"
+#include "configuration.hpp"
+#include "console.hpp"
+#include "data.hpp"
+#include "interrupt.hpp"
+#include "layer_facts.hpp"
+#include "model.hpp"
+#include "model_json.hpp"
+#include "page.hpp"
+#include "program.hpp"
+#include "session.hpp"
+
+namespace tool {
+namespace {
+
+namespace ad = amct_distill;
+namespace fs = std::filesystem;
+using ad::detail::concat;
+
+ad::BlockShape block_shape(const Options& options) {
+    return options.blocks == "residual"    ? ad::BlockShape::residual
+           : options.blocks == "automatic" ? ad::BlockShape::automatic
+                                           : ad::BlockShape::amct;
+}
+
+/// What the work takes besides what may be cached: the values of the networks for a batch, in all threads.
+std::size_t working_memory(const ad::nn::Network& net, std::size_t batch, int threads) {
+    double values = 0, parameters = 0;
+    for (ad::NodeId id; id != net.graph().size(); ++id.index) {
+        double size = 1;
+        for (ad::nn::Index d : net.node(id).shape) size *= d > 0 ? static_cast<double>(d) : 1;
+        values += size;
+    }
+    for (const auto& m : net.modules())
+        for (const auto& p : m.module.parameters()) parameters += static_cast<double>(p.values.size());
+    // A batch is cut into 8 slices; a thread has one, for the teacher and for the student.
+    double const in_work = static_cast<double>(batch) / 8 * static_cast<double>((std::min)(threads, 8)) +
+                           static_cast<double>(batch) / 8;
+    return static_cast<std::size_t>(4 * (2 * values * (in_work < 1 ? 1 : in_work) + 6 * parameters));
+}
+
+struct Phases {
+    std::vector<std::pair<std::string, double>> seconds{};
+    double last = 0;
+    void end(std::string name, double now) {
+        seconds.emplace_back(std::move(name), now - last);
+        last = now;
+    }
+};
+
+class Distillation {
+public:
+    Distillation(const Options& options, Console& console)
+        : o_(options),
+          console_(console),
+          model_(load_model(options.model)),
+          configuration_((notes(), load_configuration(options, model_.network, console))),
+          data_(open_data(options.data, model_)) {}
+
+    int run() {
+        check_labels(data_, model_.network);
+        console_.table("The plan: each layer's settings, and where they come from",
+                       ad::to_table(configuration_.plan, console_.width()));
+        std::optional<OutputFolder> folder;
+        if (!o_.dry_run) folder.emplace(o_.out, o_.resume, o_.force);
+        facts_ = look_at(data_, console_);
+        phases_.end("read", console_.seconds());
+        int const threads = thread_count(o_);
+        std::size_t const bound = memory_bound(o_),
+                          work = working_memory(model_.network, data_.batch_size(), threads);
+        run_.threads = threads;
+        run_.memory_bytes = bound > work ? bound - work : 0;
+        console_.line();
+        console_.say(concat("memory: ", bytes_text(bound), ", of which the work takes about ",
+                            bytes_text(work),
+                            " and the rest may hold what is computed once; threads: ", threads));
+        if (work > bound)
+            console_.warn(concat("warning: a batch of ", data_.batch_size(), " takes about ",
+                                 bytes_text(work), ", more than --memory says; --batch ",
+                                 (std::max)(std::size_t{1}, data_.batch_size() * bound / work / 2),
+                                 " takes less"));
+        if (o_.dry_run) return estimate();
+        folder->make();
+        console_.log_to(folder->path() / "log.txt").value();
+        log_beginning();
+        return work_in(*folder);
+    }
+
+private:
+    int notes() const {
+        for (const std::string& n : model_.notes) console_.say(concat("note: ", n));
+        return 0;
+    }
+    void log_beginning() { console_.say(concat(o_.resume ? "resumed: " : "started: ", o_.command)); }
+
+    int estimate() {
+        auto const batch = data_.load(0);
+        const ad::Batch& tensors = batch.value();
+        ad::nn::Executor const executor(run_.threads);
+        ad::SliceRunner runner(model_.network, &executor);
+        std::vector<ad::nn::Tensor> values(model_.network.outputs().size());
+        runner.run_batch(tensors, model_.network.outputs(), values);
+        double const begin = console_.seconds();
+        runner.run_batch(tensors, model_.network.outputs(), values);
+        double const once = console_.seconds() - begin, batches = static_cast<double>(data_.size());
+        // An epoch: a step is a run forward and two backward, and each of two evaluations one of both
+        // networks and one of the average. Besides: calibration, reports, comparison.
+        double const all = once * batches * (o_.epochs * 9.0 + 10.0);
+        console_.say(concat("time: about ", duration_text(all), " for ", o_.epochs, " epochs of ",
+                            data_.size(), " batches in ", configuration_.plan.blocks.size(),
+                            " blocks; nothing was written"));
+        return exit_done;
+    }
+
+    int work_in(OutputFolder& folder) {
+        ad::Student student = taken(ad::make_student(model_.network, configuration_.plan));
+        console_.line();
+        std::size_t const observed =
+            (std::min)(std::size_t{configuration_.plan.batch_num.value}, data_.size());
+        console_.say(concat("Calibrating on ", observed, observed == 1 ? " batch ..." : " batches ..."));
+        auto const calibration = ad::calibrate(student, data_, run_);
+        if (interrupted()) return stopped(folder);
+        taken(calibration);
+        ad::nn::Network const calibrated = student.network();
+        phases_.end("calibrate", console_.seconds());
+
+        console_.say(concat("Distilling ", configuration_.plan.blocks.size(), " blocks, ", o_.epochs,
+                            " epochs of ", data_.size(),
+                            data_.size() == 1 ? " step each ..." : " steps each ..."));
+        run_.directory = folder.run();
+        run_.resume = o_.resume;
+        run_.on_progress = [&](const ad::Progress& p) {
+            double const epoch = (p.epoch + static_cast<double>(p.step + 1) / static_cast<double>(p.steps)) /
+                                 (std::max)(p.epochs, 1);
+            console_.progress(
+                concat("block ", p.block + 1, " of ", p.blocks),
+                concat("epoch ", p.epoch + 1, " of ", p.epochs, ", loss ", ad::detail::short_number(p.loss)),
+                (static_cast<double>(p.block) + epoch) / static_cast<double>(p.blocks));
+            return !interrupted();
+        };
+        auto distilled = ad::distill(model_.network, student, data_,
+                                     {.epochs = o_.epochs, .blocks = block_shape(o_)}, run_);
+        console_.finish();
+        if (interrupted()) return stopped(folder);
+        if (!distilled) folder_stays(folder);
+        ad::DistillReport const report = taken(std::move(distilled));
+        phases_.end("distill", console_.seconds());
+        console_.table("The quantized layers (SQNR: signal to quantization noise), and the blocks",
+                       ad::to_table(report, console_.width()));
+
+        ad::Deployment const device = taken(ad::deploy(student));
+        phases_.end("deploy", console_.seconds());
+        ad::VerifyReport const verified = checked(ad::verify(device, student, data_, run_), console_);
+        console_.table("The integers, layer by layer, against the simulation",
+                       ad::to_table(verified, console_.width()));
+        ad::nn::Network const integers = ad::integer_network(device);
+        std::vector<NetworkResult> const results =
+            compare(data_, model_.network,
+                    {{"calibrated", &calibrated}, {"distilled", &student.network()}, {"integers", &integers}},
+                    run_.threads, console_);
+        console_.table("The whole network, on the data", to_table(results, console_.width()));
+        phases_.end("verify", console_.seconds());
+        if (interrupted()) return stopped(folder);
+
+        write_results(folder, device, page(student, report, verified, results));
+        return verified.agrees() ? exit_done : exit_difference;
+    }
+
+    /// An error after blocks were finished: they can be resumed.
+    void folder_stays(OutputFolder& folder) {
+        if (std::size_t const n = folder.finished_blocks(); n != 0) {
+            folder.keep();
+            console_.warn(concat(n, n == 1 ? " block is" : " blocks are", " kept in ", folder.run().string(),
+                                 "; --resume continues"));
+        }
+    }
+    int stopped(OutputFolder& folder) {
+        console_.finish();
+        std::size_t const n = folder.finished_blocks();
+        if (n == 0) {
+            console_.warn("interrupted; no block was finished, and nothing is kept");
+        } else {
+            folder.keep();
+            console_.warn(concat("interrupted; ", n, " of ", configuration_.plan.blocks.size(),
+                                 n == 1 ? " blocks is" : " blocks are", " kept in ", folder.run().string(),
+                                 ". The same command with --resume continues:\n  ", o_.command,
+                                 o_.resume ? "" : " --resume"));
+        }
+        console_.close_log();
+        return exit_interrupted;
+    }
+
+    /// The result, its warnings being kept for the report.
+    template <class T>
+    T taken(ad::result<T> r) {
+        warnings_.insert(warnings_.end(), r.diagnostics().begin(), r.diagnostics().end());
+        return checked(std::move(r), console_);
+    }
+
+    ad::ReportPage page(const ad::Student& student, const ad::DistillReport& report,
+                        const ad::VerifyReport& verified, const std::vector<NetworkResult>& results) {
+        ad::ReportPage out = taken(ad::make_page(fs::path(model_.path).stem().string(), model_.network,
+                                                 student, data_, report, run_));
+        out.verified = verified;
+        out.test.samples = data_.samples();
+        for (const NetworkResult& r : results) {
+            ad::TestedNetwork& one = out.test.networks.emplace_back();
+            one.network = r.network;
+            one.error = r.error;
+            if (r.accuracy >= 0) one.accuracy = r.accuracy;
+        }
+        ad::Diagnostics all = plan_of(configuration_.source, o_, model_.network.graph()).diagnostics();
+        for (const std::string& w : facts_.warnings) all.push_back(ad::general_warning(w));
+        all.insert(all.end(), warnings_.begin(), warnings_.end());
+        out.warnings = std::move(all);
+
+        ad::PageRun& run = out.run;
+        run.date = date();
+        run.command = o_.command;
+        run.config_name = o_.config;
+        run.config_text = configuration_.source.text;
+        auto const fact = [&](std::string name, std::string value) {
+            run.facts.push_back({std::move(name), std::move(value)});
+        };
+        fact("amct_distill", concat(AMCT_DISTILL_VERSION_MAJOR, ".", AMCT_DISTILL_VERSION_MINOR, ".",
+                                    AMCT_DISTILL_VERSION_PATCH));
+        fact("compiler", __VERSION__);
+        fact("instructions", std::string(ad::name(ad::best_instructions())));
+        fact("threads", ad::number(run_.threads));
+        fact("memory", bytes_text(memory_bound(o_)));
+        fact("model", concat(model_.path, ", ", bytes_text(model_.bytes), ", hash ", hash_text(model_.hash)));
+        if (!model_.producer.empty()) fact("exporter", model_.producer);
+        for (const InputRange& r : facts_.inputs) fact(concat("data of ", r.name), r.path);
+        fact("data hash", hash_text(facts_.hash));
+        if (!o_.data.labels.empty()) fact("labels", o_.data.labels);
+        if (o_.data.seed) fact("seed", ad::number(*o_.data.seed));
+        for (const std::string& n : model_.notes) fact("note of the import", n);
+        for (auto const& [name, s] : phases_.seconds) run.phases.push_back({name, s});
+        return out;
+    }
+    static std::string date() {
+        std::time_t const now = std::time(nullptr);
+        std::tm parts{};
+        ::localtime_r(&now, &parts);
+        auto const two = [](int n) { return concat(n < 10 ? "0" : "", n); };
+        return concat(parts.tm_year + 1900, "-", two(parts.tm_mon + 1), "-", two(parts.tm_mday), " ",
+                      two(parts.tm_hour), ":", two(parts.tm_min));
+    }
+
+    void write_results(OutputFolder& folder, const ad::Deployment& device, const ad::ReportPage& report) {
+        const fs::path& dir = folder.path();
+        folder.keep();
+        checked(ad::write(device, dir, {.network = true}), console_);
+        ad::write_file(dir / "plan.json", ad::print_json(ad::to_json(configuration_.plan))).value();
+        ad::write_file(dir / "model.json", model_json(model_)).value();
+        write_report(report, dir);
+        std::error_code ignored;
+        fs::remove_all(folder.run(), ignored);  // nothing is left to resume
+        console_.line();
+        console_.say(concat("written to ", dir.string(),
+                            ": report.html, record.txt, the weights and biases of ", device.layers().size(),
+                            " layers (weights/), network.npz, plan.json, report.json, log.txt; ",
+                            duration_text(console_.seconds())));
+        console_.close_log();
+    }
+
+    const Options& o_;
+    Console& console_;
+    Model model_;
+    Configuration configuration_;
+    Dataset data_;
+    DataFacts facts_{};
+    ad::RunOptions run_{};
+    Phases phases_{};
+    ad::Diagnostics warnings_{};
+};
+
+}  // namespace
+
+int run_distill(const Options& options) {
+    if (options.out.empty() && !options.dry_run)
+        bad_command_line("--out is missing: the folder for the results");
+    Console console(options);
+    InterruptGuard const guard;
+    int const code = Distillation(options, console).run();
+    console.event("done", {{"exit_code", ad::number(code)}});
+    return code;
+}
+
+}  // namespace tool
