@@ -64,7 +64,8 @@ bool is_named(const nn::Module& m) {
         "Expand",    "Tile",         "MatMul",       "RepeatOverBatch",
         "Flatten",   "DepthToSpace", "SpaceToDepth", "PixelShuffle",
         "Upsample",  "RoundTo"};
-    return !functions.contains(m.type()) && !m.type().starts_with("Reduce");
+    return !functions.contains(m.type()) && !m.type().starts_with("Reduce") &&
+           !m.type().starts_with("Functional");
 }
 
 std::vector<Case> cases() {
@@ -116,6 +117,31 @@ std::vector<Case> cases() {
                           .output_padding = {-1, 0},
                           .bias = false}),
          {image}},
+        {"FunctionalConv1d",
+         FunctionalConv1d({.in_channels = 4, .out_channels = 2, .kernel = 3, .bias = false}),
+         {lines, {2, 4, 3}},
+         -2,
+         2,
+         Back::other_form},
+        {"FunctionalConv2d",
+         FunctionalConv2d({.in_channels = 4, .out_channels = 6, .kernel = {3, 2}, .bias = false}),
+         {image, {6, 4, 3, 2}},
+         -2,
+         2,
+         Back::other_form},
+        {"FunctionalConvTranspose1d",
+         FunctionalConvTranspose1d({.in_channels = 4, .out_channels = 2, .kernel = 3, .bias = false}),
+         {lines, {4, 2, 3}},
+         -2,
+         2,
+         Back::other_form},
+        {"FunctionalConvTranspose2d",
+         FunctionalConvTranspose2d({.in_channels = 4, .out_channels = 2, .kernel = {3, 2}, .bias = false}),
+         {image, {4, 2, 3, 2}},
+         -2,
+         2,
+         Back::other_form},
+        {"Concat with a constant", Concat(1), {lines, {1, 2, 6}}, -2, 2, Back::other_form},
         {"Linear", Linear({.in_features = 6, .out_features = 3}), {row}},
         {"Linear without bias", Linear({.in_features = 6, .out_features = 3, .bias = false}), {row}},
         {"Linear of three dimensions", Linear({.in_features = 6, .out_features = 3}), {lines}},
@@ -335,7 +361,9 @@ nn::Network network_of(const Case& c) {
     for (std::size_t i = 0; i != c.inputs.size(); ++i) {
         std::string const name = "x" + std::to_string(i);
         const nn::Shape& shape = c.inputs[i];
-        bool const constant = c.module.type() == "RepeatOverBatch" && i == 0;
+        bool const constant = (c.module.type() == "RepeatOverBatch" && i == 0) ||
+                              (c.module.type().starts_with("Functional") && i == 1) ||
+                              (c.module.type() == "Concat" && shape[0] != N);
         if (constant) {
             nn::Tensor value(shape);
             for (std::size_t k = 0; k != value.size(); ++k) value[k] = noise(k);

@@ -20,6 +20,6 @@ for folder in sys.argv[1:]:
         except Exception as error:
             sys.exit(f"{path}: {error}")
         checked += 1
-print(f"models: ONNX's checker ({onnx.__version__}) accepts {checked} models; {newer} are of an opset that it "
-      "does not know")
+print(f"models: ONNX's checker ({onnx.__version__}) accepts {checked} models; {newer} are of an opset that "
+      "it does not know")
 sys.exit(0 if checked else "no models")

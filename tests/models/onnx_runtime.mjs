@@ -23,7 +23,7 @@ const floats = (file) => {
 /** What differs between a task's outputs and ONNX Runtime's: a text, or null. `worst` is kept up to date. */
 async function differs(task, folder, worst) {
     const session = await ort.InferenceSession.create(readFileSync(task.model),
-        { executionProviders: ['wasm'], graphOptimizationLevel: 'disabled' });
+        { executionProviders: ['wasm'], graphOptimizationLevel: 'disabled', logSeverityLevel: 3 });
     try {
         const feeds = {};
         task.inputs.forEach((input) => {

@@ -32,6 +32,15 @@ inline std::vector<std::int64_t> target(const nn::Shape& shape) {
     if (shape[0] == nn::any_batch) out[0] = 0;
     return out;
 }
+/// [N, 1, 1 ...] of this rank, as an Expand's shape: N is that of an input.
+inline std::string_view batch_shape(NodeWriter& w, std::size_t of, std::size_t rank) {
+    std::string_view const batch =
+        w.step("Gather", {w.step("Shape", {w.input(of)}), w.integers("batch", {0})}, {attribute("axis", 0)});
+    std::vector<std::int64_t> ones(rank - 1, 1);
+    return ones.empty()
+               ? batch
+               : w.step("Concat", {batch, w.integers("ones", std::move(ones))}, {attribute("axis", 0)});
+}
 
 }  // namespace detail
 
@@ -45,8 +54,17 @@ inline void write_onnx(const nn::RoundTo& m, NodeWriter& w) {
     w.last("Cast", {narrow}, {to(ElementType::float32)});
 }
 
+/// An input that is the same for every sample is repeated for each first: ONNX does not broadcast here.
 inline void write_onnx(const nn::Concat& m, NodeWriter& w) {
-    w.last("Concat", w.all_inputs(), {attribute("axis", static_cast<std::int64_t>(m.dim()))});
+    std::vector<std::string_view> reads = w.all_inputs();
+    if (w.output_shape()[0] == nn::any_batch) {
+        std::size_t like = 0;
+        while (w.shape(like)[0] != nn::any_batch) ++like;
+        for (std::size_t i = 0; i != reads.size(); ++i)
+            if (w.shape(i)[0] != nn::any_batch)
+                reads[i] = w.step("Expand", {reads[i], detail::batch_shape(w, like, w.shape(i).size())});
+    }
+    w.last("Concat", std::move(reads), {attribute("axis", static_cast<std::int64_t>(m.dim()))});
 }
 inline void write_onnx(const nn::Split& m, NodeWriter& w) {
     w.last("Split", {w.input(0), w.integers("sizes", detail::integers(m.options().sizes))},
@@ -128,13 +146,7 @@ inline void write_onnx(const nn::Tile& m, NodeWriter& w) {
     w.last("Tile", {w.input(0), w.integers("repeats", detail::integers(m.options().repeats))});
 }
 inline void write_onnx(const nn::RepeatOverBatch&, NodeWriter& w) {
-    std::string_view const shape = w.step("Shape", {w.input(1)});
-    std::string_view const batch =
-        w.step("Gather", {shape, w.integers("batch", {0})}, {attribute("axis", 0)});
-    std::vector<std::int64_t> const ones(w.output_shape().size() - 1, 1);
-    std::string_view const to =
-        ones.empty() ? batch : w.step("Concat", {batch, w.integers("ones", ones)}, {attribute("axis", 0)});
-    w.last("Expand", {w.input(0), to});
+    w.last("Expand", {w.input(0), detail::batch_shape(w, 1, w.output_shape().size())});
 }
 
 inline void write_onnx(const nn::Pad& m, NodeWriter& w) {

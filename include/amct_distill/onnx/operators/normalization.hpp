@@ -13,12 +13,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
-#include "../../nn/layers/arithmetic.hpp"
 #include "../../core/number.hpp"
+#include "../../nn/layers/arithmetic.hpp"
 #include "../../nn/layers/batch_norm.hpp"
 #include "../../nn/layers/normalization.hpp"
 #include "../../nn/layers/reduce.hpp"
