@@ -20,6 +20,7 @@
 #include "../student/slices.hpp"
 #include "../student/student.hpp"
 #include "layer_values.hpp"
+#include "noise.hpp"
 #include "report_layers.hpp"
 
 namespace amct_distill {

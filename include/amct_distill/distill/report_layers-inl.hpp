@@ -2,34 +2,17 @@
 /// The definitions of report_layers.hpp.
 #pragma once
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
-#include <limits>
 #include <span>
 #include <vector>
 
 #include "../student/same_network.hpp"
 #include "../student/slices.hpp"
+#include "noise.hpp"
 #include "report_layers.hpp"
 
 namespace amct_distill {
 namespace detail {
-
-/// Signal and noise of a quantized tensor, in squares.
-struct Noise {
-    double signal = 0, error = 0;
-    void add(const nn::Tensor& x, const nn::Tensor& quantized) {
-        for (std::size_t i = 0; i != x.size(); ++i) {
-            double const v = static_cast<double>(x[i]), d = v - static_cast<double>(quantized[i]);
-            signal += v * v;
-            error += d * d;
-        }
-    }
-    /// 10 log10(signal / noise); infinite without noise.
-    double sqnr() const {
-        return error == 0 ? std::numeric_limits<double>::infinity() : 10 * std::log10(signal / error);
-    }
-};
 
 /// Counts the values outside of the clips, which always hold 0.
 struct ClippedShare {
