@@ -14671,6 +14671,34 @@ private:
 
 }  // namespace amct_distill
 
+// ---- amct_distill/distill/noise.hpp
+
+/// The signal to noise of a quantized tensor.
+///
+///     detail::Noise noise;
+///     noise.add(x, quantized);          // of all parts
+///     noise.sqnr();                     // dB
+
+namespace amct_distill::detail {
+
+/// Signal and noise of a quantized tensor, in squares.
+struct Noise {
+    double signal = 0, error = 0;
+    void add(const nn::Tensor& x, const nn::Tensor& quantized) {
+        for (std::size_t i = 0; i != x.size(); ++i) {
+            double const v = static_cast<double>(x[i]), d = v - static_cast<double>(quantized[i]);
+            signal += v * v;
+            error += d * d;
+        }
+    }
+    /// 10 log10(signal / noise); infinite without noise.
+    double sqnr() const {
+        return error == 0 ? std::numeric_limits<double>::infinity() : 10 * std::log10(signal / error);
+    }
+};
+
+}  // namespace amct_distill::detail
+
 #endif  // definitions
 
 // ---- amct_distill/distill/report_layers.hpp
@@ -14697,22 +14725,6 @@ result<std::vector<LayerReport>> report_layers(const BasicStudent<Algorithms>& s
 
 namespace amct_distill {
 namespace detail {
-
-/// Signal and noise of a quantized tensor, in squares.
-struct Noise {
-    double signal = 0, error = 0;
-    void add(const nn::Tensor& x, const nn::Tensor& quantized) {
-        for (std::size_t i = 0; i != x.size(); ++i) {
-            double const v = static_cast<double>(x[i]), d = v - static_cast<double>(quantized[i]);
-            signal += v * v;
-            error += d * d;
-        }
-    }
-    /// 10 log10(signal / noise); infinite without noise.
-    double sqnr() const {
-        return error == 0 ? std::numeric_limits<double>::infinity() : 10 * std::log10(signal / error);
-    }
-};
 
 /// Counts the values outside of the clips, which always hold 0.
 struct ClippedShare {
