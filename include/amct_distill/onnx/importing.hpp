@@ -116,6 +116,8 @@ struct Importing {
         if (!value) return value.diagnostics();
         if (*value == nullptr) return general_error("it is not a constant");
         if (auto no_room = take((*value)->count())) return general_error(*std::move(no_room));
+        if (!(*value)->fits_floats())
+            return general_error("a double of it is beyond float32, which the network computes in");
         std::optional<std::vector<float>> const values = (*value)->floats();
         if (!values) return general_error("its values depend on the batch");
         nn::Shape shape((*value)->extents().begin(), (*value)->extents().end());

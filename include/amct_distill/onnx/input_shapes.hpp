@@ -158,6 +158,11 @@ inline result<InputShapes> input_shapes(const GraphView& graph, const UserShapes
             continue;
         }
         const GraphTensor& tensor = graph.tensor(t);
+        if (tensor.info && tensor.info->type.has_value() && !tensor.info->type->tensor_type.has_value()) {
+            errors.push_back(graph.error(concat("the input `", tensor.name,
+                                                "` is a sequence or an optional value; expected a tensor")));
+            continue;
+        }
         auto const declared = tensor.info ? declared_shape(*tensor.info) : std::nullopt;
         auto const said = given.find(tensor.name);
         result<Shape> shape = said != given.end()

@@ -10,8 +10,10 @@
 /// may a size of the shape where a constant was expanded over the batch: then the values are those of one
 /// sample.
 #pragma once
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <utility>
@@ -69,6 +71,14 @@ public:
             out.push_back(static_cast<float>(s.fixed));
         }
         return out;
+    }
+    /// Whether every number of it is one as a float: of a double it may be too large.
+    bool fits_floats() const {
+        const auto* const t = std::get_if<TensorValues>(&values_);
+        if (t == nullptr || type_ != ElementType::float64) return true;
+        for (double v : t->to_vector<double>())
+            if (std::isfinite(v) && std::abs(v) > double((std::numeric_limits<float>::max)())) return false;
+        return true;
     }
     /// Nothing for floats, and when a value depends on the batch.
     std::optional<std::vector<std::int64_t>> integers() const {

@@ -3,6 +3,7 @@
 // The header under test comes first.
 #include <amct_distill/nn/print.hpp>
 
+#include <limits>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -195,6 +196,22 @@ TEST_CASE("onnx import: inputs that the network has no tensors for") {
     REQUIRE(errors_of(model) == "");
     REQUIRE(model->notes.size() == 1);
     CHECK_THAT(model->notes[0], Contains("of type float16; the network reads it as float32"));
+}
+
+TEST_CASE("onnx import: what is no tensor, and doubles beyond float32") {
+    Graph sequence;
+    sequence.in("x", {-1, 2}).in("all", {1}).node("Relu", {"x"}, {"y"}).output("y");
+    sequence.graph().input[1].type->tensor_type = {};
+    CHECK_THAT(errors_of(onnx::import_network(sequence.file())),
+               Contains("the input `all` is a sequence or an optional value; expected a tensor"));
+    for (double large : {1e39, std::numeric_limits<double>::infinity()}) {
+        Graph doubles;
+        doubles.in("x", {-1, 2}, 11);
+        doubles.initializer({.dims = {1}, .data_type = 11, .name = "c", .double_data = {large}});
+        doubles.node("Add", {"x", "c"}, {"y"}).output("y");
+        std::string const wrong = errors_of(onnx::import_network(doubles.file()));
+        CHECK((wrong.find("beyond float32") != wrong.npos) == (large == 1e39));
+    }
 }
 
 TEST_CASE("onnx import: a weight that many nodes read does not become many times the file") {
