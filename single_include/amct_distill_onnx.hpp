@@ -31818,6 +31818,14 @@ public:
         }
         return out;
     }
+    /// Whether every number of it is one as a float: of a double it may be too large.
+    bool fits_floats() const {
+        const auto* const t = std::get_if<TensorValues>(&values_);
+        if (t == nullptr || type_ != ElementType::float64) return true;
+        for (double v : t->to_vector<double>())
+            if (std::isfinite(v) && std::abs(v) > double((std::numeric_limits<float>::max)())) return false;
+        return true;
+    }
     /// Nothing for floats, and when a value depends on the batch.
     std::optional<std::vector<std::int64_t>> integers() const {
         if (is_floating()) return std::nullopt;
@@ -34072,6 +34080,11 @@ inline result<InputShapes> input_shapes(const GraphView& graph, const UserShapes
             continue;
         }
         const GraphTensor& tensor = graph.tensor(t);
+        if (tensor.info && tensor.info->type.has_value() && !tensor.info->type->tensor_type.has_value()) {
+            errors.push_back(graph.error(concat("the input `", tensor.name,
+                                                "` is a sequence or an optional value; expected a tensor")));
+            continue;
+        }
         auto const declared = tensor.info ? declared_shape(*tensor.info) : std::nullopt;
         auto const said = given.find(tensor.name);
         result<Shape> shape = said != given.end()
@@ -34642,6 +34655,8 @@ struct Importing {
         if (!value) return value.diagnostics();
         if (*value == nullptr) return general_error("it is not a constant");
         if (auto no_room = take((*value)->count())) return general_error(*std::move(no_room));
+        if (!(*value)->fits_floats())
+            return general_error("a double of it is beyond float32, which the network computes in");
         std::optional<std::vector<float>> const values = (*value)->floats();
         if (!values) return general_error("its values depend on the batch");
         nn::Shape shape((*value)->extents().begin(), (*value)->extents().end());
