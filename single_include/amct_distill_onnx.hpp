@@ -35763,17 +35763,18 @@ inline std::vector<nn::Index> output_padding(Operation& o, const std::vector<nn:
                                              WindowAttributes& w) {
     std::size_t const dims = image.size();
     std::vector<nn::Index> more = read_sizes(o, "output_padding", dims, 0, 0);
-    std::vector<std::int64_t> asked =
+    std::vector<std::int64_t> const asked =
         o.attributes().integers("output_shape").value_or(std::vector<std::int64_t>{});
-    if (asked.size() == dims + 2) asked.erase(asked.begin(), asked.begin() + 2);
-    if (!asked.empty() && asked.size() != dims) o.fail("expected an output_shape of the image's dimensions");
+    std::size_t const first = asked.size() == dims + 2 ? 2 : 0;  // some write batch and channels too
+    if (!asked.empty() && asked.size() != first + dims)
+        o.fail("expected an output_shape of the image's dimensions");
     bool const same = w.auto_pad == AutoPad::upper || w.auto_pad == AutoPad::lower;
     if (o.failed()) return more;
     for (std::size_t d = 0; d != dims; ++d) {
         nn::Index const whole = (image[d] - 1) * w.stride[d] + w.extent(d) + more[d];
         nn::Index out = whole - w.begin[d] - w.end[d];
         if (!asked.empty() || same) {
-            out = asked.empty() ? image[d] * w.stride[d] : asked[d];
+            out = asked.empty() ? image[d] * w.stride[d] : asked[first + d];
             nn::Index const total = (std::max)(whole - out, nn::Index(0));
             // Of an odd number, one more at the end with SAME_UPPER alone.
             w.begin[d] = w.auto_pad == AutoPad::upper ? total / 2 : total - total / 2;
