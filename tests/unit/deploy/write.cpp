@@ -54,9 +54,9 @@ TEST_CASE("a deployment is written as the record, the codes and the biases, and 
           make_record(student).value());
     auto const index = read<DeploymentFiles>(read_file(dir.path() / "out" / "files.txt").value()).value();
     REQUIRE(index.files.size() == 5);
-    CHECK(index.files[0] == LayerFiles{.layer = "conv_dilated",
-                                       .weight = "weights/conv_dilated.weight.npy",
-                                       .bias = "weights/conv_dilated.bias.npy"});
+    CHECK(index.files[0].layer == "conv_dilated");
+    CHECK(index.files[0].weight == "weights/conv_dilated.weight.npy");
+    CHECK(index.files[0].bias == "weights/conv_dilated.bias.npy");
     CHECK_FALSE(index.files[2].bias.has_value());
 }
 
