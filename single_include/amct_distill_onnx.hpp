@@ -7810,7 +7810,7 @@ public:
     /// modules borrow. For t threads, a batch of n, and weights of w values, these are at most, in values:
     ///
     ///     Conv2d, forward     (98560 + l) t
-    ///     Conv2d, backward    (139520 + l) t + max(w, min(2 Mi, 8 w))     (kernels of at most 416 pixels)
+    ///     Conv2d, backward    (139520 + 2 l) t + max(w, min(2 Mi, 8 w))     (kernels of at most 416 pixels)
     ///     Linear              98560 t + n max(inputs, outputs)
     ///
     /// where l is what 256 positions see of a channel, with zeros around it;
@@ -22114,7 +22114,7 @@ public:
         : options_(options), alpha_(T(options.alpha)), beta_(T(options.beta)) {}
     const HardsigmoidOptions& options() const { return options_; }
     void values(const ConstArrayMap<T>& x, ArrayMap<T>& y) const {
-        y = ((x * alpha_ + beta_).max)(T(0)).min(T(1)) + T(0);
+        y = (((x * alpha_ + beta_).max)(T(0)).min)(T(1)) + T(0);
     }
     T slope_times(T, T y, T g) const { return y <= T(0) || y >= T(1) ? T(0) : g * alpha_; }
 
@@ -22130,7 +22130,7 @@ public:
     static constexpr std::string_view type_name = "Hardswish";
     static constexpr std::string_view operation = "HardSwish";
     static void values(const ConstArrayMap<T>& x, ArrayMap<T>& y) {
-        y = x * ((x + T(3)).max)(T(0)).min(T(6)) / T(6);
+        y = x * (((x + T(3)).max)(T(0)).min)(T(6)) / T(6);
     }
     static T slope_times(T x, T, T g) { return x <= T(-3) ? T(0) : x >= T(3) ? g : g * (x / T(3) + T(0.5)); }
 };
@@ -22588,7 +22588,7 @@ public:
         for (const nn::BasicTensor<T>* x : inputs)
             broadcast_backward(*x, output, output, grad_output, shares, scratch,
                                [](T value, T y, T, T) { return value == y ? T(1) : T(0); });
-        nn::array(shares) = nn::array(grad_output) / nn::array(shares).max(T(1));
+        nn::array(shares) = nn::array(grad_output) / (nn::array(shares).max)(T(1));
         for (std::size_t i = 0; i != inputs.size(); ++i)
             if (grad_inputs[i])
                 broadcast_backward(*inputs[i], output, output, shares, *grad_inputs[i], scratch,
@@ -24664,9 +24664,9 @@ inline ResizeTaps taps_at(const nn::UpsampleOptions& o, float x, nn::Index input
     }
     // Keys' convolution, at the distances 1 + t, t, 1 - t and 2 - t.
     float const low = std::floor(x), t = x - low, a = o.cubic_coefficient;
-    auto const near = [a](float d) { return ((a + 2) * d - (a + 3)) * d * d + 1; };
-    auto const far = [a](float d) { return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a; };
-    ResizeTaps taps{{}, {far(1 + t), near(t), near(1 - t), far(2 - t)}};
+    auto const inner = [a](float d) { return ((a + 2) * d - (a + 3)) * d * d + 1; };
+    auto const outer = [a](float d) { return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a; };
+    ResizeTaps taps{{}, {outer(1 + t), inner(t), inner(1 - t), outer(2 - t)}};
     float sum = 0;
     for (std::size_t k = 0; k != 4; ++k) {
         float const at = low - 1 + static_cast<float>(k);
@@ -29142,7 +29142,7 @@ inline std::string verdict(const View& view) {
 ///
 /// It follows a reader's questions: did it work, what hurts, where, why, what do bits buy, can I trust it.
 /// Everything reads, prints and switches without a script; the script sorts, filters and copies. Every number
-/// stands rounded, and in full in an attribute: `data-v` in tables, `value` of <data>.
+/// stands rounded, and in full in an attribute: `data-v` in tables, `value` of `data` elements.
 
 namespace amct_distill {
 namespace detail::html {
@@ -36264,7 +36264,7 @@ inline void convert_slice(Operation& o) {
         // All of the batch, [0:N] or [0:the largest number]: nothing is cut off.
         if (shape[d] == nn::any_batch && step == 1 && starts[i] == Size(0) &&
             (ends[i] == Size::of_batch() ||
-             (ends[i].is_fixed() && ends[i].fixed >= std::numeric_limits<std::int32_t>::max())))
+             (ends[i].is_fixed() && ends[i].fixed >= (std::numeric_limits<std::int32_t>::max)())))
             continue;
         if (!starts[i].is_fixed() || !ends[i].is_fixed())
             return o.fail(

@@ -183,10 +183,13 @@ TEST_CASE("the memory of a step is what the tape says it is") {
         tape.use(&executor);
         auto const in = std::size_t{4 * 2 * 40 * 40}, out = std::size_t{4 * 24 * 38 * 38};
         auto const weights = std::size_t{24 * 2 * 9}, t = static_cast<std::size_t>(threads);
+        detail::TapLines<float> const lines({{40, 40}, {3, 3}, {1, 1}, {0, 0}, {1, 1}}, 4, 2 * 40 * 40);
+        auto const l = static_cast<std::size_t>(lines.buffer());
         nn::Tensor const g = net.forward(batch_of(4), tape, nn::Mode::evaluate);
-        CHECK(tape.bytes() == sizeof(float) * (in + out + t * 33024));
+        CHECK(tape.bytes() == sizeof(float) * (in + out + t * (33024 + l)));
         net.backward(g, tape, nn::Mode::evaluate);
-        CHECK(tape.bytes() <= sizeof(float) * (in + 2 * out + weights + 24 + 8 * weights + t * 139520));
+        CHECK(tape.bytes() <=
+              sizeof(float) * (in + 2 * out + weights + 24 + 8 * weights + t * (139520 + 2 * l)));
     }
 }
 

@@ -57,7 +57,7 @@ public:
     /// modules borrow. For t threads, a batch of n, and weights of w values, these are at most, in values:
     ///
     ///     Conv2d, forward     (98560 + l) t
-    ///     Conv2d, backward    (139520 + l) t + max(w, min(2 Mi, 8 w))     (kernels of at most 416 pixels)
+    ///     Conv2d, backward    (139520 + 2 l) t + max(w, min(2 Mi, 8 w))     (kernels of at most 416 pixels)
     ///     Linear              98560 t + n max(inputs, outputs)
     ///
     /// where l is what 256 positions see of a channel, with zeros around it;

@@ -6,7 +6,7 @@
 ///
 /// It follows a reader's questions: did it work, what hurts, where, why, what do bits buy, can I trust it.
 /// Everything reads, prints and switches without a script; the script sorts, filters and copies. Every number
-/// stands rounded, and in full in an attribute: `data-v` in tables, `value` of <data>.
+/// stands rounded, and in full in an attribute: `data-v` in tables, `value` of `data` elements.
 #pragma once
 #include <string>
 #include <string_view>

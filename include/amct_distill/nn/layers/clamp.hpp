@@ -82,7 +82,7 @@ public:
         : options_(options), alpha_(T(options.alpha)), beta_(T(options.beta)) {}
     const HardsigmoidOptions& options() const { return options_; }
     void values(const ConstArrayMap<T>& x, ArrayMap<T>& y) const {
-        y = ((x * alpha_ + beta_).max)(T(0)).min(T(1)) + T(0);
+        y = (((x * alpha_ + beta_).max)(T(0)).min)(T(1)) + T(0);
     }
     T slope_times(T, T y, T g) const { return y <= T(0) || y >= T(1) ? T(0) : g * alpha_; }
 
@@ -98,7 +98,7 @@ public:
     static constexpr std::string_view type_name = "Hardswish";
     static constexpr std::string_view operation = "HardSwish";
     static void values(const ConstArrayMap<T>& x, ArrayMap<T>& y) {
-        y = x * ((x + T(3)).max)(T(0)).min(T(6)) / T(6);
+        y = x * (((x + T(3)).max)(T(0)).min)(T(6)) / T(6);
     }
     static T slope_times(T x, T, T g) { return x <= T(-3) ? T(0) : x >= T(3) ? g : g * (x / T(3) + T(0.5)); }
 };

@@ -53,7 +53,7 @@ public:
         for (const nn::BasicTensor<T>* x : inputs)
             broadcast_backward(*x, output, output, grad_output, shares, scratch,
                                [](T value, T y, T, T) { return value == y ? T(1) : T(0); });
-        nn::array(shares) = nn::array(grad_output) / nn::array(shares).max(T(1));
+        nn::array(shares) = nn::array(grad_output) / (nn::array(shares).max)(T(1));
         for (std::size_t i = 0; i != inputs.size(); ++i)
             if (grad_inputs[i])
                 broadcast_backward(*inputs[i], output, output, shares, *grad_inputs[i], scratch,

@@ -100,9 +100,9 @@ inline ResizeTaps taps_at(const nn::UpsampleOptions& o, float x, nn::Index input
     }
     // Keys' convolution, at the distances 1 + t, t, 1 - t and 2 - t.
     float const low = std::floor(x), t = x - low, a = o.cubic_coefficient;
-    auto const near = [a](float d) { return ((a + 2) * d - (a + 3)) * d * d + 1; };
-    auto const far = [a](float d) { return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a; };
-    ResizeTaps taps{{}, {far(1 + t), near(t), near(1 - t), far(2 - t)}};
+    auto const inner = [a](float d) { return ((a + 2) * d - (a + 3)) * d * d + 1; };
+    auto const outer = [a](float d) { return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a; };
+    ResizeTaps taps{{}, {outer(1 + t), inner(t), inner(1 - t), outer(2 - t)}};
     float sum = 0;
     for (std::size_t k = 0; k != 4; ++k) {
         float const at = low - 1 + static_cast<float>(k);

@@ -106,7 +106,7 @@ inline void convert_slice(Operation& o) {
         // All of the batch, [0:N] or [0:the largest number]: nothing is cut off.
         if (shape[d] == nn::any_batch && step == 1 && starts[i] == Size(0) &&
             (ends[i] == Size::of_batch() ||
-             (ends[i].is_fixed() && ends[i].fixed >= std::numeric_limits<std::int32_t>::max())))
+             (ends[i].is_fixed() && ends[i].fixed >= (std::numeric_limits<std::int32_t>::max)())))
             continue;
         if (!starts[i].is_fixed() || !ends[i].is_fixed())
             return o.fail(
