@@ -59,11 +59,14 @@ public:
             if (has(i)) return fail(concat("expected at most ", n, " inputs, found ", inputs_.size()));
     }
     TensorId tensor(std::size_t i) const { return i < inputs_.size() ? inputs_[i] : none; }
+    /// float32 after a failure.
     ElementType type(std::size_t i) {
+        if (!has(i)) return missing(i), ElementType::float32;
         is_constant(i);  // a weight that nobody has read tells its type now
         return so_far_.type_of(inputs_[i]);
     }
     bool is_scalar(std::size_t i) const {
+        if (!has(i)) return false;
         const Value* const v = so_far_.known.find(inputs_[i]);
         return v != nullptr ? v->shape().empty() : so_far_.tensors[inputs_[i]].is_scalar;
     }
