@@ -4,7 +4,8 @@ execute_process(COMMAND ${NM} -C ${OBJECT} OUTPUT_VARIABLE symbols COMMAND_ERROR
 string(REGEX MATCHALL " [WV] [^\n]+" weak "${symbols}")
 list(LENGTH weak count)
 set(wrong "")
-foreach(text IN ITEMS "W amct_distill::nn::BasicModule<float>::Holder<" "detail::run_" "TextReader" "RuleBook" "BlockTrainer" "LayerQuantizers<")
+foreach(text IN ITEMS "W amct_distill::nn::BasicModule<float>::Holder<" "detail::run_" "TextReader" "RuleBook"
+    "BlockTrainer" "LayerQuantizers<")
     string(FIND "${weak}" "${text}" at)
     if(NOT at EQUAL -1)
         string(APPEND wrong " ${text}")
