@@ -21,6 +21,9 @@
 
 namespace amct_distill::onnx {
 
+/// Of a dimension, a stride, a pad: more are refused.
+inline constexpr std::int64_t largest_size = std::int64_t{1} << 30;
+
 class Attributes {
 public:
     explicit Attributes(const NodeProto& node) : node_(&node), asked_(node.attribute.size(), false) {}
@@ -31,7 +34,9 @@ public:
     }
     std::optional<std::int64_t> integer(std::string_view name) {
         const AttributeProto* const a = find(name, AttributeType::integer, "an integer");
-        return a != nullptr ? std::optional(a->i.get()) : std::nullopt;
+        if (a == nullptr) return std::nullopt;
+        check_size(name, a->i.get());
+        return a->i.get();
     }
     float real(std::string_view name, float otherwise) {
         const AttributeProto* const a = find(name, AttributeType::real, "a float");
@@ -43,7 +48,9 @@ public:
     }
     std::optional<std::vector<std::int64_t>> integers(std::string_view name) {
         const AttributeProto* const a = find(name, AttributeType::integers, "a list of integers");
-        return a != nullptr ? std::optional(a->ints) : std::nullopt;
+        if (a == nullptr) return std::nullopt;
+        for (std::int64_t i : a->ints) check_size(name, i);
+        return a->ints;
     }
     std::optional<std::vector<float>> reals(std::string_view name) {
         const AttributeProto* const a = find(name, AttributeType::reals, "a list of floats");
@@ -70,6 +77,13 @@ public:
     }
 
 private:
+    /// Sizes, strides, pads ... beyond largest_size are no real model's, and their products would overflow.
+    /// Ends of slices may be any number, as may constants.
+    void check_size(std::string_view name, std::int64_t i) {
+        bool const any = name == "starts" || name == "ends" || name.starts_with("value");
+        if (!any && wrong_.empty() && (i > largest_size || i < -largest_size))
+            wrong_ = amct_distill::detail::concat("attribute `", name, "`: ", i, " is too large");
+    }
     const AttributeProto* find(std::string_view name) {
         for (std::size_t i = 0; i != asked_.size(); ++i)
             if (node_->attribute[i].name.get() == name) {

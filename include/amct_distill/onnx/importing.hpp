@@ -19,6 +19,7 @@
 #include "../nn/layers/repeat_over_batch.hpp"
 #include "../nn/layers/structure.hpp"
 #include "../nn/network.hpp"
+#include "attributes.hpp"
 #include "constants.hpp"
 #include "layout.hpp"
 #include "names.hpp"
@@ -35,19 +36,26 @@ struct ImportedName {
 
 namespace detail {
 
+/// More values than any machine holds, or a dimension beyond largest_size.
+inline bool is_too_large(const nn::Shape& shape) {
+    std::int64_t n = 1;
+    for (nn::Index d : shape)
+        if (d > largest_size || (d > 0 && (n *= d) > std::int64_t{1} << 32)) return true;
+    return false;
+}
 /// [N, 3] for the network; nothing where the batch is not dimension 0 alone, or a size is 0. Of rank 0: [1].
 inline std::optional<nn::Shape> network_shape(const Shape& shape) {
     nn::Shape out;
     for (Size s : shape) {
         if (s == Size::of_batch() && out.empty())
             out.push_back(nn::any_batch);
-        else if (s.is_fixed() && s.fixed > 0)
+        else if (s.is_fixed() && s.fixed > 0 && s.fixed <= largest_size)
             out.push_back(static_cast<nn::Index>(s.fixed));
         else
             return std::nullopt;
     }
     if (out.empty()) out.push_back(1);
-    return out;
+    return is_too_large(out) ? std::nullopt : std::optional(out);
 }
 inline Shape model_shape(const nn::Shape& shape) {
     Shape out;

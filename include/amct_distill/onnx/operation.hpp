@@ -199,6 +199,9 @@ private:
             t.node = more != more_outputs_.end() ? more->second : amct_distill::NodeId{first.index + k};
             t.type = type.value_or(ElementType::float32);
             const nn::Shape& shape = so_far_.network.node(*t.node).shape;
+            if (is_too_large(shape))
+                return fail(concat("its output would be ", nn::to_string(shape), ", which is too large")),
+                       first;
             t.is_scalar = shape == nn::Shape{1} && scalar_.value_or(all_scalar);
             std::optional<Layout> layout = layout_of_result(shape.size());
             if (!layout) return fail(batch_elsewhere("what becomes of it is not known")), first;

@@ -119,6 +119,8 @@ public:
         if (!is_constant(i)) return fail(not_constant(i)), std::vector<std::int64_t>{};
         std::optional<std::vector<std::int64_t>> values = so_far_.known.find(inputs_[i])->integers();
         if (!values) fail(concat("input ", i, ": expected integers that do not depend on the batch"));
+        for (std::int64_t v : values ? *values : std::vector<std::int64_t>{})
+            if (v > largest_size || v < -largest_size) fail(concat("input ", i, ": ", v, " is too large"));
         return std::move(values).value_or(std::vector<std::int64_t>{});
     }
     /// The same, where they may depend on the batch.

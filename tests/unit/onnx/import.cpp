@@ -21,9 +21,9 @@ onnx::ValueInfoProto value_info(std::string_view name, std::vector<std::int64_t>
                                 std::int32_t type = 1) {
     onnx::ValueInfoProto info{.name = name};
     info.type.emplace();
-    info.type->tensor_type.emplace();
+    info.type->tensor_type = onnx::TypeProto::Tensor{};
     info.type->tensor_type->elem_type = type;
-    info.type->tensor_type->shape.emplace();
+    info.type->tensor_type->shape = onnx::TensorShapeProto{};
     for (std::int64_t d : dims) {
         onnx::TensorShapeProto::Dimension dim;
         if (d == -1)
