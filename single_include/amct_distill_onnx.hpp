@@ -30568,6 +30568,9 @@ constexpr std::array<FieldNumber, 6> field_numbers(const ModelProto*) {
 
 namespace amct_distill::onnx {
 
+/// Of a dimension, a stride, a pad: more are refused.
+inline constexpr std::int64_t largest_size = std::int64_t{1} << 30;
+
 class Attributes {
 public:
     explicit Attributes(const NodeProto& node) : node_(&node), asked_(node.attribute.size(), false) {}
@@ -30578,7 +30581,9 @@ public:
     }
     std::optional<std::int64_t> integer(std::string_view name) {
         const AttributeProto* const a = find(name, AttributeType::integer, "an integer");
-        return a != nullptr ? std::optional(a->i.get()) : std::nullopt;
+        if (a == nullptr) return std::nullopt;
+        check_size(name, a->i.get());
+        return a->i.get();
     }
     float real(std::string_view name, float otherwise) {
         const AttributeProto* const a = find(name, AttributeType::real, "a float");
@@ -30590,7 +30595,9 @@ public:
     }
     std::optional<std::vector<std::int64_t>> integers(std::string_view name) {
         const AttributeProto* const a = find(name, AttributeType::integers, "a list of integers");
-        return a != nullptr ? std::optional(a->ints) : std::nullopt;
+        if (a == nullptr) return std::nullopt;
+        for (std::int64_t i : a->ints) check_size(name, i);
+        return a->ints;
     }
     std::optional<std::vector<float>> reals(std::string_view name) {
         const AttributeProto* const a = find(name, AttributeType::reals, "a list of floats");
@@ -30617,6 +30624,13 @@ public:
     }
 
 private:
+    /// Sizes, strides, pads ... beyond largest_size are no real model's, and their products would overflow.
+    /// Ends of slices may be any number, as may constants.
+    void check_size(std::string_view name, std::int64_t i) {
+        bool const any = name == "starts" || name == "ends" || name.starts_with("value");
+        if (!any && wrong_.empty() && (i > largest_size || i < -largest_size))
+            wrong_ = amct_distill::detail::concat("attribute `", name, "`: ", i, " is too large");
+    }
     const AttributeProto* find(std::string_view name) {
         for (std::size_t i = 0; i != asked_.size(); ++i)
             if (node_->attribute[i].name.get() == name) {
@@ -34574,19 +34588,26 @@ struct ImportedName {
 
 namespace detail {
 
+/// More values than any machine holds, or a dimension beyond largest_size.
+inline bool is_too_large(const nn::Shape& shape) {
+    std::int64_t n = 1;
+    for (nn::Index d : shape)
+        if (d > largest_size || (d > 0 && (n *= d) > std::int64_t{1} << 32)) return true;
+    return false;
+}
 /// [N, 3] for the network; nothing where the batch is not dimension 0 alone, or a size is 0. Of rank 0: [1].
 inline std::optional<nn::Shape> network_shape(const Shape& shape) {
     nn::Shape out;
     for (Size s : shape) {
         if (s == Size::of_batch() && out.empty())
             out.push_back(nn::any_batch);
-        else if (s.is_fixed() && s.fixed > 0)
+        else if (s.is_fixed() && s.fixed > 0 && s.fixed <= largest_size)
             out.push_back(static_cast<nn::Index>(s.fixed));
         else
             return std::nullopt;
     }
     if (out.empty()) out.push_back(1);
-    return out;
+    return is_too_large(out) ? std::nullopt : std::optional(out);
 }
 inline Shape model_shape(const nn::Shape& shape) {
     Shape out;
@@ -34806,6 +34827,8 @@ public:
         if (!is_constant(i)) return fail(not_constant(i)), std::vector<std::int64_t>{};
         std::optional<std::vector<std::int64_t>> values = so_far_.known.find(inputs_[i])->integers();
         if (!values) fail(concat("input ", i, ": expected integers that do not depend on the batch"));
+        for (std::int64_t v : values ? *values : std::vector<std::int64_t>{})
+            if (v > largest_size || v < -largest_size) fail(concat("input ", i, ": ", v, " is too large"));
         return std::move(values).value_or(std::vector<std::int64_t>{});
     }
     /// The same, where they may depend on the batch.
@@ -35095,6 +35118,9 @@ private:
             t.node = more != more_outputs_.end() ? more->second : amct_distill::NodeId{first.index + k};
             t.type = type.value_or(ElementType::float32);
             const nn::Shape& shape = so_far_.network.node(*t.node).shape;
+            if (is_too_large(shape))
+                return fail(concat("its output would be ", nn::to_string(shape), ", which is too large")),
+                       first;
             t.is_scalar = shape == nn::Shape{1} && scalar_.value_or(all_scalar);
             std::optional<Layout> layout = layout_of_result(shape.size());
             if (!layout) return fail(batch_elsewhere("what becomes of it is not known")), first;
