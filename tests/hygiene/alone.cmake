@@ -1,7 +1,8 @@
 # cmake -DCOMPILER=<clang++> -DROOT=<include/amct_distill> -DWORK=<scratch directory> "-DFLAGS=..."
 #       -DHALF=<0|1> -P alone.cmake
-# Every header compiles alone, of all of them every second one. Those that many others include are precompiled, and each of the
-# rest is compiled on top of the largest of them that it reaches: what that one includes it would read anyway.
+# Every header compiles alone, of all of them every second one. Those that many others include are
+# precompiled, and each of the rest is compiled on top of the largest of them that it reaches: what that one
+# includes it would read anyway.
 cmake_minimum_required(VERSION 3.25)
 set(compile ${COMPILER} -std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Werror
     ${FLAGS})
