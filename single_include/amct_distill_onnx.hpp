@@ -32888,6 +32888,7 @@ public:
 
 private:
     result<bool> fold_shape(NodeId n, const GraphNode& node) {
+        if (node.outputs.size() > 1) return graph_->error(n, "it has more outputs than its operator");
         Attributes attributes(*node.proto);
         std::int64_t start = attributes.integer("start", 0);
         std::optional<std::int64_t> end = attributes.integer("end");
@@ -34787,6 +34788,7 @@ public:
         if (const amct_distill::NodeId* const id = made(i)) return so_far_.network.node(*id).shape;
         result<const Value*> const v = so_far_.known.read(inputs_[i]);
         if (!v) return fail(v.diagnostics().front().message), nn::Shape{};
+        if (*v == nullptr) return missing(i), nn::Shape{};
         std::optional<nn::Shape> out = network_shape((*v)->shape());
         if (!out)
             fail(concat("input ", i, " is a constant ", onnx::to_string((*v)->shape()),

@@ -86,6 +86,7 @@ public:
 
 private:
     result<bool> fold_shape(NodeId n, const GraphNode& node) {
+        if (node.outputs.size() > 1) return graph_->error(n, "it has more outputs than its operator");
         Attributes attributes(*node.proto);
         std::int64_t start = attributes.integer("start", 0);
         std::optional<std::int64_t> end = attributes.integer("end");

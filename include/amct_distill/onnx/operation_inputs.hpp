@@ -79,6 +79,7 @@ public:
         if (const amct_distill::NodeId* const id = made(i)) return so_far_.network.node(*id).shape;
         result<const Value*> const v = so_far_.known.read(inputs_[i]);
         if (!v) return fail(v.diagnostics().front().message), nn::Shape{};
+        if (*v == nullptr) return missing(i), nn::Shape{};
         std::optional<nn::Shape> out = network_shape((*v)->shape());
         if (!out)
             fail(concat("input ", i, " is a constant ", onnx::to_string((*v)->shape()),
