@@ -8,7 +8,8 @@ set(compile ${COMPILER} -std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Wsign-
     ${FLAGS})
 # From large to small.
 set(bases onnx/operation.hpp deploy/deployment.hpp student/student.hpp student/quantized_layer.hpp
-    nn/network.hpp plan/resolve.hpp text/reader.hpp nn/module.hpp nn/tensor.hpp quant/affine.hpp config/messages.hpp reflect/labels.hpp core/result.hpp)
+    nn/network.hpp plan/resolve.hpp text/reader.hpp nn/module.hpp nn/tensor.hpp
+    quant/affine.hpp config/messages.hpp reflect/labels.hpp core/result.hpp)
 
 # `variable`: the headers of ours that a header reaches, itself among them.
 function(reach header variable)
