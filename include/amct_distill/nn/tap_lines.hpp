@@ -14,6 +14,7 @@
 #include <cstddef>
 
 #include "runs.hpp"
+#include "tap_sums.hpp"
 #include "window.hpp"
 
 namespace amct_distill::detail {
