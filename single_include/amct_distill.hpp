@@ -12143,11 +12143,11 @@ result<VerifyReport>(verify)(const Deployment& deployment, const BasicStudent<Al
 
 #endif  // definitions
 
-// ---- amct_distill/student/slice.hpp
+// ---- amct_distill/student/batch_slice.hpp
 
 /// A part of a batch: some of its samples. How batches are cut says slices.hpp.
 ///
-///     Slice slice{.begin = 0, .end = 4};     // the first four samples
+///     BatchSlice slice{.begin = 0, .end = 4};     // the first four samples
 
 namespace amct_distill {
 
@@ -12155,7 +12155,7 @@ namespace amct_distill {
 inline constexpr std::size_t default_slices = 8;
 
 /// Samples begin..end of a batch.
-struct Slice {
+struct BatchSlice {
     nn::Index begin = 0, end = 0;
     nn::Index size() const { return end - begin; }
 };
@@ -13187,7 +13187,7 @@ inline result<nn::Tensor> read_npy(const std::filesystem::path& path) {
 ///
 ///     SliceRunner runner(network, &executor);
 ///     runner.run_batch(batch, network.outputs(), outputs);            // whole batches in, whole batches out
-///     runner.for_each(samples, [&](std::size_t k, Slice slice, nn::Tape& tape, std::size_t worker) { ... });
+///     runner.for_each(samples, [&](std::size_t k, BatchSlice slice, nn::Tape& tape, std::size_t worker) { ... });
 ///
 /// How a batch is cut depends on its samples alone, never on the threads; whoever adds up what the slices
 /// gave does it along one binary tree (`tree_sum`). So results have the same bits on any number of threads.
@@ -13198,7 +13198,7 @@ namespace amct_distill {
 namespace detail {
 
 /// Slice k of `count`.
-inline Slice slice_of(nn::Index samples, std::size_t k, std::size_t count) {
+inline BatchSlice slice_of(nn::Index samples, std::size_t k, std::size_t count) {
     auto const at = [&](std::size_t i) {
         return samples * static_cast<nn::Index>(i) / static_cast<nn::Index>(count);
     };
@@ -13216,19 +13216,19 @@ inline bool can_be_cut(const nn::Network& network) {
 }
 
 /// The values of a slice, at their place in a tensor of all samples.
-inline std::span<const float> values_of(const nn::Tensor& whole, Slice slice) {
+inline std::span<const float> values_of(const nn::Tensor& whole, BatchSlice slice) {
     std::size_t const one = whole.size() / static_cast<std::size_t>(whole.dim(0));
     return whole.span().subspan(static_cast<std::size_t>(slice.begin) * one,
                                 static_cast<std::size_t>(slice.size()) * one);
 }
-inline std::span<float> values_of(nn::Tensor& whole, Slice slice) {
+inline std::span<float> values_of(nn::Tensor& whole, BatchSlice slice) {
     std::size_t const one = whole.size() / static_cast<std::size_t>(whole.dim(0));
     return whole.span().subspan(static_cast<std::size_t>(slice.begin) * one,
                                 static_cast<std::size_t>(slice.size()) * one);
 }
 
 /// Copies a slice of a batch into a tensor of its own; `shape` is that of the value in the network.
-inline void take_slice(const nn::Tensor& whole, const nn::Shape& shape, Slice slice, nn::Tensor& to) {
+inline void take_slice(const nn::Tensor& whole, const nn::Shape& shape, BatchSlice slice, nn::Tensor& to) {
     if (shape[0] != nn::any_batch) {
         to = whole;
         return;
@@ -13325,7 +13325,7 @@ public:
         nn::Index const samples = given.empty() ? 1 : given[0].value->dim(0);
         prepare(nodes);
         for (const Wanted& w : wanted) w.value->resize_batch(network_.node(w.node).shape, samples);
-        for_each(samples, [&](std::size_t, Slice slice, nn::Tape& tape, std::size_t) {
+        for_each(samples, [&](std::size_t, BatchSlice slice, nn::Tape& tape, std::size_t) {
             for (const Given& g : given)
                 detail::take_slice(*g.value, network_.node(g.node).shape, slice, tape.output(g.node));
             network_.forward_nodes(nodes, tape, nn::Mode::evaluate);
@@ -13788,14 +13788,15 @@ public:
     /// After a change of the parameters.
     void prepare() { runner_.prepare(block_.nodes); }
     double loss(const BlockData::Step& step, const Loss& loss) {
-        runner_.for_each(samples(step), [&](std::size_t k, Slice slice, nn::Tape& tape, std::size_t worker) {
-            losses_[k] = forward(step, loss, slice, tape, work_[worker]);
-        });
+        runner_.for_each(samples(step),
+                         [&](std::size_t k, BatchSlice slice, nn::Tape& tape, std::size_t worker) {
+                             losses_[k] = forward(step, loss, slice, tape, work_[worker]);
+                         });
         return sum_of_losses(step);
     }
     double loss_and_gradients(const BlockData::Step& step, const Loss& loss) {
         auto const all = static_cast<double>(values(step));
-        auto const one = [&](std::size_t k, Slice slice, nn::Tape& tape, std::size_t worker) {
+        auto const one = [&](std::size_t k, BatchSlice slice, nn::Tape& tape, std::size_t worker) {
             Work& work = work_[worker];
             losses_[k] = forward(step, loss, slice, tape, work);
             for (std::size_t o = 0; o != block_.outputs.size(); ++o) {
@@ -13835,7 +13836,7 @@ private:
         return step.inputs.empty() ? 1 : step.inputs[0].dim(0);
     }
     /// The loss of a slice times its number of elements.
-    double forward(const BlockData::Step& step, const Loss& loss, Slice slice, nn::Tape& tape,
+    double forward(const BlockData::Step& step, const Loss& loss, BatchSlice slice, nn::Tape& tape,
                    Work& work) const {
         for (std::size_t k = 0; k != block_.inputs.size(); ++k)
             detail::take_slice(step.inputs[k], network_.node(block_.inputs[k]).shape, slice,
@@ -25648,7 +25649,7 @@ public:
         bool const cut = can_be_cut(student_);
         nn::Index const end = cut ? (std::min)(samples, static_cast<nn::Index>(most)) : samples;
         for (nn::Index begin = 0; begin < end;) {
-            Slice const part{begin, cut ? (std::min)(begin + observed_at_a_time, end) : end};
+            BatchSlice const part{begin, cut ? (std::min)(begin + observed_at_a_time, end) : end};
             parts_.resize(batch.size());
             for (std::size_t k = 0; k != batch.size(); ++k)
                 take_slice(batch[k], student_.node(student_.inputs()[k]).shape, part, parts_[k]);

@@ -65,14 +65,15 @@ public:
     /// After a change of the parameters.
     void prepare() { runner_.prepare(block_.nodes); }
     double loss(const BlockData::Step& step, const Loss& loss) {
-        runner_.for_each(samples(step), [&](std::size_t k, Slice slice, nn::Tape& tape, std::size_t worker) {
-            losses_[k] = forward(step, loss, slice, tape, work_[worker]);
-        });
+        runner_.for_each(samples(step),
+                         [&](std::size_t k, BatchSlice slice, nn::Tape& tape, std::size_t worker) {
+                             losses_[k] = forward(step, loss, slice, tape, work_[worker]);
+                         });
         return sum_of_losses(step);
     }
     double loss_and_gradients(const BlockData::Step& step, const Loss& loss) {
         auto const all = static_cast<double>(values(step));
-        auto const one = [&](std::size_t k, Slice slice, nn::Tape& tape, std::size_t worker) {
+        auto const one = [&](std::size_t k, BatchSlice slice, nn::Tape& tape, std::size_t worker) {
             Work& work = work_[worker];
             losses_[k] = forward(step, loss, slice, tape, work);
             for (std::size_t o = 0; o != block_.outputs.size(); ++o) {
@@ -112,7 +113,7 @@ private:
         return step.inputs.empty() ? 1 : step.inputs[0].dim(0);
     }
     /// The loss of a slice times its number of elements.
-    double forward(const BlockData::Step& step, const Loss& loss, Slice slice, nn::Tape& tape,
+    double forward(const BlockData::Step& step, const Loss& loss, BatchSlice slice, nn::Tape& tape,
                    Work& work) const {
         for (std::size_t k = 0; k != block_.inputs.size(); ++k)
             detail::take_slice(step.inputs[k], network_.node(block_.inputs[k]).shape, slice,

@@ -13,7 +13,7 @@
 #include "../core/concat.hpp"
 #include "../core/number.hpp"
 #include "../nn/parameter.hpp"
-#include "../student/slice.hpp"
+#include "../student/batch_slice.hpp"
 #include "adamw.hpp"
 #include "block_shape.hpp"
 #include "loss.hpp"

@@ -57,7 +57,7 @@ public:
         bool const cut = can_be_cut(student_);
         nn::Index const end = cut ? (std::min)(samples, static_cast<nn::Index>(most)) : samples;
         for (nn::Index begin = 0; begin < end;) {
-            Slice const part{begin, cut ? (std::min)(begin + observed_at_a_time, end) : end};
+            BatchSlice const part{begin, cut ? (std::min)(begin + observed_at_a_time, end) : end};
             parts_.resize(batch.size());
             for (std::size_t k = 0; k != batch.size(); ++k)
                 take_slice(batch[k], student_.node(student_.inputs()[k]).shape, part, parts_[k]);

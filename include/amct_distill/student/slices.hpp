@@ -3,7 +3,7 @@
 ///
 ///     SliceRunner runner(network, &executor);
 ///     runner.run_batch(batch, network.outputs(), outputs);            // whole batches in, whole batches out
-///     runner.for_each(samples, [&](std::size_t k, Slice slice, nn::Tape& tape, std::size_t worker) { ... });
+///     runner.for_each(samples, [&](std::size_t k, BatchSlice slice, nn::Tape& tape, std::size_t worker) { ... });
 ///
 /// How a batch is cut depends on its samples alone, never on the threads; whoever adds up what the slices
 /// gave does it along one binary tree (`tree_sum`). So results have the same bits on any number of threads.
@@ -17,14 +17,14 @@
 
 #include "../nn/network.hpp"
 #include "../run/executor.hpp"
-#include "slice.hpp"
+#include "batch_slice.hpp"
 
 namespace amct_distill {
 
 namespace detail {
 
 /// Slice k of `count`.
-inline Slice slice_of(nn::Index samples, std::size_t k, std::size_t count) {
+inline BatchSlice slice_of(nn::Index samples, std::size_t k, std::size_t count) {
     auto const at = [&](std::size_t i) {
         return samples * static_cast<nn::Index>(i) / static_cast<nn::Index>(count);
     };
@@ -42,19 +42,19 @@ inline bool can_be_cut(const nn::Network& network) {
 }
 
 /// The values of a slice, at their place in a tensor of all samples.
-inline std::span<const float> values_of(const nn::Tensor& whole, Slice slice) {
+inline std::span<const float> values_of(const nn::Tensor& whole, BatchSlice slice) {
     std::size_t const one = whole.size() / static_cast<std::size_t>(whole.dim(0));
     return whole.span().subspan(static_cast<std::size_t>(slice.begin) * one,
                                 static_cast<std::size_t>(slice.size()) * one);
 }
-inline std::span<float> values_of(nn::Tensor& whole, Slice slice) {
+inline std::span<float> values_of(nn::Tensor& whole, BatchSlice slice) {
     std::size_t const one = whole.size() / static_cast<std::size_t>(whole.dim(0));
     return whole.span().subspan(static_cast<std::size_t>(slice.begin) * one,
                                 static_cast<std::size_t>(slice.size()) * one);
 }
 
 /// Copies a slice of a batch into a tensor of its own; `shape` is that of the value in the network.
-inline void take_slice(const nn::Tensor& whole, const nn::Shape& shape, Slice slice, nn::Tensor& to) {
+inline void take_slice(const nn::Tensor& whole, const nn::Shape& shape, BatchSlice slice, nn::Tensor& to) {
     if (shape[0] != nn::any_batch) {
         to = whole;
         return;
@@ -151,7 +151,7 @@ public:
         nn::Index const samples = given.empty() ? 1 : given[0].value->dim(0);
         prepare(nodes);
         for (const Wanted& w : wanted) w.value->resize_batch(network_.node(w.node).shape, samples);
-        for_each(samples, [&](std::size_t, Slice slice, nn::Tape& tape, std::size_t) {
+        for_each(samples, [&](std::size_t, BatchSlice slice, nn::Tape& tape, std::size_t) {
             for (const Given& g : given)
                 detail::take_slice(*g.value, network_.node(g.node).shape, slice, tape.output(g.node));
             network_.forward_nodes(nodes, tape, nn::Mode::evaluate);

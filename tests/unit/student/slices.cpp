@@ -22,7 +22,7 @@ TEST_CASE("a batch is cut into slices of nearly one size, which depend on the sa
             std::mutex mutex;
             std::set<nn::Index> seen;
             nn::Index smallest = samples, largest = 0;
-            runner.for_each(samples, [&](std::size_t k, Slice slice, nn::Tape&, std::size_t worker) {
+            runner.for_each(samples, [&](std::size_t k, BatchSlice slice, nn::Tape&, std::size_t worker) {
                 std::lock_guard const lock(mutex);
                 CHECK(slice.begin == samples * static_cast<nn::Index>(k) / static_cast<nn::Index>(count));
                 CHECK(worker < runner.tapes().size());
@@ -72,7 +72,7 @@ TEST_CASE("what a slice throws is thrown to the caller") {
         nn::Executor const executor(threads);
         SliceRunner runner(net, &executor);
         CHECK_THROWS_WITH(runner.for_each(8,
-                                          [](std::size_t k, Slice, nn::Tape&, std::size_t) {
+                                          [](std::size_t k, BatchSlice, nn::Tape&, std::size_t) {
                                               if (k == 5) throw std::runtime_error("five");
                                           }),
                           "five");

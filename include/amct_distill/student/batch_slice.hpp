@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// A part of a batch: some of its samples. How batches are cut says slices.hpp.
 ///
-///     Slice slice{.begin = 0, .end = 4};     // the first four samples
+///     BatchSlice slice{.begin = 0, .end = 4};     // the first four samples
 #pragma once
 #include <cstddef>
 
@@ -13,7 +13,7 @@ namespace amct_distill {
 inline constexpr std::size_t default_slices = 8;
 
 /// Samples begin..end of a batch.
-struct Slice {
+struct BatchSlice {
     nn::Index begin = 0, end = 0;
     nn::Index size() const { return end - begin; }
 };
