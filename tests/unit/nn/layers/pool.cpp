@@ -213,4 +213,36 @@ TEST_CASE("pools: gradients of one and three dimensions, with all options") {
         }
 }
 
+TEST_CASE("pools: whether every window reads a pixel is known without looking at all of them") {
+    using amct_distill::detail::PoolAxis;
+    auto const by_looking = [](const PoolAxis& a) {
+        for (Index o = 0; o != a.output(); ++o)
+            if (a.taps(o).count == 0) return false;
+        return true;
+    };
+    std::size_t cases = 0, unread = 0;
+    for (Index input = 1; input != 6; ++input)
+        for (Index kernel = 1; kernel != 5; ++kernel)
+            for (Index stride = 1; stride != 5; ++stride)
+                for (Index dilation = 1; dilation != 5; ++dilation)
+                    for (Index begin = 0; begin < dilation * (kernel - 1) + 1; ++begin)
+                        for (Index end = 0; end < dilation * (kernel - 1) + 1; ++end)
+                            for (bool ceil_mode : {false, true}) {
+                                PoolAxis const a{input, kernel, stride, begin, end, dilation, ceil_mode};
+                                if (a.output() == 0) continue;
+                                ++cases;
+                                unread += !by_looking(a);
+                                if (a.all_read() != by_looking(a))
+                                    FAIL(input << ' ' << kernel << ' ' << stride << ' ' << dilation << ' '
+                                               << begin << ' ' << end << ' ' << ceil_mode);
+                            }
+    CHECK(cases > 5000);
+    CHECK(unread > 50);
+    constexpr Index most = Index(1) << 30;
+    CHECK(PoolAxis{most, 1, 1, 0, 0, 1, false}.all_read());
+    CHECK(PoolAxis{most, 3, 1, 1, 1, most / 2, false}.all_read());
+    CHECK(PoolAxis{1, 3, 1, most, most, most, false}.all_read());
+    CHECK_FALSE(PoolAxis{1, 2, 1, most, most, most, false}.all_read());
+}
+
 }  // namespace nn_pool_test
