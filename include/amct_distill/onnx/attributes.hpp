@@ -9,6 +9,7 @@
 /// An operator that overlooked an attribute would compute something else without a word: so error() names
 /// those that were set and not asked for.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -23,6 +24,8 @@ namespace amct_distill::onnx {
 
 /// Of a dimension, a stride, a pad: more are refused.
 inline constexpr std::int64_t largest_size = std::int64_t{1} << 30;
+/// Of a list that has a number, or two, for each dimension of a tensor.
+inline constexpr std::size_t longest_list = 64;
 
 class Attributes {
 public:
@@ -35,8 +38,7 @@ public:
     std::optional<std::int64_t> integer(std::string_view name) {
         const AttributeProto* const a = find(name, AttributeType::integer, "an integer");
         if (a == nullptr) return std::nullopt;
-        check_size(name, a->i.get());
-        return a->i.get();
+        return checked(name, a->i.get());
     }
     float real(std::string_view name, float otherwise) {
         const AttributeProto* const a = find(name, AttributeType::real, "a float");
@@ -49,8 +51,15 @@ public:
     std::optional<std::vector<std::int64_t>> integers(std::string_view name) {
         const AttributeProto* const a = find(name, AttributeType::integers, "a list of integers");
         if (a == nullptr) return std::nullopt;
-        for (std::int64_t i : a->ints) check_size(name, i);
-        return a->ints;
+        bool const any_length = name == "split" || name.starts_with("value");
+        std::size_t const n = any_length ? a->ints.size() : (std::min)(a->ints.size(), longest_list);
+        if (n != a->ints.size() && wrong_.empty())
+            wrong_ = amct_distill::detail::concat("attribute `", name, "` has ", a->ints.size(),
+                                                  " numbers, more than any tensor has dimensions");
+        std::vector<std::int64_t> out;
+        out.reserve(n);
+        for (std::size_t i = 0; i != n; ++i) out.push_back(checked(name, a->ints[i]));
+        return out;
     }
     std::optional<std::vector<float>> reals(std::string_view name) {
         const AttributeProto* const a = find(name, AttributeType::reals, "a list of floats");
@@ -77,12 +86,14 @@ public:
     }
 
 private:
-    /// Sizes, strides, pads ... beyond largest_size are no real model's, and their products would overflow.
-    /// Ends of slices may be any number, as may constants.
-    void check_size(std::string_view name, std::int64_t i) {
+    /// Sizes, strides, pads ... beyond largest_size are no real model's, and their products would overflow:
+    /// an error, and cut. Ends of slices may be any number, as may constants.
+    std::int64_t checked(std::string_view name, std::int64_t i) {
         bool const any = name == "starts" || name == "ends" || name.starts_with("value");
-        if (!any && wrong_.empty() && (i > largest_size || i < -largest_size))
+        if (any || (i <= largest_size && i >= -largest_size)) return i;
+        if (wrong_.empty())
             wrong_ = amct_distill::detail::concat("attribute `", name, "`: ", i, " is too large");
+        return i > 0 ? largest_size : -largest_size;
     }
     const AttributeProto* find(std::string_view name) {
         for (std::size_t i = 0; i != asked_.size(); ++i)

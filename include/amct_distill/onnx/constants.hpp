@@ -33,7 +33,7 @@ public:
     /// `graph` must outlive it. Initializers are read when they are asked for.
     explicit Constants(const GraphView& graph)
         : graph_(&graph), values_(graph.tensors().size()), shapes_(graph.tensors().size()) {
-        elements_left_ = 8 * graph.model().size() + (std::size_t{1} << 22);
+        elements_left_ = 8 * graph.model().size_with_data() + (std::size_t{1} << 22);
     }
 
     /// The tensor's value; null when it is not known. An initializer's is after read() was asked for it.

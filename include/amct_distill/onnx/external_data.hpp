@@ -68,6 +68,13 @@ public:
         return all.substr(static_cast<std::size_t>(offset), static_cast<std::size_t>(length));
     }
 
+    /// Of the files that were asked for, each counted once.
+    std::uint64_t size() const {
+        std::uint64_t sum = 0;
+        for (auto const& [path, file] : files_) sum += file.bytes().size();
+        return sum;
+    }
+
 private:
     template <class... Pieces>
     [[gnu::cold, gnu::noinline]] static Diagnostic error(const TensorProto& tensor, const Pieces&... pieces) {
@@ -80,7 +87,7 @@ private:
     }
     result<const MappedFile*> open(const TensorProto& tensor, std::string_view location) {
         namespace fs = std::filesystem;
-        if (auto const known = files_.find(location); known != files_.end()) return &known->second;
+        if (auto const known = locations_.find(location); known != locations_.end()) return known->second;
         fs::path const relative{std::string(location)};
         bool leaves =
             relative.is_absolute() || relative.has_root_path() || location.find('\0') != location.npos;
@@ -102,14 +109,19 @@ private:
         if (inside.empty() || *inside.begin() == ".." || inside.is_absolute())
             return error(tensor, "its external data are at `", location,
                          "`, a link that leaves the model's folder");
-        result<MappedFile> file = MappedFile::open(path, Links::refused);
-        if (!file) return error(tensor, "its external data: ", file.diagnostics().front().message);
-        return &files_.emplace(std::string(location), *std::move(file)).first->second;
+        auto at = files_.find(path);
+        if (at == files_.end()) {
+            result<MappedFile> file = MappedFile::open(path, Links::refused);
+            if (!file) return error(tensor, "its external data: ", file.diagnostics().front().message);
+            at = files_.emplace(path, *std::move(file)).first;
+        }
+        return locations_.emplace(std::string(location), &at->second).first->second;
     }
 
     std::filesystem::path folder_;
     Links links_;
-    std::map<std::string, MappedFile, std::less<>> files_{};
+    std::map<std::filesystem::path, MappedFile> files_{};
+    std::map<std::string, const MappedFile*, std::less<>> locations_{};  // as tensors name them
 };
 
 }  // namespace amct_distill::onnx

@@ -27,7 +27,7 @@ protected:
 
     void logical_not() {
         const Value* const v = needed(0);
-        if (v == nullptr) return;
+        if (v == nullptr || !may_make(v->extents())) return;
         if (v->is_floating()) return fail("its input is not a truth value");
         Dense<Size> d = sizes(*v);
         for (Size& s : d.data) s = Size(s == Size(0) ? 1 : 0);

@@ -99,15 +99,25 @@ protected:
     }
     /// The integers of input `i`; nothing, with an error, when it is floats or depends on the batch.
     std::optional<std::vector<std::int64_t>> integers(std::size_t i) {
-        if (needed(i) == nullptr) return std::nullopt;
+        if (needed(i) == nullptr || !may_make(input(i)->extents())) return std::nullopt;
         std::optional<std::vector<std::int64_t>> out = input(i)->integers();
         if (!out) fail_on_batch();
         return out;
+    }
+    /// The sizes of a shape that `v` has; nothing, with an error, where it is none.
+    std::optional<std::vector<Size>> sizes_in(const Value& v) {
+        if (v.is_floating())
+            fail("its shape is not a list of integers");
+        else if (v.count() > max_rank)
+            fail("it makes a tensor of too many dimensions");
+        return error_.empty() ? v.sizes() : std::nullopt;
     }
     /// The axes of an attribute, of input `i` in later versions, or `otherwise`; counted from the front.
     std::optional<std::vector<std::size_t>> axes(std::size_t i, std::size_t rank, bool all_when_absent) {
         std::optional<std::vector<std::int64_t>> list = attributes_.integers("axes");
         if (!list && input(i) != nullptr) list = integers(i);
+        if (list && list->size() > longest_list) fail("it has more axes than any tensor");
+        if (!error_.empty()) return std::nullopt;
         std::vector<std::size_t> out;
         if (!list) {
             if (!all_when_absent) return std::nullopt;

@@ -95,14 +95,12 @@ protected:
     void expand() {
         const Value *const v = needed(0), *const target = needed(1);
         if (v == nullptr || target == nullptr) return;
-        std::optional<std::vector<Size>> const shape = target->sizes();
-        if (!shape) return fail("its shape is not a list of integers");
-        give_expanded(*v, *shape);
+        if (std::optional<std::vector<Size>> const shape = sizes_in(*target)) give_expanded(*v, *shape);
     }
     void tile() {
         const Value *const v = needed(0), *const times = needed(1);
         if (v == nullptr || times == nullptr) return;
-        std::optional<std::vector<Size>> const repeats = times->sizes();
+        std::optional<std::vector<Size>> const repeats = sizes_in(*times);
         Extents const& from = v->extents();
         if (!repeats || repeats->size() != from.size())
             return fail("a number of repeats for each axis is needed");

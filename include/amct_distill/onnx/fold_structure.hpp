@@ -43,8 +43,8 @@ protected:
     void constant_of_shape() {
         const Value* const shape = needed(0);
         if (shape == nullptr) return;
-        std::optional<std::vector<Size>> const target = shape->sizes();
-        if (!target) return fail("its shape is not a list of integers");
+        std::optional<std::vector<Size>> const target = sizes_in(*shape);
+        if (!target) return;
         Value fill(ElementType::float32, Dense<float>{{1}, {0}});
         if (const TensorProto* t = attributes_.tensor("value")) {
             result<TensorValues> values = graph_->model().values(*t);
@@ -55,7 +55,7 @@ protected:
         give_expanded(fill, *target);
     }
     void identity() {
-        if (needed(0) == nullptr) return;
+        if (needed(0) == nullptr || !may_make(input(0)->extents())) return;
         if (node_.op() == "Dropout") {
             for (std::string_view name : {"seed", "ratio", "is_test"}) attributes_.ignore(name);
             std::optional<std::vector<std::int64_t>> const training =
@@ -70,7 +70,7 @@ protected:
         const Value* const v = needed(0);
         auto const to = static_cast<ElementType>(attributes_.integer("to", 0));
         attributes_.ignore("saturate");
-        if (v == nullptr) return;
+        if (v == nullptr || !may_make(v->extents())) return;
         if (bits_of(to) == 0)
             return fail(amct_distill::detail::concat("a cast to ", name_of(to), " is not supported"));
         Shape const shape = v->shape();
@@ -192,10 +192,9 @@ protected:
         if (auto list = attributes_.integers("shape"))  // before opset 5
             target = std::vector<Size>(list->begin(), list->end());
         else if (needed(1) != nullptr)
-            target = input(1)->sizes();
+            target = sizes_in(*input(1));
         bool const allow_zero = attributes_.integer("allowzero", 0) != 0;
-        if (v == nullptr) return;
-        if (!target) return fail("its shape is not a list of integers");
+        if (v == nullptr || !target) return;
         result<Shape> const shape = reshape(v->shape(), *target, allow_zero);
         if (!shape) return fail(shape.diagnostics().front().message);
         give_reshaped(*v, *shape);
@@ -231,6 +230,7 @@ protected:
         std::optional<std::vector<std::int64_t>> const list =
             attributes_.has("axes") ? attributes_.integers("axes") : integers(1);
         if (!list) return;
+        if (list->size() > longest_list) return fail("it makes a tensor of too many dimensions");
         std::size_t const rank = v->extents().size() + list->size();
         std::vector<bool> added(rank, false);
         for (std::int64_t a : *list) {

@@ -88,12 +88,16 @@ public:
     /// How a diagnostic names a node: "node `/conv1/Conv` (Conv)", "node 3 (Conv), which makes `x`".
     std::string label(NodeId n) const {
         using amct_distill::detail::concat;
+        constexpr std::size_t longest = 512;
         const GraphNode& node = nodes_[n];
-        std::string op(node.op());
-        if (!node.is_standard()) op = concat(node.proto->domain.get(), ".", op);
-        if (!node.proto->name.get().empty()) return concat("node `", node.proto->name.get(), "` (", op, ")");
+        std::string op(node.op().substr(0, longest));
+        if (!node.is_standard()) op = concat(node.proto->domain.get().substr(0, longest), ".", op);
+        std::string_view const name = node.proto->name.get();
+        if (!name.empty()) return concat("node `", name.substr(0, longest), "` (", op, ")");
         for (TensorId t : node.outputs)
-            if (t != none) return concat("node ", n, " (", op, "), which makes `", tensors_[t].name, "`");
+            if (t != none)
+                return concat("node ", n, " (", op, "), which makes `", tensors_[t].name.substr(0, longest),
+                              "`");
         return concat("node ", n, " (", op, ")");
     }
     /// An error about a node: file, label, message.

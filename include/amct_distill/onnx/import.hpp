@@ -8,6 +8,8 @@
 ///
 /// Weights are float32 (float16, bfloat16 and double are converted, which a note says); dimension 0 of the
 /// inputs is the batch, and free where the model allows it. Tensors of rank 0 become [1].
+///
+/// An import takes at most 512 MiB and 1024 times the bytes of the file and its data, whatever they ask for.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -141,7 +143,8 @@ private:
         if (bits_of(type) == 0) return refuse("a type that is not supported");
         auto const in_network = network_shape(shape);
         if (!in_network)
-            return refuse("expected sizes of at least 1, and the batch in dimension 0 alone; give its shape");
+            return refuse(concat("expected sizes of at least 1, at most ", max_rank,
+                                 " of them, and the batch in dimension 0 alone; give its shape"));
         bool const free = in_network->front() == nn::any_batch;
         if (free && in_network->size() == 1)
             return refuse(
@@ -155,6 +158,7 @@ private:
         made.node = free
                         ? so_far_.network.input(std::move(name), {in_network->begin() + 1, in_network->end()})
                         : so_far_.network.fixed_input(std::move(name), *in_network);
+        if (free) so_far_.of_batch = made.node;
         made.type = type;
         made.is_scalar = shape.empty();
         so_far_.known.set_shape(t, shape);
@@ -286,10 +290,9 @@ private:
                                          "number in its place")));
                 continue;
             }
-            const auto outputs = so_far_.network.outputs();
             if (so_far_.network.node(*id).kind == NodeKind::input ||
                 so_far_.network.node(*id).kind == NodeKind::constant ||
-                std::ranges::find(outputs, *id) != outputs.end())
+                so_far_.network.graph().is_output(*id))
                 *id = so_far_.network.add_function(so_far_.names.unique(concat(tensor.name, "/Identity")),
                                                    nn::Identity{}, {*id});
             so_far_.network.output(*id);

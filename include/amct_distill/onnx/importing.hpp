@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -36,15 +37,18 @@ struct ImportedName {
 
 namespace detail {
 
-/// More values than any machine holds, or a dimension beyond largest_size.
+/// More values than any machine holds, a dimension beyond largest_size, or too many of them.
 inline bool is_too_large(const nn::Shape& shape) {
+    if (shape.size() > max_rank) return true;
     std::int64_t n = 1;
     for (nn::Index d : shape)
         if (d > largest_size || (d > 0 && (n *= d) > std::int64_t{1} << 32)) return true;
     return false;
 }
-/// [N, 3] for the network; nothing where the batch is not dimension 0 alone, or a size is 0. Of rank 0: [1].
+/// [N, 3] for the network; nothing where the batch is not dimension 0 alone, or a size is 0, or there are too
+/// many. Of rank 0: [1].
 inline std::optional<nn::Shape> network_shape(const Shape& shape) {
+    if (shape.size() > max_rank) return std::nullopt;
     nn::Shape out;
     for (Size s : shape) {
         if (s == Size::of_batch() && out.empty())
@@ -68,14 +72,7 @@ struct Importing {
         : graph(view), known(view), names(view), tensors(view.tensors().size()) {
         // What is copied out of the file is bounded by it: a weight that a thousand nodes read is one tensor
         // of the file, but might become a thousand of the network.
-        copies_left = (std::size_t{1} << 22) + 8 * view.model().size();
-        for (const TensorProto& t : view.model().graph().initializer)
-            if (t.external_data.size() != 0) {
-                std::size_t n = 4;
-                for (std::int64_t d : t.dims)
-                    if (d < 0 || __builtin_mul_overflow(n, static_cast<std::size_t>(d), &n)) n = 0;
-                if (__builtin_add_overflow(copies_left, n, &copies_left)) break;
-            }
+        copies_left = (std::size_t{1} << 22) + 8 * view.model().size_with_data();
     }
 
     /// What a tensor of the model is in the network, unless it is known (a constant).
@@ -97,14 +94,14 @@ struct Importing {
     nn::Network network{};
     std::vector<ImportedName> imported{};
     std::vector<std::string> notes{};
+    std::unordered_set<std::string> noted{};
+    std::optional<amct_distill::NodeId> of_batch{};  ///< an input whose dimension 0 is the batch
     Diagnostics errors{};
     std::size_t copies_left = 0;
     SharedModules shared{graph};
 
     void note(std::string text) {
-        for (const std::string& other : notes)
-            if (other == text) return;
-        notes.push_back(std::move(text));
+        if (noted.insert(text).second) notes.push_back(std::move(text));
     }
     ElementType type_of(TensorId t) const {
         const Value* const v = known.find(t);
@@ -145,10 +142,7 @@ struct Importing {
             tensors[t].node = network.constant(names.unique(std::string(tensor.name)), *std::move(value));
             return *tensors[t].node;
         }
-        std::optional<amct_distill::NodeId> like;
-        for (amct_distill::NodeId input : network.inputs())
-            if (network.node(input).shape[0] == nn::any_batch) like = input;
-        if (!like || !network_shape(of.shape()))
+        if (!of_batch || !network_shape(of.shape()))
             return general_error(
                 "a constant is repeated over the batch elsewhere than in dimension 0; give the inputs' "
                 "shapes with a number in the batch's place");
@@ -156,7 +150,7 @@ struct Importing {
         if (tensor.producer != none) made_by = graph.node(tensor.producer).proto->name.get();
         std::string const name = names.unique(std::string(made_by.empty() ? tensor.name : made_by));
         amct_distill::NodeId const id = network.constant(names.unique(name + "/value"), *std::move(value));
-        tensors[t].node = network.add_function(name, nn::RepeatOverBatch{}, {id, *like});
+        tensors[t].node = network.add_function(name, nn::RepeatOverBatch{}, {id, *of_batch});
         return *tensors[t].node;
     }
 };

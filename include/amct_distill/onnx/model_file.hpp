@@ -48,16 +48,23 @@ public:
 
     /// The file's bytes, without those beside it.
     std::size_t size() const noexcept { return size_; }
+    /// With the files beside it that its tensors are in, as far as those are there.
+    std::size_t size_with_data() const {
+        auto const open = [&](const TensorProto& t) {
+            if (t.data_location.get() == 1) (void)values(t);
+        };
+        for (const TensorProto& t : proto_.graph->initializer) open(t);
+        for (const NodeProto& n : proto_.graph->node)
+            for (const AttributeProto& a : n.attribute)
+                if (a.t) open(*a.t);
+        return size_ + static_cast<std::size_t>(external_->size());
+    }
     /// The file's name, for diagnostics.
     const std::string& source() const noexcept { return source_; }
     const ModelProto& proto() const noexcept { return proto_; }
     const GraphProto& graph() const noexcept { return *proto_.graph; }
     /// The version of ONNX's own operators; 0 when the model does not tell it.
-    std::int64_t opset() const {
-        for (const OperatorSetIdProto& set : proto_.opset_import)
-            if (set.domain.get().empty() || set.domain.get() == "ai.onnx") return set.version.get();
-        return 0;
-    }
+    std::int64_t opset() const noexcept { return opset_; }
     /// Errors carry the file's name too.
     result<TensorValues> values(const TensorProto& tensor) const {
         result<TensorValues> out = tensor_values(tensor, external_.get());
@@ -84,6 +91,11 @@ private:
         if (!proto->graph.has_value()) return error("there is no graph in it; is it an ONNX model?");
         out.proto_ = *std::move(proto);
         out.size_ = bytes.size();
+        for (const OperatorSetIdProto& set : out.proto_.opset_import)
+            if (set.domain.get().empty() || set.domain.get() == "ai.onnx") {
+                out.opset_ = set.version.get();
+                break;
+            }
         return out;
     }
 
@@ -92,6 +104,7 @@ private:
     std::unique_ptr<ExternalData> external_;  // its files stay where they are when this object moves
     ModelProto proto_{};
     std::size_t size_ = 0;
+    std::int64_t opset_ = 0;
 };
 
 }  // namespace amct_distill::onnx

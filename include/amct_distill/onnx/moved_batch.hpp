@@ -82,7 +82,7 @@ inline bool takes_moved_batch(std::string_view op) {
 inline std::optional<Shape> target_shape(Operation& o) {
     Shape const from = o.model_shape(0);
     auto const axes = [&]() -> std::vector<std::int64_t> {
-        if (o.has(1)) return o.integers(1);
+        if (o.has(1)) return o.few_integers(1);
         return o.attributes().integers("axes").value_or(std::vector<std::int64_t>{});
     };
     if (o.op() == "Reshape") {

@@ -33,6 +33,10 @@ struct ModuleName {
 
 namespace detail {
 
+/// Of a module's name, and of a node's. Longer ones are no program's: a few of them, which many nodes share
+/// and whose every part names a module, would take any memory.
+inline constexpr std::size_t longest_name = 256;
+
 /// "a_12" without "_12".
 constexpr std::string_view without_count(std::string_view part) {
     std::size_t end = part.size();
@@ -42,7 +46,8 @@ constexpr std::string_view without_count(std::string_view part) {
 /// The module of a parameter's name; empty when it tells none.
 constexpr std::string_view owner_of(std::string_view parameter,
                                     std::initializer_list<std::string_view> endings) {
-    if (parameter.find("::") != parameter.npos) return {};  // onnx::Conv_12
+    if (parameter.size() > longest_name || parameter.find("::") != parameter.npos)  // onnx::Conv_12
+        return {};
     for (std::string_view ending : endings)
         if (parameter.size() > ending.size() && parameter.ends_with(ending))
             return parameter.substr(0, parameter.size() - ending.size());
@@ -54,7 +59,7 @@ constexpr std::string_view owner_of(std::string_view parameter,
 /// The module's path in a node's name that begins with `/`, the operator at its end dropped; "" when there is
 /// none.
 inline std::string dotted_scope(std::string_view node_name) {
-    if (!node_name.starts_with('/')) return {};
+    if (!node_name.starts_with('/') || node_name.size() > detail::longest_name) return {};
     node_name.remove_prefix(1);
     std::vector<std::string_view> parts;
     for (std::size_t slash; (slash = node_name.find('/')) != node_name.npos;
@@ -144,8 +149,9 @@ public:
             return {dotted_scope(node.output.front()), NameSource::scope};
         return {};
     }
-    /// `name`, or with _1, _2 ... after it when it was given before.
+    /// `name`, or with _1, _2 ... after it when it was given before; cut where it is too long.
     std::string unique(std::string name) {
+        if (name.size() > detail::longest_name) name.resize(detail::longest_name);
         if (name.empty()) name = "module";
         if (given_.insert(name).second) return name;
         for (std::size_t& count = counts_[name];;)
@@ -195,7 +201,7 @@ private:
             before = std::exchange(last, list.substr(open + 1, close - open - 1));
             list.remove_prefix(close + 1);
         }
-        return std::string(before);
+        return before.size() > detail::longest_name ? std::string() : std::string(before);
     }
 
     const GraphView* graph_;

@@ -118,19 +118,34 @@ public:
     std::vector<std::int64_t> integers(std::size_t i) {
         if (!has(i)) return missing(i), std::vector<std::int64_t>{};
         if (!is_constant(i)) return fail(not_constant(i)), std::vector<std::int64_t>{};
+        if (!take(so_far_.known.find(inputs_[i])->count())) return {};
         std::optional<std::vector<std::int64_t>> values = so_far_.known.find(inputs_[i])->integers();
         if (!values) fail(concat("input ", i, ": expected integers that do not depend on the batch"));
         for (std::int64_t v : values ? *values : std::vector<std::int64_t>{})
             if (v > largest_size || v < -largest_size) fail(concat("input ", i, ": ", v, " is too large"));
         return std::move(values).value_or(std::vector<std::int64_t>{});
     }
+    /// The same, of which a tensor's dimensions have one each, or two: axes, pads, steps.
+    std::vector<std::int64_t> few_integers(std::size_t i) {
+        if (is_constant(i) && so_far_.known.find(inputs_[i])->count() > longest_list)
+            fail(concat("input ", i, " has more numbers than any tensor has dimensions"));
+        return failed() ? std::vector<std::int64_t>{} : integers(i);
+    }
     /// The same, where they may depend on the batch.
     std::vector<Size> sizes(std::size_t i) {
         if (!has(i)) return missing(i), std::vector<Size>{};
         if (!is_constant(i)) return fail(not_constant(i)), std::vector<Size>{};
+        if (std::size_t const n = so_far_.known.find(inputs_[i])->count(); n > longest_list)
+            return fail(concat("input ", i, " has ", n, " numbers, more than any tensor has dimensions")),
+                   std::vector<Size>{};
         std::optional<std::vector<Size>> values = so_far_.known.find(inputs_[i])->sizes();
         if (!values) fail(concat("input ", i, ": expected integers"));
         return std::move(values).value_or(std::vector<Size>{});
+    }
+    /// Makes room for values that the file does not hold; false, and a failure, where there is none.
+    bool take(std::size_t count) {
+        if (std::optional<std::string> no_room = so_far_.take(count)) fail(*std::move(no_room));
+        return !failed();
     }
     /// An axis as the model counts them, also from the end, as a dimension of input `i` in the network; 0
     /// after a failure.

@@ -60,19 +60,26 @@ public:
     bool is_constant(TensorId t) const {
         return t != none && (known_->find(t) != nullptr || graph_->tensor(t).initializer != nullptr);
     }
-    /// The value of a constant: what Constants::read gives, without keeping it.
+    /// The value of a constant of few numbers, as axes are: what Constants::read gives, without keeping it.
     std::optional<Value> constant(TensorId t) const {
-        if (t == none) return std::nullopt;
+        std::optional<Extents> const shape = extents(t);
+        if (!shape || count_of(*shape) > longest_list) return std::nullopt;
         if (const Value* const v = known_->find(t)) return *v;
+        return Value(*graph_->model().values(*graph_->tensor(t).initializer));
+    }
+    /// The shape of a constant's values; nothing where they are repeated over the batch.
+    std::optional<Extents> extents(TensorId t) const {
+        if (t == none) return std::nullopt;
+        if (const Value* const v = known_->find(t))
+            return v->is_over_batch() ? std::nullopt : std::optional(v->extents());
         if (graph_->tensor(t).initializer == nullptr) return std::nullopt;
-        result<TensorValues> values = graph_->model().values(*graph_->tensor(t).initializer);
-        if (!values) return std::nullopt;
-        return Value(*std::move(values));
+        result<TensorValues> const values = graph_->model().values(*graph_->tensor(t).initializer);
+        return values ? std::optional(values->shape()) : std::nullopt;
     }
     /// The number that a constant of one element is.
     std::optional<float> number(TensorId t) const {
         std::optional<Value> const v = constant(t);
-        if (!v || v->count() != 1 || v->is_over_batch()) return std::nullopt;
+        if (!v || v->count() != 1) return std::nullopt;
         auto const floats = v->floats();
         return floats ? std::optional(floats->front()) : std::nullopt;
     }
@@ -84,7 +91,8 @@ public:
     /// The shape that a constant has, or that the model tells.
     std::optional<std::size_t> rank(TensorId t) const {
         if (t == none) return std::nullopt;
-        if (const std::optional<Value> v = constant(t)) return v->shape().size();
+        if (const Value* const v = known_->find(t)) return v->shape().size();
+        if (const std::optional<Extents> shape = extents(t)) return shape->size();
         if (const ValueInfoProto* const info = graph_->tensor(t).info)
             if (auto const declared = declared_shape(*info)) return declared->size();
         return std::nullopt;

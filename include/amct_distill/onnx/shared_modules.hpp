@@ -24,7 +24,9 @@ public:
     explicit SharedModules(const GraphView& graph) : graph_(&graph) {}
 
     void add(TensorId weight, ModuleId module) {
-        if (weight != none) uses_[holder(weight)].push_back({weight, module});
+        if (weight == none) return;
+        if (std::vector<Use>& uses = uses_[holder(weight)]; uses.size() != most_uses)
+            uses.push_back({weight, module});
     }
     /// Whether some module has this very tensor.
     bool has(TensorId weight) const {
@@ -50,13 +52,17 @@ private:
         TensorId weight;
         ModuleId module;
     };
+    /// Different modules of one tensor that are looked at: each further one is compared with all of them.
+    static constexpr std::size_t most_uses = 32;
 
     /// The tensor that holds the values: an exporter that finds two equal ones writes one, and Identities of
     /// it.
     TensorId holder(TensorId t) const {
-        while (t != none && graph_->tensor(t).producer != none &&
-               graph_->node(graph_->tensor(t).producer).op() == "Identity")
-            t = graph_->node(graph_->tensor(t).producer).input(0);
+        for (std::size_t steps = 0; t != none && steps != 16; ++steps) {
+            NodeId const from = graph_->tensor(t).producer;
+            if (from == none || graph_->node(from).op() != "Identity") break;
+            t = graph_->node(from).input(0);
+        }
         return t;
     }
     /// Two modules of equal weights, or one used twice? Their names tell: the uses of `cell` are cell, cell_1

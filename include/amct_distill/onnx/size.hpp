@@ -62,7 +62,11 @@ constexpr std::optional<Size> divide(Size a, Size b) {
     if (b == Size(0)) return std::nullopt;
     if (!b.is_fixed()) {  // 12 N / 4 N
         if (a == Size(0)) return Size(0);
-        std::int64_t const times = a.batch / b.batch;
+        std::int64_t times = 0;
+        if (b.batch != -1)
+            times = a.batch / b.batch;
+        else if (__builtin_sub_overflow(std::int64_t{0}, a.batch, &times))  // the least integer / -1
+            return std::nullopt;
         std::optional<Size> const back = multiply(times, b);
         return back && *back == a ? std::optional<Size>(times) : std::nullopt;
     }

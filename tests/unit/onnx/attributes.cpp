@@ -46,4 +46,21 @@ TEST_CASE("attributes of a wrong type, and those that nobody asked for, are told
     CHECK(*a.error() == "attribute `axis` is not an integer, but of type 7");
 }
 
+TEST_CASE("numbers and lists that are too large for any tensor are cut, which is an error") {
+    onnx::NodeProto node;
+    node.attribute.push_back(attribute("axis", std::int64_t{1} << 62));
+    node.attribute.push_back(attribute("pads", std::vector<std::int64_t>{1, -(std::int64_t{1} << 62)}));
+    Attributes a(node);
+    CHECK(a.integer("axis", 0) == onnx::largest_size);
+    CHECK(a.integers("pads") == std::vector<std::int64_t>{1, -onnx::largest_size});
+    CHECK(*a.error() == "attribute `axis`: 4611686018427387904 is too large");
+    onnx::NodeProto lists;
+    lists.attribute.push_back(attribute("axes", std::vector<std::int64_t>(1000, 1)));
+    lists.attribute.push_back(attribute("split", std::vector<std::int64_t>(1000, 1)));
+    Attributes b(lists);
+    CHECK(b.integers("split")->size() == 1000);
+    CHECK_FALSE(b.integers("axes")->size() > onnx::longest_list);
+    CHECK(*b.error() == "attribute `axes` has 1000 numbers, more than any tensor has dimensions");
+}
+
 }  // namespace onnx_attributes_test

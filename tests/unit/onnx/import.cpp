@@ -3,7 +3,14 @@
 // The header under test comes first.
 #include <amct_distill/nn/print.hpp>
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <chrono>
+#include <cstdio>
+#include <functional>
 #include <limits>
+#include <list>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -230,6 +237,195 @@ TEST_CASE("onnx import: a weight that many nodes read does not become many times
     }
     m.output(names.back());
     CHECK_THAT(errors_of(onnx::import_network(m.file())), Contains("many times the file's size"));
+}
+
+// ---- models that are made to take much
+
+/// Numbers for a model's names, which must live as long as it.
+struct Texts {
+    std::string_view operator()(std::string text) { return kept.emplace_back(std::move(text)); }
+    std::string_view operator()(char letter, std::size_t i) {
+        return (*this)(std::string(1, letter) + std::to_string(i));
+    }
+    std::list<std::string> kept{};
+};
+std::string repeated(std::string_view piece, std::size_t n) {
+    std::string out;
+    for (std::size_t i = 0; i != n; ++i) out += piece;
+    return out;
+}
+/// How many bytes of memory, and seconds, an import takes in a process of its own, and its first error.
+struct Cost {
+    std::int64_t bytes = 0;
+    double seconds = 0;
+    std::string error{};
+};
+Cost cost_of(const onnx::ModelFile& model) {
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    std::fflush(nullptr);
+    pid_t const child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        auto const peak = [] {
+            rusage used{};
+            getrusage(RUSAGE_SELF, &used);
+            return std::int64_t{used.ru_maxrss} * 1024;  // of Linux: in KiB
+        };
+        std::int64_t const before = peak();
+        auto const begun = std::chrono::steady_clock::now();
+        std::string text = "ok";
+        if (auto const r = onnx::import_network(model); !r) text = r.diagnostics().front().message;
+        std::chrono::duration<double> const taken = std::chrono::steady_clock::now() - begun;
+        text =
+            std::to_string(peak() - before) + ' ' + std::to_string(taken.count()) + ' ' + text.substr(0, 200);
+        _exit(write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()) ? 0 : 1);
+    }
+    close(ends[1]);
+    char some[512];
+    ssize_t const n = read(ends[0], some, sizeof some);
+    close(ends[0]);
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+    std::string const text(some, n > 0 ? static_cast<std::size_t>(n) : 0);
+    Cost cost;
+    std::size_t at = 0, more = 0;
+    cost.bytes = std::stoll(text, &at);
+    cost.seconds = std::stod(text.substr(at), &more);
+    cost.error = text.substr(at + more + 1);
+    return cost;
+}
+
+TEST_CASE("onnx import: hostile models take no more memory and time than they justify") {
+    constexpr std::size_t n = 10000;
+    Texts name;
+    auto const chain = [&](Graph& m, std::string_view op, std::vector<std::string_view> more,
+                           auto attributes) {
+        std::string_view last = "x";
+        for (std::size_t i = 0; i != n; ++i) {
+            std::vector<std::string_view> reads{last};
+            reads.insert(reads.end(), more.begin(), more.end());
+            last = name('t', i);
+            m.node(op, reads, {last}, attributes(static_cast<std::int64_t>(i)));
+        }
+        m.output(last);
+    };
+    auto const none = [](std::int64_t) { return std::vector<onnx::AttributeProto>{}; };
+    auto const strides = [](std::int64_t i) {
+        return std::vector{onnx_test::attribute("strides", std::vector<std::int64_t>{i + 1, 1})};
+    };
+    struct Hostile {
+        const char* what;
+        const char* answer;  ///< "ok", or a part of the error
+        std::function<void(Graph&)> make;
+    };
+    std::vector<Hostile> const all{
+        {"a weight's name with many parts", "ok",
+         [&](Graph& m) {
+             m.in("x", {-1, 4}).initializer(weight(name(repeated("a.", n) + "weight"), {1}));
+             m.node("Relu", {"x"}, {"y"}).output("y");
+         }},
+        {"a node's name with many parts", "ok",
+         [&](Graph& m) {
+             m.in("x", {-1, 4}).node("Relu", {"x"}, {"y"}, {}, name("/" + repeated("a/", n) + "Relu"));
+             m.output("y");
+         }},
+        {"a long name that many modules would have", "ok",
+         [&](Graph& m) {
+             std::string_view const w = name(repeated("a", 10 * n) + ".weight");
+             m.in("x", {-1, 1, 1, 1}).initializer(weight(w, {1, 1, 1, 1})).node("Identity", {w}, {"i"});
+             chain(m, "Conv", {"i"}, strides);
+         }},
+        {"different modules of one weight", "ok",
+         [&](Graph& m) {
+             m.in("x", {-1, 1, 1, 1}).initializer(weight("w", {1, 1, 1, 1}));
+             chain(m, "Conv", {"w"}, strides);
+         }},
+        {"a long list that many nodes read", "many times the file's size",
+         [&](Graph& m) {
+             m.in("x", {-1, 1}).initializer(onnx_test::integers("i", std::vector<std::int64_t>(n, 0)));
+             chain(m, "Gather", {"i"},
+                   [](std::int64_t) { return std::vector{onnx_test::attribute("axis", 1)}; });
+         }},
+        {"a long list that constants are picked by", "more than such a file may ask for",
+         [&](Graph& m) {
+             m.in("x", {-1, 1}).initializer(onnx_test::integers("i", std::vector<std::int64_t>(n, 0)));
+             m.initializer(onnx_test::floats("e", {1, 0}, {})).node("Relu", {"x"}, {"y"}).output("y");
+             for (std::size_t i = 0; i != n; ++i) {
+                 m.node("Gather", {"e", "i"}, {name('t', i)});
+                 m.output(name('t', i));
+             }
+         }},
+        {"a constant that many nodes make again", "more than such a file may ask for",
+         [&](Graph& m) {
+             m.in("x", {-1, 1}).node("Relu", {"x"}, {"y"}).output("y");
+             m.initializer(onnx_test::integers("n", {1 << 20})).node("ConstantOfShape", {"n"}, {"c"});
+             for (std::size_t i = 0; i != 100; ++i) {
+                 m.node(i % 2 == 0 ? "Identity" : "Cast", {"c"}, {name('t', i)},
+                        i % 2 == 0 ? std::vector<onnx::AttributeProto>{}
+                                   : std::vector{onnx_test::attribute("to", 7)});
+                 m.output(name('t', i));
+             }
+         }},
+        {"an input of many dimensions", "the input `x`, [N",
+         [&](Graph& m) {
+             std::vector<std::int64_t> dims(n, 1);
+             dims[0] = -1;
+             m.in("x", dims);
+             chain(m, "Relu", {}, none);
+         }},
+        {"axes without end", "more than any tensor has dimensions",
+         [&](Graph& m) {
+             std::vector<std::int64_t> axes(10 * n);
+             std::iota(axes.begin(), axes.end(), 1);
+             m.in("x", {-1, 1}).node("Reshape", {"x", "a"}, {"y"}).output("y");
+             m.initializer(onnx_test::integers("a", axes));
+         }},
+        {"channels without end", "many times the file's size",
+         [&](Graph& m) {
+             m.in("x", {-1, 1 << 30, 1}).initializer(weight("w", {1})).initializer(weight("b", {1}));
+             m.node("GroupNormalization", {"x", "w", "b"}, {"y"}, {onnx_test::attribute("num_groups", 1)});
+             m.output("y");
+         }},
+        {"a pool over an image without end", "ok",
+         [&](Graph& m) {
+             m.in("x", {-1, 1, 1 << 30});
+             m.node("MaxPool", {"x"}, {"y"},
+                    {onnx_test::attribute("kernel_shape", std::vector<std::int64_t>{1})});
+             m.output("y");
+         }},
+        {"a norm without end", "many times the file's size",
+         [&](Graph& m) {
+             m.in("x", {-1, 1 << 30}).initializer(weight("w", {1}));
+             m.node("LayerNormalization", {"x", "w"}, {"y"}).output("y");
+         }},
+        {"an equation without end", "expected one or two tensors whose letters differ",
+         [&](Graph& m) {
+             onnx::AttributeProto equation{.name = std::string_view("equation")};
+             equation.s = name(repeated("a", 10 * n));
+             equation.type = 3;
+             m.in("x", {-1, 4}).node("Einsum", {"x"}, {"y"}, {equation}).output("y");
+         }},
+        {"inputs of integers, each with a note", "ok",
+         [&](Graph& m) {
+             for (std::size_t i = 0; i != n; ++i) m.in(name('x', i), {-1, 4}, 7);
+             m.node("Identity", {"x0"}, {"y"}).output("y");
+         }},
+    };
+    for (const Hostile& h : all) {
+        INFO(h.what);
+        Graph m(18);
+        h.make(m);
+        const onnx::ModelFile& file = m.file();
+        Cost const cost = cost_of(file);
+        if (std::string_view(h.answer) == "ok")
+            CHECK(cost.error == "ok");
+        else
+            CHECK_THAT(cost.error, Contains(h.answer));
+        CHECK(cost.bytes <= (std::int64_t{512} << 20) + 1024 * static_cast<std::int64_t>(file.size()));
+        CHECK(cost.seconds < 30);
+    }
 }
 
 }  // namespace test_onnx_import

@@ -172,4 +172,21 @@ TEST_CASE("names are unique") {
     CHECK(names.unique("") == "module");
 }
 
+TEST_CASE("names that are longer than any program's tell nothing, and are cut") {
+    std::string const longer(300, 'a'), dotted = "/" + longer + "/Conv";
+    CHECK(onnx::dotted_scope("/" + std::string(200, 'a') + "/Conv") == std::string(200, 'a'));
+    CHECK(onnx::dotted_scope(dotted).empty());
+    Model m;
+    std::string const weight = longer + ".weight";
+    m.input("x")
+        .initializer(onnx_test::floats(weight, {1}, {1}))
+        .node("Mul", {"x", weight}, {"y"}, {}, "n")
+        .output("y");
+    auto const graph = GraphView::of(m.file());
+    Names names(graph.value());
+    CHECK(names.of(std::vector<onnx::NodeId>{0}, graph->find(weight)).name == "n");
+    CHECK(names.unique(longer) == std::string(256, 'a'));
+    CHECK(names.unique(longer) == std::string(256, 'a') + "_1");
+}
+
 }  // namespace onnx_names_test

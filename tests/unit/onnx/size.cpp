@@ -119,4 +119,12 @@ TEST_CASE("what has no such shape says why") {
     CHECK_THAT(error_of({n, 6}, {3, 6}, false, 1), Catch::Contains("differs"));
 }
 
+TEST_CASE("the least integer divided by -1 is no size") {
+    CHECK_FALSE(onnx::divide(least, -1));
+    CHECK_FALSE(onnx::divide(Size(0, least), Size(0, -1)));
+    CHECK(onnx::divide(Size(0, 12), Size(0, -1)) == Size(-12));
+    CHECK(onnx::divide(Size(-24, 12), Size(2, -1)) == Size(-12));
+    CHECK_FALSE(onnx::divide(Size(1, 12), Size(0, -1)));
+}
+
 }  // namespace onnx_size_test

@@ -36,7 +36,9 @@ public:
     explicit Einsum(Operation& o) : o_(o) {}
 
     void convert() {
-        std::string equation(o_.attributes().text("equation"));
+        std::string_view const given = o_.attributes().text("equation");
+        if (given.size() > 4 * longest_list) return refuse(std::string(given.substr(0, 40)) + " ...");
+        std::string equation(given);
         std::erase(equation, ' ');
         std::size_t const arrow = equation.find("->");
         std::vector<std::string> terms(1);

@@ -91,8 +91,8 @@ inline void convert_slice(Operation& o) {
     } else {
         starts = o.sizes(1);
         ends = o.sizes(2);
-        if (o.has(3)) axes = o.integers(3);
-        if (o.has(4)) steps = o.integers(4);
+        if (o.has(3)) axes = o.few_integers(3);
+        if (o.has(4)) steps = o.few_integers(4);
     }
     if (o.failed()) return;
     std::size_t const n = starts.size();
@@ -162,11 +162,11 @@ inline void convert_pad(Operation& o) {
         options.value = a.real("value", 0);
         if (!pads) return o.fail("its pads are missing");
     } else {
-        pads = o.integers(1);
+        pads = o.few_integers(1);
     }
     if (o.has(2))
         if (nn::Tensor const value = o.constant(2); value.size() == 1) options.value = value[0];
-    if (o.has(3)) axes = o.integers(3);
+    if (o.has(3)) axes = o.few_integers(3);
     if (o.failed()) return;
     if (mode == "reflect")
         options.mode = nn::PadMode::reflect;
@@ -213,7 +213,7 @@ inline void convert_expand(Operation& o) {
 inline void convert_tile(Operation& o) {
     if (o.opset() < 6) return o.fail("of an opset before 6; export the model with a newer one");
     o.at_most(2);
-    std::vector<std::int64_t> const repeats = o.integers(1);
+    std::vector<std::int64_t> const repeats = o.few_integers(1);
     if (o.failed()) return;
     if (o.is_scalar(0)) return o.pass(0);
     o.function(nn::Tile(nn::Shape(repeats.begin(), repeats.end())), {0});

@@ -127,6 +127,7 @@ inline void convert_group_norm(Operation& o) {
     nn::Index const channels = shape[1];
     if (groups < 1 || groups > channels || channels % groups != 0)
         return o.fail(concat(groups, " groups do not divide its ", channels, " channels"));
+    if (!o.take(2 * static_cast<std::size_t>(channels))) return;
     nn::GroupNorm norm(
         {.num_groups = groups, .num_channels = channels, .eps = as_written(a.real("epsilon", 1e-5f))});
     nn::Index const n = o.opset() < 21 ? groups : channels;
@@ -184,6 +185,8 @@ inline void add_layer_norm(Operation& o, std::int64_t first, double eps, std::op
         .eps = eps,
         .elementwise_affine = weight || bias,
         .bias = bias.has_value()};
+    std::size_t const count = static_cast<std::size_t>(nn::product(shape, axis, shape.size()));
+    if ((weight || bias) && !o.take(2 * count)) return;
     nn::LayerNorm norm(options);
     if (weight) norm.weight() = broadcast_constant(o, *weight, options.normalized_shape);
     if (bias) norm.bias() = broadcast_constant(o, *bias, options.normalized_shape);

@@ -19,7 +19,7 @@ void convert_reduce(Operation& o) {
     bool const none_is_none = o.attributes().integer("noop_with_empty_axes", 0) != 0;
     std::vector<std::int64_t> given;
     if (o.has(1))
-        given = o.integers(1);
+        given = o.few_integers(1);
     else
         given = o.attributes().integers("axes").value_or(given);
     std::size_t const rank = o.model_shape(0).size();

@@ -81,7 +81,7 @@ inline std::optional<nn::Shape> given_axes(Operation& o, std::size_t count_of_in
     else if (o.attributes().has("axes"))
         o.fail("its axes are an input since opset 13");
     else if (o.has(1))
-        axes = o.integers(1);
+        axes = o.few_integers(1);
     if (!axes) return std::nullopt;
     std::size_t const rank = o.model_shape(0).size() + (count_of_input != 0 ? 0 : axes->size());
     nn::Shape dims;
@@ -126,7 +126,7 @@ inline void convert_dropout(Operation& o) {
     // then, so it decides nothing.
     for (std::string_view name : {"ratio", "seed", "is_test", "consumed_inputs"}) o.attributes().ignore(name);
     o.at_most(o.opset() < 12 ? 1 : 3);
-    if (o.has(2) && (!o.is_constant(2) || o.integers(2) != std::vector<std::int64_t>{0}))
+    if (o.has(2) && (!o.is_constant(2) || o.few_integers(2) != std::vector<std::int64_t>{0}))
         return o.fail("it is in training mode; export the model in evaluation mode");
     o.pass(0);
 }

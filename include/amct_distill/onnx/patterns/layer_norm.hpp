@@ -72,8 +72,8 @@ inline std::optional<Match> match_layer_norm(const PatternContext& c, NodeId fir
     // A weight or a bias has the last dimensions, all of them.
     auto const parameter = [&](NodeId n, TensorId made) -> TensorId {
         TensorId const t = c.other_input(n, made);
-        std::optional<Value> const v = c.constant(t);
-        return v && !v->is_over_batch() && v->extents().size() == *dims ? t : none;
+        std::optional<Extents> const v = c.extents(t);
+        return v && v->size() == *dims ? t : none;
     };
     std::optional<std::size_t> weight, bias;
     TensorId made = c.output(div);

@@ -14,11 +14,10 @@ inline std::optional<Match> match_linear(const PatternContext& c, NodeId first) 
     NodeId const add = c.only_reader(product);
     if (!c.is(add, "Add")) return std::nullopt;
     TensorId const bias = c.other_input(add, product);
-    std::optional<Value> const matrix = c.constant(weight), values = c.constant(bias);
-    if (!matrix || !values || matrix->extents().size() != 2 || values->is_over_batch()) return std::nullopt;
-    const Extents& shape = values->extents();
-    if (shape.empty() || values->count() != matrix->extents()[1] || shape.back() != matrix->extents()[1])
-        return std::nullopt;
+    std::optional<Extents> const matrix = c.extents(weight), values = c.extents(bias);
+    if (!matrix || !values || matrix->size() != 2) return std::nullopt;
+    const Extents& shape = *values;
+    if (shape.empty() || count_of(shape) != (*matrix)[1] || shape.back() != (*matrix)[1]) return std::nullopt;
     // [1, 1, C] must not give the result more dimensions than the product has.
     if (std::optional<std::size_t> const rank = c.rank(c.input(first, 0));
         shape.size() > 1 && (!rank || *rank < shape.size()))

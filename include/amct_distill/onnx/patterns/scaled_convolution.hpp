@@ -52,23 +52,22 @@ inline std::optional<Match> match_scaled_convolution(const PatternContext& c, No
     bool const transposed = c.is(first, "ConvTranspose");
     if ((!transposed && !c.is(first, "Conv")) || c.opset() < 7) return std::nullopt;
     TensorId const bias = c.input(first, 2);
-    std::optional<Value> const weight = c.constant(c.input(first, 1));
-    if (!weight || weight->extents().size() < 3 || (bias != none && !c.is_constant(bias)))
-        return std::nullopt;
-    std::size_t const rank = weight->extents().size();
-    std::size_t channels = weight->extents()[0];
+    std::optional<Extents> const weight = c.extents(c.input(first, 1));
+    if (!weight || weight->size() < 3 || (bias != none && !c.is_constant(bias))) return std::nullopt;
+    std::size_t const rank = weight->size();
+    std::size_t channels = weight->front();
     if (transposed) {
         std::int64_t const groups = Attributes(*c.graph().node(first).proto).integer("group", 1);
         if (groups < 1 || groups > static_cast<std::int64_t>(channels)) return std::nullopt;
-        channels = weight->extents()[1] * static_cast<std::size_t>(groups);
+        channels = (*weight)[1] * static_cast<std::size_t>(groups);
     }
     // Of [1, C, 1, 1] or [C, 1, 1]; `or_one`: or a number.
     auto const fits = [&](TensorId t, bool or_one) {
-        std::optional<Value> const v = c.constant(t);
-        if (!v || v->is_over_batch() || v->extents().size() > rank) return false;
-        if (v->count() == 1) return or_one || channels == 1;
-        std::size_t const at = v->extents().size() + 1;  // of the channels, when it is rank - 1 or rank
-        return at >= rank && v->count() == channels && v->extents()[at - rank] == channels;
+        std::optional<Extents> const v = c.extents(t);
+        if (!v || v->size() > rank) return false;
+        if (count_of(*v) == 1) return or_one || channels == 1;
+        std::size_t const at = v->size() + 1;  // of the channels, when it is rank - 1 or rank
+        return at >= rank && count_of(*v) == channels && (*v)[at - rank] == channels;
     };
     Match match{{first}, {c.input(first, 0), c.input(first, 1), bias}, {}};
     TensorId made = c.output(first);
