@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <functional>
 #include <iterator>
 #include <random>
 #include <string>
@@ -83,14 +84,53 @@ void import(const onnx::ModelFile& model) {
         work += n;
     }
     if (work > 1 << 14 || model.size() > 1 << 16) return;
+    // An index of Embedding is a number of the inputs: 0 is one of any table.
+    bool const looks_up = std::ranges::any_of(
+        net.modules(), [](const nn::NamedModule& m) { return m.module.type() == "Embedding"; });
     std::vector<nn::Tensor> inputs;
     for (NodeId id : net.inputs()) {
         nn::Shape shape = net.node(id).shape;
         if (shape[0] == nn::any_batch) shape[0] = 2;
         inputs.emplace_back(shape);
-        inputs.back().fill(0.5f);
+        inputs.back().fill(looks_up ? 0.0f : 0.5f);
     }
     if (net.predict(inputs).size() != net.outputs().size()) std::abort();
+}
+
+/// A further operator that reads what is there, mostly as the model's output.
+void append_node(onnx::GraphProto& graph, std::string_view op, const std::vector<std::string_view>& names,
+                 std::minstd_rand& random) {
+    static constexpr std::string_view fresh[]{"t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7"};
+    auto const* const name = std::ranges::find_if(
+        fresh, [&](std::string_view n) { return std::ranges::find(names, n) == names.end(); });
+    if (name == std::end(fresh) || names.empty()) return;
+    onnx::NodeProto node{.output = {*name}, .op_type = op};
+    if (!graph.output.empty() && random() % 2 == 0) node.input.push_back(graph.output.front().name.get());
+    for (std::size_t i = random() % 4; i != 0; --i) node.input.push_back(names[random() % names.size()]);
+    graph.node.push_back(std::move(node));
+    if (!graph.output.empty() && random() % 4 != 0) graph.output.front() = {.name = *name};
+}
+
+/// An input of fixed small sizes becomes a weight, so that what is constant is tried too.
+void make_initializer(onnx::GraphProto& graph, std::size_t input, std::minstd_rand& random) {
+    const onnx::ValueInfoProto& info = graph.input[input];
+    if (!info.type.has_value() || !info.type->tensor_type.has_value() ||
+        !info.type->tensor_type->shape.has_value())
+        return;
+    onnx::TensorProto t{.data_type = info.type->tensor_type->elem_type.get(), .name = info.name.get()};
+    std::size_t n = 1;
+    for (const auto& dim : info.type->tensor_type->shape->dim) {
+        const auto* const d = dim.value.get_if<std::int64_t>();
+        if (d == nullptr || *d < 0 || *d > 64 || (n *= static_cast<std::size_t>(*d)) > 64) return;
+        t.dims.push_back(*d);
+    }
+    for (; n != 0; --n) {
+        if (t.data_type.get() == 1) t.float_data.push_back(static_cast<float>(random() % 5) - 1);
+        if (t.data_type.get() == 6 || t.data_type.get() == 9) t.int32_data.push_back(random() % 2);
+        if (t.data_type.get() == 7) t.int64_data.push_back(static_cast<std::int64_t>(random() % 5) - 1);
+    }
+    graph.input.erase(graph.input.begin() + static_cast<long>(input));
+    graph.initializer.push_back(std::move(t));
 }
 
 /// Changes one thing of a model: an operator, an attribute, a connection, a size, an element type. What
@@ -187,7 +227,7 @@ void change(onnx::ModelProto& model, std::minstd_rand& random) {
         "scales",      "shape",          "split",        "starts",    "ends",
         "steps",       "strides",        "to",           "transA",    "transB",
         "value"};
-    static constexpr std::int64_t numbers[]{0, 1, -1, 2, 3, -2, 4, 7, 8, 64, 1 << 20, INT64_MAX, INT64_MIN};
+    static constexpr std::int64_t numbers[]{0, 1, -1, 2, 3, -2, 4, 7, 8, 64, 1 << 30, INT64_MAX, INT64_MIN};
     onnx::GraphProto& graph = *model.graph;
     auto const below = [&](std::size_t n) { return n == 0 ? 0 : random() % n; };
     auto const a_number = [&] { return numbers[below(std::size(numbers))]; };
@@ -200,8 +240,13 @@ void change(onnx::ModelProto& model, std::minstd_rand& random) {
     for (const auto& t : graph.initializer) names.push_back(t.name.get());
     for (const auto& v : graph.input) names.push_back(v.name.get());
     for (const auto& n : graph.node) names.insert(names.end(), n.output.begin(), n.output.end());
-    std::size_t const what = below(10);
-    if (what < 6 && !graph.node.empty()) {
+    std::size_t const what = below(12);
+    if (what == 10) return append_node(graph, operators[below(std::size(operators))], names, random);
+    if (what == 11 && below(4) == 0 && !model.opset_import.empty()) {
+        model.opset_import[0].version = static_cast<std::int64_t>(1 + below(22));
+    } else if (what == 11 && graph.input.size() > 1) {
+        make_initializer(graph, 1 + below(graph.input.size() - 1), random);
+    } else if (what < 6 && !graph.node.empty()) {
         onnx::NodeProto& node = graph.node[below(graph.node.size())];
         if (what == 0) {
             node.op_type = operators[below(std::size(operators))];
@@ -255,6 +300,21 @@ void change(onnx::ModelProto& model, std::minstd_rand& random) {
     }
 }
 
+/// All that is done with bytes that are given as a model.
+void take(std::string_view bytes) {
+    auto const model = onnx::ModelFile::of_bytes(bytes, "x", "/a folder that does not exist");
+    if (!model) return check(model.diagnostics());
+    for (const auto& t : model->graph().initializer) read(*model, t);
+    for (const auto& node : model->graph().node)
+        for (const auto& a : node.attribute)
+            if (a.t) read(*model, *a.t);
+    auto const graph = onnx::GraphView::of(*model);
+    if (!graph) return check(graph.diagnostics());
+    fold(*graph);
+    name(*graph);
+    import(*model);
+}
+
 }  // namespace
 
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t max_size);
@@ -262,7 +322,7 @@ extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, st
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t max_size,
                                                unsigned seed) {
     std::minstd_rand random(seed);
-    if (random() % 4 != 0) {
+    if (random() % 16 != 0) {
         std::string const bytes(reinterpret_cast<const char*>(data), size);
         auto model = read_binary<onnx::ModelProto>(bytes, {.max_depth = 16, .max_expansion = 64});
         if (model && model->graph.has_value()) {
@@ -277,16 +337,18 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     std::string_view const bytes(reinterpret_cast<const char*>(data), size);
-    auto const model = onnx::ModelFile::of_bytes(bytes, "x", "/a folder that does not exist");
-    if (!model) return check(model.diagnostics()), 0;
-    for (const auto& t : model->graph().initializer) read(*model, t);
-    for (const auto& node : model->graph().node)
-        for (const auto& a : node.attribute)
-            if (a.t) read(*model, *a.t);
-    auto const graph = onnx::GraphView::of(*model);
-    if (!graph) return check(graph.diagnostics()), 0;
-    fold(*graph);
-    name(*graph);
-    import(*model);
+    take(bytes);
+    // FUZZ_MORE=8: so many changed models beside each, without feedback, which costs more than an import. What
+    // they are follows from the bytes alone.
+    static const int more = std::getenv("FUZZ_MORE") != nullptr ? std::atoi(std::getenv("FUZZ_MORE")) : 0;
+    if (more == 0) return 0;
+    auto const model = read_binary<onnx::ModelProto>(bytes, {.max_depth = 16, .max_expansion = 64});
+    if (!model || !model->graph.has_value()) return 0;
+    std::minstd_rand random(static_cast<unsigned>(std::hash<std::string_view>{}(bytes)));
+    for (int i = 0; i != more; ++i) {
+        onnx::ModelProto changed = *model;
+        for (std::size_t k = 1 + random() % 4; k != 0; --k) change(changed, random);
+        take(write_binary(changed));
+    }
     return 0;
 }
