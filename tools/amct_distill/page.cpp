@@ -9,6 +9,7 @@
 #include "console.hpp"
 #include "fields_from_json.hpp"
 #include "program.hpp"
+#include "sensitivity_file.hpp"
 #include "verbs.hpp"
 
 namespace tool {
@@ -34,6 +35,7 @@ void draw_report(const std::filesystem::path& directory) {
     } catch (const std::invalid_argument& e) {
         bad_input(path.string(), ": ", e.what(), "; is it a report of this version?");
     }
+    add_sensitivity(page, directory);
     ad::write_file(directory / "report.html", ad::to_html(page)).value();
 }
 
