@@ -3,8 +3,8 @@
 
 #include <amct_distill/adapters/report_json.hpp>
 #include <amct_distill/io/file.hpp>
-#include <boost/json/parse.hpp>
 
+#include "exact_json.hpp"
 #include "fields_from_json.hpp"
 
 namespace tool {
@@ -13,19 +13,11 @@ namespace {
 namespace ad = amct_distill;
 using ad::detail::concat;
 
-boost::json::value json_of(const std::filesystem::path& path) {
-    auto const text = ad::read_file(path);
-    boost::json::error_code error;
-    boost::json::value json = boost::json::parse(text.value(), error);
-    if (error) throw std::invalid_argument(concat(path.string(), ": this is no JSON: ", error.message()));
-    return json;
-}
-
 /// Of model.json; empty: it is not known.
 std::string model_hash(const std::filesystem::path& directory) {
     std::error_code none;
     if (!std::filesystem::exists(directory / "model.json", none)) return {};
-    boost::json::value const json = json_of(directory / "model.json");
+    boost::json::value const json = read_json(directory / "model.json");
     const auto* const hash = json.is_object() ? json.get_object().if_contains("hash") : nullptr;
     return hash == nullptr || !hash->is_string() ? std::string() : std::string(hash->get_string());
 }
@@ -41,8 +33,9 @@ void add_sensitivity(ad::ReportPage& page, const std::filesystem::path& director
     std::error_code none;
     if (!std::filesystem::exists(path, none)) return;
     SensitivityFile file;
+    boost::json::value const json = read_json(path);
     try {
-        fields_from_json(json_of(path), file, "");
+        fields_from_json(json, file, "");
     } catch (const std::invalid_argument& e) {
         throw std::invalid_argument(
             concat(path.string(), ": ", e.what(), "; is it an analysis of this version?"));
