@@ -68,6 +68,13 @@ check("the table has the same number: ${number}" layer STREQUAL conv1 AND out MA
 set(distill distill ${DATA}/digits.npz --data ${DATA}/images.npy --batch 16 --epochs 0)
 run("the run" 0 ${distill} --config ${config} --out first)
 check_sensitivity(first TRUE)
+if(PYTHON)
+    foreach(folder IN ITEMS first 22dB)
+        execute_process(COMMAND "${PYTHON}" ${SOURCE}/tests/page/check.py ${WORK}/${folder}
+            RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE err)
+        check("the whole page of ${folder} has the numbers of the files" code EQUAL 0)
+    endforeach()
+endif()
 run("a run" 0 ${distill} --out second)
 run("an analysis of it, with another configuration" 0 ${analyze} --config ${config} --out second)
 check("it draws the page" out MATCHES "written: second/report.html, with what was measured")
