@@ -2,11 +2,7 @@
 // Real models of npm packages: imported, compared with the numbers in tests/golden/zoo/real.json, exported
 // and read back, quantized, distilled, deployed and verified.
 //
-<<<<<<< HEAD
 //     real_models DIRECTORY [TEXT]    where tests/models.sh put the packages; models with TEXT in their path
-=======
-//     real_models DIRECTORY [TEXT]        where tests/models.sh has put the packages; TEXT: a part of a path
->>>>>>> suite
 //
 // What our import computes is left in DIRECTORY/original and, of the exported model, in DIRECTORY/exported
 // for ONNX Runtime, which tests/models/onnx_runtime.mjs runs.
