@@ -151,8 +151,10 @@ Dense<T> concatenate(std::span<const Dense<T>> parts, std::size_t axis) {
     Dense<T> out{parts.front().shape, {}};
     out.shape[axis] = 0;
     for (const Dense<T>& p : parts) out.shape[axis] += p.shape[axis];
+    std::size_t const n = count_of(out.shape);
+    if (n == 0) return out;  // of any number of rows
     std::size_t const blocks = count_of(std::span(out.shape).first(axis));
-    out.data.reserve(count_of(out.shape));
+    out.data.reserve(n);
     for (std::size_t block = 0; block != blocks; ++block)
         for (const Dense<T>& p : parts) {
             std::size_t const length = p.data.size() / blocks;
@@ -170,9 +172,11 @@ Dense<T> gather(const Dense<T>& from, const Dense<std::size_t>& indices, std::si
     out.shape.insert(out.shape.end(), indices.shape.begin(), indices.shape.end());
     out.shape.insert(out.shape.end(), from.shape.begin() + static_cast<std::ptrdiff_t>(axis) + 1,
                      from.shape.end());
+    std::size_t const n = count_of(out.shape);
+    if (n == 0) return out;  // of any number of rows
     std::size_t const inner = count_of(std::span(from.shape).subspan(axis + 1));
     std::size_t const outer = count_of(std::span(from.shape).first(axis));
-    out.data.reserve(count_of(out.shape));
+    out.data.reserve(n);
     for (std::size_t o = 0; o != outer; ++o)
         for (std::size_t i : indices.data) {
             auto const at =

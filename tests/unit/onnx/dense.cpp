@@ -89,4 +89,15 @@ TEST_CASE("sliced, joined and gathered values") {
     CHECK(scalar.data == std::vector<float>{3, 4, 5});
 }
 
+TEST_CASE("nothing, in any number of rows, is joined and gathered at once") {
+    std::size_t const rows = std::size_t{1} << 40;
+    std::vector<Dense<float>> const parts(2, Dense<float>{{rows, 0}, {}});
+    auto const c = concatenate<float>(parts, 1);
+    CHECK(c.shape == Extents{rows, 0});
+    CHECK(c.data.empty());
+    auto const g = gather(Dense<float>{{rows, 3, 0}, {}}, Dense<std::size_t>{{2}, {2, 0}}, 1);
+    CHECK(g.shape == Extents{rows, 2, 0});
+    CHECK(g.data.empty());
+}
+
 }  // namespace onnx_dense_test
