@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The attributes of an operator that slides a window over images: strides, dilations, pads, auto_pad.
 ///
-///     WindowAttributes w = read_window(o, 2, {3, 3});           // dimensions; the kernel, where a weight has it
+///     WindowAttributes w = read_window(o, 2, {3, 3});           // dimensions; the weight's kernel
 ///     w.pad_as_asked({28, 28});                                 // auto_pad, of an image
 ///     w.stride, w.dilation, w.begin, w.end                      // a number for each dimension
 ///

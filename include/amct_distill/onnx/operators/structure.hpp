@@ -73,8 +73,8 @@ inline void convert_flatten(Operation& o) {
     if (!reshape_moved(o, to)) o.function(nn::Flatten{}, {0});
 }
 
-/// The axes of Squeeze and Unsqueeze, an attribute until opset 12 and an input since 13, in order; `rank`: how
-/// many dimensions they count, given how many axes there are.
+/// The axes of Squeeze and Unsqueeze, an attribute until opset 12 and an input since 13, in order; `rank`:
+/// how many dimensions they count, given how many axes there are.
 template <class Rank>
 std::optional<nn::Shape> given_axes(Operation& o, const Rank& rank) {
     bool const as_attribute = o.opset() < 13;
