@@ -12,8 +12,9 @@
 /// - A negative factor would turn code qmin into qmax + 1, which does not exist. A channel that has this code
 ///   gets the scale times -qmin / qmax, as ARQ would find it for the folded weights, and new codes: those of
 ///   the folded float weights.
-/// - A channel whose factor is 0, or whose codes are, has codes 0, and the bias is its whole output. The scale
-///   is then no higher than the one with which the bias takes 22 bits, as many as a float32 has anyway.
+/// - A channel without weights, its factor being 0 or all of its codes, has codes 0, and its output is the
+///   bias. The scale is then no higher than the one with which the bias takes 22 bits, as many as a float32
+///   has anyway.
 /// - A scale so low that the bias would take more than 30 bits becomes that with which it takes 22.
 /// - A scale that is no normal float, or with which scale_d * scale_w is none, becomes the least power of two
 ///   with which both are. A weight changes by less than 2^-126, or what it adds to the output by less than
