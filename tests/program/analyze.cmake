@@ -10,7 +10,7 @@ check("a suggestion and its configuration" out MATCHES
 string(REGEX MATCH "all INT4, data INT8 +4.00 +([0-9.]+) dB" found "${out}")
 set(int4 ${CMAKE_MATCH_1})
 string(REGEX MATCH "\n  suggested +([0-9.]+) +([0-9.]+) dB" found "${out}")
-check("it is better than all INT4, ${CMAKE_MATCH_2} dB to ${int4} dB, with fewer bits than INT8: ${CMAKE_MATCH_1}"
+check("it is better than all INT4, ${CMAKE_MATCH_2} dB to ${int4} dB, with fewer bits: ${CMAKE_MATCH_1}"
     CMAKE_MATCH_2 GREATER int4 AND NOT CMAKE_MATCH_1 GREATER 6)
 run("on two threads" 0 ${analyze} --threads 2 --json two_threads.json)
 check_same("${WORK}/one_thread.json" "${WORK}/two_threads.json")
