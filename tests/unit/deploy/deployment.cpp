@@ -325,7 +325,7 @@ TEST_CASE("a BatchNorm that all but removes a channel leaves its bias") {
             INFO(config << " gamma " << gamma);
             nn::Network teacher = support::small_network();
             auto& bn = *teacher.module("bn1").get_if<nn::BatchNorm2d>();
-            for (std::size_t c : {0, 2}) {
+            for (std::size_t c : {std::size_t{0}, std::size_t{2}}) {
                 bn.weight()[c] = gamma;
                 bn.bias()[c] = c == 0 ? 0.75f : 0.0f;
             }

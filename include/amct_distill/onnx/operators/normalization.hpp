@@ -216,7 +216,7 @@ inline constexpr std::array normalization_rules{
     OperatorRule{"BatchNormalization", convert_batch_norm},
     OperatorRule{"GroupNormalization", convert_group_norm},
     OperatorRule{"InstanceNormalization", convert_instance_norm},
-    OperatorRule{"LayerNormalization", convert_layer_norm},
+    OperatorRule{"LayerNormalization", convert_layer_norm, Accepts::floats, BatchAt::anywhere},
 };
 
 }  // namespace amct_distill::onnx::detail
