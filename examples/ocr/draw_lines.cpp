@@ -27,7 +27,6 @@
 #pragma GCC diagnostic ignored "-Wsign-conversion"
 #pragma GCC diagnostic ignored "-Wunused-function"
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
-#pragma GCC diagnostic ignored "-Wuseless-cast"
 #endif
 #define STB_TRUETYPE_IMPLEMENTATION
 #define STBTT_STATIC
