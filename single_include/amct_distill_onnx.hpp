@@ -10085,7 +10085,7 @@ private:
 /// student's are named in `requantized`.
 ///
 /// Errors, all of them, each with its layer: not calibrated; weights, or what BatchNorm makes of them, not
-/// finite; weights with an offset; scale_d * scale_w not a normal float; an accumulator that could leave
+/// finite; weights with an offset; scale_d * scale_w not finite; an accumulator that could leave
 /// INT32: per channel, sum of |w| * max(qmax - offset, offset - qmin) + |bias| must not.
 template <class Algorithms>
 result<Deployment> deploy(const BasicStudent<Algorithms>& student);
@@ -11225,9 +11225,14 @@ inline FoldedLayer fold(const nn::Tensor& weight, const nn::Tensor& bias, const 
 /// - A negative factor would turn code qmin into qmax + 1, which does not exist. A channel that has this code
 ///   gets the scale times -qmin / qmax, as ARQ would find it for the folded weights, and new codes: those of
 ///   the folded float weights.
-/// - A factor of 0 leaves codes 0, and the bias is the whole output. The scale stays positive: where it would
-///   be 0, or so low that the bias would take more than 30 bits, it is the least with which the bias takes
-///   22, as many as a float32 has anyway; the codes are then new ones as above.
+/// - A channel without weights, its factor being 0 or all of its codes, has codes 0, and the bias is its whole
+///   output. The scale is then no higher than the one with which the bias takes 22 bits, as many as a float32
+///   has anyway.
+/// - A scale so low that the bias would take more than 30 bits becomes that with which it takes 22.
+/// - A scale that is no normal float, or with which scale_d * scale_w is none, becomes the least power of two
+///   with which both are. A weight changes by less than 2^-126, or what it adds to the output by less than
+///   2^-118.
+/// - In the last two cases the codes are new ones as above.
 /// - bias = round((folded bias) / (scale_d * scale_w)), in float32, half to even.
 
 namespace amct_distill::detail {
@@ -11278,37 +11283,47 @@ private:
         for (std::size_t r = 0; r != codes_.rows; ++r) {
             auto const own = row(r);
             bool const flipped = factor_of(r) < 0;
-            float scale = codes_.scales.of_row(r).scale * std::fabs(factor_of(r));
-            bool is_new = false;
-            if (flipped && std::find(own.begin(), own.end(), B::qmin) != own.end()) {
+            bool const zeros = std::ranges::all_of(own, [](std::int8_t c) { return c == 0; });
+            float const folded = codes_.scales.of_row(r).scale * std::fabs(factor_of(r));
+            float scale = folded;
+            if (flipped && std::ranges::find(own, B::qmin) != own.end())
                 scale = scale * static_cast<float>(-B::qmin) / static_cast<float>(B::qmax);
-                is_new = true;
-            }
-            float const bias = std::fabs(bias_of(r)) / out_.data.scale;
-            if (scale == 0 || scale < bias / 0x1p30f) {
-                scale = bias == 0 ? 1.0f : bias / 0x1p22f;
-                is_new = true;
-            }
+            scale = (std::max)(scale_for_bias(scale, std::fabs(bias_of(r)), zeros), least_scale());
             scales[r] = {scale, 0};
             if (auto ok = check_unit(r, scale); !ok) return ok;
-            if (is_new) {
+            if (scale != folded && !zeros) {
                 quantize<B>(folded_.weight.span().subspan(r * codes_.cols, codes_.cols), own, scales[r]);
                 out_.requantized.push_back(r);
             } else if (flipped) {
                 for (std::int8_t& c : own) c = static_cast<std::int8_t>(-c);
             }
         }
-        if (codes_.scales.size() == 1 && factors_.empty() && out_.requantized.empty()) scales.resize(1);
+        bool const one = codes_.scales.size() == 1 && std::ranges::count(scales, scales.front()) ==
+                                                          static_cast<std::ptrdiff_t>(scales.size());
+        if (one && factors_.empty()) scales.resize(1);
         out_.weight_scales = Scales(std::move(scales));
         return {};
     }
 
-    /// One unit of the accumulator is a normal float: below, the bias and the output would lose digits.
+    /// `zeros`: the bias is all there is.
+    float scale_for_bias(float scale, float bias, bool zeros) const {
+        if (bias == 0) return scale == 0 ? 1.0f : scale;
+        double const one_bit = static_cast<double>(bias) / static_cast<double>(out_.data.scale);
+        auto const good = static_cast<float>(one_bit / 0x1p22);
+        if (scale == 0 || static_cast<double>(scale) < one_bit / 0x1p30) return good;
+        return zeros ? (std::min)(scale, good) : scale;
+    }
+    /// The least power of two that is a normal float, and times scale_d too: below, the output would lose
+    /// digits.
+    float least_scale() const {
+        int constexpr lowest = std::numeric_limits<float>::min_exponent - 1;
+        return std::ldexp(1.0f, (std::max)(lowest, lowest - std::ilogb(out_.data.scale)));
+    }
     result<void> check_unit(std::size_t r, float scale) const {
         float const unit = out_.data.scale * scale;
-        if (unit >= (std::numeric_limits<float>::min)() && std::isfinite(unit)) return {};
+        if (std::isfinite(unit)) return {};
         return general_error(concat("channel ", r, ": scale_d * scale_w is ", number(unit),
-                                    ", not a normal float; calibrate with other data, or skip the layer"));
+                                    "; calibrate with other data, or skip the layer"));
     }
 
     result<void> find_bias() {
@@ -13193,7 +13208,9 @@ inline result<nn::Tensor> read_npy(const std::filesystem::path& path) {
 ///
 ///     SliceRunner runner(network, &executor);
 ///     runner.run_batch(batch, network.outputs(), outputs);            // whole batches in, whole batches out
-///     runner.for_each(samples, [&](std::size_t k, BatchSlice slice, nn::Tape& tape, std::size_t worker) { ... });
+///     runner.for_each(samples, [&](std::size_t k, BatchSlice slice, nn::Tape& tape, std::size_t worker) {
+///         ...
+///     });
 ///
 /// How a batch is cut depends on its samples alone, never on the threads; whoever adds up what the slices
 /// gave does it along one binary tree (`tree_sum`). So results have the same bits on any number of threads.
@@ -33824,7 +33841,7 @@ private:
                 dimension.value.template emplace<1>(std::string_view(options_.batch));
             else
                 dimension.value.template emplace<0>(d);
-            tensor.shape->dim.push_back(std::move(dimension));
+            tensor.shape->dim.push_back(dimension);
         }
         return {.name = name, .type = TypeProto{.tensor_type = std::move(tensor)}};
     }
@@ -36451,10 +36468,9 @@ namespace amct_distill::onnx::detail {
 
 /// The number that a float was meant to be: 1e-5, not 9.999999747378752e-06.
 inline double as_written(float value) {
-    std::string const text = number(value);
-    double out = double(value);
-    std::from_chars(text.data(), text.data() + text.size(), out);
-    return out;
+    if (!std::isfinite(value)) return double(value);
+    double const out = amct_distill::detail::to_floating<double>(number(std::abs(value)));
+    return std::signbit(value) ? -out : out;
 }
 
 /// A constant of `n` values; fails where it has others.

@@ -1,13 +1,13 @@
 # cmake -DROOT=<project> [-DCLANG_FORMAT=<clang-format-14>] -P sources.cmake
 # Every header and source begins with the license's line (a header's next line with the comment on all of it),
-# is formatted as .clang-format says, and like the scripts has no line of more than 110 columns. Numbers
-# become text in core/number.hpp alone. clang-format's versions differ: another one than Debian 12's is not
-# asked.
+# is formatted as .clang-format says, and like the scripts has no line of more than 110 columns and no mark
+# that a merge left. Numbers become text in core/number.hpp alone. clang-format's versions differ: another one
+# than Debian 12's is not asked.
 cmake_minimum_required(VERSION 3.25)
 set(license "// SPDX-License-Identifier: Apache-2.0\n")
 string(LENGTH "${license}" length)
 file(GLOB_RECURSE code "${ROOT}/include/*.hpp" "${ROOT}/examples/*.[ch]pp" "${ROOT}/tests/*.[ch]pp"
-    "${ROOT}/cmake/*.cpp")
+    "${ROOT}/tools/*.[ch]pp" "${ROOT}/src/*.cpp" "${ROOT}/cmake/*.cpp")
 file(GLOB_RECURSE scripts "${ROOT}/cmake/*" "${ROOT}/tests/*.cmake" "${ROOT}/tests/*.sh" "${ROOT}/tests/*.txt"
     "${ROOT}/examples/*.sh" "${ROOT}/examples/*.txt")
 list(FILTER scripts EXCLUDE REGEX "/golden/|/seeds/|/expected\\.txt$")
@@ -37,6 +37,10 @@ endforeach()
 foreach(file IN LISTS code scripts ROOT)
     if(IS_DIRECTORY "${file}")
         set(file "${file}/CMakeLists.txt")
+    endif()
+    file(STRINGS "${file}" lines REGEX "^(<<<<<<<|=======|>>>>>>>)( |$)")
+    if(lines)
+        string(APPEND wrong "  ${file}: marks of a merge: ${lines}\n")
     endif()
     file(STRINGS "${file}" lines REGEX "^${long}" ENCODING UTF-8)
     foreach(line IN LISTS lines)

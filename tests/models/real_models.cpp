@@ -2,11 +2,7 @@
 // Real models of npm packages: imported, compared with the numbers in tests/golden/zoo/real.json, exported
 // and read back, quantized, distilled, deployed and verified.
 //
-<<<<<<< HEAD
 //     real_models DIRECTORY [TEXT]    where tests/models.sh put the packages; models with TEXT in their path
-=======
-//     real_models DIRECTORY [TEXT]        where tests/models.sh has put the packages; TEXT: a part of a path
->>>>>>> suite
 //
 // What our import computes is left in DIRECTORY/original and, of the exported model, in DIRECTORY/exported
 // for ONNX Runtime, which tests/models/onnx_runtime.mjs runs.
@@ -184,20 +180,13 @@ private:
         std::vector<nn::Tensor> batches;
         for (double phase : {0.0, 3.0}) batches.push_back(make_input(c, shape, phase));
 
-        // Two convolutions of the reader have a channel whose weights are all but zero: its scale times the
-        // input's is no normal float, and deploy() asks for such layers to be skipped.
-        std::string const skipped =
-            name_ == "ch_PP-OCRv4_rec_infer"
-                ? "quant_skip_layers: \"conv2d_106\" quant_skip_layers: \"conv2d_117\"\n"
-                : "";
-        auto const config =
-            read<AMCTDistillConfig>(skipped +
-                                    "batch_num: 2\n"
-                                    "distill_data_quant_config { ulq_quantize { dst_type: INT8 } }\n"
-                                    "distill_weight_quant_config {\n"
-                                    "  arq_distill { dst_type: INT8 channel_wise: true }\n"
-                                    "}\n")
-                .value();
+        auto const config = read<AMCTDistillConfig>(
+                                "batch_num: 2\n"
+                                "distill_data_quant_config { ulq_quantize { dst_type: INT8 } }\n"
+                                "distill_weight_quant_config {\n"
+                                "  arq_distill { dst_type: INT8 channel_wise: true }\n"
+                                "}\n")
+                                .value();
         DistillPlan const plan = resolve(config, teacher.graph()).value();
         Student student = make_student(teacher, plan).value();
         RunOptions const run{.threads = 2};

@@ -14,6 +14,7 @@ class Page(html.parser.HTMLParser):
     def __init__(self):
         super().__init__(convert_charrefs=True)
         self.open, self.rows, self.head, self.data, self.ids, self.links = [], {}, [], [], [], []
+        self.sensitivity = []
         self.row = self.cell = self.lang = None
 
     def handle_starttag(self, tag, attributes):
@@ -31,6 +32,10 @@ class Page(html.parser.HTMLParser):
                 self.rows[self.row] = []
         if self.row and tag in ("td", "th"):
             self.rows[self.row].append([a.get("data-v"), ""])
+        if tag == "tr" and "sensitivity" in self.section():
+            self.sensitivity.append([])
+        if tag == "td" and "sensitivity" in self.section() and "data-v" in a:
+            self.sensitivity[-1].append(float(a["data-v"]) if a["data-v"] else None)
         if tag == "data":
             self.data.append(float(a["value"]) if a["value"] else None)
         if tag == "th" and "layers" in self.section():
@@ -58,6 +63,23 @@ class Page(html.parser.HTMLParser):
 
     def section(self):
         return [name for tag, name, _ in self.open if tag == "section"]
+
+
+def sensitivities(directory, report):
+    """The rows that the page must have: of report.json, or of an analysis in the folder."""
+    layers = report.get("sensitivity", [])
+    analysis = directory / "sensitivity.json"
+    shares = True
+    if analysis.exists():
+        file = json.loads(analysis.read_text(encoding="utf-8"))
+        layers, shares = file["layers"], file["config_text"] == report["run"]["config_text"]
+    names = ["weights_int4", "weights_int8", "data_int4", "data_int8"]
+    names += ["all_but_this", "noise_share"] if shares else []
+    return [[layer[n] for n in names] for layer in layers]
+
+
+def sorted_rows(rows):
+    return sorted(rows, key=lambda row: [(value is None, value) for value in row])
 
 
 def main(directory):
@@ -101,10 +123,17 @@ def main(directory):
     assert not quantized, f"not in the table: {list(quantized)}"
 
     networks = report["test"]["networks"]
-    expected = [n["accuracy"] for n in networks] + [n["error"] for n in networks]
+    if all(n["accuracy"] is not None for n in networks):
+        expected = [n["accuracy"] for n in networks] + [n["error"] for n in networks]
+    else:
+        expected = [n["error"] for n in networks[1:]]
     for block in whole["blocks"]:
         expected += [block["loss_before"], block["loss_after"]]
     assert page.data == expected, f"{page.data}, expected {expected}"
+    expected_rows = sorted_rows(sensitivities(directory, report))
+    found_rows = sorted_rows(row for row in page.sensitivity if row)
+    assert found_rows == expected_rows, f"sensitivity: {found_rows}, expected {expected_rows}"
+    compared += sum(len(row) for row in expected_rows)
     print(f"ok: {len(page.rows)} layers, {compared + len(expected)} numbers are those of report.json")
 
 

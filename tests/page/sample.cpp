@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <limits>
 
 #include "support/small_network.hpp"
 
@@ -53,6 +54,16 @@ void run(const std::filesystem::path& directory) {
     ReportPage page = make_page("<model> 模型", teacher, student, batches, report).value();
     page.verified = verify(deploy(student).value(), student, batches).value();
     page.test = {.samples = 12, .networks = {{"FP32", 0.75, 0}, {"distilled", 0.5, 0.125}}};
+    double const exact = std::numeric_limits<double>::infinity();
+    for (double db = 31.25; const PageLayer& l : page.network.layers)
+        page.sensitivity.push_back(
+            {.name = l.name,
+             .weights_int4 = db -= 5.125,
+             .weights_int8 = db + 24.0625,
+             .data_int4 = db + 1,
+             .data_int8 = db == 15.875 ? exact : db + 30,
+             .all_but_this = db + 2,
+             .noise_share = l.quantized ? db / 100 : std::numeric_limits<double>::quiet_NaN()});
     page.warnings.push_back(
         {.severity = Severity::warning, .where = {3, 1}, .message = "<i>watch</i> \"out\""});
     page.run = {.command = "sample 'a b' <x>", .config_name = source.name, .config_text = source.text};

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <amct_distill/definitions.hpp>
 #include <charconv>
+#include <filesystem>
+#include <limits>
 #include <numeric>
 #include <optional>
 
@@ -10,9 +12,12 @@
 #include "console.hpp"
 #include "data.hpp"
 #include "interrupt.hpp"
+#include "layer_facts.hpp"
 #include "model.hpp"
+#include "page.hpp"
 #include "program.hpp"
 #include "sensitivity.hpp"
+#include "sensitivity_file.hpp"
 #include "session.hpp"
 #include "verbs.hpp"
 
@@ -57,6 +62,7 @@ public:
 
     int run() {
         std::optional<Budget> const asked = budget();
+        if (!o_.out.empty()) check_analysis_folder(o_.out);
         look_at(data_, console_);
         batch_num_ = (std::min)(std::size_t{configuration_.plan.batch_num.value}, data_.size());
         for (const auto& l : configuration_.plan.layers)
@@ -67,6 +73,7 @@ public:
             layer_costs(model_.network, {&int8, &int4, &planned}, data_, run_.threads, console_);
         print(costs);
         suggest(costs, asked);
+        write(costs);
         return exit_done;
     }
 
@@ -265,7 +272,8 @@ private:
         }
         ad::Table table({{"configuration"}, {"bits a weight"}, {"SQNR of the outputs"}});
         auto const row = [&](std::string name, const Suggestion& s) {
-            table.add({std::move(name), ad::number(s.bits, std::chars_format::fixed, 2), decibel(s.noise)});
+            table.add({name, ad::number(s.bits, std::chars_format::fixed, 2), decibel(s.noise)});
+            configurations_.push_back({std::move(name), s.bits, s.noise.sqnr(), s.text});
         };
         row(ascend() ? "all INT4" : "all INT4, data INT8", low);
         row("suggested", found);
@@ -284,6 +292,49 @@ private:
         }
     }
 
+    // ---- what is written
+
+    void write(const Costs& costs) {
+        if (o_.json.empty() && o_.out.empty()) return;
+        SensitivityFile file{.model = model_.path,
+                             .model_hash = hash_text(model_.hash),
+                             .config_name = o_.config,
+                             .config_text = configuration_.source.text,
+                             .data = data_.paths(),
+                             .samples = data_.samples(),
+                             .batches = data_.size(),
+                             .planned_sqnr = costs.planned.sqnr(),
+                             .configurations = std::move(configurations_)};
+        for (const LayerCost& c : costs.layers)
+            file.layers.push_back(
+                {.name = c.name,
+                 .type = c.type,
+                 .weights = c.weights,
+                 .quantized = c.quantized,
+                 .weights_int4 = c.weights_int4.sqnr(),
+                 .weights_int8 = c.weights_int8.sqnr(),
+                 .data_int4 = c.data_int4.sqnr(),
+                 .data_int8 = c.data_int8.sqnr(),
+                 .all_but_this = c.quantized ? c.all_but_this.sqnr() : costs.planned.sqnr(),
+                 .noise_share = c.quantized ? c.noise_share : std::numeric_limits<double>::quiet_NaN()});
+        auto const write_to = [&](const std::filesystem::path& path) {
+            write_sensitivity(file, path);
+            console_.say(concat("written: ", path.string()));
+        };
+        if (!o_.json.empty()) write_to(o_.json);
+        if (o_.out.empty()) return;
+        std::filesystem::path const folder = o_.out;
+        std::error_code error;
+        std::filesystem::create_directories(folder, error);
+        if (error) throw ad::ConfigError({ad::detail::file_error("create", folder, error.value())});
+        auto const lock = ad::DirectoryLock::take(folder);
+        lock.value();
+        write_to(folder / sensitivity_name);
+        if (!std::filesystem::exists(folder / "report.json", error)) return;
+        draw_report(folder);
+        console_.say(concat("written: ", (folder / "report.html").string(), ", with what was measured"));
+    }
+
     const Options& o_;
     Console& console_;
     Model model_;
@@ -293,6 +344,7 @@ private:
     std::size_t batch_num_ = 1;
     std::vector<std::string> layers_{};   // that the configuration quantizes
     std::vector<std::size_t> weights_{};  // of each
+    std::vector<AnalyzedConfiguration> configurations_{};
 };
 
 }  // namespace

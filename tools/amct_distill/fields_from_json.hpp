@@ -4,8 +4,8 @@
 ///     ReportPage page;
 ///     fields_from_json(json, page, "");       // throws std::invalid_argument: which field, what is wrong
 ///
-/// A field that is missing keeps its default. null is a number that was not finite: infinity for what ends in
-/// `sqnr` (no noise), else NaN.
+/// A field that is missing keeps its default. null is a number that was not finite: infinity for a signal to
+/// noise (no noise), else NaN.
 #pragma once
 #include <amct_distill/core/concat.hpp>
 #include <amct_distill/reflect/fields.hpp>
@@ -20,6 +20,12 @@
 #include <utility>
 
 namespace tool {
+
+/// Whether a field is a signal to noise.
+inline bool is_sqnr(std::string_view path) {
+    return path.ends_with("sqnr") || path.ends_with("_int4") || path.ends_with("_int8") ||
+           path.ends_with("all_but_this");
+}
 
 template <class T>
 inline constexpr bool is_optional = false;
@@ -44,8 +50,7 @@ void fields_from_json(const boost::json::value& json, T& out, const std::string&
         if (error) expected("a whole number");
     } else if constexpr (std::floating_point<T>) {
         if (json.is_null()) {
-            out = path.ends_with("sqnr") ? std::numeric_limits<T>::infinity()
-                                         : std::numeric_limits<T>::quiet_NaN();
+            out = is_sqnr(path) ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::quiet_NaN();
             return;
         }
         boost::json::error_code error;

@@ -156,6 +156,8 @@ void add_working(CLI::App& program, Options& o) {
     analyze.model();
     analyze.config();
     analyze.data();
+    analyze.out("the folder of a distillation: leaves sensitivity.json there, which the report shows");
+    analyze.app().add_option("--json", o.json, "write all that was measured to this file");
     analyze.app().add_option("--suggest", o.suggest, "write the suggested configuration to this file");
     analyze.app().add_option(
         "--budget", o.budget,

@@ -4,11 +4,12 @@
 #include <amct_distill/adapters/report_json.hpp>
 #include <amct_distill/io/file.hpp>
 #include <amct_distill/report/html.hpp>
-#include <boost/json/parse.hpp>
 
 #include "console.hpp"
+#include "exact_json.hpp"
 #include "fields_from_json.hpp"
 #include "program.hpp"
+#include "sensitivity_file.hpp"
 #include "verbs.hpp"
 
 namespace tool {
@@ -24,16 +25,14 @@ void write_report(const ad::ReportPage& page, const std::filesystem::path& direc
 
 void draw_report(const std::filesystem::path& directory) {
     std::filesystem::path const path = directory / "report.json";
-    auto const text = ad::read_file(path);
-    boost::json::error_code error;
-    boost::json::value const json = boost::json::parse(text.value(), error);
-    if (error) bad_input(path.string(), ": this is no JSON: ", error.message());
+    boost::json::value const json = read_json(path);
     ad::ReportPage page;
     try {
         fields_from_json(json, page, "");
     } catch (const std::invalid_argument& e) {
         bad_input(path.string(), ": ", e.what(), "; is it a report of this version?");
     }
+    add_sensitivity(page, directory);
     ad::write_file(directory / "report.html", ad::to_html(page)).value();
 }
 

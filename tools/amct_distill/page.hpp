@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The report: report.json has all of it, report.html is drawn from that.
+/// The report: report.json has all of a run, report.html is drawn from that and from what an analysis left in
+/// the folder (sensitivity_file.hpp).
 ///
 ///     write_report(page, "out");
 ///     draw_report("out");              // report.html again, from report.json

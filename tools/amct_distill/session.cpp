@@ -8,6 +8,8 @@
 #include <charconv>
 #include <thread>
 
+#include "sensitivity_file.hpp"
+
 namespace tool {
 
 namespace ad = amct_distill;
@@ -43,6 +45,19 @@ std::size_t memory_bound(const Options& options) {
     return static_cast<std::size_t>(value * factor);
 }
 
+void check_analysis_folder(const fs::path& path) {
+    std::error_code error;
+    auto const status = fs::status(path, error);
+    if (!fs::exists(status)) return;
+    if (!fs::is_directory(status)) bad_input(path.string(), " is no folder");
+    for (const char* ours : {"report.json", "run", sensitivity_name})
+        if (fs::exists(path / ours, error)) return;
+    fs::directory_iterator const any(path, error);
+    if (error) throw ad::ConfigError({ad::detail::file_error("read", path, error.value())});
+    if (any != fs::directory_iterator{})
+        bad_input(path.string(), " has files that are no run's; choose another folder");
+}
+
 std::string bytes_text(std::size_t bytes) {
     double const b = static_cast<double>(bytes);
     auto const text = [&](double unit, const char* name) {
@@ -63,7 +78,7 @@ OutputFolder::OutputFolder(fs::path path, bool resume, bool force) : path_(std::
     lock_.emplace(ad::DirectoryLock::take(path_).value());
     bool any = false;
     for (fs::directory_iterator it(path_, error), end; !error && it != end; it.increment(error))
-        any = any || it->path().filename() != "lock";
+        any = any || (it->path().filename() != "lock" && it->path().filename() != sensitivity_name);
     if (error) throw ad::ConfigError({ad::detail::file_error("read", path_, error.value())});
     if (!any) return;
     std::string const where = path_.string();

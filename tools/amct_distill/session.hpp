@@ -17,6 +17,9 @@
 namespace tool {
 
 int thread_count(const Options& options);
+/// The folder that an analysis is left in: a new one, a run's, or another analysis'. Throws that it is none
+/// of these.
+void check_analysis_folder(const std::filesystem::path& path);
 /// "4G", "512M", or bytes; without it a quarter of the machine's memory.
 std::size_t memory_bound(const Options& options);
 std::string bytes_text(std::size_t bytes);

@@ -44,7 +44,7 @@ private:
 /// student's are named in `requantized`.
 ///
 /// Errors, all of them, each with its layer: not calibrated; weights, or what BatchNorm makes of them, not
-/// finite; weights with an offset; scale_d * scale_w not a normal float; an accumulator that could leave
+/// finite; weights with an offset; scale_d * scale_w not finite; an accumulator that could leave
 /// INT32: per channel, sum of |w| * max(qmax - offset, offset - qmin) + |bias| must not.
 template <class Algorithms>
 result<Deployment> deploy(const BasicStudent<Algorithms>& student);

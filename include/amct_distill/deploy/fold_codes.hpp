@@ -12,9 +12,14 @@
 /// - A negative factor would turn code qmin into qmax + 1, which does not exist. A channel that has this code
 ///   gets the scale times -qmin / qmax, as ARQ would find it for the folded weights, and new codes: those of
 ///   the folded float weights.
-/// - A factor of 0 leaves codes 0, and the bias is the whole output. The scale stays positive: where it would
-///   be 0, or so low that the bias would take more than 30 bits, it is the least with which the bias takes
-///   22, as many as a float32 has anyway; the codes are then new ones as above.
+/// - A channel without weights, its factor being 0 or all of its codes, has codes 0, and its output is the
+///   bias. The scale is then no higher than the one with which the bias takes 22 bits, as many as a float32
+///   has anyway.
+/// - A scale so low that the bias would take more than 30 bits becomes that with which it takes 22.
+/// - A scale that is no normal float, or with which scale_d * scale_w is none, becomes the least power of two
+///   with which both are. A weight changes by less than 2^-126, or what it adds to the output by less than
+///   2^-118.
+/// - In the last two cases the codes are new ones as above.
 /// - bias = round((folded bias) / (scale_d * scale_w)), in float32, half to even.
 #pragma once
 #include <algorithm>
@@ -79,37 +84,47 @@ private:
         for (std::size_t r = 0; r != codes_.rows; ++r) {
             auto const own = row(r);
             bool const flipped = factor_of(r) < 0;
-            float scale = codes_.scales.of_row(r).scale * std::fabs(factor_of(r));
-            bool is_new = false;
-            if (flipped && std::find(own.begin(), own.end(), B::qmin) != own.end()) {
+            bool const zeros = std::ranges::all_of(own, [](std::int8_t c) { return c == 0; });
+            float const folded = codes_.scales.of_row(r).scale * std::fabs(factor_of(r));
+            float scale = folded;
+            if (flipped && std::ranges::find(own, B::qmin) != own.end())
                 scale = scale * static_cast<float>(-B::qmin) / static_cast<float>(B::qmax);
-                is_new = true;
-            }
-            float const bias = std::fabs(bias_of(r)) / out_.data.scale;
-            if (scale == 0 || scale < bias / 0x1p30f) {
-                scale = bias == 0 ? 1.0f : bias / 0x1p22f;
-                is_new = true;
-            }
+            scale = (std::max)(scale_for_bias(scale, std::fabs(bias_of(r)), zeros), least_scale());
             scales[r] = {scale, 0};
             if (auto ok = check_unit(r, scale); !ok) return ok;
-            if (is_new) {
+            if (scale != folded && !zeros) {
                 quantize<B>(folded_.weight.span().subspan(r * codes_.cols, codes_.cols), own, scales[r]);
                 out_.requantized.push_back(r);
             } else if (flipped) {
                 for (std::int8_t& c : own) c = static_cast<std::int8_t>(-c);
             }
         }
-        if (codes_.scales.size() == 1 && factors_.empty() && out_.requantized.empty()) scales.resize(1);
+        bool const one = codes_.scales.size() == 1 && std::ranges::count(scales, scales.front()) ==
+                                                          static_cast<std::ptrdiff_t>(scales.size());
+        if (one && factors_.empty()) scales.resize(1);
         out_.weight_scales = Scales(std::move(scales));
         return {};
     }
 
-    /// One unit of the accumulator is a normal float: below, the bias and the output would lose digits.
+    /// `zeros`: the bias is all there is.
+    float scale_for_bias(float scale, float bias, bool zeros) const {
+        if (bias == 0) return scale == 0 ? 1.0f : scale;
+        double const one_bit = static_cast<double>(bias) / static_cast<double>(out_.data.scale);
+        auto const good = static_cast<float>(one_bit / 0x1p22);
+        if (scale == 0 || static_cast<double>(scale) < one_bit / 0x1p30) return good;
+        return zeros ? (std::min)(scale, good) : scale;
+    }
+    /// The least power of two that is a normal float, and times scale_d too: below, the output would lose
+    /// digits.
+    float least_scale() const {
+        int constexpr lowest = std::numeric_limits<float>::min_exponent - 1;
+        return std::ldexp(1.0f, (std::max)(lowest, lowest - std::ilogb(out_.data.scale)));
+    }
     result<void> check_unit(std::size_t r, float scale) const {
         float const unit = out_.data.scale * scale;
-        if (unit >= (std::numeric_limits<float>::min)() && std::isfinite(unit)) return {};
+        if (std::isfinite(unit)) return {};
         return general_error(concat("channel ", r, ": scale_d * scale_w is ", number(unit),
-                                    ", not a normal float; calibrate with other data, or skip the layer"));
+                                    "; calibrate with other data, or skip the layer"));
     }
 
     result<void> find_bias() {

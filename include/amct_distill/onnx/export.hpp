@@ -89,7 +89,7 @@ private:
                 dimension.value.template emplace<1>(std::string_view(options_.batch));
             else
                 dimension.value.template emplace<0>(d);
-            tensor.shape->dim.push_back(std::move(dimension));
+            tensor.shape->dim.push_back(dimension);
         }
         return {.name = name, .type = TypeProto{.tensor_type = std::move(tensor)}};
     }

@@ -23,7 +23,6 @@
 #include "../core/result.hpp"
 #include "input_shapes.hpp"
 #include "model_file.hpp"
-#include "moved_batch.hpp"
 #include "operators.hpp"
 
 namespace amct_distill::onnx {
@@ -210,8 +209,11 @@ private:
         if (is_known(n)) return;
         if (in_pattern_[n] != none) {
             const Match& match = matches_[in_pattern_[n]];
-            if (n == match.nodes.back()) convert(match.nodes, match.inputs, match.convert, Accepts::floats);
-            return;
+            if (n != match.nodes.back()) return;
+            const OperatorRule* const first = rule_of(graph_.node(match.nodes.front()).op());
+            bool const anywhere = first != nullptr && first->batch != BatchAt::front;
+            return convert(match.nodes, match.inputs, match.convert, Accepts::floats,
+                           anywhere ? BatchAt::anywhere : BatchAt::front);
         }
         const OperatorRule* const rule = node.is_standard() ? rule_of(node.op()) : nullptr;
         if (!reads_failed(node.inputs)) {
@@ -227,7 +229,7 @@ private:
             if (!reads_failed(node.inputs) || refusal_is_certain(node)) fail(graph_.error(n, refusal(node)));
             return mark_failed(node);
         }
-        convert({n}, node.inputs, rule->convert, rule->accepts);
+        convert({n}, node.inputs, rule->convert, rule->accepts, rule->batch);
     }
     static bool refusal_is_certain(const GraphNode& node) {
         static constexpr std::string_view folded[]{
@@ -245,22 +247,18 @@ private:
     }
     template <class Convert>
     void convert(const std::vector<NodeId>& nodes, const std::vector<TensorId>& inputs,
-                 const Convert& convert, Accepts accepts) {
+                 const Convert& convert, Accepts accepts, BatchAt batch) {
         const GraphNode& last = graph_.node(nodes.back());
         if (reads_failed(inputs)) return mark_failed(last);
         std::vector<TensorId> outputs = last.outputs;
         while (!outputs.empty() && outputs.back() == none) outputs.pop_back();
         Operation o(so_far_, nodes, inputs, std::move(outputs));
         o.check_types(accepts);
-        o.check_layouts(nodes.size() == 1 && broadcasts(o.op()));
-        if (!o.failed() && !(nodes.size() == 1 && move_batch(o))) {
-            if (!o.layout().is_plain() && !takes_moved_batch(o.op()))
-                o.fail(o.batch_elsewhere("the operator needs it in dimension 0"));
-            try {
-                if (!o.failed()) convert(o);
-            } catch (const std::invalid_argument& e) {  // options that make no module
-                o.fail(e.what());
-            }
+        o.check_layouts(batch);
+        try {
+            if (!o.failed()) convert(o);
+        } catch (const std::invalid_argument& e) {  // options that make no module
+            o.fail(e.what());
         }
         if (!o.failed())
             if (std::optional<std::string> wrong = o.attributes().error()) o.fail(*std::move(wrong));

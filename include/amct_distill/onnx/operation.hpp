@@ -247,6 +247,7 @@ struct OperatorRule {
     std::string_view op;
     void (*convert)(Operation&);
     Accepts accepts = Accepts::floats;
+    BatchAt batch = BatchAt::front;
 };
 
 }  // namespace amct_distill::onnx::detail

@@ -31,6 +31,13 @@ enum class Accepts {
     everything     ///< values move, or are compared
 };
 
+/// Where an operator's inputs may have the batch (layout.hpp).
+enum class BatchAt {
+    front,      ///< in dimension 0
+    anywhere,   ///< its conversion counts the model's dimensions by axis(), or needs none of them
+    broadcasts  ///< the same of several tensors: constants are broadcast along such inputs
+};
+
 class OperationInputs {
 public:
     /// `nodes`: of the model, the first being the one whose attributes count. `inputs`: what is read.
@@ -171,8 +178,8 @@ public:
         }
     }
 
-    /// Finds where the inputs have their batch. `aligns`: constants among them are broadcast.
-    void check_layouts(bool aligns) {
+    /// Finds where the inputs have their batch; fails where the operator does not take it there.
+    void check_layouts(BatchAt takes) {
         bool plain = false;
         for (std::size_t i = 0; i != inputs_.size(); ++i) {
             if (!has(i) || made(i) == nullptr) continue;
@@ -189,7 +196,8 @@ public:
         }
         if (layout_.is_plain()) return;
         if (plain) return fail(batch_elsewhere("it reads tensors that have it in different places"));
-        aligns_ = aligns;
+        if (takes == BatchAt::front) fail(batch_elsewhere("the operator needs it in dimension 0"));
+        aligns_ = takes == BatchAt::broadcasts;
     }
     std::string batch_elsewhere(std::string_view why) const {
         return concat("the batch is not in dimension 0 here, and ", why,

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The attributes of an operator that slides a window over images: strides, dilations, pads, auto_pad.
 ///
-///     WindowAttributes const w = read_window(o, {28, 28}, {3, 3});       // image, kernel
-///     w.stride, w.dilation, w.begin, w.end                              // a number for each dimension
+///     WindowAttributes w = read_window(o, 2, {3, 3});           // dimensions; the weight's kernel
+///     w.pad_as_asked({28, 28});                                 // auto_pad, of an image
+///     w.stride, w.dilation, w.begin, w.end                      // a number for each dimension
 ///
-/// auto_pad is computed from the sizes. Numbers are bounded, so that sums and products of them are in range.
+/// Numbers are bounded, so that sums and products of them are in range.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -48,7 +49,8 @@ inline std::vector<nn::Index> read_sizes(Operation& o, std::string_view name, st
     bool fits = given.size() == n;
     for (std::int64_t v : given) fits = fits && v >= least && v <= (std::int64_t{1} << 30);
     if (!fits)
-        o.fail(amct_distill::detail::concat("expected ", n, " integers of at least ", least, " as ", name));
+        o.fail(amct_distill::detail::concat("expected ", n, n == 1 ? " integer" : " integers",
+                                            " of at least ", least, " as ", name));
     return fits ? std::vector<nn::Index>(given.begin(), given.end()) : std::vector<nn::Index>(n, otherwise);
 }
 

@@ -88,11 +88,15 @@ inline std::string accuracy_figure(const View& view) {
                 points == 0 ? "±0" : fixed(points, 2), " <small>", unit.html(), "</small></p>\n",
                 steps(test.networks, heights_of(values), labels)});
 }
-/// Where there are no labels: how far the outputs are from the teacher's.
+/// Where there are no labels: how far the outputs are from the teacher's, of each network that was tested.
 inline std::string error_figure(const View& view) {
     const DistillReport& report = view.page.report;
     std::vector<TestedNetwork> stages{{.network = "calibrated", .error = report.output_error_calibrated},
                                       {.network = "distilled", .error = report.output_error_distilled}};
+    const auto& tested = view.page.test.networks;
+    if (tested.size() > 1 &&
+        std::ranges::all_of(tested, [](const TestedNetwork& s) { return std::isfinite(s.error); }))
+        stages.assign(tested.begin() + 1, tested.end());  // the first is the teacher itself
     std::vector<double> values;
     std::vector<std::string> labels;
     for (const TestedNetwork& s : stages) {

@@ -33,6 +33,8 @@ inline std::string sensitivity(const View& view) {
     std::vector<std::size_t> order;
     for (std::size_t k = 0; k != view.page.sensitivity.size(); ++k) order.push_back(k);
     std::ranges::stable_sort(order, {}, [&](std::size_t k) { return worst_of(view.page.sensitivity[k]); });
+    bool const without = std::ranges::any_of(
+        view.page.sensitivity, [](const LayerSensitivity& s) { return !std::isnan(s.noise_share); });
     std::vector<std::string> all;
     for (std::size_t k : order) {
         const LayerSensitivity& s = view.page.sensitivity[k];
@@ -46,6 +48,9 @@ inline std::string sensitivity(const View& view) {
         append(rows, "</th>");
         for (double x : {s.weights_int4, s.weights_int8, s.data_int4, s.data_int8})
             append(rows, number_cell(x, fixed(x, 1)));
+        if (without)
+            append(rows, cat({number_cell(s.all_but_this, fixed(s.all_but_this, 1)),
+                              number_cell(s.noise_share, percent(s.noise_share, 1))}));
         // From 0 to 60 dB: INT4 at the left, INT8 at the right.
         double const a = std::clamp(s.weights_int4 / 0.6, 2.0, 98.0),
                      b = std::clamp(s.weights_int8 / 0.6, 2.0, 98.0);
@@ -63,6 +68,9 @@ inline std::string sensitivity(const View& view) {
                     head({"INT8", "INT8"}, " class=\"num\""),
                     head({"Inputs INT4", "数据 INT4"}, " class=\"num\""),
                     head({"INT8", "INT8"}, " class=\"num\""),
+                    without ? cat({head({"All but this", "除该层外"}, " class=\"num\""),
+                                   head({"Of the noise, %", "噪声占比 %"}, " class=\"num\"")})
+                            : std::string(),
                     head({"0 to 60 dB: weights at INT4 ◯, at INT8 ●", "0 至 60 dB：权重 INT4 ◯，INT8 ●"}, ""),
                     "</tr></thead><tbody>\n", rows, "</tbody></table></div>\n"});
     };
@@ -74,12 +82,15 @@ inline std::string sensitivity(const View& view) {
                     both(cat({"The other ", all.size() - shown, " layers"}),
                          cat({"其余 ", all.size() - shown, " 层"})),
                     "</summary>", table(shown, all.size()), "</details>\n"});
-    return cat(
-        {section("sensitivity", heading,
-                 {"The outputs’ signal to noise, dB, when this layer alone is quantized, the most sensitive "
-                  "first.",
-                  "仅量化该层时输出的信噪比（dB），最敏感的在前。"}),
-         table(0, shown), rest, "</section>\n"});
+    Text about{
+        "The outputs’ signal to noise, dB, when this layer alone is quantized, the most sensitive first.",
+        "仅量化该层时输出的信噪比（dB），最敏感的在前。"};
+    if (without)
+        about.add(
+            {"All but this: when all layers are quantized, as planned and calibrated, but this one, and how "
+             "much of the noise goes away then.",
+             "除该层外：按计划量化并校准除该层外的所有层时的信噪比，以及由此减少的噪声。"});
+    return cat({section("sensitivity", heading, about), table(0, shown), rest, "</section>\n"});
 }
 
 inline std::string integers(const View& view) {

@@ -62,13 +62,14 @@ struct PageTest {
 };
 
 /// What quantizing one layer costs: the signal to noise of the network's outputs, dB, when nothing else is
-/// quantized. NaN: not measured.
+/// quantized. NaN: not measured; infinite: no noise.
 struct LayerSensitivity {
     std::string name{};
     double weights_int4 = std::numeric_limits<double>::quiet_NaN();
     double weights_int8 = std::numeric_limits<double>::quiet_NaN();
     double data_int4 = std::numeric_limits<double>::quiet_NaN();
     double data_int8 = std::numeric_limits<double>::quiet_NaN();
+    double all_but_this = std::numeric_limits<double>::quiet_NaN();  ///< dB, all quantized but this layer
     /// How much of the outputs' noise goes away when all but this layer are quantized, 0 to 1.
     double noise_share = std::numeric_limits<double>::quiet_NaN();
 };

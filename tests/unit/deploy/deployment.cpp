@@ -2,11 +2,17 @@
 #include <amct_distill/deploy/deployment.hpp>
 
 #include <algorithm>
+#include <amct_distill/deploy/read.hpp>
+#include <amct_distill/deploy/verify.hpp>
+#include <amct_distill/deploy/write.hpp>
 #include <cmath>
 #include <limits>
+#include <string>
+#include <vector>
 
 #include "support/catch.hpp"
 #include "support/deploy_networks.hpp"
+#include "support/temporary_directory.hpp"
 
 namespace deploy_deployment_test {
 
@@ -224,6 +230,157 @@ TEST_CASE("scales far below those of usual networks are what they are") {
     auto const before = codes_of(student, "conv2");
     for (std::size_t r = 0; r != 5; ++r) CHECK(d.weight_scales.of_row(r) == before.scales.of_row(r));
     CHECK(unpack(d.codes) == before.codes);
+}
+
+namespace {
+/// Both widths, both algorithms, a scale per channel and one for all.
+std::vector<std::string> weight_configs() {
+    std::vector<std::string> all;
+    for (std::string width : {"INT8", "INT4"})
+        for (std::string algorithm : {"arq_distill", "ulq_distill"})
+            for (std::string channel_wise : {"true", "false"})
+                all.push_back("distill_weight_quant_config { " + algorithm + " { dst_type: " + width +
+                              " channel_wise: " + channel_wise + " } }");
+    return all;
+}
+/// A deployment that is right: its scales can be written and read, simulation and integers agree, and the
+/// outputs are the student's, up to what rounding the biases changes.
+void check_device(const Student& student, const Deployment& device, double tolerance) {
+    for (const DeployedLayer& d : device.layers()) {
+        INFO(d.name);
+        for (std::size_t r = 0; r != d.rows(); ++r) {
+            CHECK(std::isnormal(d.weight_scales.of_row(r).scale));
+            CHECK(std::isnormal(d.dequantization_scale(r)));
+        }
+    }
+    auto const batches = support::small_batches(2, 4);
+    VerifyReport const report = verify(device, student, batches).value();
+    CHECK(report.agrees());
+    CHECK(report.output_largest <= tolerance);
+    support::temporary_directory const dir;
+    write(device, dir.path(), {.network = true}).value();
+    Deployment const back = read_deployment(dir.path()).value();
+    CHECK(integer_network(back).predict(batches[0]) == integer_network(device).predict(batches[0]));
+}
+}  // namespace
+
+TEST_CASE("a channel whose weights are all but zero has codes 0 and its bias") {
+    for (const std::string& config : weight_configs())
+        for (bool bias : {true, false}) {
+            INFO(config << (bias ? " with biases" : " without biases"));
+            nn::Network teacher = support::small_network();
+            auto& conv = *teacher.module("conv2").get_if<nn::Conv2d>();
+            // Scales of 1e-38 / 128 and less: products of codes with an input of about 1 would be denormal.
+            std::vector<float> const largest{1e-37f, 0.0f, 1e-42f, 1e-38f};
+            for (std::size_t r = 0; r != largest.size(); ++r)
+                for (std::size_t k = 0; k != 36; ++k)
+                    conv.weight()[r * 36 + k] = largest[r] * (k % 2 == 0 ? 1.0f : -0.5f);
+            if (!bias) conv.bias().fill(0);
+            if (bias) conv.bias()[3] = 1e-41f;
+            Student const student = support::calibrated_student(teacher, config);
+            Deployment const device = deploy(student).value();
+            const DeployedLayer& d = device.layers()[1];
+            auto const codes = unpack(d.codes);
+            for (std::size_t r = 0; r != largest.size(); ++r) {
+                INFO("channel " << r);
+                auto const kept =
+                    static_cast<double>(d.bias[r]) * static_cast<double>(d.dequantization_scale(r));
+                CHECK(kept == Approx(conv.bias()[r]).epsilon(0x1p-21).margin(1e-37));
+                for (int c : row_of(codes, r, 36))  // what is left of them adds next to nothing
+                    CHECK(std::fabs(static_cast<double>(c) * static_cast<double>(d.dequantization_scale(r))) <
+                          1e-36);
+                if (bias && r != 3) CHECK(row_of(codes, r, 36) == std::vector<int>(36, 0));
+            }
+            check_device(student, device, 0.02);
+        }
+}
+
+TEST_CASE("a layer without weights is its biases, which do not take the scale of the input") {
+    for (const std::string& config : weight_configs()) {
+        INFO(config);
+        nn::Network teacher = support::small_network();
+        auto& conv = *teacher.module("conv2").get_if<nn::Conv2d>();
+        conv.weight().fill(0);
+        conv.bias()[0] = 0;
+        conv.bias()[1] = -1e-3f;
+        Student const student = support::calibrated_student(teacher, config);
+        Deployment const device = deploy(student).value();
+        const DeployedLayer& d = device.layers()[1];
+        CHECK(d.requantized.empty());
+        CHECK(unpack(d.codes) == std::vector<std::int8_t>(5 * 36, 0));
+        for (std::size_t r = 0; r != 5; ++r)
+            CHECK(static_cast<double>(d.bias[r]) * static_cast<double>(d.dequantization_scale(r)) ==
+                  Approx(conv.bias()[r]).epsilon(0x1p-21));
+        check_device(student, device, 0.02);
+        conv.bias().fill(0);
+        Deployment const none = deploy(support::calibrated_student(teacher, config)).value();
+        CHECK(none.layers()[1].weight_scales.size() == (config.ends_with("true } }") ? 5 : 1));
+        CHECK(none.layers()[1].weight_scales[0].scale == 1.0f);
+    }
+}
+
+TEST_CASE("a BatchNorm that all but removes a channel leaves its bias") {
+    for (const std::string& config : weight_configs())
+        for (float gamma : {1e-40f, -1e-40f, 1e-36f, -1e-45f}) {
+            INFO(config << " gamma " << gamma);
+            nn::Network teacher = support::small_network();
+            auto& bn = *teacher.module("bn1").get_if<nn::BatchNorm2d>();
+            for (std::size_t c : {std::size_t{0}, std::size_t{2}}) {
+                bn.weight()[c] = gamma;
+                bn.bias()[c] = c == 0 ? 0.75f : 0.0f;
+            }
+            Student const student = support::calibrated_student(teacher, config);
+            Deployment const device = deploy(student).value();
+            const DeployedLayer& d = device.layers()[0];
+            CHECK(std::ranges::count(d.requantized, std::size_t{0}) == 1);
+            CHECK(std::ranges::count(d.requantized, std::size_t{2}) == 1);
+            CHECK(row_of(unpack(d.codes), 0, 18) == std::vector<int>(18, 0));
+            CHECK(static_cast<double>(d.bias[0]) * static_cast<double>(d.dequantization_scale(0)) ==
+                  Approx(0.75).epsilon(0x1p-21));
+            check_device(student, device, 0.05);
+        }
+}
+
+TEST_CASE("scales are the least that files and floats carry, and no lower") {
+    // Of a Linear 1 x 1 with the input's scale 2^e * 1.5 and a weight of 2^w.
+    for (int e : {-100, -20, 0, 40})
+        for (int w : {-130, -126, -110, -60, 0}) {
+            INFO("input 2^" << e << ", weight 2^" << w);
+            DeployedLayer d{.name = "fc"};
+            d.data = {std::ldexp(1.5f, e), 0};
+            nn::Tensor const weight({1, 1}, {std::ldexp(1.0f, w)});
+            auto const codes =
+                quantize<Int8>(nn::matrix(weight, 1, 1), Scales{symmetric_scale<Int8>({weight[0], 0})});
+            nn::Tensor meant, bias;
+            detail::FoldCodes<Int8>(d, weight, {}, nullptr).run(codes, meant, bias).value();
+            float const scale = d.weight_scales[0].scale, unit = d.dequantization_scale(0);
+            CHECK(std::isnormal(scale));
+            CHECK(std::isnormal(unit));
+            CHECK(meant[0] == static_cast<float>(unpack(d.codes)[0]) * scale);
+            if (w - 7 < -126) {  // a range too narrow for ARQ: the student's codes are 0, and its scale 1
+                CHECK(d.requantized.empty());
+                CHECK(scale == 1.0f);
+                CHECK(meant[0] == 0);
+                continue;
+            }
+            CHECK(d.requantized.empty() == (w - 7 + e >= -126));
+            if (!d.requantized.empty()) CHECK(unit < 0x1p-125f);
+            CHECK(std::fabs(meant[0] - weight[0]) * d.data.scale * 255 <
+                  (d.requantized.empty() ? 0.005f * weight[0] * d.data.scale * 255 : 0x1p-118f));
+        }
+}
+
+TEST_CASE("scales whose product no float holds are refused") {
+    DeployedLayer d{.name = "fc"};
+    d.data = {1e20f, 0};
+    nn::Tensor const weight({1, 1}, {1e22f});
+    auto const codes =
+        quantize<Int8>(nn::matrix(weight, 1, 1), Scales{symmetric_scale<Int8>({weight[0], 0})});
+    nn::Tensor meant, bias;
+    auto const refused = detail::FoldCodes<Int8>(d, weight, {}, nullptr).run(codes, meant, bias);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.diagnostics()[0].message ==
+          "channel 0: scale_d * scale_w is inf; calibrate with other data, or skip the layer");
 }
 
 }  // namespace deploy_deployment_test

@@ -200,6 +200,25 @@ TEST_CASE("layers with the most noise come first, and those as good as float are
     CHECK(html::View(page).worst == std::vector<std::size_t>{2, 1});
 }
 
+TEST_CASE("what a layer costs is shown apart, and what it makes of the noise where that was measured") {
+    ReportPage page = full_page();
+    double const exact = std::numeric_limits<double>::infinity();
+    page.sensitivity = {
+        {.name = "b", .weights_int4 = 12.5, .weights_int8 = 40, .data_int4 = 20, .data_int8 = exact}};
+    std::string const alone = to_html(page);
+    CHECK(alone.find(
+              "<td class=\"num\" data-v=\"12.5\">12.5</td><td class=\"num\" data-v=\"40\">40.0</td>"
+              "<td class=\"num\" data-v=\"20\">20.0</td><td class=\"num\" data-v=\"\">∞</td><td style") !=
+          alone.npos);
+    CHECK(alone.find("Of the noise, %") == alone.npos);
+    page.sensitivity[0].all_but_this = 18.25;
+    page.sensitivity[0].noise_share = 0.625;
+    std::string const both = to_html(page);
+    CHECK(both.find("<td class=\"num\" data-v=\"18.25\">18.2</td><td class=\"num\" data-v=\"0.625\">62.5</td>"
+                    "<td style") != both.npos);
+    CHECK(both.find("Of the noise, %") != both.npos);
+}
+
 TEST_CASE("a remedy is a configuration that is read, and says what it promised") {
     ReportPage page = full_page();
     page.report.layers[0].name = page.network.layers[0].name = "a\"b\\c";

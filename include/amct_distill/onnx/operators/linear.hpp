@@ -162,8 +162,8 @@ inline void convert_matmul(Operation& o) {
 }
 
 inline constexpr std::array linear_rules{
-    OperatorRule{"Gemm", convert_gemm},
-    OperatorRule{"MatMul", convert_matmul},
+    OperatorRule{"Gemm", convert_gemm, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"MatMul", convert_matmul, Accepts::floats, BatchAt::anywhere},
 };
 
 }  // namespace amct_distill::onnx::detail

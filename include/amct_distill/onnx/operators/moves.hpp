@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <numeric>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -18,6 +19,7 @@
 #include "../../nn/layers/pad.hpp"
 #include "../../nn/layers/slice.hpp"
 #include "../../nn/layers/transpose.hpp"
+#include "../moved_batch.hpp"
 #include "../operation.hpp"
 
 namespace amct_distill::onnx::detail {
@@ -61,19 +63,20 @@ inline void convert_split(Operation& o) {
 inline void convert_transpose(Operation& o) {
     o.at_most(1);
     std::size_t const rank = o.model_shape(0).size();
-    std::optional<std::vector<std::int64_t>> order = o.attributes().integers("perm");
-    if (o.failed()) return;
-    if (!order) {
-        order.emplace();
-        for (std::size_t d = rank; d-- != 0;) order->push_back(static_cast<std::int64_t>(d));
+    std::vector<std::size_t> order(rank);
+    std::iota(order.rbegin(), order.rend(), std::size_t{0});
+    if (auto const given = o.attributes().integers("perm")) {
+        if (given->size() != rank)
+            return o.fail(
+                amct_distill::detail::concat("perm has ", given->size(), " axes for ", rank, " dimensions"));
+        std::ranges::transform(*given, order.begin(), [&](std::int64_t d) { return o.axis_of(d, rank); });
     }
-    if (order->size() != rank)
-        return o.fail(
-            amct_distill::detail::concat("perm has ", order->size(), " axes for ", rank, " dimensions"));
-    bool stays = true;
-    for (std::size_t d = 0; d != rank; ++d) stays = stays && (*order)[d] == static_cast<std::int64_t>(d);
-    if (stays) return o.pass(0);
-    o.function(nn::Transpose(nn::Shape(order->begin(), order->end())), {0});
+    std::vector<std::size_t> sorted = order;
+    std::ranges::sort(sorted);
+    if (std::ranges::adjacent_find(sorted) != sorted.end()) o.fail("expected every dimension once in perm");
+    if (o.failed()) return;
+    if (std::ranges::is_sorted(order)) return o.pass(0);
+    if (!transpose_moved(o, order)) o.function(nn::Transpose(nn::Shape(order.begin(), order.end())), {0});
 }
 
 inline void convert_slice(Operation& o) {
@@ -233,16 +236,16 @@ inline void convert_space_to_depth(Operation& o) {
 }
 
 inline constexpr std::array move_rules{
-    OperatorRule{"Concat", convert_concat, Accepts::everything},
+    OperatorRule{"Concat", convert_concat, Accepts::everything, BatchAt::anywhere},
     OperatorRule{"DepthToSpace", convert_depth_to_space, Accepts::everything},
     OperatorRule{"Expand", convert_expand, Accepts::everything},
-    OperatorRule{"Gather", convert_gather, Accepts::everything},
+    OperatorRule{"Gather", convert_gather, Accepts::everything, BatchAt::anywhere},
     OperatorRule{"Pad", convert_pad, Accepts::everything},
-    OperatorRule{"Slice", convert_slice, Accepts::everything},
+    OperatorRule{"Slice", convert_slice, Accepts::everything, BatchAt::anywhere},
     OperatorRule{"SpaceToDepth", convert_space_to_depth, Accepts::everything},
-    OperatorRule{"Split", convert_split, Accepts::everything},
+    OperatorRule{"Split", convert_split, Accepts::everything, BatchAt::anywhere},
     OperatorRule{"Tile", convert_tile, Accepts::everything},
-    OperatorRule{"Transpose", convert_transpose, Accepts::everything},
+    OperatorRule{"Transpose", convert_transpose, Accepts::everything, BatchAt::anywhere},
 };
 
 }  // namespace amct_distill::onnx::detail

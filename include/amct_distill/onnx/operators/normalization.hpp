@@ -8,7 +8,6 @@
 /// BatchNorm is imported as it runs in Mode::evaluate; it takes part in training as any other.
 #pragma once
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -23,16 +22,16 @@
 #include "../../nn/layers/normalization.hpp"
 #include "../../nn/layers/reduce.hpp"
 #include "../../nn/layers/unary.hpp"
+#include "../../text/decimal.hpp"
 #include "../operation.hpp"
 
 namespace amct_distill::onnx::detail {
 
 /// The number that a float was meant to be: 1e-5, not 9.999999747378752e-06.
 inline double as_written(float value) {
-    std::string const text = number(value);
-    double out = double(value);
-    std::from_chars(text.data(), text.data() + text.size(), out);
-    return out;
+    if (!std::isfinite(value)) return double(value);
+    double const out = amct_distill::detail::to_floating<double>(number(std::abs(value)));
+    return std::signbit(value) ? -out : out;
 }
 
 /// A constant of `n` values; fails where it has others.
@@ -217,7 +216,7 @@ inline constexpr std::array normalization_rules{
     OperatorRule{"BatchNormalization", convert_batch_norm},
     OperatorRule{"GroupNormalization", convert_group_norm},
     OperatorRule{"InstanceNormalization", convert_instance_norm},
-    OperatorRule{"LayerNormalization", convert_layer_norm},
+    OperatorRule{"LayerNormalization", convert_layer_norm, Accepts::floats, BatchAt::anywhere},
 };
 
 }  // namespace amct_distill::onnx::detail

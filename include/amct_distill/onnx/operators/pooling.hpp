@@ -5,13 +5,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
-#include <string_view>
 #include <type_traits>
-#include <vector>
 
 #include "../../nn/layers/pool.hpp"
-#include "../operation.hpp"
+#include "../window_attributes.hpp"
 
 namespace amct_distill::onnx::detail {
 
@@ -29,54 +26,31 @@ void for_dimensions(Operation& o, F f) {
 
 /// Fills kernel, stride, paddings, dilation and ceil_mode of a pool's options.
 template <std::size_t D, class Options>
-void read_window(Operation& o, Options& w) {
-    using amct_distill::detail::concat;
-    Attributes& a = o.attributes();
-    auto const list = [&](std::string_view name, std::vector<std::int64_t> otherwise) {
-        std::vector<std::int64_t> v = a.integers(name).value_or(std::move(otherwise));
-        std::size_t const n = name == "pads" ? 2 * D : D;
-        if (v.size() != n) o.fail(concat(name, ": expected ", n, " numbers, found ", v.size()));
-        v.resize(n, 1);
-        return v;
-    };
-    std::vector<std::int64_t> const ones(D, 1), zeros(2 * D, 0),
-        kernel = list("kernel_shape", {}), stride = list("strides", ones), dilation = list("dilations", ones),
-        pads = list("pads", zeros);
-    std::string_view const automatic = a.text("auto_pad", "NOTSET");
-    bool const upper = automatic == "SAME_UPPER", lower = automatic == "SAME_LOWER";
-    if (!upper && !lower && automatic != "NOTSET" && automatic != "VALID" && !automatic.empty())
-        o.fail(concat("auto_pad `", automatic, "` is not known"));
-    w.ceil_mode = a.integer("ceil_mode", 0) != 0;
+void fill_window(Operation& o, Options& options) {
+    WindowAttributes w = read_window(o, D);
+    options.ceil_mode = o.attributes().integer("ceil_mode", 0) != 0;
     nn::Shape const shape = o.shape(0);
-    for (std::size_t d = 0; d != D && !o.failed(); ++d) {
-        w.kernel[d] = kernel[d];
-        w.stride[d] = stride[d];
-        w.dilation[d] = dilation[d];
-        w.padding[d] = automatic == "VALID" ? 0 : pads[d];
-        w.end_padding[d] = automatic == "VALID" ? 0 : pads[D + d];
-        if (!upper && !lower) continue;
-        if (stride[d] < 1) return o.fail("expected strides of at least 1");
-        // As many windows as there are strides in the image.
-        nn::Index const in = shape[d + 2], windows = (in + stride[d] - 1) / stride[d];
-        nn::Index const all =
-            (std::max)((windows - 1) * stride[d] + dilation[d] * (kernel[d] - 1) + 1 - in, nn::Index(0));
-        w.padding[d] = upper ? all / 2 : all - all / 2;
-        w.end_padding[d] = all - w.padding[d];
-    }
+    if (o.failed()) return;
+    w.pad_as_asked({shape.begin() + 2, shape.end()});
+    std::ranges::copy(w.kernel, options.kernel.begin());
+    std::ranges::copy(w.stride, options.stride.begin());
+    std::ranges::copy(w.dilation, options.dilation.begin());
+    std::ranges::copy(w.begin, options.padding.begin());
+    std::ranges::copy(w.end, options.end_padding.begin());
 }
 
 inline void convert_max_pool(Operation& o) {
     o.attributes().ignore("storage_order");  // of the indices, which are refused
     for_dimensions(o, [&](auto d) {
         nn::MaxPoolOptions<d()> options;
-        read_window<d()>(o, options);
+        fill_window<d()>(o, options);
         if (!o.failed()) o.add(nn::BasicMaxPool<float, d()>(options), {0});
     });
 }
 inline void convert_average_pool(Operation& o) {
     for_dimensions(o, [&](auto d) {
         nn::AvgPoolOptions<d()> options;
-        read_window<d()>(o, options);
+        fill_window<d()>(o, options);
         options.count_include_pad = o.attributes().integer("count_include_pad", 0) != 0;
         if (!o.failed()) o.add(nn::BasicAvgPool<float, d()>(options), {0});
     });
@@ -94,7 +68,7 @@ inline void convert_lp_pool(Operation& o) {
     for_dimensions(o, [&](auto d) {
         nn::LPPoolOptions<d()> options;
         options.norm = given_norm(o);
-        read_window<d()>(o, options);
+        fill_window<d()>(o, options);
         if (!o.failed()) o.add(nn::BasicLPPool<float, d()>(options), {0});
     });
 }

@@ -42,16 +42,17 @@ void convert_reduce(Operation& o) {
 }
 
 inline constexpr std::array reduce_rules{
-    OperatorRule{"ReduceL1", convert_reduce<nn::ReduceL1>, Accepts::int32_and_64},
-    OperatorRule{"ReduceL2", convert_reduce<nn::ReduceL2>},
-    OperatorRule{"ReduceLogSum", convert_reduce<nn::ReduceLogSum>},
-    OperatorRule{"ReduceLogSumExp", convert_reduce<nn::ReduceLogSumExp>},
-    OperatorRule{"ReduceMax", convert_reduce<nn::ReduceMax>, Accepts::everything},
-    OperatorRule{"ReduceMean", convert_reduce<nn::ReduceMean>},
-    OperatorRule{"ReduceMin", convert_reduce<nn::ReduceMin>, Accepts::everything},
-    OperatorRule{"ReduceProd", convert_reduce<nn::ReduceProd>, Accepts::int32_and_64},
-    OperatorRule{"ReduceSum", convert_reduce<nn::ReduceSum>, Accepts::int32_and_64},
-    OperatorRule{"ReduceSumSquare", convert_reduce<nn::ReduceSumSquare>, Accepts::int32_and_64},
+    OperatorRule{"ReduceL1", convert_reduce<nn::ReduceL1>, Accepts::int32_and_64, BatchAt::anywhere},
+    OperatorRule{"ReduceL2", convert_reduce<nn::ReduceL2>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"ReduceLogSum", convert_reduce<nn::ReduceLogSum>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"ReduceLogSumExp", convert_reduce<nn::ReduceLogSumExp>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"ReduceMax", convert_reduce<nn::ReduceMax>, Accepts::everything, BatchAt::anywhere},
+    OperatorRule{"ReduceMean", convert_reduce<nn::ReduceMean>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"ReduceMin", convert_reduce<nn::ReduceMin>, Accepts::everything, BatchAt::anywhere},
+    OperatorRule{"ReduceProd", convert_reduce<nn::ReduceProd>, Accepts::int32_and_64, BatchAt::anywhere},
+    OperatorRule{"ReduceSum", convert_reduce<nn::ReduceSum>, Accepts::int32_and_64, BatchAt::anywhere},
+    OperatorRule{"ReduceSumSquare", convert_reduce<nn::ReduceSumSquare>, Accepts::int32_and_64,
+                 BatchAt::anywhere},
 };
 
 }  // namespace amct_distill::onnx::detail

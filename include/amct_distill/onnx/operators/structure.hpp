@@ -14,12 +14,14 @@
 
 #include "../../nn/layers/reshape.hpp"
 #include "../../nn/layers/rounding.hpp"
+#include "../moved_batch.hpp"
 #include "../operation.hpp"
 
 namespace amct_distill::onnx::detail {
 
 /// The first input in another shape of as many values.
 inline void reshape_to(Operation& o, const Shape& to) {
+    if (reshape_moved(o, to)) return;
     std::optional<nn::Shape> shape = network_shape(to);
     if (!shape)
         return o.fail(amct_distill::detail::concat("the result would be ", onnx::to_string(to),
@@ -63,16 +65,18 @@ inline void convert_flatten(Operation& o) {
     if (given < -rank || given > rank)  // the end is one more place to cut
         return o.fail(amct_distill::detail::concat("axis ", given, " is no place in ", rank, " dimensions"));
     std::int64_t const axis = given < 0 ? given + rank : given;
-    if (axis == 1 && rank >= 2) return o.function(nn::Flatten{}, {0});
     std::optional<Size> const rows = product(std::span(from).first(static_cast<std::size_t>(axis))),
                               columns = product(std::span(from).subspan(static_cast<std::size_t>(axis)));
     if (!rows || !columns) return o.fail("the tensor is too large");
-    reshape_to(o, {*rows, *columns});
+    Shape const to{*rows, *columns};
+    if (axis != 1 || rank < 2) return reshape_to(o, to);
+    if (!reshape_moved(o, to)) o.function(nn::Flatten{}, {0});
 }
 
-/// The axes of Squeeze and Unsqueeze, an attribute until opset 12 and an input since 13; of a tensor of
-/// `rank`.
-inline std::optional<nn::Shape> given_axes(Operation& o, std::size_t count_of_input) {
+/// The axes of Squeeze and Unsqueeze, an attribute until opset 12 and an input since 13, in order; `rank`:
+/// how many dimensions they count, given how many axes there are.
+template <class Rank>
+std::optional<nn::Shape> given_axes(Operation& o, const Rank& rank) {
     bool const as_attribute = o.opset() < 13;
     o.at_most(as_attribute ? 1 : 2);
     std::optional<std::vector<std::int64_t>> axes;
@@ -83,16 +87,17 @@ inline std::optional<nn::Shape> given_axes(Operation& o, std::size_t count_of_in
     else if (o.has(1))
         axes = o.integers(1);
     if (!axes) return std::nullopt;
-    std::size_t const rank = o.model_shape(0).size() + (count_of_input != 0 ? 0 : axes->size());
     nn::Shape dims;
-    for (std::int64_t axis : *axes) dims.push_back(static_cast<nn::Index>(o.axis_of(axis, rank)));
-    std::sort(dims.begin(), dims.end());
+    for (std::int64_t axis : *axes)
+        dims.push_back(static_cast<nn::Index>(o.axis_of(axis, rank(axes->size()))));
+    std::ranges::sort(dims);
+    if (std::ranges::adjacent_find(dims) != dims.end()) o.fail("it has the same axis twice");
     return dims;
 }
 
 inline void convert_squeeze(Operation& o) {
     Shape const from = o.model_shape(0);
-    std::optional<nn::Shape> dims = given_axes(o, 1);
+    std::optional<nn::Shape> dims = given_axes(o, [&](std::size_t) { return from.size(); });
     if (o.failed()) return;
     if (!dims) {
         if (o.exported_batch() == 1)
@@ -104,16 +109,27 @@ inline void convert_squeeze(Operation& o) {
             if (from[d] == Size(1)) dims->push_back(static_cast<nn::Index>(d));
     }
     if (dims->empty()) return o.pass(0);
-    o.result_is_scalar(dims->size() == from.size());
+    Shape to;
+    for (std::size_t d = 0; d != from.size(); ++d) {
+        if (!std::ranges::binary_search(*dims, static_cast<nn::Index>(d)))
+            to.push_back(from[d]);
+        else if (!(from[d] == Size(1)))
+            return o.fail(amct_distill::detail::concat("it takes away dimension ", d, " of ",
+                                                       onnx::to_string(from), ", a dimension that is not 1"));
+    }
+    if (reshape_moved(o, to)) return;
+    o.result_is_scalar(to.empty());
     o.function(nn::Squeeze(*std::move(dims)), {0});
 }
 
 inline void convert_unsqueeze(Operation& o) {
-    std::optional<nn::Shape> dims = given_axes(o, 0);
+    Shape to = o.model_shape(0);
+    std::optional<nn::Shape> dims = given_axes(o, [&](std::size_t more) { return to.size() + more; });
     if (o.failed()) return;
     if (!dims) return o.fail("its axes are missing");
-    if (o.is_scalar(0)) return reshape_to(o, Shape(dims->size(), Size(1)));
-    o.function(nn::Unsqueeze(*std::move(dims)), {0});
+    for (nn::Index d : *dims) to.insert(to.begin() + static_cast<std::ptrdiff_t>(d), Size(1));
+    if (o.is_scalar(0)) return reshape_to(o, to);
+    if (!reshape_moved(o, to)) o.function(nn::Unsqueeze(*std::move(dims)), {0});
 }
 
 inline void convert_identity(Operation& o) {
@@ -170,14 +186,14 @@ inline void convert_cast_like(Operation& o) {
 }
 
 inline constexpr std::array structure_rules{
-    OperatorRule{"Cast", convert_cast, Accepts::everything},
+    OperatorRule{"Cast", convert_cast, Accepts::everything, BatchAt::anywhere},
     OperatorRule{"CastLike", convert_cast_like, Accepts::everything},
-    OperatorRule{"Dropout", convert_dropout, Accepts::everything},
-    OperatorRule{"Flatten", convert_flatten, Accepts::everything},
-    OperatorRule{"Identity", convert_identity, Accepts::everything},
-    OperatorRule{"Reshape", convert_reshape, Accepts::everything},
-    OperatorRule{"Squeeze", convert_squeeze, Accepts::everything},
-    OperatorRule{"Unsqueeze", convert_unsqueeze, Accepts::everything},
+    OperatorRule{"Dropout", convert_dropout, Accepts::everything, BatchAt::anywhere},
+    OperatorRule{"Flatten", convert_flatten, Accepts::everything, BatchAt::anywhere},
+    OperatorRule{"Identity", convert_identity, Accepts::everything, BatchAt::anywhere},
+    OperatorRule{"Reshape", convert_reshape, Accepts::everything, BatchAt::anywhere},
+    OperatorRule{"Squeeze", convert_squeeze, Accepts::everything, BatchAt::anywhere},
+    OperatorRule{"Unsqueeze", convert_unsqueeze, Accepts::everything, BatchAt::anywhere},
 };
 
 }  // namespace amct_distill::onnx::detail

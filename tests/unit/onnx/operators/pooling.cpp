@@ -59,15 +59,19 @@ TEST_CASE("onnx pooling: auto_pad") {
     CHECK(paddings("SAME_UPPER", 7) == "padding: [1] end_padding: [1]");
     CHECK(paddings("VALID", 8) == "padding: [0] end_padding: [0]");
     CHECK(paddings("NOTSET", 8) == "padding: [0] end_padding: [0]");
-    CHECK(contains(paddings("SAME", 8), "auto_pad `SAME` is not known"));
+    CHECK(contains(paddings("SAME", 8),
+                   "auto_pad is `SAME`; expected NOTSET, VALID, SAME_UPPER or SAME_LOWER"));
 }
 
 TEST_CASE("onnx pooling: what is refused") {
-    CHECK(contains(OneOperator("MaxPool", {2, 8}).layer(), "kernel_shape: expected 1 numbers, found 0"));
+    CHECK(contains(OneOperator("MaxPool", {2, 8}).layer(), "expected a kernel_shape"));
     CHECK(contains(OneOperator("MaxPool", {2, 8}).integers("kernel_shape", {2}).integers("pads", {1}).layer(),
-                   "pads: expected 2 numbers, found 1"));
-    CHECK(
-        contains(OneOperator("MaxPool", {2, 8}).integers("kernel_shape", {0}).layer(), "must be at least 1"));
+                   "expected 2 integers of at least 0 as pads"));
+    CHECK(contains(OneOperator("MaxPool", {2, 8}).integers("kernel_shape", {0}).layer(),
+                   "expected 1 integer of at least 1 as kernel_shape"));
+    CHECK(contains(
+        OneOperator("MaxPool", {2, 8}).integers("kernel_shape", {2}).integers("strides", {0}).layer(),
+        "expected 1 integer of at least 1 as strides"));  // 0 is not the kernel's size here
     CHECK(contains(OneOperator("MaxPool", {2, 2}).integers("kernel_shape", {3}).layer(),
                    "expected an image that holds the kernel 3"));
     CHECK(contains(OneOperator("MaxPool", {8}).integers("kernel_shape", {2}).layer(),
