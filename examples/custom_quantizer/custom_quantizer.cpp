@@ -3,8 +3,7 @@
 // training, record.
 #include <amct_distill/adapters/json.hpp>
 #include <amct_distill/adapters/json_reader.hpp>
-#include <amct_distill/amct_distill.hpp>
-#include <boost/json/src.hpp>
+#include <amct_distill/definitions.hpp>
 #include <cmath>
 #include <cstdio>
 #include <random>

@@ -34,11 +34,27 @@
 #include "nn/layers/structure.hpp"
 #include "nn/network.hpp"
 #include "plan/resolve.hpp"
+#include "quant/act_ulq.hpp"
+#include "quant/arq.hpp"
+#include "quant/histogram.hpp"
+#include "quant/ifmr.hpp"
+#include "quant/kernels/affine.hpp"
+#include "quant/kernels/codes.hpp"
+#include "quant/kernels/fake_quantize_rows.hpp"
+#include "quant/kernels/fixed_point.hpp"
+#include "quant/kernels/gradient.hpp"
+#include "quant/kernels/range.hpp"
+#include "quant/kernels/squared_error.hpp"
+#include "quant/ulq.hpp"
 #include "report/plan_text.hpp"
+#include "run/instructions.hpp"
+#include "run/ordered_sum.hpp"
 #include "student/calibrate.hpp"
 #include "student/student.hpp"
 #include "text/printer.hpp"
 #include "text/reader.hpp"
+
+#include <utility>
 
 #if defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_IMPLEMENTATION)
 #ifdef AMCT_DISTILL_IMPLEMENTATION
@@ -81,6 +97,18 @@ AMCT_DISTILL_TEMPLATE result<VerifyReport> verify<StandardAlgorithms>(const Depl
                                                                       const DataSource&, const RunOptions&);
 AMCT_DISTILL_TEMPLATE result<Deployment> deploy<StandardAlgorithms>(const Student&);
 AMCT_DISTILL_TEMPLATE result<ScaleOffsetRecord> make_record<StandardAlgorithms>(const Student&);
+AMCT_DISTILL_TEMPLATE class Arq<Int8, ChannelWise>;
+AMCT_DISTILL_TEMPLATE class Arq<Int8, TensorWise>;
+AMCT_DISTILL_TEMPLATE class Arq<Int4, ChannelWise>;
+AMCT_DISTILL_TEMPLATE class Arq<Int4, TensorWise>;
+AMCT_DISTILL_TEMPLATE class Ulq<Int8, ChannelWise>;
+AMCT_DISTILL_TEMPLATE class Ulq<Int8, TensorWise>;
+AMCT_DISTILL_TEMPLATE class Ulq<Int4, ChannelWise>;
+AMCT_DISTILL_TEMPLATE class Ulq<Int4, TensorWise>;
+AMCT_DISTILL_TEMPLATE class ActUlq<Int8>;
+AMCT_DISTILL_TEMPLATE class ActUlq<Int4>;
+AMCT_DISTILL_TEMPLATE class Ifmr<Int8, Symmetric>;
+AMCT_DISTILL_TEMPLATE class Ifmr<Int4, Symmetric>;
 
 namespace nn {
 AMCT_DISTILL_TEMPLATE class BasicModule<float>;
@@ -113,6 +141,38 @@ AMCT_DISTILL_MODULE(Dropout);
 namespace detail {
 AMCT_DISTILL_TEMPLATE class WeightedView<nn::Conv2d, float>;
 AMCT_DISTILL_TEMPLATE class WeightedView<nn::Linear, float>;
+
+AMCT_DISTILL_TEMPLATE class CertifiedHistogram<false, 10>;
+AMCT_DISTILL_TEMPLATE class CertifiedHistogram<false, 12>;
+
+// The loops of quantizers, whoever wrote those.
+#if defined(__GNUC__)
+#define AMCT_DISTILL_LOOP_ON(RUN, ...) \
+    AMCT_DISTILL_TEMPLATE decltype(std::declval<__VA_ARGS__&>().template run<16>()) RUN(__VA_ARGS__)
+#if defined(__x86_64__) || defined(__i386__)
+#define AMCT_DISTILL_LOOP(...)                      \
+    AMCT_DISTILL_LOOP_ON(run_vectors, __VA_ARGS__); \
+    AMCT_DISTILL_LOOP_ON(run_avx2, __VA_ARGS__);    \
+    AMCT_DISTILL_LOOP_ON(run_avx512, __VA_ARGS__)
+#else
+#define AMCT_DISTILL_LOOP(...) AMCT_DISTILL_LOOP_ON(run_vectors, __VA_ARGS__)
+#endif
+AMCT_DISTILL_LOOP(FakeQuantizeLoop<false>);
+AMCT_DISTILL_LOOP(FakeQuantizeLoop<true>);
+AMCT_DISTILL_LOOP(FakeQuantizeRowsLoop<false>);
+AMCT_DISTILL_LOOP(FakeQuantizeRowsLoop<true>);
+AMCT_DISTILL_LOOP(DequantizeLoop);
+AMCT_DISTILL_LOOP(QuantizeLoop<false>);
+AMCT_DISTILL_LOOP(PackInt4Loop);
+AMCT_DISTILL_LOOP(RangeLoop);
+AMCT_DISTILL_LOOP(CountLoop<false, 10>);
+AMCT_DISTILL_LOOP(CountLoop<false, 12>);
+AMCT_DISTILL_LOOP(BlockSumLoop<BlockOf<SquaredError>>);
+AMCT_DISTILL_LOOP(BlockSumLoop<BlockOf<ClipGradient<false>>>);
+AMCT_DISTILL_LOOP(BlockSumLoop<BlockOf<ClipGradient<true>>>);
+#undef AMCT_DISTILL_LOOP
+#undef AMCT_DISTILL_LOOP_ON
+#endif
 }  // namespace detail
 
 }  // namespace amct_distill

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The steps of training after the first allocate nothing: every allocation of this program is counted.
+#include <amct_distill/definitions.hpp>
 #include <amct_distill/distill/adamw.hpp>
 #include <amct_distill/distill/block.hpp>
 #include <amct_distill/nn/layers/clamp.hpp>

@@ -1,15 +1,15 @@
 # cmake -DCOMPILER=<clang++> -DROOT=<include/amct_distill> -DWORK=<scratch directory> "-DFLAGS=..."
-#       -DHALF=<0|1> -P alone.cmake
-# Every header compiles alone, of all of them every second one. Those that many others include are
-# precompiled, and each of the rest is compiled on top of the largest of them that it reaches: what that one
-# includes it would read anyway.
+#       -DPART=<precompiled|0|1> -P alone.cmake
+# Every header compiles alone. Those that many others include are precompiled, with the templates that they
+# instantiate; each of the rest, of which a part has every second one, is compiled on top of the largest of
+# them that it reaches: what that one includes it would read anyway.
 cmake_minimum_required(VERSION 3.25)
 set(compile ${COMPILER} -std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Werror
-    ${FLAGS})
+    -fpch-instantiate-templates ${FLAGS})
 # From large to small.
-set(bases onnx/operation.hpp deploy/deployment.hpp student/student.hpp student/quantized_layer.hpp
-    nn/network.hpp plan/resolve.hpp text/reader.hpp nn/module.hpp nn/tensor.hpp
-    quant/affine.hpp config/messages.hpp reflect/labels.hpp core/result.hpp)
+set(bases onnx/operation.hpp deploy/deployment.hpp student/student.hpp student/layer_quantizers.hpp
+    nn/network.hpp nn/module.hpp text/reader.hpp config/messages.hpp quant/scale.hpp reflect/labels.hpp
+    core/diagnostic.hpp)
 
 # `variable`: the headers of ours that a header reaches, itself among them.
 function(reach header variable)
@@ -38,8 +38,6 @@ function(check_compiles header)
     endif()
 endfunction()
 
-file(REMOVE_RECURSE ${WORK})
-file(MAKE_DIRECTORY ${WORK})
 file(GLOB_RECURSE headers "${ROOT}/*.hpp")
 list(FILTER headers EXCLUDE REGEX "-inl\\.hpp$")  # a part of the header that includes it
 list(LENGTH headers count)
@@ -47,18 +45,23 @@ if(count LESS 100)
     message(FATAL_ERROR "looked at ${count} headers only: is ${ROOT} the right folder?")
 endif()
 list(TRANSFORM bases PREPEND "${ROOT}/")
-foreach(base IN LISTS bases)
-    if(NOT EXISTS "${base}")
-        message(FATAL_ERROR "${base} is not there: name another header that many others include")
-    endif()
-    string(SHA1 name "${base}")
-    check_compiles("${base}" -x c++-header ${base} -o ${WORK}/${name}.pch)
-endforeach()
+if(PART STREQUAL "precompiled")
+    file(REMOVE_RECURSE ${WORK})
+    file(MAKE_DIRECTORY ${WORK})
+    foreach(base IN LISTS bases)
+        if(NOT EXISTS "${base}")
+            message(FATAL_ERROR "${base} is not there: name another header that many others include")
+        endif()
+        string(SHA1 name "${base}")
+        check_compiles("${base}" -x c++-header ${base} -o ${WORK}/${name}.pch)
+    endforeach()
+    return()
+endif()
 list(REMOVE_ITEM headers ${bases})
 set(number 0)
 foreach(header IN LISTS headers)
     math(EXPR number "(${number} + 1) % 2")
-    if(NOT number EQUAL HALF)
+    if(NOT number EQUAL PART)
         continue()
     endif()
     reach("${header}" reached)
@@ -72,5 +75,4 @@ foreach(header IN LISTS headers)
     endforeach()
     check_compiles("${header}" -fsyntax-only ${precompiled} -include ${header} -x c++ /dev/null)
 endforeach()
-file(REMOVE_RECURSE ${WORK})
 message(STATUS "${count} headers compile alone")

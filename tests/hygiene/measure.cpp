@@ -20,5 +20,6 @@ int main(int argc, char** argv) {
     auto const seconds = [](timeval t) {
         return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
     };
-    std::printf("%.2f %ld\n", seconds(used.ru_utime) + seconds(used.ru_stime), used.ru_maxrss / 1024);
+    std::printf("%.2f %ld\n", seconds(used.ru_utime) + seconds(used.ru_stime),
+                used.ru_maxrss * 1024 / 1000000);
 }

@@ -7,7 +7,7 @@
 // What our import computes is left in DIRECTORY/original and, of the exported model, in DIRECTORY/exported
 // for ONNX Runtime, which tests/models/onnx_runtime.mjs runs.
 #include <algorithm>
-#include <amct_distill/amct_distill.hpp>
+#include <amct_distill/definitions.hpp>
 #include <amct_distill/onnx/export.hpp>
 #include <amct_distill/onnx/import.hpp>
 #include <chrono>

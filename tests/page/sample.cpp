@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // sample DIR: a small run, with names that a page must escape; writes report.html and report.json.
 #include <amct_distill/adapters/report_json.hpp>
-#include <amct_distill/amct_distill.hpp>
+#include <amct_distill/definitions.hpp>
 #include <cstdio>
 #include <exception>
 #include <filesystem>

@@ -101,21 +101,23 @@ inline constexpr bool has_scalar_loops = false;
 
 // The kernel goes by value: through a reference, its members would be loaded again after every store.
 template <class Kernel>
-[[gnu::noinline]] auto run_scalar(Kernel kernel) {
+[[gnu::noinline]] auto run_scalar(Kernel kernel) -> decltype(kernel.template run<4>()) {
     return kernel.template run<4>();
 }
 #if defined(__GNUC__)
 template <class Kernel>
-[[gnu::noinline]] auto run_vectors(Kernel kernel) {
+[[gnu::noinline]] auto run_vectors(Kernel kernel) -> decltype(kernel.template run<16>()) {
     return kernel.template run<16>();
 }
 #if defined(__x86_64__) || defined(__i386__)
 template <class Kernel>
-[[gnu::noinline, gnu::target("avx2,fma")]] auto run_avx2(Kernel kernel) {
+[[gnu::noinline, gnu::target("avx2,fma")]] auto run_avx2(Kernel kernel)
+    -> decltype(kernel.template run<32>()) {
     return kernel.template run<32>();
 }
 template <class Kernel>
-[[gnu::noinline, gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]] auto run_avx512(Kernel kernel) {
+[[gnu::noinline, gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]] auto run_avx512(Kernel kernel)
+    -> decltype(kernel.template run<64>()) {
     return kernel.template run<64>();
 }
 #endif
