@@ -72,12 +72,11 @@ nn::Network wide() {
     nn::Network net;
     nn::NodeId x = net.input("image", {1, 32, 32});
     auto const conv = [&](std::string name, nn::Index in, nn::Index out, nn::Index stride) {
-        x = net.add(std::move(name),
-                    nn::Conv2d({.in_channels = in,
-                                .out_channels = out,
-                                .kernel = {1, 1},
-                                .stride = {stride, stride}}),
-                    {x});
+        x = net.add(
+            std::move(name),
+            nn::Conv2d(
+                {.in_channels = in, .out_channels = out, .kernel = {1, 1}, .stride = {stride, stride}}),
+            {x});
     };
     conv("conv1", 1, 8, 1);
     x = net.add("relu1", nn::ReLU{}, {x});

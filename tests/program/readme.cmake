@@ -5,8 +5,8 @@ set(ENV{PATH} "${tools}:$ENV{PATH}")
 
 # commands_of(file): the lines with the program, without what is said of them.
 function(commands_of file)
-    execute_process(COMMAND sed -n "s/^run amct-distill/amct-distill/; s/ *# .*//; /^amct-distill /p" "${file}"
-        OUTPUT_VARIABLE commands)
+    execute_process(COMMAND sed -n "s/^run amct-distill/amct-distill/; s/ *# .*//; /^amct-distill /p"
+        "${file}" OUTPUT_VARIABLE commands)
     string(REGEX REPLACE "\n$" "" commands "${commands}")
     string(REPLACE "\n" ";" commands "${commands}")
     set(commands "${commands}" PARENT_SCOPE)

@@ -69,12 +69,11 @@ public:
                             ", and the rest may hold what is computed once, before a file in the folder does",
                             "; threads: ", threads));
         if (memory.work > memory.bound)
-            console_.warn(concat("warning: a batch of ", data_.batch_size(), " takes about ",
-                                 bytes_text(memory.work), ", more than ", bytes_text(memory.bound),
-                                 ", a quarter of this machine's memory; --batch ",
-                                 (std::max)(std::size_t{1},
-                                            data_.batch_size() * memory.bound / memory.work / 2),
-                                 " takes less"));
+            console_.warn(concat(
+                "warning: a batch of ", data_.batch_size(), " takes about ", bytes_text(memory.work),
+                ", more than ", bytes_text(memory.bound), ", a quarter of this machine's memory; --batch ",
+                (std::max)(std::size_t{1}, data_.batch_size() * memory.bound / memory.work / 2),
+                " takes less"));
         if (o_.dry_run) return estimate();
         folder->make();
         console_.log_to(folder->path() / "log.txt").value();

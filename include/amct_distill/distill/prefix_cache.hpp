@@ -51,10 +51,7 @@ public:
     /// All outlive it. The network's parameters may change for nodes that advance() has not evaluated.
     PrefixRunner(const nn::Network& network, DataSource batches, CacheBudget& budget,
                  const nn::Executor* executor = nullptr, std::size_t slices = default_slices)
-        : batches_(batches),
-          budget_(budget),
-          runner_(network, executor, slices),
-          file_(budget.directory()) {}
+        : batches_(batches), budget_(budget), runner_(network, executor, slices), file_(budget.directory()) {}
     PrefixRunner(const PrefixRunner&) = delete;
     PrefixRunner& operator=(const PrefixRunner&) = delete;
     ~PrefixRunner() { forget(); }

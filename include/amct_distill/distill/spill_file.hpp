@@ -54,9 +54,9 @@ public:
         }
         place.shape = tensor.shape();
         errno = 0;
-        if (!seek(place.at) || file_.sputn(reinterpret_cast<const char*>(tensor.data()),
-                                           static_cast<std::streamsize>(bytes)) !=
-                                   static_cast<std::streamsize>(bytes))
+        if (!seek(place.at) ||
+            file_.sputn(reinterpret_cast<const char*>(tensor.data()), static_cast<std::streamsize>(bytes)) !=
+                static_cast<std::streamsize>(bytes))
             return failed("write");
         return {};
     }

@@ -59,8 +59,7 @@ TEST_CASE("what has no room is kept in a file, and batches are not loaded again"
                 net.forward(batches.batches[i], tape, nn::Mode::evaluate);
                 nn::NodeId const to = *net.find(name);
                 prefix.advance(i, to).value();
-                for (nn::NodeId input : net.node(to).inputs)
-                    CHECK(prefix.value(input) == tape.output(input));
+                for (nn::NodeId input : net.node(to).inputs) CHECK(prefix.value(input) == tape.output(input));
             }
         CHECK(loaded == 3);
         prefix.forget();

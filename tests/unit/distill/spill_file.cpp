@@ -25,8 +25,8 @@ TEST_CASE("tensors come back from a file that no one sees") {
             SpillFile::Place elsewhere;
             other.write(counted({1, 50}, 7), elsewhere).value();
         }
-        file.write(counted({1, 2}, 90), places[1]).value();   // fits
-        file.write(counted({4, 2}, 50), places[0]).value();   // does not
+        file.write(counted({1, 2}, 90), places[1]).value();  // fits
+        file.write(counted({4, 2}, 50), places[0]).value();  // does not
         nn::Tensor back;
         file.read(places[2], back).value();
         CHECK(back == counted({2, 3}, 20));
