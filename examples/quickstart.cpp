@@ -33,7 +33,7 @@ constexpr const char* usage =
     "and what was done: report.html, to be read, and report.json.\n"
     "\n"
     "  --config FILE  the distillation configuration     (default: examples/digits.cfg)\n"
-    "  --out DIR      where the files go                 (default: build/quickstart)\n"
+    "  --out DIR      where the files go                 (default: build/digits)\n"
     "  --epochs N     passes over the data per block     (default: 5)\n"
     "  --threads N    the result does not depend on it   (default: all of the machine's)\n"
     "  --resume       go on where a run that was interrupted left DIR\n"
@@ -48,7 +48,7 @@ constexpr const char* usage =
 struct Options {
     std::string config = AMCT_DISTILL_EXAMPLES_DIR "/digits.cfg";
     std::string data = AMCT_DISTILL_EXAMPLES_DIR "/data/digits.csv";
-    std::string out = "build/quickstart";
+    std::string out = "build/digits";
     int epochs = 5, threads = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 64u));
     int seed = 1;
     bool resume = false, verify = false;

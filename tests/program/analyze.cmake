@@ -6,7 +6,12 @@ run("analyze" 0 ${analyze} --threads 1 --json one_thread.json)
 check("each layer's weights and data" out MATCHES
     "weights INT8 +weights INT4 +data INT8 +data INT4.*\n  conv1 .* dB.*\n  fc .* dB")
 check("a suggestion and its configuration" out MATCHES
-    "A suggestion for at least.*The configuration:.*batch_num: 1")
+    "A suggestion for at most 6 bits a weight.*The configuration:.*batch_num: 1")
+string(REGEX MATCH "all INT4, data INT8 +4.00 +([0-9.]+) dB" found "${out}")
+set(int4 ${CMAKE_MATCH_1})
+string(REGEX MATCH "\n  suggested +([0-9.]+) +([0-9.]+) dB" found "${out}")
+check("it is better than all INT4, ${CMAKE_MATCH_2} dB to ${int4} dB, with fewer bits: ${CMAKE_MATCH_1}"
+    CMAKE_MATCH_2 GREATER int4 AND NOT CMAKE_MATCH_1 GREATER 6)
 run("on two threads" 0 ${analyze} --threads 2 --json two_threads.json)
 check_same("${WORK}/one_thread.json" "${WORK}/two_threads.json")
 

@@ -23,6 +23,23 @@ check_same("${WORK}/pictures.npz" "${WORK}/numbers.npz")
 run("one picture" 0 ${infer} --data ${DATA}/pngs/00.png --scale 1/240 --out pictures.npz)
 run("one array without a batch" 0 ${infer} --data "${DATA}/one image.npy" --out one.npz)
 check("one sample" out MATCHES "fc +\\[1, 10\\]")
+run("the middle of a wide picture" 0 ${infer} --data ${DATA}/framed.png --scale 1/240 --resize crop --out
+    crop.npz)
+run("the picture itself" 0 ${infer} --data ${DATA}/pngs/00.png --scale 1/240 --out one_picture.npz)
+check_same("${WORK}/crop.npz" "${WORK}/one_picture.npz")
+run("the whole of it, between edges" 0 ${infer} --data ${DATA}/framed.png --scale 1/240 --resize fit --out
+    fit.npz)
+run("a JPEG" 0 ${infer} --data "${DATA}/ein Bild 图" --scale 1/256 --out pictures.npz)
+run("the array of its numbers" 0 ${infer} --data ${DATA}/of_jpeg.npy --out numbers.npz)
+check_same("${WORK}/pictures.npz" "${WORK}/numbers.npz")
+run("tensors of ONNX" 0 ${infer} --data ${DATA}/protos --out same.npz)
+check_same("${WORK}/expected.npz" "${WORK}/same.npz")
+run("bytes" 0 ${infer} --data ${DATA}/pixels.bin --type uint8 --out pictures.npz)
+run("the array of them" 0 ${infer} --data ${DATA}/pixels.npy --out numbers.npz)
+check_same("${WORK}/pictures.npz" "${WORK}/numbers.npz")
+run("the first of them, in another order" 0 ${infer} --data ${DATA}/images.npy --seed 3 --limit 10 --out
+    other.npz)
+check("so many" out MATCHES "fc +\\[10, 10\\]")
 run("larger pictures, BMP and PGM" 0 ${infer} --data ${DATA}/large --scale 1/240 --out large.npz)
 run("a mean and a deviation" 0 ${infer} --data ${DATA}/pngs --mean 0.5 --std 0.5 --out other.npz)
 

@@ -50,9 +50,8 @@ run("its simulation" 0 infer "a result 结果" --data ${DATA}/images.npy --out s
 
 run("again, into the same folder" 1 ${distill} --out "a result 结果")
 check("it is refused" err MATCHES "has the results of a run that is finished. --force replaces them")
-run("again, by force, on two threads, with little memory" 0 ${distill} --out "a result 结果" --force --threads
-    2
-    --memory 1M --quiet)
+run("again, by force, on two threads, with a bound" 0 ${distill} --out "a result 结果" --force --threads 2
+    --memory 100M --quiet)
 check("it says nothing" out MATCHES "^\$")
 run("the integers" 0 infer "a result 结果" --data ${DATA}/images.npy --out again.npz)
 check_same("${WORK}/integers.npz" "${WORK}/again.npz")

@@ -67,6 +67,42 @@ nn::Network two_inputs() {
     return net;
 }
 
+/// Little computation and large values, for --memory.
+nn::Network wide() {
+    nn::Network net;
+    nn::NodeId x = net.input("image", {1, 32, 32});
+    auto const conv = [&](std::string name, nn::Index in, nn::Index out, nn::Index stride) {
+        x = net.add(
+            std::move(name),
+            nn::Conv2d(
+                {.in_channels = in, .out_channels = out, .kernel = {1, 1}, .stride = {stride, stride}}),
+            {x});
+    };
+    conv("conv1", 1, 8, 1);
+    x = net.add("relu1", nn::ReLU{}, {x});
+    conv("conv2", 8, 8, 1);
+    x = net.add("relu2", nn::ReLU{}, {x});
+    conv("conv3", 8, 8, 1);
+    x = net.add("relu3", nn::ReLU{}, {x});
+    conv("conv4", 8, 2, 4);
+    net.output(x);
+    nn::initialize(net, 6);
+    return net;
+}
+
+/// A tensor as a file of ONNX: dims, data_type, raw_data.
+std::string tensor_proto(const nn::Tensor& t) {
+    std::string out;
+    auto const number = [&](std::size_t value) {
+        for (; value > 127; value >>= 7) out.push_back(static_cast<char>((value & 127) | 128));
+        out.push_back(static_cast<char>(value));
+    };
+    for (nn::Index d : t.shape()) number(1 << 3), number(static_cast<std::size_t>(d));
+    number(2 << 3), number(1);
+    number(9 << 3 | 2), number(t.size() * 4);
+    return out.append(reinterpret_cast<const char*>(t.data()), t.size() * 4);
+}
+
 void write_all(const char* csv, const fs::path& dir) {
     fs::create_directories(dir);
     auto const data = digits::load(csv).value();
@@ -126,6 +162,30 @@ void write_all(const char* csv, const fs::path& dir) {
     fs::create_directories(dir / "large");
     stbi_write_bmp((dir / "large" / "a.bmp").c_str(), 16, 16, 1, large.data());
     write_file(dir / "large" / "b.pgm", detail::concat("P5\n16 16\n255\n", bytes_of(large))).value();
+
+    fs::create_directories(dir / "protos");
+    write_file(dir / "protos" / "input_0.pb", tensor_proto(first(images, 40))).value();
+    nn::Tensor rest({56, 1, 8, 8}, images.span().subspan(40 * pixels));
+    write_file(dir / "protos" / "input_1.pb", tensor_proto(rest)).value();
+    // The first image between black edges, 16 columns x 8 rows; what a JPEG keeps exactly.
+    std::vector<std::uint8_t> framed(128, 0), gray(256, 128);
+    for (std::size_t y = 0; y != 8; ++y)
+        for (std::size_t x = 0; x != 8; ++x) framed[y * 16 + x + 4] = bytes[y * 8 + x];
+    fs::create_directories(dir / "ein Bild 图");
+    stbi_write_png((dir / "framed.png").c_str(), 16, 8, 1, framed.data(), 16);
+    stbi_write_jpg((dir / "ein Bild 图" / "grau 灰.jpg").c_str(), 16, 16, 1, gray.data(), 100);
+    nn::Tensor of_jpeg({1, 1, 8, 8});
+    of_jpeg.fill(static_cast<float>(128 * (1.0 / 256)));
+    write_npy(dir / "of_jpeg.npy", of_jpeg).value();
+
+    nn::save(wide(), dir / "wide.npz").value();
+    nn::Tensor noise({448, 1, 32, 32});
+    std::uint32_t state = 1;
+    for (float& v : noise) {
+        state = state * 1664525 + 1013904223;
+        v = static_cast<float>(state >> 8) / 0x1p24f - 0.5f;
+    }
+    write_npy(dir / "wide.npy", noise).value();
 
     // What must be refused.
     nn::Tensor bad = images;

@@ -213,6 +213,26 @@ private:
         return out;
     }
 
+    /// What was raised although the budget is kept without it: of the layers at INT8, those with the most
+    /// weights are tried, one after the other.
+    template <class Reaches>
+    Suggestion without_needless(std::vector<Choice> choices, Suggestion found, Reaches reaches) {
+        std::vector<std::size_t> raised;
+        for (std::size_t l = 0; l != choices.size(); ++l)
+            if (choices[l] == Choice::int8) raised.push_back(l);
+        std::ranges::stable_sort(raised, std::greater<>{}, [&](std::size_t l) { return weights_[l]; });
+        if (raised.size() > 12) raised.resize(12);
+        for (std::size_t l : raised) {
+            console_.progress("suggesting", concat("without layer `", layers_[l], "`"), 0.75);
+            choices[l] = Choice::low;
+            if (Suggestion s = measured(choices); reaches(s))
+                found = std::move(s);
+            else
+                choices[l] = Choice::int8;
+        }
+        return found;
+    }
+
     void suggest(const Costs& costs, const std::optional<Budget>& asked) {
         if (layers_.empty()) return;
         for (const std::string& name : layers_)
@@ -220,13 +240,10 @@ private:
                 if (c.name == name) weights_.push_back(c.weights);
         auto const order = by_sensitivity(costs);
         Suggestion const low = measured(all(Choice::low)), high = measured(all(Choice::int8));
-        Budget want = asked.value_or(Budget{});
-        if (!asked) {
-            // As near to all INT8 as can hardly be told.
-            want.value = high.noise.noise == 0 ? 60 : (std::min)(high.noise.sqnr() - 3, 40.0);
-            want.text = concat("at least ", ad::number(want.value, std::chars_format::fixed, 1),
-                               " dB, 3 dB below all INT8 (--budget says otherwise)");
-        }
+        // What is always there, and better than all INT4 where a layer fits.
+        Budget const want = asked.value_or(
+            Budget{true, 6,
+                   "at most 6 bits a weight, half way from all INT4 to all INT8 (--budget says otherwise)"});
         Suggestion found = low;
         if (want.bits) {
             if (low.bits > want.value)
@@ -266,8 +283,10 @@ private:
                     else
                         below = middle;
                 }
-                console_.finish();
                 found = *std::move(best);
+                if (enough <= order.size())
+                    found = without_needless(after(enough, order), std::move(found), reaches);
+                console_.finish();
             }
         }
         ad::Table table({{"configuration"}, {"bits a weight"}, {"SQNR of the outputs"}});

@@ -40,9 +40,9 @@ void check_labels(const Dataset& data, const ad::nn::Network& teacher) {
 std::vector<NetworkResult> compare(
     const Dataset& data, const ad::nn::Network& teacher,
     const std::vector<std::pair<std::string, const ad::nn::Network*>>& networks, int threads,
-    Console& console) {
+    Console& console, std::string name_of_teacher) {
     ad::nn::Executor const executor(threads);
-    std::vector<NetworkResult> out{{.network = "FP32"}};
+    std::vector<NetworkResult> out{{.network = std::move(name_of_teacher)}};
     std::deque<ad::SliceRunner> runners;
     runners.emplace_back(teacher, &executor);
     for (auto const& [name, network] : networks) {

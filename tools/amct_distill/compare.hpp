@@ -27,12 +27,12 @@ struct NetworkResult {
 /// Throws when there are labels that are no classes of the network's first output.
 void check_labels(const Dataset& data, const amct_distill::nn::Network& teacher);
 
-/// The float network is the first. Errors: a batch cannot be loaded; labels that are no classes of the first
-/// output.
+/// The first is the float network, or whatever the others are compared with. Errors: a batch cannot be
+/// loaded; labels that are no classes of the first output.
 std::vector<NetworkResult> compare(
     const Dataset& data, const amct_distill::nn::Network& teacher,
     const std::vector<std::pair<std::string, const amct_distill::nn::Network*>>& networks, int threads,
-    Console& console);
+    Console& console, std::string name_of_teacher = "FP32");
 
 std::string to_table(const std::vector<NetworkResult>& results, std::size_t width);
 

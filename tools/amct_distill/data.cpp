@@ -78,6 +78,11 @@ public:
     ad::result<void> read(std::size_t k, std::span<float> sample) const override {
         auto const [part, at] = find(k);
         parts_[part].view.read(at * sample.size(), sample);
+        touched_ += sample.size() * sizeof(float);
+        if (touched_ > most_touched) {  // pages of files count as the process's memory
+            for (const auto& file : files_) file->forget();
+            touched_ = 0;
+        }
         return {};
     }
     std::string place(std::size_t k) const override {
@@ -91,9 +96,11 @@ private:
         auto const part = static_cast<std::size_t>(std::ranges::upper_bound(ends_, k) - ends_.begin());
         return {part, part == 0 ? k : k - ends_[part - 1]};
     }
+    static constexpr std::size_t most_touched = std::size_t{4} << 20;
     std::vector<std::shared_ptr<ad::MappedFile>> files_;
     std::vector<Part> parts_;
     std::vector<std::size_t> ends_{};
+    mutable std::size_t touched_ = 0;  // bytes, about
 };
 
 class TensorSamples : public Samples {

@@ -12,6 +12,7 @@
 #include "data.hpp"
 #include "interrupt.hpp"
 #include "layer_facts.hpp"
+#include "memory.hpp"
 #include "model.hpp"
 #include "model_json.hpp"
 #include "page.hpp"
@@ -29,22 +30,6 @@ ad::BlockShape block_shape(const Options& options) {
     return options.blocks == "residual"    ? ad::BlockShape::residual
            : options.blocks == "automatic" ? ad::BlockShape::automatic
                                            : ad::BlockShape::amct;
-}
-
-/// What the work takes besides what may be cached: the values of the networks for a batch, in all threads.
-std::size_t working_memory(const ad::nn::Network& net, std::size_t batch, int threads) {
-    double values = 0, parameters = 0;
-    for (ad::NodeId id; id != net.graph().size(); ++id.index) {
-        double size = 1;
-        for (ad::nn::Index d : net.node(id).shape) size *= d > 0 ? static_cast<double>(d) : 1;
-        values += size;
-    }
-    for (const auto& m : net.modules())
-        for (const auto& p : m.module.parameters()) parameters += static_cast<double>(p.values.size());
-    // A batch is cut into 8 slices; a thread has one, for the teacher and for the student.
-    double const in_work = static_cast<double>(batch) / 8 * static_cast<double>((std::min)(threads, 8)) +
-                           static_cast<double>(batch) / 8;
-    return static_cast<std::size_t>(4 * (2 * values * (in_work < 1 ? 1 : in_work) + 6 * parameters));
 }
 
 struct Phases {
@@ -74,19 +59,21 @@ public:
         facts_ = look_at(data_, console_);
         phases_.end("read", console_.seconds());
         int const threads = thread_count(o_);
-        std::size_t const bound = memory_bound(o_),
-                          work = working_memory(model_.network, data_.batch_size(), threads);
+        MemoryPlan const memory =
+            plan_memory(o_, model_.network, configuration_.plan, data_.batch_size(), threads);
         run_.threads = threads;
-        run_.memory_bytes = bound > work ? bound - work : 0;
+        run_.memory_bytes = memory.cache();
         console_.line();
-        console_.say(concat("memory: ", bytes_text(bound), ", of which the work takes about ",
-                            bytes_text(work),
-                            " and the rest may hold what is computed once; threads: ", threads));
-        if (work > bound)
-            console_.warn(concat("warning: a batch of ", data_.batch_size(), " takes about ",
-                                 bytes_text(work), ", more than --memory says; --batch ",
-                                 (std::max)(std::size_t{1}, data_.batch_size() * bound / work / 2),
-                                 " takes less"));
+        console_.say(concat("memory: at most ", bytes_text(memory.bound), " and the model's ",
+                            bytes_text(memory.model), "; the work takes about ", bytes_text(memory.work),
+                            ", and the rest may hold what is computed once, before a file in the folder does",
+                            "; threads: ", threads));
+        if (memory.work > memory.bound)
+            console_.warn(concat(
+                "warning: a batch of ", data_.batch_size(), " takes about ", bytes_text(memory.work),
+                ", more than ", bytes_text(memory.bound), ", a quarter of this machine's memory; --batch ",
+                (std::max)(std::size_t{1}, data_.batch_size() * memory.bound / memory.work / 2),
+                " takes less"));
         if (o_.dry_run) return estimate();
         folder->make();
         console_.log_to(folder->path() / "log.txt").value();
@@ -121,6 +108,8 @@ private:
     }
 
     int work_in(OutputFolder& folder) {
+        run_.directory = folder.run();
+        run_.resume = o_.resume;
         ad::Student student = taken(ad::make_student(model_.network, configuration_.plan));
         console_.line();
         std::size_t const observed =
@@ -135,8 +124,6 @@ private:
         console_.say(concat("Distilling ", configuration_.plan.blocks.size(), " blocks, ", o_.epochs,
                             " epochs of ", data_.size(),
                             data_.size() == 1 ? " step each ..." : " steps each ..."));
-        run_.directory = folder.run();
-        run_.resume = o_.resume;
         run_.on_progress = [&](const ad::Progress& p) {
             double const epoch = (p.epoch + static_cast<double>(p.step + 1) / static_cast<double>(p.steps)) /
                                  (std::max)(p.epochs, 1);

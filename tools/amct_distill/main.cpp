@@ -85,9 +85,9 @@ public:
         app_.add_option("--threads", o_.threads, "the result does not depend on it (default: the machine's)")
             ->check(CLI::Range(1, 1024));
     }
-    void memory() {
+    void memory(const char* what) {
         app_.add_option("--memory", o_.memory,
-                        "bounds what is kept in memory: 512M, 4G (default: a quarter of the machine's)");
+                        std::string(what) + ": 512M, 4G (default: a quarter of the machine's)");
     }
     void out(const char* what) { app_.add_option("--out,--save_path", o_.out, what); }
     void quiet() {
@@ -164,7 +164,7 @@ void add_working(CLI::App& program, Options& o) {
         "of the suggestion: 25dB (signal to noise at the outputs), 0.01 (noise to signal) "
         "or 5bits (a weight)");
     analyze.threads();
-    analyze.memory();
+    analyze.memory("bounds what is kept of the layers' inputs");
     analyze.quiet();
     analyze.runs(run_analyze);
 
@@ -185,7 +185,7 @@ void add_working(CLI::App& program, Options& o) {
         ->capture_default_str()
         ->check(CLI::IsMember({"amct", "residual", "automatic"}));
     distill.threads();
-    distill.memory();
+    distill.memory("bounds the process, but for the model; files in DIR hold the rest");
     distill.app().add_flag("--resume", o.resume, "go on where a run that was interrupted left the folder");
     distill.app().add_flag("--force", o.force, "replace what is in the folder");
     distill.app().add_flag("--dry-run", o.dry_run, "print the plan, the memory and the time, and stop");
@@ -265,7 +265,10 @@ int run(int argc, char** argv) {
 
 }  // namespace
 
-int main(int argc, char** argv) try { return run(argc, argv); } catch (const Stop& stop) {
+int main(int argc, char** argv) try {
+    keep_no_freed_memory();
+    return run(argc, argv);
+} catch (const Stop& stop) {
     return failed(stop.what(), stop.code());
 } catch (const std::bad_alloc&) {
     return failed("error: there is not enough memory", exit_input);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// verify DIR --data D: integers against simulation, layer by layer.
+// verify DIR --data D: integers against simulation, layer by layer; with labels, how many both recognize.
 #include <amct_distill/definitions.hpp>
 
+#include "compare.hpp"
 #include "console.hpp"
 #include "data.hpp"
 #include "deployed.hpp"
@@ -20,11 +21,19 @@ int run_verify(const Options& options) {
     ad::Deployment const device = load_deployment(options.model.path);
     Model const model = deployed_model(options.model.path, device.network());
     Dataset const data = open_data(options.data, model);
+    check_labels(data, model.network);
     auto const report = ad::verify(device, data, {.threads = thread_count(options)});
     if (!report && interrupted()) throw Stop(exit_interrupted, "interrupted");
     ad::VerifyReport const& found = report.value();
     console.table("The integers, layer by layer, against the simulation",
                   ad::to_table(found, console.width()));
+    if (!data.labels().empty()) {
+        ad::nn::Network const simulation = ad::simulation_network(device),
+                              integers = ad::integer_network(device);
+        auto const results = compare(data, simulation, {{"integers", &integers}}, thread_count(options),
+                                     console, "simulation");
+        console.table("The whole network, on the data", to_table(results, console.width()));
+    }
     return found.agrees() ? exit_done : exit_difference;
 }
 

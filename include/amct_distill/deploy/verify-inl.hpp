@@ -14,6 +14,7 @@
 
 #include "../core/inline.hpp"
 #include "../student/same_network.hpp"
+#include "../student/slices.hpp"
 #include "integer.hpp"
 #include "simulation.hpp"
 #include "verify.hpp"
@@ -66,6 +67,9 @@ inline void compare_inputs(const IntegerLayer& integer, const nn::Tensor& simula
     }
 }
 
+/// How many samples are compared at a time: the values of all layers are in memory, of three networks.
+inline constexpr nn::Index verified_at_a_time = 8;
+
 /// Compares a deployment, batch after batch, with its simulation and with another network of the same
 /// outputs.
 class Verification {
@@ -84,17 +88,17 @@ public:
     }
 
     void add(std::span<const nn::Tensor> batch, const nn::Network& reference, const nn::Executor& executor) {
-        std::vector<const nn::Tensor*> inputs;
-        for (const nn::Tensor& t : batch) inputs.push_back(&t);
         for (nn::Tape* tape : {&simulated_, &mixed_, &other_}) tape->use(&executor);
         scratch_.use(&executor);
-        simulation_.forward(inputs, simulated_, nn::Mode::evaluate);
-        simulation_.set_inputs(inputs, mixed_);
-        compare_layers();
-        device_.forward(inputs, mixed_, nn::Mode::evaluate);
-        reference.forward(inputs, other_, nn::Mode::evaluate);
-        for (nn::NodeId output : device_.outputs())
-            compare_outputs(device_.value(output, mixed_), reference.value(output, other_));
+        if (!can_be_cut(reference) || batch[0].dim(0) <= verified_at_a_time)
+            return add_part(batch, reference);
+        parts_.resize(batch.size());
+        for (nn::Index begin = 0, end = batch[0].dim(0); begin < end; begin += verified_at_a_time) {
+            BatchSlice const part{begin, (std::min)(begin + verified_at_a_time, end)};
+            for (std::size_t k = 0; k != batch.size(); ++k)
+                take_slice(batch[k], reference.node(reference.inputs()[k]).shape, part, parts_[k]);
+            add_part(parts_, reference);
+        }
     }
     VerifyReport finish() {
         report_.output_error /= values_;
@@ -103,6 +107,17 @@ public:
     }
 
 private:
+    void add_part(std::span<const nn::Tensor> part, const nn::Network& reference) {
+        std::vector<const nn::Tensor*> inputs;
+        for (const nn::Tensor& t : part) inputs.push_back(&t);
+        simulation_.forward(inputs, simulated_, nn::Mode::evaluate);
+        simulation_.set_inputs(inputs, mixed_);
+        compare_layers();
+        device_.forward(inputs, mixed_, nn::Mode::evaluate);
+        reference.forward(inputs, other_, nn::Mode::evaluate);
+        for (nn::NodeId output : device_.outputs())
+            compare_outputs(device_.value(output, mixed_), reference.value(output, other_));
+    }
     void compare_layers() {
         for (nn::NodeId id : simulation_.operations()) {
             auto const found = std::ranges::find(nodes_, id);
@@ -134,6 +149,7 @@ private:
     std::vector<const IntegerLayer*> integers_{};
     std::vector<nn::NodeId> nodes_{};
     nn::Tape simulated_{}, mixed_{}, other_{};
+    std::vector<nn::Tensor> parts_{};
     nn::Scratch scratch_{};
     IntegerTensor sums_{};
     double values_ = 0;

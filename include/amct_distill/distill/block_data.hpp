@@ -4,11 +4,13 @@
 ///     BlockData data(student_prefix, teacher_prefix, budget, batches.size(), blocks[2], nullptr, 2);
 ///     const BlockData::Step& step = *data.load(7).value();     // valid until the next load
 ///
-/// Neither changes while the block is trained, so both are computed once, and kept where the budget allows.
+/// Neither changes while the block is trained, so both are computed once, and kept: in memory where the
+/// budget allows, else in a file of its directory; without one they are computed again at every epoch.
 #pragma once
 #include <algorithm>
 #include <cstddef>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "blocks.hpp"
@@ -38,7 +40,9 @@ public:
           block_(block),
           dump_(dump),
           index_(index),
-          steps_(batches) {
+          steps_(batches),
+          file_(budget.directory()),
+          places_(batches) {
         const nn::Network& network = student.network();
         // A module that is trained here and also used before makes the inputs change with every step.
         for (nn::NodeId id : network.operations())
@@ -58,19 +62,49 @@ public:
     const TrainedBlock& block() const { return block_; }
     std::size_t size() const { return steps_.size(); }
 
-    /// Errors: a batch cannot be loaded, the teacher's dump cannot be read.
+    /// Errors: a batch cannot be loaded, the teacher's dump or the file cannot be read, or written.
     result<const Step*> load(std::size_t i) {
         if (steps_[i]) return &*steps_[i];
+        if (places_[i]) {
+            if (auto ok = read(*places_[i]); !ok) return ok.diagnostics();
+            return &current_;
+        }
         if (auto ok = compute(i); !ok) return ok.diagnostics();
         std::size_t bytes = 0;
         for (const auto* all : {&current_.inputs, &current_.targets})
             for (const nn::Tensor& t : *all) bytes += t.size() * sizeof(float);
-        if (changes_ || !budget_.take(bytes)) return &current_;
-        bytes_ += bytes;
-        return &steps_[i].emplace(current_);
+        if (changes_) return &current_;
+        if (budget_.take(bytes)) {
+            bytes_ += bytes;
+            return &steps_[i].emplace(current_);
+        }
+        if (!file_.is_usable()) return &current_;
+        if (auto ok = write(places_[i].emplace()); !ok) return ok.diagnostics();
+        return &current_;
     }
 
 private:
+    /// Of a step in the file.
+    struct Places {
+        std::vector<SpillFile::Place> inputs{}, targets{};
+        bool from_teacher = false;
+    };
+    result<void> write(Places& places) {
+        places.from_teacher = current_.from_teacher;
+        for (auto [tensors, to] :
+             {std::pair{&current_.inputs, &places.inputs}, {&current_.targets, &places.targets}})
+            for (const nn::Tensor& t : *tensors)
+                if (auto ok = file_.write(t, to->emplace_back()); !ok) return ok;
+        return {};
+    }
+    result<void> read(const Places& places) {
+        current_.from_teacher = places.from_teacher;
+        for (auto [tensors, from] :
+             {std::pair{&current_.inputs, &places.inputs}, {&current_.targets, &places.targets}})
+            for (std::size_t k = 0; k != tensors->size(); ++k)
+                if (auto ok = file_.read((*from)[k], (*tensors)[k]); !ok) return ok;
+        return {};
+    }
     result<void> compute(std::size_t i) {
         if (changes_) student_.forget();
         if (auto ok = student_.advance(i, block_.nodes.front()); !ok) return ok;
@@ -104,6 +138,8 @@ private:
     std::vector<nn::NodeId> asked_{};
     bool changes_ = false;
     std::vector<std::optional<Step>> steps_;
+    SpillFile file_;
+    std::vector<std::optional<Places>> places_;
     std::size_t bytes_ = 0;
     Step current_{};
 };

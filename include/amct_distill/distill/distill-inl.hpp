@@ -210,7 +210,7 @@ result<DistillReport> distill(const nn::Network& teacher, BasicStudent<Algorithm
                                                 "` is not calibrated; call calibrate() first"));
     auto const blocks = blocks_of(teacher, student.plan(), options.blocks);
     nn::Executor const executor(run.threads);
-    CacheBudget budget(run.memory_bytes);
+    CacheBudget budget(run.memory_bytes, run.directory);
     detail::TeacherOutputs outputs(teacher, batches, budget, &executor, options.slices);
     detail::Rollback rollback(student.network());
     DistillReport report;

@@ -7,11 +7,12 @@
 ///     prefix.advance(3, block.nodes.front());              // evaluates the nodes before that one ...
 ///     prefix.value(block.inputs[0]);                        // ... whose values are there now
 ///
-/// Kept of a batch is what a later node reads. Where the budget has no room for it, the next call begins at
-/// the network's input again: with the same bits, only later.
+/// Kept of a batch is what a later node reads. Where the budget has no room for it, it goes to a file of the
+/// budget's directory; without one, the next call begins at the network's input again: with the same bits.
 #pragma once
 #include <algorithm>
 #include <cstddef>
+#include <filesystem>
 #include <span>
 #include <stdexcept>
 #include <utility>
@@ -21,13 +22,16 @@
 #include "../student/data_source.hpp"
 #include "../student/same_network.hpp"
 #include "../student/slices.hpp"
+#include "spill_file.hpp"
 
 namespace amct_distill {
 
-/// How many bytes may be kept, by all who share it.
+/// How many bytes may be kept, by all who share it, and the directory for what has no room (empty: it is not
+/// kept).
 class CacheBudget {
 public:
-    explicit CacheBudget(std::size_t bytes) : free_(bytes) {}
+    explicit CacheBudget(std::size_t bytes, std::filesystem::path directory = {})
+        : free_(bytes), directory_(std::move(directory)) {}
     bool take(std::size_t bytes) {
         if (bytes > free_) return false;
         free_ -= bytes;
@@ -35,9 +39,11 @@ public:
     }
     void give_back(std::size_t bytes) { free_ += bytes; }
     std::size_t free() const { return free_; }
+    const std::filesystem::path& directory() const { return directory_; }
 
 private:
     std::size_t free_;
+    std::filesystem::path directory_;
 };
 
 class PrefixRunner {
@@ -45,7 +51,7 @@ public:
     /// All outlive it. The network's parameters may change for nodes that advance() has not evaluated.
     PrefixRunner(const nn::Network& network, DataSource batches, CacheBudget& budget,
                  const nn::Executor* executor = nullptr, std::size_t slices = default_slices)
-        : batches_(batches), budget_(budget), runner_(network, executor, slices) {}
+        : batches_(batches), budget_(budget), runner_(network, executor, slices), file_(budget.directory()) {}
     PrefixRunner(const PrefixRunner&) = delete;
     PrefixRunner& operator=(const PrefixRunner&) = delete;
     ~PrefixRunner() { forget(); }
@@ -53,19 +59,25 @@ public:
     const nn::Network& network() const { return runner_.network(); }
 
     /// Evaluates the nodes before `to` for batch number `i`. Then `value` has what later nodes and the
-    /// network's outputs need of them, and the values that are asked for besides. Error: the batch cannot be
-    /// loaded. Throws std::invalid_argument when it does not fit the network's inputs.
+    /// network's outputs need of them, and the values that are asked for besides. Errors: the batch cannot be
+    /// loaded, the file cannot be written or read. Throws std::invalid_argument when it does not fit the
+    /// network's inputs.
     result<void> advance(std::size_t i, nn::NodeId to, std::span<const nn::NodeId> besides = {}) {
         if (kept_.size() <= i) kept_.resize(i + 1);
         Kept& kept = kept_[i];
         given_.clear();
         wanted_.clear();
         std::span<const nn::Tensor> batch;
-        bool goes_on = kept.bytes != 0 && kept.at <= to;
+        bool goes_on = (kept.bytes != 0 || kept.in_file) && kept.at <= to;
         for (nn::NodeId id : besides)  // what was evaluated before and dropped
-            goes_on = goes_on && (id >= kept.at || find(kept.values, id) != nullptr);
+            goes_on = goes_on && (id >= kept.at || kept.has(id));
         std::size_t const from = goes_on ? kept.at.index : 0;
         std::swap(before_, kept.values);
+        if (goes_on && kept.in_file)
+            for (std::size_t k = 0; k != kept.nodes.size(); ++k) {
+                auto& value = before_.emplace_back(kept.nodes[k], nn::Tensor()).second;
+                if (auto ok = file_.read(kept.places[k], value); !ok) return ok;
+            }
         if (goes_on) {
             for (const auto& [id, value] : before_) given_.push_back({id, &value});
         } else {
@@ -95,8 +107,7 @@ public:
         if (!nodes_.empty()) runner_.run(nodes_, given_, wanted_);
         before_.clear();
         live_.resize(live);
-        keep(kept, to);
-        return {};
+        return keep(kept, to);
     }
     /// After `advance`, until the next.
     const nn::Tensor& value(nn::NodeId id) const {
@@ -114,8 +125,12 @@ private:
     using Values = std::vector<std::pair<nn::NodeId, nn::Tensor>>;
     struct Kept {
         nn::NodeId at{};
-        Values values{};
+        std::vector<nn::NodeId> nodes{};
+        Values values{};                         // theirs, in memory
+        std::vector<SpillFile::Place> places{};  // or in the file; some may be left of earlier nodes
         std::size_t bytes = 0;
+        bool in_file = false;
+        bool has(nn::NodeId id) const { return std::ranges::find(nodes, id) != nodes.end(); }
     };
 
     static const nn::Tensor* find(const Values& values, nn::NodeId id) {
@@ -126,15 +141,26 @@ private:
     void drop(Kept& kept) {
         budget_.give_back(std::exchange(kept.bytes, 0));
         kept.values.clear();
+        kept.in_file = false;
     }
-    void keep(Kept& kept, nn::NodeId to) {
+    result<void> keep(Kept& kept, nn::NodeId to) {
         std::size_t bytes = 0;
         for (nn::NodeId id : live_) bytes += find(after_, id)->size() * sizeof(float);
         drop(kept);
-        if (!budget_.take(bytes)) return;
+        bool const in_memory = budget_.take(bytes);
+        if (!in_memory && !file_.is_usable()) return {};
         kept.at = to;
-        kept.bytes = bytes;
-        for (nn::NodeId id : live_) kept.values.emplace_back(id, *find(after_, id));
+        kept.nodes.assign(live_.begin(), live_.end());
+        if (in_memory) {
+            kept.bytes = bytes;
+            for (nn::NodeId id : live_) kept.values.emplace_back(id, *find(after_, id));
+            return {};
+        }
+        if (kept.places.size() < live_.size()) kept.places.resize(live_.size());
+        for (std::size_t k = 0; k != live_.size(); ++k)
+            if (auto ok = file_.write(*find(after_, live_[k]), kept.places[k]); !ok) return ok;
+        kept.in_file = true;
+        return {};
     }
     /// The values before `to` that it or a later node reads, or that leave the network.
     void find_live(nn::NodeId to) {
@@ -155,6 +181,7 @@ private:
     Batch buffer_{};
     CacheBudget& budget_;
     SliceRunner runner_;
+    SpillFile file_;
     std::vector<Kept> kept_{};  // by batch
     Values before_{}, after_{};
     std::vector<nn::NodeId> live_{}, nodes_{};

@@ -114,6 +114,12 @@ public:
     std::string_view bytes() const noexcept { return {data_, size_}; }
     /// False: the bytes are a copy of their own.
     bool is_mapped() const noexcept { return mapped_; }
+    /// The process holds no memory for what was touched until it is touched again. The bytes stay valid.
+    void forget() const noexcept {
+#ifdef AMCT_DISTILL_HAS_MMAP
+        if (mapped_) (void)::madvise(const_cast<char*>(data_), size_, MADV_DONTNEED);
+#endif
+    }
 
 private:
     void swap(MappedFile& other) noexcept {

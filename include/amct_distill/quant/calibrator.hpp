@@ -11,6 +11,7 @@
 #include <concepts>
 #include <cstddef>
 #include <span>
+#include <string>
 
 #include "../core/result.hpp"
 #include "../run/execution.hpp"
@@ -20,7 +21,8 @@ namespace amct_distill {
 
 /// Required. Optional, and used where they are there:
 ///   - `observe(x, on)` and `finish(on)`, which compute on the threads of an Execution;
-///   - `limit_memory(bytes)`, before the first batch: how much of what it observed it may keep in memory.
+///   - `limit_memory(bytes)` or `limit_memory(bytes, directory)`, before the first batch: how much of what it
+///     observed it may keep in memory, and where a file for the rest may be (empty: anywhere).
 template <class C>
 concept Calibrator = std::default_initializable<C> && requires(C c, const C& done, std::span<const float> x) {
     { c.observe(x) } -> std::same_as<result<void>>;
@@ -45,8 +47,12 @@ auto finish_on(const Execution& on, const C& c) {
         return c.finish();
 }
 template <Calibrator C>
-void limit_memory_of([[maybe_unused]] C& c, [[maybe_unused]] std::size_t bytes) {
-    if constexpr (requires { c.limit_memory(bytes); }) c.limit_memory(bytes);
+void limit_memory_of([[maybe_unused]] C& c, [[maybe_unused]] std::size_t bytes,
+                     [[maybe_unused]] const std::string& directory = {}) {
+    if constexpr (requires { c.limit_memory(bytes, directory); })
+        c.limit_memory(bytes, directory);
+    else if constexpr (requires { c.limit_memory(bytes); })
+        c.limit_memory(bytes);
 }
 
 }  // namespace detail

@@ -16,6 +16,7 @@
 #include <limits>
 #include <numeric>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -59,10 +60,11 @@ public:
     Ifmr() = default;
     explicit Ifmr(IfmrOptions options) : options_(options), values_(options.max_bytes) {}
 
-    /// How much memory values may take, as `IfmrOptions::max_bytes`. Precondition: no batch was observed.
-    void limit_memory(std::size_t bytes) {
+    /// How much memory values may take, as `IfmrOptions::max_bytes`, and where the file for more is (empty:
+    /// among the system's temporary files). Precondition: no batch was observed.
+    void limit_memory(std::size_t bytes, const std::string& directory = {}) {
         options_.max_bytes = bytes;
-        values_.limit(bytes);
+        values_.limit(bytes, directory);
     }
 
     /// Adds a batch, of any shape. Errors: it is empty or has a value that is not finite, or the temporary

@@ -5,7 +5,7 @@
 ///     values.append(batch);  ...
 ///     values.for_each_part([&](std::span<const float> part) { ... });      // in the order of appending
 ///
-/// The file has no name and vanishes with the object. Nothing is ever left out.
+/// The file has no name and vanishes with the object; `limit` says where it is. Nothing is ever left out.
 #pragma once
 #include <algorithm>
 #include <cassert>
@@ -15,6 +15,8 @@
 #include <cstring>
 #include <memory>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "../core/concat.hpp"
@@ -28,8 +30,10 @@ public:
     explicit ValueStore(std::size_t max_bytes) { limit(max_bytes); }
 
     /// Half of the bytes hold what was appended last, half are for reading the file; at least 512 KB.
+    /// `directory`, which exists: where the file will be; empty: where the system's temporary files are.
     /// Precondition: empty.
-    void limit(std::size_t max_bytes) {
+    void limit(std::size_t max_bytes, std::string directory = {}) {
+        directory_ = std::move(directory);
         assert(size() == 0);
         capacity_ = (std::max)(max_bytes / (2 * sizeof(float)) / task_size, std::size_t{1}) * task_size;
         in_memory_ = max_bytes == static_cast<std::size_t>(-1);
@@ -42,6 +46,9 @@ public:
     result<void> append(std::span<const float> x) {
         std::size_t const before = recent_.size(), room = in_memory_ ? x.size() : capacity_ - before;
         std::span<const float> rest = x.subspan((std::min)(room, x.size()));
+        if (std::size_t const needed = before + x.size() - rest.size();
+            !in_memory_ && needed > recent_.capacity())  // not beyond the limit, as a vector grows
+            recent_.reserve((std::min)(capacity_, (std::max)(needed, 2 * recent_.capacity())));
         recent_.insert(recent_.end(), x.begin(), x.end() - static_cast<std::ptrdiff_t>(rest.size()));
         if (rest.empty()) return {};
         // What is written counts in the end only: until then, it lies beyond what the file holds.
@@ -80,9 +87,25 @@ private:
         void operator()(std::FILE* file) const { std::fclose(file); }
     };
 
+    /// It has no name, or loses it at once. Null: it cannot be made.
+    std::FILE* make_file() const {
+#if __has_include(<unistd.h>)  // a file that is open can be removed
+        if (!directory_.empty()) {
+            for (int i = 0;; ++i) {
+                std::string const path = concat(directory_, "/observed_", i);
+                std::FILE* const file = std::fopen(path.c_str(), "w+bx");
+                if (file == nullptr && errno == EEXIST) continue;
+                if (file != nullptr) std::remove(path.c_str());
+                return file;
+            }
+        }
+#endif
+        return std::tmpfile();
+    }
+
     /// `capacity_` values as those from `end` on, which moves after them.
     result<void> write(std::span<const float> x, std::size_t& end) {
-        if (!file_) file_.reset(std::tmpfile());
+        if (!file_) file_.reset(make_file());
         if (!file_ || std::fseek(file_.get(), static_cast<long>(end * sizeof(float)), SEEK_SET) != 0 ||
             std::fwrite(x.data(), sizeof(float), x.size(), file_.get()) != x.size() ||
             std::fflush(file_.get()) != 0)
@@ -98,6 +121,7 @@ private:
 
     std::size_t capacity_ = 0;
     bool in_memory_ = false;
+    std::string directory_{};
     std::size_t written_ = 0;  // to the file: a multiple of capacity_
     std::unique_ptr<std::FILE, Close> file_{};
     std::vector<float> recent_{};

@@ -131,6 +131,11 @@ inline std::string blocks(const View& view) {
     if (axis.high == 1) about.add({"What lies above ten times is drawn there.", "超过十倍的画在十倍处。"});
     std::string figures;
     for (std::size_t k = 0; k != list.size(); ++k) append(figures, block_figure(k, list[k], axis));
+    if (only_calibrated(view.page.report))
+        return cat({section("blocks", heading,
+                            {"Nothing was trained: the network is calibrated only.", "未训练：仅校准。"}),
+                    "<details><summary>", both("Each block’s error, as calibrated", "各块校准后的误差"),
+                    "</summary><div class=\"multi loss\">\n", figures, "</div></details>\n</section>\n"});
     return cat({section("blocks", heading, about), "<div class=\"multi loss\">\n", figures, "</div>\n",
                 view.page.report.resumed_blocks == 0
                     ? std::string()

@@ -105,10 +105,12 @@ inline std::string error_figure(const View& view) {
     }
     double const ratio = report.output_error_distilled / report.output_error_calibrated;
     std::string const big = std::isfinite(ratio) ? cat({"× ", fixed(ratio, 2)}) : std::string("–");
-    return cat({"<p class=\"soft\">",
-                both("Error of the outputs to the teacher’s, mean squared", "输出与教师网络的均方误差"),
-                "</p><p class=\"big\">", big, " <small>", both("after distilling", "蒸馏后"),
-                "</small></p>\n", steps(stages, heights_of(values), labels)});
+    return cat(
+        {"<p class=\"soft\">",
+         both("Error of the outputs to the teacher’s, mean squared", "输出与教师网络的均方误差"),
+         "</p><p class=\"big\">", big, " <small>",
+         only_calibrated(report) ? both("nothing was trained", "未训练") : both("after distilling", "蒸馏后"),
+         "</small></p>\n", steps(stages, heights_of(values), labels)});
 }
 
 inline std::string size_figure(const View& view) {

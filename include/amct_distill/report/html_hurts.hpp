@@ -142,13 +142,19 @@ inline std::string hurts(const View& view) {
     if (view.quantized == 0)
         about = {"No layer was quantized.", "没有量化任何层。"};
     else if (view.worst.empty())
-        about = {"Nothing stands out: every quantized layer’s own rounding leaves 30 dB or more.",
-                 "没有突出的层：每个量化层自身的舍入都保留 30 dB 以上。"};
+        about = {"Nothing stands out: every quantized layer leaves 30 dB or more.",
+                 "没有突出的层：每个量化层都保留 30 dB 以上。"};
     else if (view.has_shares)
         about = {
             "Ordered by the share of the noise at the output, each measured with all layers quantized but "
             "this one. Every remedy can be pasted into the configuration.",
             "按占输出噪声的比例排序（除该层外全部量化时测得）。每条措施都可直接粘贴到配置中。"};
+    else if (view.has_costs)
+        about = {
+            "Ordered by what each layer costs at the outputs, quantized alone, before any distillation. "
+            "Every "
+            "remedy can be pasted into the configuration.",
+            "按仅量化该层（未蒸馏）时输出的信噪比排序。每条措施都可直接粘贴到配置中。"};
     else
         about = {
             "Ordered by the noise of the layer’s own rounding, of weights and inputs together: what a "
@@ -165,6 +171,10 @@ inline std::string hurts(const View& view) {
         if (!std::isnan(l.share))
             append(facts, cat({"<b>", percent(l.share, 1), "\u00A0%</b> ", both("of the noise", "的噪声"),
                                "<span class=\"share\" style=\"--v:", plain(100 * l.share), "\"></span>"}));
+        if (!view.has_shares && view.has_costs)
+            append(facts,
+                   cat({"<b>", db(l.alone), "</b> ",
+                        both("the network’s outputs, this layer alone", "网络输出（仅量化该层）"), "<br>"}));
         append(facts, cat({"<b>", db(r.weight_sqnr), "</b> ", both("weights", "权重"), "<br><b>",
                            db(r.data_sqnr), "</b> ", both("inputs", "数据")}));
         if (!std::isnan(l.output))

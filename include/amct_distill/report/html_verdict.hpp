@@ -82,11 +82,16 @@ inline Text explanation(const View& view) {
         if (view.has_shares)
             text.add({cat({"Start with ", at, ": it makes ", percent(l.share, 0), "\u00A0% of the noise."}),
                       cat({"先看 ", at, "：仅此一层就占噪声的 ", percent(l.share, 0), "\u00A0%。"})});
+        else if (view.has_costs)
+            text.add({cat({"Start with ", at, ": alone it leaves the outputs ", db(l.alone), "."}),
+                      cat({"先看 ", at, "：仅量化该层时输出信噪比为 ", db(l.alone), "。"})});
         else
             text.add({cat({"Start with ", at, ": its own rounding leaves ", db(l.own), "."}),
                       cat({"先看 ", at, "：其自身舍入后只剩 ", db(l.own), "。"})});
     }
-    if (page.report.kept_calibrated)
+    if (!page.report.blocks.empty() && only_calibrated(page.report))
+        text.add({"Nothing was trained: the network is calibrated only.", "未训练：仅校准。"});
+    else if (page.report.kept_calibrated)
         text.add(
             {"The outputs did not come 5\u00A0% nearer to the teacher’s, so the calibrated network stays.",
              "输出与教师网络的误差未能缩小 5\u00A0%，因此保留校准后的网络。"});

@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <deque>
+#include <filesystem>
 #include <limits>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "../io/file.hpp"
 #include "calibrate.hpp"
 #include "input_calibration.hpp"
 #include "same_network.hpp"
@@ -28,12 +31,17 @@ result<CalibrationReport> calibrate(BasicStudent<Algorithms>& student, DataSourc
 
     struct Waiting {  // a layer that is being calibrated
         Waiting(const std::string& layer, nn::NodeId node, LayerQuantizers<Algorithms>& quantizers,
-                const IfmrOptions& ifmr, std::size_t memory)
-            : name(layer), input(node), calibration(quantizers, ifmr, memory) {}
+                const IfmrOptions& ifmr, std::size_t memory, const std::string& directory)
+            : name(layer), input(node), calibration(quantizers, ifmr, memory, directory) {}
         const std::string& name;
         nn::NodeId input;
         InputCalibration<Algorithms> calibration;
     };
+    if (!run.directory.empty()) {
+        std::error_code error;
+        std::filesystem::create_directories(run.directory, error);
+        if (error) return detail::file_error("create", run.directory, error.value());
+    }
     std::deque<Waiting> waiting;
     double values = 0;  // of one sample, of all layers' inputs
     auto const size_of = [&](nn::NodeId id) {
@@ -49,7 +57,8 @@ result<CalibrationReport> calibrate(BasicStudent<Algorithms>& student, DataSourc
     inputs_of([&](const auto&, auto&, nn::NodeId input) { values += size_of(input); });
     inputs_of([&](const auto& layer, auto& quantizers, nn::NodeId input) {
         double const share = static_cast<double>(run.memory_bytes) * (size_of(input) / values);
-        waiting.emplace_back(layer.name, input, quantizers, options.ifmr, static_cast<std::size_t>(share));
+        waiting.emplace_back(layer.name, input, quantizers, options.ifmr, static_cast<std::size_t>(share),
+                             run.directory.string());
     });
 
     nn::Executor const executor(run.threads);

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <optional>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <variant>
 
@@ -49,14 +50,14 @@ template <class Algorithms>
 class InputCalibration {
 public:
     /// Of what was observed it keeps `memory` bytes, where the calibrator can be told so; the rest goes to a
-    /// file.
+    /// file in the directory (empty: among the system's temporary files).
     InputCalibration(LayerQuantizers<Algorithms>& quantizers, const IfmrOptions& options,
-                     std::size_t memory = static_cast<std::size_t>(-1))
+                     std::size_t memory = static_cast<std::size_t>(-1), const std::string& directory = {})
         : quantizers_(quantizers), was_calibrated_(quantizers.is_calibrated_) {
         std::visit(
             [&]<class Q>(const Q&) {
                 auto& made = calibrator_.template emplace<detail::CalibratorOf<Q>>(options);
-                detail::limit_memory_of(made.calibrator, (std::min)(memory, options.max_bytes));
+                detail::limit_memory_of(made.calibrator, (std::min)(memory, options.max_bytes), directory);
             },
             quantizers.data_);
         quantizers.is_calibrated_ = false;

@@ -37,6 +37,34 @@ TEST_CASE(
     }
 }
 
+TEST_CASE("steps that have no room are read from a file") {
+    support::temporary_directory const dir;
+    nn::Network const teacher = support::small_network();
+    nn::Network student = teacher;
+    for (float& v : student.module("bn1").get_if<nn::BatchNorm2d>()->weight()) v *= 1.1f;
+    auto const plan = support::plan_for(teacher, "");
+    auto const blocks = blocks_of(teacher, plan, BlockShape::amct);
+    auto const batches = support::small_batches(3, 2);
+    CacheBudget none(0, dir.path()), enough(1 << 20);
+    PrefixRunner of_student(student, batches, enough), of_teacher(teacher, batches, enough),
+        student_in_file(student, batches, none), teacher_in_file(teacher, batches, none);
+    BlockData expected(of_student, of_teacher, enough, 3, blocks[1], nullptr, 1);
+    BlockData found(student_in_file, teacher_in_file, none, 3, blocks[1], nullptr, 1);
+    for (int epoch = 0; epoch != 3; ++epoch)
+        for (std::size_t i = 0; i != 3; ++i) {
+            auto const a = expected.load(i).value(), b = found.load(i).value();
+            CHECK(a->inputs == b->inputs);
+            CHECK(a->targets == b->targets);
+            CHECK(a->from_teacher == b->from_teacher);
+        }
+    BlockData nowhere(student_in_file, teacher_in_file, none, 3, blocks[1], nullptr, 1);
+    std::filesystem::remove_all(dir.path());
+    auto const failed = nowhere.load(0);
+    REQUIRE_FALSE(failed);
+    CHECK(failed.diagnostics()[0].message.find("make room for it, or allow more memory") !=
+          std::string::npos);
+}
+
 TEST_CASE("a dump that cannot be read is an error") {
     support::temporary_directory const dir;
     nn::Network const teacher = support::small_network();

@@ -72,6 +72,9 @@ TEST_CASE("the same run gives the same bits: dumped, cached in part or not at al
     CHECK(dir.files() == 3);  // the checkpoints, and nothing of the dump or the lock
     for (std::size_t bytes : {0u, 5000u, 60000u})
         same_as_plain(support::int4_config, {.memory_bytes = bytes});
+    for (std::size_t bytes : {0u, 5000u})  // the rest in a file
+        same_as_plain(support::int4_config,
+                      {.memory_bytes = bytes, .directory = dir.path() / detail::concat("spilled", bytes)});
     for (int threads : {2, 3, 8, 12})  // fewer than the slices, as many, more
         same_as_plain(support::int4_config, {.threads = threads});
 }

@@ -3,6 +3,7 @@
 
 #include "support/catch.hpp"
 #include "support/small_network.hpp"
+#include "support/temporary_directory.hpp"
 
 namespace distill_prefix_cache_test {
 
@@ -31,6 +32,41 @@ TEST_CASE("what a node reads is the same from wherever the network is continued,
         }
         CHECK(budget.free() == bytes);
     }
+}
+
+TEST_CASE("what has no room is kept in a file, and batches are not loaded again") {
+    support::temporary_directory const dir;
+    nn::Network const net = support::small_network();
+    struct Counted {
+        std::vector<nn::Tensor> batches = support::small_batches(3, 2);
+        int* loaded;
+        std::size_t size() const { return batches.size(); }
+        result<Batch> load(std::size_t i) const {
+            ++*loaded;
+            return Batch{batches[i]};
+        }
+    };
+    int loaded = 0;
+    Counted const batches{.loaded = &loaded};
+    // Nothing fits; one batch does.
+    for (std::size_t bytes : {std::size_t{0}, std::size_t{1200}}) {
+        loaded = 0;
+        CacheBudget budget(bytes, dir.path());
+        PrefixRunner prefix(net, batches, budget);
+        for (std::string_view name : {"conv1", "conv2", "flatten", "fc"})
+            for (std::size_t i = 0; i != 3; ++i) {
+                nn::Tape tape;
+                net.forward(batches.batches[i], tape, nn::Mode::evaluate);
+                nn::NodeId const to = *net.find(name);
+                prefix.advance(i, to).value();
+                for (nn::NodeId input : net.node(to).inputs) CHECK(prefix.value(input) == tape.output(input));
+            }
+        CHECK(loaded == 3);
+        prefix.forget();
+        prefix.advance(0, *net.find("fc")).value();
+        CHECK(loaded == 4);
+    }
+    CHECK(std::filesystem::is_empty(dir.path()));
 }
 
 TEST_CASE("after a change of parameters that it has passed, it is told to forget") {

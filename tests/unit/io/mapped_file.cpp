@@ -37,6 +37,10 @@ TEST_CASE("a file's bytes are mapped, or read where they cannot be") {
     CHECK(assigned.bytes().data() == bytes.data());
     CHECK(assigned.bytes() == content);
     CHECK(moved.bytes().empty());
+    assigned.forget();
+    CHECK(assigned.bytes() == content);
+    read->forget();
+    CHECK(read->bytes() == content);
 }
 
 TEST_CASE("small files keep their bytes in place too") {

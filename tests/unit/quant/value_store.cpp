@@ -123,6 +123,25 @@ TEST_CASE("values come back in the order they were appended, from memory or from
     }
 }
 
+TEST_CASE("the file is where it should be, and has no name") {
+    support::temporary_directory const dir;
+    std::vector<float> x(200001);
+    std::iota(x.begin(), x.end(), 0.0f);
+    detail::ValueStore store(0), other(0), nowhere(0);
+    store.limit(0, dir.path().string());
+    other.limit(0, dir.path().string());
+    nowhere.limit(0, (dir.path() / "none").string());
+    REQUIRE(store.append(x));
+    REQUIRE(other.append(std::span(x).first(150000)));
+    CHECK(store.uses_file());
+    CHECK(all(store) == x);
+    CHECK(dir.files() == 0);
+    auto const failed = nowhere.append(x);
+    REQUIRE_FALSE(failed);
+    CHECK(failed.diagnostics()[0].message.find("No such file or directory; make room for it") !=
+          std::string::npos);
+}
+
 TEST_CASE("parts are multiples of what a thread takes, but the last") {
     std::vector<float> const x(150000);
     detail::ValueStore store(0);

@@ -2,10 +2,12 @@
 #include <amct_distill/student/calibrate.hpp>
 
 #include <cmath>
+#include <filesystem>
 
 #include "support/catch.hpp"
 #include "support/golden.hpp"
 #include "support/small_network.hpp"
+#include "support/temporary_directory.hpp"
 
 namespace distill_calibrate_test {
 
@@ -122,6 +124,11 @@ TEST_CASE("the clips are the same within any memory, on any threads, from any so
         calibrate(other, tensors, run).value();
         CHECK(same_clips(other, plain));
     }
+    support::temporary_directory const dir;
+    Student in_folder = made;
+    calibrate(in_folder, tensors, {.memory_bytes = 0, .directory = dir.path() / "run"}).value();
+    CHECK(same_clips(in_folder, plain));
+    CHECK(std::filesystem::is_empty(dir.path() / "run"));
 
     struct Source {
         const std::vector<nn::Tensor>& tensors;

@@ -178,4 +178,57 @@ TEST_CASE("onnx moves: Expand and Tile") {
                    "expected one input with 1 dimensions"));
 }
 
+TEST_CASE("onnx moves: where the values go") {
+    using Values = std::vector<float>;
+    auto const moved = [](auto&& o, nn::Shape shape) {
+        nn::Tensor x(std::move(shape));
+        for (std::size_t i = 0; i != x.size(); ++i) x[i] = static_cast<float>(i);
+        nn::Tensor const y = o.run(x);
+        return Values(y.begin(), y.end());
+    };
+    CHECK(moved(OneOperator("Transpose", {2, 3}).integers("perm", {0, 2, 1}), {1, 2, 3}) ==
+          Values{0, 3, 1, 4, 2, 5});
+    CHECK(moved(OneOperator("DepthToSpace", {8, 1, 1}).integer("blocksize", 2), {1, 8, 1, 1}) ==
+          Values{0, 2, 4, 6, 1, 3, 5, 7});
+    CHECK(moved(OneOperator("DepthToSpace", {8, 1, 1}).integer("blocksize", 2).text("mode", "CRD"),
+                {1, 8, 1, 1}) == Values{0, 1, 2, 3, 4, 5, 6, 7});
+    CHECK(moved(OneOperator("SpaceToDepth", {2, 2, 2}).integer("blocksize", 2), {1, 2, 2, 2}) ==
+          Values{0, 4, 1, 5, 2, 6, 3, 7});
+
+    auto const pad = [&](std::string_view mode, std::vector<std::int64_t> pads) {
+        OneOperator o("Pad", {3});
+        if (!mode.empty()) o.text("mode", mode);
+        return moved(o.constant(integers("p", std::move(pads))), {1, 3});
+    };
+    CHECK(pad("", {0, 1, 0, 2}) == Values{0, 0, 1, 2, 0, 0});
+    CHECK(pad("reflect", {0, 1, 0, 2}) == Values{1, 0, 1, 2, 1, 0});
+    CHECK(pad("edge", {0, 1, 0, 2}) == Values{0, 0, 1, 2, 2, 2});
+    CHECK(pad("constant", {0, -1, 0, 1}) == Values{1, 2, 0});
+
+    auto const slice = [&](std::int64_t start, std::int64_t end, std::int64_t step) {
+        OneOperator o("Slice", {5});
+        o.constant(integers("s", {start})).constant(integers("e", {end})).constant(integers("a", {1}));
+        return moved(o.constant(integers("t", {step})), {1, 5});
+    };
+    constexpr std::int64_t end = std::numeric_limits<std::int64_t>::max();
+    CHECK(slice(1, end, 2) == Values{1, 3});
+    CHECK(slice(-1, -end, -2) == Values{4, 2, 0});
+    CHECK(slice(-4, -1, 1) == Values{1, 2, 3});
+
+    CHECK(moved(OneOperator("Gather", {3}).constant(integers("i", {2, 0, -1})).integer("axis", 1), {1, 3}) ==
+          Values{2, 0, 2});
+    CHECK(moved(OneOperator("Tile", {2}).constant(integers("r", {1, 2})), {1, 2}) == Values{0, 1, 0, 1});
+    CHECK(moved(OneOperator("Expand", {1, 2}).constant(integers("s", {1, 3, 1})), {1, 1, 2}) ==
+          Values{0, 1, 0, 1, 0, 1});
+}
+
+TEST_CASE("onnx moves: an error says where, and what instead") {
+    CHECK(OneOperator("Pad", {3}).constant(integers("p", {0, 1, 0, 1})).text("mode", "wrap").layer() ==
+          "node 0 (Pad), which makes `y`: mode `wrap`; expected constant, reflect or edge");
+    CHECK(OneOperator("Transpose", {2, 3}).integers("perm", {0, 2, 2}).layer() ==
+          "node 0 (Transpose), which makes `y`: expected every dimension once in perm");
+    CHECK(OneOperator("Transpose", {2, 3}).integers("perm", {0, 1, 3}).layer() ==
+          "node 0 (Transpose), which makes `y`: axis 3 is not one of the 3 dimensions");
+}
+
 }  // namespace test_onnx_moves
