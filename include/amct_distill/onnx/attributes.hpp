@@ -87,13 +87,13 @@ public:
 
 private:
     /// Sizes, strides, pads ... beyond largest_size are no real model's, and their products would overflow:
-    /// an error, and cut. Ends of slices may be any number, as may constants.
+    /// an error, and cut to the first that is too large. Ends of slices may be any number, as may constants.
     std::int64_t checked(std::string_view name, std::int64_t i) {
         bool const any = name == "starts" || name == "ends" || name.starts_with("value");
         if (any || (i <= largest_size && i >= -largest_size)) return i;
         if (wrong_.empty())
             wrong_ = amct_distill::detail::concat("attribute `", name, "`: ", i, " is too large");
-        return i > 0 ? largest_size : -largest_size;
+        return i > 0 ? largest_size + 1 : -largest_size - 1;
     }
     const AttributeProto* find(std::string_view name) {
         for (std::size_t i = 0; i != asked_.size(); ++i)

@@ -53,7 +53,7 @@ private:
         ModuleId module;
     };
     /// Different modules of one tensor that are looked at: each further one is compared with all of them.
-    static constexpr std::size_t most_uses = 32;
+    static constexpr std::size_t most_uses = 8;
 
     /// The tensor that holds the values: an exporter that finds two equal ones writes one, and Identities of
     /// it.

@@ -6,8 +6,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <functional>
 #include <limits>
 #include <list>
@@ -254,7 +254,7 @@ std::string repeated(std::string_view piece, std::size_t n) {
     for (std::size_t i = 0; i != n; ++i) out += piece;
     return out;
 }
-/// How many bytes of memory, and seconds, an import takes in a process of its own, and its first error.
+/// The bytes of memory and the seconds of a processor that an import takes, and its first error.
 struct Cost {
     std::int64_t bytes = 0;
     double seconds = 0;
@@ -273,12 +273,10 @@ Cost cost_of(const onnx::ModelFile& model) {
             return std::int64_t{used.ru_maxrss} * 1024;  // of Linux: in KiB
         };
         std::int64_t const before = peak();
-        auto const begun = std::chrono::steady_clock::now();
         std::string text = "ok";
         if (auto const r = onnx::import_network(model); !r) text = r.diagnostics().front().message;
-        std::chrono::duration<double> const taken = std::chrono::steady_clock::now() - begun;
-        text =
-            std::to_string(peak() - before) + ' ' + std::to_string(taken.count()) + ' ' + text.substr(0, 200);
+        double const processor = double(std::clock()) / double(CLOCKS_PER_SEC);
+        text = std::to_string(peak() - before) + ' ' + std::to_string(processor) + ' ' + text.substr(0, 200);
         _exit(write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()) ? 0 : 1);
     }
     close(ends[1]);
@@ -298,7 +296,7 @@ Cost cost_of(const onnx::ModelFile& model) {
 }
 
 TEST_CASE("onnx import: hostile models take no more memory and time than they justify") {
-    constexpr std::size_t n = 10000;
+    constexpr std::size_t n = 2000;
     Texts name;
     auto const chain = [&](Graph& m, std::string_view op, std::vector<std::string_view> more,
                            auto attributes) {
@@ -323,17 +321,17 @@ TEST_CASE("onnx import: hostile models take no more memory and time than they ju
     std::vector<Hostile> const all{
         {"a weight's name with many parts", "ok",
          [&](Graph& m) {
-             m.in("x", {-1, 4}).initializer(weight(name(repeated("a.", n) + "weight"), {1}));
+             m.in("x", {-1, 4}).initializer(weight(name(repeated("a.", 20 * n) + "weight"), {1}));
              m.node("Relu", {"x"}, {"y"}).output("y");
          }},
         {"a node's name with many parts", "ok",
          [&](Graph& m) {
-             m.in("x", {-1, 4}).node("Relu", {"x"}, {"y"}, {}, name("/" + repeated("a/", n) + "Relu"));
+             m.in("x", {-1, 4}).node("Relu", {"x"}, {"y"}, {}, name("/" + repeated("a/", 20 * n) + "Relu"));
              m.output("y");
          }},
         {"a long name that many modules would have", "ok",
          [&](Graph& m) {
-             std::string_view const w = name(repeated("a", 10 * n) + ".weight");
+             std::string_view const w = name(repeated("a", 500 * n) + ".weight");
              m.in("x", {-1, 1, 1, 1}).initializer(weight(w, {1, 1, 1, 1})).node("Identity", {w}, {"i"});
              chain(m, "Conv", {"i"}, strides);
          }},
@@ -344,13 +342,13 @@ TEST_CASE("onnx import: hostile models take no more memory and time than they ju
          }},
         {"a long list that many nodes read", "many times the file's size",
          [&](Graph& m) {
-             m.in("x", {-1, 1}).initializer(onnx_test::integers("i", std::vector<std::int64_t>(n, 0)));
+             m.in("x", {-1, 1}).initializer(onnx_test::integers("i", std::vector<std::int64_t>(50 * n, 0)));
              chain(m, "Gather", {"i"},
                    [](std::int64_t) { return std::vector{onnx_test::attribute("axis", 1)}; });
          }},
         {"a long list that constants are picked by", "more than such a file may ask for",
          [&](Graph& m) {
-             m.in("x", {-1, 1}).initializer(onnx_test::integers("i", std::vector<std::int64_t>(n, 0)));
+             m.in("x", {-1, 1}).initializer(onnx_test::integers("i", std::vector<std::int64_t>(50 * n, 0)));
              m.initializer(onnx_test::floats("e", {1, 0}, {})).node("Relu", {"x"}, {"y"}).output("y");
              for (std::size_t i = 0; i != n; ++i) {
                  m.node("Gather", {"e", "i"}, {name('t', i)});
@@ -370,7 +368,7 @@ TEST_CASE("onnx import: hostile models take no more memory and time than they ju
          }},
         {"an input of many dimensions", "the input `x`, [N",
          [&](Graph& m) {
-             std::vector<std::int64_t> dims(n, 1);
+             std::vector<std::int64_t> dims(50 * n, 1);
              dims[0] = -1;
              m.in("x", dims);
              chain(m, "Relu", {}, none);

@@ -85,7 +85,7 @@ TEST_CASE("onnx convolution: what does not fit, and what is not supported") {
     CHECK(contains(conv({2, 5, 5}, {4, 2, 3, 3}).integers("pads", {-1, 0, 0, 0}).layer(),
                    "expected 4 integers of at least 0 as pads"));
     CHECK(contains(conv({2, 5, 5}, {4, 2, 3, 3}).integers("strides", {std::int64_t{1} << 40, 1}).layer(),
-                   "attribute `strides`: 1099511627776 is too large"));
+                   "expected 2 integers of at least 1 as strides"));
     CHECK(contains(conv({2, 5, 5}, {4, 2, 3, 3}).text("auto_pad", "SAME").layer(), "auto_pad is `SAME`"));
     CHECK(contains(OneOperator("Conv", {2, 5, 5}).input("w", {2, 3, 3}).layer(), "expected a constant"));
 }
