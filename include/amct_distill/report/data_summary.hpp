@@ -52,8 +52,8 @@ inline Thumbnail thumbnail(const nn::Tensor& batch, std::size_t sample, double l
     auto const channels = static_cast<std::size_t>(batch.dim(1)),
                height = static_cast<std::size_t>(batch.dim(2)),
                width = static_cast<std::size_t>(batch.dim(3));
-    constexpr std::size_t most = 72;
-    std::size_t const largest = (std::max)(width, height);
+    std::size_t const largest = (std::max)(width, height), least = (std::min)(width, height);
+    std::size_t const most = largest > 2 * least ? 240 : 72;  // a line of text is read in 240
     std::size_t const w = largest <= most ? width : (std::max)(width * most / largest, std::size_t{1});
     std::size_t const h = largest <= most ? height : (std::max)(height * most / largest, std::size_t{1});
     const float* const values = batch.data() + sample * channels * height * width;

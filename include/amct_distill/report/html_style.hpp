@@ -250,9 +250,9 @@ details[open] { padding-bottom: 1.3rem }
 .bells td:last-child::after { background: var(--output); border-color: var(--output);
     left: calc(var(--b) * 1%) }
 .thumbs { display: flex; flex-wrap: wrap; gap: .5rem }
-.thumbs img { width: 72px; height: 72px; image-rendering: pixelated; display: block;
+.thumbs img { image-rendering: pixelated; display: block;
     border: 1px solid var(--line) }
-.thumbs figcaption { font-size: .72rem; max-width: 72px; line-height: 1.25 }
+.thumbs figcaption { font-size: .72rem; max-width: 15rem; line-height: 1.25 }
 .warn > li { display: grid; grid-template-columns: 7.5rem minmax(0, 1fr);
     gap: .2rem 1.4rem; padding: .75rem 0; border-top: 1px solid var(--line) }
 .warn b { white-space: nowrap }

@@ -20,10 +20,15 @@ inline std::string data_of_input(const DataSummary& d) {
                cat({"<tr><th scope=\"row\">", escaped(c.name), "</th>", number_cell(c.min, digits3(c.min)),
                     number_cell(c.max, digits3(c.max)), number_cell(c.mean, digits3(c.mean)),
                     number_cell(c.deviation, digits3(c.deviation)), "</tr>\n"}));
-    for (const Thumbnail& t : d.thumbnails)
-        append(pictures, cat({"<figure><img src=\"data:image/png;base64,", t.png,
-                              "\" width=\"72\" height=\"72\" alt=\"", escaped(t.caption), "\"><figcaption>",
-                              escaped(t.caption), "</figcaption></figure>"}));
+    for (const Thumbnail& t : d.thumbnails) {
+        std::size_t const longer = (std::max)({t.width, t.height, std::size_t{1}}),
+                          shorter = (std::max)((std::min)(t.width, t.height), std::size_t{1});
+        std::size_t const side = longer > 2 * shorter ? 240 : 72;
+        append(pictures,
+               cat({"<figure><img src=\"data:image/png;base64,", t.png, "\" width=\"",
+                    t.width * side / longer, "\" height=\"", t.height * side / longer, "\" alt=\"",
+                    escaped(t.caption), "\"><figcaption>", escaped(t.caption), "</figcaption></figure>"}));
+    }
     if (!pictures.empty())
         pictures = cat({"<h3 class=\"above\">",
                         both("The first ones, as the network sees them", "网络所见的前几个样本"),
@@ -63,8 +68,10 @@ inline std::string data(const View& view) {
 }
 
 inline std::string warnings(const View& view) {
-    std::string items;
-    for (const Diagnostic& d : view.page.warnings) {
+    constexpr std::size_t shown = 6;  // many others are a click away
+    std::string items, rest;
+    for (std::size_t k = 0; k != view.page.warnings.size(); ++k) {
+        const Diagnostic& d = view.page.warnings[k];
         std::string place = escaped(d.source);
         if (d.where.line != 0)
             place =
@@ -73,13 +80,21 @@ inline std::string warnings(const View& view) {
                     : cat({"<a href=\"#c", d.where.line, "\">",
                            both(cat({"line ", d.where.line}), cat({"第 ", d.where.line, " 行"})), "</a>"});
         if (place.empty()) place = both("run", "运行");
-        append(items, cat({"<li><b>", place, "</b><div>", escaped(d.path), d.path.empty() ? "" : ": ",
-                           escaped(d.message), "</div></li>\n"}));
+        append(k < shown ? items : rest,
+               cat({"<li><b>", place, "</b><div>", escaped(d.path), d.path.empty() ? "" : ": ",
+                    escaped(d.message), "</div></li>\n"}));
     }
     if (items.empty())
         items = Text{"None.", "无。"}.element("p", "class=\"soft\"");
     else
         items = cat({"<ul class=\"warn\">\n", items, "</ul>\n"});
+    if (!rest.empty()) {
+        std::size_t const others = view.page.warnings.size() - shown;
+        append(items,
+               cat({"<details><summary>",
+                    both(cat({others, others == 1 ? " other" : " others"}), cat({"其余 ", others, " 条"})),
+                    "</summary><ul class=\"warn\">\n", rest, "</ul></details>\n"}));
+    }
     return cat({section("warnings", {"Warnings", "警告"}, {}), items, "</section>\n"});
 }
 

@@ -119,8 +119,8 @@ private:
             l.alone = both_noises(at(l.report->weight_bits, l.cost->weights_int4, l.cost->weights_int8),
                                   at(l.report->data_bits, l.cost->data_int4, l.cost->data_int8));
     }
-    /// The five with the greatest share of the noise, or that cost most alone, or with the most noise of their
-    /// own; no layer that is as good as float.
+    /// The five with the greatest share of the noise, or that cost most alone, or with the most noise of
+    /// their own; no layer that is as good as float.
     void rank() {
         for (std::size_t k = 0; k != layers.size(); ++k) {
             const LayerView& l = layers[k];
