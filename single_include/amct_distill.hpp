@@ -1059,21 +1059,23 @@ inline constexpr bool has_scalar_loops = false;
 
 // The kernel goes by value: through a reference, its members would be loaded again after every store.
 template <class Kernel>
-[[gnu::noinline]] auto run_scalar(Kernel kernel) {
+[[gnu::noinline]] auto run_scalar(Kernel kernel) -> decltype(kernel.template run<4>()) {
     return kernel.template run<4>();
 }
 #if defined(__GNUC__)
 template <class Kernel>
-[[gnu::noinline]] auto run_vectors(Kernel kernel) {
+[[gnu::noinline]] auto run_vectors(Kernel kernel) -> decltype(kernel.template run<16>()) {
     return kernel.template run<16>();
 }
 #if defined(__x86_64__) || defined(__i386__)
 template <class Kernel>
-[[gnu::noinline, gnu::target("avx2,fma")]] auto run_avx2(Kernel kernel) {
+[[gnu::noinline, gnu::target("avx2,fma")]] auto run_avx2(Kernel kernel)
+    -> decltype(kernel.template run<32>()) {
     return kernel.template run<32>();
 }
 template <class Kernel>
-[[gnu::noinline, gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]] auto run_avx512(Kernel kernel) {
+[[gnu::noinline, gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]] auto run_avx512(Kernel kernel)
+    -> decltype(kernel.template run<64>()) {
     return kernel.template run<64>();
 }
 #endif
@@ -2961,7 +2963,7 @@ private:
 ///     values.append(batch);  ...
 ///     values.for_each_part([&](std::span<const float> part) { ... });      // in the order of appending
 ///
-/// The file has no name and vanishes with the object. Nothing is ever left out.
+/// The file has no name and vanishes with the object; `limit` says where it is. Nothing is ever left out.
 
 namespace amct_distill::detail {
 
@@ -2970,8 +2972,10 @@ public:
     explicit ValueStore(std::size_t max_bytes) { limit(max_bytes); }
 
     /// Half of the bytes hold what was appended last, half are for reading the file; at least 512 KB.
+    /// `directory`, which exists: where the file will be; empty: where the system's temporary files are.
     /// Precondition: empty.
-    void limit(std::size_t max_bytes) {
+    void limit(std::size_t max_bytes, std::string directory = {}) {
+        directory_ = std::move(directory);
         assert(size() == 0);
         capacity_ = (std::max)(max_bytes / (2 * sizeof(float)) / task_size, std::size_t{1}) * task_size;
         in_memory_ = max_bytes == static_cast<std::size_t>(-1);
@@ -2984,6 +2988,9 @@ public:
     result<void> append(std::span<const float> x) {
         std::size_t const before = recent_.size(), room = in_memory_ ? x.size() : capacity_ - before;
         std::span<const float> rest = x.subspan((std::min)(room, x.size()));
+        if (std::size_t const needed = before + x.size() - rest.size();
+            !in_memory_ && needed > recent_.capacity())  // not beyond the limit, as a vector grows
+            recent_.reserve((std::min)(capacity_, (std::max)(needed, 2 * recent_.capacity())));
         recent_.insert(recent_.end(), x.begin(), x.end() - static_cast<std::ptrdiff_t>(rest.size()));
         if (rest.empty()) return {};
         // What is written counts in the end only: until then, it lies beyond what the file holds.
@@ -3022,9 +3029,25 @@ private:
         void operator()(std::FILE* file) const { std::fclose(file); }
     };
 
+    /// It has no name, or loses it at once. Null: it cannot be made.
+    std::FILE* make_file() const {
+#if __has_include(<unistd.h>)  // a file that is open can be removed
+        if (!directory_.empty()) {
+            for (int i = 0;; ++i) {
+                std::string const path = concat(directory_, "/observed_", i);
+                std::FILE* const file = std::fopen(path.c_str(), "w+bx");
+                if (file == nullptr && errno == EEXIST) continue;
+                if (file != nullptr) std::remove(path.c_str());
+                return file;
+            }
+        }
+#endif
+        return std::tmpfile();
+    }
+
     /// `capacity_` values as those from `end` on, which moves after them.
     result<void> write(std::span<const float> x, std::size_t& end) {
-        if (!file_) file_.reset(std::tmpfile());
+        if (!file_) file_.reset(make_file());
         if (!file_ || std::fseek(file_.get(), static_cast<long>(end * sizeof(float)), SEEK_SET) != 0 ||
             std::fwrite(x.data(), sizeof(float), x.size(), file_.get()) != x.size() ||
             std::fflush(file_.get()) != 0)
@@ -3040,6 +3063,7 @@ private:
 
     std::size_t capacity_ = 0;
     bool in_memory_ = false;
+    std::string directory_{};
     std::size_t written_ = 0;  // to the file: a multiple of capacity_
     std::unique_ptr<std::FILE, Close> file_{};
     std::vector<float> recent_{};
@@ -3084,10 +3108,11 @@ public:
     Ifmr() = default;
     explicit Ifmr(IfmrOptions options) : options_(options), values_(options.max_bytes) {}
 
-    /// How much memory values may take, as `IfmrOptions::max_bytes`. Precondition: no batch was observed.
-    void limit_memory(std::size_t bytes) {
+    /// How much memory values may take, as `IfmrOptions::max_bytes`, and where the file for more is (empty:
+    /// among the system's temporary files). Precondition: no batch was observed.
+    void limit_memory(std::size_t bytes, const std::string& directory = {}) {
         options_.max_bytes = bytes;
-        values_.limit(bytes);
+        values_.limit(bytes, directory);
     }
 
     /// Adds a batch, of any shape. Errors: it is empty or has a value that is not finite, or the temporary
@@ -4191,7 +4216,8 @@ namespace amct_distill {
 
 /// Required. Optional, and used where they are there:
 ///   - `observe(x, on)` and `finish(on)`, which compute on the threads of an Execution;
-///   - `limit_memory(bytes)`, before the first batch: how much of what it observed it may keep in memory.
+///   - `limit_memory(bytes)` or `limit_memory(bytes, directory)`, before the first batch: how much of what it
+///     observed it may keep in memory, and where a file for the rest may be (empty: anywhere).
 template <class C>
 concept Calibrator = std::default_initializable<C> && requires(C c, const C& done, std::span<const float> x) {
     { c.observe(x) } -> std::same_as<result<void>>;
@@ -4216,8 +4242,12 @@ auto finish_on(const Execution& on, const C& c) {
         return c.finish();
 }
 template <Calibrator C>
-void limit_memory_of([[maybe_unused]] C& c, [[maybe_unused]] std::size_t bytes) {
-    if constexpr (requires { c.limit_memory(bytes); }) c.limit_memory(bytes);
+void limit_memory_of([[maybe_unused]] C& c, [[maybe_unused]] std::size_t bytes,
+                     [[maybe_unused]] const std::string& directory = {}) {
+    if constexpr (requires { c.limit_memory(bytes, directory); })
+        c.limit_memory(bytes, directory);
+    else if constexpr (requires { c.limit_memory(bytes); })
+        c.limit_memory(bytes);
 }
 
 }  // namespace detail
@@ -4653,6 +4683,8 @@ private:
 #include <boost/spirit/home/x3/operator.hpp>
 #include <chrono>
 #include <condition_variable>
+#include <fstream>
+#include <ios>
 #include <numbers>
 #include <set>
 #include <sys/ioctl.h>
@@ -11219,8 +11251,8 @@ inline FoldedLayer fold(const nn::Tensor& weight, const nn::Tensor& bias, const 
 /// - A negative factor would turn code qmin into qmax + 1, which does not exist. A channel that has this code
 ///   gets the scale times -qmin / qmax, as ARQ would find it for the folded weights, and new codes: those of
 ///   the folded float weights.
-/// - A channel without weights, its factor being 0 or all of its codes, has codes 0, and the bias is its whole
-///   output. The scale is then no higher than the one with which the bias takes 22 bits, as many as a float32
+/// - A channel without weights, its factor being 0 or all of its codes, has codes 0, and its output is the
+///   bias. The scale is then no higher than the one with which the bias takes 22 bits, as many as a float32
 ///   has anyway.
 /// - A scale so low that the bias would take more than 30 bits becomes that with which it takes 22.
 /// - A scale that is no normal float, or with which scale_d * scale_w is none, becomes the least power of two
@@ -11664,11 +11696,12 @@ struct Progress {
 struct RunOptions {
     int threads = 1;
     /// What may be kept in memory beyond the networks and one batch: the values that calibration observes,
-    /// and the blocks' inputs and outputs. Where it does not suffice, calibration uses temporary files, and
-    /// distillation computes again (or reads what was dumped) at every epoch.
+    /// and the blocks' inputs and outputs. Where it does not suffice, files in `directory` take the rest;
+    /// without a directory calibration uses temporary files, and distillation computes again (or reads what
+    /// was dumped) at every epoch.
     std::size_t memory_bytes = std::size_t{512} << 20;
-    /// Where distill writes each finished block, and a dump; empty: blocks nowhere, a dump to the system's
-    /// directory for temporary files.
+    /// Where distill writes each finished block and a dump, and what has no room in memory; empty: a dump to
+    /// the system's directory for temporary files.
     std::filesystem::path directory{};
     /// Whether blocks that the directory has are taken from there. If not, it must have none.
     bool resume = false;
@@ -11758,7 +11791,214 @@ result<VerifyReport>(verify)(const Deployment& deployment, const BasicStudent<Al
 
 }  // namespace amct_distill
 
+// ---- amct_distill/student/batch_slice.hpp
+
+/// A part of a batch: some of its samples. How batches are cut says slices.hpp.
+///
+///     BatchSlice slice{.begin = 0, .end = 4};     // the first four samples
+
+namespace amct_distill {
+
+/// Into how many slices a batch is cut; one of fewer samples into one for each.
+inline constexpr std::size_t default_slices = 8;
+
+/// Samples begin..end of a batch.
+struct BatchSlice {
+    nn::Index begin = 0, end = 0;
+    nn::Index size() const { return end - begin; }
+};
+
+}  // namespace amct_distill
+
 #if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
+
+// ---- amct_distill/student/slices.hpp
+
+/// Runs a network on a batch that is cut along its samples into slices: each runs alone, threads take slices.
+///
+///     SliceRunner runner(network, &executor);
+///     runner.run_batch(batch, network.outputs(), outputs);            // whole batches in, whole batches out
+///     runner.for_each(samples, [&](std::size_t k, BatchSlice slice, nn::Tape& tape, std::size_t worker) {
+///         ...
+///     });
+///
+/// How a batch is cut depends on its samples alone, never on the threads; whoever adds up what the slices
+/// gave does it along one binary tree (`tree_sum`). So results have the same bits on any number of threads.
+/// Where there are more threads than slices, all of them share one slice after the other.
+
+namespace amct_distill {
+
+namespace detail {
+
+/// Slice k of `count`.
+inline BatchSlice slice_of(nn::Index samples, std::size_t k, std::size_t count) {
+    auto const at = [&](std::size_t i) {
+        return samples * static_cast<nn::Index>(i) / static_cast<nn::Index>(count);
+    };
+    return {at(k), at(k + 1)};
+}
+
+/// Whether dimension 0 of all values is the batch: then samples have nothing to do with each other.
+inline bool can_be_cut(const nn::Network& network) {
+    auto const has_batch = [&](nn::NodeId id) {
+        const nn::Shape& shape = network.node(id).shape;
+        return !shape.empty() && shape[0] == nn::any_batch;
+    };
+    return std::ranges::all_of(network.inputs(), has_batch) &&
+           std::ranges::all_of(network.operations(), has_batch);
+}
+
+/// The values of a slice, at their place in a tensor of all samples.
+inline std::span<const float> values_of(const nn::Tensor& whole, BatchSlice slice) {
+    std::size_t const one = whole.size() / static_cast<std::size_t>(whole.dim(0));
+    return whole.span().subspan(static_cast<std::size_t>(slice.begin) * one,
+                                static_cast<std::size_t>(slice.size()) * one);
+}
+inline std::span<float> values_of(nn::Tensor& whole, BatchSlice slice) {
+    std::size_t const one = whole.size() / static_cast<std::size_t>(whole.dim(0));
+    return whole.span().subspan(static_cast<std::size_t>(slice.begin) * one,
+                                static_cast<std::size_t>(slice.size()) * one);
+}
+
+/// Copies a slice of a batch into a tensor of its own; `shape` is that of the value in the network.
+inline void take_slice(const nn::Tensor& whole, const nn::Shape& shape, BatchSlice slice, nn::Tensor& to) {
+    if (shape[0] != nn::any_batch) {
+        to = whole;
+        return;
+    }
+    to.resize_batch(shape, slice.size());
+    std::ranges::copy(values_of(whole, slice), to.begin());
+}
+
+/// values[0] + values[1] + ..., added along a binary tree that the count alone determines: neighbours, then
+/// neighbours of those. Overwrites them.
+template <class T>
+T tree_sum(std::span<T> values) {
+    for (std::size_t stride = 1; stride < values.size(); stride *= 2)
+        for (std::size_t i = 0; i + stride < values.size(); i += 2 * stride) values[i] += values[i + stride];
+    return values.empty() ? T{} : values[0];
+}
+
+}  // namespace detail
+
+class SliceRunner {
+public:
+    struct Given {
+        nn::NodeId node;
+        const nn::Tensor* value;
+    };
+    struct Wanted {
+        nn::NodeId node;
+        nn::Tensor* value;
+    };
+
+    /// Both outlive it. Null: the caller's thread alone.
+    explicit SliceRunner(const nn::Network& network, const nn::Executor* executor = nullptr,
+                         std::size_t slices = default_slices)
+        : network_(network),
+          executor_(executor),
+          slices_((std::max)(slices, std::size_t{1})),
+          is_cut_(detail::can_be_cut(network)) {
+        std::size_t const threads = executor ? static_cast<std::size_t>(executor->threads()) : 1;
+        for (std::size_t w = 0; w != (std::min)(threads, slices_); ++w) tapes_.emplace_back();
+    }
+
+    const nn::Network& network() const { return network_; }
+    const nn::Executor* executor() const { return executor_; }
+    /// The workspaces, one for each slice that runs at a time.
+    std::deque<nn::Tape>& tapes() { return tapes_; }
+    std::size_t count(nn::Index samples) const {
+        return is_cut_ ? (std::max)(std::size_t{1}, (std::min)(slices_, static_cast<std::size_t>(samples)))
+                       : 1;
+    }
+
+    /// What the modules of some nodes can compute once for all slices: after a change of their parameters.
+    void prepare(std::span<const nn::NodeId> nodes) {
+        prepared_.resize(network_.modules().size());
+        preparing_.use(executor_);
+        for (nn::NodeId id : nodes)
+            if (auto const m = network_.node(id).module)
+                network_.module(*m).prepare(prepared_[*m], preparing_);
+    }
+
+    /// f(k, slice, tape, worker) for every slice; `worker` is an index of `tapes()`, and no two calls at the
+    /// same time have the same. What f throws is thrown here.
+    template <class F>
+    void for_each(nn::Index samples, F&& f) {
+        std::size_t const n = count(samples);
+        bool const share = shares_threads(n);
+        auto const one = [&](std::size_t k, std::size_t worker) {
+            nn::Tape& tape = tapes_[worker];
+            tape.use(share ? executor_ : nullptr);
+            tape.use_prepared(&prepared_);
+            f(k, detail::slice_of(samples, k, n), tape, worker);
+        };
+        if (share)
+            nn::Executor::run_here(n, one);
+        else
+            executor_->parallel_for(n, one);
+    }
+
+    /// f for one of the largest slices on every workspace, which then has room for any: which slice comes to
+    /// which workspace is not the same in every `for_each`.
+    template <class F>
+    void make_room(nn::Index samples, F&& f) {
+        std::size_t const n = count(samples);
+        for (std::size_t w = 0; w != (shares_threads(n) ? 1 : tapes_.size()); ++w) {
+            tapes_[w].use(shares_threads(n) ? executor_ : nullptr);
+            tapes_[w].use_prepared(&prepared_);
+            f(n - 1, detail::slice_of(samples, n - 1, n), tapes_[w], w);
+        }
+    }
+
+    /// Runs some nodes, in graph order, in Mode::evaluate, from values that they read; `wanted` are
+    /// overwritten.
+    void run(std::span<const nn::NodeId> nodes, std::span<const Given> given,
+             std::span<const Wanted> wanted) {
+        nn::Index const samples = given.empty() ? 1 : given[0].value->dim(0);
+        prepare(nodes);
+        for (const Wanted& w : wanted) w.value->resize_batch(network_.node(w.node).shape, samples);
+        for_each(samples, [&](std::size_t, BatchSlice slice, nn::Tape& tape, std::size_t) {
+            for (const Given& g : given)
+                detail::take_slice(*g.value, network_.node(g.node).shape, slice, tape.output(g.node));
+            network_.forward_nodes(nodes, tape, nn::Mode::evaluate);
+            for (const Wanted& w : wanted) {
+                const nn::Tensor& value = network_.value(w.node, tape);
+                if (is_cut_)
+                    std::ranges::copy(value.span(), detail::values_of(*w.value, slice).begin());
+                else
+                    *w.value = value;
+            }
+        });
+    }
+
+    /// The whole network on a batch, one tensor for each input; `values` become those of `nodes`.
+    void run_batch(std::span<const nn::Tensor> batch, std::span<const nn::NodeId> nodes,
+                   std::span<nn::Tensor> values) {
+        given_.clear();
+        wanted_.clear();
+        for (std::size_t k = 0; k != batch.size(); ++k) given_.push_back({network_.inputs()[k], &batch[k]});
+        for (std::size_t k = 0; k != nodes.size(); ++k) wanted_.push_back({nodes[k], &values[k]});
+        run(network_.operations(), given_, wanted_);
+    }
+
+private:
+    bool shares_threads(std::size_t slices) const {
+        return executor_ == nullptr || slices < static_cast<std::size_t>(executor_->threads());
+    }
+
+    const nn::Network& network_;
+    const nn::Executor* executor_;
+    std::size_t slices_;
+    bool is_cut_;
+    std::deque<nn::Tape> tapes_{};
+    std::vector<nn::Tensor> prepared_{};  // by module
+    nn::Scratch preparing_{};
+    std::vector<Given> given_{};
+    std::vector<Wanted> wanted_{};
+};
+
+}  // namespace amct_distill
 
 // ---- amct_distill/deploy/integer.hpp
 
@@ -12018,6 +12258,9 @@ inline void compare_inputs(const IntegerLayer& integer, const nn::Tensor& simula
     }
 }
 
+/// How many samples are compared at a time: the values of all layers are in memory, of three networks.
+inline constexpr nn::Index verified_at_a_time = 8;
+
 /// Compares a deployment, batch after batch, with its simulation and with another network of the same
 /// outputs.
 class Verification {
@@ -12036,17 +12279,17 @@ public:
     }
 
     void add(std::span<const nn::Tensor> batch, const nn::Network& reference, const nn::Executor& executor) {
-        std::vector<const nn::Tensor*> inputs;
-        for (const nn::Tensor& t : batch) inputs.push_back(&t);
         for (nn::Tape* tape : {&simulated_, &mixed_, &other_}) tape->use(&executor);
         scratch_.use(&executor);
-        simulation_.forward(inputs, simulated_, nn::Mode::evaluate);
-        simulation_.set_inputs(inputs, mixed_);
-        compare_layers();
-        device_.forward(inputs, mixed_, nn::Mode::evaluate);
-        reference.forward(inputs, other_, nn::Mode::evaluate);
-        for (nn::NodeId output : device_.outputs())
-            compare_outputs(device_.value(output, mixed_), reference.value(output, other_));
+        if (!can_be_cut(reference) || batch[0].dim(0) <= verified_at_a_time)
+            return add_part(batch, reference);
+        parts_.resize(batch.size());
+        for (nn::Index begin = 0, end = batch[0].dim(0); begin < end; begin += verified_at_a_time) {
+            BatchSlice const part{begin, (std::min)(begin + verified_at_a_time, end)};
+            for (std::size_t k = 0; k != batch.size(); ++k)
+                take_slice(batch[k], reference.node(reference.inputs()[k]).shape, part, parts_[k]);
+            add_part(parts_, reference);
+        }
     }
     VerifyReport finish() {
         report_.output_error /= values_;
@@ -12055,6 +12298,17 @@ public:
     }
 
 private:
+    void add_part(std::span<const nn::Tensor> part, const nn::Network& reference) {
+        std::vector<const nn::Tensor*> inputs;
+        for (const nn::Tensor& t : part) inputs.push_back(&t);
+        simulation_.forward(inputs, simulated_, nn::Mode::evaluate);
+        simulation_.set_inputs(inputs, mixed_);
+        compare_layers();
+        device_.forward(inputs, mixed_, nn::Mode::evaluate);
+        reference.forward(inputs, other_, nn::Mode::evaluate);
+        for (nn::NodeId output : device_.outputs())
+            compare_outputs(device_.value(output, mixed_), reference.value(output, other_));
+    }
     void compare_layers() {
         for (nn::NodeId id : simulation_.operations()) {
             auto const found = std::ranges::find(nodes_, id);
@@ -12086,6 +12340,7 @@ private:
     std::vector<const IntegerLayer*> integers_{};
     std::vector<nn::NodeId> nodes_{};
     nn::Tape simulated_{}, mixed_{}, other_{};
+    std::vector<nn::Tensor> parts_{};
     nn::Scratch scratch_{};
     IntegerTensor sums_{};
     double values_ = 0;
@@ -12157,25 +12412,6 @@ result<VerifyReport>(verify)(const Deployment& deployment, const BasicStudent<Al
 }  // namespace amct_distill
 
 #endif  // definitions
-
-// ---- amct_distill/student/batch_slice.hpp
-
-/// A part of a batch: some of its samples. How batches are cut says slices.hpp.
-///
-///     BatchSlice slice{.begin = 0, .end = 4};     // the first four samples
-
-namespace amct_distill {
-
-/// Into how many slices a batch is cut; one of fewer samples into one for each.
-inline constexpr std::size_t default_slices = 8;
-
-/// Samples begin..end of a batch.
-struct BatchSlice {
-    nn::Index begin = 0, end = 0;
-    nn::Index size() const { return end - begin; }
-};
-
-}  // namespace amct_distill
 
 // ---- amct_distill/distill/adamw.hpp
 
@@ -13196,194 +13432,6 @@ inline result<nn::Tensor> read_npy(const std::filesystem::path& path) {
 
 }  // namespace amct_distill
 
-// ---- amct_distill/student/slices.hpp
-
-/// Runs a network on a batch that is cut along its samples into slices: each runs alone, threads take slices.
-///
-///     SliceRunner runner(network, &executor);
-///     runner.run_batch(batch, network.outputs(), outputs);            // whole batches in, whole batches out
-///     runner.for_each(samples, [&](std::size_t k, BatchSlice slice, nn::Tape& tape, std::size_t worker) {
-///         ...
-///     });
-///
-/// How a batch is cut depends on its samples alone, never on the threads; whoever adds up what the slices
-/// gave does it along one binary tree (`tree_sum`). So results have the same bits on any number of threads.
-/// Where there are more threads than slices, all of them share one slice after the other.
-
-namespace amct_distill {
-
-namespace detail {
-
-/// Slice k of `count`.
-inline BatchSlice slice_of(nn::Index samples, std::size_t k, std::size_t count) {
-    auto const at = [&](std::size_t i) {
-        return samples * static_cast<nn::Index>(i) / static_cast<nn::Index>(count);
-    };
-    return {at(k), at(k + 1)};
-}
-
-/// Whether dimension 0 of all values is the batch: then samples have nothing to do with each other.
-inline bool can_be_cut(const nn::Network& network) {
-    auto const has_batch = [&](nn::NodeId id) {
-        const nn::Shape& shape = network.node(id).shape;
-        return !shape.empty() && shape[0] == nn::any_batch;
-    };
-    return std::ranges::all_of(network.inputs(), has_batch) &&
-           std::ranges::all_of(network.operations(), has_batch);
-}
-
-/// The values of a slice, at their place in a tensor of all samples.
-inline std::span<const float> values_of(const nn::Tensor& whole, BatchSlice slice) {
-    std::size_t const one = whole.size() / static_cast<std::size_t>(whole.dim(0));
-    return whole.span().subspan(static_cast<std::size_t>(slice.begin) * one,
-                                static_cast<std::size_t>(slice.size()) * one);
-}
-inline std::span<float> values_of(nn::Tensor& whole, BatchSlice slice) {
-    std::size_t const one = whole.size() / static_cast<std::size_t>(whole.dim(0));
-    return whole.span().subspan(static_cast<std::size_t>(slice.begin) * one,
-                                static_cast<std::size_t>(slice.size()) * one);
-}
-
-/// Copies a slice of a batch into a tensor of its own; `shape` is that of the value in the network.
-inline void take_slice(const nn::Tensor& whole, const nn::Shape& shape, BatchSlice slice, nn::Tensor& to) {
-    if (shape[0] != nn::any_batch) {
-        to = whole;
-        return;
-    }
-    to.resize_batch(shape, slice.size());
-    std::ranges::copy(values_of(whole, slice), to.begin());
-}
-
-/// values[0] + values[1] + ..., added along a binary tree that the count alone determines: neighbours, then
-/// neighbours of those. Overwrites them.
-template <class T>
-T tree_sum(std::span<T> values) {
-    for (std::size_t stride = 1; stride < values.size(); stride *= 2)
-        for (std::size_t i = 0; i + stride < values.size(); i += 2 * stride) values[i] += values[i + stride];
-    return values.empty() ? T{} : values[0];
-}
-
-}  // namespace detail
-
-class SliceRunner {
-public:
-    struct Given {
-        nn::NodeId node;
-        const nn::Tensor* value;
-    };
-    struct Wanted {
-        nn::NodeId node;
-        nn::Tensor* value;
-    };
-
-    /// Both outlive it. Null: the caller's thread alone.
-    explicit SliceRunner(const nn::Network& network, const nn::Executor* executor = nullptr,
-                         std::size_t slices = default_slices)
-        : network_(network),
-          executor_(executor),
-          slices_((std::max)(slices, std::size_t{1})),
-          is_cut_(detail::can_be_cut(network)) {
-        std::size_t const threads = executor ? static_cast<std::size_t>(executor->threads()) : 1;
-        for (std::size_t w = 0; w != (std::min)(threads, slices_); ++w) tapes_.emplace_back();
-    }
-
-    const nn::Network& network() const { return network_; }
-    const nn::Executor* executor() const { return executor_; }
-    /// The workspaces, one for each slice that runs at a time.
-    std::deque<nn::Tape>& tapes() { return tapes_; }
-    std::size_t count(nn::Index samples) const {
-        return is_cut_ ? (std::max)(std::size_t{1}, (std::min)(slices_, static_cast<std::size_t>(samples)))
-                       : 1;
-    }
-
-    /// What the modules of some nodes can compute once for all slices: after a change of their parameters.
-    void prepare(std::span<const nn::NodeId> nodes) {
-        prepared_.resize(network_.modules().size());
-        preparing_.use(executor_);
-        for (nn::NodeId id : nodes)
-            if (auto const m = network_.node(id).module)
-                network_.module(*m).prepare(prepared_[*m], preparing_);
-    }
-
-    /// f(k, slice, tape, worker) for every slice; `worker` is an index of `tapes()`, and no two calls at the
-    /// same time have the same. What f throws is thrown here.
-    template <class F>
-    void for_each(nn::Index samples, F&& f) {
-        std::size_t const n = count(samples);
-        bool const share = shares_threads(n);
-        auto const one = [&](std::size_t k, std::size_t worker) {
-            nn::Tape& tape = tapes_[worker];
-            tape.use(share ? executor_ : nullptr);
-            tape.use_prepared(&prepared_);
-            f(k, detail::slice_of(samples, k, n), tape, worker);
-        };
-        if (share)
-            nn::Executor::run_here(n, one);
-        else
-            executor_->parallel_for(n, one);
-    }
-
-    /// f for one of the largest slices on every workspace, which then has room for any: which slice comes to
-    /// which workspace is not the same in every `for_each`.
-    template <class F>
-    void make_room(nn::Index samples, F&& f) {
-        std::size_t const n = count(samples);
-        for (std::size_t w = 0; w != (shares_threads(n) ? 1 : tapes_.size()); ++w) {
-            tapes_[w].use(shares_threads(n) ? executor_ : nullptr);
-            tapes_[w].use_prepared(&prepared_);
-            f(n - 1, detail::slice_of(samples, n - 1, n), tapes_[w], w);
-        }
-    }
-
-    /// Runs some nodes, in graph order, in Mode::evaluate, from values that they read; `wanted` are
-    /// overwritten.
-    void run(std::span<const nn::NodeId> nodes, std::span<const Given> given,
-             std::span<const Wanted> wanted) {
-        nn::Index const samples = given.empty() ? 1 : given[0].value->dim(0);
-        prepare(nodes);
-        for (const Wanted& w : wanted) w.value->resize_batch(network_.node(w.node).shape, samples);
-        for_each(samples, [&](std::size_t, BatchSlice slice, nn::Tape& tape, std::size_t) {
-            for (const Given& g : given)
-                detail::take_slice(*g.value, network_.node(g.node).shape, slice, tape.output(g.node));
-            network_.forward_nodes(nodes, tape, nn::Mode::evaluate);
-            for (const Wanted& w : wanted) {
-                const nn::Tensor& value = network_.value(w.node, tape);
-                if (is_cut_)
-                    std::ranges::copy(value.span(), detail::values_of(*w.value, slice).begin());
-                else
-                    *w.value = value;
-            }
-        });
-    }
-
-    /// The whole network on a batch, one tensor for each input; `values` become those of `nodes`.
-    void run_batch(std::span<const nn::Tensor> batch, std::span<const nn::NodeId> nodes,
-                   std::span<nn::Tensor> values) {
-        given_.clear();
-        wanted_.clear();
-        for (std::size_t k = 0; k != batch.size(); ++k) given_.push_back({network_.inputs()[k], &batch[k]});
-        for (std::size_t k = 0; k != nodes.size(); ++k) wanted_.push_back({nodes[k], &values[k]});
-        run(network_.operations(), given_, wanted_);
-    }
-
-private:
-    bool shares_threads(std::size_t slices) const {
-        return executor_ == nullptr || slices < static_cast<std::size_t>(executor_->threads());
-    }
-
-    const nn::Network& network_;
-    const nn::Executor* executor_;
-    std::size_t slices_;
-    bool is_cut_;
-    std::deque<nn::Tape> tapes_{};
-    std::vector<nn::Tensor> prepared_{};  // by module
-    nn::Scratch preparing_{};
-    std::vector<Given> given_{};
-    std::vector<Wanted> wanted_{};
-};
-
-}  // namespace amct_distill
-
 // ---- amct_distill/distill/dump.hpp
 
 /// The teacher's inputs and outputs of every block and step, on disk: computed once, read at every epoch.
@@ -13492,6 +13540,98 @@ private:
 
 }  // namespace amct_distill
 
+// ---- amct_distill/distill/spill_file.hpp
+
+/// Tensors that have no room in memory, in a file of the run's directory.
+///
+///     SpillFile file("out/run");
+///     SpillFile::Place place;
+///     file.write(tensor, place).value();           // again: over what was there, where it fits
+///     file.read(place, tensor).value();            // the same bits
+///
+/// The file is made by the first write, and vanishes with the object; where the system allows it, it has no
+/// name meanwhile, so that not even a process that is killed leaves it.
+
+namespace amct_distill {
+
+class SpillFile {
+public:
+    /// Where a tensor is in the file.
+    struct Place {
+        std::size_t at = 0, room = 0;  // bytes
+        nn::Shape shape{};
+    };
+
+    /// Where the file will be. Empty: there is none, and nothing may be written.
+    explicit SpillFile(std::filesystem::path directory) : directory_(std::move(directory)) {}
+    SpillFile(const SpillFile&) = delete;
+    SpillFile& operator=(const SpillFile&) = delete;
+    ~SpillFile() {
+        file_.close();
+        std::error_code ignored;
+        if (!path_.empty()) std::filesystem::remove(path_, ignored);
+    }
+
+    bool is_usable() const { return !directory_.empty(); }
+
+    /// Error: the file cannot be made or written (a full disk, ...).
+    result<void> write(const nn::Tensor& tensor, Place& place) {
+        if (auto ok = open(); !ok) return ok;
+        std::size_t const bytes = tensor.size() * sizeof(float);
+        if (bytes > place.room) {
+            place.at = std::exchange(end_, end_ + bytes);
+            place.room = bytes;
+        }
+        place.shape = tensor.shape();
+        errno = 0;
+        if (!seek(place.at) ||
+            file_.sputn(reinterpret_cast<const char*>(tensor.data()), static_cast<std::streamsize>(bytes)) !=
+                static_cast<std::streamsize>(bytes))
+            return failed("write");
+        return {};
+    }
+    /// Error: the file cannot be read.
+    result<void> read(const Place& place, nn::Tensor& tensor) {
+        tensor.resize(place.shape);
+        auto const bytes = static_cast<std::streamsize>(tensor.size() * sizeof(float));
+        errno = 0;
+        if (!seek(place.at) || file_.sgetn(reinterpret_cast<char*>(tensor.data()), bytes) != bytes)
+            return failed("read");
+        return {};
+    }
+
+private:
+    result<void> open() {
+        if (file_.is_open()) return {};
+        std::error_code error;
+        for (int i = 0; path_.empty() || std::filesystem::exists(path_, error); ++i)
+            path_ = directory_ / detail::concat("values_", i);
+        file_.pubsetbuf(nullptr, 0);
+        errno = 0;
+        if (!file_.open(path_, std::ios::in | std::ios::out | std::ios::trunc | std::ios::binary)) {
+            path_.clear();
+            return failed("make");
+        }
+        if (std::filesystem::remove(path_, error)) path_.clear();
+        return {};
+    }
+    bool seek(std::size_t at) {
+        return file_.pubseekpos(static_cast<std::streamoff>(at)) != std::streampos(std::streamoff(-1));
+    }
+    [[gnu::cold, gnu::noinline]] Diagnostic failed(const char* verb) const {
+        Diagnostic why = detail::file_error(detail::concat(verb, " the file of blocks' values in"),
+                                            directory_, errno == 0 ? EIO : errno);
+        why.message += "; make room for it, or allow more memory";
+        return why;
+    }
+
+    std::filesystem::path directory_, path_{};
+    std::filebuf file_{};
+    std::size_t end_ = 0;
+};
+
+}  // namespace amct_distill
+
 // ---- amct_distill/distill/prefix_cache.hpp
 
 /// What a network has computed so far, batch by batch, so that the next block begins where the last one
@@ -13502,15 +13642,17 @@ private:
 ///     prefix.advance(3, block.nodes.front());              // evaluates the nodes before that one ...
 ///     prefix.value(block.inputs[0]);                        // ... whose values are there now
 ///
-/// Kept of a batch is what a later node reads. Where the budget has no room for it, the next call begins at
-/// the network's input again: with the same bits, only later.
+/// Kept of a batch is what a later node reads. Where the budget has no room for it, it goes to a file of the
+/// budget's directory; without one, the next call begins at the network's input again: with the same bits.
 
 namespace amct_distill {
 
-/// How many bytes may be kept, by all who share it.
+/// How many bytes may be kept, by all who share it, and the directory for what has no room (empty: it is not
+/// kept).
 class CacheBudget {
 public:
-    explicit CacheBudget(std::size_t bytes) : free_(bytes) {}
+    explicit CacheBudget(std::size_t bytes, std::filesystem::path directory = {})
+        : free_(bytes), directory_(std::move(directory)) {}
     bool take(std::size_t bytes) {
         if (bytes > free_) return false;
         free_ -= bytes;
@@ -13518,9 +13660,11 @@ public:
     }
     void give_back(std::size_t bytes) { free_ += bytes; }
     std::size_t free() const { return free_; }
+    const std::filesystem::path& directory() const { return directory_; }
 
 private:
     std::size_t free_;
+    std::filesystem::path directory_;
 };
 
 class PrefixRunner {
@@ -13528,7 +13672,7 @@ public:
     /// All outlive it. The network's parameters may change for nodes that advance() has not evaluated.
     PrefixRunner(const nn::Network& network, DataSource batches, CacheBudget& budget,
                  const nn::Executor* executor = nullptr, std::size_t slices = default_slices)
-        : batches_(batches), budget_(budget), runner_(network, executor, slices) {}
+        : batches_(batches), budget_(budget), runner_(network, executor, slices), file_(budget.directory()) {}
     PrefixRunner(const PrefixRunner&) = delete;
     PrefixRunner& operator=(const PrefixRunner&) = delete;
     ~PrefixRunner() { forget(); }
@@ -13536,19 +13680,25 @@ public:
     const nn::Network& network() const { return runner_.network(); }
 
     /// Evaluates the nodes before `to` for batch number `i`. Then `value` has what later nodes and the
-    /// network's outputs need of them, and the values that are asked for besides. Error: the batch cannot be
-    /// loaded. Throws std::invalid_argument when it does not fit the network's inputs.
+    /// network's outputs need of them, and the values that are asked for besides. Errors: the batch cannot be
+    /// loaded, the file cannot be written or read. Throws std::invalid_argument when it does not fit the
+    /// network's inputs.
     result<void> advance(std::size_t i, nn::NodeId to, std::span<const nn::NodeId> besides = {}) {
         if (kept_.size() <= i) kept_.resize(i + 1);
         Kept& kept = kept_[i];
         given_.clear();
         wanted_.clear();
         std::span<const nn::Tensor> batch;
-        bool goes_on = kept.bytes != 0 && kept.at <= to;
+        bool goes_on = (kept.bytes != 0 || kept.in_file) && kept.at <= to;
         for (nn::NodeId id : besides)  // what was evaluated before and dropped
-            goes_on = goes_on && (id >= kept.at || find(kept.values, id) != nullptr);
+            goes_on = goes_on && (id >= kept.at || kept.has(id));
         std::size_t const from = goes_on ? kept.at.index : 0;
         std::swap(before_, kept.values);
+        if (goes_on && kept.in_file)
+            for (std::size_t k = 0; k != kept.nodes.size(); ++k) {
+                auto& value = before_.emplace_back(kept.nodes[k], nn::Tensor()).second;
+                if (auto ok = file_.read(kept.places[k], value); !ok) return ok;
+            }
         if (goes_on) {
             for (const auto& [id, value] : before_) given_.push_back({id, &value});
         } else {
@@ -13578,8 +13728,7 @@ public:
         if (!nodes_.empty()) runner_.run(nodes_, given_, wanted_);
         before_.clear();
         live_.resize(live);
-        keep(kept, to);
-        return {};
+        return keep(kept, to);
     }
     /// After `advance`, until the next.
     const nn::Tensor& value(nn::NodeId id) const {
@@ -13597,8 +13746,12 @@ private:
     using Values = std::vector<std::pair<nn::NodeId, nn::Tensor>>;
     struct Kept {
         nn::NodeId at{};
-        Values values{};
+        std::vector<nn::NodeId> nodes{};
+        Values values{};                         // theirs, in memory
+        std::vector<SpillFile::Place> places{};  // or in the file; some may be left of earlier nodes
         std::size_t bytes = 0;
+        bool in_file = false;
+        bool has(nn::NodeId id) const { return std::ranges::find(nodes, id) != nodes.end(); }
     };
 
     static const nn::Tensor* find(const Values& values, nn::NodeId id) {
@@ -13609,15 +13762,26 @@ private:
     void drop(Kept& kept) {
         budget_.give_back(std::exchange(kept.bytes, 0));
         kept.values.clear();
+        kept.in_file = false;
     }
-    void keep(Kept& kept, nn::NodeId to) {
+    result<void> keep(Kept& kept, nn::NodeId to) {
         std::size_t bytes = 0;
         for (nn::NodeId id : live_) bytes += find(after_, id)->size() * sizeof(float);
         drop(kept);
-        if (!budget_.take(bytes)) return;
+        bool const in_memory = budget_.take(bytes);
+        if (!in_memory && !file_.is_usable()) return {};
         kept.at = to;
-        kept.bytes = bytes;
-        for (nn::NodeId id : live_) kept.values.emplace_back(id, *find(after_, id));
+        kept.nodes.assign(live_.begin(), live_.end());
+        if (in_memory) {
+            kept.bytes = bytes;
+            for (nn::NodeId id : live_) kept.values.emplace_back(id, *find(after_, id));
+            return {};
+        }
+        if (kept.places.size() < live_.size()) kept.places.resize(live_.size());
+        for (std::size_t k = 0; k != live_.size(); ++k)
+            if (auto ok = file_.write(*find(after_, live_[k]), kept.places[k]); !ok) return ok;
+        kept.in_file = true;
+        return {};
     }
     /// The values before `to` that it or a later node reads, or that leave the network.
     void find_live(nn::NodeId to) {
@@ -13638,6 +13802,7 @@ private:
     Batch buffer_{};
     CacheBudget& budget_;
     SliceRunner runner_;
+    SpillFile file_;
     std::vector<Kept> kept_{};  // by batch
     Values before_{}, after_{};
     std::vector<nn::NodeId> live_{}, nodes_{};
@@ -13654,7 +13819,8 @@ private:
 ///     BlockData data(student_prefix, teacher_prefix, budget, batches.size(), blocks[2], nullptr, 2);
 ///     const BlockData::Step& step = *data.load(7).value();     // valid until the next load
 ///
-/// Neither changes while the block is trained, so both are computed once, and kept where the budget allows.
+/// Neither changes while the block is trained, so both are computed once, and kept: in memory where the
+/// budget allows, else in a file of its directory; without one they are computed again at every epoch.
 
 namespace amct_distill {
 
@@ -13677,7 +13843,9 @@ public:
           block_(block),
           dump_(dump),
           index_(index),
-          steps_(batches) {
+          steps_(batches),
+          file_(budget.directory()),
+          places_(batches) {
         const nn::Network& network = student.network();
         // A module that is trained here and also used before makes the inputs change with every step.
         for (nn::NodeId id : network.operations())
@@ -13697,19 +13865,49 @@ public:
     const TrainedBlock& block() const { return block_; }
     std::size_t size() const { return steps_.size(); }
 
-    /// Errors: a batch cannot be loaded, the teacher's dump cannot be read.
+    /// Errors: a batch cannot be loaded, the teacher's dump or the file cannot be read, or written.
     result<const Step*> load(std::size_t i) {
         if (steps_[i]) return &*steps_[i];
+        if (places_[i]) {
+            if (auto ok = read(*places_[i]); !ok) return ok.diagnostics();
+            return &current_;
+        }
         if (auto ok = compute(i); !ok) return ok.diagnostics();
         std::size_t bytes = 0;
         for (const auto* all : {&current_.inputs, &current_.targets})
             for (const nn::Tensor& t : *all) bytes += t.size() * sizeof(float);
-        if (changes_ || !budget_.take(bytes)) return &current_;
-        bytes_ += bytes;
-        return &steps_[i].emplace(current_);
+        if (changes_) return &current_;
+        if (budget_.take(bytes)) {
+            bytes_ += bytes;
+            return &steps_[i].emplace(current_);
+        }
+        if (!file_.is_usable()) return &current_;
+        if (auto ok = write(places_[i].emplace()); !ok) return ok.diagnostics();
+        return &current_;
     }
 
 private:
+    /// Of a step in the file.
+    struct Places {
+        std::vector<SpillFile::Place> inputs{}, targets{};
+        bool from_teacher = false;
+    };
+    result<void> write(Places& places) {
+        places.from_teacher = current_.from_teacher;
+        for (auto [tensors, to] :
+             {std::pair{&current_.inputs, &places.inputs}, {&current_.targets, &places.targets}})
+            for (const nn::Tensor& t : *tensors)
+                if (auto ok = file_.write(t, to->emplace_back()); !ok) return ok;
+        return {};
+    }
+    result<void> read(const Places& places) {
+        current_.from_teacher = places.from_teacher;
+        for (auto [tensors, from] :
+             {std::pair{&current_.inputs, &places.inputs}, {&current_.targets, &places.targets}})
+            for (std::size_t k = 0; k != tensors->size(); ++k)
+                if (auto ok = file_.read((*from)[k], (*tensors)[k]); !ok) return ok;
+        return {};
+    }
     result<void> compute(std::size_t i) {
         if (changes_) student_.forget();
         if (auto ok = student_.advance(i, block_.nodes.front()); !ok) return ok;
@@ -13743,6 +13941,8 @@ private:
     std::vector<nn::NodeId> asked_{};
     bool changes_ = false;
     std::vector<std::optional<Step>> steps_;
+    SpillFile file_;
+    std::vector<std::optional<Places>> places_;
     std::size_t bytes_ = 0;
     Step current_{};
 };
@@ -15025,7 +15225,7 @@ result<DistillReport> distill(const nn::Network& teacher, BasicStudent<Algorithm
                                                 "` is not calibrated; call calibrate() first"));
     auto const blocks = blocks_of(teacher, student.plan(), options.blocks);
     nn::Executor const executor(run.threads);
-    CacheBudget budget(run.memory_bytes);
+    CacheBudget budget(run.memory_bytes, run.directory);
     detail::TeacherOutputs outputs(teacher, batches, budget, &executor, options.slices);
     detail::Rollback rollback(student.network());
     DistillReport report;
@@ -17667,9 +17867,14 @@ struct PoolAxis {
         nn::Index const counted = (std::min)(kernel, steps(input + end - start));
         return {start + before * dilation, (std::max)(within - before, nn::Index(0)), counted};
     }
-    /// Whether every window reads a pixel.
+    /// Whether every window reads a pixel. Precondition: the paddings are smaller than the kernel's extent.
     bool all_read() const {
-        for (nn::Index o = 0; o != output(); ++o)
+        if (taps(output() - 1).count == 0) return false;
+        if (input >= dilation) return true;
+        // Of those that begin before such an image the taps may lie on both sides of it. There are few.
+        nn::Index const before = (std::min)((begin + stride - 1) / stride, output());
+        if (before > 1 << 16) return false;
+        for (nn::Index o = 0; o != before; ++o)
             if (taps(o).count == 0) return false;
         return true;
     }
@@ -19768,14 +19973,14 @@ template <class Algorithms>
 class InputCalibration {
 public:
     /// Of what was observed it keeps `memory` bytes, where the calibrator can be told so; the rest goes to a
-    /// file.
+    /// file in the directory (empty: among the system's temporary files).
     InputCalibration(LayerQuantizers<Algorithms>& quantizers, const IfmrOptions& options,
-                     std::size_t memory = static_cast<std::size_t>(-1))
+                     std::size_t memory = static_cast<std::size_t>(-1), const std::string& directory = {})
         : quantizers_(quantizers), was_calibrated_(quantizers.is_calibrated_) {
         std::visit(
             [&]<class Q>(const Q&) {
                 auto& made = calibrator_.template emplace<detail::CalibratorOf<Q>>(options);
-                detail::limit_memory_of(made.calibrator, (std::min)(memory, options.max_bytes));
+                detail::limit_memory_of(made.calibrator, (std::min)(memory, options.max_bytes), directory);
             },
             quantizers.data_);
         quantizers.is_calibrated_ = false;
@@ -19848,12 +20053,17 @@ result<CalibrationReport> calibrate(BasicStudent<Algorithms>& student, DataSourc
 
     struct Waiting {  // a layer that is being calibrated
         Waiting(const std::string& layer, nn::NodeId node, LayerQuantizers<Algorithms>& quantizers,
-                const IfmrOptions& ifmr, std::size_t memory)
-            : name(layer), input(node), calibration(quantizers, ifmr, memory) {}
+                const IfmrOptions& ifmr, std::size_t memory, const std::string& directory)
+            : name(layer), input(node), calibration(quantizers, ifmr, memory, directory) {}
         const std::string& name;
         nn::NodeId input;
         InputCalibration<Algorithms> calibration;
     };
+    if (!run.directory.empty()) {
+        std::error_code error;
+        std::filesystem::create_directories(run.directory, error);
+        if (error) return detail::file_error("create", run.directory, error.value());
+    }
     std::deque<Waiting> waiting;
     double values = 0;  // of one sample, of all layers' inputs
     auto const size_of = [&](nn::NodeId id) {
@@ -19869,7 +20079,8 @@ result<CalibrationReport> calibrate(BasicStudent<Algorithms>& student, DataSourc
     inputs_of([&](const auto&, auto&, nn::NodeId input) { values += size_of(input); });
     inputs_of([&](const auto& layer, auto& quantizers, nn::NodeId input) {
         double const share = static_cast<double>(run.memory_bytes) * (size_of(input) / values);
-        waiting.emplace_back(layer.name, input, quantizers, options.ifmr, static_cast<std::size_t>(share));
+        waiting.emplace_back(layer.name, input, quantizers, options.ifmr, static_cast<std::size_t>(share),
+                             run.directory.string());
     });
 
     nn::Executor const executor(run.threads);
@@ -21205,6 +21416,18 @@ AMCT_DISTILL_TEMPLATE result<VerifyReport> verify<StandardAlgorithms>(const Depl
                                                                       const DataSource&, const RunOptions&);
 AMCT_DISTILL_TEMPLATE result<Deployment> deploy<StandardAlgorithms>(const Student&);
 AMCT_DISTILL_TEMPLATE result<ScaleOffsetRecord> make_record<StandardAlgorithms>(const Student&);
+AMCT_DISTILL_TEMPLATE class Arq<Int8, ChannelWise>;
+AMCT_DISTILL_TEMPLATE class Arq<Int8, TensorWise>;
+AMCT_DISTILL_TEMPLATE class Arq<Int4, ChannelWise>;
+AMCT_DISTILL_TEMPLATE class Arq<Int4, TensorWise>;
+AMCT_DISTILL_TEMPLATE class Ulq<Int8, ChannelWise>;
+AMCT_DISTILL_TEMPLATE class Ulq<Int8, TensorWise>;
+AMCT_DISTILL_TEMPLATE class Ulq<Int4, ChannelWise>;
+AMCT_DISTILL_TEMPLATE class Ulq<Int4, TensorWise>;
+AMCT_DISTILL_TEMPLATE class ActUlq<Int8>;
+AMCT_DISTILL_TEMPLATE class ActUlq<Int4>;
+AMCT_DISTILL_TEMPLATE class Ifmr<Int8, Symmetric>;
+AMCT_DISTILL_TEMPLATE class Ifmr<Int4, Symmetric>;
 
 namespace nn {
 AMCT_DISTILL_TEMPLATE class BasicModule<float>;
@@ -21237,6 +21460,38 @@ AMCT_DISTILL_MODULE(Dropout);
 namespace detail {
 AMCT_DISTILL_TEMPLATE class WeightedView<nn::Conv2d, float>;
 AMCT_DISTILL_TEMPLATE class WeightedView<nn::Linear, float>;
+
+AMCT_DISTILL_TEMPLATE class CertifiedHistogram<false, 10>;
+AMCT_DISTILL_TEMPLATE class CertifiedHistogram<false, 12>;
+
+// The loops of quantizers, whoever wrote those.
+#if defined(__GNUC__)
+#define AMCT_DISTILL_LOOP_ON(RUN, ...) \
+    AMCT_DISTILL_TEMPLATE decltype(std::declval<__VA_ARGS__&>().template run<16>()) RUN(__VA_ARGS__)
+#if defined(__x86_64__) || defined(__i386__)
+#define AMCT_DISTILL_LOOP(...)                      \
+    AMCT_DISTILL_LOOP_ON(run_vectors, __VA_ARGS__); \
+    AMCT_DISTILL_LOOP_ON(run_avx2, __VA_ARGS__);    \
+    AMCT_DISTILL_LOOP_ON(run_avx512, __VA_ARGS__)
+#else
+#define AMCT_DISTILL_LOOP(...) AMCT_DISTILL_LOOP_ON(run_vectors, __VA_ARGS__)
+#endif
+AMCT_DISTILL_LOOP(FakeQuantizeLoop<false>);
+AMCT_DISTILL_LOOP(FakeQuantizeLoop<true>);
+AMCT_DISTILL_LOOP(FakeQuantizeRowsLoop<false>);
+AMCT_DISTILL_LOOP(FakeQuantizeRowsLoop<true>);
+AMCT_DISTILL_LOOP(DequantizeLoop);
+AMCT_DISTILL_LOOP(QuantizeLoop<false>);
+AMCT_DISTILL_LOOP(PackInt4Loop);
+AMCT_DISTILL_LOOP(RangeLoop);
+AMCT_DISTILL_LOOP(CountLoop<false, 10>);
+AMCT_DISTILL_LOOP(CountLoop<false, 12>);
+AMCT_DISTILL_LOOP(BlockSumLoop<BlockOf<SquaredError>>);
+AMCT_DISTILL_LOOP(BlockSumLoop<BlockOf<ClipGradient<false>>>);
+AMCT_DISTILL_LOOP(BlockSumLoop<BlockOf<ClipGradient<true>>>);
+#undef AMCT_DISTILL_LOOP
+#undef AMCT_DISTILL_LOOP_ON
+#endif
 }  // namespace detail
 
 }  // namespace amct_distill
@@ -25838,6 +26093,12 @@ public:
     std::string_view bytes() const noexcept { return {data_, size_}; }
     /// False: the bytes are a copy of their own.
     bool is_mapped() const noexcept { return mapped_; }
+    /// The process holds no memory for what was touched until it is touched again. The bytes stay valid.
+    void forget() const noexcept {
+#ifdef AMCT_DISTILL_HAS_MMAP
+        if (mapped_) (void)::madvise(const_cast<char*>(data_), size_, MADV_DONTNEED);
+#endif
+    }
 
 private:
     void swap(MappedFile& other) noexcept {
@@ -26347,13 +26608,14 @@ struct PageTest {
 };
 
 /// What quantizing one layer costs: the signal to noise of the network's outputs, dB, when nothing else is
-/// quantized. NaN: not measured.
+/// quantized. NaN: not measured; infinite: no noise.
 struct LayerSensitivity {
     std::string name{};
     double weights_int4 = std::numeric_limits<double>::quiet_NaN();
     double weights_int8 = std::numeric_limits<double>::quiet_NaN();
     double data_int4 = std::numeric_limits<double>::quiet_NaN();
     double data_int8 = std::numeric_limits<double>::quiet_NaN();
+    double all_but_this = std::numeric_limits<double>::quiet_NaN();  ///< dB, all quantized but this layer
     /// How much of the outputs' noise goes away when all but this layer are quantized, 0 to 1.
     double noise_share = std::numeric_limits<double>::quiet_NaN();
 };
@@ -26533,8 +26795,8 @@ inline Thumbnail thumbnail(const nn::Tensor& batch, std::size_t sample, double l
     auto const channels = static_cast<std::size_t>(batch.dim(1)),
                height = static_cast<std::size_t>(batch.dim(2)),
                width = static_cast<std::size_t>(batch.dim(3));
-    constexpr std::size_t most = 72;
-    std::size_t const largest = (std::max)(width, height);
+    std::size_t const largest = (std::max)(width, height), least = (std::min)(width, height);
+    std::size_t const most = largest > 2 * least ? 240 : 72;  // a line of text is read in 240
     std::size_t const w = largest <= most ? width : (std::max)(width * most / largest, std::size_t{1});
     std::size_t const h = largest <= most ? height : (std::max)(height * most / largest, std::size_t{1});
     const float* const values = batch.data() + sample * channels * height * width;
@@ -27036,6 +27298,7 @@ struct LayerView {
     const LayerSensitivity* cost = nullptr;  ///< null: not measured
     double own = not_known;                  ///< of its weights' and its data's noise together, dB
     double output = not_known;               ///< at its output, dB
+    double alone = not_known;                ///< at the network's output, this layer alone quantized, dB
     double share = not_known;                ///< of the noise at the network's output, 0 to 1
     std::size_t hurts = 0;                   ///< its rank, from 1; 0: it is not among the worst
 
@@ -27043,6 +27306,11 @@ struct LayerView {
     double shown(bool outputs) const { return outputs ? output : own; }
     int bits() const { return report == nullptr ? 32 : report->weight_bits; }
 };
+
+/// No block was trained for an epoch.
+inline bool only_calibrated(const DistillReport& report) {
+    return std::ranges::all_of(report.blocks, [](const BlockReport& b) { return b.epoch_losses.empty(); });
+}
 
 /// "q0", the worst, to "q4"; empty: not known.
 inline std::string_view shade(double db) {
@@ -27060,6 +27328,7 @@ struct View {
                 layers.push_back({.layer = {.name = r.name, .channels = r.channels, .quantized = true}});
         for (LayerView& l : layers) fill(l);
         has_shares = std::ranges::any_of(layers, [](const LayerView& l) { return !std::isnan(l.share); });
+        has_costs = std::ranges::any_of(layers, [](const LayerView& l) { return !std::isnan(l.alone); });
         rank();
         for (const LayerView& l : layers) {
             knows_sizes = knows_sizes || l.layer.weights != 0;
@@ -27070,6 +27339,8 @@ struct View {
 
     explicit View(ReportPage&&) = delete;  // it refers to the page
 
+    /// What the layers are ranked by where their shares of the noise are not known, dB.
+    double noise_of(const LayerView& l) const { return has_costs ? l.alone : l.own; }
     /// Of weights, biases and scales, with a bias for each channel.
     static double float_bytes(const LayerView& l) {
         return 4 * static_cast<double>(l.layer.weights + l.layer.channels);
@@ -27091,7 +27362,7 @@ struct View {
     std::vector<LayerView> layers{};   ///< in definition order
     std::vector<std::size_t> worst{};  ///< at most five, the worst first
     std::size_t weights = 0, quantized = 0;
-    bool has_outputs = false, has_shares = false, knows_sizes = false;
+    bool has_outputs = false, has_shares = false, has_costs = false, knows_sizes = false;
 
 private:
     template <class T>
@@ -27106,17 +27377,24 @@ private:
         if (page.observed) l.values = named(page.observed->layers, l.layer.name);
         if (l.report != nullptr) l.own = both_noises(l.report->weight_sqnr, l.report->data_sqnr);
         if (l.values != nullptr) l.output = l.values->output_sqnr;
-        if (l.cost != nullptr) l.share = l.cost->noise_share;
+        if (l.cost == nullptr) return;
+        l.share = l.cost->noise_share;
+        auto const at = [](int bits, double int4, double int8) {
+            return bits == 4 ? int4 : bits == 8 ? int8 : not_known;
+        };
+        if (l.report != nullptr)
+            l.alone = both_noises(at(l.report->weight_bits, l.cost->weights_int4, l.cost->weights_int8),
+                                  at(l.report->data_bits, l.cost->data_int4, l.cost->data_int8));
     }
-    /// The five with the greatest share of the noise, or with the most noise of their own; no layer that is
-    /// as good as float.
+    /// The five with the greatest share of the noise, or that cost most alone, or with the most noise of
+    /// their own; no layer that is as good as float.
     void rank() {
         for (std::size_t k = 0; k != layers.size(); ++k) {
             const LayerView& l = layers[k];
-            if (l.report != nullptr && (has_shares ? l.share >= 0.01 : l.own < 30)) worst.push_back(k);
+            if (l.report != nullptr && (has_shares ? l.share >= 0.01 : noise_of(l) < 30)) worst.push_back(k);
         }
         std::ranges::stable_sort(
-            worst, {}, [&](std::size_t k) { return has_shares ? -layers[k].share : layers[k].own; });
+            worst, {}, [&](std::size_t k) { return has_shares ? -layers[k].share : noise_of(layers[k]); });
         if (worst.size() > 5) worst.resize(5);
         for (std::size_t r = 0; r != worst.size(); ++r) layers[worst[r]].hurts = r + 1;
     }
@@ -27311,6 +27589,11 @@ inline std::string blocks(const View& view) {
     if (axis.high == 1) about.add({"What lies above ten times is drawn there.", "超过十倍的画在十倍处。"});
     std::string figures;
     for (std::size_t k = 0; k != list.size(); ++k) append(figures, block_figure(k, list[k], axis));
+    if (only_calibrated(view.page.report))
+        return cat({section("blocks", heading,
+                            {"Nothing was trained: the network is calibrated only.", "未训练：仅校准。"}),
+                    "<details><summary>", both("Each block’s error, as calibrated", "各块校准后的误差"),
+                    "</summary><div class=\"multi loss\">\n", figures, "</div></details>\n</section>\n"});
     return cat({section("blocks", heading, about), "<div class=\"multi loss\">\n", figures, "</div>\n",
                 view.page.report.resumed_blocks == 0
                     ? std::string()
@@ -27458,13 +27741,19 @@ inline std::string hurts(const View& view) {
     if (view.quantized == 0)
         about = {"No layer was quantized.", "没有量化任何层。"};
     else if (view.worst.empty())
-        about = {"Nothing stands out: every quantized layer’s own rounding leaves 30 dB or more.",
-                 "没有突出的层：每个量化层自身的舍入都保留 30 dB 以上。"};
+        about = {"Nothing stands out: every quantized layer leaves 30 dB or more.",
+                 "没有突出的层：每个量化层都保留 30 dB 以上。"};
     else if (view.has_shares)
         about = {
             "Ordered by the share of the noise at the output, each measured with all layers quantized but "
             "this one. Every remedy can be pasted into the configuration.",
             "按占输出噪声的比例排序（除该层外全部量化时测得）。每条措施都可直接粘贴到配置中。"};
+    else if (view.has_costs)
+        about = {
+            "Ordered by what each layer costs at the outputs, quantized alone, before any distillation. "
+            "Every "
+            "remedy can be pasted into the configuration.",
+            "按仅量化该层（未蒸馏）时输出的信噪比排序。每条措施都可直接粘贴到配置中。"};
     else
         about = {
             "Ordered by the noise of the layer’s own rounding, of weights and inputs together: what a "
@@ -27481,6 +27770,10 @@ inline std::string hurts(const View& view) {
         if (!std::isnan(l.share))
             append(facts, cat({"<b>", percent(l.share, 1), "\u00A0%</b> ", both("of the noise", "的噪声"),
                                "<span class=\"share\" style=\"--v:", plain(100 * l.share), "\"></span>"}));
+        if (!view.has_shares && view.has_costs)
+            append(facts,
+                   cat({"<b>", db(l.alone), "</b> ",
+                        both("the network’s outputs, this layer alone", "网络输出（仅量化该层）"), "<br>"}));
         append(facts, cat({"<b>", db(r.weight_sqnr), "</b> ", both("weights", "权重"), "<br><b>",
                            db(r.data_sqnr), "</b> ", both("inputs", "数据")}));
         if (!std::isnan(l.output))
@@ -28125,6 +28418,8 @@ inline std::string sensitivity(const View& view) {
     std::vector<std::size_t> order;
     for (std::size_t k = 0; k != view.page.sensitivity.size(); ++k) order.push_back(k);
     std::ranges::stable_sort(order, {}, [&](std::size_t k) { return worst_of(view.page.sensitivity[k]); });
+    bool const without = std::ranges::any_of(
+        view.page.sensitivity, [](const LayerSensitivity& s) { return !std::isnan(s.noise_share); });
     std::vector<std::string> all;
     for (std::size_t k : order) {
         const LayerSensitivity& s = view.page.sensitivity[k];
@@ -28138,6 +28433,9 @@ inline std::string sensitivity(const View& view) {
         append(rows, "</th>");
         for (double x : {s.weights_int4, s.weights_int8, s.data_int4, s.data_int8})
             append(rows, number_cell(x, fixed(x, 1)));
+        if (without)
+            append(rows, cat({number_cell(s.all_but_this, fixed(s.all_but_this, 1)),
+                              number_cell(s.noise_share, percent(s.noise_share, 1))}));
         // From 0 to 60 dB: INT4 at the left, INT8 at the right.
         double const a = std::clamp(s.weights_int4 / 0.6, 2.0, 98.0),
                      b = std::clamp(s.weights_int8 / 0.6, 2.0, 98.0);
@@ -28155,6 +28453,9 @@ inline std::string sensitivity(const View& view) {
                     head({"INT8", "INT8"}, " class=\"num\""),
                     head({"Inputs INT4", "数据 INT4"}, " class=\"num\""),
                     head({"INT8", "INT8"}, " class=\"num\""),
+                    without ? cat({head({"All but this", "除该层外"}, " class=\"num\""),
+                                   head({"Of the noise, %", "噪声占比 %"}, " class=\"num\"")})
+                            : std::string(),
                     head({"0 to 60 dB: weights at INT4 ◯, at INT8 ●", "0 至 60 dB：权重 INT4 ◯，INT8 ●"}, ""),
                     "</tr></thead><tbody>\n", rows, "</tbody></table></div>\n"});
     };
@@ -28166,12 +28467,15 @@ inline std::string sensitivity(const View& view) {
                     both(cat({"The other ", all.size() - shown, " layers"}),
                          cat({"其余 ", all.size() - shown, " 层"})),
                     "</summary>", table(shown, all.size()), "</details>\n"});
-    return cat(
-        {section("sensitivity", heading,
-                 {"The outputs’ signal to noise, dB, when this layer alone is quantized, the most sensitive "
-                  "first.",
-                  "仅量化该层时输出的信噪比（dB），最敏感的在前。"}),
-         table(0, shown), rest, "</section>\n"});
+    Text about{
+        "The outputs’ signal to noise, dB, when this layer alone is quantized, the most sensitive first.",
+        "仅量化该层时输出的信噪比（dB），最敏感的在前。"};
+    if (without)
+        about.add(
+            {"All but this: when all layers are quantized, as planned and calibrated, but this one, and how "
+             "much of the noise goes away then.",
+             "除该层外：按计划量化并校准除该层外的所有层时的信噪比，以及由此减少的噪声。"});
+    return cat({section("sensitivity", heading, about), table(0, shown), rest, "</section>\n"});
 }
 
 inline std::string integers(const View& view) {
@@ -28477,9 +28781,9 @@ details[open] { padding-bottom: 1.3rem }
 .bells td:last-child::after { background: var(--output); border-color: var(--output);
     left: calc(var(--b) * 1%) }
 .thumbs { display: flex; flex-wrap: wrap; gap: .5rem }
-.thumbs img { width: 72px; height: 72px; image-rendering: pixelated; display: block;
+.thumbs img { image-rendering: pixelated; display: block;
     border: 1px solid var(--line) }
-.thumbs figcaption { font-size: .72rem; max-width: 72px; line-height: 1.25 }
+.thumbs figcaption { font-size: .72rem; max-width: 15rem; line-height: 1.25 }
 .warn > li { display: grid; grid-template-columns: 7.5rem minmax(0, 1fr);
     gap: .2rem 1.4rem; padding: .75rem 0; border-top: 1px solid var(--line) }
 .warn b { white-space: nowrap }
@@ -28562,10 +28866,15 @@ inline std::string data_of_input(const DataSummary& d) {
                cat({"<tr><th scope=\"row\">", escaped(c.name), "</th>", number_cell(c.min, digits3(c.min)),
                     number_cell(c.max, digits3(c.max)), number_cell(c.mean, digits3(c.mean)),
                     number_cell(c.deviation, digits3(c.deviation)), "</tr>\n"}));
-    for (const Thumbnail& t : d.thumbnails)
-        append(pictures, cat({"<figure><img src=\"data:image/png;base64,", t.png,
-                              "\" width=\"72\" height=\"72\" alt=\"", escaped(t.caption), "\"><figcaption>",
-                              escaped(t.caption), "</figcaption></figure>"}));
+    for (const Thumbnail& t : d.thumbnails) {
+        std::size_t const longer = (std::max)({t.width, t.height, std::size_t{1}}),
+                          shorter = (std::max)((std::min)(t.width, t.height), std::size_t{1});
+        std::size_t const side = longer > 2 * shorter ? 240 : 72;
+        append(pictures,
+               cat({"<figure><img src=\"data:image/png;base64,", t.png, "\" width=\"",
+                    t.width * side / longer, "\" height=\"", t.height * side / longer, "\" alt=\"",
+                    escaped(t.caption), "\"><figcaption>", escaped(t.caption), "</figcaption></figure>"}));
+    }
     if (!pictures.empty())
         pictures = cat({"<h3 class=\"above\">",
                         both("The first ones, as the network sees them", "网络所见的前几个样本"),
@@ -28605,8 +28914,10 @@ inline std::string data(const View& view) {
 }
 
 inline std::string warnings(const View& view) {
-    std::string items;
-    for (const Diagnostic& d : view.page.warnings) {
+    constexpr std::size_t shown = 6;  // many others are a click away
+    std::string items, rest;
+    for (std::size_t k = 0; k != view.page.warnings.size(); ++k) {
+        const Diagnostic& d = view.page.warnings[k];
         std::string place = escaped(d.source);
         if (d.where.line != 0)
             place =
@@ -28615,13 +28926,21 @@ inline std::string warnings(const View& view) {
                     : cat({"<a href=\"#c", d.where.line, "\">",
                            both(cat({"line ", d.where.line}), cat({"第 ", d.where.line, " 行"})), "</a>"});
         if (place.empty()) place = both("run", "运行");
-        append(items, cat({"<li><b>", place, "</b><div>", escaped(d.path), d.path.empty() ? "" : ": ",
-                           escaped(d.message), "</div></li>\n"}));
+        append(k < shown ? items : rest,
+               cat({"<li><b>", place, "</b><div>", escaped(d.path), d.path.empty() ? "" : ": ",
+                    escaped(d.message), "</div></li>\n"}));
     }
     if (items.empty())
         items = Text{"None.", "无。"}.element("p", "class=\"soft\"");
     else
         items = cat({"<ul class=\"warn\">\n", items, "</ul>\n"});
+    if (!rest.empty()) {
+        std::size_t const others = view.page.warnings.size() - shown;
+        append(items,
+               cat({"<details><summary>",
+                    both(cat({others, others == 1 ? " other" : " others"}), cat({"其余 ", others, " 条"})),
+                    "</summary><ul class=\"warn\">\n", rest, "</ul></details>\n"}));
+    }
     return cat({section("warnings", {"Warnings", "警告"}, {}), items, "</section>\n"});
 }
 
@@ -28932,11 +29251,15 @@ inline std::string accuracy_figure(const View& view) {
                 points == 0 ? "±0" : fixed(points, 2), " <small>", unit.html(), "</small></p>\n",
                 steps(test.networks, heights_of(values), labels)});
 }
-/// Where there are no labels: how far the outputs are from the teacher's.
+/// Where there are no labels: how far the outputs are from the teacher's, of each network that was tested.
 inline std::string error_figure(const View& view) {
     const DistillReport& report = view.page.report;
     std::vector<TestedNetwork> stages{{.network = "calibrated", .error = report.output_error_calibrated},
                                       {.network = "distilled", .error = report.output_error_distilled}};
+    const auto& tested = view.page.test.networks;
+    if (tested.size() > 1 &&
+        std::ranges::all_of(tested, [](const TestedNetwork& s) { return std::isfinite(s.error); }))
+        stages.assign(tested.begin() + 1, tested.end());  // the first is the teacher itself
     std::vector<double> values;
     std::vector<std::string> labels;
     for (const TestedNetwork& s : stages) {
@@ -28945,10 +29268,12 @@ inline std::string error_figure(const View& view) {
     }
     double const ratio = report.output_error_distilled / report.output_error_calibrated;
     std::string const big = std::isfinite(ratio) ? cat({"× ", fixed(ratio, 2)}) : std::string("–");
-    return cat({"<p class=\"soft\">",
-                both("Error of the outputs to the teacher’s, mean squared", "输出与教师网络的均方误差"),
-                "</p><p class=\"big\">", big, " <small>", both("after distilling", "蒸馏后"),
-                "</small></p>\n", steps(stages, heights_of(values), labels)});
+    return cat(
+        {"<p class=\"soft\">",
+         both("Error of the outputs to the teacher’s, mean squared", "输出与教师网络的均方误差"),
+         "</p><p class=\"big\">", big, " <small>",
+         only_calibrated(report) ? both("nothing was trained", "未训练") : both("after distilling", "蒸馏后"),
+         "</small></p>\n", steps(stages, heights_of(values), labels)});
 }
 
 inline std::string size_figure(const View& view) {
@@ -29090,11 +29415,16 @@ inline Text explanation(const View& view) {
         if (view.has_shares)
             text.add({cat({"Start with ", at, ": it makes ", percent(l.share, 0), "\u00A0% of the noise."}),
                       cat({"先看 ", at, "：仅此一层就占噪声的 ", percent(l.share, 0), "\u00A0%。"})});
+        else if (view.has_costs)
+            text.add({cat({"Start with ", at, ": alone it leaves the outputs ", db(l.alone), "."}),
+                      cat({"先看 ", at, "：仅量化该层时输出信噪比为 ", db(l.alone), "。"})});
         else
             text.add({cat({"Start with ", at, ": its own rounding leaves ", db(l.own), "."}),
                       cat({"先看 ", at, "：其自身舍入后只剩 ", db(l.own), "。"})});
     }
-    if (page.report.kept_calibrated)
+    if (!page.report.blocks.empty() && only_calibrated(page.report))
+        text.add({"Nothing was trained: the network is calibrated only.", "未训练：仅校准。"});
+    else if (page.report.kept_calibrated)
         text.add(
             {"The outputs did not come 5\u00A0% nearer to the teacher’s, so the calibrated network stays.",
              "输出与教师网络的误差未能缩小 5\u00A0%，因此保留校准后的网络。"});

@@ -1065,21 +1065,23 @@ inline constexpr bool has_scalar_loops = false;
 
 // The kernel goes by value: through a reference, its members would be loaded again after every store.
 template <class Kernel>
-[[gnu::noinline]] auto run_scalar(Kernel kernel) {
+[[gnu::noinline]] auto run_scalar(Kernel kernel) -> decltype(kernel.template run<4>()) {
     return kernel.template run<4>();
 }
 #if defined(__GNUC__)
 template <class Kernel>
-[[gnu::noinline]] auto run_vectors(Kernel kernel) {
+[[gnu::noinline]] auto run_vectors(Kernel kernel) -> decltype(kernel.template run<16>()) {
     return kernel.template run<16>();
 }
 #if defined(__x86_64__) || defined(__i386__)
 template <class Kernel>
-[[gnu::noinline, gnu::target("avx2,fma")]] auto run_avx2(Kernel kernel) {
+[[gnu::noinline, gnu::target("avx2,fma")]] auto run_avx2(Kernel kernel)
+    -> decltype(kernel.template run<32>()) {
     return kernel.template run<32>();
 }
 template <class Kernel>
-[[gnu::noinline, gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]] auto run_avx512(Kernel kernel) {
+[[gnu::noinline, gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]] auto run_avx512(Kernel kernel)
+    -> decltype(kernel.template run<64>()) {
     return kernel.template run<64>();
 }
 #endif
@@ -2967,7 +2969,7 @@ private:
 ///     values.append(batch);  ...
 ///     values.for_each_part([&](std::span<const float> part) { ... });      // in the order of appending
 ///
-/// The file has no name and vanishes with the object. Nothing is ever left out.
+/// The file has no name and vanishes with the object; `limit` says where it is. Nothing is ever left out.
 
 namespace amct_distill::detail {
 
@@ -2976,8 +2978,10 @@ public:
     explicit ValueStore(std::size_t max_bytes) { limit(max_bytes); }
 
     /// Half of the bytes hold what was appended last, half are for reading the file; at least 512 KB.
+    /// `directory`, which exists: where the file will be; empty: where the system's temporary files are.
     /// Precondition: empty.
-    void limit(std::size_t max_bytes) {
+    void limit(std::size_t max_bytes, std::string directory = {}) {
+        directory_ = std::move(directory);
         assert(size() == 0);
         capacity_ = (std::max)(max_bytes / (2 * sizeof(float)) / task_size, std::size_t{1}) * task_size;
         in_memory_ = max_bytes == static_cast<std::size_t>(-1);
@@ -2990,6 +2994,9 @@ public:
     result<void> append(std::span<const float> x) {
         std::size_t const before = recent_.size(), room = in_memory_ ? x.size() : capacity_ - before;
         std::span<const float> rest = x.subspan((std::min)(room, x.size()));
+        if (std::size_t const needed = before + x.size() - rest.size();
+            !in_memory_ && needed > recent_.capacity())  // not beyond the limit, as a vector grows
+            recent_.reserve((std::min)(capacity_, (std::max)(needed, 2 * recent_.capacity())));
         recent_.insert(recent_.end(), x.begin(), x.end() - static_cast<std::ptrdiff_t>(rest.size()));
         if (rest.empty()) return {};
         // What is written counts in the end only: until then, it lies beyond what the file holds.
@@ -3028,9 +3035,25 @@ private:
         void operator()(std::FILE* file) const { std::fclose(file); }
     };
 
+    /// It has no name, or loses it at once. Null: it cannot be made.
+    std::FILE* make_file() const {
+#if __has_include(<unistd.h>)  // a file that is open can be removed
+        if (!directory_.empty()) {
+            for (int i = 0;; ++i) {
+                std::string const path = concat(directory_, "/observed_", i);
+                std::FILE* const file = std::fopen(path.c_str(), "w+bx");
+                if (file == nullptr && errno == EEXIST) continue;
+                if (file != nullptr) std::remove(path.c_str());
+                return file;
+            }
+        }
+#endif
+        return std::tmpfile();
+    }
+
     /// `capacity_` values as those from `end` on, which moves after them.
     result<void> write(std::span<const float> x, std::size_t& end) {
-        if (!file_) file_.reset(std::tmpfile());
+        if (!file_) file_.reset(make_file());
         if (!file_ || std::fseek(file_.get(), static_cast<long>(end * sizeof(float)), SEEK_SET) != 0 ||
             std::fwrite(x.data(), sizeof(float), x.size(), file_.get()) != x.size() ||
             std::fflush(file_.get()) != 0)
@@ -3046,6 +3069,7 @@ private:
 
     std::size_t capacity_ = 0;
     bool in_memory_ = false;
+    std::string directory_{};
     std::size_t written_ = 0;  // to the file: a multiple of capacity_
     std::unique_ptr<std::FILE, Close> file_{};
     std::vector<float> recent_{};
@@ -3090,10 +3114,11 @@ public:
     Ifmr() = default;
     explicit Ifmr(IfmrOptions options) : options_(options), values_(options.max_bytes) {}
 
-    /// How much memory values may take, as `IfmrOptions::max_bytes`. Precondition: no batch was observed.
-    void limit_memory(std::size_t bytes) {
+    /// How much memory values may take, as `IfmrOptions::max_bytes`, and where the file for more is (empty:
+    /// among the system's temporary files). Precondition: no batch was observed.
+    void limit_memory(std::size_t bytes, const std::string& directory = {}) {
         options_.max_bytes = bytes;
-        values_.limit(bytes);
+        values_.limit(bytes, directory);
     }
 
     /// Adds a batch, of any shape. Errors: it is empty or has a value that is not finite, or the temporary
@@ -4197,7 +4222,8 @@ namespace amct_distill {
 
 /// Required. Optional, and used where they are there:
 ///   - `observe(x, on)` and `finish(on)`, which compute on the threads of an Execution;
-///   - `limit_memory(bytes)`, before the first batch: how much of what it observed it may keep in memory.
+///   - `limit_memory(bytes)` or `limit_memory(bytes, directory)`, before the first batch: how much of what it
+///     observed it may keep in memory, and where a file for the rest may be (empty: anywhere).
 template <class C>
 concept Calibrator = std::default_initializable<C> && requires(C c, const C& done, std::span<const float> x) {
     { c.observe(x) } -> std::same_as<result<void>>;
@@ -4222,8 +4248,12 @@ auto finish_on(const Execution& on, const C& c) {
         return c.finish();
 }
 template <Calibrator C>
-void limit_memory_of([[maybe_unused]] C& c, [[maybe_unused]] std::size_t bytes) {
-    if constexpr (requires { c.limit_memory(bytes); }) c.limit_memory(bytes);
+void limit_memory_of([[maybe_unused]] C& c, [[maybe_unused]] std::size_t bytes,
+                     [[maybe_unused]] const std::string& directory = {}) {
+    if constexpr (requires { c.limit_memory(bytes, directory); })
+        c.limit_memory(bytes, directory);
+    else if constexpr (requires { c.limit_memory(bytes); })
+        c.limit_memory(bytes);
 }
 
 }  // namespace detail
@@ -4659,6 +4689,8 @@ private:
 #include <boost/spirit/home/x3/operator.hpp>
 #include <chrono>
 #include <condition_variable>
+#include <fstream>
+#include <ios>
 #include <numbers>
 #include <set>
 #include <sys/ioctl.h>
@@ -11225,8 +11257,8 @@ inline FoldedLayer fold(const nn::Tensor& weight, const nn::Tensor& bias, const 
 /// - A negative factor would turn code qmin into qmax + 1, which does not exist. A channel that has this code
 ///   gets the scale times -qmin / qmax, as ARQ would find it for the folded weights, and new codes: those of
 ///   the folded float weights.
-/// - A channel without weights, its factor being 0 or all of its codes, has codes 0, and the bias is its whole
-///   output. The scale is then no higher than the one with which the bias takes 22 bits, as many as a float32
+/// - A channel without weights, its factor being 0 or all of its codes, has codes 0, and its output is the
+///   bias. The scale is then no higher than the one with which the bias takes 22 bits, as many as a float32
 ///   has anyway.
 /// - A scale so low that the bias would take more than 30 bits becomes that with which it takes 22.
 /// - A scale that is no normal float, or with which scale_d * scale_w is none, becomes the least power of two
@@ -11670,11 +11702,12 @@ struct Progress {
 struct RunOptions {
     int threads = 1;
     /// What may be kept in memory beyond the networks and one batch: the values that calibration observes,
-    /// and the blocks' inputs and outputs. Where it does not suffice, calibration uses temporary files, and
-    /// distillation computes again (or reads what was dumped) at every epoch.
+    /// and the blocks' inputs and outputs. Where it does not suffice, files in `directory` take the rest;
+    /// without a directory calibration uses temporary files, and distillation computes again (or reads what
+    /// was dumped) at every epoch.
     std::size_t memory_bytes = std::size_t{512} << 20;
-    /// Where distill writes each finished block, and a dump; empty: blocks nowhere, a dump to the system's
-    /// directory for temporary files.
+    /// Where distill writes each finished block and a dump, and what has no room in memory; empty: a dump to
+    /// the system's directory for temporary files.
     std::filesystem::path directory{};
     /// Whether blocks that the directory has are taken from there. If not, it must have none.
     bool resume = false;
@@ -11764,7 +11797,214 @@ result<VerifyReport>(verify)(const Deployment& deployment, const BasicStudent<Al
 
 }  // namespace amct_distill
 
+// ---- amct_distill/student/batch_slice.hpp
+
+/// A part of a batch: some of its samples. How batches are cut says slices.hpp.
+///
+///     BatchSlice slice{.begin = 0, .end = 4};     // the first four samples
+
+namespace amct_distill {
+
+/// Into how many slices a batch is cut; one of fewer samples into one for each.
+inline constexpr std::size_t default_slices = 8;
+
+/// Samples begin..end of a batch.
+struct BatchSlice {
+    nn::Index begin = 0, end = 0;
+    nn::Index size() const { return end - begin; }
+};
+
+}  // namespace amct_distill
+
 #if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
+
+// ---- amct_distill/student/slices.hpp
+
+/// Runs a network on a batch that is cut along its samples into slices: each runs alone, threads take slices.
+///
+///     SliceRunner runner(network, &executor);
+///     runner.run_batch(batch, network.outputs(), outputs);            // whole batches in, whole batches out
+///     runner.for_each(samples, [&](std::size_t k, BatchSlice slice, nn::Tape& tape, std::size_t worker) {
+///         ...
+///     });
+///
+/// How a batch is cut depends on its samples alone, never on the threads; whoever adds up what the slices
+/// gave does it along one binary tree (`tree_sum`). So results have the same bits on any number of threads.
+/// Where there are more threads than slices, all of them share one slice after the other.
+
+namespace amct_distill {
+
+namespace detail {
+
+/// Slice k of `count`.
+inline BatchSlice slice_of(nn::Index samples, std::size_t k, std::size_t count) {
+    auto const at = [&](std::size_t i) {
+        return samples * static_cast<nn::Index>(i) / static_cast<nn::Index>(count);
+    };
+    return {at(k), at(k + 1)};
+}
+
+/// Whether dimension 0 of all values is the batch: then samples have nothing to do with each other.
+inline bool can_be_cut(const nn::Network& network) {
+    auto const has_batch = [&](nn::NodeId id) {
+        const nn::Shape& shape = network.node(id).shape;
+        return !shape.empty() && shape[0] == nn::any_batch;
+    };
+    return std::ranges::all_of(network.inputs(), has_batch) &&
+           std::ranges::all_of(network.operations(), has_batch);
+}
+
+/// The values of a slice, at their place in a tensor of all samples.
+inline std::span<const float> values_of(const nn::Tensor& whole, BatchSlice slice) {
+    std::size_t const one = whole.size() / static_cast<std::size_t>(whole.dim(0));
+    return whole.span().subspan(static_cast<std::size_t>(slice.begin) * one,
+                                static_cast<std::size_t>(slice.size()) * one);
+}
+inline std::span<float> values_of(nn::Tensor& whole, BatchSlice slice) {
+    std::size_t const one = whole.size() / static_cast<std::size_t>(whole.dim(0));
+    return whole.span().subspan(static_cast<std::size_t>(slice.begin) * one,
+                                static_cast<std::size_t>(slice.size()) * one);
+}
+
+/// Copies a slice of a batch into a tensor of its own; `shape` is that of the value in the network.
+inline void take_slice(const nn::Tensor& whole, const nn::Shape& shape, BatchSlice slice, nn::Tensor& to) {
+    if (shape[0] != nn::any_batch) {
+        to = whole;
+        return;
+    }
+    to.resize_batch(shape, slice.size());
+    std::ranges::copy(values_of(whole, slice), to.begin());
+}
+
+/// values[0] + values[1] + ..., added along a binary tree that the count alone determines: neighbours, then
+/// neighbours of those. Overwrites them.
+template <class T>
+T tree_sum(std::span<T> values) {
+    for (std::size_t stride = 1; stride < values.size(); stride *= 2)
+        for (std::size_t i = 0; i + stride < values.size(); i += 2 * stride) values[i] += values[i + stride];
+    return values.empty() ? T{} : values[0];
+}
+
+}  // namespace detail
+
+class SliceRunner {
+public:
+    struct Given {
+        nn::NodeId node;
+        const nn::Tensor* value;
+    };
+    struct Wanted {
+        nn::NodeId node;
+        nn::Tensor* value;
+    };
+
+    /// Both outlive it. Null: the caller's thread alone.
+    explicit SliceRunner(const nn::Network& network, const nn::Executor* executor = nullptr,
+                         std::size_t slices = default_slices)
+        : network_(network),
+          executor_(executor),
+          slices_((std::max)(slices, std::size_t{1})),
+          is_cut_(detail::can_be_cut(network)) {
+        std::size_t const threads = executor ? static_cast<std::size_t>(executor->threads()) : 1;
+        for (std::size_t w = 0; w != (std::min)(threads, slices_); ++w) tapes_.emplace_back();
+    }
+
+    const nn::Network& network() const { return network_; }
+    const nn::Executor* executor() const { return executor_; }
+    /// The workspaces, one for each slice that runs at a time.
+    std::deque<nn::Tape>& tapes() { return tapes_; }
+    std::size_t count(nn::Index samples) const {
+        return is_cut_ ? (std::max)(std::size_t{1}, (std::min)(slices_, static_cast<std::size_t>(samples)))
+                       : 1;
+    }
+
+    /// What the modules of some nodes can compute once for all slices: after a change of their parameters.
+    void prepare(std::span<const nn::NodeId> nodes) {
+        prepared_.resize(network_.modules().size());
+        preparing_.use(executor_);
+        for (nn::NodeId id : nodes)
+            if (auto const m = network_.node(id).module)
+                network_.module(*m).prepare(prepared_[*m], preparing_);
+    }
+
+    /// f(k, slice, tape, worker) for every slice; `worker` is an index of `tapes()`, and no two calls at the
+    /// same time have the same. What f throws is thrown here.
+    template <class F>
+    void for_each(nn::Index samples, F&& f) {
+        std::size_t const n = count(samples);
+        bool const share = shares_threads(n);
+        auto const one = [&](std::size_t k, std::size_t worker) {
+            nn::Tape& tape = tapes_[worker];
+            tape.use(share ? executor_ : nullptr);
+            tape.use_prepared(&prepared_);
+            f(k, detail::slice_of(samples, k, n), tape, worker);
+        };
+        if (share)
+            nn::Executor::run_here(n, one);
+        else
+            executor_->parallel_for(n, one);
+    }
+
+    /// f for one of the largest slices on every workspace, which then has room for any: which slice comes to
+    /// which workspace is not the same in every `for_each`.
+    template <class F>
+    void make_room(nn::Index samples, F&& f) {
+        std::size_t const n = count(samples);
+        for (std::size_t w = 0; w != (shares_threads(n) ? 1 : tapes_.size()); ++w) {
+            tapes_[w].use(shares_threads(n) ? executor_ : nullptr);
+            tapes_[w].use_prepared(&prepared_);
+            f(n - 1, detail::slice_of(samples, n - 1, n), tapes_[w], w);
+        }
+    }
+
+    /// Runs some nodes, in graph order, in Mode::evaluate, from values that they read; `wanted` are
+    /// overwritten.
+    void run(std::span<const nn::NodeId> nodes, std::span<const Given> given,
+             std::span<const Wanted> wanted) {
+        nn::Index const samples = given.empty() ? 1 : given[0].value->dim(0);
+        prepare(nodes);
+        for (const Wanted& w : wanted) w.value->resize_batch(network_.node(w.node).shape, samples);
+        for_each(samples, [&](std::size_t, BatchSlice slice, nn::Tape& tape, std::size_t) {
+            for (const Given& g : given)
+                detail::take_slice(*g.value, network_.node(g.node).shape, slice, tape.output(g.node));
+            network_.forward_nodes(nodes, tape, nn::Mode::evaluate);
+            for (const Wanted& w : wanted) {
+                const nn::Tensor& value = network_.value(w.node, tape);
+                if (is_cut_)
+                    std::ranges::copy(value.span(), detail::values_of(*w.value, slice).begin());
+                else
+                    *w.value = value;
+            }
+        });
+    }
+
+    /// The whole network on a batch, one tensor for each input; `values` become those of `nodes`.
+    void run_batch(std::span<const nn::Tensor> batch, std::span<const nn::NodeId> nodes,
+                   std::span<nn::Tensor> values) {
+        given_.clear();
+        wanted_.clear();
+        for (std::size_t k = 0; k != batch.size(); ++k) given_.push_back({network_.inputs()[k], &batch[k]});
+        for (std::size_t k = 0; k != nodes.size(); ++k) wanted_.push_back({nodes[k], &values[k]});
+        run(network_.operations(), given_, wanted_);
+    }
+
+private:
+    bool shares_threads(std::size_t slices) const {
+        return executor_ == nullptr || slices < static_cast<std::size_t>(executor_->threads());
+    }
+
+    const nn::Network& network_;
+    const nn::Executor* executor_;
+    std::size_t slices_;
+    bool is_cut_;
+    std::deque<nn::Tape> tapes_{};
+    std::vector<nn::Tensor> prepared_{};  // by module
+    nn::Scratch preparing_{};
+    std::vector<Given> given_{};
+    std::vector<Wanted> wanted_{};
+};
+
+}  // namespace amct_distill
 
 // ---- amct_distill/deploy/integer.hpp
 
@@ -12024,6 +12264,9 @@ inline void compare_inputs(const IntegerLayer& integer, const nn::Tensor& simula
     }
 }
 
+/// How many samples are compared at a time: the values of all layers are in memory, of three networks.
+inline constexpr nn::Index verified_at_a_time = 8;
+
 /// Compares a deployment, batch after batch, with its simulation and with another network of the same
 /// outputs.
 class Verification {
@@ -12042,17 +12285,17 @@ public:
     }
 
     void add(std::span<const nn::Tensor> batch, const nn::Network& reference, const nn::Executor& executor) {
-        std::vector<const nn::Tensor*> inputs;
-        for (const nn::Tensor& t : batch) inputs.push_back(&t);
         for (nn::Tape* tape : {&simulated_, &mixed_, &other_}) tape->use(&executor);
         scratch_.use(&executor);
-        simulation_.forward(inputs, simulated_, nn::Mode::evaluate);
-        simulation_.set_inputs(inputs, mixed_);
-        compare_layers();
-        device_.forward(inputs, mixed_, nn::Mode::evaluate);
-        reference.forward(inputs, other_, nn::Mode::evaluate);
-        for (nn::NodeId output : device_.outputs())
-            compare_outputs(device_.value(output, mixed_), reference.value(output, other_));
+        if (!can_be_cut(reference) || batch[0].dim(0) <= verified_at_a_time)
+            return add_part(batch, reference);
+        parts_.resize(batch.size());
+        for (nn::Index begin = 0, end = batch[0].dim(0); begin < end; begin += verified_at_a_time) {
+            BatchSlice const part{begin, (std::min)(begin + verified_at_a_time, end)};
+            for (std::size_t k = 0; k != batch.size(); ++k)
+                take_slice(batch[k], reference.node(reference.inputs()[k]).shape, part, parts_[k]);
+            add_part(parts_, reference);
+        }
     }
     VerifyReport finish() {
         report_.output_error /= values_;
@@ -12061,6 +12304,17 @@ public:
     }
 
 private:
+    void add_part(std::span<const nn::Tensor> part, const nn::Network& reference) {
+        std::vector<const nn::Tensor*> inputs;
+        for (const nn::Tensor& t : part) inputs.push_back(&t);
+        simulation_.forward(inputs, simulated_, nn::Mode::evaluate);
+        simulation_.set_inputs(inputs, mixed_);
+        compare_layers();
+        device_.forward(inputs, mixed_, nn::Mode::evaluate);
+        reference.forward(inputs, other_, nn::Mode::evaluate);
+        for (nn::NodeId output : device_.outputs())
+            compare_outputs(device_.value(output, mixed_), reference.value(output, other_));
+    }
     void compare_layers() {
         for (nn::NodeId id : simulation_.operations()) {
             auto const found = std::ranges::find(nodes_, id);
@@ -12092,6 +12346,7 @@ private:
     std::vector<const IntegerLayer*> integers_{};
     std::vector<nn::NodeId> nodes_{};
     nn::Tape simulated_{}, mixed_{}, other_{};
+    std::vector<nn::Tensor> parts_{};
     nn::Scratch scratch_{};
     IntegerTensor sums_{};
     double values_ = 0;
@@ -12163,25 +12418,6 @@ result<VerifyReport>(verify)(const Deployment& deployment, const BasicStudent<Al
 }  // namespace amct_distill
 
 #endif  // definitions
-
-// ---- amct_distill/student/batch_slice.hpp
-
-/// A part of a batch: some of its samples. How batches are cut says slices.hpp.
-///
-///     BatchSlice slice{.begin = 0, .end = 4};     // the first four samples
-
-namespace amct_distill {
-
-/// Into how many slices a batch is cut; one of fewer samples into one for each.
-inline constexpr std::size_t default_slices = 8;
-
-/// Samples begin..end of a batch.
-struct BatchSlice {
-    nn::Index begin = 0, end = 0;
-    nn::Index size() const { return end - begin; }
-};
-
-}  // namespace amct_distill
 
 // ---- amct_distill/distill/adamw.hpp
 
@@ -13202,194 +13438,6 @@ inline result<nn::Tensor> read_npy(const std::filesystem::path& path) {
 
 }  // namespace amct_distill
 
-// ---- amct_distill/student/slices.hpp
-
-/// Runs a network on a batch that is cut along its samples into slices: each runs alone, threads take slices.
-///
-///     SliceRunner runner(network, &executor);
-///     runner.run_batch(batch, network.outputs(), outputs);            // whole batches in, whole batches out
-///     runner.for_each(samples, [&](std::size_t k, BatchSlice slice, nn::Tape& tape, std::size_t worker) {
-///         ...
-///     });
-///
-/// How a batch is cut depends on its samples alone, never on the threads; whoever adds up what the slices
-/// gave does it along one binary tree (`tree_sum`). So results have the same bits on any number of threads.
-/// Where there are more threads than slices, all of them share one slice after the other.
-
-namespace amct_distill {
-
-namespace detail {
-
-/// Slice k of `count`.
-inline BatchSlice slice_of(nn::Index samples, std::size_t k, std::size_t count) {
-    auto const at = [&](std::size_t i) {
-        return samples * static_cast<nn::Index>(i) / static_cast<nn::Index>(count);
-    };
-    return {at(k), at(k + 1)};
-}
-
-/// Whether dimension 0 of all values is the batch: then samples have nothing to do with each other.
-inline bool can_be_cut(const nn::Network& network) {
-    auto const has_batch = [&](nn::NodeId id) {
-        const nn::Shape& shape = network.node(id).shape;
-        return !shape.empty() && shape[0] == nn::any_batch;
-    };
-    return std::ranges::all_of(network.inputs(), has_batch) &&
-           std::ranges::all_of(network.operations(), has_batch);
-}
-
-/// The values of a slice, at their place in a tensor of all samples.
-inline std::span<const float> values_of(const nn::Tensor& whole, BatchSlice slice) {
-    std::size_t const one = whole.size() / static_cast<std::size_t>(whole.dim(0));
-    return whole.span().subspan(static_cast<std::size_t>(slice.begin) * one,
-                                static_cast<std::size_t>(slice.size()) * one);
-}
-inline std::span<float> values_of(nn::Tensor& whole, BatchSlice slice) {
-    std::size_t const one = whole.size() / static_cast<std::size_t>(whole.dim(0));
-    return whole.span().subspan(static_cast<std::size_t>(slice.begin) * one,
-                                static_cast<std::size_t>(slice.size()) * one);
-}
-
-/// Copies a slice of a batch into a tensor of its own; `shape` is that of the value in the network.
-inline void take_slice(const nn::Tensor& whole, const nn::Shape& shape, BatchSlice slice, nn::Tensor& to) {
-    if (shape[0] != nn::any_batch) {
-        to = whole;
-        return;
-    }
-    to.resize_batch(shape, slice.size());
-    std::ranges::copy(values_of(whole, slice), to.begin());
-}
-
-/// values[0] + values[1] + ..., added along a binary tree that the count alone determines: neighbours, then
-/// neighbours of those. Overwrites them.
-template <class T>
-T tree_sum(std::span<T> values) {
-    for (std::size_t stride = 1; stride < values.size(); stride *= 2)
-        for (std::size_t i = 0; i + stride < values.size(); i += 2 * stride) values[i] += values[i + stride];
-    return values.empty() ? T{} : values[0];
-}
-
-}  // namespace detail
-
-class SliceRunner {
-public:
-    struct Given {
-        nn::NodeId node;
-        const nn::Tensor* value;
-    };
-    struct Wanted {
-        nn::NodeId node;
-        nn::Tensor* value;
-    };
-
-    /// Both outlive it. Null: the caller's thread alone.
-    explicit SliceRunner(const nn::Network& network, const nn::Executor* executor = nullptr,
-                         std::size_t slices = default_slices)
-        : network_(network),
-          executor_(executor),
-          slices_((std::max)(slices, std::size_t{1})),
-          is_cut_(detail::can_be_cut(network)) {
-        std::size_t const threads = executor ? static_cast<std::size_t>(executor->threads()) : 1;
-        for (std::size_t w = 0; w != (std::min)(threads, slices_); ++w) tapes_.emplace_back();
-    }
-
-    const nn::Network& network() const { return network_; }
-    const nn::Executor* executor() const { return executor_; }
-    /// The workspaces, one for each slice that runs at a time.
-    std::deque<nn::Tape>& tapes() { return tapes_; }
-    std::size_t count(nn::Index samples) const {
-        return is_cut_ ? (std::max)(std::size_t{1}, (std::min)(slices_, static_cast<std::size_t>(samples)))
-                       : 1;
-    }
-
-    /// What the modules of some nodes can compute once for all slices: after a change of their parameters.
-    void prepare(std::span<const nn::NodeId> nodes) {
-        prepared_.resize(network_.modules().size());
-        preparing_.use(executor_);
-        for (nn::NodeId id : nodes)
-            if (auto const m = network_.node(id).module)
-                network_.module(*m).prepare(prepared_[*m], preparing_);
-    }
-
-    /// f(k, slice, tape, worker) for every slice; `worker` is an index of `tapes()`, and no two calls at the
-    /// same time have the same. What f throws is thrown here.
-    template <class F>
-    void for_each(nn::Index samples, F&& f) {
-        std::size_t const n = count(samples);
-        bool const share = shares_threads(n);
-        auto const one = [&](std::size_t k, std::size_t worker) {
-            nn::Tape& tape = tapes_[worker];
-            tape.use(share ? executor_ : nullptr);
-            tape.use_prepared(&prepared_);
-            f(k, detail::slice_of(samples, k, n), tape, worker);
-        };
-        if (share)
-            nn::Executor::run_here(n, one);
-        else
-            executor_->parallel_for(n, one);
-    }
-
-    /// f for one of the largest slices on every workspace, which then has room for any: which slice comes to
-    /// which workspace is not the same in every `for_each`.
-    template <class F>
-    void make_room(nn::Index samples, F&& f) {
-        std::size_t const n = count(samples);
-        for (std::size_t w = 0; w != (shares_threads(n) ? 1 : tapes_.size()); ++w) {
-            tapes_[w].use(shares_threads(n) ? executor_ : nullptr);
-            tapes_[w].use_prepared(&prepared_);
-            f(n - 1, detail::slice_of(samples, n - 1, n), tapes_[w], w);
-        }
-    }
-
-    /// Runs some nodes, in graph order, in Mode::evaluate, from values that they read; `wanted` are
-    /// overwritten.
-    void run(std::span<const nn::NodeId> nodes, std::span<const Given> given,
-             std::span<const Wanted> wanted) {
-        nn::Index const samples = given.empty() ? 1 : given[0].value->dim(0);
-        prepare(nodes);
-        for (const Wanted& w : wanted) w.value->resize_batch(network_.node(w.node).shape, samples);
-        for_each(samples, [&](std::size_t, BatchSlice slice, nn::Tape& tape, std::size_t) {
-            for (const Given& g : given)
-                detail::take_slice(*g.value, network_.node(g.node).shape, slice, tape.output(g.node));
-            network_.forward_nodes(nodes, tape, nn::Mode::evaluate);
-            for (const Wanted& w : wanted) {
-                const nn::Tensor& value = network_.value(w.node, tape);
-                if (is_cut_)
-                    std::ranges::copy(value.span(), detail::values_of(*w.value, slice).begin());
-                else
-                    *w.value = value;
-            }
-        });
-    }
-
-    /// The whole network on a batch, one tensor for each input; `values` become those of `nodes`.
-    void run_batch(std::span<const nn::Tensor> batch, std::span<const nn::NodeId> nodes,
-                   std::span<nn::Tensor> values) {
-        given_.clear();
-        wanted_.clear();
-        for (std::size_t k = 0; k != batch.size(); ++k) given_.push_back({network_.inputs()[k], &batch[k]});
-        for (std::size_t k = 0; k != nodes.size(); ++k) wanted_.push_back({nodes[k], &values[k]});
-        run(network_.operations(), given_, wanted_);
-    }
-
-private:
-    bool shares_threads(std::size_t slices) const {
-        return executor_ == nullptr || slices < static_cast<std::size_t>(executor_->threads());
-    }
-
-    const nn::Network& network_;
-    const nn::Executor* executor_;
-    std::size_t slices_;
-    bool is_cut_;
-    std::deque<nn::Tape> tapes_{};
-    std::vector<nn::Tensor> prepared_{};  // by module
-    nn::Scratch preparing_{};
-    std::vector<Given> given_{};
-    std::vector<Wanted> wanted_{};
-};
-
-}  // namespace amct_distill
-
 // ---- amct_distill/distill/dump.hpp
 
 /// The teacher's inputs and outputs of every block and step, on disk: computed once, read at every epoch.
@@ -13498,6 +13546,98 @@ private:
 
 }  // namespace amct_distill
 
+// ---- amct_distill/distill/spill_file.hpp
+
+/// Tensors that have no room in memory, in a file of the run's directory.
+///
+///     SpillFile file("out/run");
+///     SpillFile::Place place;
+///     file.write(tensor, place).value();           // again: over what was there, where it fits
+///     file.read(place, tensor).value();            // the same bits
+///
+/// The file is made by the first write, and vanishes with the object; where the system allows it, it has no
+/// name meanwhile, so that not even a process that is killed leaves it.
+
+namespace amct_distill {
+
+class SpillFile {
+public:
+    /// Where a tensor is in the file.
+    struct Place {
+        std::size_t at = 0, room = 0;  // bytes
+        nn::Shape shape{};
+    };
+
+    /// Where the file will be. Empty: there is none, and nothing may be written.
+    explicit SpillFile(std::filesystem::path directory) : directory_(std::move(directory)) {}
+    SpillFile(const SpillFile&) = delete;
+    SpillFile& operator=(const SpillFile&) = delete;
+    ~SpillFile() {
+        file_.close();
+        std::error_code ignored;
+        if (!path_.empty()) std::filesystem::remove(path_, ignored);
+    }
+
+    bool is_usable() const { return !directory_.empty(); }
+
+    /// Error: the file cannot be made or written (a full disk, ...).
+    result<void> write(const nn::Tensor& tensor, Place& place) {
+        if (auto ok = open(); !ok) return ok;
+        std::size_t const bytes = tensor.size() * sizeof(float);
+        if (bytes > place.room) {
+            place.at = std::exchange(end_, end_ + bytes);
+            place.room = bytes;
+        }
+        place.shape = tensor.shape();
+        errno = 0;
+        if (!seek(place.at) ||
+            file_.sputn(reinterpret_cast<const char*>(tensor.data()), static_cast<std::streamsize>(bytes)) !=
+                static_cast<std::streamsize>(bytes))
+            return failed("write");
+        return {};
+    }
+    /// Error: the file cannot be read.
+    result<void> read(const Place& place, nn::Tensor& tensor) {
+        tensor.resize(place.shape);
+        auto const bytes = static_cast<std::streamsize>(tensor.size() * sizeof(float));
+        errno = 0;
+        if (!seek(place.at) || file_.sgetn(reinterpret_cast<char*>(tensor.data()), bytes) != bytes)
+            return failed("read");
+        return {};
+    }
+
+private:
+    result<void> open() {
+        if (file_.is_open()) return {};
+        std::error_code error;
+        for (int i = 0; path_.empty() || std::filesystem::exists(path_, error); ++i)
+            path_ = directory_ / detail::concat("values_", i);
+        file_.pubsetbuf(nullptr, 0);
+        errno = 0;
+        if (!file_.open(path_, std::ios::in | std::ios::out | std::ios::trunc | std::ios::binary)) {
+            path_.clear();
+            return failed("make");
+        }
+        if (std::filesystem::remove(path_, error)) path_.clear();
+        return {};
+    }
+    bool seek(std::size_t at) {
+        return file_.pubseekpos(static_cast<std::streamoff>(at)) != std::streampos(std::streamoff(-1));
+    }
+    [[gnu::cold, gnu::noinline]] Diagnostic failed(const char* verb) const {
+        Diagnostic why = detail::file_error(detail::concat(verb, " the file of blocks' values in"),
+                                            directory_, errno == 0 ? EIO : errno);
+        why.message += "; make room for it, or allow more memory";
+        return why;
+    }
+
+    std::filesystem::path directory_, path_{};
+    std::filebuf file_{};
+    std::size_t end_ = 0;
+};
+
+}  // namespace amct_distill
+
 // ---- amct_distill/distill/prefix_cache.hpp
 
 /// What a network has computed so far, batch by batch, so that the next block begins where the last one
@@ -13508,15 +13648,17 @@ private:
 ///     prefix.advance(3, block.nodes.front());              // evaluates the nodes before that one ...
 ///     prefix.value(block.inputs[0]);                        // ... whose values are there now
 ///
-/// Kept of a batch is what a later node reads. Where the budget has no room for it, the next call begins at
-/// the network's input again: with the same bits, only later.
+/// Kept of a batch is what a later node reads. Where the budget has no room for it, it goes to a file of the
+/// budget's directory; without one, the next call begins at the network's input again: with the same bits.
 
 namespace amct_distill {
 
-/// How many bytes may be kept, by all who share it.
+/// How many bytes may be kept, by all who share it, and the directory for what has no room (empty: it is not
+/// kept).
 class CacheBudget {
 public:
-    explicit CacheBudget(std::size_t bytes) : free_(bytes) {}
+    explicit CacheBudget(std::size_t bytes, std::filesystem::path directory = {})
+        : free_(bytes), directory_(std::move(directory)) {}
     bool take(std::size_t bytes) {
         if (bytes > free_) return false;
         free_ -= bytes;
@@ -13524,9 +13666,11 @@ public:
     }
     void give_back(std::size_t bytes) { free_ += bytes; }
     std::size_t free() const { return free_; }
+    const std::filesystem::path& directory() const { return directory_; }
 
 private:
     std::size_t free_;
+    std::filesystem::path directory_;
 };
 
 class PrefixRunner {
@@ -13534,7 +13678,7 @@ public:
     /// All outlive it. The network's parameters may change for nodes that advance() has not evaluated.
     PrefixRunner(const nn::Network& network, DataSource batches, CacheBudget& budget,
                  const nn::Executor* executor = nullptr, std::size_t slices = default_slices)
-        : batches_(batches), budget_(budget), runner_(network, executor, slices) {}
+        : batches_(batches), budget_(budget), runner_(network, executor, slices), file_(budget.directory()) {}
     PrefixRunner(const PrefixRunner&) = delete;
     PrefixRunner& operator=(const PrefixRunner&) = delete;
     ~PrefixRunner() { forget(); }
@@ -13542,19 +13686,25 @@ public:
     const nn::Network& network() const { return runner_.network(); }
 
     /// Evaluates the nodes before `to` for batch number `i`. Then `value` has what later nodes and the
-    /// network's outputs need of them, and the values that are asked for besides. Error: the batch cannot be
-    /// loaded. Throws std::invalid_argument when it does not fit the network's inputs.
+    /// network's outputs need of them, and the values that are asked for besides. Errors: the batch cannot be
+    /// loaded, the file cannot be written or read. Throws std::invalid_argument when it does not fit the
+    /// network's inputs.
     result<void> advance(std::size_t i, nn::NodeId to, std::span<const nn::NodeId> besides = {}) {
         if (kept_.size() <= i) kept_.resize(i + 1);
         Kept& kept = kept_[i];
         given_.clear();
         wanted_.clear();
         std::span<const nn::Tensor> batch;
-        bool goes_on = kept.bytes != 0 && kept.at <= to;
+        bool goes_on = (kept.bytes != 0 || kept.in_file) && kept.at <= to;
         for (nn::NodeId id : besides)  // what was evaluated before and dropped
-            goes_on = goes_on && (id >= kept.at || find(kept.values, id) != nullptr);
+            goes_on = goes_on && (id >= kept.at || kept.has(id));
         std::size_t const from = goes_on ? kept.at.index : 0;
         std::swap(before_, kept.values);
+        if (goes_on && kept.in_file)
+            for (std::size_t k = 0; k != kept.nodes.size(); ++k) {
+                auto& value = before_.emplace_back(kept.nodes[k], nn::Tensor()).second;
+                if (auto ok = file_.read(kept.places[k], value); !ok) return ok;
+            }
         if (goes_on) {
             for (const auto& [id, value] : before_) given_.push_back({id, &value});
         } else {
@@ -13584,8 +13734,7 @@ public:
         if (!nodes_.empty()) runner_.run(nodes_, given_, wanted_);
         before_.clear();
         live_.resize(live);
-        keep(kept, to);
-        return {};
+        return keep(kept, to);
     }
     /// After `advance`, until the next.
     const nn::Tensor& value(nn::NodeId id) const {
@@ -13603,8 +13752,12 @@ private:
     using Values = std::vector<std::pair<nn::NodeId, nn::Tensor>>;
     struct Kept {
         nn::NodeId at{};
-        Values values{};
+        std::vector<nn::NodeId> nodes{};
+        Values values{};                         // theirs, in memory
+        std::vector<SpillFile::Place> places{};  // or in the file; some may be left of earlier nodes
         std::size_t bytes = 0;
+        bool in_file = false;
+        bool has(nn::NodeId id) const { return std::ranges::find(nodes, id) != nodes.end(); }
     };
 
     static const nn::Tensor* find(const Values& values, nn::NodeId id) {
@@ -13615,15 +13768,26 @@ private:
     void drop(Kept& kept) {
         budget_.give_back(std::exchange(kept.bytes, 0));
         kept.values.clear();
+        kept.in_file = false;
     }
-    void keep(Kept& kept, nn::NodeId to) {
+    result<void> keep(Kept& kept, nn::NodeId to) {
         std::size_t bytes = 0;
         for (nn::NodeId id : live_) bytes += find(after_, id)->size() * sizeof(float);
         drop(kept);
-        if (!budget_.take(bytes)) return;
+        bool const in_memory = budget_.take(bytes);
+        if (!in_memory && !file_.is_usable()) return {};
         kept.at = to;
-        kept.bytes = bytes;
-        for (nn::NodeId id : live_) kept.values.emplace_back(id, *find(after_, id));
+        kept.nodes.assign(live_.begin(), live_.end());
+        if (in_memory) {
+            kept.bytes = bytes;
+            for (nn::NodeId id : live_) kept.values.emplace_back(id, *find(after_, id));
+            return {};
+        }
+        if (kept.places.size() < live_.size()) kept.places.resize(live_.size());
+        for (std::size_t k = 0; k != live_.size(); ++k)
+            if (auto ok = file_.write(*find(after_, live_[k]), kept.places[k]); !ok) return ok;
+        kept.in_file = true;
+        return {};
     }
     /// The values before `to` that it or a later node reads, or that leave the network.
     void find_live(nn::NodeId to) {
@@ -13644,6 +13808,7 @@ private:
     Batch buffer_{};
     CacheBudget& budget_;
     SliceRunner runner_;
+    SpillFile file_;
     std::vector<Kept> kept_{};  // by batch
     Values before_{}, after_{};
     std::vector<nn::NodeId> live_{}, nodes_{};
@@ -13660,7 +13825,8 @@ private:
 ///     BlockData data(student_prefix, teacher_prefix, budget, batches.size(), blocks[2], nullptr, 2);
 ///     const BlockData::Step& step = *data.load(7).value();     // valid until the next load
 ///
-/// Neither changes while the block is trained, so both are computed once, and kept where the budget allows.
+/// Neither changes while the block is trained, so both are computed once, and kept: in memory where the
+/// budget allows, else in a file of its directory; without one they are computed again at every epoch.
 
 namespace amct_distill {
 
@@ -13683,7 +13849,9 @@ public:
           block_(block),
           dump_(dump),
           index_(index),
-          steps_(batches) {
+          steps_(batches),
+          file_(budget.directory()),
+          places_(batches) {
         const nn::Network& network = student.network();
         // A module that is trained here and also used before makes the inputs change with every step.
         for (nn::NodeId id : network.operations())
@@ -13703,19 +13871,49 @@ public:
     const TrainedBlock& block() const { return block_; }
     std::size_t size() const { return steps_.size(); }
 
-    /// Errors: a batch cannot be loaded, the teacher's dump cannot be read.
+    /// Errors: a batch cannot be loaded, the teacher's dump or the file cannot be read, or written.
     result<const Step*> load(std::size_t i) {
         if (steps_[i]) return &*steps_[i];
+        if (places_[i]) {
+            if (auto ok = read(*places_[i]); !ok) return ok.diagnostics();
+            return &current_;
+        }
         if (auto ok = compute(i); !ok) return ok.diagnostics();
         std::size_t bytes = 0;
         for (const auto* all : {&current_.inputs, &current_.targets})
             for (const nn::Tensor& t : *all) bytes += t.size() * sizeof(float);
-        if (changes_ || !budget_.take(bytes)) return &current_;
-        bytes_ += bytes;
-        return &steps_[i].emplace(current_);
+        if (changes_) return &current_;
+        if (budget_.take(bytes)) {
+            bytes_ += bytes;
+            return &steps_[i].emplace(current_);
+        }
+        if (!file_.is_usable()) return &current_;
+        if (auto ok = write(places_[i].emplace()); !ok) return ok.diagnostics();
+        return &current_;
     }
 
 private:
+    /// Of a step in the file.
+    struct Places {
+        std::vector<SpillFile::Place> inputs{}, targets{};
+        bool from_teacher = false;
+    };
+    result<void> write(Places& places) {
+        places.from_teacher = current_.from_teacher;
+        for (auto [tensors, to] :
+             {std::pair{&current_.inputs, &places.inputs}, {&current_.targets, &places.targets}})
+            for (const nn::Tensor& t : *tensors)
+                if (auto ok = file_.write(t, to->emplace_back()); !ok) return ok;
+        return {};
+    }
+    result<void> read(const Places& places) {
+        current_.from_teacher = places.from_teacher;
+        for (auto [tensors, from] :
+             {std::pair{&current_.inputs, &places.inputs}, {&current_.targets, &places.targets}})
+            for (std::size_t k = 0; k != tensors->size(); ++k)
+                if (auto ok = file_.read((*from)[k], (*tensors)[k]); !ok) return ok;
+        return {};
+    }
     result<void> compute(std::size_t i) {
         if (changes_) student_.forget();
         if (auto ok = student_.advance(i, block_.nodes.front()); !ok) return ok;
@@ -13749,6 +13947,8 @@ private:
     std::vector<nn::NodeId> asked_{};
     bool changes_ = false;
     std::vector<std::optional<Step>> steps_;
+    SpillFile file_;
+    std::vector<std::optional<Places>> places_;
     std::size_t bytes_ = 0;
     Step current_{};
 };
@@ -15031,7 +15231,7 @@ result<DistillReport> distill(const nn::Network& teacher, BasicStudent<Algorithm
                                                 "` is not calibrated; call calibrate() first"));
     auto const blocks = blocks_of(teacher, student.plan(), options.blocks);
     nn::Executor const executor(run.threads);
-    CacheBudget budget(run.memory_bytes);
+    CacheBudget budget(run.memory_bytes, run.directory);
     detail::TeacherOutputs outputs(teacher, batches, budget, &executor, options.slices);
     detail::Rollback rollback(student.network());
     DistillReport report;
@@ -17673,9 +17873,14 @@ struct PoolAxis {
         nn::Index const counted = (std::min)(kernel, steps(input + end - start));
         return {start + before * dilation, (std::max)(within - before, nn::Index(0)), counted};
     }
-    /// Whether every window reads a pixel.
+    /// Whether every window reads a pixel. Precondition: the paddings are smaller than the kernel's extent.
     bool all_read() const {
-        for (nn::Index o = 0; o != output(); ++o)
+        if (taps(output() - 1).count == 0) return false;
+        if (input >= dilation) return true;
+        // Of those that begin before such an image the taps may lie on both sides of it. There are few.
+        nn::Index const before = (std::min)((begin + stride - 1) / stride, output());
+        if (before > 1 << 16) return false;
+        for (nn::Index o = 0; o != before; ++o)
             if (taps(o).count == 0) return false;
         return true;
     }
@@ -19774,14 +19979,14 @@ template <class Algorithms>
 class InputCalibration {
 public:
     /// Of what was observed it keeps `memory` bytes, where the calibrator can be told so; the rest goes to a
-    /// file.
+    /// file in the directory (empty: among the system's temporary files).
     InputCalibration(LayerQuantizers<Algorithms>& quantizers, const IfmrOptions& options,
-                     std::size_t memory = static_cast<std::size_t>(-1))
+                     std::size_t memory = static_cast<std::size_t>(-1), const std::string& directory = {})
         : quantizers_(quantizers), was_calibrated_(quantizers.is_calibrated_) {
         std::visit(
             [&]<class Q>(const Q&) {
                 auto& made = calibrator_.template emplace<detail::CalibratorOf<Q>>(options);
-                detail::limit_memory_of(made.calibrator, (std::min)(memory, options.max_bytes));
+                detail::limit_memory_of(made.calibrator, (std::min)(memory, options.max_bytes), directory);
             },
             quantizers.data_);
         quantizers.is_calibrated_ = false;
@@ -19854,12 +20059,17 @@ result<CalibrationReport> calibrate(BasicStudent<Algorithms>& student, DataSourc
 
     struct Waiting {  // a layer that is being calibrated
         Waiting(const std::string& layer, nn::NodeId node, LayerQuantizers<Algorithms>& quantizers,
-                const IfmrOptions& ifmr, std::size_t memory)
-            : name(layer), input(node), calibration(quantizers, ifmr, memory) {}
+                const IfmrOptions& ifmr, std::size_t memory, const std::string& directory)
+            : name(layer), input(node), calibration(quantizers, ifmr, memory, directory) {}
         const std::string& name;
         nn::NodeId input;
         InputCalibration<Algorithms> calibration;
     };
+    if (!run.directory.empty()) {
+        std::error_code error;
+        std::filesystem::create_directories(run.directory, error);
+        if (error) return detail::file_error("create", run.directory, error.value());
+    }
     std::deque<Waiting> waiting;
     double values = 0;  // of one sample, of all layers' inputs
     auto const size_of = [&](nn::NodeId id) {
@@ -19875,7 +20085,8 @@ result<CalibrationReport> calibrate(BasicStudent<Algorithms>& student, DataSourc
     inputs_of([&](const auto&, auto&, nn::NodeId input) { values += size_of(input); });
     inputs_of([&](const auto& layer, auto& quantizers, nn::NodeId input) {
         double const share = static_cast<double>(run.memory_bytes) * (size_of(input) / values);
-        waiting.emplace_back(layer.name, input, quantizers, options.ifmr, static_cast<std::size_t>(share));
+        waiting.emplace_back(layer.name, input, quantizers, options.ifmr, static_cast<std::size_t>(share),
+                             run.directory.string());
     });
 
     nn::Executor const executor(run.threads);
@@ -21211,6 +21422,18 @@ AMCT_DISTILL_TEMPLATE result<VerifyReport> verify<StandardAlgorithms>(const Depl
                                                                       const DataSource&, const RunOptions&);
 AMCT_DISTILL_TEMPLATE result<Deployment> deploy<StandardAlgorithms>(const Student&);
 AMCT_DISTILL_TEMPLATE result<ScaleOffsetRecord> make_record<StandardAlgorithms>(const Student&);
+AMCT_DISTILL_TEMPLATE class Arq<Int8, ChannelWise>;
+AMCT_DISTILL_TEMPLATE class Arq<Int8, TensorWise>;
+AMCT_DISTILL_TEMPLATE class Arq<Int4, ChannelWise>;
+AMCT_DISTILL_TEMPLATE class Arq<Int4, TensorWise>;
+AMCT_DISTILL_TEMPLATE class Ulq<Int8, ChannelWise>;
+AMCT_DISTILL_TEMPLATE class Ulq<Int8, TensorWise>;
+AMCT_DISTILL_TEMPLATE class Ulq<Int4, ChannelWise>;
+AMCT_DISTILL_TEMPLATE class Ulq<Int4, TensorWise>;
+AMCT_DISTILL_TEMPLATE class ActUlq<Int8>;
+AMCT_DISTILL_TEMPLATE class ActUlq<Int4>;
+AMCT_DISTILL_TEMPLATE class Ifmr<Int8, Symmetric>;
+AMCT_DISTILL_TEMPLATE class Ifmr<Int4, Symmetric>;
 
 namespace nn {
 AMCT_DISTILL_TEMPLATE class BasicModule<float>;
@@ -21243,6 +21466,38 @@ AMCT_DISTILL_MODULE(Dropout);
 namespace detail {
 AMCT_DISTILL_TEMPLATE class WeightedView<nn::Conv2d, float>;
 AMCT_DISTILL_TEMPLATE class WeightedView<nn::Linear, float>;
+
+AMCT_DISTILL_TEMPLATE class CertifiedHistogram<false, 10>;
+AMCT_DISTILL_TEMPLATE class CertifiedHistogram<false, 12>;
+
+// The loops of quantizers, whoever wrote those.
+#if defined(__GNUC__)
+#define AMCT_DISTILL_LOOP_ON(RUN, ...) \
+    AMCT_DISTILL_TEMPLATE decltype(std::declval<__VA_ARGS__&>().template run<16>()) RUN(__VA_ARGS__)
+#if defined(__x86_64__) || defined(__i386__)
+#define AMCT_DISTILL_LOOP(...)                      \
+    AMCT_DISTILL_LOOP_ON(run_vectors, __VA_ARGS__); \
+    AMCT_DISTILL_LOOP_ON(run_avx2, __VA_ARGS__);    \
+    AMCT_DISTILL_LOOP_ON(run_avx512, __VA_ARGS__)
+#else
+#define AMCT_DISTILL_LOOP(...) AMCT_DISTILL_LOOP_ON(run_vectors, __VA_ARGS__)
+#endif
+AMCT_DISTILL_LOOP(FakeQuantizeLoop<false>);
+AMCT_DISTILL_LOOP(FakeQuantizeLoop<true>);
+AMCT_DISTILL_LOOP(FakeQuantizeRowsLoop<false>);
+AMCT_DISTILL_LOOP(FakeQuantizeRowsLoop<true>);
+AMCT_DISTILL_LOOP(DequantizeLoop);
+AMCT_DISTILL_LOOP(QuantizeLoop<false>);
+AMCT_DISTILL_LOOP(PackInt4Loop);
+AMCT_DISTILL_LOOP(RangeLoop);
+AMCT_DISTILL_LOOP(CountLoop<false, 10>);
+AMCT_DISTILL_LOOP(CountLoop<false, 12>);
+AMCT_DISTILL_LOOP(BlockSumLoop<BlockOf<SquaredError>>);
+AMCT_DISTILL_LOOP(BlockSumLoop<BlockOf<ClipGradient<false>>>);
+AMCT_DISTILL_LOOP(BlockSumLoop<BlockOf<ClipGradient<true>>>);
+#undef AMCT_DISTILL_LOOP
+#undef AMCT_DISTILL_LOOP_ON
+#endif
 }  // namespace detail
 
 }  // namespace amct_distill
@@ -25844,6 +26099,12 @@ public:
     std::string_view bytes() const noexcept { return {data_, size_}; }
     /// False: the bytes are a copy of their own.
     bool is_mapped() const noexcept { return mapped_; }
+    /// The process holds no memory for what was touched until it is touched again. The bytes stay valid.
+    void forget() const noexcept {
+#ifdef AMCT_DISTILL_HAS_MMAP
+        if (mapped_) (void)::madvise(const_cast<char*>(data_), size_, MADV_DONTNEED);
+#endif
+    }
 
 private:
     void swap(MappedFile& other) noexcept {
@@ -26353,13 +26614,14 @@ struct PageTest {
 };
 
 /// What quantizing one layer costs: the signal to noise of the network's outputs, dB, when nothing else is
-/// quantized. NaN: not measured.
+/// quantized. NaN: not measured; infinite: no noise.
 struct LayerSensitivity {
     std::string name{};
     double weights_int4 = std::numeric_limits<double>::quiet_NaN();
     double weights_int8 = std::numeric_limits<double>::quiet_NaN();
     double data_int4 = std::numeric_limits<double>::quiet_NaN();
     double data_int8 = std::numeric_limits<double>::quiet_NaN();
+    double all_but_this = std::numeric_limits<double>::quiet_NaN();  ///< dB, all quantized but this layer
     /// How much of the outputs' noise goes away when all but this layer are quantized, 0 to 1.
     double noise_share = std::numeric_limits<double>::quiet_NaN();
 };
@@ -26539,8 +26801,8 @@ inline Thumbnail thumbnail(const nn::Tensor& batch, std::size_t sample, double l
     auto const channels = static_cast<std::size_t>(batch.dim(1)),
                height = static_cast<std::size_t>(batch.dim(2)),
                width = static_cast<std::size_t>(batch.dim(3));
-    constexpr std::size_t most = 72;
-    std::size_t const largest = (std::max)(width, height);
+    std::size_t const largest = (std::max)(width, height), least = (std::min)(width, height);
+    std::size_t const most = largest > 2 * least ? 240 : 72;  // a line of text is read in 240
     std::size_t const w = largest <= most ? width : (std::max)(width * most / largest, std::size_t{1});
     std::size_t const h = largest <= most ? height : (std::max)(height * most / largest, std::size_t{1});
     const float* const values = batch.data() + sample * channels * height * width;
@@ -27042,6 +27304,7 @@ struct LayerView {
     const LayerSensitivity* cost = nullptr;  ///< null: not measured
     double own = not_known;                  ///< of its weights' and its data's noise together, dB
     double output = not_known;               ///< at its output, dB
+    double alone = not_known;                ///< at the network's output, this layer alone quantized, dB
     double share = not_known;                ///< of the noise at the network's output, 0 to 1
     std::size_t hurts = 0;                   ///< its rank, from 1; 0: it is not among the worst
 
@@ -27049,6 +27312,11 @@ struct LayerView {
     double shown(bool outputs) const { return outputs ? output : own; }
     int bits() const { return report == nullptr ? 32 : report->weight_bits; }
 };
+
+/// No block was trained for an epoch.
+inline bool only_calibrated(const DistillReport& report) {
+    return std::ranges::all_of(report.blocks, [](const BlockReport& b) { return b.epoch_losses.empty(); });
+}
 
 /// "q0", the worst, to "q4"; empty: not known.
 inline std::string_view shade(double db) {
@@ -27066,6 +27334,7 @@ struct View {
                 layers.push_back({.layer = {.name = r.name, .channels = r.channels, .quantized = true}});
         for (LayerView& l : layers) fill(l);
         has_shares = std::ranges::any_of(layers, [](const LayerView& l) { return !std::isnan(l.share); });
+        has_costs = std::ranges::any_of(layers, [](const LayerView& l) { return !std::isnan(l.alone); });
         rank();
         for (const LayerView& l : layers) {
             knows_sizes = knows_sizes || l.layer.weights != 0;
@@ -27076,6 +27345,8 @@ struct View {
 
     explicit View(ReportPage&&) = delete;  // it refers to the page
 
+    /// What the layers are ranked by where their shares of the noise are not known, dB.
+    double noise_of(const LayerView& l) const { return has_costs ? l.alone : l.own; }
     /// Of weights, biases and scales, with a bias for each channel.
     static double float_bytes(const LayerView& l) {
         return 4 * static_cast<double>(l.layer.weights + l.layer.channels);
@@ -27097,7 +27368,7 @@ struct View {
     std::vector<LayerView> layers{};   ///< in definition order
     std::vector<std::size_t> worst{};  ///< at most five, the worst first
     std::size_t weights = 0, quantized = 0;
-    bool has_outputs = false, has_shares = false, knows_sizes = false;
+    bool has_outputs = false, has_shares = false, has_costs = false, knows_sizes = false;
 
 private:
     template <class T>
@@ -27112,17 +27383,24 @@ private:
         if (page.observed) l.values = named(page.observed->layers, l.layer.name);
         if (l.report != nullptr) l.own = both_noises(l.report->weight_sqnr, l.report->data_sqnr);
         if (l.values != nullptr) l.output = l.values->output_sqnr;
-        if (l.cost != nullptr) l.share = l.cost->noise_share;
+        if (l.cost == nullptr) return;
+        l.share = l.cost->noise_share;
+        auto const at = [](int bits, double int4, double int8) {
+            return bits == 4 ? int4 : bits == 8 ? int8 : not_known;
+        };
+        if (l.report != nullptr)
+            l.alone = both_noises(at(l.report->weight_bits, l.cost->weights_int4, l.cost->weights_int8),
+                                  at(l.report->data_bits, l.cost->data_int4, l.cost->data_int8));
     }
-    /// The five with the greatest share of the noise, or with the most noise of their own; no layer that is
-    /// as good as float.
+    /// The five with the greatest share of the noise, or that cost most alone, or with the most noise of
+    /// their own; no layer that is as good as float.
     void rank() {
         for (std::size_t k = 0; k != layers.size(); ++k) {
             const LayerView& l = layers[k];
-            if (l.report != nullptr && (has_shares ? l.share >= 0.01 : l.own < 30)) worst.push_back(k);
+            if (l.report != nullptr && (has_shares ? l.share >= 0.01 : noise_of(l) < 30)) worst.push_back(k);
         }
         std::ranges::stable_sort(
-            worst, {}, [&](std::size_t k) { return has_shares ? -layers[k].share : layers[k].own; });
+            worst, {}, [&](std::size_t k) { return has_shares ? -layers[k].share : noise_of(layers[k]); });
         if (worst.size() > 5) worst.resize(5);
         for (std::size_t r = 0; r != worst.size(); ++r) layers[worst[r]].hurts = r + 1;
     }
@@ -27317,6 +27595,11 @@ inline std::string blocks(const View& view) {
     if (axis.high == 1) about.add({"What lies above ten times is drawn there.", "超过十倍的画在十倍处。"});
     std::string figures;
     for (std::size_t k = 0; k != list.size(); ++k) append(figures, block_figure(k, list[k], axis));
+    if (only_calibrated(view.page.report))
+        return cat({section("blocks", heading,
+                            {"Nothing was trained: the network is calibrated only.", "未训练：仅校准。"}),
+                    "<details><summary>", both("Each block’s error, as calibrated", "各块校准后的误差"),
+                    "</summary><div class=\"multi loss\">\n", figures, "</div></details>\n</section>\n"});
     return cat({section("blocks", heading, about), "<div class=\"multi loss\">\n", figures, "</div>\n",
                 view.page.report.resumed_blocks == 0
                     ? std::string()
@@ -27464,13 +27747,19 @@ inline std::string hurts(const View& view) {
     if (view.quantized == 0)
         about = {"No layer was quantized.", "没有量化任何层。"};
     else if (view.worst.empty())
-        about = {"Nothing stands out: every quantized layer’s own rounding leaves 30 dB or more.",
-                 "没有突出的层：每个量化层自身的舍入都保留 30 dB 以上。"};
+        about = {"Nothing stands out: every quantized layer leaves 30 dB or more.",
+                 "没有突出的层：每个量化层都保留 30 dB 以上。"};
     else if (view.has_shares)
         about = {
             "Ordered by the share of the noise at the output, each measured with all layers quantized but "
             "this one. Every remedy can be pasted into the configuration.",
             "按占输出噪声的比例排序（除该层外全部量化时测得）。每条措施都可直接粘贴到配置中。"};
+    else if (view.has_costs)
+        about = {
+            "Ordered by what each layer costs at the outputs, quantized alone, before any distillation. "
+            "Every "
+            "remedy can be pasted into the configuration.",
+            "按仅量化该层（未蒸馏）时输出的信噪比排序。每条措施都可直接粘贴到配置中。"};
     else
         about = {
             "Ordered by the noise of the layer’s own rounding, of weights and inputs together: what a "
@@ -27487,6 +27776,10 @@ inline std::string hurts(const View& view) {
         if (!std::isnan(l.share))
             append(facts, cat({"<b>", percent(l.share, 1), "\u00A0%</b> ", both("of the noise", "的噪声"),
                                "<span class=\"share\" style=\"--v:", plain(100 * l.share), "\"></span>"}));
+        if (!view.has_shares && view.has_costs)
+            append(facts,
+                   cat({"<b>", db(l.alone), "</b> ",
+                        both("the network’s outputs, this layer alone", "网络输出（仅量化该层）"), "<br>"}));
         append(facts, cat({"<b>", db(r.weight_sqnr), "</b> ", both("weights", "权重"), "<br><b>",
                            db(r.data_sqnr), "</b> ", both("inputs", "数据")}));
         if (!std::isnan(l.output))
@@ -28131,6 +28424,8 @@ inline std::string sensitivity(const View& view) {
     std::vector<std::size_t> order;
     for (std::size_t k = 0; k != view.page.sensitivity.size(); ++k) order.push_back(k);
     std::ranges::stable_sort(order, {}, [&](std::size_t k) { return worst_of(view.page.sensitivity[k]); });
+    bool const without = std::ranges::any_of(
+        view.page.sensitivity, [](const LayerSensitivity& s) { return !std::isnan(s.noise_share); });
     std::vector<std::string> all;
     for (std::size_t k : order) {
         const LayerSensitivity& s = view.page.sensitivity[k];
@@ -28144,6 +28439,9 @@ inline std::string sensitivity(const View& view) {
         append(rows, "</th>");
         for (double x : {s.weights_int4, s.weights_int8, s.data_int4, s.data_int8})
             append(rows, number_cell(x, fixed(x, 1)));
+        if (without)
+            append(rows, cat({number_cell(s.all_but_this, fixed(s.all_but_this, 1)),
+                              number_cell(s.noise_share, percent(s.noise_share, 1))}));
         // From 0 to 60 dB: INT4 at the left, INT8 at the right.
         double const a = std::clamp(s.weights_int4 / 0.6, 2.0, 98.0),
                      b = std::clamp(s.weights_int8 / 0.6, 2.0, 98.0);
@@ -28161,6 +28459,9 @@ inline std::string sensitivity(const View& view) {
                     head({"INT8", "INT8"}, " class=\"num\""),
                     head({"Inputs INT4", "数据 INT4"}, " class=\"num\""),
                     head({"INT8", "INT8"}, " class=\"num\""),
+                    without ? cat({head({"All but this", "除该层外"}, " class=\"num\""),
+                                   head({"Of the noise, %", "噪声占比 %"}, " class=\"num\"")})
+                            : std::string(),
                     head({"0 to 60 dB: weights at INT4 ◯, at INT8 ●", "0 至 60 dB：权重 INT4 ◯，INT8 ●"}, ""),
                     "</tr></thead><tbody>\n", rows, "</tbody></table></div>\n"});
     };
@@ -28172,12 +28473,15 @@ inline std::string sensitivity(const View& view) {
                     both(cat({"The other ", all.size() - shown, " layers"}),
                          cat({"其余 ", all.size() - shown, " 层"})),
                     "</summary>", table(shown, all.size()), "</details>\n"});
-    return cat(
-        {section("sensitivity", heading,
-                 {"The outputs’ signal to noise, dB, when this layer alone is quantized, the most sensitive "
-                  "first.",
-                  "仅量化该层时输出的信噪比（dB），最敏感的在前。"}),
-         table(0, shown), rest, "</section>\n"});
+    Text about{
+        "The outputs’ signal to noise, dB, when this layer alone is quantized, the most sensitive first.",
+        "仅量化该层时输出的信噪比（dB），最敏感的在前。"};
+    if (without)
+        about.add(
+            {"All but this: when all layers are quantized, as planned and calibrated, but this one, and how "
+             "much of the noise goes away then.",
+             "除该层外：按计划量化并校准除该层外的所有层时的信噪比，以及由此减少的噪声。"});
+    return cat({section("sensitivity", heading, about), table(0, shown), rest, "</section>\n"});
 }
 
 inline std::string integers(const View& view) {
@@ -28483,9 +28787,9 @@ details[open] { padding-bottom: 1.3rem }
 .bells td:last-child::after { background: var(--output); border-color: var(--output);
     left: calc(var(--b) * 1%) }
 .thumbs { display: flex; flex-wrap: wrap; gap: .5rem }
-.thumbs img { width: 72px; height: 72px; image-rendering: pixelated; display: block;
+.thumbs img { image-rendering: pixelated; display: block;
     border: 1px solid var(--line) }
-.thumbs figcaption { font-size: .72rem; max-width: 72px; line-height: 1.25 }
+.thumbs figcaption { font-size: .72rem; max-width: 15rem; line-height: 1.25 }
 .warn > li { display: grid; grid-template-columns: 7.5rem minmax(0, 1fr);
     gap: .2rem 1.4rem; padding: .75rem 0; border-top: 1px solid var(--line) }
 .warn b { white-space: nowrap }
@@ -28568,10 +28872,15 @@ inline std::string data_of_input(const DataSummary& d) {
                cat({"<tr><th scope=\"row\">", escaped(c.name), "</th>", number_cell(c.min, digits3(c.min)),
                     number_cell(c.max, digits3(c.max)), number_cell(c.mean, digits3(c.mean)),
                     number_cell(c.deviation, digits3(c.deviation)), "</tr>\n"}));
-    for (const Thumbnail& t : d.thumbnails)
-        append(pictures, cat({"<figure><img src=\"data:image/png;base64,", t.png,
-                              "\" width=\"72\" height=\"72\" alt=\"", escaped(t.caption), "\"><figcaption>",
-                              escaped(t.caption), "</figcaption></figure>"}));
+    for (const Thumbnail& t : d.thumbnails) {
+        std::size_t const longer = (std::max)({t.width, t.height, std::size_t{1}}),
+                          shorter = (std::max)((std::min)(t.width, t.height), std::size_t{1});
+        std::size_t const side = longer > 2 * shorter ? 240 : 72;
+        append(pictures,
+               cat({"<figure><img src=\"data:image/png;base64,", t.png, "\" width=\"",
+                    t.width * side / longer, "\" height=\"", t.height * side / longer, "\" alt=\"",
+                    escaped(t.caption), "\"><figcaption>", escaped(t.caption), "</figcaption></figure>"}));
+    }
     if (!pictures.empty())
         pictures = cat({"<h3 class=\"above\">",
                         both("The first ones, as the network sees them", "网络所见的前几个样本"),
@@ -28611,8 +28920,10 @@ inline std::string data(const View& view) {
 }
 
 inline std::string warnings(const View& view) {
-    std::string items;
-    for (const Diagnostic& d : view.page.warnings) {
+    constexpr std::size_t shown = 6;  // many others are a click away
+    std::string items, rest;
+    for (std::size_t k = 0; k != view.page.warnings.size(); ++k) {
+        const Diagnostic& d = view.page.warnings[k];
         std::string place = escaped(d.source);
         if (d.where.line != 0)
             place =
@@ -28621,13 +28932,21 @@ inline std::string warnings(const View& view) {
                     : cat({"<a href=\"#c", d.where.line, "\">",
                            both(cat({"line ", d.where.line}), cat({"第 ", d.where.line, " 行"})), "</a>"});
         if (place.empty()) place = both("run", "运行");
-        append(items, cat({"<li><b>", place, "</b><div>", escaped(d.path), d.path.empty() ? "" : ": ",
-                           escaped(d.message), "</div></li>\n"}));
+        append(k < shown ? items : rest,
+               cat({"<li><b>", place, "</b><div>", escaped(d.path), d.path.empty() ? "" : ": ",
+                    escaped(d.message), "</div></li>\n"}));
     }
     if (items.empty())
         items = Text{"None.", "无。"}.element("p", "class=\"soft\"");
     else
         items = cat({"<ul class=\"warn\">\n", items, "</ul>\n"});
+    if (!rest.empty()) {
+        std::size_t const others = view.page.warnings.size() - shown;
+        append(items,
+               cat({"<details><summary>",
+                    both(cat({others, others == 1 ? " other" : " others"}), cat({"其余 ", others, " 条"})),
+                    "</summary><ul class=\"warn\">\n", rest, "</ul></details>\n"}));
+    }
     return cat({section("warnings", {"Warnings", "警告"}, {}), items, "</section>\n"});
 }
 
@@ -28938,11 +29257,15 @@ inline std::string accuracy_figure(const View& view) {
                 points == 0 ? "±0" : fixed(points, 2), " <small>", unit.html(), "</small></p>\n",
                 steps(test.networks, heights_of(values), labels)});
 }
-/// Where there are no labels: how far the outputs are from the teacher's.
+/// Where there are no labels: how far the outputs are from the teacher's, of each network that was tested.
 inline std::string error_figure(const View& view) {
     const DistillReport& report = view.page.report;
     std::vector<TestedNetwork> stages{{.network = "calibrated", .error = report.output_error_calibrated},
                                       {.network = "distilled", .error = report.output_error_distilled}};
+    const auto& tested = view.page.test.networks;
+    if (tested.size() > 1 &&
+        std::ranges::all_of(tested, [](const TestedNetwork& s) { return std::isfinite(s.error); }))
+        stages.assign(tested.begin() + 1, tested.end());  // the first is the teacher itself
     std::vector<double> values;
     std::vector<std::string> labels;
     for (const TestedNetwork& s : stages) {
@@ -28951,10 +29274,12 @@ inline std::string error_figure(const View& view) {
     }
     double const ratio = report.output_error_distilled / report.output_error_calibrated;
     std::string const big = std::isfinite(ratio) ? cat({"× ", fixed(ratio, 2)}) : std::string("–");
-    return cat({"<p class=\"soft\">",
-                both("Error of the outputs to the teacher’s, mean squared", "输出与教师网络的均方误差"),
-                "</p><p class=\"big\">", big, " <small>", both("after distilling", "蒸馏后"),
-                "</small></p>\n", steps(stages, heights_of(values), labels)});
+    return cat(
+        {"<p class=\"soft\">",
+         both("Error of the outputs to the teacher’s, mean squared", "输出与教师网络的均方误差"),
+         "</p><p class=\"big\">", big, " <small>",
+         only_calibrated(report) ? both("nothing was trained", "未训练") : both("after distilling", "蒸馏后"),
+         "</small></p>\n", steps(stages, heights_of(values), labels)});
 }
 
 inline std::string size_figure(const View& view) {
@@ -29096,11 +29421,16 @@ inline Text explanation(const View& view) {
         if (view.has_shares)
             text.add({cat({"Start with ", at, ": it makes ", percent(l.share, 0), "\u00A0% of the noise."}),
                       cat({"先看 ", at, "：仅此一层就占噪声的 ", percent(l.share, 0), "\u00A0%。"})});
+        else if (view.has_costs)
+            text.add({cat({"Start with ", at, ": alone it leaves the outputs ", db(l.alone), "."}),
+                      cat({"先看 ", at, "：仅量化该层时输出信噪比为 ", db(l.alone), "。"})});
         else
             text.add({cat({"Start with ", at, ": its own rounding leaves ", db(l.own), "."}),
                       cat({"先看 ", at, "：其自身舍入后只剩 ", db(l.own), "。"})});
     }
-    if (page.report.kept_calibrated)
+    if (!page.report.blocks.empty() && only_calibrated(page.report))
+        text.add({"Nothing was trained: the network is calibrated only.", "未训练：仅校准。"});
+    else if (page.report.kept_calibrated)
         text.add(
             {"The outputs did not come 5\u00A0% nearer to the teacher’s, so the calibrated network stays.",
              "输出与教师网络的误差未能缩小 5\u00A0%，因此保留校准后的网络。"});
@@ -30588,6 +30918,8 @@ namespace amct_distill::onnx {
 
 /// Of a dimension, a stride, a pad: more are refused.
 inline constexpr std::int64_t largest_size = std::int64_t{1} << 30;
+/// Of a list that has a number, or two, for each dimension of a tensor.
+inline constexpr std::size_t longest_list = 64;
 
 class Attributes {
 public:
@@ -30600,8 +30932,7 @@ public:
     std::optional<std::int64_t> integer(std::string_view name) {
         const AttributeProto* const a = find(name, AttributeType::integer, "an integer");
         if (a == nullptr) return std::nullopt;
-        check_size(name, a->i.get());
-        return a->i.get();
+        return checked(name, a->i.get());
     }
     float real(std::string_view name, float otherwise) {
         const AttributeProto* const a = find(name, AttributeType::real, "a float");
@@ -30614,8 +30945,15 @@ public:
     std::optional<std::vector<std::int64_t>> integers(std::string_view name) {
         const AttributeProto* const a = find(name, AttributeType::integers, "a list of integers");
         if (a == nullptr) return std::nullopt;
-        for (std::int64_t i : a->ints) check_size(name, i);
-        return a->ints;
+        bool const any_length = name == "split" || name.starts_with("value");
+        std::size_t const n = any_length ? a->ints.size() : (std::min)(a->ints.size(), longest_list);
+        if (n != a->ints.size() && wrong_.empty())
+            wrong_ = amct_distill::detail::concat("attribute `", name, "` has ", a->ints.size(),
+                                                  " numbers, more than any tensor has dimensions");
+        std::vector<std::int64_t> out;
+        out.reserve(n);
+        for (std::size_t i = 0; i != n; ++i) out.push_back(checked(name, a->ints[i]));
+        return out;
     }
     std::optional<std::vector<float>> reals(std::string_view name) {
         const AttributeProto* const a = find(name, AttributeType::reals, "a list of floats");
@@ -30642,12 +30980,14 @@ public:
     }
 
 private:
-    /// Sizes, strides, pads ... beyond largest_size are no real model's, and their products would overflow.
-    /// Ends of slices may be any number, as may constants.
-    void check_size(std::string_view name, std::int64_t i) {
+    /// Sizes, strides, pads ... beyond largest_size are no real model's, and their products would overflow:
+    /// an error, and cut to the first that is too large. Ends of slices may be any number, as may constants.
+    std::int64_t checked(std::string_view name, std::int64_t i) {
         bool const any = name == "starts" || name == "ends" || name.starts_with("value");
-        if (!any && wrong_.empty() && (i > largest_size || i < -largest_size))
+        if (any || (i <= largest_size && i >= -largest_size)) return i;
+        if (wrong_.empty())
             wrong_ = amct_distill::detail::concat("attribute `", name, "`: ", i, " is too large");
+        return i > 0 ? largest_size + 1 : -largest_size - 1;
     }
     const AttributeProto* find(std::string_view name) {
         for (std::size_t i = 0; i != asked_.size(); ++i)
@@ -30822,8 +31162,10 @@ Dense<T> concatenate(std::span<const Dense<T>> parts, std::size_t axis) {
     Dense<T> out{parts.front().shape, {}};
     out.shape[axis] = 0;
     for (const Dense<T>& p : parts) out.shape[axis] += p.shape[axis];
+    std::size_t const n = count_of(out.shape);
+    if (n == 0) return out;  // of any number of rows
     std::size_t const blocks = count_of(std::span(out.shape).first(axis));
-    out.data.reserve(count_of(out.shape));
+    out.data.reserve(n);
     for (std::size_t block = 0; block != blocks; ++block)
         for (const Dense<T>& p : parts) {
             std::size_t const length = p.data.size() / blocks;
@@ -30841,9 +31183,11 @@ Dense<T> gather(const Dense<T>& from, const Dense<std::size_t>& indices, std::si
     out.shape.insert(out.shape.end(), indices.shape.begin(), indices.shape.end());
     out.shape.insert(out.shape.end(), from.shape.begin() + static_cast<std::ptrdiff_t>(axis) + 1,
                      from.shape.end());
+    std::size_t const n = count_of(out.shape);
+    if (n == 0) return out;  // of any number of rows
     std::size_t const inner = count_of(std::span(from.shape).subspan(axis + 1));
     std::size_t const outer = count_of(std::span(from.shape).first(axis));
-    out.data.reserve(count_of(out.shape));
+    out.data.reserve(n);
     for (std::size_t o = 0; o != outer; ++o)
         for (std::size_t i : indices.data) {
             auto const at =
@@ -30911,6 +31255,13 @@ public:
         return all.substr(static_cast<std::size_t>(offset), static_cast<std::size_t>(length));
     }
 
+    /// Of the files that were asked for, each counted once.
+    std::uint64_t size() const {
+        std::uint64_t sum = 0;
+        for (auto const& [path, file] : files_) sum += file.bytes().size();
+        return sum;
+    }
+
 private:
     template <class... Pieces>
     [[gnu::cold, gnu::noinline]] static Diagnostic error(const TensorProto& tensor, const Pieces&... pieces) {
@@ -30923,7 +31274,7 @@ private:
     }
     result<const MappedFile*> open(const TensorProto& tensor, std::string_view location) {
         namespace fs = std::filesystem;
-        if (auto const known = files_.find(location); known != files_.end()) return &known->second;
+        if (auto const known = locations_.find(location); known != locations_.end()) return known->second;
         fs::path const relative{std::string(location)};
         bool leaves =
             relative.is_absolute() || relative.has_root_path() || location.find('\0') != location.npos;
@@ -30945,14 +31296,19 @@ private:
         if (inside.empty() || *inside.begin() == ".." || inside.is_absolute())
             return error(tensor, "its external data are at `", location,
                          "`, a link that leaves the model's folder");
-        result<MappedFile> file = MappedFile::open(path, Links::refused);
-        if (!file) return error(tensor, "its external data: ", file.diagnostics().front().message);
-        return &files_.emplace(std::string(location), *std::move(file)).first->second;
+        auto at = files_.find(path);
+        if (at == files_.end()) {
+            result<MappedFile> file = MappedFile::open(path, Links::refused);
+            if (!file) return error(tensor, "its external data: ", file.diagnostics().front().message);
+            at = files_.emplace(path, *std::move(file)).first;
+        }
+        return locations_.emplace(std::string(location), &at->second).first->second;
     }
 
     std::filesystem::path folder_;
     Links links_;
-    std::map<std::string, MappedFile, std::less<>> files_{};
+    std::map<std::filesystem::path, MappedFile> files_{};
+    std::map<std::string, const MappedFile*, std::less<>> locations_{};  // as tensors name them
 };
 
 }  // namespace amct_distill::onnx
@@ -31335,16 +31691,23 @@ public:
 
     /// The file's bytes, without those beside it.
     std::size_t size() const noexcept { return size_; }
+    /// With the files beside it that its tensors are in, as far as those are there.
+    std::size_t size_with_data() const {
+        auto const open = [&](const TensorProto& t) {
+            if (t.data_location.get() == 1) (void)values(t);
+        };
+        for (const TensorProto& t : proto_.graph->initializer) open(t);
+        for (const NodeProto& n : proto_.graph->node)
+            for (const AttributeProto& a : n.attribute)
+                if (a.t) open(*a.t);
+        return size_ + static_cast<std::size_t>(external_->size());
+    }
     /// The file's name, for diagnostics.
     const std::string& source() const noexcept { return source_; }
     const ModelProto& proto() const noexcept { return proto_; }
     const GraphProto& graph() const noexcept { return *proto_.graph; }
     /// The version of ONNX's own operators; 0 when the model does not tell it.
-    std::int64_t opset() const {
-        for (const OperatorSetIdProto& set : proto_.opset_import)
-            if (set.domain.get().empty() || set.domain.get() == "ai.onnx") return set.version.get();
-        return 0;
-    }
+    std::int64_t opset() const noexcept { return opset_; }
     /// Errors carry the file's name too.
     result<TensorValues> values(const TensorProto& tensor) const {
         result<TensorValues> out = tensor_values(tensor, external_.get());
@@ -31371,6 +31734,11 @@ private:
         if (!proto->graph.has_value()) return error("there is no graph in it; is it an ONNX model?");
         out.proto_ = *std::move(proto);
         out.size_ = bytes.size();
+        for (const OperatorSetIdProto& set : out.proto_.opset_import)
+            if (set.domain.get().empty() || set.domain.get() == "ai.onnx") {
+                out.opset_ = set.version.get();
+                break;
+            }
         return out;
     }
 
@@ -31379,6 +31747,7 @@ private:
     std::unique_ptr<ExternalData> external_;  // its files stay where they are when this object moves
     ModelProto proto_{};
     std::size_t size_ = 0;
+    std::int64_t opset_ = 0;
 };
 
 }  // namespace amct_distill::onnx
@@ -31461,12 +31830,16 @@ public:
     /// How a diagnostic names a node: "node `/conv1/Conv` (Conv)", "node 3 (Conv), which makes `x`".
     std::string label(NodeId n) const {
         using amct_distill::detail::concat;
+        constexpr std::size_t longest = 512;
         const GraphNode& node = nodes_[n];
-        std::string op(node.op());
-        if (!node.is_standard()) op = concat(node.proto->domain.get(), ".", op);
-        if (!node.proto->name.get().empty()) return concat("node `", node.proto->name.get(), "` (", op, ")");
+        std::string op(node.op().substr(0, longest));
+        if (!node.is_standard()) op = concat(node.proto->domain.get().substr(0, longest), ".", op);
+        std::string_view const name = node.proto->name.get();
+        if (!name.empty()) return concat("node `", name.substr(0, longest), "` (", op, ")");
         for (TensorId t : node.outputs)
-            if (t != none) return concat("node ", n, " (", op, "), which makes `", tensors_[t].name, "`");
+            if (t != none)
+                return concat("node ", n, " (", op, "), which makes `", tensors_[t].name.substr(0, longest),
+                              "`");
         return concat("node ", n, " (", op, ")");
     }
     /// An error about a node: file, label, message.
@@ -31680,7 +32053,11 @@ constexpr std::optional<Size> divide(Size a, Size b) {
     if (b == Size(0)) return std::nullopt;
     if (!b.is_fixed()) {  // 12 N / 4 N
         if (a == Size(0)) return Size(0);
-        std::int64_t const times = a.batch / b.batch;
+        std::int64_t times = 0;
+        if (b.batch != -1)
+            times = a.batch / b.batch;
+        else if (__builtin_sub_overflow(std::int64_t{0}, a.batch, &times))  // the least integer / -1
+            return std::nullopt;
         std::optional<Size> const back = multiply(times, b);
         return back && *back == a ? std::optional<Size>(times) : std::nullopt;
     }
@@ -31970,15 +32347,25 @@ protected:
     }
     /// The integers of input `i`; nothing, with an error, when it is floats or depends on the batch.
     std::optional<std::vector<std::int64_t>> integers(std::size_t i) {
-        if (needed(i) == nullptr) return std::nullopt;
+        if (needed(i) == nullptr || !may_make(input(i)->extents())) return std::nullopt;
         std::optional<std::vector<std::int64_t>> out = input(i)->integers();
         if (!out) fail_on_batch();
         return out;
+    }
+    /// The sizes of a shape that `v` has; nothing, with an error, where it is none.
+    std::optional<std::vector<Size>> sizes_in(const Value& v) {
+        if (v.is_floating())
+            fail("its shape is not a list of integers");
+        else if (v.count() > max_rank)
+            fail("it makes a tensor of too many dimensions");
+        return error_.empty() ? v.sizes() : std::nullopt;
     }
     /// The axes of an attribute, of input `i` in later versions, or `otherwise`; counted from the front.
     std::optional<std::vector<std::size_t>> axes(std::size_t i, std::size_t rank, bool all_when_absent) {
         std::optional<std::vector<std::int64_t>> list = attributes_.integers("axes");
         if (!list && input(i) != nullptr) list = integers(i);
+        if (list && list->size() > longest_list) fail("it has more axes than any tensor");
+        if (!error_.empty()) return std::nullopt;
         std::vector<std::size_t> out;
         if (!list) {
             if (!all_when_absent) return std::nullopt;
@@ -32051,8 +32438,8 @@ protected:
     void constant_of_shape() {
         const Value* const shape = needed(0);
         if (shape == nullptr) return;
-        std::optional<std::vector<Size>> const target = shape->sizes();
-        if (!target) return fail("its shape is not a list of integers");
+        std::optional<std::vector<Size>> const target = sizes_in(*shape);
+        if (!target) return;
         Value fill(ElementType::float32, Dense<float>{{1}, {0}});
         if (const TensorProto* t = attributes_.tensor("value")) {
             result<TensorValues> values = graph_->model().values(*t);
@@ -32063,7 +32450,7 @@ protected:
         give_expanded(fill, *target);
     }
     void identity() {
-        if (needed(0) == nullptr) return;
+        if (needed(0) == nullptr || !may_make(input(0)->extents())) return;
         if (node_.op() == "Dropout") {
             for (std::string_view name : {"seed", "ratio", "is_test"}) attributes_.ignore(name);
             std::optional<std::vector<std::int64_t>> const training =
@@ -32078,7 +32465,7 @@ protected:
         const Value* const v = needed(0);
         auto const to = static_cast<ElementType>(attributes_.integer("to", 0));
         attributes_.ignore("saturate");
-        if (v == nullptr) return;
+        if (v == nullptr || !may_make(v->extents())) return;
         if (bits_of(to) == 0)
             return fail(amct_distill::detail::concat("a cast to ", name_of(to), " is not supported"));
         Shape const shape = v->shape();
@@ -32200,10 +32587,9 @@ protected:
         if (auto list = attributes_.integers("shape"))  // before opset 5
             target = std::vector<Size>(list->begin(), list->end());
         else if (needed(1) != nullptr)
-            target = input(1)->sizes();
+            target = sizes_in(*input(1));
         bool const allow_zero = attributes_.integer("allowzero", 0) != 0;
-        if (v == nullptr) return;
-        if (!target) return fail("its shape is not a list of integers");
+        if (v == nullptr || !target) return;
         result<Shape> const shape = reshape(v->shape(), *target, allow_zero);
         if (!shape) return fail(shape.diagnostics().front().message);
         give_reshaped(*v, *shape);
@@ -32239,6 +32625,7 @@ protected:
         std::optional<std::vector<std::int64_t>> const list =
             attributes_.has("axes") ? attributes_.integers("axes") : integers(1);
         if (!list) return;
+        if (list->size() > longest_list) return fail("it makes a tensor of too many dimensions");
         std::size_t const rank = v->extents().size() + list->size();
         std::vector<bool> added(rank, false);
         for (std::int64_t a : *list) {
@@ -32340,14 +32727,12 @@ protected:
     void expand() {
         const Value *const v = needed(0), *const target = needed(1);
         if (v == nullptr || target == nullptr) return;
-        std::optional<std::vector<Size>> const shape = target->sizes();
-        if (!shape) return fail("its shape is not a list of integers");
-        give_expanded(*v, *shape);
+        if (std::optional<std::vector<Size>> const shape = sizes_in(*target)) give_expanded(*v, *shape);
     }
     void tile() {
         const Value *const v = needed(0), *const times = needed(1);
         if (v == nullptr || times == nullptr) return;
-        std::optional<std::vector<Size>> const repeats = times->sizes();
+        std::optional<std::vector<Size>> const repeats = sizes_in(*times);
         Extents const& from = v->extents();
         if (!repeats || repeats->size() != from.size())
             return fail("a number of repeats for each axis is needed");
@@ -32588,7 +32973,7 @@ protected:
 
     void logical_not() {
         const Value* const v = needed(0);
-        if (v == nullptr) return;
+        if (v == nullptr || !may_make(v->extents())) return;
         if (v->is_floating()) return fail("its input is not a truth value");
         Dense<Size> d = sizes(*v);
         for (Size& s : d.data) s = Size(s == Size(0) ? 1 : 0);
@@ -32853,7 +33238,7 @@ public:
     /// `graph` must outlive it. Initializers are read when they are asked for.
     explicit Constants(const GraphView& graph)
         : graph_(&graph), values_(graph.tensors().size()), shapes_(graph.tensors().size()) {
-        elements_left_ = 8 * graph.model().size() + (std::size_t{1} << 22);
+        elements_left_ = 8 * graph.model().size_with_data() + (std::size_t{1} << 22);
     }
 
     /// The tensor's value; null when it is not known. An initializer's is after read() was asked for it.
@@ -34335,6 +34720,10 @@ struct ModuleName {
 
 namespace detail {
 
+/// Of a module's name, and of a node's. Longer ones are no program's: a few of them, which many nodes share
+/// and whose every part names a module, would take any memory.
+inline constexpr std::size_t longest_name = 256;
+
 /// "a_12" without "_12".
 constexpr std::string_view without_count(std::string_view part) {
     std::size_t end = part.size();
@@ -34344,7 +34733,8 @@ constexpr std::string_view without_count(std::string_view part) {
 /// The module of a parameter's name; empty when it tells none.
 constexpr std::string_view owner_of(std::string_view parameter,
                                     std::initializer_list<std::string_view> endings) {
-    if (parameter.find("::") != parameter.npos) return {};  // onnx::Conv_12
+    if (parameter.size() > longest_name || parameter.find("::") != parameter.npos)  // onnx::Conv_12
+        return {};
     for (std::string_view ending : endings)
         if (parameter.size() > ending.size() && parameter.ends_with(ending))
             return parameter.substr(0, parameter.size() - ending.size());
@@ -34356,7 +34746,7 @@ constexpr std::string_view owner_of(std::string_view parameter,
 /// The module's path in a node's name that begins with `/`, the operator at its end dropped; "" when there is
 /// none.
 inline std::string dotted_scope(std::string_view node_name) {
-    if (!node_name.starts_with('/')) return {};
+    if (!node_name.starts_with('/') || node_name.size() > detail::longest_name) return {};
     node_name.remove_prefix(1);
     std::vector<std::string_view> parts;
     for (std::size_t slash; (slash = node_name.find('/')) != node_name.npos;
@@ -34446,8 +34836,9 @@ public:
             return {dotted_scope(node.output.front()), NameSource::scope};
         return {};
     }
-    /// `name`, or with _1, _2 ... after it when it was given before.
+    /// `name`, or with _1, _2 ... after it when it was given before; cut where it is too long.
     std::string unique(std::string name) {
+        if (name.size() > detail::longest_name) name.resize(detail::longest_name);
         if (name.empty()) name = "module";
         if (given_.insert(name).second) return name;
         for (std::size_t& count = counts_[name];;)
@@ -34497,7 +34888,7 @@ private:
             before = std::exchange(last, list.substr(open + 1, close - open - 1));
             list.remove_prefix(close + 1);
         }
-        return std::string(before);
+        return before.size() > detail::longest_name ? std::string() : std::string(before);
     }
 
     const GraphView* graph_;
@@ -34525,7 +34916,9 @@ public:
     explicit SharedModules(const GraphView& graph) : graph_(&graph) {}
 
     void add(TensorId weight, ModuleId module) {
-        if (weight != none) uses_[holder(weight)].push_back({weight, module});
+        if (weight == none) return;
+        if (std::vector<Use>& uses = uses_[holder(weight)]; uses.size() != most_uses)
+            uses.push_back({weight, module});
     }
     /// Whether some module has this very tensor.
     bool has(TensorId weight) const {
@@ -34551,13 +34944,17 @@ private:
         TensorId weight;
         ModuleId module;
     };
+    /// Different modules of one tensor that are looked at: each further one is compared with all of them.
+    static constexpr std::size_t most_uses = 8;
 
     /// The tensor that holds the values: an exporter that finds two equal ones writes one, and Identities of
     /// it.
     TensorId holder(TensorId t) const {
-        while (t != none && graph_->tensor(t).producer != none &&
-               graph_->node(graph_->tensor(t).producer).op() == "Identity")
-            t = graph_->node(graph_->tensor(t).producer).input(0);
+        for (std::size_t steps = 0; t != none && steps != 16; ++steps) {
+            NodeId const from = graph_->tensor(t).producer;
+            if (from == none || graph_->node(from).op() != "Identity") break;
+            t = graph_->node(from).input(0);
+        }
         return t;
     }
     /// Two modules of equal weights, or one used twice? Their names tell: the uses of `cell` are cell, cell_1
@@ -34607,15 +35004,18 @@ struct ImportedName {
 
 namespace detail {
 
-/// More values than any machine holds, or a dimension beyond largest_size.
+/// More values than any machine holds, a dimension beyond largest_size, or too many of them.
 inline bool is_too_large(const nn::Shape& shape) {
+    if (shape.size() > max_rank) return true;
     std::int64_t n = 1;
     for (nn::Index d : shape)
         if (d > largest_size || (d > 0 && (n *= d) > std::int64_t{1} << 32)) return true;
     return false;
 }
-/// [N, 3] for the network; nothing where the batch is not dimension 0 alone, or a size is 0. Of rank 0: [1].
+/// [N, 3] for the network; nothing where the batch is not dimension 0 alone, or a size is 0, or there are too
+/// many. Of rank 0: [1].
 inline std::optional<nn::Shape> network_shape(const Shape& shape) {
+    if (shape.size() > max_rank) return std::nullopt;
     nn::Shape out;
     for (Size s : shape) {
         if (s == Size::of_batch() && out.empty())
@@ -34639,14 +35039,7 @@ struct Importing {
         : graph(view), known(view), names(view), tensors(view.tensors().size()) {
         // What is copied out of the file is bounded by it: a weight that a thousand nodes read is one tensor
         // of the file, but might become a thousand of the network.
-        copies_left = (std::size_t{1} << 22) + 8 * view.model().size();
-        for (const TensorProto& t : view.model().graph().initializer)
-            if (t.external_data.size() != 0) {
-                std::size_t n = 4;
-                for (std::int64_t d : t.dims)
-                    if (d < 0 || __builtin_mul_overflow(n, static_cast<std::size_t>(d), &n)) n = 0;
-                if (__builtin_add_overflow(copies_left, n, &copies_left)) break;
-            }
+        copies_left = (std::size_t{1} << 22) + 8 * view.model().size_with_data();
     }
 
     /// What a tensor of the model is in the network, unless it is known (a constant).
@@ -34668,14 +35061,14 @@ struct Importing {
     nn::Network network{};
     std::vector<ImportedName> imported{};
     std::vector<std::string> notes{};
+    std::unordered_set<std::string> noted{};
+    std::optional<amct_distill::NodeId> of_batch{};  ///< an input whose dimension 0 is the batch
     Diagnostics errors{};
     std::size_t copies_left = 0;
     SharedModules shared{graph};
 
     void note(std::string text) {
-        for (const std::string& other : notes)
-            if (other == text) return;
-        notes.push_back(std::move(text));
+        if (noted.insert(text).second) notes.push_back(std::move(text));
     }
     ElementType type_of(TensorId t) const {
         const Value* const v = known.find(t);
@@ -34716,10 +35109,7 @@ struct Importing {
             tensors[t].node = network.constant(names.unique(std::string(tensor.name)), *std::move(value));
             return *tensors[t].node;
         }
-        std::optional<amct_distill::NodeId> like;
-        for (amct_distill::NodeId input : network.inputs())
-            if (network.node(input).shape[0] == nn::any_batch) like = input;
-        if (!like || !network_shape(of.shape()))
+        if (!of_batch || !network_shape(of.shape()))
             return general_error(
                 "a constant is repeated over the batch elsewhere than in dimension 0; give the inputs' "
                 "shapes with a number in the batch's place");
@@ -34727,7 +35117,7 @@ struct Importing {
         if (tensor.producer != none) made_by = graph.node(tensor.producer).proto->name.get();
         std::string const name = names.unique(std::string(made_by.empty() ? tensor.name : made_by));
         amct_distill::NodeId const id = network.constant(names.unique(name + "/value"), *std::move(value));
-        tensors[t].node = network.add_function(name, nn::RepeatOverBatch{}, {id, *like});
+        tensors[t].node = network.add_function(name, nn::RepeatOverBatch{}, {id, *of_batch});
         return *tensors[t].node;
     }
 };
@@ -34756,6 +35146,13 @@ enum class Accepts {
     floats,
     int32_and_64,  ///< arithmetic that gives the same in floats, but would wrap around in narrower integers
     everything     ///< values move, or are compared
+};
+
+/// Where an operator's inputs may have the batch (layout.hpp).
+enum class BatchAt {
+    front,      ///< in dimension 0
+    anywhere,   ///< its conversion counts the model's dimensions by axis(), or needs none of them
+    broadcasts  ///< the same of several tensors: constants are broadcast along such inputs
 };
 
 class OperationInputs {
@@ -34845,19 +35242,34 @@ public:
     std::vector<std::int64_t> integers(std::size_t i) {
         if (!has(i)) return missing(i), std::vector<std::int64_t>{};
         if (!is_constant(i)) return fail(not_constant(i)), std::vector<std::int64_t>{};
+        if (!take(so_far_.known.find(inputs_[i])->count())) return {};
         std::optional<std::vector<std::int64_t>> values = so_far_.known.find(inputs_[i])->integers();
         if (!values) fail(concat("input ", i, ": expected integers that do not depend on the batch"));
         for (std::int64_t v : values ? *values : std::vector<std::int64_t>{})
             if (v > largest_size || v < -largest_size) fail(concat("input ", i, ": ", v, " is too large"));
         return std::move(values).value_or(std::vector<std::int64_t>{});
     }
+    /// The same, of which a tensor's dimensions have one each, or two: axes, pads, steps.
+    std::vector<std::int64_t> few_integers(std::size_t i) {
+        if (is_constant(i) && so_far_.known.find(inputs_[i])->count() > longest_list)
+            fail(concat("input ", i, " has more numbers than any tensor has dimensions"));
+        return failed() ? std::vector<std::int64_t>{} : integers(i);
+    }
     /// The same, where they may depend on the batch.
     std::vector<Size> sizes(std::size_t i) {
         if (!has(i)) return missing(i), std::vector<Size>{};
         if (!is_constant(i)) return fail(not_constant(i)), std::vector<Size>{};
+        if (std::size_t const n = so_far_.known.find(inputs_[i])->count(); n > longest_list)
+            return fail(concat("input ", i, " has ", n, " numbers, more than any tensor has dimensions")),
+                   std::vector<Size>{};
         std::optional<std::vector<Size>> values = so_far_.known.find(inputs_[i])->sizes();
         if (!values) fail(concat("input ", i, ": expected integers"));
         return std::move(values).value_or(std::vector<Size>{});
+    }
+    /// Makes room for values that the file does not hold; false, and a failure, where there is none.
+    bool take(std::size_t count) {
+        if (std::optional<std::string> no_room = so_far_.take(count)) fail(*std::move(no_room));
+        return !failed();
     }
     /// An axis as the model counts them, also from the end, as a dimension of input `i` in the network; 0
     /// after a failure.
@@ -34898,8 +35310,8 @@ public:
         }
     }
 
-    /// Finds where the inputs have their batch. `aligns`: constants among them are broadcast.
-    void check_layouts(bool aligns) {
+    /// Finds where the inputs have their batch; fails where the operator does not take it there.
+    void check_layouts(BatchAt takes) {
         bool plain = false;
         for (std::size_t i = 0; i != inputs_.size(); ++i) {
             if (!has(i) || made(i) == nullptr) continue;
@@ -34916,7 +35328,8 @@ public:
         }
         if (layout_.is_plain()) return;
         if (plain) return fail(batch_elsewhere("it reads tensors that have it in different places"));
-        aligns_ = aligns;
+        if (takes == BatchAt::front) fail(batch_elsewhere("the operator needs it in dimension 0"));
+        aligns_ = takes == BatchAt::broadcasts;
     }
     std::string batch_elsewhere(std::string_view why) const {
         return concat("the batch is not in dimension 0 here, and ", why,
@@ -35186,190 +35599,8 @@ struct OperatorRule {
     std::string_view op;
     void (*convert)(Operation&);
     Accepts accepts = Accepts::floats;
+    BatchAt batch = BatchAt::front;
 };
-
-}  // namespace amct_distill::onnx::detail
-
-// ---- amct_distill/onnx/moved_batch.hpp
-
-/// Operators that take the batch elsewhere than to dimension 0, and those that take it as it comes: attention
-/// as PyTorch and others write it, [N, T, C] -> [T, N * heads, d] and back.
-///
-///     if (move_batch(o)) return;                   // Transpose, Reshape ... of such tensors, or into such
-///     takes_moved_batch("Softmax")                 // what is computed along other dimensions
-///
-/// layout.hpp says how the network holds them.
-
-namespace amct_distill::onnx::detail {
-
-/// Operators of two or more tensors that broadcast.
-inline bool broadcasts(std::string_view op) {
-    static constexpr std::array<std::string_view, 9> names{"Add", "Sub", "Mul", "Div", "Pow",
-                                                           "Max", "Min", "Sum", "Mean"};
-    return std::ranges::find(names, op) != names.end();
-}
-inline bool takes_moved_batch(std::string_view op) {
-    static constexpr std::array<std::string_view, 45> names{"Abs",
-                                                            "Cast",
-                                                            "Celu",
-                                                            "Clip",
-                                                            "Concat",
-                                                            "Dropout",
-                                                            "Elu",
-                                                            "Erf",
-                                                            "Exp",
-                                                            "Gather",
-                                                            "Gelu",
-                                                            "Gemm",
-                                                            "HardSigmoid",
-                                                            "HardSwish",
-                                                            "Identity",
-                                                            "LayerNormalization",
-                                                            "LeakyRelu",
-                                                            "Log",
-                                                            "LogSoftmax",
-                                                            "MatMul",
-                                                            "Mish",
-                                                            "Neg",
-                                                            "Reciprocal",
-                                                            "ReduceL1",
-                                                            "ReduceL2",
-                                                            "ReduceLogSum",
-                                                            "ReduceLogSumExp",
-                                                            "ReduceMax",
-                                                            "ReduceMean",
-                                                            "ReduceMin",
-                                                            "ReduceProd",
-                                                            "ReduceSum",
-                                                            "ReduceSumSquare",
-                                                            "Relu",
-                                                            "Selu",
-                                                            "Sigmoid",
-                                                            "Slice",
-                                                            "Softmax",
-                                                            "Softplus",
-                                                            "Softsign",
-                                                            "Split",
-                                                            "Sqrt",
-                                                            "Tanh",
-                                                            "ThresholdedRelu",
-                                                            "Sign"};
-    return broadcasts(op) || std::ranges::find(names, op) != names.end();
-}
-
-/// The shape that Reshape and its kin give; nothing when the operator is not one, or after a failure.
-inline std::optional<Shape> target_shape(Operation& o) {
-    Shape const from = o.model_shape(0);
-    auto const axes = [&]() -> std::vector<std::int64_t> {
-        if (o.has(1)) return o.integers(1);
-        return o.attributes().integers("axes").value_or(std::vector<std::int64_t>{});
-    };
-    if (o.op() == "Reshape") {
-        std::vector<Size> target;
-        if (o.has(1)) {
-            target = o.sizes(1);
-        } else {
-            for (std::int64_t d : o.attributes().integers("shape").value_or(std::vector<std::int64_t>{}))
-                target.emplace_back(d);
-        }
-        if (o.failed()) return std::nullopt;
-        result<Shape> out =
-            reshape(from, target, o.attributes().integer("allowzero", 0) != 0, o.exported_batch());
-        if (!out) return o.fail(out.diagnostics().front().message), std::nullopt;
-        return *std::move(out);
-    }
-    if (o.op() == "Flatten") {
-        std::int64_t axis = o.attributes().integer("axis", 1);
-        auto const rank = static_cast<std::int64_t>(from.size());
-        if (axis < 0) axis += rank;
-        if (axis < 0 || axis > rank) return o.fail("its axis is not one of the dimensions"), std::nullopt;
-        auto const rows = product(std::span(from).first(static_cast<std::size_t>(axis)));
-        auto const columns = product(std::span(from).subspan(static_cast<std::size_t>(axis)));
-        if (!rows || !columns) return o.fail("the square of the batch"), std::nullopt;
-        return Shape{*rows, *columns};
-    }
-    if (o.op() == "Unsqueeze") {
-        std::vector<std::int64_t> const at = axes();
-        Shape out(from.size() + at.size(), Size(-1));
-        for (std::int64_t a : at)
-            if (std::size_t const i = o.axis_of(a, out.size()); !o.failed()) out[i] = 1;
-        std::size_t next = 0;
-        for (Size& s : out)
-            if (s == Size(-1) && next != from.size()) s = from[next++];
-        if (next != from.size()) o.fail("an axis is given twice");
-        return o.failed() ? std::nullopt : std::optional(out);
-    }
-    if (o.op() == "Squeeze") {
-        std::vector<char> gone(from.size(), 0);
-        std::vector<std::int64_t> const at = axes();
-        for (std::int64_t a : at)
-            if (std::size_t const i = o.axis_of(a, from.size()); !o.failed()) {
-                if (!(from[i] == Size(1))) o.fail("it removes a dimension that is not 1");
-                gone[i] = 1;
-            }
-        Shape out;
-        for (std::size_t i = 0; i != from.size(); ++i)
-            if (gone[i] == 0 && !(at.empty() && from[i] == Size(1))) out.push_back(from[i]);
-        return o.failed() ? std::nullopt : std::optional(out);
-    }
-    return std::nullopt;
-}
-
-/// Makes an operator that only moves values, where the batch is not in dimension 0 before or after it.
-/// False: it is not one, or the batch stays where it belongs.
-inline bool move_batch(Operation& o) {
-    if (o.failed() || !o.has(0) || o.is_constant(0)) return false;
-    nn::Shape const shape = o.shape(0);
-    if (shape.empty() || shape.front() != nn::any_batch) return false;
-    bool const moved = !o.layout().is_plain();
-    std::optional<Relayout> to;
-    if (o.op() == "Transpose") {
-        std::size_t const rank = o.model_shape(0).size();
-        std::vector<std::size_t> permutation(rank);
-        std::iota(permutation.rbegin(), permutation.rend(), std::size_t{0});
-        if (auto const given = o.attributes().integers("perm")) {
-            std::vector<char> seen(rank, 0);
-            for (std::size_t i = 0; i != given->size(); ++i) {
-                std::size_t const axis = i < rank ? o.axis_of((*given)[i], rank) : rank;
-                if (o.failed() || axis == rank || given->size() != rank || seen[axis]++ != 0)
-                    return o.fail("its perm is no permutation of the dimensions"), true;
-                permutation[i] = axis;
-            }
-        }
-        if (!moved && permutation.front() == 0) return false;
-        to = transposed(o.layout(), shape, permutation);
-    } else if (o.op() == "Reshape" || o.op() == "Flatten" || o.op() == "Unsqueeze" || o.op() == "Squeeze") {
-        std::optional<Shape> const target = target_shape(o);
-        if (!target) return true;
-        if (!moved && network_shape(*target) && !target->empty() && target->front() == Size::of_batch())
-            return false;
-        to = reshaped(o.layout(), shape, *target);
-        if (!to)
-            return o.fail(o.batch_elsewhere(
-                       amct_distill::detail::concat("a tensor ", onnx::to_string(o.model_shape(0)),
-                                                    " becomes ", onnx::to_string(*target)))),
-                   true;
-    } else {
-        return false;
-    }
-    std::vector<amct_distill::NodeId> reads{o.value(0)};
-    nn::Shape now = shape;
-    o.result_layout(to->layout);
-    bool const last = [&] {
-        if (to->permutation.empty()) return false;
-        nn::Shape order(to->permutation.begin(), to->permutation.end());
-        for (std::size_t d = 0; d != now.size(); ++d) now[d] = shape[to->permutation[d]];
-        if (now == to->shape) return o.function(nn::Transpose(std::move(order)), reads), true;
-        reads = {o.step("Transpose", nn::Transpose(std::move(order)), reads)};
-        return false;
-    }();
-    if (last) return true;
-    if (now == to->shape)
-        o.result_is(reads.front());
-    else
-        o.function(nn::Reshape(nn::Shape(to->shape.begin() + 1, to->shape.end())), reads);
-    return true;
-}
 
 }  // namespace amct_distill::onnx::detail
 
@@ -35511,25 +35742,25 @@ inline void convert_prelu(Operation& o) {
 }
 
 inline constexpr std::array activation_rules{
-    OperatorRule{"Celu", convert_celu},
-    OperatorRule{"Clip", convert_clip, Accepts::everything},
-    OperatorRule{"Elu", convert_elu},
-    OperatorRule{"Gelu", convert_gelu},
-    OperatorRule{"HardSigmoid", convert_hard_sigmoid},
-    OperatorRule{"HardSwish", convert_activation<nn::Hardswish>},
-    OperatorRule{"LeakyRelu", convert_leaky_relu},
-    OperatorRule{"LogSoftmax", convert_softmax<nn::LogSoftmax>},
-    OperatorRule{"Mish", convert_activation<nn::Mish>},
+    OperatorRule{"Celu", convert_celu, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Clip", convert_clip, Accepts::everything, BatchAt::anywhere},
+    OperatorRule{"Elu", convert_elu, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Gelu", convert_gelu, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"HardSigmoid", convert_hard_sigmoid, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"HardSwish", convert_activation<nn::Hardswish>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"LeakyRelu", convert_leaky_relu, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"LogSoftmax", convert_softmax<nn::LogSoftmax>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Mish", convert_activation<nn::Mish>, Accepts::floats, BatchAt::anywhere},
     OperatorRule{"PRelu", convert_prelu},
-    OperatorRule{"Relu", convert_activation<nn::ReLU>, Accepts::everything},
-    OperatorRule{"Selu", convert_selu},
-    OperatorRule{"Shrink", convert_shrink},
-    OperatorRule{"Sigmoid", convert_activation<nn::Sigmoid>},
-    OperatorRule{"Softmax", convert_softmax<nn::Softmax>},
-    OperatorRule{"Softplus", convert_activation<nn::Softplus>},
-    OperatorRule{"Softsign", convert_activation<nn::Softsign>},
-    OperatorRule{"Tanh", convert_activation<nn::Tanh>},
-    OperatorRule{"ThresholdedRelu", convert_thresholded_relu},
+    OperatorRule{"Relu", convert_activation<nn::ReLU>, Accepts::everything, BatchAt::anywhere},
+    OperatorRule{"Selu", convert_selu, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Shrink", convert_shrink, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Sigmoid", convert_activation<nn::Sigmoid>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Softmax", convert_softmax<nn::Softmax>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Softplus", convert_activation<nn::Softplus>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Softsign", convert_activation<nn::Softsign>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Tanh", convert_activation<nn::Tanh>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"ThresholdedRelu", convert_thresholded_relu, Accepts::floats, BatchAt::anywhere},
 };
 
 }  // namespace amct_distill::onnx::detail
@@ -35603,37 +35834,37 @@ inline void convert_pow(Operation& o) {
 }
 
 inline constexpr std::array arithmetic_rules{
-    OperatorRule{"Abs", convert_unary<nn::Abs>, Accepts::int32_and_64},
-    OperatorRule{"Acos", convert_unary<nn::Acos>},
-    OperatorRule{"Acosh", convert_unary<nn::Acosh>},
-    OperatorRule{"Add", convert_binary<nn::Add>, Accepts::int32_and_64},
-    OperatorRule{"Asin", convert_unary<nn::Asin>},
-    OperatorRule{"Asinh", convert_unary<nn::Asinh>},
-    OperatorRule{"Atan", convert_unary<nn::Atan>},
-    OperatorRule{"Atanh", convert_unary<nn::Atanh>},
-    OperatorRule{"Ceil", convert_unary<nn::Ceil>},
-    OperatorRule{"Cos", convert_unary<nn::Cos>},
-    OperatorRule{"Cosh", convert_unary<nn::Cosh>},
-    OperatorRule{"Div", convert_binary<nn::Div>},
-    OperatorRule{"Erf", convert_unary<nn::Erf>},
-    OperatorRule{"Exp", convert_unary<nn::Exp>},
-    OperatorRule{"Floor", convert_unary<nn::Floor>},
-    OperatorRule{"Log", convert_unary<nn::Log>},
-    OperatorRule{"Max", convert_variadic<nn::Max>, Accepts::everything},
-    OperatorRule{"Mean", convert_variadic<nn::Mean>},
-    OperatorRule{"Min", convert_variadic<nn::Min>, Accepts::everything},
-    OperatorRule{"Mul", convert_binary<nn::Mul>, Accepts::int32_and_64},
-    OperatorRule{"Neg", convert_unary<nn::Neg>, Accepts::int32_and_64},
-    OperatorRule{"Pow", convert_pow, Accepts::everything},
-    OperatorRule{"Reciprocal", convert_unary<nn::Reciprocal>},
-    OperatorRule{"Round", convert_unary<nn::Round>},
-    OperatorRule{"Sign", convert_unary<nn::Sign>, Accepts::everything},
-    OperatorRule{"Sin", convert_unary<nn::Sin>},
-    OperatorRule{"Sinh", convert_unary<nn::Sinh>},
-    OperatorRule{"Sqrt", convert_unary<nn::Sqrt>},
-    OperatorRule{"Sub", convert_binary<nn::Sub>, Accepts::int32_and_64},
-    OperatorRule{"Sum", convert_variadic<nn::Sum>},
-    OperatorRule{"Tan", convert_unary<nn::Tan>},
+    OperatorRule{"Abs", convert_unary<nn::Abs>, Accepts::int32_and_64, BatchAt::anywhere},
+    OperatorRule{"Acos", convert_unary<nn::Acos>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Acosh", convert_unary<nn::Acosh>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Add", convert_binary<nn::Add>, Accepts::int32_and_64, BatchAt::broadcasts},
+    OperatorRule{"Asin", convert_unary<nn::Asin>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Asinh", convert_unary<nn::Asinh>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Atan", convert_unary<nn::Atan>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Atanh", convert_unary<nn::Atanh>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Ceil", convert_unary<nn::Ceil>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Cos", convert_unary<nn::Cos>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Cosh", convert_unary<nn::Cosh>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Div", convert_binary<nn::Div>, Accepts::floats, BatchAt::broadcasts},
+    OperatorRule{"Erf", convert_unary<nn::Erf>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Exp", convert_unary<nn::Exp>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Floor", convert_unary<nn::Floor>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Log", convert_unary<nn::Log>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Max", convert_variadic<nn::Max>, Accepts::everything, BatchAt::broadcasts},
+    OperatorRule{"Mean", convert_variadic<nn::Mean>, Accepts::floats, BatchAt::broadcasts},
+    OperatorRule{"Min", convert_variadic<nn::Min>, Accepts::everything, BatchAt::broadcasts},
+    OperatorRule{"Mul", convert_binary<nn::Mul>, Accepts::int32_and_64, BatchAt::broadcasts},
+    OperatorRule{"Neg", convert_unary<nn::Neg>, Accepts::int32_and_64, BatchAt::anywhere},
+    OperatorRule{"Pow", convert_pow, Accepts::everything, BatchAt::broadcasts},
+    OperatorRule{"Reciprocal", convert_unary<nn::Reciprocal>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Round", convert_unary<nn::Round>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Sign", convert_unary<nn::Sign>, Accepts::everything, BatchAt::anywhere},
+    OperatorRule{"Sin", convert_unary<nn::Sin>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Sinh", convert_unary<nn::Sinh>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Sqrt", convert_unary<nn::Sqrt>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"Sub", convert_binary<nn::Sub>, Accepts::int32_and_64, BatchAt::broadcasts},
+    OperatorRule{"Sum", convert_variadic<nn::Sum>, Accepts::floats, BatchAt::broadcasts},
+    OperatorRule{"Tan", convert_unary<nn::Tan>, Accepts::floats, BatchAt::anywhere},
 };
 
 }  // namespace amct_distill::onnx::detail
@@ -35642,10 +35873,11 @@ inline constexpr std::array arithmetic_rules{
 
 /// The attributes of an operator that slides a window over images: strides, dilations, pads, auto_pad.
 ///
-///     WindowAttributes const w = read_window(o, {28, 28}, {3, 3});       // image, kernel
-///     w.stride, w.dilation, w.begin, w.end                              // a number for each dimension
+///     WindowAttributes w = read_window(o, 2, {3, 3});           // dimensions; the weight's kernel
+///     w.pad_as_asked({28, 28});                                 // auto_pad, of an image
+///     w.stride, w.dilation, w.begin, w.end                      // a number for each dimension
 ///
-/// auto_pad is computed from the sizes. Numbers are bounded, so that sums and products of them are in range.
+/// Numbers are bounded, so that sums and products of them are in range.
 
 namespace amct_distill::onnx::detail {
 
@@ -35681,7 +35913,8 @@ inline std::vector<nn::Index> read_sizes(Operation& o, std::string_view name, st
     bool fits = given.size() == n;
     for (std::int64_t v : given) fits = fits && v >= least && v <= (std::int64_t{1} << 30);
     if (!fits)
-        o.fail(amct_distill::detail::concat("expected ", n, " integers of at least ", least, " as ", name));
+        o.fail(amct_distill::detail::concat("expected ", n, n == 1 ? " integer" : " integers",
+                                            " of at least ", least, " as ", name));
     return fits ? std::vector<nn::Index>(given.begin(), given.end()) : std::vector<nn::Index>(n, otherwise);
 }
 
@@ -35916,7 +36149,9 @@ public:
     explicit Einsum(Operation& o) : o_(o) {}
 
     void convert() {
-        std::string equation(o_.attributes().text("equation"));
+        std::string_view const given = o_.attributes().text("equation");
+        if (given.size() > 4 * longest_list) return refuse(std::string(given.substr(0, 40)) + " ...");
+        std::string equation(given);
         std::erase(equation, ' ');
         std::size_t const arrow = equation.find("->");
         std::vector<std::string> terms(1);
@@ -36216,9 +36451,70 @@ inline void convert_matmul(Operation& o) {
 }
 
 inline constexpr std::array linear_rules{
-    OperatorRule{"Gemm", convert_gemm},
-    OperatorRule{"MatMul", convert_matmul},
+    OperatorRule{"Gemm", convert_gemm, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"MatMul", convert_matmul, Accepts::floats, BatchAt::anywhere},
 };
+
+}  // namespace amct_distill::onnx::detail
+
+// ---- amct_distill/onnx/moved_batch.hpp
+
+/// Operators that take the batch elsewhere than to dimension 0, or take it from there: attention as PyTorch
+/// and others write it, [N, T, C] -> [T, N * heads, d] and back.
+///
+///     if (reshape_moved(o, {7, Size::of_batch(4), 8})) return;   // Reshape, Flatten, Squeeze, Unsqueeze
+///     if (transpose_moved(o, {1, 0, 2})) return;
+///     ...                                                        // the batch stays in dimension 0
+///
+/// layout.hpp says how the network holds such tensors.
+
+namespace amct_distill::onnx::detail {
+
+/// Whether there is a batch of any size in dimension 0 of what the network has of input 0.
+inline bool reads_batch(Operation& o) {
+    if (o.failed() || !o.has(0) || o.is_constant(0)) return false;
+    nn::Shape const shape = o.shape(0);
+    return !shape.empty() && shape.front() == nn::any_batch;
+}
+
+/// Output 0 is input 0 in another layout.
+inline void relayout(Operation& o, const Relayout& to) {
+    std::vector<amct_distill::NodeId> reads{o.value(0)};
+    nn::Shape const shape = o.shape(0);
+    nn::Shape now = shape;
+    o.result_layout(to.layout);
+    if (!to.permutation.empty()) {
+        nn::Shape order(to.permutation.begin(), to.permutation.end());
+        for (std::size_t d = 0; d != now.size(); ++d) now[d] = shape[to.permutation[d]];
+        if (now == to.shape) return o.function(nn::Transpose(std::move(order)), reads);
+        reads = {o.step("Transpose", nn::Transpose(std::move(order)), reads)};
+    }
+    if (now == to.shape) return o.result_is(reads.front());
+    o.function(nn::Reshape(nn::Shape(to.shape.begin() + 1, to.shape.end())), reads);
+}
+
+/// Output 0 is input 0 in another shape of the model's, where the batch is not in dimension 0 before or after
+/// it. False: the batch stays where it belongs, and nothing has been done.
+inline bool reshape_moved(Operation& o, const Shape& target) {
+    if (!reads_batch(o)) return false;
+    if (o.layout().is_plain() && network_shape(target) && !target.empty() &&
+        target.front() == Size::of_batch())
+        return false;
+    std::optional<Relayout> const to = reshaped(o.layout(), o.shape(0), target);
+    if (to)
+        relayout(o, *to);
+    else
+        o.fail(o.batch_elsewhere(amct_distill::detail::concat("a tensor ", onnx::to_string(o.model_shape(0)),
+                                                              " becomes ", onnx::to_string(target))));
+    return true;
+}
+
+/// The same of dimensions in another order. Precondition: a permutation of the model's.
+inline bool transpose_moved(Operation& o, const std::vector<std::size_t>& permutation) {
+    if (!reads_batch(o) || (o.layout().is_plain() && permutation.front() == 0)) return false;
+    relayout(o, transposed(o.layout(), o.shape(0), permutation));
+    return true;
+}
 
 }  // namespace amct_distill::onnx::detail
 
@@ -36268,19 +36564,20 @@ inline void convert_split(Operation& o) {
 inline void convert_transpose(Operation& o) {
     o.at_most(1);
     std::size_t const rank = o.model_shape(0).size();
-    std::optional<std::vector<std::int64_t>> order = o.attributes().integers("perm");
-    if (o.failed()) return;
-    if (!order) {
-        order.emplace();
-        for (std::size_t d = rank; d-- != 0;) order->push_back(static_cast<std::int64_t>(d));
+    std::vector<std::size_t> order(rank);
+    std::iota(order.rbegin(), order.rend(), std::size_t{0});
+    if (auto const given = o.attributes().integers("perm")) {
+        if (given->size() != rank)
+            return o.fail(
+                amct_distill::detail::concat("perm has ", given->size(), " axes for ", rank, " dimensions"));
+        std::ranges::transform(*given, order.begin(), [&](std::int64_t d) { return o.axis_of(d, rank); });
     }
-    if (order->size() != rank)
-        return o.fail(
-            amct_distill::detail::concat("perm has ", order->size(), " axes for ", rank, " dimensions"));
-    bool stays = true;
-    for (std::size_t d = 0; d != rank; ++d) stays = stays && (*order)[d] == static_cast<std::int64_t>(d);
-    if (stays) return o.pass(0);
-    o.function(nn::Transpose(nn::Shape(order->begin(), order->end())), {0});
+    std::vector<std::size_t> sorted = order;
+    std::ranges::sort(sorted);
+    if (std::ranges::adjacent_find(sorted) != sorted.end()) o.fail("expected every dimension once in perm");
+    if (o.failed()) return;
+    if (std::ranges::is_sorted(order)) return o.pass(0);
+    if (!transpose_moved(o, order)) o.function(nn::Transpose(nn::Shape(order.begin(), order.end())), {0});
 }
 
 inline void convert_slice(Operation& o) {
@@ -36298,8 +36595,8 @@ inline void convert_slice(Operation& o) {
     } else {
         starts = o.sizes(1);
         ends = o.sizes(2);
-        if (o.has(3)) axes = o.integers(3);
-        if (o.has(4)) steps = o.integers(4);
+        if (o.has(3)) axes = o.few_integers(3);
+        if (o.has(4)) steps = o.few_integers(4);
     }
     if (o.failed()) return;
     std::size_t const n = starts.size();
@@ -36369,11 +36666,11 @@ inline void convert_pad(Operation& o) {
         options.value = a.real("value", 0);
         if (!pads) return o.fail("its pads are missing");
     } else {
-        pads = o.integers(1);
+        pads = o.few_integers(1);
     }
     if (o.has(2))
         if (nn::Tensor const value = o.constant(2); value.size() == 1) options.value = value[0];
-    if (o.has(3)) axes = o.integers(3);
+    if (o.has(3)) axes = o.few_integers(3);
     if (o.failed()) return;
     if (mode == "reflect")
         options.mode = nn::PadMode::reflect;
@@ -36420,7 +36717,7 @@ inline void convert_expand(Operation& o) {
 inline void convert_tile(Operation& o) {
     if (o.opset() < 6) return o.fail("of an opset before 6; export the model with a newer one");
     o.at_most(2);
-    std::vector<std::int64_t> const repeats = o.integers(1);
+    std::vector<std::int64_t> const repeats = o.few_integers(1);
     if (o.failed()) return;
     if (o.is_scalar(0)) return o.pass(0);
     o.function(nn::Tile(nn::Shape(repeats.begin(), repeats.end())), {0});
@@ -36440,16 +36737,16 @@ inline void convert_space_to_depth(Operation& o) {
 }
 
 inline constexpr std::array move_rules{
-    OperatorRule{"Concat", convert_concat, Accepts::everything},
+    OperatorRule{"Concat", convert_concat, Accepts::everything, BatchAt::anywhere},
     OperatorRule{"DepthToSpace", convert_depth_to_space, Accepts::everything},
     OperatorRule{"Expand", convert_expand, Accepts::everything},
-    OperatorRule{"Gather", convert_gather, Accepts::everything},
+    OperatorRule{"Gather", convert_gather, Accepts::everything, BatchAt::anywhere},
     OperatorRule{"Pad", convert_pad, Accepts::everything},
-    OperatorRule{"Slice", convert_slice, Accepts::everything},
+    OperatorRule{"Slice", convert_slice, Accepts::everything, BatchAt::anywhere},
     OperatorRule{"SpaceToDepth", convert_space_to_depth, Accepts::everything},
-    OperatorRule{"Split", convert_split, Accepts::everything},
+    OperatorRule{"Split", convert_split, Accepts::everything, BatchAt::anywhere},
     OperatorRule{"Tile", convert_tile, Accepts::everything},
-    OperatorRule{"Transpose", convert_transpose, Accepts::everything},
+    OperatorRule{"Transpose", convert_transpose, Accepts::everything, BatchAt::anywhere},
 };
 
 }  // namespace amct_distill::onnx::detail
@@ -36565,6 +36862,7 @@ inline void convert_group_norm(Operation& o) {
     nn::Index const channels = shape[1];
     if (groups < 1 || groups > channels || channels % groups != 0)
         return o.fail(concat(groups, " groups do not divide its ", channels, " channels"));
+    if (!o.take(2 * static_cast<std::size_t>(channels))) return;
     nn::GroupNorm norm(
         {.num_groups = groups, .num_channels = channels, .eps = as_written(a.real("epsilon", 1e-5f))});
     nn::Index const n = o.opset() < 21 ? groups : channels;
@@ -36622,6 +36920,8 @@ inline void add_layer_norm(Operation& o, std::int64_t first, double eps, std::op
         .eps = eps,
         .elementwise_affine = weight || bias,
         .bias = bias.has_value()};
+    std::size_t const count = static_cast<std::size_t>(nn::product(shape, axis, shape.size()));
+    if ((weight || bias) && !o.take(2 * count)) return;
     nn::LayerNorm norm(options);
     if (weight) norm.weight() = broadcast_constant(o, *weight, options.normalized_shape);
     if (bias) norm.bias() = broadcast_constant(o, *bias, options.normalized_shape);
@@ -36655,7 +36955,7 @@ inline constexpr std::array normalization_rules{
     OperatorRule{"BatchNormalization", convert_batch_norm},
     OperatorRule{"GroupNormalization", convert_group_norm},
     OperatorRule{"InstanceNormalization", convert_instance_norm},
-    OperatorRule{"LayerNormalization", convert_layer_norm},
+    OperatorRule{"LayerNormalization", convert_layer_norm, Accepts::floats, BatchAt::anywhere},
 };
 
 }  // namespace amct_distill::onnx::detail
@@ -36680,54 +36980,31 @@ void for_dimensions(Operation& o, F f) {
 
 /// Fills kernel, stride, paddings, dilation and ceil_mode of a pool's options.
 template <std::size_t D, class Options>
-void read_window(Operation& o, Options& w) {
-    using amct_distill::detail::concat;
-    Attributes& a = o.attributes();
-    auto const list = [&](std::string_view name, std::vector<std::int64_t> otherwise) {
-        std::vector<std::int64_t> v = a.integers(name).value_or(std::move(otherwise));
-        std::size_t const n = name == "pads" ? 2 * D : D;
-        if (v.size() != n) o.fail(concat(name, ": expected ", n, " numbers, found ", v.size()));
-        v.resize(n, 1);
-        return v;
-    };
-    std::vector<std::int64_t> const ones(D, 1), zeros(2 * D, 0),
-        kernel = list("kernel_shape", {}), stride = list("strides", ones), dilation = list("dilations", ones),
-        pads = list("pads", zeros);
-    std::string_view const automatic = a.text("auto_pad", "NOTSET");
-    bool const upper = automatic == "SAME_UPPER", lower = automatic == "SAME_LOWER";
-    if (!upper && !lower && automatic != "NOTSET" && automatic != "VALID" && !automatic.empty())
-        o.fail(concat("auto_pad `", automatic, "` is not known"));
-    w.ceil_mode = a.integer("ceil_mode", 0) != 0;
+void fill_window(Operation& o, Options& options) {
+    WindowAttributes w = read_window(o, D);
+    options.ceil_mode = o.attributes().integer("ceil_mode", 0) != 0;
     nn::Shape const shape = o.shape(0);
-    for (std::size_t d = 0; d != D && !o.failed(); ++d) {
-        w.kernel[d] = kernel[d];
-        w.stride[d] = stride[d];
-        w.dilation[d] = dilation[d];
-        w.padding[d] = automatic == "VALID" ? 0 : pads[d];
-        w.end_padding[d] = automatic == "VALID" ? 0 : pads[D + d];
-        if (!upper && !lower) continue;
-        if (stride[d] < 1) return o.fail("expected strides of at least 1");
-        // As many windows as there are strides in the image.
-        nn::Index const in = shape[d + 2], windows = (in + stride[d] - 1) / stride[d];
-        nn::Index const all =
-            (std::max)((windows - 1) * stride[d] + dilation[d] * (kernel[d] - 1) + 1 - in, nn::Index(0));
-        w.padding[d] = upper ? all / 2 : all - all / 2;
-        w.end_padding[d] = all - w.padding[d];
-    }
+    if (o.failed()) return;
+    w.pad_as_asked({shape.begin() + 2, shape.end()});
+    std::ranges::copy(w.kernel, options.kernel.begin());
+    std::ranges::copy(w.stride, options.stride.begin());
+    std::ranges::copy(w.dilation, options.dilation.begin());
+    std::ranges::copy(w.begin, options.padding.begin());
+    std::ranges::copy(w.end, options.end_padding.begin());
 }
 
 inline void convert_max_pool(Operation& o) {
     o.attributes().ignore("storage_order");  // of the indices, which are refused
     for_dimensions(o, [&](auto d) {
         nn::MaxPoolOptions<d()> options;
-        read_window<d()>(o, options);
+        fill_window<d()>(o, options);
         if (!o.failed()) o.add(nn::BasicMaxPool<float, d()>(options), {0});
     });
 }
 inline void convert_average_pool(Operation& o) {
     for_dimensions(o, [&](auto d) {
         nn::AvgPoolOptions<d()> options;
-        read_window<d()>(o, options);
+        fill_window<d()>(o, options);
         options.count_include_pad = o.attributes().integer("count_include_pad", 0) != 0;
         if (!o.failed()) o.add(nn::BasicAvgPool<float, d()>(options), {0});
     });
@@ -36745,7 +37022,7 @@ inline void convert_lp_pool(Operation& o) {
     for_dimensions(o, [&](auto d) {
         nn::LPPoolOptions<d()> options;
         options.norm = given_norm(o);
-        read_window<d()>(o, options);
+        fill_window<d()>(o, options);
         if (!o.failed()) o.add(nn::BasicLPPool<float, d()>(options), {0});
     });
 }
@@ -36784,7 +37061,7 @@ void convert_reduce(Operation& o) {
     bool const none_is_none = o.attributes().integer("noop_with_empty_axes", 0) != 0;
     std::vector<std::int64_t> given;
     if (o.has(1))
-        given = o.integers(1);
+        given = o.few_integers(1);
     else
         given = o.attributes().integers("axes").value_or(given);
     std::size_t const rank = o.model_shape(0).size();
@@ -36807,16 +37084,17 @@ void convert_reduce(Operation& o) {
 }
 
 inline constexpr std::array reduce_rules{
-    OperatorRule{"ReduceL1", convert_reduce<nn::ReduceL1>, Accepts::int32_and_64},
-    OperatorRule{"ReduceL2", convert_reduce<nn::ReduceL2>},
-    OperatorRule{"ReduceLogSum", convert_reduce<nn::ReduceLogSum>},
-    OperatorRule{"ReduceLogSumExp", convert_reduce<nn::ReduceLogSumExp>},
-    OperatorRule{"ReduceMax", convert_reduce<nn::ReduceMax>, Accepts::everything},
-    OperatorRule{"ReduceMean", convert_reduce<nn::ReduceMean>},
-    OperatorRule{"ReduceMin", convert_reduce<nn::ReduceMin>, Accepts::everything},
-    OperatorRule{"ReduceProd", convert_reduce<nn::ReduceProd>, Accepts::int32_and_64},
-    OperatorRule{"ReduceSum", convert_reduce<nn::ReduceSum>, Accepts::int32_and_64},
-    OperatorRule{"ReduceSumSquare", convert_reduce<nn::ReduceSumSquare>, Accepts::int32_and_64},
+    OperatorRule{"ReduceL1", convert_reduce<nn::ReduceL1>, Accepts::int32_and_64, BatchAt::anywhere},
+    OperatorRule{"ReduceL2", convert_reduce<nn::ReduceL2>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"ReduceLogSum", convert_reduce<nn::ReduceLogSum>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"ReduceLogSumExp", convert_reduce<nn::ReduceLogSumExp>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"ReduceMax", convert_reduce<nn::ReduceMax>, Accepts::everything, BatchAt::anywhere},
+    OperatorRule{"ReduceMean", convert_reduce<nn::ReduceMean>, Accepts::floats, BatchAt::anywhere},
+    OperatorRule{"ReduceMin", convert_reduce<nn::ReduceMin>, Accepts::everything, BatchAt::anywhere},
+    OperatorRule{"ReduceProd", convert_reduce<nn::ReduceProd>, Accepts::int32_and_64, BatchAt::anywhere},
+    OperatorRule{"ReduceSum", convert_reduce<nn::ReduceSum>, Accepts::int32_and_64, BatchAt::anywhere},
+    OperatorRule{"ReduceSumSquare", convert_reduce<nn::ReduceSumSquare>, Accepts::int32_and_64,
+                 BatchAt::anywhere},
 };
 
 }  // namespace amct_distill::onnx::detail
@@ -36972,6 +37250,7 @@ namespace amct_distill::onnx::detail {
 
 /// The first input in another shape of as many values.
 inline void reshape_to(Operation& o, const Shape& to) {
+    if (reshape_moved(o, to)) return;
     std::optional<nn::Shape> shape = network_shape(to);
     if (!shape)
         return o.fail(amct_distill::detail::concat("the result would be ", onnx::to_string(to),
@@ -37015,16 +37294,18 @@ inline void convert_flatten(Operation& o) {
     if (given < -rank || given > rank)  // the end is one more place to cut
         return o.fail(amct_distill::detail::concat("axis ", given, " is no place in ", rank, " dimensions"));
     std::int64_t const axis = given < 0 ? given + rank : given;
-    if (axis == 1 && rank >= 2) return o.function(nn::Flatten{}, {0});
     std::optional<Size> const rows = product(std::span(from).first(static_cast<std::size_t>(axis))),
                               columns = product(std::span(from).subspan(static_cast<std::size_t>(axis)));
     if (!rows || !columns) return o.fail("the tensor is too large");
-    reshape_to(o, {*rows, *columns});
+    Shape const to{*rows, *columns};
+    if (axis != 1 || rank < 2) return reshape_to(o, to);
+    if (!reshape_moved(o, to)) o.function(nn::Flatten{}, {0});
 }
 
-/// The axes of Squeeze and Unsqueeze, an attribute until opset 12 and an input since 13; of a tensor of
-/// `rank`.
-inline std::optional<nn::Shape> given_axes(Operation& o, std::size_t count_of_input) {
+/// The axes of Squeeze and Unsqueeze, an attribute until opset 12 and an input since 13, in order; `rank`:
+/// how many dimensions they count, given how many axes there are.
+template <class Rank>
+std::optional<nn::Shape> given_axes(Operation& o, const Rank& rank) {
     bool const as_attribute = o.opset() < 13;
     o.at_most(as_attribute ? 1 : 2);
     std::optional<std::vector<std::int64_t>> axes;
@@ -37033,18 +37314,19 @@ inline std::optional<nn::Shape> given_axes(Operation& o, std::size_t count_of_in
     else if (o.attributes().has("axes"))
         o.fail("its axes are an input since opset 13");
     else if (o.has(1))
-        axes = o.integers(1);
+        axes = o.few_integers(1);
     if (!axes) return std::nullopt;
-    std::size_t const rank = o.model_shape(0).size() + (count_of_input != 0 ? 0 : axes->size());
     nn::Shape dims;
-    for (std::int64_t axis : *axes) dims.push_back(static_cast<nn::Index>(o.axis_of(axis, rank)));
-    std::sort(dims.begin(), dims.end());
+    for (std::int64_t axis : *axes)
+        dims.push_back(static_cast<nn::Index>(o.axis_of(axis, rank(axes->size()))));
+    std::ranges::sort(dims);
+    if (std::ranges::adjacent_find(dims) != dims.end()) o.fail("it has the same axis twice");
     return dims;
 }
 
 inline void convert_squeeze(Operation& o) {
     Shape const from = o.model_shape(0);
-    std::optional<nn::Shape> dims = given_axes(o, 1);
+    std::optional<nn::Shape> dims = given_axes(o, [&](std::size_t) { return from.size(); });
     if (o.failed()) return;
     if (!dims) {
         if (o.exported_batch() == 1)
@@ -37056,16 +37338,27 @@ inline void convert_squeeze(Operation& o) {
             if (from[d] == Size(1)) dims->push_back(static_cast<nn::Index>(d));
     }
     if (dims->empty()) return o.pass(0);
-    o.result_is_scalar(dims->size() == from.size());
+    Shape to;
+    for (std::size_t d = 0; d != from.size(); ++d) {
+        if (!std::ranges::binary_search(*dims, static_cast<nn::Index>(d)))
+            to.push_back(from[d]);
+        else if (!(from[d] == Size(1)))
+            return o.fail(amct_distill::detail::concat("it takes away dimension ", d, " of ",
+                                                       onnx::to_string(from), ", a dimension that is not 1"));
+    }
+    if (reshape_moved(o, to)) return;
+    o.result_is_scalar(to.empty());
     o.function(nn::Squeeze(*std::move(dims)), {0});
 }
 
 inline void convert_unsqueeze(Operation& o) {
-    std::optional<nn::Shape> dims = given_axes(o, 0);
+    Shape to = o.model_shape(0);
+    std::optional<nn::Shape> dims = given_axes(o, [&](std::size_t more) { return to.size() + more; });
     if (o.failed()) return;
     if (!dims) return o.fail("its axes are missing");
-    if (o.is_scalar(0)) return reshape_to(o, Shape(dims->size(), Size(1)));
-    o.function(nn::Unsqueeze(*std::move(dims)), {0});
+    for (nn::Index d : *dims) to.insert(to.begin() + static_cast<std::ptrdiff_t>(d), Size(1));
+    if (o.is_scalar(0)) return reshape_to(o, to);
+    if (!reshape_moved(o, to)) o.function(nn::Unsqueeze(*std::move(dims)), {0});
 }
 
 inline void convert_identity(Operation& o) {
@@ -37078,7 +37371,7 @@ inline void convert_dropout(Operation& o) {
     // then, so it decides nothing.
     for (std::string_view name : {"ratio", "seed", "is_test", "consumed_inputs"}) o.attributes().ignore(name);
     o.at_most(o.opset() < 12 ? 1 : 3);
-    if (o.has(2) && (!o.is_constant(2) || o.integers(2) != std::vector<std::int64_t>{0}))
+    if (o.has(2) && (!o.is_constant(2) || o.few_integers(2) != std::vector<std::int64_t>{0}))
         return o.fail("it is in training mode; export the model in evaluation mode");
     o.pass(0);
 }
@@ -37122,14 +37415,14 @@ inline void convert_cast_like(Operation& o) {
 }
 
 inline constexpr std::array structure_rules{
-    OperatorRule{"Cast", convert_cast, Accepts::everything},
+    OperatorRule{"Cast", convert_cast, Accepts::everything, BatchAt::anywhere},
     OperatorRule{"CastLike", convert_cast_like, Accepts::everything},
-    OperatorRule{"Dropout", convert_dropout, Accepts::everything},
-    OperatorRule{"Flatten", convert_flatten, Accepts::everything},
-    OperatorRule{"Identity", convert_identity, Accepts::everything},
-    OperatorRule{"Reshape", convert_reshape, Accepts::everything},
-    OperatorRule{"Squeeze", convert_squeeze, Accepts::everything},
-    OperatorRule{"Unsqueeze", convert_unsqueeze, Accepts::everything},
+    OperatorRule{"Dropout", convert_dropout, Accepts::everything, BatchAt::anywhere},
+    OperatorRule{"Flatten", convert_flatten, Accepts::everything, BatchAt::anywhere},
+    OperatorRule{"Identity", convert_identity, Accepts::everything, BatchAt::anywhere},
+    OperatorRule{"Reshape", convert_reshape, Accepts::everything, BatchAt::anywhere},
+    OperatorRule{"Squeeze", convert_squeeze, Accepts::everything, BatchAt::anywhere},
+    OperatorRule{"Unsqueeze", convert_unsqueeze, Accepts::everything, BatchAt::anywhere},
 };
 
 }  // namespace amct_distill::onnx::detail
@@ -37189,19 +37482,26 @@ public:
     bool is_constant(TensorId t) const {
         return t != none && (known_->find(t) != nullptr || graph_->tensor(t).initializer != nullptr);
     }
-    /// The value of a constant: what Constants::read gives, without keeping it.
+    /// The value of a constant of few numbers, as axes are: what Constants::read gives, without keeping it.
     std::optional<Value> constant(TensorId t) const {
-        if (t == none) return std::nullopt;
+        std::optional<Extents> const shape = extents(t);
+        if (!shape || count_of(*shape) > longest_list) return std::nullopt;
         if (const Value* const v = known_->find(t)) return *v;
+        return Value(*graph_->model().values(*graph_->tensor(t).initializer));
+    }
+    /// The shape of a constant's values; nothing where they are repeated over the batch.
+    std::optional<Extents> extents(TensorId t) const {
+        if (t == none) return std::nullopt;
+        if (const Value* const v = known_->find(t))
+            return v->is_over_batch() ? std::nullopt : std::optional(v->extents());
         if (graph_->tensor(t).initializer == nullptr) return std::nullopt;
-        result<TensorValues> values = graph_->model().values(*graph_->tensor(t).initializer);
-        if (!values) return std::nullopt;
-        return Value(*std::move(values));
+        result<TensorValues> const values = graph_->model().values(*graph_->tensor(t).initializer);
+        return values ? std::optional(values->shape()) : std::nullopt;
     }
     /// The number that a constant of one element is.
     std::optional<float> number(TensorId t) const {
         std::optional<Value> const v = constant(t);
-        if (!v || v->count() != 1 || v->is_over_batch()) return std::nullopt;
+        if (!v || v->count() != 1) return std::nullopt;
         auto const floats = v->floats();
         return floats ? std::optional(floats->front()) : std::nullopt;
     }
@@ -37213,7 +37513,8 @@ public:
     /// The shape that a constant has, or that the model tells.
     std::optional<std::size_t> rank(TensorId t) const {
         if (t == none) return std::nullopt;
-        if (const std::optional<Value> v = constant(t)) return v->shape().size();
+        if (const Value* const v = known_->find(t)) return v->shape().size();
+        if (const std::optional<Extents> shape = extents(t)) return shape->size();
         if (const ValueInfoProto* const info = graph_->tensor(t).info)
             if (auto const declared = declared_shape(*info)) return declared->size();
         return std::nullopt;
@@ -37573,8 +37874,8 @@ inline std::optional<Match> match_layer_norm(const PatternContext& c, NodeId fir
     // A weight or a bias has the last dimensions, all of them.
     auto const parameter = [&](NodeId n, TensorId made) -> TensorId {
         TensorId const t = c.other_input(n, made);
-        std::optional<Value> const v = c.constant(t);
-        return v && !v->is_over_batch() && v->extents().size() == *dims ? t : none;
+        std::optional<Extents> const v = c.extents(t);
+        return v && v->size() == *dims ? t : none;
     };
     std::optional<std::size_t> weight, bias;
     TensorId made = c.output(div);
@@ -37612,11 +37913,10 @@ inline std::optional<Match> match_linear(const PatternContext& c, NodeId first) 
     NodeId const add = c.only_reader(product);
     if (!c.is(add, "Add")) return std::nullopt;
     TensorId const bias = c.other_input(add, product);
-    std::optional<Value> const matrix = c.constant(weight), values = c.constant(bias);
-    if (!matrix || !values || matrix->extents().size() != 2 || values->is_over_batch()) return std::nullopt;
-    const Extents& shape = values->extents();
-    if (shape.empty() || values->count() != matrix->extents()[1] || shape.back() != matrix->extents()[1])
-        return std::nullopt;
+    std::optional<Extents> const matrix = c.extents(weight), values = c.extents(bias);
+    if (!matrix || !values || matrix->size() != 2) return std::nullopt;
+    const Extents& shape = *values;
+    if (shape.empty() || count_of(shape) != (*matrix)[1] || shape.back() != (*matrix)[1]) return std::nullopt;
     // [1, 1, C] must not give the result more dimensions than the product has.
     if (std::optional<std::size_t> const rank = c.rank(c.input(first, 0));
         shape.size() > 1 && (!rank || *rank < shape.size()))
@@ -37672,23 +37972,22 @@ inline std::optional<Match> match_scaled_convolution(const PatternContext& c, No
     bool const transposed = c.is(first, "ConvTranspose");
     if ((!transposed && !c.is(first, "Conv")) || c.opset() < 7) return std::nullopt;
     TensorId const bias = c.input(first, 2);
-    std::optional<Value> const weight = c.constant(c.input(first, 1));
-    if (!weight || weight->extents().size() < 3 || (bias != none && !c.is_constant(bias)))
-        return std::nullopt;
-    std::size_t const rank = weight->extents().size();
-    std::size_t channels = weight->extents()[0];
+    std::optional<Extents> const weight = c.extents(c.input(first, 1));
+    if (!weight || weight->size() < 3 || (bias != none && !c.is_constant(bias))) return std::nullopt;
+    std::size_t const rank = weight->size();
+    std::size_t channels = weight->front();
     if (transposed) {
         std::int64_t const groups = Attributes(*c.graph().node(first).proto).integer("group", 1);
         if (groups < 1 || groups > static_cast<std::int64_t>(channels)) return std::nullopt;
-        channels = weight->extents()[1] * static_cast<std::size_t>(groups);
+        channels = (*weight)[1] * static_cast<std::size_t>(groups);
     }
     // Of [1, C, 1, 1] or [C, 1, 1]; `or_one`: or a number.
     auto const fits = [&](TensorId t, bool or_one) {
-        std::optional<Value> const v = c.constant(t);
-        if (!v || v->is_over_batch() || v->extents().size() > rank) return false;
-        if (v->count() == 1) return or_one || channels == 1;
-        std::size_t const at = v->extents().size() + 1;  // of the channels, when it is rank - 1 or rank
-        return at >= rank && v->count() == channels && v->extents()[at - rank] == channels;
+        std::optional<Extents> const v = c.extents(t);
+        if (!v || v->size() > rank) return false;
+        if (count_of(*v) == 1) return or_one || channels == 1;
+        std::size_t const at = v->size() + 1;  // of the channels, when it is rank - 1 or rank
+        return at >= rank && count_of(*v) == channels && (*v)[at - rank] == channels;
     };
     Match match{{first}, {c.input(first, 0), c.input(first, 1), bias}, {}};
     TensorId made = c.output(first);
@@ -37792,6 +38091,8 @@ inline std::string refusal(const GraphNode& node) {
 ///
 /// Weights are float32 (float16, bfloat16 and double are converted, which a note says); dimension 0 of the
 /// inputs is the batch, and free where the model allows it. Tensors of rank 0 become [1].
+///
+/// An import takes at most 512 MiB and 1024 times the bytes of the file and its data, whatever they ask for.
 
 namespace amct_distill::onnx {
 
@@ -37908,7 +38209,8 @@ private:
         if (bits_of(type) == 0) return refuse("a type that is not supported");
         auto const in_network = network_shape(shape);
         if (!in_network)
-            return refuse("expected sizes of at least 1, and the batch in dimension 0 alone; give its shape");
+            return refuse(concat("expected sizes of at least 1, at most ", max_rank,
+                                 " of them, and the batch in dimension 0 alone; give its shape"));
         bool const free = in_network->front() == nn::any_batch;
         if (free && in_network->size() == 1)
             return refuse(
@@ -37922,6 +38224,7 @@ private:
         made.node = free
                         ? so_far_.network.input(std::move(name), {in_network->begin() + 1, in_network->end()})
                         : so_far_.network.fixed_input(std::move(name), *in_network);
+        if (free) so_far_.of_batch = made.node;
         made.type = type;
         made.is_scalar = shape.empty();
         so_far_.known.set_shape(t, shape);
@@ -37977,8 +38280,11 @@ private:
         if (is_known(n)) return;
         if (in_pattern_[n] != none) {
             const Match& match = matches_[in_pattern_[n]];
-            if (n == match.nodes.back()) convert(match.nodes, match.inputs, match.convert, Accepts::floats);
-            return;
+            if (n != match.nodes.back()) return;
+            const OperatorRule* const first = rule_of(graph_.node(match.nodes.front()).op());
+            bool const anywhere = first != nullptr && first->batch != BatchAt::front;
+            return convert(match.nodes, match.inputs, match.convert, Accepts::floats,
+                           anywhere ? BatchAt::anywhere : BatchAt::front);
         }
         const OperatorRule* const rule = node.is_standard() ? rule_of(node.op()) : nullptr;
         if (!reads_failed(node.inputs)) {
@@ -37994,7 +38300,7 @@ private:
             if (!reads_failed(node.inputs) || refusal_is_certain(node)) fail(graph_.error(n, refusal(node)));
             return mark_failed(node);
         }
-        convert({n}, node.inputs, rule->convert, rule->accepts);
+        convert({n}, node.inputs, rule->convert, rule->accepts, rule->batch);
     }
     static bool refusal_is_certain(const GraphNode& node) {
         static constexpr std::string_view folded[]{
@@ -38012,22 +38318,18 @@ private:
     }
     template <class Convert>
     void convert(const std::vector<NodeId>& nodes, const std::vector<TensorId>& inputs,
-                 const Convert& convert, Accepts accepts) {
+                 const Convert& convert, Accepts accepts, BatchAt batch) {
         const GraphNode& last = graph_.node(nodes.back());
         if (reads_failed(inputs)) return mark_failed(last);
         std::vector<TensorId> outputs = last.outputs;
         while (!outputs.empty() && outputs.back() == none) outputs.pop_back();
         Operation o(so_far_, nodes, inputs, std::move(outputs));
         o.check_types(accepts);
-        o.check_layouts(nodes.size() == 1 && broadcasts(o.op()));
-        if (!o.failed() && !(nodes.size() == 1 && move_batch(o))) {
-            if (!o.layout().is_plain() && !takes_moved_batch(o.op()))
-                o.fail(o.batch_elsewhere("the operator needs it in dimension 0"));
-            try {
-                if (!o.failed()) convert(o);
-            } catch (const std::invalid_argument& e) {  // options that make no module
-                o.fail(e.what());
-            }
+        o.check_layouts(batch);
+        try {
+            if (!o.failed()) convert(o);
+        } catch (const std::invalid_argument& e) {  // options that make no module
+            o.fail(e.what());
         }
         if (!o.failed())
             if (std::optional<std::string> wrong = o.attributes().error()) o.fail(*std::move(wrong));
@@ -38053,10 +38355,9 @@ private:
                                          "number in its place")));
                 continue;
             }
-            const auto outputs = so_far_.network.outputs();
             if (so_far_.network.node(*id).kind == NodeKind::input ||
                 so_far_.network.node(*id).kind == NodeKind::constant ||
-                std::ranges::find(outputs, *id) != outputs.end())
+                so_far_.network.graph().is_output(*id))
                 *id = so_far_.network.add_function(so_far_.names.unique(concat(tensor.name, "/Identity")),
                                                    nn::Identity{}, {*id});
             so_far_.network.output(*id);

@@ -1057,21 +1057,23 @@ inline constexpr bool has_scalar_loops = false;
 
 // The kernel goes by value: through a reference, its members would be loaded again after every store.
 template <class Kernel>
-[[gnu::noinline]] auto run_scalar(Kernel kernel) {
+[[gnu::noinline]] auto run_scalar(Kernel kernel) -> decltype(kernel.template run<4>()) {
     return kernel.template run<4>();
 }
 #if defined(__GNUC__)
 template <class Kernel>
-[[gnu::noinline]] auto run_vectors(Kernel kernel) {
+[[gnu::noinline]] auto run_vectors(Kernel kernel) -> decltype(kernel.template run<16>()) {
     return kernel.template run<16>();
 }
 #if defined(__x86_64__) || defined(__i386__)
 template <class Kernel>
-[[gnu::noinline, gnu::target("avx2,fma")]] auto run_avx2(Kernel kernel) {
+[[gnu::noinline, gnu::target("avx2,fma")]] auto run_avx2(Kernel kernel)
+    -> decltype(kernel.template run<32>()) {
     return kernel.template run<32>();
 }
 template <class Kernel>
-[[gnu::noinline, gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]] auto run_avx512(Kernel kernel) {
+[[gnu::noinline, gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]] auto run_avx512(Kernel kernel)
+    -> decltype(kernel.template run<64>()) {
     return kernel.template run<64>();
 }
 #endif
@@ -2959,7 +2961,7 @@ private:
 ///     values.append(batch);  ...
 ///     values.for_each_part([&](std::span<const float> part) { ... });      // in the order of appending
 ///
-/// The file has no name and vanishes with the object. Nothing is ever left out.
+/// The file has no name and vanishes with the object; `limit` says where it is. Nothing is ever left out.
 
 namespace amct_distill::detail {
 
@@ -2968,8 +2970,10 @@ public:
     explicit ValueStore(std::size_t max_bytes) { limit(max_bytes); }
 
     /// Half of the bytes hold what was appended last, half are for reading the file; at least 512 KB.
+    /// `directory`, which exists: where the file will be; empty: where the system's temporary files are.
     /// Precondition: empty.
-    void limit(std::size_t max_bytes) {
+    void limit(std::size_t max_bytes, std::string directory = {}) {
+        directory_ = std::move(directory);
         assert(size() == 0);
         capacity_ = (std::max)(max_bytes / (2 * sizeof(float)) / task_size, std::size_t{1}) * task_size;
         in_memory_ = max_bytes == static_cast<std::size_t>(-1);
@@ -2982,6 +2986,9 @@ public:
     result<void> append(std::span<const float> x) {
         std::size_t const before = recent_.size(), room = in_memory_ ? x.size() : capacity_ - before;
         std::span<const float> rest = x.subspan((std::min)(room, x.size()));
+        if (std::size_t const needed = before + x.size() - rest.size();
+            !in_memory_ && needed > recent_.capacity())  // not beyond the limit, as a vector grows
+            recent_.reserve((std::min)(capacity_, (std::max)(needed, 2 * recent_.capacity())));
         recent_.insert(recent_.end(), x.begin(), x.end() - static_cast<std::ptrdiff_t>(rest.size()));
         if (rest.empty()) return {};
         // What is written counts in the end only: until then, it lies beyond what the file holds.
@@ -3020,9 +3027,25 @@ private:
         void operator()(std::FILE* file) const { std::fclose(file); }
     };
 
+    /// It has no name, or loses it at once. Null: it cannot be made.
+    std::FILE* make_file() const {
+#if __has_include(<unistd.h>)  // a file that is open can be removed
+        if (!directory_.empty()) {
+            for (int i = 0;; ++i) {
+                std::string const path = concat(directory_, "/observed_", i);
+                std::FILE* const file = std::fopen(path.c_str(), "w+bx");
+                if (file == nullptr && errno == EEXIST) continue;
+                if (file != nullptr) std::remove(path.c_str());
+                return file;
+            }
+        }
+#endif
+        return std::tmpfile();
+    }
+
     /// `capacity_` values as those from `end` on, which moves after them.
     result<void> write(std::span<const float> x, std::size_t& end) {
-        if (!file_) file_.reset(std::tmpfile());
+        if (!file_) file_.reset(make_file());
         if (!file_ || std::fseek(file_.get(), static_cast<long>(end * sizeof(float)), SEEK_SET) != 0 ||
             std::fwrite(x.data(), sizeof(float), x.size(), file_.get()) != x.size() ||
             std::fflush(file_.get()) != 0)
@@ -3038,6 +3061,7 @@ private:
 
     std::size_t capacity_ = 0;
     bool in_memory_ = false;
+    std::string directory_{};
     std::size_t written_ = 0;  // to the file: a multiple of capacity_
     std::unique_ptr<std::FILE, Close> file_{};
     std::vector<float> recent_{};
@@ -3082,10 +3106,11 @@ public:
     Ifmr() = default;
     explicit Ifmr(IfmrOptions options) : options_(options), values_(options.max_bytes) {}
 
-    /// How much memory values may take, as `IfmrOptions::max_bytes`. Precondition: no batch was observed.
-    void limit_memory(std::size_t bytes) {
+    /// How much memory values may take, as `IfmrOptions::max_bytes`, and where the file for more is (empty:
+    /// among the system's temporary files). Precondition: no batch was observed.
+    void limit_memory(std::size_t bytes, const std::string& directory = {}) {
         options_.max_bytes = bytes;
-        values_.limit(bytes);
+        values_.limit(bytes, directory);
     }
 
     /// Adds a batch, of any shape. Errors: it is empty or has a value that is not finite, or the temporary
@@ -4189,7 +4214,8 @@ namespace amct_distill {
 
 /// Required. Optional, and used where they are there:
 ///   - `observe(x, on)` and `finish(on)`, which compute on the threads of an Execution;
-///   - `limit_memory(bytes)`, before the first batch: how much of what it observed it may keep in memory.
+///   - `limit_memory(bytes)` or `limit_memory(bytes, directory)`, before the first batch: how much of what it
+///     observed it may keep in memory, and where a file for the rest may be (empty: anywhere).
 template <class C>
 concept Calibrator = std::default_initializable<C> && requires(C c, const C& done, std::span<const float> x) {
     { c.observe(x) } -> std::same_as<result<void>>;
@@ -4214,8 +4240,12 @@ auto finish_on(const Execution& on, const C& c) {
         return c.finish();
 }
 template <Calibrator C>
-void limit_memory_of([[maybe_unused]] C& c, [[maybe_unused]] std::size_t bytes) {
-    if constexpr (requires { c.limit_memory(bytes); }) c.limit_memory(bytes);
+void limit_memory_of([[maybe_unused]] C& c, [[maybe_unused]] std::size_t bytes,
+                     [[maybe_unused]] const std::string& directory = {}) {
+    if constexpr (requires { c.limit_memory(bytes, directory); })
+        c.limit_memory(bytes, directory);
+    else if constexpr (requires { c.limit_memory(bytes); })
+        c.limit_memory(bytes);
 }
 
 }  // namespace detail

@@ -9,7 +9,6 @@
 // tests that FILE lists as loose, within ONNX's own tolerance. FILE also lists what is refused, and why: the
 // test fails when another is refused, when one of those runs, when a number is wrong, or when fewer than N
 // run. Of newer test data (ONNX 1.17 has tests that 1.12 has not) what FILE does not name is only told.
-#include <amct_distill/onnx/import.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -28,6 +27,7 @@
 #include <vector>
 
 #include "support/onnx_data.hpp"
+#include "support/onnx_io.hpp"
 
 namespace {
 
@@ -126,7 +126,7 @@ public:
             result<std::vector<onnx_data::Values>> outputs = read_list(data, "output");
             if (!inputs || !outputs) {
                 // A sequence, or texts: the import must say so by itself.
-                result<onnx::Imported> const imported = onnx::import_network(*model, {});
+                result<onnx::Imported> const imported = onnx_io::import_network(*model, {});
                 if (imported)
                     out_.wrong = "imported, though a value is no tensor of numbers";
                 else
@@ -213,7 +213,7 @@ private:
             if (!bound[i] && !fits(*inputs_[i], first.inputs[i].shape))
                 return refuse("the test's data has another shape than its model says");
         }
-        result<onnx::Imported> imported = onnx::import_network(model, options);
+        result<onnx::Imported> imported = onnx_io::import_network(model, options);
         if (!imported) {
             if (imported.diagnostics().empty()) fail(way, "refused without a reason");
             return refuse(first_message(imported.diagnostics()));

@@ -343,8 +343,8 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     std::string_view const bytes(reinterpret_cast<const char*>(data), size);
     take(bytes);
-    // FUZZ_MORE=8: so many changed models beside each, without feedback, which costs more than an import. What
-    // they are follows from the bytes alone.
+    // FUZZ_MORE=8: so many changed models beside each, without feedback, which costs more than an import.
+    // What they are follows from the bytes alone.
     static const int more = std::getenv("FUZZ_MORE") != nullptr ? std::atoi(std::getenv("FUZZ_MORE")) : 0;
     if (more == 0) return 0;
     auto const model = read_binary<onnx::ModelProto>(bytes, {.max_depth = 16, .max_expansion = 64});
