@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "support/catch.hpp"
+#include "support/temporary_directory.hpp"
 
 namespace quant_value_store_test {
 
