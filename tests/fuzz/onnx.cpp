@@ -10,6 +10,7 @@
 #include <amct_distill/wire/writer.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <iterator>
@@ -23,6 +24,13 @@
 using namespace amct_distill;
 
 namespace {
+
+/// How many models were taken, and of those how many were imported; libFuzzer counts its inputs alone.
+struct Count {
+    unsigned long long models = 0, imported = 0;
+    void print() const { std::fprintf(stderr, "%llu models, %llu of them imported\n", models, imported); }
+    ~Count() { print(); }
+} count;
 
 void check(const Diagnostics& errors) {
     if (to_string(errors).empty()) std::abort();
@@ -76,6 +84,7 @@ std::size_t elements(const nn::Shape& shape) {
 void import(const onnx::ModelFile& model) {
     auto imported = onnx::import_network(model);
     if (!imported) return check(imported.diagnostics());
+    ++count.imported;
     const nn::Network& net = imported->network;
     if (nn::print(net).empty() || net.outputs().size() != model.graph().output.size()) std::abort();
     std::size_t work = 0;
@@ -307,6 +316,7 @@ void change(onnx::ModelProto& model, std::minstd_rand& random) {
 
 /// All that is done with bytes that are given as a model.
 void take(std::string_view bytes) {
+    if (++count.models % 0x100000 == 0) count.print();
     auto const model = onnx::ModelFile::of_bytes(bytes, "x", "/a folder that does not exist");
     if (!model) return check(model.diagnostics());
     for (const auto& t : model->graph().initializer) read(*model, t);
