@@ -56,7 +56,7 @@ TEST_CASE("a pool's positions and taps are those of windows laid out one by one"
                                     CHECK(found.counted == expected.counted);
                                     if (expected.count != 0) CHECK(found.first == expected.first);
                                 }
-                                CHECK(axis.all_read() == all);
+                                if (!starts.empty()) CHECK(axis.all_read() == all);  // asked of windows only
                                 ++cases;
                             }
     CHECK(cases == 1472);
