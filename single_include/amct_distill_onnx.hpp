@@ -7254,6 +7254,31 @@ concept MultiModuleOf = HasType<M> && std::copyable<M> &&
     m.backward(inputs, inputs, inputs, grad_inputs, grad_parameters, scratch, mode);
 };
 
+/// What a BasicModule asks of the module that it holds. A class of its own: of one within BasicModule clang's
+/// compiled library would not have the table of virtual functions.
+template <class T>
+struct ModuleInterface {
+    ModuleInterface() = default;
+    ModuleInterface(const ModuleInterface&) = default;
+    ModuleInterface& operator=(const ModuleInterface&) = delete;
+    virtual ~ModuleInterface() = default;
+    virtual std::unique_ptr<ModuleInterface> clone() const = 0;
+    virtual std::string_view type() const = 0;
+    virtual std::string_view operation() const = 0;
+    virtual std::string options() const = 0;
+    virtual result<std::vector<Shape>> output_shapes(std::span<const Shape>) const = 0;
+    virtual void forward(BasicInputs<T>, std::span<BasicTensor<T>* const>, BasicScratch<T>&, Mode) const = 0;
+    virtual void backward(BasicInputs<T>, BasicInputs<T>, BasicInputs<T>, std::span<BasicTensor<T>* const>,
+                          std::span<BasicTensor<T>>, BasicScratch<T>&, Mode) const = 0;
+    virtual void parameters(std::vector<BasicParameter<T>>&) = 0;
+    virtual result<void> check_parameters() const = 0;
+    virtual bool prepare(BasicTensor<T>&, BasicScratch<T>&) const = 0;
+    virtual void finish_gradients(std::span<BasicTensor<T>>, BasicScratch<T>&) const = 0;
+    virtual void constrain() = 0;
+    virtual void update_statistics(BasicInputs<T>) = 0;
+    virtual BasicWeighted<T>* weighted() = 0;
+};
+
 /// Any module, by value: a copy is a copy of the parameters.
 template <class T>
 class BasicModule {
@@ -7356,29 +7381,7 @@ public:
     }
 
 private:
-    struct Interface {
-        Interface() = default;
-        Interface(const Interface&) = default;
-        Interface& operator=(const Interface&) = delete;
-        virtual ~Interface() = default;
-        virtual std::unique_ptr<Interface> clone() const = 0;
-        virtual std::string_view type() const = 0;
-        virtual std::string_view operation() const = 0;
-        virtual std::string options() const = 0;
-        virtual result<std::vector<Shape>> output_shapes(std::span<const Shape>) const = 0;
-        virtual void forward(BasicInputs<T>, std::span<BasicTensor<T>* const>, BasicScratch<T>&,
-                             Mode) const = 0;
-        virtual void backward(BasicInputs<T>, BasicInputs<T>, BasicInputs<T>,
-                              std::span<BasicTensor<T>* const>, std::span<BasicTensor<T>>, BasicScratch<T>&,
-                              Mode) const = 0;
-        virtual void parameters(std::vector<BasicParameter<T>>&) = 0;
-        virtual result<void> check_parameters() const = 0;
-        virtual bool prepare(BasicTensor<T>&, BasicScratch<T>&) const = 0;
-        virtual void finish_gradients(std::span<BasicTensor<T>>, BasicScratch<T>&) const = 0;
-        virtual void constrain() = 0;
-        virtual void update_statistics(BasicInputs<T>) = 0;
-        virtual BasicWeighted<T>* weighted() = 0;
-    };
+    using Interface = ModuleInterface<T>;
 
     template <class M>
     struct Holder final : Interface {
@@ -21436,6 +21439,7 @@ AMCT_DISTILL_TEMPLATE class Ifmr<Int8, Symmetric>;
 AMCT_DISTILL_TEMPLATE class Ifmr<Int4, Symmetric>;
 
 namespace nn {
+AMCT_DISTILL_TEMPLATE struct ModuleInterface<float>;
 AMCT_DISTILL_TEMPLATE class BasicModule<float>;
 AMCT_DISTILL_TEMPLATE class BasicModuleGraph<float>;
 AMCT_DISTILL_TEMPLATE class BasicNetwork<float>;

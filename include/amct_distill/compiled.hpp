@@ -111,6 +111,7 @@ AMCT_DISTILL_TEMPLATE class Ifmr<Int8, Symmetric>;
 AMCT_DISTILL_TEMPLATE class Ifmr<Int4, Symmetric>;
 
 namespace nn {
+AMCT_DISTILL_TEMPLATE struct ModuleInterface<float>;
 AMCT_DISTILL_TEMPLATE class BasicModule<float>;
 AMCT_DISTILL_TEMPLATE class BasicModuleGraph<float>;
 AMCT_DISTILL_TEMPLATE class BasicNetwork<float>;
