@@ -35281,7 +35281,8 @@ public:
         std::size_t const axis = axis_of(given, model_shape(i).size());
         if (layout_.is_plain() || failed()) return axis;
         std::optional<std::size_t> const d = layout_.dimension(axis);
-        if (!d) return fail(batch_elsewhere(concat("it computes along dimension ", axis))), std::size_t{0};
+        if (!d || *d >= rank(i))  // of a constant beside what has the layout, also where it has fewer
+            return fail(batch_elsewhere(concat("it computes along dimension ", axis))), std::size_t{0};
         axes_.push_back(*d);
         return *d;
     }

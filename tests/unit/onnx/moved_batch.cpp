@@ -39,6 +39,17 @@ struct Moved {
 };
 }  // namespace
 
+TEST_CASE("onnx: a constant of fewer dimensions than what has the batch elsewhere is no such tensor") {
+    for (std::string_view op : {"LayerNormalization", "Concat"}) {
+        std::string const error = Moved(17)
+                                      .constant(floats("c", {3}, {1, 2, 4}))
+                                      .node(op, {"c", "t"}, "y", {attribute("axis", 0)})
+                                      .error();
+        INFO(error);
+        CHECK(contains(error, "the batch is not in dimension 0 here, and it computes along dimension 0"));
+    }
+}
+
 TEST_CASE("onnx: what is computed of a batch in dimension 1 comes back with the batch in front") {
     for (nn::Index batch : {1, 3}) {
         // [2, N, 3] + [2, 1, 3]: each of the two rows has values of its own.
