@@ -18084,19 +18084,21 @@ public:
     using Base::Base;
 
     void forward(BasicInputs<T> inputs, BasicTensor<T>& output, BasicScratch<T>& scratch, Mode mode) const {
-        if constexpr (D > 2)
-            Base::forward(inputs, output, scratch, mode);
-        else
-            planes(inputs[0]->shape(), output.shape()).forward(inputs[0]->data(), output.data(), scratch);
+        if constexpr (D <= 2)
+            if (!reaches_far(inputs[0]->shape()))
+                return planes(inputs[0]->shape(), output.shape())
+                    .forward(inputs[0]->data(), output.data(), scratch);
+        Base::forward(inputs, output, scratch, mode);
     }
     void backward(BasicInputs<T> inputs, const BasicTensor<T>& output, const BasicTensor<T>& grad_output,
                   std::span<BasicTensor<T>* const> grad_inputs, std::span<BasicTensor<T>> grad_parameters,
                   BasicScratch<T>& scratch, Mode mode) const {
-        if constexpr (D > 2)
-            Base::backward(inputs, output, grad_output, grad_inputs, grad_parameters, scratch, mode);
-        else if (grad_inputs[0])
-            planes(inputs[0]->shape(), grad_output.shape())
-                .backward(inputs[0]->data(), grad_output.data(), grad_inputs[0]->data(), scratch);
+        if (!grad_inputs[0]) return;
+        if constexpr (D <= 2)
+            if (!reaches_far(inputs[0]->shape()))
+                return planes(inputs[0]->shape(), grad_output.shape())
+                    .backward(inputs[0]->data(), grad_output.data(), grad_inputs[0]->data(), scratch);
+        Base::backward(inputs, output, grad_output, grad_inputs, grad_parameters, scratch, mode);
     }
 
     static T pooled(const T* plane, const detail::PoolPatch& patch) { return plane[largest(plane, patch)]; }
@@ -18105,6 +18107,13 @@ public:
     }
 
 private:
+    /// Whether windows cover far more padding than image: MaxPlanes lays all of it out.
+    bool reaches_far(const Shape& input) const {
+        for (std::size_t d = 0; d != D; ++d)
+            if ((this->options().kernel[d] - 1) * this->options().dilation[d] > 4 * input[d + 2] + 64)
+                return true;
+        return false;
+    }
     detail::MaxPlanes<T> planes(const Shape& input, const Shape& output) const {
         const auto& o = this->options();
         auto const size = [](const std::array<Index, D>& of, Index row) {

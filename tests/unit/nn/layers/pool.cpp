@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/nn/layers/pool.hpp>
 
+#include <amct_distill/nn/network.hpp>
+#include <array>
+
 #include "support/catch.hpp"
 #include "support/gradient_check.hpp"
 
@@ -14,6 +17,25 @@ const Tensor& image() {
     return x;
 }
 }  // namespace
+
+TEST_CASE("MaxPool2d: a window far wider than the image takes no memory for its padding") {
+    Index const wide = Index(1) << 30;
+    Network net;
+    MaxPool2d const pool({.kernel = {1, wide}, .stride = {1, 1}, .padding = {0, wide / 2}});
+    net.output(net.add("pool", pool, {net.input("x", {1, 1, 3})}));
+    Tensor const y = net.predict(Tensor({1, 1, 1, 3}, {1, 5, 2}));
+    CHECK(y.shape() == Shape{1, 1, 1, 4});
+    for (std::size_t i = 0; i != y.size(); ++i) CHECK(y[i] == 5);
+    Tensor const x({1, 1, 1, 3}, {1, 5, 2}), grad({1, 1, 1, 4}, {1, 2, 3, 4});
+    Tensor grad_x({1, 1, 1, 3});
+    std::array<const Tensor*, 1> const in{&x};
+    std::array<Tensor*, 1> const out{&grad_x};
+    Scratch scratch;
+    pool.backward(in, y, grad, out, {}, scratch, Mode::train);
+    CHECK(grad_x[0] == 0);
+    CHECK(grad_x[1] == 10);
+    CHECK(grad_x[2] == 0);
+}
 
 TEST_CASE("pools: forward") {
     CHECK(run<float>(MaxPool2d({.kernel = {2, 2}, .stride = {1, 1}}), {image()}) ==
