@@ -2,7 +2,7 @@
 /// A model as a file, what the import makes of it, and a deployment of that.
 ///
 ///     support::QuantizedModel m(network, "");              // exported, imported, calibrated, deployed
-///     onnx::quantized_graph(m.file, m.imported.names, m.deployment)
+///     onnx::quantized_graph(m.file, m.imported, m.deployment)
 #pragma once
 #include <amct_distill/deploy/deployment.hpp>
 #include <amct_distill/onnx/export.hpp>

@@ -9,6 +9,7 @@
 #pragma once
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <filesystem>
 #include <string>
@@ -23,6 +24,11 @@
 #include "messages.hpp"
 
 namespace amct_distill::onnx {
+
+/// ONNX's table of versions: the least ir_version, of 7 on, that may name an opset.
+constexpr std::int64_t ir_version_of(std::int64_t opset) {
+    return opset <= 14 ? 7 : opset <= 18 ? 8 : opset <= 20 ? 9 : 10;
+}
 
 struct ModelBytes {
     std::string model{};

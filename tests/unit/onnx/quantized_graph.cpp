@@ -20,7 +20,7 @@ using support::QuantizedModel;
 namespace {
 
 onnx::QuantizedGraph graph_of(const QuantizedModel& m) {
-    return onnx::quantized_graph(m.file, m.imported.names, m.deployment).value();
+    return onnx::quantized_graph(m.file, m.imported, m.deployment).value();
 }
 /// "op(inputs)->output" of a layer.
 std::string line(const onnx::QuantizedGraph& g, std::size_t k) {
@@ -105,7 +105,7 @@ TEST_CASE("a matrix's codes are in the order of the file") {
         onnx::ModelFile const file = onnx::ModelFile::of_bytes(bytes).value();
         onnx::Imported const net = onnx::import_network(file).value();
         Deployment const d = deployed(net.network, "fc", true);
-        onnx::QuantizedGraph const g = onnx::quantized_graph(file, net.names, d).value();
+        onnx::QuantizedGraph const g = onnx::quantized_graph(file, net, d).value();
         CHECK(line(g, 0) == (gemm ? "Gemm(x,fc.weight,fc.bias)->y" : "MatMul(x,fc.weight,fc.bias)->y added"));
         CHECK(g.layers[0].dims == std::vector<std::int64_t>{72, 2});
         CHECK(g.layers[0].axis == 1);
@@ -122,7 +122,7 @@ TEST_CASE("a bias that folding made for a MatMul is an Add after it") {
     with_bias.replace(*with_bias.graph().module_named("fc"),
                       nn::Linear({.in_features = 72, .out_features = 2}));
     Deployment const d = deployed(with_bias, "fc", true);
-    onnx::QuantizedGraph g = onnx::quantized_graph(file, net.names, d).value();
+    onnx::QuantizedGraph g = onnx::quantized_graph(file, net, d).value();
     CHECK(line(g, 0) == "MatMul(x,fc.weight,)->y added");
     REQUIRE(g.layers[0].bias_add);
     CHECK(g.edit.node(*g.layers[0].bias_add).input ==
@@ -136,7 +136,7 @@ TEST_CASE("what a Gemm adds besides a bias stays its input") {
     onnx::ModelFile const file = onnx::ModelFile::of_bytes(bytes).value();
     onnx::Imported const net = onnx::import_network(file).value();
     Deployment const d = deployed(net.network, "fc", false);
-    onnx::QuantizedGraph const g = onnx::quantized_graph(file, net.names, d).value();
+    onnx::QuantizedGraph const g = onnx::quantized_graph(file, net, d).value();
     CHECK(g.layers[0].adds_float);
     CHECK(g.layers[0].bias == "other");
     CHECK(onnx::find_attribute(g.edit.node(g.layers[0].node), "beta")->f.get() == 0.5f);
@@ -156,16 +156,36 @@ TEST_CASE("a transposed convolution's codes are in its groups") {
     onnx::ModelFile const file = onnx::ModelFile::of_bytes(bytes).value();
     onnx::Imported const imported = onnx::import_network(file).value();
     Deployment const d = deployed(imported.network, "up", true);
-    onnx::QuantizedGraph const g = onnx::quantized_graph(file, imported.names, d).value();
+    onnx::QuantizedGraph const g = onnx::quantized_graph(file, imported, d).value();
     CHECK(g.layers[0].dims == std::vector<std::int64_t>{4, 3, 2, 2});
     CHECK(g.layers[0].axis == 1);
     CHECK(g.layers[0].groups == 2);
     CHECK(g.layers[0].codes[(3 * 3 + 1) * 4 + 2] == code(*g.layers[0].layer, 3 + 1, 4 + 2));
 }
 
+TEST_CASE("what distillation has changed besides quantized layers is in the model") {
+    QuantizedModel const m(support::every_convolution(), "quant_skip_layers: \"conv_strided\"");
+    nn::Network changed = m.deployment.network();
+    REQUIRE(m.deployment.layer("conv_strided") == nullptr);
+    auto* const norm = changed.module("bn_strided").get_if<nn::BatchNorm2d>();
+    norm->weight()[1] = 9;
+    norm->running_var()[2] = 3;
+    auto* const conv = changed.module("conv_strided").get_if<nn::Conv2d>();
+    conv->weight()[7] = 5;
+    Deployment const deployment(changed, m.deployment.layers());
+    std::string const bytes =
+        onnx::quantized_graph(m.file, m.imported, deployment).value().edit.finish().value().model;
+    nn::Network back = onnx::import_network(onnx::ModelFile::of_bytes(bytes).value()).value().network;
+    CHECK(back.module("bn_strided").get_if<nn::BatchNorm2d>()->weight() == norm->weight());
+    CHECK(back.module("bn_strided").get_if<nn::BatchNorm2d>()->bias() == norm->bias());
+    CHECK(back.module("bn_strided").get_if<nn::BatchNorm2d>()->running_mean() == norm->running_mean());
+    CHECK(back.module("bn_strided").get_if<nn::BatchNorm2d>()->running_var() == norm->running_var());
+    CHECK(back.module("conv_strided").get_if<nn::Conv2d>()->weight() == conv->weight());
+}
+
 TEST_CASE("a deployment of another model is refused, with each layer's name") {
     QuantizedModel const m(support::every_convolution(), ""), other(support::small_network(), "");
-    auto const g = onnx::quantized_graph(other.file, other.imported.names, m.deployment);
+    auto const g = onnx::quantized_graph(other.file, other.imported, m.deployment);
     REQUIRE_FALSE(g);
     REQUIRE(g.diagnostics().size() == 5);
     CHECK(g.diagnostics()[0].message ==
