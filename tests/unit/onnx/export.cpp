@@ -4,6 +4,7 @@
 #include <amct_distill/nn/initialize.hpp>
 #include <amct_distill/nn/print.hpp>
 #include <amct_distill/onnx/import.hpp>
+#include <amct_distill/onnx/model_file.hpp>
 
 #include <filesystem>
 #include <string>
