@@ -21,8 +21,11 @@ result<std::string> export_bytes(const nn::Network& network, const onnx::ExportO
 result<void> export_network(const nn::Network& network, const std::filesystem::path& path,
                             const onnx::ExportOptions& options = {});
 
-/// The models that AMCT writes, of a deployment of the model's network.
-result<std::string> deploy_model(const onnx::ModelFile& model, const Deployment& deployment);
-result<std::string> fake_quant_model(const onnx::ModelFile& model, const Deployment& deployment);
+/// The models that AMCT writes.
+result<onnx::ModelBytes> deploy_bytes(const onnx::ModelFile& model, const onnx::Imported& imported,
+                                      const Deployment& deployment, const onnx::AmctOptions& options = {});
+result<onnx::ModelBytes> fake_quant_bytes(const onnx::ModelFile& model, const onnx::Imported& imported,
+                                          const Deployment& deployment,
+                                          const onnx::AmctOptions& options = {});
 
 }  // namespace onnx_io
