@@ -1,5 +1,5 @@
-# amct_distill::compiled and amct_distill::compiled_onnx, each made from its one source file in the project that
-# links it: only when a target does.
+# amct_distill::compiled and amct_distill::compiled_onnx, each made from its one source file in the project
+# that links it: only when a target does.
 function(amct_distill_add_compiled folder)
     if(TARGET amct_distill_compiled)
         return()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The library that amct_distill::compiled_onnx links: the import of ONNX's models, and what is written as such.
+// The library that amct_distill::compiled_onnx links: ONNX's models, read and written.
 #define AMCT_DISTILL_IMPLEMENTATION_ONNX
 #include <amct_distill/definitions.hpp>
 #include <amct_distill/onnx/export-inl.hpp>

@@ -40,7 +40,8 @@ function(in_locale name variable)
         execute_process(COMMAND localedef -i ${language} -f UTF-8 "${folder}/${name}"
             RESULT_VARIABLE code OUTPUT_QUIET ERROR_QUIET)
         if(NOT EXISTS "${folder}/${name}")
-            message(STATUS "${name} cannot be made here (localedef: ${code}): the program sees its name alone")
+            message(STATUS
+                "${name} cannot be made here (localedef: ${code}): the program sees its name alone")
         endif()
     endif()
     set(${variable} ${CMAKE_COMMAND} -E env "LOCPATH=${folder}" LC_ALL=${name} LANG=${name} PARENT_SCOPE)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a model does not tell of itself: the shapes of its inputs, the batch, weights that are given beside it.
+/// What a model does not tell of itself: shapes of its inputs, the batch, weights that are given beside it.
 ///
 ///     onnx::import_network("detector.onnx", {.shapes = {{"image", {-1, 3, 320, 320}}}});    // -1: the batch
 #pragma once
