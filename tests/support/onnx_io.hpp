@@ -3,6 +3,7 @@
 ///
 ///     result<onnx::Imported> const model = onnx_io::import_network(file, options);
 #pragma once
+#include <amct_distill/onnx/amct_models.hpp>
 #include <amct_distill/onnx/export.hpp>
 #include <amct_distill/onnx/import.hpp>
 #include <filesystem>
@@ -18,5 +19,9 @@ result<onnx::Imported> import_network(const std::filesystem::path& path,
 result<std::string> export_bytes(const nn::Network& network, const onnx::ExportOptions& options = {});
 result<void> export_network(const nn::Network& network, const std::filesystem::path& path,
                             const onnx::ExportOptions& options = {});
+
+/// The models that AMCT writes, of a deployment of the model's network.
+result<std::string> deploy_model(const onnx::ModelFile& model, const Deployment& deployment);
+result<std::string> fake_quant_model(const onnx::ModelFile& model, const Deployment& deployment);
 
 }  // namespace onnx_io

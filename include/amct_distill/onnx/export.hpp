@@ -27,6 +27,7 @@
 #include "../nn/save.hpp"
 #include "../wire/writer.hpp"
 #include "export_layers.hpp"
+#include "model_bytes.hpp"
 #include "node_writer.hpp"
 
 namespace amct_distill::onnx {
@@ -42,11 +43,6 @@ namespace detail {
 
 /// The newest version of operators that is written.
 inline constexpr std::int64_t newest_written_opset = 21;
-
-/// ONNX's table of versions: the least ir_version that may name an opset.
-constexpr std::int64_t ir_version_of(std::int64_t opset) {
-    return opset <= 14 ? 7 : opset <= 18 ? 8 : opset <= 20 ? 9 : 10;
-}
 
 template <class... M>
 class NetworkExporter {

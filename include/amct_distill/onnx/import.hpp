@@ -23,6 +23,7 @@
 
 #include "../core/concat.hpp"
 #include "../core/result.hpp"
+#include "imported.hpp"
 #include "input_shapes.hpp"
 #include "model_file.hpp"
 #include "operators.hpp"
@@ -38,13 +39,6 @@ struct ImportOptions {
     ExternalData::Links links = ExternalData::Links::refused;
     /// Inputs of the model that become constants of the network: weights that are given beside the model.
     std::map<std::string, nn::Tensor, std::less<>> constants{};
-};
-
-struct Imported {
-    nn::Network network{};
-    std::vector<std::string> notes{};              ///< what was converted, guessed or kept
-    std::vector<ImportedName> names{};             ///< of the named modules, in order
-    std::vector<std::string> inputs{}, outputs{};  ///< as the model calls them
 };
 
 namespace detail {

@@ -28,13 +28,6 @@
 
 namespace amct_distill::onnx {
 
-/// How a module was named: the model's node, and the name that configurations use.
-struct ImportedName {
-    std::string node{};
-    std::string module{};
-    NameSource source = NameSource::made_up;
-};
-
 namespace detail {
 
 /// More values than any machine holds, a dimension beyond largest_size, or too many of them.

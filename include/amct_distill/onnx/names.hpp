@@ -31,6 +31,15 @@ struct ModuleName {
     NameSource source = NameSource::made_up;
 };
 
+/// How a module was named: the model's node, and the name that configurations use.
+struct ImportedName {
+    std::string node{};
+    std::string module{};
+    NameSource source = NameSource::made_up;
+    std::vector<NodeId>
+        nodes{};  ///< of the model, that the module is; the first is the one it is named after
+};
+
 namespace detail {
 
 /// Of a module's name, and of a node's. Longer ones are no program's: a few of them, which many nodes share

@@ -29,32 +29,10 @@
 #include "../core/concat.hpp"
 #include "../core/result.hpp"
 #include "../nn/network.hpp"
+#include "make_attribute.hpp"
 #include "messages.hpp"
 
 namespace amct_distill::onnx {
-
-using AttributeList = std::vector<AttributeProto>;
-
-/// Attributes of a node that is written. Names and texts must outlive the model, as literals do.
-template <std::integral V>
-AttributeProto attribute(std::string_view name, V value) {
-    return {.name = name,
-            .i = static_cast<std::int64_t>(value),
-            .type = static_cast<std::int32_t>(AttributeType::integer)};
-}
-template <std::floating_point V>
-AttributeProto attribute(std::string_view name, V value) {
-    return {
-        .name = name, .f = static_cast<float>(value), .type = static_cast<std::int32_t>(AttributeType::real)};
-}
-inline AttributeProto attribute(std::string_view name, std::vector<std::int64_t> values) {
-    return {
-        .name = name, .ints = std::move(values), .type = static_cast<std::int32_t>(AttributeType::integers)};
-}
-inline AttributeProto attribute(std::string_view name, const char* text) {
-    return {
-        .name = name, .s = std::string_view(text), .type = static_cast<std::int32_t>(AttributeType::string)};
-}
 
 namespace detail {
 

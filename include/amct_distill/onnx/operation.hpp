@@ -75,7 +75,7 @@ public:
             }
             std::string const unique = so_far_.names.unique(std::move(name.name));
             amct_distill::NodeId const id = so_far_.network.add(unique, std::move(module), reads);
-            so_far_.imported.push_back({so_far_.graph.label(nodes_.front()), unique, name.source});
+            so_far_.imported.push_back({so_far_.graph.label(nodes_.front()), unique, name.source, nodes_});
             so_far_.shared.add(w, *so_far_.network.node(id).module);
             return id;
         });
