@@ -69,6 +69,7 @@ struct Loops {
     using capabilities = amct_distill::supports<Arq<Int8, ChannelWise>, Arq<Int8, TensorWise>,
                                                 Arq<Int4, ChannelWise>, ActUlq<Int8>>;
     static constexpr bool has_type(std::string_view type) { return type == "Conv2d" || type == "Linear"; }
+    static constexpr Layout layout = Layout::channels_first;
 
     /// Buffers that the layers of a network share: the codes of an input, minus the offset, so that 0 is 0.
     template <class Network>
@@ -147,7 +148,7 @@ struct Runs {
 
 template <class Network, class Kernels = Loops>
 class Engine {
-    static constexpr auto places = place_values<Network>();
+    static constexpr auto places = place_values<Network, Kernels::layout>();
     template <class L>
     static constexpr bool runs = Runs<L, Kernels>::value;
 
@@ -170,8 +171,15 @@ public:
         });
     }
 
-    /// Where an input is written, for one sample; to be written again before each run.
+    /// Where an input is written, for one sample, as the kernels have it lie in memory; to be written again
+    /// before each run.
     float* input(std::size_t k = 0) { return arena_.data() + places.first[std::size_t(Network::inputs[k])]; }
+    /// The same from an input as the network has it.
+    void set_input(const float* x, std::size_t k = 0) {
+        auto const& value = Network::values[std::size_t(Network::inputs[k])];
+        for (std::size_t i = 0; i != size_of(value); ++i)
+            input(k)[position<Kernels::layout>(value, i)] = x[i];
+    }
     /// Valid until the next run.
     const float* output(std::size_t k = 0) const {
         return arena_.data() + places.first[std::size_t(Network::outputs[k])];
@@ -187,13 +195,13 @@ public:
     template <class Seen>
     void run(Seen seen) {
         for_each_layer<Network>([&, this]<class L>(std::size_t) {
-            if constexpr (runs<L> && !passes_on(L::type) && L::type != "Constant") {
+            if constexpr (runs<L> && !passes_on<Network, L, Kernels::layout>() && L::type != "Constant") {
                 float* const y = arena_.data() + places.first[std::size_t(L::writes[0])];
                 if constexpr (L::quantized)
                     layer<L>().run(read<L::reads[0]>(), y, shared_);
                 else
                     [&]<std::size_t... K>(std::index_sequence<K...>) {
-                        run_glue<Network, L>({read<L::reads[K]>()...}, y);
+                        run_glue<Network, L, Kernels::layout>({read<L::reads[K]>()...}, y);
                     }
                 (std::make_index_sequence<L::reads.size()>{});
                 seen(std::type_identity<L>{}, static_cast<const float*>(y));

@@ -24,12 +24,58 @@ constexpr std::size_t size_of(const Value& value) {
     return static_cast<std::size_t>(size);
 }
 
-/// Layers that compute nothing: what they write is what they read.
-constexpr bool passes_on(std::string_view type) {
+/// How the values of images lie in memory: as the network says, [N, C, H, W], or the channels last.
+enum class Layout { channels_first, channels_last };
+
+/// The value with its dimensions in the order in which they lie.
+template <Layout Order, class Value>
+constexpr Value stored(Value value) {
+    if (Order == Layout::channels_last && value.rank == 4) {
+        std::int64_t const channels = value.shape[1];
+        value.shape[1] = value.shape[2];
+        value.shape[2] = value.shape[3];
+        value.shape[3] = channels;
+    }
+    return value;
+}
+/// Where the dimension is then.
+template <Layout Order, class Value>
+constexpr std::size_t stored_dim(const Value& value, std::size_t dim) {
+    if (Order == Layout::channels_first || value.rank != 4 || dim == 0) return dim;
+    return dim == 1 ? 3 : dim - 1;
+}
+/// Whether the two orders are one.
+template <class Value>
+constexpr bool has_one_order(const Value& v) {
+    return v.rank != 4 || v.shape[1] == 1 || v.shape[2] * v.shape[3] == 1;
+}
+/// Where the i-th number of a value, as the network counts, lies.
+template <Layout Order, class Value>
+constexpr std::size_t position(const Value& v, std::size_t i) {
+    if (Order == Layout::channels_first || has_one_order(v)) return i;
+    auto const channels = std::size_t(v.shape[1]), pixels = std::size_t(v.shape[2] * v.shape[3]);
+    std::size_t const pixel = i % pixels, channel = i / pixels % channels;
+    return (i / pixels / channels * pixels + pixel) * channels + channel;
+}
+
+/// Layers that compute nothing: the numbers that they write are those that they read.
+constexpr bool has_only_shape(std::string_view type) {
     for (std::string_view t :
          {"Identity", "Dropout", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "RepeatOverBatch"})
         if (t == type) return true;
     return false;
+}
+/// Whether what they write can lie where it is read.
+template <class Network, class L, Layout Order>
+constexpr bool passes_on() {
+    if constexpr (!has_only_shape(L::type)) {
+        return false;
+    } else {
+        constexpr auto in = Network::values[std::size_t(L::reads[0])],
+                       out = Network::values[std::size_t(L::writes[0])];
+        return Order == Layout::channels_first || (has_one_order(in) && has_one_order(out)) ||
+               (in.rank == out.rank && in.shape == out.shape);
+    }
 }
 
 template <std::size_t Values>
@@ -51,7 +97,7 @@ constexpr void for_each_layer(F f) {
 
 /// A value lives from the layer that writes it to the last that reads it, and takes the lowest place that no
 /// other has meanwhile. (A constant takes none: it lies where the compiler has put it.)
-template <class Network>
+template <class Network, Layout Order = Layout::channels_first>
 constexpr auto place_values() {
     constexpr std::size_t count = Network::values.size(),
                           end = std::tuple_size_v<typename Network::layers> + 1;
@@ -72,7 +118,7 @@ constexpr auto place_values() {
         for (int v : L::writes) {
             Life& life = lives[std::size_t(v)];
             life.from = life.to = i + 1;
-            if (passes_on(L::type))
+            if (passes_on<Network, L, Order>())
                 life.same_as = root(std::size_t(L::reads[0]));
             else if (L::type != std::string_view("Constant"))
                 life.size = size_of(Network::values[std::size_t(v)]);

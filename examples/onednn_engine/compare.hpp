@@ -16,22 +16,23 @@ namespace engine {
 inline constexpr int exit_skipped = 77;
 
 /// Milliseconds for a sample, of all and of the quantized layers alone.
-template <class Engine, class Image>
-void tell_time(const char* name, Engine& net, std::size_t samples, Image image) {
+template <class Engine>
+void tell_time(const char* name, Engine& net, const std::vector<std::vector<float>>& inputs) {
+    std::size_t const samples = inputs.size();
     std::size_t const runs = samples < 20 ? 20 : samples;
     double best = 1e9, best_layers = 1e9;
     for (int round = 0; round != 3; ++round) {
         double const before = net.shared().seconds;
         auto const begin = std::chrono::steady_clock::now();
         for (std::size_t i = 0; i != runs; ++i) {
-            image(i % samples, net.input());
+            net.set_input(inputs[i % samples].data());
             net.run();
         }
         double const all = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
         best = all < best ? all : best;
         best_layers = (std::min)(best_layers, net.shared().seconds - before);
     }
-    std::printf("%s: %.4f ms a sample, %.4f ms of it in the quantized layers' primitives\n", name,
+    std::printf("%s: %.4f ms a sample, %.4f ms of it in the quantized layers\n", name,
                 1e3 * best / double(runs), 1e3 * best_layers / double(runs));
 }
 
@@ -46,18 +47,23 @@ int compare(std::size_t samples, Image image) {
     auto const integers = std::make_unique<Engine<Network, OneDnn>>();
     auto const floats = std::make_unique<Engine<Network, OneDnnFloat>>();
     std::size_t values = 0, apart = 0;
-    std::vector<std::vector<float>> expected;
+    std::vector<std::vector<float>> expected, inputs;
     for (std::size_t k = 0; k != samples; ++k) {
         expected.clear();
-        image(k, plain->input());
+        image(k, inputs.emplace_back(size_of(Network::values[std::size_t(Network::inputs[0])])).data());
+        plain->set_input(inputs[k].data());
         plain->run([&]<class L>(std::type_identity<L>, const float* y) {
-            expected.emplace_back(y, y + size_of(Network::values[std::size_t(L::writes[0])]));
+            if constexpr (!has_only_shape(L::type))
+                expected.emplace_back(y, y + size_of(Network::values[std::size_t(L::writes[0])]));
         });
         std::size_t layer = 0;
-        image(k, integers->input());
+        integers->set_input(inputs[k].data());
         integers->run([&]<class L>(std::type_identity<L>, const float* y) {
+            if constexpr (has_only_shape(L::type)) return;
+            constexpr auto value = Network::values[std::size_t(L::writes[0])];
             std::size_t differ = 0;
-            for (float v : expected[layer]) differ += v != *y++;
+            for (std::size_t i = 0; i != size_of(value); ++i)
+                differ += expected[layer][i] != y[position<OneDnn::layout>(value, i)];
             if (differ != 0)
                 std::printf("sample %zu, %.*s: %zu values differ\n", k, int(L::name.size()), L::name.data(),
                             differ);
@@ -67,8 +73,8 @@ int compare(std::size_t samples, Image image) {
     }
     std::printf("%s: %zu of %zu values of all layers differ from plain integers, %zu samples\n",
                 Network::name.data(), apart, values, samples);
-    tell_time("oneDNN INT8 ", *integers, samples, image);
-    tell_time("oneDNN float", *floats, samples, image);
+    tell_time("oneDNN INT8 ", *integers, inputs);
+    tell_time("oneDNN float", *floats, inputs);
     return apart == 0 ? 0 : 1;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// oneDNN's INT8 primitives as kernels of the engine (examples/engine): convolutions of codes into INT32, and
-/// the scales by a reorder. What lies between runs as it does there.
+/// oneDNN's INT8 primitives as kernels of the engine (examples/engine): convolutions of codes, whose sums it
+/// scales too where float holds them exactly. What lies between runs as it does there, the channels last.
 ///
 ///     static engine::Engine<cls::network, engine::OneDnn> net;       // run(), as with the engine's own
 ///     static engine::Engine<cls::network, engine::OneDnnFloat> as_float;      // the same network in float32
@@ -12,6 +12,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <cstring>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <span>
 #include <string_view>
@@ -55,67 +57,59 @@ inline memory::format_tag weights_order(const Geometry& g) {
     return g.groups == 1 ? memory::format_tag::oihw : memory::format_tag::goihw;
 }
 
-/// A convolution whose operands are in the order that oneDNN chooses, and the reorders to and from ours.
+/// What a convolution computes with.
+struct Operands {
+    memory::data_type data, bias_type, result;
+    const void* weights = nullptr;
+    const void* bias = nullptr;  ///< null: none
+    std::int32_t zero_point = 0;
+    std::vector<float> scales{};  ///< of the results: one, or one per channel; empty: 1
+};
+
+/// A convolution of images whose channels lie last: what oneDNN likes best.
 class Convolution {
 public:
-    /// `unit`: what the sums are multiplied with, one or one per channel; empty: nothing.
-    void prepare(const Geometry& g, memory::data_type data, memory::data_type sums, const void* weights,
-                 const std::vector<std::int32_t>& bias, const std::vector<float>& float_bias,
-                 std::int32_t zero_point, const std::vector<float>& unit, OneDnnShared& shared) {
+    void prepare(const Geometry& g, const Operands& with, OneDnnShared& shared) {
         using tag = memory::format_tag;
-        bool const has_bias = !bias.empty() || !float_bias.empty();
-        memory::desc const any_input(input(g), data, tag::any), any_output(output(g), sums, tag::any),
-            any_weights(onednn::weights(g), data, tag::any), bias_of(dims{g.out_channels}, sums, tag::a);
+        memory::desc const source(input(g), with.data, tag::nhwc), result(output(g), with.result, tag::nhwc),
+            any_weights(onednn::weights(g), with.data, tag::any),
+            bias(dims{g.out_channels}, with.bias_type, tag::a);
         dims const stride{g.stride[0], g.stride[1]}, dilation{g.dilation[0] - 1, g.dilation[1] - 1};
-        dims const padding{g.padding[0], g.padding[1]};
-        dims const padding_end{end_padding(g, 0), end_padding(g, 1)};
+        dims const padding{g.padding[0], g.padding[1]}, at_end{end_padding(g, 0), end_padding(g, 1)};
         auto const forward = dnnl::prop_kind::forward_inference;
         auto const direct = dnnl::algorithm::convolution_direct;
-        auto const description =
-            has_bias ? dnnl::convolution_forward::desc(forward, direct, any_input, any_weights, bias_of,
-                                                       any_output, stride, dilation, padding, padding_end)
-                     : dnnl::convolution_forward::desc(forward, direct, any_input, any_weights, any_output,
-                                                       stride, dilation, padding, padding_end);
+        using description = dnnl::convolution_forward::desc;
         dnnl::primitive_attr attributes;
-        if (zero_point != 0) attributes.set_zero_points(DNNL_ARG_SRC, 0, {zero_point});
-        dnnl::convolution_forward::primitive_desc const chosen(description, attributes, shared.cpu);
+        if (with.zero_point != 0) attributes.set_zero_points(DNNL_ARG_SRC, 0, {with.zero_point});
+        if (!with.scales.empty())
+            attributes.set_output_scales(with.scales.size() == 1 ? 0 : 1 << 1, with.scales);
+        dnnl::convolution_forward::primitive_desc const chosen(
+            with.bias != nullptr ? description(forward, direct, source, any_weights, bias, result, stride,
+                                               dilation, padding, at_end)
+                                 : description(forward, direct, source, any_weights, result, stride, dilation,
+                                               padding, at_end),
+            attributes, shared.cpu);
         convolution_ = dnnl::convolution_forward(chosen);
 
-        ours_ = memory({input(g), data, tag::nchw}, shared.cpu);
-        source_ = chosen.src_desc() == ours_.get_desc() ? ours_ : memory(chosen.src_desc(), shared.cpu);
-        sums_ = memory(chosen.dst_desc(), shared.cpu);
-        result_ = memory({output(g), memory::data_type::f32, tag::nchw}, shared.cpu, DNNL_MEMORY_NONE);
-        memory given({onednn::weights(g), data, weights_order(g)}, shared.cpu, const_cast<void*>(weights));
+        source_ = memory(source, shared.cpu, DNNL_MEMORY_NONE);
+        result_ = memory(result, shared.cpu, DNNL_MEMORY_NONE);
+        memory given({onednn::weights(g), with.data, weights_order(g)}, shared.cpu,
+                     const_cast<void*>(with.weights));
         memory stored(chosen.weights_desc(), shared.cpu);
         dnnl::reorder(given, stored).execute(shared.stream, given, stored);
-        arguments_ = {{DNNL_ARG_SRC, source_}, {DNNL_ARG_WEIGHTS, stored}, {DNNL_ARG_DST, sums_}};
-        if (has_bias) {
-            memory const values(bias_of, shared.cpu);
-            if (bias.empty())
-                std::copy(float_bias.begin(), float_bias.end(),
-                          static_cast<float*>(values.get_data_handle()));
-            else
-                std::copy(bias.begin(), bias.end(), static_cast<std::int32_t*>(values.get_data_handle()));
-            arguments_.emplace(DNNL_ARG_BIAS, values);
-        }
-        in_ = dnnl::reorder(ours_, source_);
-        dnnl::primitive_attr scaled;
-        if (!unit.empty()) scaled.set_output_scales(unit.size() == 1 ? 0 : 1 << 1, unit);
-        out_ = dnnl::reorder(sums_, result_, scaled);
         shared.stream.wait();
+        arguments_ = {{DNNL_ARG_SRC, source_}, {DNNL_ARG_WEIGHTS, stored}, {DNNL_ARG_DST, result_}};
+        if (with.bias == nullptr) return;
+        memory const values(bias, shared.cpu);
+        std::memcpy(values.get_data_handle(), with.bias, bias.get_size());
+        arguments_.emplace(DNNL_ARG_BIAS, values);
     }
 
-    /// Where an input is written, [images, channels, height, width].
-    void* input_data() const { return ours_.get_data_handle(); }
-
-    void run(float* y, OneDnnShared& shared) {
-        auto const begin = std::chrono::steady_clock::now();
+    void run(const void* x, void* y, OneDnnShared& shared) {
+        source_.set_data_handle(const_cast<void*>(x));
         result_.set_data_handle(y);
-        if (source_.get() != ours_.get()) in_.execute(shared.stream, ours_, source_);
         convolution_.execute(shared.stream, arguments_);
-        out_.execute(shared.stream, sums_, result_);
         shared.stream.wait();
-        shared.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     }
 
 private:
@@ -125,9 +119,23 @@ private:
     }
 
     dnnl::convolution_forward convolution_;
-    dnnl::reorder in_, out_;
-    memory ours_, source_, sums_, result_;
+    memory source_, result_;
     std::unordered_map<int, memory> arguments_;
+};
+
+/// Adds the time that it lives.
+class Stopwatch {
+public:
+    explicit Stopwatch(double& seconds) : seconds_(seconds) {}
+    ~Stopwatch() {
+        seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+    }
+    Stopwatch(const Stopwatch&) = delete;
+    Stopwatch& operator=(const Stopwatch&) = delete;
+
+private:
+    double& seconds_;
+    std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace onednn
@@ -139,34 +147,65 @@ struct OneDnn {
                                Arq<Int4, TensorWise>, ActUlq<Int8>, ActUlq<Int4>>;
     static constexpr bool has_type(std::string_view type) { return type == "Conv2d" || type == "Linear"; }
 
+    static constexpr Layout layout = Layout::channels_last;
     template <class Network>
     using Shared = OneDnnShared;
 
     template <class Network, class L>
     class Layer {
         static constexpr Geometry g = geometry_of<Network, L>();
+        static_assert(L::type != "Linear" || Network::values[std::size_t(L::reads[0])].rank != 4,
+                      "a Linear of images is not there with the channels last");
 
     public:
         void prepare(OneDnnShared& shared) {
             using codes = decltype(L::codes);
             std::vector<std::int8_t> weights;
-            for (std::size_t r = 0; r != codes::rows(); ++r)
-                for (std::size_t c = 0; c != codes::cols(); ++c)
+            std::int64_t largest = 0;
+            for (std::size_t r = 0; r != codes::rows(); ++r) {
+                std::int64_t sum = 0;
+                for (std::size_t c = 0; c != codes::cols(); ++c) {
                     weights.push_back(static_cast<std::int8_t>(L::codes.at(r, c)));
-            std::vector<float> units;
-            for (std::size_t k = 0; k != L::scales.size(); ++k) units.push_back(unit<L>(k));
-            convolution_.prepare(g, dnnl::memory::data_type::s8, dnnl::memory::data_type::s32, weights.data(),
-                                 {L::bias.begin(), L::bias.end()}, {}, L::input.offset, units, shared);
+                    sum += std::abs(L::codes.at(r, c));
+                }
+                using bits = typename L::data::bits;
+                sum *= (std::max)(bits::qmax - L::input.offset, L::input.offset - bits::qmin);
+                if constexpr (L::bias.size() != 0) sum += std::abs(L::bias[r]);
+                largest = (std::max)(largest, sum);
+            }
+            for (std::size_t k = 0; k != L::scales.size(); ++k) units_.push_back(unit<L>(k));
+            // oneDNN adds the bias in float: with sums that float holds exactly, that changes nothing.
+            bool const direct = largest <= 1 << 24;
+            codes_.resize(g.inputs());
+            if (!direct) sums_.resize(g.outputs());
+            using type = dnnl::memory::data_type;
+            convolution_.prepare(g,
+                                 {.data = type::s8,
+                                  .bias_type = type::s32,
+                                  .result = direct ? type::f32 : type::s32,
+                                  .weights = weights.data(),
+                                  .bias = L::bias.size() == 0 ? nullptr : L::bias.data(),
+                                  .zero_point = L::input.offset,
+                                  .scales = direct ? units_ : std::vector<float>{}},
+                                 shared);
         }
         void run(const float* x, float* y, OneDnnShared& shared) {
-            auto* const codes = static_cast<std::int8_t*>(convolution_.input_data());
-            amct_distill::quantize<typename L::data::bits>(std::span(x, g.inputs()),
-                                                           std::span(codes, g.inputs()), L::input);
-            convolution_.run(y, shared);
+            onednn::Stopwatch const watch(shared.seconds);
+            amct_distill::quantize<typename L::data::bits>(std::span(x, g.inputs()), std::span(codes_),
+                                                           L::input);
+            if (sums_.empty()) return convolution_.run(codes_.data(), y, shared);
+            convolution_.run(codes_.data(), sums_.data(), shared);
+            constexpr auto channels = std::size_t(g.out_channels);
+            for (std::size_t i = 0; i != sums_.size(); i += channels)
+                for (std::size_t c = 0; c != channels; ++c)
+                    y[i + c] = static_cast<float>(sums_[i + c]) * units_[L::scales.size() == 1 ? 0 : c];
         }
 
     private:
         onednn::Convolution convolution_;
+        std::vector<std::int8_t> codes_;
+        std::vector<std::int32_t> sums_;
+        std::vector<float> units_;
     };
 };
 
@@ -186,12 +225,18 @@ struct OneDnnFloat : OneDnn {
                                       L::scales[L::scales.size() == 1 ? 0 : r]);
             for (std::size_t k = 0; k != L::bias.size(); ++k)
                 bias.push_back(static_cast<float>(L::bias[k]) * unit<L>(k));
-            convolution_.prepare(g, dnnl::memory::data_type::f32, dnnl::memory::data_type::f32,
-                                 weights.data(), {}, bias, 0, {}, shared);
+            using type = dnnl::memory::data_type;
+            convolution_.prepare(g,
+                                 {.data = type::f32,
+                                  .bias_type = type::f32,
+                                  .result = type::f32,
+                                  .weights = weights.data(),
+                                  .bias = bias.empty() ? nullptr : bias.data()},
+                                 shared);
         }
         void run(const float* x, float* y, OneDnnShared& shared) {
-            std::copy_n(x, g.inputs(), static_cast<float*>(convolution_.input_data()));
-            convolution_.run(y, shared);
+            onednn::Stopwatch const watch(shared.seconds);
+            convolution_.run(x, y, shared);
         }
 
     private:
