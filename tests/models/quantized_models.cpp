@@ -2,7 +2,7 @@
 // Float models, quantized and written in every form, for ONNX Runtime to run: are its numbers those of our
 // integers?
 //
-//     quantized_models DIRECTORY [TEXT]      models with TEXT in their name; DIRECTORY/quantized gets the files
+//     quantized_models DIRECTORY [TEXT]        writes to DIRECTORY/quantized; models with TEXT in their name
 //
 // ONNX Runtime computes some layers in float, where the last bits differ from ours; between two codes of the
 // next layer's input they decide, and then all that follows is another code's. So inputs are looked for with
@@ -81,7 +81,7 @@ struct Source {
     fs::path file{};
     onnx::ImportOptions options{};
     Batch samples{};
-    std::vector<bool> is_integer{};  ///< of the inputs
+    std::vector<bool> is_integer{}, is_fixed{};  ///< of the inputs: their numbers, their batches
 };
 
 class Writer {
@@ -131,7 +131,7 @@ private:
         Batch inputs = source.samples;
         std::size_t ties = near_ties(deployment, integers, inputs);
         for (int k = 1; ties != 0 && ties < few && k != tries; ++k) {
-            Batch others = variant(source, imported.network, k);
+            Batch others = variant(source, k);
             std::size_t const n = near_ties(deployment, integers, others);
             if (n >= ties) continue;
             ties = n;
@@ -157,12 +157,12 @@ private:
         ++written_;
     }
     /// The first sample, where the batch is free, and smaller.
-    static Batch variant(const Source& source, const nn::Network& network, int k) {
+    static Batch variant(const Source& source, int k) {
         Batch out;
         for (std::size_t i = 0; i != source.samples.size(); ++i) {
             const nn::Tensor& all = source.samples[i];
             nn::Shape shape = all.shape();
-            if (network.node(network.inputs()[i]).shape[0] == nn::any_batch) shape[0] = 1;
+            if (!source.is_fixed[i]) shape[0] = 1;
             nn::Tensor one(shape);
             float const factor = source.is_integer[i] ? 1.0f : 1.0f - static_cast<float>(k - 1) / 64;
             for (std::size_t j = 0; j != one.size(); ++j) one[j] = all[j] * factor;
@@ -253,8 +253,10 @@ void as_the_file_has_it(Source& source) {
             source.is_integer.push_back(type.elem_type.get() ==
                                         static_cast<std::int32_t>(onnx::ElementType::int64));
             nn::Tensor& samples = source.samples[i];
-            if (!type.shape.has_value() || type.shape->dim.empty()) continue;
-            auto const* const fixed = std::get_if<1>(&type.shape->dim[0].value.value());
+            auto const* const fixed = type.shape.has_value() && !type.shape->dim.empty()
+                                          ? std::get_if<1>(&type.shape->dim[0].value.value())
+                                          : nullptr;
+            source.is_fixed.push_back(fixed != nullptr);
             if (fixed == nullptr || *fixed >= samples.dim(0)) continue;
             nn::Shape shape = samples.shape();
             shape[0] = *fixed;

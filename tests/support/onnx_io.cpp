@@ -23,5 +23,13 @@ result<onnx::ModelBytes> qdq_bytes(const onnx::ModelFile& model, const onnx::Imp
                                    const Deployment& deployment, const onnx::QdqOptions& options) {
     return onnx::qdq_bytes(model, imported, deployment, options);
 }
+result<onnx::ModelBytes> deploy_bytes(const onnx::ModelFile& model, const onnx::Imported& imported,
+                                      const Deployment& deployment, const onnx::AmctOptions& options) {
+    return onnx::deploy_bytes(model, imported, deployment, options);
+}
+result<onnx::ModelBytes> fake_quant_bytes(const onnx::ModelFile& model, const onnx::Imported& imported,
+                                          const Deployment& deployment, const onnx::AmctOptions& options) {
+    return onnx::fake_quant_bytes(model, imported, deployment, options);
+}
 
 }  // namespace onnx_io

@@ -4,6 +4,7 @@
 ///
 ///     result<onnx::Imported> const model = onnx_io::import_network(file, options);
 #pragma once
+#include <amct_distill/onnx/amct_models.hpp>
 #include <amct_distill/onnx/export.hpp>
 #include <amct_distill/onnx/import.hpp>
 #include <amct_distill/onnx/qdq.hpp>
@@ -23,5 +24,11 @@ result<void> export_network(const nn::Network& network, const std::filesystem::p
 
 result<onnx::ModelBytes> qdq_bytes(const onnx::ModelFile& model, const onnx::Imported& imported,
                                    const Deployment& deployment, const onnx::QdqOptions& options = {});
+/// The models that AMCT writes.
+result<onnx::ModelBytes> deploy_bytes(const onnx::ModelFile& model, const onnx::Imported& imported,
+                                      const Deployment& deployment, const onnx::AmctOptions& options = {});
+result<onnx::ModelBytes> fake_quant_bytes(const onnx::ModelFile& model, const onnx::Imported& imported,
+                                          const Deployment& deployment,
+                                          const onnx::AmctOptions& options = {});
 
 }  // namespace onnx_io
