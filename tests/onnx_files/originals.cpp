@@ -43,11 +43,11 @@ std::map<std::string, std::string> exporters_names(const onnx::ModelFile& theirs
     return out;
 }
 /// `exported`: the source was written by us, whose opset and attributes are not PyTorch's.
-void check(const std::string& folder, const std::string& name, const result<std::string>& bytes,
+void check(const std::string& folder, const std::string& name, const result<onnx::ModelBytes>& bytes,
            bool exported = false) {
     INFO(folder << " " << name);
     if (!bytes) FAIL(to_string(bytes.diagnostics()));
-    auto const ours = onnx::ModelFile::of_bytes(*bytes, "ours").value();
+    auto const ours = onnx::ModelFile::of_bytes(bytes->model, "ours").value();
     auto const theirs = onnx::ModelFile::open(support::original_file(folder, name)).value();
     std::vector<std::string> found = onnx_graphs::differences(ours, theirs, exporters_names(theirs));
     if (exported)
@@ -112,8 +112,10 @@ TEST_CASE("originals: the numbers of the deploy models, from the students") {
 TEST_CASE("originals: the deploy and fake-quant models, from the students") {
     for (const char* folder : {"mlp", "cnn", "res", "dwsep", "pool_int4", "skip"}) {
         auto const model = support::original_model(folder);
-        check(folder, "deploy_model.onnx", onnx_io::deploy_model(model.source, model.deployment));
-        check(folder, "fake_quant_model.onnx", onnx_io::fake_quant_model(model.source, model.deployment));
+        check(folder, "deploy_model.onnx",
+              onnx_io::deploy_bytes(model.source, model.imported, model.deployment));
+        check(folder, "fake_quant_model.onnx",
+              onnx_io::fake_quant_bytes(model.source, model.imported, model.deployment));
     }
 }
 
@@ -131,9 +133,10 @@ TEST_CASE("originals: INT4 in pairs of input channels") {
             return net.add("fc", nn::Linear({.in_features = 64, .out_features = 3}), {x});
         },
         "11");
-    check("int4_record", "deploy_act_wts.onnx", onnx_io::deploy_model(*model.source, model.deployment), true);
+    check("int4_record", "deploy_act_wts.onnx",
+          onnx_io::deploy_bytes(*model.source, model.imported, model.deployment), true);
     check("int4_record", "fake_quant_act_wts.onnx",
-          onnx_io::fake_quant_model(*model.source, model.deployment), true);
+          onnx_io::fake_quant_bytes(*model.source, model.imported, model.deployment), true);
     CHECK(onnx::amct_record(model.deployment) ==
           read<ScaleOffsetRecord>(golden::read_file("onnx/int4_record/record_act_wts.txt")).value());
 }
@@ -148,15 +151,15 @@ TEST_CASE("originals: the bias of a MatMul in integers") {
             return net.add("out", nn::Linear({.in_features = 6, .out_features = 3}), {x});
         },
         "output");
-    check("matmul_bias_second", "deploy_model.onnx", onnx_io::deploy_model(*model.source, model.deployment),
-          true);
+    check("matmul_bias_second", "deploy_model.onnx",
+          onnx_io::deploy_bytes(*model.source, model.imported, model.deployment), true);
     check("matmul_bias_second", "fake_quant_model.onnx",
-          onnx_io::fake_quant_model(*model.source, model.deployment), true);
+          onnx_io::fake_quant_bytes(*model.source, model.imported, model.deployment), true);
 }
 
 TEST_CASE("originals: INT4 that Ascend does not take, and its fake-quant model") {
     auto const model = support::original_model<Int4>("pool_int4");
-    auto const refused = onnx_io::deploy_model(model.source, model.deployment);
+    auto const refused = onnx_io::deploy_bytes(model.source, model.imported, model.deployment);
     REQUIRE(!refused);
     std::string all;
     for (const Diagnostic& d : refused.diagnostics()) all += d.message + "\n";
@@ -166,7 +169,8 @@ TEST_CASE("originals: INT4 that Ascend does not take, and its fake-quant model")
           "layer `conv2`: INT4 weights are stored in pairs of input channels, and it has 3; quantize it "
           "in INT8 (an override), or skip it\n");
     // The original clips INT4's data to the codes of INT8.
-    auto const bytes = onnx_io::fake_quant_model(model.source, model.deployment).value();
+    auto const bytes =
+        onnx_io::fake_quant_bytes(model.source, model.imported, model.deployment).value().model;
     auto const ours = onnx::ModelFile::of_bytes(bytes, "ours").value();
     auto const theirs =
         onnx::ModelFile::open(support::original_file("pool_int4", "fake_quant_model.onnx")).value();
@@ -181,7 +185,8 @@ TEST_CASE("originals: from the float models, calibrated here") {
     for (const char* folder : {"mlp", "res"}) {
         INFO(folder);
         auto const source = onnx::ModelFile::open(support::original_file(folder, "fp32.onnx")).value();
-        Student const student = support::calibrated_as_original(folder, source);
+        auto const imported = onnx_io::import_network(source).value();
+        Student const student = support::calibrated_as_original(folder, imported.network);
         Deployment const device = deploy(student).value();
         auto const record =
             read<ScaleOffsetRecord>(golden::read_file(std::string("onnx/") + folder + "/record.txt")).value();
@@ -197,7 +202,7 @@ TEST_CASE("originals: from the float models, calibrated here") {
         }
         // The graphs, who shares an AscendQuant, and all codes are the same; what is computed of scale_d is
         // off as it is.
-        auto const bytes = onnx_io::deploy_model(source, device).value();
+        auto const bytes = onnx_io::deploy_bytes(source, imported, device).value().model;
         auto const ours = onnx::ModelFile::of_bytes(bytes, "ours").value();
         auto const theirs =
             onnx::ModelFile::open(support::original_file(folder, "deploy_model.onnx")).value();

@@ -3,8 +3,6 @@
 
 #include "onnx_io.hpp"
 
-#include <utility>
-
 namespace onnx_io {
 
 result<onnx::Imported> import_network(const onnx::ModelFile& model, const onnx::ImportOptions& options) {
@@ -21,17 +19,17 @@ result<void> export_network(const nn::Network& network, const std::filesystem::p
     return onnx::export_network(network, path, options);
 }
 
-result<std::string> deploy_model(const onnx::ModelFile& model, const Deployment& deployment) {
-    onnx::Imported const net = onnx::import_network(model).value();
-    auto made = onnx::deploy_bytes(model, net, deployment);
-    if (!made) return made.diagnostics();
-    return std::move(made->model);
+result<onnx::ModelBytes> qdq_bytes(const onnx::ModelFile& model, const onnx::Imported& imported,
+                                   const Deployment& deployment, const onnx::QdqOptions& options) {
+    return onnx::qdq_bytes(model, imported, deployment, options);
 }
-result<std::string> fake_quant_model(const onnx::ModelFile& model, const Deployment& deployment) {
-    onnx::Imported const net = onnx::import_network(model).value();
-    auto made = onnx::fake_quant_bytes(model, net, deployment);
-    if (!made) return made.diagnostics();
-    return std::move(made->model);
+result<onnx::ModelBytes> deploy_bytes(const onnx::ModelFile& model, const onnx::Imported& imported,
+                                      const Deployment& deployment, const onnx::AmctOptions& options) {
+    return onnx::deploy_bytes(model, imported, deployment, options);
+}
+result<onnx::ModelBytes> fake_quant_bytes(const onnx::ModelFile& model, const onnx::Imported& imported,
+                                          const Deployment& deployment, const onnx::AmctOptions& options) {
+    return onnx::fake_quant_bytes(model, imported, deployment, options);
 }
 
 }  // namespace onnx_io

@@ -41,6 +41,7 @@ inline amct_distill::nn::Tensor golden_tensor(const golden::json::value& v) {
 
 struct OriginalModel {
     amct_distill::onnx::ModelFile source;
+    amct_distill::onnx::Imported imported;
     amct_distill::Deployment deployment;
 };
 
@@ -107,16 +108,16 @@ template <class B = amct_distill::Int8>
 OriginalModel original_model(const std::string& folder) {
     auto source = amct_distill::onnx::ModelFile::open(original_file(folder, "fp32.onnx")).value();
     auto const state = golden::load("onnx/" + folder + "/student.json").as_object();
-    amct_distill::nn::Network network = std::move(onnx_io::import_network(source).value().network);
+    auto imported = onnx_io::import_network(source).value();
+    amct_distill::nn::Network network = imported.network;
     set_state(network, state);
-    return {std::move(source), deployment_of<B>(network, state)};
+    return {std::move(source), std::move(imported), deployment_of<B>(network, state)};
 }
 
 /// The student of fp32.onnx, calibrated on the original's data with the original's settings.
 inline amct_distill::Student calibrated_as_original(const std::string& folder,
-                                                    const amct_distill::onnx::ModelFile& source) {
+                                                    const amct_distill::nn::Network& network) {
     using namespace amct_distill;
-    nn::Network const network = onnx_io::import_network(source).value().network;
     auto const config = read<AMCTDistillConfig>(
                             "batch_num: 1\ndistill_data_quant_config { ulq_quantize { fixed_min: false } }")
                             .value();
@@ -140,6 +141,7 @@ inline amct_distill::Student calibrated_as_original(const std::string& folder,
 struct WrittenModel {
     std::unique_ptr<std::string> bytes;
     std::unique_ptr<amct_distill::onnx::ModelFile> source;
+    amct_distill::onnx::Imported imported;
     amct_distill::Deployment deployment;
 };
 /// `file` has codes in a byte each. `build(network)` gives the output, which is called `output`.
@@ -189,7 +191,8 @@ WrittenModel written_model(const std::string& folder, const std::string& file, c
         layers.push_back(std::move(out));
     }
     Deployment deployment(network, std::move(layers));
-    return {std::move(bytes), std::move(source), std::move(deployment)};
+    auto imported = onnx_io::import_network(*source).value();
+    return {std::move(bytes), std::move(source), std::move(imported), std::move(deployment)};
 }
 
 }  // namespace support
