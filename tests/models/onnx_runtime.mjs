@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs models through ONNX Runtime and compares what it gives with what is beside them in files.
 //
-//     node onnx_runtime.mjs FOLDER...        each has a tasks.json, as tests/support/onnx_tasks.hpp writes it
+//     node onnx_runtime.mjs [--engine onnxruntime-node] FOLDER...
 //
-// Without optimizations, on one thread: the graph as it stands in the file.
+// Each folder has a tasks.json, as tests/support/onnx_tasks.hpp writes it. The engine is onnxruntime-web
+// (WebAssembly) unless another is named.
+//
+// On one thread, and at the levels of optimization that a task names: `disabled` is the graph as it stands in
+// the file.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -11,8 +15,12 @@ import { pathToFileURL } from 'node:url';
 
 // The package is installed where this is run, not beside this file.
 const require = createRequire(join(process.cwd(), 'package.json'));
-const ort = await import(pathToFileURL(require.resolve('onnxruntime-web')));
-ort.env.wasm.numThreads = 1;
+const folders = process.argv.slice(2);
+const engine = folders[0] === '--engine' ? folders.splice(0, 2)[1] : 'onnxruntime-web';
+const provider = engine === 'onnxruntime-web' ? 'wasm' : 'cpu';
+const module = await import(pathToFileURL(require.resolve(engine)));
+const ort = module.InferenceSession ? module : module.default;
+if (ort.env.wasm) ort.env.wasm.numThreads = 1;
 ort.env.logLevel = 'error';
 
 const floats = (file) => {
@@ -21,9 +29,9 @@ const floats = (file) => {
 };
 
 /** What differs between a task's outputs and ONNX Runtime's: a text, or null. `worst` is kept up to date. */
-async function differs(task, folder, worst) {
+async function differs(task, level, folder, worst) {
     const session = await ort.InferenceSession.create(readFileSync(task.model),
-        { executionProviders: ['wasm'], graphOptimizationLevel: 'disabled', logSeverityLevel: 3 });
+        { executionProviders: [provider], graphOptimizationLevel: level, logSeverityLevel: 3 });
     try {
         const feeds = {};
         task.inputs.forEach((input) => {
@@ -60,23 +68,26 @@ async function differs(task, folder, worst) {
     }
 }
 
-let failed = 0, refused = 0;
-for (const folder of process.argv.slice(2)) {
+let failed = 0;
+for (const folder of folders) {
     const worst = { relative: 0 };
     const tasks = JSON.parse(readFileSync(join(folder, 'tasks.json')));
-    let equal = 0;
-    for (const task of tasks) {
-        let wrong;
-        try {
-            wrong = await differs(task, folder, worst);
-        } catch (error) {
-            wrong = `ONNX Runtime: ${error.message ?? error}`;
+    let equal = 0, runs = 0;
+    for (const task of tasks)
+        for (const level of task.levels) {
+            let wrong;
+            try {
+                wrong = await differs(task, level, folder, worst);
+            } catch (error) {
+                wrong = `ONNX Runtime: ${error.message ?? error}`;
+            }
+            ++runs;
+            if (wrong) console.log(`${task.model}, optimizations ${level}: ${wrong}`);
+            if (wrong) ++failed; else ++equal;
         }
-        if (wrong) console.log(`${task.model}: ${wrong}`);
-        if (wrong) ++failed; else ++equal;
-    }
-    console.log(`models: ${folder}: ${equal} of ${tasks.length} runs equal ONNX Runtime's, at most ` +
+    console.log(`models: ${folder}: ${equal} of ${runs} runs equal ONNX Runtime's` +
+        `${engine === 'onnxruntime-web' ? '' : ` (${engine})`}, at most ` +
         `${worst.relative.toExponential(1)} of the largest output`);
-    if (tasks.length === 0) ++failed;
+    if (runs === 0) ++failed;
 }
 process.exit(failed === 0 ? 0 : 1);

@@ -19,6 +19,10 @@ result<void> export_network(const nn::Network& network, const std::filesystem::p
     return onnx::export_network(network, path, options);
 }
 
+result<onnx::ModelBytes> qdq_bytes(const onnx::ModelFile& model, const onnx::Imported& imported,
+                                   const Deployment& deployment, const onnx::QdqOptions& options) {
+    return onnx::qdq_bytes(model, imported, deployment, options);
+}
 result<onnx::ModelBytes> deploy_bytes(const onnx::ModelFile& model, const onnx::Imported& imported,
                                       const Deployment& deployment, const onnx::AmctOptions& options) {
     return onnx::deploy_bytes(model, imported, deployment, options);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// onnx/import.hpp and onnx/export.hpp, compiled once for the programs that read and write models.
+/// onnx/import.hpp, onnx/export.hpp and the writers of quantized models, compiled once for the programs that
+/// read and write models.
 ///
 ///     result<onnx::Imported> const model = onnx_io::import_network(file, options);
 #pragma once
@@ -7,6 +8,7 @@
 #include <amct_distill/onnx/export.hpp>
 #include <amct_distill/onnx/import.hpp>
 #include <amct_distill/onnx/model_file.hpp>
+#include <amct_distill/onnx/qdq.hpp>
 #include <filesystem>
 #include <string>
 
@@ -21,6 +23,8 @@ result<std::string> export_bytes(const nn::Network& network, const onnx::ExportO
 result<void> export_network(const nn::Network& network, const std::filesystem::path& path,
                             const onnx::ExportOptions& options = {});
 
+result<onnx::ModelBytes> qdq_bytes(const onnx::ModelFile& model, const onnx::Imported& imported,
+                                   const Deployment& deployment, const onnx::QdqOptions& options = {});
 /// The models that AMCT writes.
 result<onnx::ModelBytes> deploy_bytes(const onnx::ModelFile& model, const onnx::Imported& imported,
                                       const Deployment& deployment, const onnx::AmctOptions& options = {});

@@ -32,14 +32,17 @@ public:
     }
     const std::filesystem::path& directory() const { return directory_; }
 
-    /// `tolerance`: of the largest value of each output.
+    /// `tolerance`: of the largest value of each output. `levels`: ONNX Runtime's of optimization, each of
+    /// which is a run.
     void add(const std::filesystem::path& model, const std::vector<NamedTensor>& inputs,
-             const std::vector<NamedTensor>& outputs, double tolerance) {
+             const std::vector<NamedTensor>& outputs, double tolerance,
+             const std::vector<std::string>& levels = {"disabled"}) {
         boost::json::object task;
         task["model"] = std::filesystem::absolute(model).string();
         task["tolerance"] = tolerance;
         task["inputs"] = files(inputs);
         task["outputs"] = files(outputs);
+        task["levels"] = boost::json::array(levels.begin(), levels.end());
         tasks_.push_back(std::move(task));
     }
     void write() const { write_file(directory_ / "tasks.json", boost::json::serialize(tasks_)).value(); }

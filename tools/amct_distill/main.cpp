@@ -211,15 +211,15 @@ void add_working(CLI::App& program, Options& o) {
     verify.quiet();
     verify.runs(run_verify);
 
-    Verb export_(program, "export", "write a model, or a folder's network, as ONNX",
+    Verb export_(program, "export", "write a model, or a folder's network, as ONNX or C++",
                  "amct-distill export result --format float --out result.onnx", o);
     export_.positional("MODEL_OR_DIR", "a model, or the folder of a distillation");
     export_.shapes();
     export_.app()
-        .add_option("--format", o.formats, "float: weights as the integers stand for")
+        .add_option("--format", o.formats, "float: weights as the integers stand for; cpp: a header")
         ->default_val("float")
-        ->check(CLI::IsMember({"float"}));
-    export_.out("the .onnx to write");
+        ->check(CLI::IsMember({"float", "cpp"}));
+    export_.out("the .onnx or .hpp to write");
     export_.quiet();
     export_.runs(run_export);
 

@@ -281,6 +281,22 @@ private:
     std::vector<std::size_t> in_pattern_{};  // by node: place in matches_
 };
 
+/// What a model is refused for as a whole: it computes with codes.
+inline std::optional<std::string> quantized_already(const GraphView& graph) {
+    std::size_t count = 0, back = 0;
+    NodeId first = none;
+    for (NodeId n : graph.order()) {
+        std::string_view const op = graph.node(n).op();
+        back += op == "DequantizeLinear" || op == "AscendDequant";
+        if ((op == "QuantizeLinear" || op == "AscendQuant") && ++count == 1) first = n;
+    }
+    if (count == 0 || back == 0) return std::nullopt;
+    std::string_view const name = graph.node(first).proto->name.get();
+    return amct_distill::detail::concat("the model is quantized already (", count, ' ',
+                                        graph.node(first).op(), ", the first is node `", name,
+                                        "`); give the float model that it was made of");
+}
+
 }  // namespace detail
 
 AMCT_DISTILL_ONNX_INLINE result<Imported> import_network(const ModelFile& model,
@@ -296,6 +312,7 @@ AMCT_DISTILL_ONNX_INLINE result<Imported> import_network(const ModelFile& model,
                             " are known: export it with one of those"));
     result<GraphView> graph = GraphView::of(model);
     if (!graph) return graph.diagnostics();
+    if (auto const quantized = detail::quantized_already(*graph)) return graph->error(*quantized);
     detail::Importer first(*graph, options, options.batch);
     bool const may_keep = options.batch == Batch::free && first.has_exported_batch();
     result<Imported> out = std::move(first).finish();
