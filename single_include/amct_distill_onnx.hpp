@@ -4697,6 +4697,7 @@ private:
 #include <condition_variable>
 #include <fstream>
 #include <ios>
+#include <map>
 #include <numbers>
 #include <set>
 #include <sys/ioctl.h>
@@ -21938,231 +21939,6 @@ inline std::string wrapped(std::string_view text, std::size_t width = default_te
 
 }  // namespace amct_distill
 
-// ---- amct_distill/deploy/file_names.hpp
-
-/// Names of files for layers, that every file system takes and that no two layers share.
-///
-///     file_names({"layer1.0.conv", "head/box", "Head_Box"})
-///         // {"layer1.0.conv", "head_box-16ee4b3a", "Head_Box"}
-///
-/// A name of at most 80 letters, digits, `_`, `-` and `.` of ASCII is taken as it is. In any other, what some
-/// file system forbids is replaced by `_`, it is cut between two characters, and a hash of the whole name is
-/// put after it; also where two names differ only in upper and lower case.
-
-namespace amct_distill {
-namespace detail {
-
-inline constexpr std::size_t longest_file_name = 80;  // bytes; endings and a hash still fit 143 (eCryptfs)
-
-constexpr bool is_plain_in_file_name(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-' || c == '.';
-}
-inline std::string lower_case(std::string_view text) {
-    std::string out(text);
-    for (char& c : out)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return out;
-}
-
-/// Devices of Windows, with whatever ending.
-inline bool is_reserved_file_name(std::string_view name) {
-    std::string const begin = lower_case(name.substr(0, name.find('.')));
-    if (begin == "con" || begin == "prn" || begin == "aux" || begin == "nul") return true;
-    return begin.size() == 4 && (begin.starts_with("com") || begin.starts_with("lpt")) && begin[3] >= '0' &&
-           begin[3] <= '9';
-}
-
-/// The character that a text begins with: how many bytes it has, and whether it can stand in a file's name,
-/// as controls, invisible characters, punctuation, and what is not UTF-8 cannot.
-struct FileNameCharacter {
-    std::size_t bytes = 1;
-    bool fits = false;
-};
-inline FileNameCharacter file_name_character(std::string_view text) {
-    if (is_ascii(text.substr(0, 1))) return {1, is_plain_in_file_name(text[0])};
-    std::size_t bytes = 1;
-    while (bytes < text.size() && bytes < 4 && is_utf8_continuation(text[bytes])) ++bytes;
-    std::string_view const character = text.substr(0, bytes);
-    if (first_invalid_utf8(character) != std::string_view::npos) return {1, false};
-    bool const control = character < "\xC2\xA1";                                 // U+0080 .. U+00A0
-    bool const general = character >= "\xE2\x80\x80" && character < "\xE2\x82";  // U+2000 .. U+207F
-    return {bytes, !control && !general && character != "\xEF\xBB\xBF"};
-}
-
-/// The text with what cannot stand in a file's name replaced, and cut.
-inline std::string as_file_name(std::string_view name) {
-    std::string out;
-    while (!name.empty()) {
-        auto const [bytes, fits] = file_name_character(name);
-        std::string_view const piece = fits && !(out.empty() && name[0] == '.') ? name.substr(0, bytes) : "_";
-        if (out.size() + piece.size() > longest_file_name) break;
-        out.append(piece);
-        name.remove_prefix(bytes);
-    }
-    return out;
-}
-
-inline std::string hex_digits(std::uint64_t value, int digits) {
-    std::string out;
-    for (int k = digits; k-- != 0;) out.push_back("0123456789abcdef"[value >> (4 * k) & 15]);
-    return out;
-}
-
-}  // namespace detail
-
-/// One for each of the names, which differ; without an ending. The same names give the same files.
-inline std::vector<std::string> file_names(std::span<const std::string> names) {
-    std::vector<std::string> files;
-    std::set<std::string> taken;  // in lower case
-    for (const std::string& name : names) {
-        std::string file = detail::as_file_name(name);
-        bool const as_it_is =
-            file == name && detail::is_ascii(name) && !name.empty() && !detail::is_reserved_file_name(name);
-        if (!as_it_is || !taken.insert(detail::lower_case(file)).second) {
-            std::string const begin = file;
-            std::uint64_t hash = detail::hash_of(name);
-            do file = detail::concat(begin, '-', detail::hex_digits(hash++, 8));
-            while (!taken.insert(detail::lower_case(file)).second);
-        }
-        files.push_back(std::move(file));
-    }
-    return files;
-}
-
-}  // namespace amct_distill
-
-// ---- amct_distill/io/staged_files.hpp
-
-/// Several files of a directory that are replaced together: all are new, or all are as they were.
-///
-///     StagedFiles files("out");
-///     files.add("weights/conv1.npy", bytes).value();    // in a directory beside; out/weights/ is as it was
-///     files.add("record.txt", text).value();
-///     files.remove("weights/conv7.npy");                // of an older set
-///     files.commit().value();                           // renamed to their places
-///
-/// What fails, a full disk for instance, fails in `add`, before anything of the old set is touched.
-
-namespace amct_distill {
-
-class StagedFiles {
-public:
-    explicit StagedFiles(std::filesystem::path directory) : directory_(std::move(directory)) {}
-    StagedFiles(const StagedFiles&) = delete;
-    StagedFiles& operator=(const StagedFiles&) = delete;
-    /// Without a commit nothing is left of what was added.
-    ~StagedFiles() { discard(); }
-
-    /// Writes a file that `commit` moves to `name`, a relative path. Error: it cannot be written, or a
-    /// directory is in its place.
-    result<void> add(const std::filesystem::path& name, std::string_view content) {
-        std::error_code error;
-        if (std::filesystem::is_directory(directory_ / name, error))
-            return detail::file_error("write", directory_ / name, EISDIR);
-        if (auto ok = make_staging(); !ok) return ok;
-        if (int const code = detail::write_content(staged(changes_.size()), content, Durability::after_exit);
-            code != 0)
-            return detail::file_error("write", directory_ / name, code);
-        changes_.push_back({name, false});
-        return {};
-    }
-    /// Has `commit` remove a file; one that does not exist is no error.
-    void remove(const std::filesystem::path& name) { changes_.push_back({name, true}); }
-
-    /// Moves the new files to their places, in the order of the calls. Error: one cannot be moved; then all
-    /// are as they were before.
-    result<void> commit() {
-        if (auto ok = make_staging(); !ok) return ok;
-        std::size_t const made_before = made_.size();
-        for (std::size_t k = 0; k != changes_.size(); ++k)
-            if (int const code = change(k); code != 0) {
-                for (std::size_t j = k; j-- != 0;) undo(j);
-                remove_directories(made_before);
-                return detail::file_error(changes_[k].remove ? "remove" : "write",
-                                          directory_ / changes_[k].name, code);
-            }
-        made_.clear();
-        discard();
-        return {};
-    }
-
-private:
-    struct Change {
-        std::filesystem::path name{};
-        bool remove = false;
-        bool saved = false;  // there was an old file, which waits in the staging directory
-    };
-
-    std::filesystem::path staged(std::size_t k) const { return staging_ / detail::concat("new", k); }
-    std::filesystem::path saved(std::size_t k) const { return staging_ / detail::concat("old", k); }
-
-    /// Makes a directory, and those above it, and remembers which did not exist.
-    int make_directories(const std::filesystem::path& directory) {
-        std::error_code error;
-        if (directory.empty() || std::filesystem::is_directory(directory, error)) return 0;
-        if (int const code = make_directories(directory.parent_path()); code != 0) return code;
-        if (std::filesystem::create_directory(directory, error)) made_.push_back(directory);
-        return error.value();
-    }
-    void remove_directories(std::size_t keep) {
-        std::error_code ignored;  // one that is not empty stays
-        for (; made_.size() > keep; made_.pop_back()) std::filesystem::remove(made_.back(), ignored);
-    }
-
-    result<void> make_staging() {
-        if (!staging_.empty()) return {};
-        if (int const code = make_directories(directory_); code != 0)
-            return detail::file_error("create", directory_, code);
-        for (std::size_t n = 0; staging_.empty(); ++n) {  // a name that no other process has
-            std::filesystem::path const path = directory_ / detail::concat(".new-files-", n);
-            std::error_code error;
-            if (std::filesystem::create_directory(path, error)) staging_ = path;
-            if (error && error != std::errc::file_exists)
-                return detail::file_error("write to", directory_, error.value());
-        }
-        return {};
-    }
-    void discard() {
-        std::error_code ignored;
-        if (!staging_.empty()) std::filesystem::remove_all(staging_, ignored);
-        staging_.clear();
-        remove_directories(0);
-        changes_.clear();
-    }
-
-    int change(std::size_t k) {
-        Change& c = changes_[k];
-        std::filesystem::path const target = directory_ / c.name;
-        if (int const code = make_directories(target.parent_path()); code != 0) return code;
-        std::error_code error;
-        std::filesystem::rename(target, saved(k), error);
-        c.saved = !error;
-        if (error && error != std::errc::no_such_file_or_directory) return error.value();
-        if (c.remove) return 0;
-        std::filesystem::rename(staged(k), target, error);
-        if (!error) return 0;
-        int const code = error.value();
-        if (c.saved) std::filesystem::rename(saved(k), target, error);
-        return code;
-    }
-    void undo(std::size_t k) {
-        const Change& c = changes_[k];
-        std::error_code ignored;
-        if (c.saved)
-            std::filesystem::rename(saved(k), directory_ / c.name, ignored);
-        else if (!c.remove)
-            std::filesystem::remove(directory_ / c.name, ignored);
-    }
-
-    std::filesystem::path directory_;
-    std::filesystem::path staging_{};
-    std::vector<std::filesystem::path> made_{};  // directories that did not exist before
-    std::vector<Change> changes_{};
-};
-
-}  // namespace amct_distill
-
 // ---- amct_distill/io/crc32.hpp
 
 /// CRC-32 (ISO 3309), the checksum of zip and PNG files.
@@ -25446,6 +25222,730 @@ result<Network> load(const std::filesystem::path& path) {
 }
 
 }  // namespace amct_distill::nn
+
+#endif  // definitions
+
+// ---- amct_distill/deploy/cpp_header.hpp
+
+/// A deployment as a C++ header: the network as types and constants, for engines that read no files.
+///
+///     write_file("digits.hpp", write_cpp_header(device, {.name = "digits"}).value()).value();
+///
+/// The header needs amct_distill_quant.hpp alone. For every layer it has a type, in namespace
+/// `digits::layers`:
+///
+///     struct conv1 {
+///         static constexpr std::string_view name = "conv1", type = "Conv2d";
+///         static constexpr std::array<int, 1> reads{0}, writes{1};         // of `network::values`
+///         struct options { static constexpr std::array<std::int64_t, 2> kernel{3, 3}; ... };
+///         static constexpr bool quantized = true;
+///         using weights = amct_distill::Arq<amct_distill::Int4, amct_distill::ChannelWise>;
+///         using data = amct_distill::ActUlq<amct_distill::Int8>;
+///         static constexpr amct_distill::ScaleOffset input{0.0078125f, -128};
+///         static constexpr std::array<float, 4> scales{...};               // one, or one per output channel
+///         static constexpr std::array<std::int32_t, 4> bias{...};          // of size 0: none
+///         static constexpr amct_distill::FixedCodes<amct_distill::Int4, 4, 9> codes{{...}};
+///     };
+///
+/// It computes what DeployedLayer says. What is not quantized has `parameters` in float in the place of the
+/// integers. `digits::network` lists the layers in the order in which they run, and the values between;
+/// `digits::configuration` is a text for static_config: which layer has which bits and granularity.
+
+namespace amct_distill {
+
+struct CppHeaderOptions {
+    std::string name = "model";                        ///< the namespace
+    std::string include = "<amct_distill_quant.hpp>";  ///< what its types come from
+};
+
+/// Errors, all of them: layers that are of no type that the library has, with what to do; a name that is no
+/// identifier.
+result<std::string> write_cpp_header(const Deployment& deployment, const CppHeaderOptions& options = {});
+
+}  // namespace amct_distill
+
+#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
+
+// ---- amct_distill/deploy/cpp_text.hpp
+
+/// Numbers, texts, lists and names as C++ spells them, for what is written as source.
+///
+///     detail::CppNames names;
+///     names.add("layer1.0.conv"), names.add("class");      // "layer1_0_conv", "layer_class"
+///     detail::cpp_literal(0.1f), detail::cpp_literal("a \"b\"");      // 0.1f, "a \"b\""
+///     detail::cpp_array("int", "reads", reads);       // static constexpr std::array<int, 2> reads{3, 5};
+
+namespace amct_distill::detail {
+
+inline std::string cpp_literal(std::integral auto value) { return number(value); }
+/// The same number when it is read back.
+template <std::floating_point T>
+std::string cpp_literal(T value) {
+    constexpr bool single = std::same_as<T, float>;
+    if (!std::isfinite(value))
+        return concat(value < 0 ? "-" : "", "std::numeric_limits<", single ? "float" : "double",
+                      ">::", std::isnan(value) ? "quiet_NaN()" : "infinity()");
+    std::string text = number(value);
+    if (text.find_first_of(".e") == text.npos) text += ".0";
+    return single ? text + 'f' : text;
+}
+inline std::string cpp_literal(std::string_view text) {
+    std::string out = "\"";
+    for (char c : text) {
+        auto const byte = static_cast<unsigned char>(c);
+        if (c == '\n') {
+            out += "\\n";
+        } else if (byte < 32 || byte == 127) {
+            for (char digit : {'\\', char('0' + byte / 64), char('0' + byte / 8 % 8), char('0' + byte % 8)})
+                out += digit;
+        } else {
+            if (c == '"' || c == '\\') out += '\\';
+            out += c;
+        }
+    }
+    return out + '"';
+}
+
+/// Items after one another in lines of at most 110 columns, four of them before each.
+template <class Items, class Spell>
+std::string cpp_lines(const Items& items, std::string_view indent, Spell spell) {
+    std::string out, line;
+    for (const auto& item : items) {
+        std::string const text = spell(item);
+        if (indent.size() + line.size() + text.size() + 2 > 110) {
+            out += concat(indent, line, '\n');
+            line.clear();
+        }
+        line += concat(line.empty() ? "" : " ", text, ',');
+    }
+    return line.empty() ? out : out + concat(indent, line, '\n');
+}
+
+/// "    static constexpr std::array<type, n> name{...};", in lines of its own where one is too long.
+template <class Items>
+std::string cpp_array(std::string_view type, std::string_view name, const Items& items,
+                      std::string_view indent = "    ") {
+    auto const spell = [](const auto& item) { return cpp_literal(item); };
+    std::string out = concat(indent, "static constexpr std::array<", type, ", ", items.size(), "> ", name);
+    std::string one;
+    for (std::size_t i = 0; i != items.size() && out.size() + one.size() < 108; ++i)
+        one += concat(i == 0 ? "" : ", ", spell(items[i]));
+    if (out.size() + one.size() < 107) return concat(out, '{', one, "};\n");
+    return concat(out, "{\n", cpp_lines(items, concat(indent, "    "), spell), indent, "};\n");
+}
+
+inline bool is_cpp_identifier(std::string_view text) {
+    auto const letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+    if (text.empty() || !letter(text[0]) || text.find("__") != text.npos) return false;
+    return std::ranges::all_of(text, [&](char c) { return letter(c) || (c >= '0' && c <= '9') || c == '_'; });
+}
+inline bool is_cpp_keyword(std::string_view word) {
+    static constexpr std::array words{
+        "alignas",     "alignof",   "and",        "and_eq",    "asm",      "auto",         "bitand",
+        "bitor",       "bool",      "break",      "case",      "catch",    "char",         "char8_t",
+        "char16_t",    "char32_t",  "class",      "compl",     "concept",  "const",        "consteval",
+        "constexpr",   "constinit", "const_cast", "continue",  "co_await", "co_return",    "co_yield",
+        "decltype",    "default",   "delete",     "do",        "double",   "dynamic_cast", "else",
+        "enum",        "explicit",  "export",     "extern",    "false",    "float",        "for",
+        "friend",      "goto",      "if",         "inline",    "int",      "long",         "mutable",
+        "namespace",   "new",       "noexcept",   "not",       "not_eq",   "nullptr",      "operator",
+        "or",          "or_eq",     "private",    "protected", "public",   "register",     "reinterpret_cast",
+        "requires",    "return",    "short",      "signed",    "sizeof",   "static",       "static_assert",
+        "static_cast", "struct",    "switch",     "template",  "this",     "thread_local", "throw",
+        "true",        "try",       "typedef",    "typeid",    "typename", "union",        "unsigned",
+        "using",       "virtual",   "void",       "volatile",  "wchar_t",  "while",        "xor",
+        "xor_eq"};
+    return std::ranges::find(words, word) != words.end();
+}
+
+/// Identifiers that say what names say, each but once.
+class CppNames {
+public:
+    std::string add(std::string_view name) {
+        std::string word;
+        for (char c : name) {
+            bool const fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+            if (fits || (!word.empty() && word.back() != '_')) word += fits ? c : '_';
+        }
+        while (!word.empty() && word.back() == '_') word.pop_back();
+        if (!is_cpp_identifier(word) || is_cpp_keyword(word)) word = concat("layer_", word);
+        if (word.back() == '_') word.pop_back();
+        std::string unique = word;
+        for (int k = 2; !taken_.insert(unique).second; ++k) unique = concat(word, '_', k);
+        return unique;
+    }
+
+private:
+    std::set<std::string> taken_{};
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/deploy/cpp_header-inl.hpp
+
+/// The definitions of cpp_header.hpp.
+
+namespace amct_distill {
+namespace detail {
+
+template <class... M>
+bool is_one_of(const nn::Module& module, ModuleList<M...>) {
+    return (module.get_if<M>() || ...);
+}
+
+/// A module's options, which are known as text, as constants.
+class CppOptions {
+public:
+    explicit CppOptions(std::string_view text) {
+        for (OptionsReader in(text); !in.at_end();) {
+            std::string const name(in.word());
+            in.take(":");
+            out_ += declaration(name, in);
+        }
+    }
+    const std::string& text() const { return out_; }
+
+private:
+    static std::string declaration(const std::string& name, OptionsReader& in) {
+        auto const constant = [&](std::string_view type, std::string_view value) {
+            return concat("        static constexpr ", type, ' ', name, " = ", value, ";\n");
+        };
+        if (in.take("true")) return constant("bool", "true");
+        if (in.take("false")) return constant("bool", "false");
+        if (std::string text; in.rest().find('"') == in.rest().find_first_not_of(' ') && in.value(text))
+            return constant("std::string_view", cpp_literal(text));
+        if (std::vector<double> numbers; in.rest().find('[') == in.rest().find_first_not_of(' ')) {
+            in.value(numbers);
+            if (!std::ranges::all_of(numbers, is_whole))
+                return cpp_array("double", name, numbers, "        ");
+            return cpp_array("std::int64_t", name, std::vector<std::int64_t>(numbers.begin(), numbers.end()),
+                             "        ");
+        }
+        double number = 0;
+        in.value(number);
+        return is_whole(number) ? constant("std::int64_t", cpp_literal(static_cast<std::int64_t>(number)))
+                                : constant("double", cpp_literal(number));
+    }
+    static bool is_whole(double x) { return std::abs(x) < 0x1p53 && x == std::floor(x); }
+
+    std::string out_{};
+};
+
+class CppHeaderWriter {
+public:
+    CppHeaderWriter(const Deployment& deployment, const CppHeaderOptions& options)
+        : deployment_(deployment), network_(deployment.network()), options_(options) {}
+
+    result<std::string> write() {
+        if (Diagnostics errors = what_is_wrong(); !errors.empty()) return errors;
+        std::string layers, names;
+        for (std::size_t i = 0; i != network_.graph().size(); ++i) {
+            NodeId const id{i};
+            const auto& node = network_.node(id);
+            if (node.kind == NodeKind::input || node.kind == NodeKind::port) continue;
+            std::string const name = names_.add(network_.name(id));
+            names += concat(names.empty() ? "" : ", ", "layers::", name);
+            layers += layer(id, name);
+        }
+        return concat(
+            "// A deployed network as types and constants: written by amct_distill, see its "
+            "deploy/cpp_header.hpp.\n// clang-format off\n#pragma once\n#include ",
+            options_.include,
+            "\n#include <array>\n#include <cstdint>\n#include <limits>\n#include <string_view>\n#include "
+            "<tuple>\n\nnamespace ",
+            options_.name, " {\n\n", configuration(), "\nnamespace layers {\n\n", layers,
+            "}  // namespace layers\n\n", network(names), "\n}  // namespace ", options_.name, '\n');
+    }
+
+private:
+    Diagnostics what_is_wrong() const {
+        Diagnostics errors;
+        if (!is_cpp_identifier(options_.name) || is_cpp_keyword(options_.name))
+            errors.push_back(general_error(
+                concat("`", options_.name, "` is no name for a namespace; use letters, digits and `_`")));
+        for (NodeId id : network_.operations()) {
+            const nn::Module& module = network_.operation(id);
+            if (!is_one_of(module, standard_modules{}))
+                errors.push_back(general_error(
+                    concat("layer `", network_.name(id), "` (", module.type(),
+                           "): a module of your own cannot be written as a header, an engine knows nothing ",
+                           "of it; build the network of the library's layers, or let the engine run the ",
+                           "part of the network before it and the part after it")));
+        }
+        return errors;
+    }
+
+    static std::string indices(std::string_view name, const std::vector<int>& of) {
+        return cpp_array("int", name, of);
+    }
+    std::string layer(NodeId id, const std::string& name) const {
+        const auto& node = network_.node(id);
+        bool const constant = node.kind == NodeKind::constant;
+        std::vector<int> reads, writes;
+        for (NodeId input : node.inputs) reads.push_back(static_cast<int>(input.index));
+        for (std::size_t k = 0; k <= node.ports; ++k) writes.push_back(static_cast<int>(id.index + k));
+        std::string out =
+            concat("struct ", name,
+                   " {\n    static constexpr std::string_view name = ", cpp_literal(network_.name(id)),
+                   ";\n    static constexpr std::string_view type = ",
+                   cpp_literal(constant ? std::string_view("Constant") : network_.operation(id).type()),
+                   ";\n", indices("reads", reads), indices("writes", writes));
+        if (constant)
+            return out + unquantized("        " + floats("value", node.constant.span()).substr(4)) + "};\n\n";
+        if (CppOptions const options(network_.operation(id).options()); !options.text().empty())
+            out += concat("    struct options {\n", options.text(), "    };\n");
+        if (const DeployedLayer* const quantized = layer_at(id)) return out + integers(*quantized) + "};\n\n";
+        std::string parameters;
+        for (const auto& p : network_.operation(id).parameters())
+            parameters += "    " + floats(p.name, p.values);
+        return out + unquantized(parameters) + "};\n\n";
+    }
+    const DeployedLayer* layer_at(NodeId id) const {
+        for (const DeployedLayer& layer : deployment_.layers())
+            if (layer.node == id) return &layer;
+        return nullptr;
+    }
+    static std::string floats(std::string_view name, std::span<const float> values) {
+        return cpp_array("float", name, values);
+    }
+    static std::string unquantized(const std::string& parameters) {
+        std::string out = "    static constexpr bool quantized = false;\n";
+        return parameters.empty() ? out : concat(out, "    struct parameters {\n", parameters, "    };\n");
+    }
+
+    static std::string_view granularity(const DeployedLayer& layer) {
+        return layer.weight_scales.size() == 1 && layer.rows() != 1 ? "TensorWise" : "ChannelWise";
+    }
+    static std::string_view width(const Width& of) {
+        return std::visit(
+            []<class B>(B) -> std::string_view { return std::same_as<B, Int4> ? "Int4" : "Int8"; }, of);
+    }
+    static Width width_of(const AnyCodes& codes) {
+        return std::visit([]<class B>(const Codes<B>&) { return Width(B{}); }, codes);
+    }
+    static std::string integers(const DeployedLayer& layer) {
+        std::vector<float> scales;
+        for (std::size_t k = 0; k != layer.weight_scales.size(); ++k)
+            scales.push_back(layer.weight_scales.of_row(k).scale);
+        std::string_view const bits = width(width_of(layer.codes));
+        std::string out = concat(
+            "    static constexpr bool quantized = true;\n    using weights = "
+            "amct_distill::Arq<amct_distill::",
+            bits, ", amct_distill::", granularity(layer),
+            ">;\n    using data = amct_distill::ActUlq<amct_distill::", width(layer.data_width),
+            ">;\n    static constexpr amct_distill::ScaleOffset input{", cpp_literal(layer.data.scale), ", ",
+            layer.data.offset, "};\n", cpp_array("float", "scales", scales),
+            cpp_array("std::int32_t", "bias", layer.bias));
+        out += concat("    static constexpr amct_distill::FixedCodes<amct_distill::", bits, ", ",
+                      layer.rows(), ", ", layer.cols(), "> codes{{\n");
+        std::visit(
+            [&](const auto& codes) {
+                out += cpp_lines(codes.bytes(), "        ",
+                                 [](auto byte) { return number(static_cast<int>(byte)); });
+            },
+            layer.codes);
+        return out + "    }};\n";
+    }
+
+    /// What most layers have holds for all, and an override for each that has something else.
+    std::string configuration() const {
+        using Kind = std::tuple<bool, bool, bool>;  // weights INT4, channel-wise, data INT4
+        auto const kind_of = [](const DeployedLayer& layer) {
+            return Kind{width(width_of(layer.codes)) == "Int4", granularity(layer) == "ChannelWise",
+                        width(layer.data_width) == "Int4"};
+        };
+        std::map<Kind, std::size_t> counts;
+        for (const DeployedLayer& layer : deployment_.layers()) ++counts[kind_of(layer)];
+        Kind most{false, true, false};
+        for (const auto& [kind, count] : counts)
+            if (auto const found = counts.find(most); found == counts.end() || count > found->second)
+                most = kind;
+        AMCTDistillConfig config;
+        auto const fill = [](auto& rule, const Kind& kind) {
+            auto const type = [](bool four) { return four ? DataType::INT4 : DataType::INT8; };
+            auto const [weights, channels, data] = kind;
+            rule.distill_data_quant_config = DistillDataQuantConfig{ActULQquantize{.dst_type = type(data)}};
+            rule.distill_weight_quant_config =
+                DistillWeightQuantConfig{ARQDistill{.dst_type = type(weights), .channel_wise = channels}};
+        };
+        fill(config, most);
+        for (std::size_t m = 0; m != network_.modules().size(); ++m) {
+            const auto& module = network_.modules()[m];
+            const DeployedLayer* const layer = deployment_.layer(module.name);
+            if (layer == nullptr) {
+                if (is_quantizable_type(module.module.type()))
+                    config.quant_skip_layers.push_back(module.name);
+            } else if (kind_of(*layer) != most) {
+                DistillOverrideLayer rule{.layer_name = module.name};
+                fill(rule, kind_of(*layer));
+                config.distill_override_layers.push_back(rule);
+            }
+        }
+        std::string const text = print(config);
+        std::string out =
+            "/// For static_config: the bits and granularities that the layers have.\ninline constexpr char "
+            "configuration[] =";
+        for (std::size_t begin = 0; begin != text.size();) {
+            std::size_t const end = text.find('\n', begin) + 1;
+            out += "\n    " + cpp_literal(std::string_view(text).substr(begin, end - begin));
+            begin = end;
+        }
+        return out + ";\n";
+    }
+
+    std::string network(const std::string& layers) const {
+        std::string values;
+        std::size_t const count = network_.graph().size();
+        for (std::size_t i = 0; i != count; ++i) {
+            std::string dims;
+            for (nn::Index dim : network_.node({i}).shape)
+                dims += concat(dims.empty() ? "" : ", ", dim == nn::any_batch ? 1 : dim);
+            values += concat("        {", cpp_literal(network_.name({i})), ", ",
+                             network_.node({i}).shape.size(), ", {", dims, "}},\n");
+        }
+        auto const of = [](std::span<const NodeId> ids) {
+            std::vector<int> out;
+            for (NodeId id : ids) out.push_back(static_cast<int>(id.index));
+            return out;
+        };
+        std::string list;
+        for (std::size_t begin = 0; begin < layers.size();) {
+            std::size_t end = layers.size();
+            if (end - begin > 90) end = layers.rfind(' ', begin + 90) + 1;
+            list += concat("\n        ", std::string_view(layers).substr(begin, end - begin));
+            begin = end;
+        }
+        return concat(
+            "/// What layers read and write, for one sample: a batch is 1.\nstruct value {\n"
+            "    std::string_view name;\n    int rank;\n    std::array<std::int64_t, 16> shape;\n};\n\n",
+            "struct network {\n    static constexpr std::string_view name = ", cpp_literal(options_.name),
+            ";\n    using layers = std::tuple<", list, ">;\n", "    static constexpr std::array<value, ",
+            count, "> values{{\n", values, "    }};\n", indices("inputs", of(network_.inputs())),
+            indices("outputs", of(network_.outputs())), "};\n");
+    }
+
+    const Deployment& deployment_;
+    const nn::Network& network_;
+    const CppHeaderOptions& options_;
+    CppNames names_{};
+};
+
+}  // namespace detail
+
+AMCT_DISTILL_INLINE result<std::string> write_cpp_header(const Deployment& deployment,
+                                                         const CppHeaderOptions& options) {
+    return detail::CppHeaderWriter(deployment, options).write();
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/deploy/file_names.hpp
+
+/// Names of files for layers, that every file system takes and that no two layers share.
+///
+///     file_names({"layer1.0.conv", "head/box", "Head_Box"})
+///         // {"layer1.0.conv", "head_box-16ee4b3a", "Head_Box"}
+///
+/// A name of at most 80 letters, digits, `_`, `-` and `.` of ASCII is taken as it is. In any other, what some
+/// file system forbids is replaced by `_`, it is cut between two characters, and a hash of the whole name is
+/// put after it; also where two names differ only in upper and lower case.
+
+namespace amct_distill {
+namespace detail {
+
+inline constexpr std::size_t longest_file_name = 80;  // bytes; endings and a hash still fit 143 (eCryptfs)
+
+constexpr bool is_plain_in_file_name(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+}
+inline std::string lower_case(std::string_view text) {
+    std::string out(text);
+    for (char& c : out)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return out;
+}
+
+/// Devices of Windows, with whatever ending.
+inline bool is_reserved_file_name(std::string_view name) {
+    std::string const begin = lower_case(name.substr(0, name.find('.')));
+    if (begin == "con" || begin == "prn" || begin == "aux" || begin == "nul") return true;
+    return begin.size() == 4 && (begin.starts_with("com") || begin.starts_with("lpt")) && begin[3] >= '0' &&
+           begin[3] <= '9';
+}
+
+/// The character that a text begins with: how many bytes it has, and whether it can stand in a file's name,
+/// as controls, invisible characters, punctuation, and what is not UTF-8 cannot.
+struct FileNameCharacter {
+    std::size_t bytes = 1;
+    bool fits = false;
+};
+inline FileNameCharacter file_name_character(std::string_view text) {
+    if (is_ascii(text.substr(0, 1))) return {1, is_plain_in_file_name(text[0])};
+    std::size_t bytes = 1;
+    while (bytes < text.size() && bytes < 4 && is_utf8_continuation(text[bytes])) ++bytes;
+    std::string_view const character = text.substr(0, bytes);
+    if (first_invalid_utf8(character) != std::string_view::npos) return {1, false};
+    bool const control = character < "\xC2\xA1";                                 // U+0080 .. U+00A0
+    bool const general = character >= "\xE2\x80\x80" && character < "\xE2\x82";  // U+2000 .. U+207F
+    return {bytes, !control && !general && character != "\xEF\xBB\xBF"};
+}
+
+/// The text with what cannot stand in a file's name replaced, and cut.
+inline std::string as_file_name(std::string_view name) {
+    std::string out;
+    while (!name.empty()) {
+        auto const [bytes, fits] = file_name_character(name);
+        std::string_view const piece = fits && !(out.empty() && name[0] == '.') ? name.substr(0, bytes) : "_";
+        if (out.size() + piece.size() > longest_file_name) break;
+        out.append(piece);
+        name.remove_prefix(bytes);
+    }
+    return out;
+}
+
+inline std::string hex_digits(std::uint64_t value, int digits) {
+    std::string out;
+    for (int k = digits; k-- != 0;) out.push_back("0123456789abcdef"[value >> (4 * k) & 15]);
+    return out;
+}
+
+}  // namespace detail
+
+/// One for each of the names, which differ; without an ending. The same names give the same files.
+inline std::vector<std::string> file_names(std::span<const std::string> names) {
+    std::vector<std::string> files;
+    std::set<std::string> taken;  // in lower case
+    for (const std::string& name : names) {
+        std::string file = detail::as_file_name(name);
+        bool const as_it_is =
+            file == name && detail::is_ascii(name) && !name.empty() && !detail::is_reserved_file_name(name);
+        if (!as_it_is || !taken.insert(detail::lower_case(file)).second) {
+            std::string const begin = file;
+            std::uint64_t hash = detail::hash_of(name);
+            do file = detail::concat(begin, '-', detail::hex_digits(hash++, 8));
+            while (!taken.insert(detail::lower_case(file)).second);
+        }
+        files.push_back(std::move(file));
+    }
+    return files;
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/deploy/narrow_weights.hpp
+
+/// A deployment whose INT8 weights need 7 bits: for processors that add products of 8 bits in 16.
+///
+///     Deployment const narrow = with_narrow_weights(deployment);        // codes -63 .. 63
+///     verify(narrow, batches).value();                                  // it is a deployment as any other
+///
+/// AVX2 without VNNI multiplies unsigned 8-bit data by signed 8-bit weights and adds two such products in 16
+/// bits, which saturate; ONNX Runtime, among others, computes so there. Of two weights within 63 no sum
+/// leaves 16 bits. A channel with larger codes (with one scale for all: the layer) gets a larger scale and
+/// new codes; INT4 stays as it is.
+
+namespace amct_distill {
+
+inline constexpr int largest_narrow_code = 63;
+
+/// Whether no code of a layer needs more than 7 bits.
+inline bool has_narrow_weights(const DeployedLayer& layer) {
+    std::vector<std::int8_t> codes(layer.cols());
+    for (std::size_t r = 0; r != layer.rows(); ++r) {
+        unpack_row(layer.codes, r, codes);
+        for (std::int8_t c : codes)
+            if (std::abs(int{c}) > largest_narrow_code) return false;
+    }
+    return true;
+}
+
+namespace detail {
+
+/// The layer with other codes, scales and biases; and its module, whose weights they stand for.
+inline void narrow_weights(DeployedLayer& layer, nn::Network& network) {
+    std::size_t const rows = layer.rows(), cols = layer.cols();
+    std::vector<std::int8_t> codes(rows * cols);
+    std::vector<int> largest(rows, 0);
+    for (std::size_t r = 0; r != rows; ++r) {
+        auto const row = std::span(codes).subspan(r * cols, cols);
+        unpack_row(layer.codes, r, row);
+        for (std::int8_t c : row) largest[r] = (std::max)(largest[r], std::abs(int{c}));
+    }
+    if (layer.weight_scales.size() == 1)
+        std::ranges::fill(largest, *std::max_element(largest.begin(), largest.end()));
+    std::vector<ScaleOffset> scales(layer.weight_scales.begin(), layer.weight_scales.end());
+    layer.requantized.clear();
+    for (std::size_t r = 0; r != rows; ++r) {
+        if (largest[r] <= largest_narrow_code) continue;
+        double const factor = double{largest_narrow_code} / largest[r];
+        for (std::size_t c = r * cols; c != (r + 1) * cols; ++c)
+            codes[c] = static_cast<std::int8_t>(std::nearbyint(codes[c] * factor));
+        if (scales.size() != 1 || r == 0) {
+            ScaleOffset& s = scales[scales.size() == 1 ? 0 : r];
+            s.scale = static_cast<float>(static_cast<double>(s.scale) / factor);
+        }
+        layer.requantized.push_back(r);
+    }
+    layer.codes = Codes<Int8>::pack(codes, rows, cols).value();
+    layer.weight_scales = Scales(std::move(scales));
+    const nn::Weighted& old = *network.module(layer.module).weighted();
+    for (std::size_t r = 0; r != layer.bias.size(); ++r)
+        layer.bias[r] =
+            static_cast<std::int32_t>(std::nearbyint(old.bias()[r] / layer.dequantization_scale(r)));
+    nn::Tensor meant({static_cast<nn::Index>(rows), static_cast<nn::Index>(cols)});
+    for (std::size_t r = 0; r != rows; ++r)
+        dequantize(std::span(codes).subspan(r * cols, cols), meant.span().subspan(r * cols, cols),
+                   layer.weight_scales.of_row(r));
+    nn::Tensor weight(old.weight().shape());
+    nn::WeightRows(old).scatter(meant, weight);
+    network.replace(layer.module, old.with_parameters(weight, nn::Tensor(old.bias())));
+}
+
+}  // namespace detail
+
+/// `requantized` of its layers are the channels with new codes.
+inline Deployment with_narrow_weights(const Deployment& deployment) {
+    nn::Network network = deployment.network();
+    std::vector<DeployedLayer> layers = deployment.layers();
+    for (DeployedLayer& layer : layers)
+        if (std::holds_alternative<Codes<Int8>>(layer.codes) && !has_narrow_weights(layer))
+            detail::narrow_weights(layer, network);
+    return Deployment(std::move(network), std::move(layers));
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/io/staged_files.hpp
+
+/// Several files of a directory that are replaced together: all are new, or all are as they were.
+///
+///     StagedFiles files("out");
+///     files.add("weights/conv1.npy", bytes).value();    // in a directory beside; out/weights/ is as it was
+///     files.add("record.txt", text).value();
+///     files.remove("weights/conv7.npy");                // of an older set
+///     files.commit().value();                           // renamed to their places
+///
+/// What fails, a full disk for instance, fails in `add`, before anything of the old set is touched.
+
+namespace amct_distill {
+
+class StagedFiles {
+public:
+    explicit StagedFiles(std::filesystem::path directory) : directory_(std::move(directory)) {}
+    StagedFiles(const StagedFiles&) = delete;
+    StagedFiles& operator=(const StagedFiles&) = delete;
+    /// Without a commit nothing is left of what was added.
+    ~StagedFiles() { discard(); }
+
+    /// Writes a file that `commit` moves to `name`, a relative path. Error: it cannot be written, or a
+    /// directory is in its place.
+    result<void> add(const std::filesystem::path& name, std::string_view content) {
+        std::error_code error;
+        if (std::filesystem::is_directory(directory_ / name, error))
+            return detail::file_error("write", directory_ / name, EISDIR);
+        if (auto ok = make_staging(); !ok) return ok;
+        if (int const code = detail::write_content(staged(changes_.size()), content, Durability::after_exit);
+            code != 0)
+            return detail::file_error("write", directory_ / name, code);
+        changes_.push_back({name, false});
+        return {};
+    }
+    /// Has `commit` remove a file; one that does not exist is no error.
+    void remove(const std::filesystem::path& name) { changes_.push_back({name, true}); }
+
+    /// Moves the new files to their places, in the order of the calls. Error: one cannot be moved; then all
+    /// are as they were before.
+    result<void> commit() {
+        if (auto ok = make_staging(); !ok) return ok;
+        std::size_t const made_before = made_.size();
+        for (std::size_t k = 0; k != changes_.size(); ++k)
+            if (int const code = change(k); code != 0) {
+                for (std::size_t j = k; j-- != 0;) undo(j);
+                remove_directories(made_before);
+                return detail::file_error(changes_[k].remove ? "remove" : "write",
+                                          directory_ / changes_[k].name, code);
+            }
+        made_.clear();
+        discard();
+        return {};
+    }
+
+private:
+    struct Change {
+        std::filesystem::path name{};
+        bool remove = false;
+        bool saved = false;  // there was an old file, which waits in the staging directory
+    };
+
+    std::filesystem::path staged(std::size_t k) const { return staging_ / detail::concat("new", k); }
+    std::filesystem::path saved(std::size_t k) const { return staging_ / detail::concat("old", k); }
+
+    /// Makes a directory, and those above it, and remembers which did not exist.
+    int make_directories(const std::filesystem::path& directory) {
+        std::error_code error;
+        if (directory.empty() || std::filesystem::is_directory(directory, error)) return 0;
+        if (int const code = make_directories(directory.parent_path()); code != 0) return code;
+        if (std::filesystem::create_directory(directory, error)) made_.push_back(directory);
+        return error.value();
+    }
+    void remove_directories(std::size_t keep) {
+        std::error_code ignored;  // one that is not empty stays
+        for (; made_.size() > keep; made_.pop_back()) std::filesystem::remove(made_.back(), ignored);
+    }
+
+    result<void> make_staging() {
+        if (!staging_.empty()) return {};
+        if (int const code = make_directories(directory_); code != 0)
+            return detail::file_error("create", directory_, code);
+        for (std::size_t n = 0; staging_.empty(); ++n) {  // a name that no other process has
+            std::filesystem::path const path = directory_ / detail::concat(".new-files-", n);
+            std::error_code error;
+            if (std::filesystem::create_directory(path, error)) staging_ = path;
+            if (error && error != std::errc::file_exists)
+                return detail::file_error("write to", directory_, error.value());
+        }
+        return {};
+    }
+    void discard() {
+        std::error_code ignored;
+        if (!staging_.empty()) std::filesystem::remove_all(staging_, ignored);
+        staging_.clear();
+        remove_directories(0);
+        changes_.clear();
+    }
+
+    int change(std::size_t k) {
+        Change& c = changes_[k];
+        std::filesystem::path const target = directory_ / c.name;
+        if (int const code = make_directories(target.parent_path()); code != 0) return code;
+        std::error_code error;
+        std::filesystem::rename(target, saved(k), error);
+        c.saved = !error;
+        if (error && error != std::errc::no_such_file_or_directory) return error.value();
+        if (c.remove) return 0;
+        std::filesystem::rename(staged(k), target, error);
+        if (!error) return 0;
+        int const code = error.value();
+        if (c.saved) std::filesystem::rename(saved(k), target, error);
+        return code;
+    }
+    void undo(std::size_t k) {
+        const Change& c = changes_[k];
+        std::error_code ignored;
+        if (c.saved)
+            std::filesystem::rename(saved(k), directory_ / c.name, ignored);
+        else if (!c.remove)
+            std::filesystem::remove(directory_ / c.name, ignored);
+    }
+
+    std::filesystem::path directory_;
+    std::filesystem::path staging_{};
+    std::vector<std::filesystem::path> made_{};  // directories that did not exist before
+    std::vector<Change> changes_{};
+};
+
+}  // namespace amct_distill
 
 #endif  // definitions
 
@@ -40016,6 +40516,22 @@ private:
     std::vector<std::size_t> in_pattern_{};  // by node: place in matches_
 };
 
+/// What a model is refused for as a whole: it computes with codes.
+inline std::optional<std::string> quantized_already(const GraphView& graph) {
+    std::size_t count = 0, back = 0;
+    NodeId first = none;
+    for (NodeId n : graph.order()) {
+        std::string_view const op = graph.node(n).op();
+        back += op == "DequantizeLinear" || op == "AscendDequant";
+        if ((op == "QuantizeLinear" || op == "AscendQuant") && ++count == 1) first = n;
+    }
+    if (count == 0 || back == 0) return std::nullopt;
+    std::string_view const name = graph.node(first).proto->name.get();
+    return amct_distill::detail::concat("the model is quantized already (", count, ' ',
+                                        graph.node(first).op(), ", the first is node `", name,
+                                        "`); give the float model that it was made of");
+}
+
 }  // namespace detail
 
 AMCT_DISTILL_ONNX_INLINE result<Imported> import_network(const ModelFile& model,
@@ -40031,6 +40547,7 @@ AMCT_DISTILL_ONNX_INLINE result<Imported> import_network(const ModelFile& model,
                             " are known: export it with one of those"));
     result<GraphView> graph = GraphView::of(model);
     if (!graph) return graph.diagnostics();
+    if (auto const quantized = detail::quantized_already(*graph)) return graph->error(*quantized);
     detail::Importer first(*graph, options, options.batch);
     bool const may_keep = options.batch == Batch::free && first.has_exported_batch();
     result<Imported> out = std::move(first).finish();
@@ -40099,6 +40616,511 @@ private:
     ModelFile file_;
     Imported imported_;
 };
+
+}  // namespace amct_distill::onnx
+
+// ---- amct_distill/onnx/opset_conversion.hpp
+
+/// A model's operators as a later version of ONNX spells them.
+///
+///     onnx::GraphEdit edit(model);                          // of opset 9
+///     onnx::convert_opset(edit, 13).value();                // Squeeze's axes are an input now, ...
+///
+/// Only nodes whose spelling changed are touched; the numbers stay the same. An earlier version cannot be
+/// asked for: a model of a later one stays as it is. Errors name the node.
+
+namespace amct_distill::onnx {
+namespace detail {
+
+class OpsetConverter {
+public:
+    using Node = GraphEdit::Node;
+    using Problem = std::optional<std::string>;
+
+    explicit OpsetConverter(GraphEdit& edit) : edit_(edit) {}
+
+    /// Nodes become those of `version`, those of the version before it.
+    result<void> to(std::int64_t version) {
+        Diagnostics errors;
+        std::size_t const count = edit_.nodes();  // what is made here is of the new version
+        for (Node n = 0; n != count; ++n) {
+            if (!edit_.has(n) || !edit_.node(n).domain.get().empty()) continue;
+            for (const Rule& rule : rules())
+                if (rule.version == version && rule.op == edit_.op(n)) {
+                    if (Problem const problem = (this->*rule.convert)(n))
+                        errors.push_back(error(n, version, *problem));
+                    break;
+                }
+        }
+        if (!errors.empty()) return errors;
+        return {};
+    }
+
+private:
+    struct Rule {
+        std::string_view op;
+        std::int64_t version;
+        Problem (OpsetConverter::*convert)(Node);
+    };
+    static std::span<const Rule> rules();
+
+    Diagnostic error(Node n, std::int64_t version, std::string_view problem) const {
+        const NodeProto& node = edit_.node(n);
+        std::string_view const name = node.name.get().empty() ? node.output.front() : node.name.get();
+        Diagnostic d = general_error(amct_distill::detail::concat(
+            "node `", name, "` (", edit_.op(n), ") is not converted to opset ", version, ": ", problem));
+        d.source = edit_.source().source();
+        return d;
+    }
+    /// What a constant of the node is called.
+    std::string own(Node n, std::string_view what) const {
+        const NodeProto& node = edit_.node(n);
+        return amct_distill::detail::concat(node.name.get().empty() ? node.output.front() : node.name.get(),
+                                            '/', what);
+    }
+    std::optional<std::vector<std::int64_t>> integers(Node n, std::string_view name) const {
+        const AttributeProto* const a = find_attribute(edit_.node(n), name);
+        return a == nullptr ? std::nullopt : std::optional(a->ints);
+    }
+    void integers_to_input(Node n, std::string_view name, std::size_t input) {
+        if (auto const values = integers(n, name)) {
+            edit_.set_input(n, input, edit_.int64s(own(n, name), *values));
+            edit_.remove_attribute(n, name);
+        }
+    }
+
+    Problem drop_spatial(Node n) {
+        if (integer_attribute(edit_.node(n), "spatial", 1) == 0)
+            return "its statistics are not per channel (spatial 0)";
+        edit_.remove_attribute(n, "spatial");
+        return {};
+    }
+    Problem scales_to_input(Node n) {
+        const AttributeProto* const scales = find_attribute(edit_.node(n), "scales");
+        if (scales == nullptr) return "it has no scales";
+        std::vector<float> const values = scales->floats;
+        edit_.set_input(n, 1,
+                        edit_.floats(own(n, "scales"), {static_cast<std::int64_t>(values.size())}, values));
+        edit_.remove_attribute(n, "scales");
+        return {};
+    }
+    Problem upsample_to_resize(Node n) {
+        edit_.set_op(n, "Resize");
+        return {};
+    }
+    Problem resize_of_10(Node n) {
+        std::string_view const scales = edit_.input(n, 1);
+        edit_.set_inputs(n, {edit_.input(n, 0), edit_.floats(own(n, "roi"), {0}, {}), scales});
+        edit_.set_attribute(n, attribute("coordinate_transformation_mode", "asymmetric"));
+        if (const AttributeProto* const mode = find_attribute(edit_.node(n), "mode");
+            mode == nullptr || mode->s.get() == "nearest")
+            edit_.set_attribute(n, attribute("nearest_mode", "floor"));
+        return {};
+    }
+    Problem slice_to_inputs(Node n) {
+        if (!integers(n, "starts") || !integers(n, "ends")) return "it has no starts or ends";
+        integers_to_input(n, "starts", 1);
+        integers_to_input(n, "ends", 2);
+        integers_to_input(n, "axes", 3);
+        return {};
+    }
+    Problem clip_to_inputs(Node n) {
+        std::size_t input = 1;
+        for (std::string_view name : {"min", "max"}) {
+            if (const AttributeProto* const a = find_attribute(edit_.node(n), name)) {
+                float const value = a->f.get();
+                edit_.set_input(n, input, edit_.floats(own(n, name), {}, {value}));
+                edit_.remove_attribute(n, name);
+            }
+            ++input;
+        }
+        return {};
+    }
+    Problem pad_to_inputs(Node n) {
+        if (!integers(n, "pads")) return "it has no pads";
+        integers_to_input(n, "pads", 1);
+        if (const AttributeProto* const a = find_attribute(edit_.node(n), "value")) {
+            float const value = a->f.get();
+            edit_.set_input(n, 2, edit_.floats(own(n, "value"), {}, {value}));
+            edit_.remove_attribute(n, "value");
+        }
+        return {};
+    }
+    Problem drop_ratio(Node n) {
+        edit_.remove_attribute(n, "ratio");
+        return {};
+    }
+    Problem axes_to_input(Node n) {
+        integers_to_input(n, "axes", 1);
+        return {};
+    }
+    Problem split_to_input(Node n) {
+        integers_to_input(n, "split", 1);
+        return {};
+    }
+    Problem split_in_equal_parts(Node n) {
+        if (edit_.input(n, 1).empty())
+            edit_.set_attribute(n, attribute("num_outputs", edit_.node(n).output.size()));
+        return {};
+    }
+    Problem grid_sample_mode(Node n) {
+        const AttributeProto* const mode = find_attribute(edit_.node(n), "mode");
+        std::string_view const old = mode == nullptr ? "bilinear" : mode->s.get();
+        if (old == "bilinear") edit_.set_attribute(n, attribute("mode", "linear"));
+        if (old == "bicubic") edit_.set_attribute(n, attribute("mode", "cubic"));
+        return {};
+    }
+    /// Up to 12 it took its input as a matrix, the dimensions from `axis` on being one; then a single one.
+    Problem softmax_of_matrix(Node n) {
+        std::int64_t const axis = integer_attribute(edit_.node(n), "axis", 1);
+        std::optional<std::size_t> const rank = rank_of(edit_.input(n, 0));
+        bool const last = axis == -1 || (rank && axis == static_cast<std::int64_t>(*rank) - 1);
+        if (last) {
+            edit_.set_attribute(n, attribute("axis", axis));
+            return {};
+        }
+        std::string_view const x = edit_.input(n, 0), y = edit_.node(n).output.front();
+        std::string_view const shape = edit_.insert_before(n, own(n, "Shape"), "Shape", {x}, own(n, "shape"));
+        std::string_view const matrix = edit_.insert_before(n, own(n, "Flatten"), "Flatten", {x},
+                                                            own(n, "matrix"), {attribute("axis", axis)});
+        std::string_view const rows = edit_.new_value(own(n, "rows"));
+        edit_.set_inputs(n, {matrix});
+        edit_.set_attribute(n, attribute("axis", 1));
+        edit_.set_output(n, 0, rows);
+        edit_.insert_maker_of(y, n, own(n, "Reshape"), "Reshape", {rows, shape});
+        return {};
+    }
+    /// Of a value, as far as the model tells, or what makes it does.
+    std::optional<std::size_t> rank_of(std::string_view value) const {
+        for (const auto* list : {&edit_.inputs(), &edit_.outputs(), &edit_.source().graph().value_info})
+            for (const ValueInfoProto& v : *list)
+                if (v.name.get() == value && v.type.has_value() && v.type->tensor_type.has_value() &&
+                    v.type->tensor_type->shape.has_value())
+                    return v.type->tensor_type->shape->dim.size();
+        if (auto const maker = edit_.producer(value);
+            maker && (edit_.op(*maker) == "Gemm" || edit_.op(*maker) == "Flatten"))
+            return 2;
+        return std::nullopt;
+    }
+    /// Scale and bias were one for each group, and are one for each channel.
+    Problem group_norm_per_channel(Node) {
+        return std::string(
+            "its scale and bias are one for each group there, and one for each channel from 21 on; export it "
+            "as InstanceNormalization, or by another exporter");
+    }
+
+    GraphEdit& edit_;
+};
+
+inline std::span<const OpsetConverter::Rule> OpsetConverter::rules() {
+    using C = OpsetConverter;
+    static constexpr std::array all{
+        Rule{"BatchNormalization", 9, &C::drop_spatial},
+        Rule{"Upsample", 9, &C::scales_to_input},
+        Rule{"Upsample", 10, &C::upsample_to_resize},
+        Rule{"Slice", 10, &C::slice_to_inputs},
+        Rule{"Resize", 11, &C::resize_of_10},
+        Rule{"Clip", 11, &C::clip_to_inputs},
+        Rule{"Pad", 11, &C::pad_to_inputs},
+        Rule{"Dropout", 12, &C::drop_ratio},
+        Rule{"Squeeze", 13, &C::axes_to_input},
+        Rule{"Unsqueeze", 13, &C::axes_to_input},
+        Rule{"ReduceSum", 13, &C::axes_to_input},
+        Rule{"Split", 13, &C::split_to_input},
+        Rule{"Softmax", 13, &C::softmax_of_matrix},
+        Rule{"LogSoftmax", 13, &C::softmax_of_matrix},
+        Rule{"Hardmax", 13, &C::softmax_of_matrix},
+        Rule{"ReduceL1", 18, &C::axes_to_input},
+        Rule{"ReduceL2", 18, &C::axes_to_input},
+        Rule{"ReduceLogSum", 18, &C::axes_to_input},
+        Rule{"ReduceLogSumExp", 18, &C::axes_to_input},
+        Rule{"ReduceMax", 18, &C::axes_to_input},
+        Rule{"ReduceMean", 18, &C::axes_to_input},
+        Rule{"ReduceMin", 18, &C::axes_to_input},
+        Rule{"ReduceProd", 18, &C::axes_to_input},
+        Rule{"ReduceSumSquare", 18, &C::axes_to_input},
+        Rule{"Split", 18, &C::split_in_equal_parts},
+        Rule{"GridSample", 20, &C::grid_sample_mode},
+        Rule{"GroupNormalization", 21, &C::group_norm_per_channel},
+    };
+    return all;
+}
+
+}  // namespace detail
+
+/// The oldest that is converted.
+inline constexpr std::int64_t oldest_converted_opset = 7;
+
+/// The least version of the operators is `least` then, and that of the file's format goes with it.
+inline result<void> convert_opset(GraphEdit& edit, std::int64_t least) {
+    std::int64_t const from = edit.opset();
+    if (from < least) {
+        if (from < oldest_converted_opset) {
+            Diagnostic d = general_error(amct_distill::detail::concat(
+                "the model is of opset ", from, "; those from ", oldest_converted_opset, " on become ", least,
+                "; convert it with onnx.version_converter first"));
+            d.source = edit.source().source();
+            return d;
+        }
+        detail::OpsetConverter converter(edit);
+        for (std::int64_t version = from + 1; version <= least; ++version)
+            if (auto ok = converter.to(version); !ok) return ok;
+    }
+    std::int64_t const opset = (std::max)(from, least);
+    edit.set_opset(opset, ir_version_of(opset));
+    return {};
+}
+
+}  // namespace amct_distill::onnx
+
+// ---- amct_distill/onnx/qdq.hpp
+
+/// A deployment as an ONNX model of QuantizeLinear and DequantizeLinear, which ONNX Runtime and others run in
+/// integers.
+///
+///     auto model = onnx::FloatModel::open("net.onnx").value();           // of which `device` was made
+///     onnx::export_qdq(model, device, "net_int8.onnx").value();          // opset 13: every engine reads it
+///     onnx::export_qdq(model, device, "net_int4.onnx", {.form = onnx::QdqForm::int4}).value();
+///
+/// The model is the float one with QuantizeLinear and DequantizeLinear before each quantized layer's input,
+/// DequantizeLinear after its weights' codes and after its bias, an int32 in steps of scale_d * scale_w. What
+/// it computes are the deployment's integers: see docs/export.md. All else stays as it was; the version of
+/// the operators is raised where it has to be.
+
+namespace amct_distill::onnx {
+
+/// How codes of 4 bits are written; those of 8 are INT8 always.
+enum class QdqForm {
+    int8,      ///< as INT8; what is quantized is clipped to 4 bits before. Opset 13
+    int4,      ///< as TensorProto's INT4, weights and data. Opset 21
+    int4_clip  ///< weights as INT4, data as INT8, clipped before. Opset 21
+};
+
+struct QdqOptions {
+    QdqForm form = QdqForm::int8;
+    bool seven_bit_weights = false;  ///< see narrow_weights.hpp: other numbers than the deployment's
+    std::size_t largest_file = BytesOptions{}.largest;  ///< above, the weights go to a file beside it
+};
+
+namespace detail {
+
+class QdqWriter {
+public:
+    QdqWriter(GraphEdit& edit, const QdqOptions& options) : edit_(edit), options_(options) {}
+
+    void write(const QuantizedNode& layer) {
+        LayerFinder finder(edit_, {});
+        edit_.set_input(layer.node, 0, activation(layer));
+        std::string_view const bias = layer.layer->bias.empty() ? std::string_view() : this->bias(layer);
+        finder.set_parameters(layer, weight(layer), bias);
+    }
+
+private:
+    static bool is_int4(const Width& width) { return std::holds_alternative<Int4>(width); }
+    std::string own(const QuantizedNode& layer, std::string_view what) const {
+        return amct_distill::detail::concat(layer.layer->name, '.', what);
+    }
+
+    /// The input with its codes' values: one pair of nodes for each (value, scale, offset, width).
+    std::string_view activation(const QuantizedNode& layer) {
+        const DeployedLayer& l = *layer.layer;
+        bool const four = is_int4(l.data_width);
+        auto const key =
+            std::tuple(layer.input, std::bit_cast<std::uint32_t>(l.data.scale), l.data.offset, four);
+        if (auto const made = activations_.find(key); made != activations_.end()) return made->second;
+        std::string_view x = layer.input;
+        bool const as_int4 = four && options_.form == QdqForm::int4;
+        if (four && !as_int4) {
+            auto const limit = [&](int code) {
+                return static_cast<float>(code - l.data.offset) * l.data.scale;
+            };
+            std::string_view const low = edit_.floats(own(layer, "lo"), {}, {limit(Int4::qmin)});
+            std::string_view const high = edit_.floats(own(layer, "hi"), {}, {limit(Int4::qmax)});
+            x = edit_.insert_before(layer.node, own(layer, "x.clip"), "Clip", {x, low, high},
+                                    own(layer, "x_clip"));
+        }
+        std::string_view const scale = edit_.floats(own(layer, "x_scale"), {}, {l.data.scale});
+        std::vector<std::int8_t> const offset{static_cast<std::int8_t>(l.data.offset)};
+        std::string_view const zero = as_int4 ? edit_.int4s(own(layer, "x_zero"), {}, offset)
+                                              : edit_.int8s(own(layer, "x_zero"), {}, offset);
+        std::string_view const codes = edit_.insert_before(
+            layer.node, own(layer, "x.quantize"), "QuantizeLinear", {x, scale, zero}, own(layer, "x_q"));
+        return activations_[key] =
+                   edit_.insert_before(layer.node, own(layer, "x.dequantize"), "DequantizeLinear",
+                                       {codes, scale, zero}, own(layer, "x_dq"));
+    }
+
+    std::string_view weight(const QuantizedNode& layer) {
+        const DeployedLayer& l = *layer.layer;
+        bool const as_int4 = options_.form != QdqForm::int8 && std::holds_alternative<Codes<Int4>>(l.codes);
+        bool const per_channel = l.weight_scales.size() != 1;
+        // Groups of a transposed convolution share the dimension of the channels: its scales belong to the
+        // rows of another order, out of which it is made then.
+        bool const by_rows = per_channel && layer.groups != 1;
+        std::vector<std::int64_t> dims = layer.dims;
+        std::vector<std::int8_t> codes = layer.codes;
+        if (by_rows) {
+            dims = {static_cast<std::int64_t>(l.rows()), static_cast<std::int64_t>(l.cols())};
+            for (std::size_t r = 0; r != l.rows(); ++r)
+                unpack_row(l.codes, r, std::span(codes).subspan(r * l.cols(), l.cols()));
+        }
+        auto const constant = [&](std::string_view what, std::vector<std::int64_t> of,
+                                  const std::vector<std::int8_t>& values) {
+            return as_int4 ? edit_.int4s(own(layer, what), std::move(of), values)
+                           : edit_.int8s(own(layer, what), std::move(of), values);
+        };
+        std::string_view const w = constant("w_q", std::move(dims), codes);
+        std::vector<float> scales;
+        for (ScaleOffset s : l.weight_scales) scales.push_back(s.scale);
+        std::vector<std::int64_t> const shape = shape_of_scales(scales.size());
+        std::string_view const scale = edit_.floats(own(layer, "w_scale"), shape, scales);
+        std::string_view const zero = constant("w_zero", shape, std::vector<std::int8_t>(scales.size(), 0));
+        std::string_view const values =
+            edit_.insert_before(layer.node, own(layer, "w.dequantize"), "DequantizeLinear", {w, scale, zero},
+                                own(layer, "w_dq"), axis(per_channel, by_rows ? 0 : layer.axis));
+        return by_rows ? from_rows(layer, values) : values;
+    }
+    /// [groups * out, in * taps] becomes [groups * in, out, taps...].
+    std::string_view from_rows(const QuantizedNode& layer, std::string_view rows) {
+        auto const groups = static_cast<std::int64_t>(layer.groups);
+        std::vector<std::int64_t> split{groups, layer.dims[1], layer.dims[0] / groups}, order{0, 2, 1};
+        split.insert(split.end(), layer.dims.begin() + 2, layer.dims.end());
+        while (order.size() != split.size()) order.push_back(static_cast<std::int64_t>(order.size()));
+        auto const step = [&](std::string_view what, std::string_view op, std::vector<std::string_view> reads,
+                              AttributeList attributes = {}) {
+            return edit_.insert_before(layer.node, own(layer, what), op, std::move(reads),
+                                       own(layer, amct_distill::detail::concat(what, "_out")),
+                                       std::move(attributes));
+        };
+        std::string_view const by_group =
+            step("w.split", "Reshape", {rows, edit_.int64s(own(layer, "w_split"), split)});
+        std::string_view const moved =
+            step("w.move", "Transpose", {by_group}, {attribute("perm", std::move(order))});
+        return step("w.join", "Reshape", {moved, edit_.int64s(own(layer, "w_shape"), layer.dims)});
+    }
+
+    std::string_view bias(const QuantizedNode& layer) {
+        const DeployedLayer& l = *layer.layer;
+        bool const per_channel = l.weight_scales.size() != 1;
+        std::vector<float> scales;
+        for (std::size_t c = 0; c != l.weight_scales.size(); ++c) scales.push_back(l.dequantization_scale(c));
+        std::vector<std::int64_t> const shape = shape_of_scales(scales.size());
+        std::string_view const b =
+            edit_.int32s(own(layer, "b_q"), {static_cast<std::int64_t>(l.bias.size())}, l.bias);
+        std::string_view const scale = edit_.floats(own(layer, "b_scale"), shape, scales);
+        std::string_view const zero =
+            edit_.int32s(own(layer, "b_zero"), shape, std::vector<std::int32_t>(scales.size(), 0));
+        return edit_.insert_before(layer.node, own(layer, "b.dequantize"), "DequantizeLinear",
+                                   {b, scale, zero}, own(layer, "b_dq"), axis(per_channel, 0));
+    }
+
+    /// Scale and zero point have one shape: ONNX Runtime fuses nothing else.
+    static std::vector<std::int64_t> shape_of_scales(std::size_t count) {
+        if (count == 1) return {};
+        return {static_cast<std::int64_t>(count)};
+    }
+    static AttributeList axis(bool per_channel, std::size_t axis) {
+        if (!per_channel) return {};
+        return {attribute("axis", axis)};
+    }
+
+    GraphEdit& edit_;
+    const QdqOptions& options_;
+    std::map<std::tuple<std::string_view, std::uint32_t, std::int32_t, bool>, std::string_view>
+        activations_{};
+};
+
+/// "`a`, `b`, `c` and 4 more".
+inline std::string some_names(const std::vector<std::string_view>& names) {
+    constexpr std::size_t most = 3;
+    std::string out;
+    for (std::size_t k = 0; k != (std::min)(names.size(), most); ++k)
+        out += amct_distill::detail::concat(k == 0 ? "" : ", ", '`', names[k], '`');
+    if (names.size() > most) out += amct_distill::detail::concat(" and ", names.size() - most, " more");
+    return out;
+}
+
+/// What of the model some engines compute otherwise.
+inline Diagnostics qdq_warnings(const QuantizedGraph& graph, const QdqOptions& options) {
+    using amct_distill::detail::concat;
+    Diagnostics out;
+    std::vector<std::string_view> wide, pooled;
+    for (const QuantizedNode& layer : graph.layers) {
+        if (!has_narrow_weights(*layer.layer)) wide.push_back(layer.layer->name);
+        auto const before = graph.edit.producer(layer.input);
+        if (options.form == QdqForm::int4 && std::holds_alternative<Int4>(layer.layer->data_width) &&
+            before && graph.edit.op(*before) == "MaxPool")
+            pooled.push_back(layer.layer->name);
+    }
+    if (!wide.empty())
+        out.push_back(general_warning(
+            concat("on x86 processors without VNNI (before about 2019) ONNX Runtime adds products of 8-bit "
+                   "data and weights in 16 bits, which can saturate: wrong results where weights are beyond ",
+                   largest_narrow_code, ", as in ", some_names(wide),
+                   "; for such processors write the weights in 7 bits, or set the session option "
+                   "session.x64quantprecision to 1")));
+    if (!pooled.empty())
+        out.push_back(general_warning(concat(
+            "ONNX Runtime (up to 1.30) refuses INT4 data after a MaxPool, as in ", some_names(pooled),
+            ", unless its optimizations are `basic` or off; the form with Clip loads at every level")));
+    return out;
+}
+
+}  // namespace detail
+
+/// The model's bytes; warnings say what some engines compute otherwise. `imported`: what the import of
+/// `source` gave. Errors, all at once, name the layers and nodes: see quantized_graph.hpp and
+/// opset_conversion.hpp; INT4 is asked for, and no layer has it.
+inline result<ModelBytes> qdq_bytes(const ModelFile& source, const Imported& imported,
+                                    const Deployment& deployment, const QdqOptions& options = {},
+                                    std::string data_file = "model.onnx.data") {
+    if (options.seven_bit_weights) {
+        QdqOptions others = options;
+        others.seven_bit_weights = false;
+        return qdq_bytes(source, imported, with_narrow_weights(deployment), others, std::move(data_file));
+    }
+    bool const is_int4 = std::ranges::any_of(deployment.layers(), [](const DeployedLayer& l) {
+        return std::holds_alternative<Int4>(l.data_width) || std::holds_alternative<Codes<Int4>>(l.codes);
+    });
+    if (options.form != QdqForm::int8 && !is_int4)
+        return general_error("no layer is quantized to INT4; write the INT8 form (qdq-int8)");
+    result<QuantizedGraph> graph = quantized_graph(source, imported, deployment);
+    if (!graph) return graph.diagnostics();
+    GraphEdit& edit = graph->edit;
+    if (auto ok = convert_opset(edit, options.form == QdqForm::int8 ? 13 : 21); !ok) return ok.diagnostics();
+    Diagnostics warnings = detail::qdq_warnings(*graph, options);
+    detail::QdqWriter writer(edit, options);
+    for (const QuantizedNode& layer : graph->layers) writer.write(layer);
+    edit.set_producer("amct_distill", edit.keep(amct_distill::detail::concat(AMCT_DISTILL_VERSION_MAJOR, '.',
+                                                                             AMCT_DISTILL_VERSION_MINOR, '.',
+                                                                             AMCT_DISTILL_VERSION_PATCH)));
+    result<ModelBytes> bytes =
+        edit.finish({.data_file = std::move(data_file), .largest = options.largest_file});
+    if (!bytes) return bytes.diagnostics();
+    return {*std::move(bytes), std::move(warnings)};
+}
+
+/// `model`: a FloatModel (float_model.hpp).
+template <class M>
+requires requires(const M& m) {
+    m.file();
+    m.imported();
+}
+result<ModelBytes> qdq_bytes(const M& model, const Deployment& deployment, const QdqOptions& options = {}) {
+    return qdq_bytes(model.file(), model.imported(), deployment, options);
+}
+/// Writes it to a file; where it is large, its weights to one beside it, called PATH.data. After an error
+/// what was there before is as it was.
+template <class M>
+result<void> export_qdq(const M& model, const Deployment& deployment, const std::filesystem::path& path,
+                        const QdqOptions& options = {}) {
+    result<ModelBytes> const bytes =
+        qdq_bytes(model.file(), model.imported(), deployment, options, path.filename().string() + ".data");
+    if (!bytes) return bytes.diagnostics();
+    auto written = write_model(*bytes, path);
+    if (!written) return written;
+    return result<void>::with_warnings(bytes.diagnostics());
+}
 
 }  // namespace amct_distill::onnx
 
