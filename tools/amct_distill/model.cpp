@@ -25,34 +25,6 @@ std::vector<std::string_view> split(std::string_view text, char at) {
     return out;
 }
 
-/// "image:Nx3x224x224", or AMCT's "image:1,3,224,224;mask:1,1,224,224".
-ad::onnx::UserShapes user_shapes(const std::vector<std::string>& given) {
-    ad::onnx::UserShapes out;
-    for (std::string_view all : given)
-        for (std::string_view one : split(all, ';')) {
-            if (one.empty()) continue;
-            std::size_t const colon = one.rfind(':');
-            auto const bad = [&] {
-                bad_command_line("--shape: expected NAME:Nx3x224x224, found `", one, "`");
-            };
-            if (colon == one.npos || colon == 0) bad();
-            std::string_view const sizes = one.substr(colon + 1);
-            std::vector<std::int64_t>& shape = out[std::string(one.substr(0, colon))];
-            if (!shape.empty()) bad_command_line("--shape: `", one.substr(0, colon), "` is given twice");
-            for (std::string_view size : split(sizes, sizes.find(',') == sizes.npos ? 'x' : ',')) {
-                while (size.starts_with(' ')) size.remove_prefix(1);
-                std::int64_t n = -1;
-                auto const [end, error] = std::from_chars(size.data(), size.data() + size.size(), n);
-                if (size == "N" || size == "n" || size == "-1")
-                    n = -1;
-                else if (error != std::errc{} || end != size.data() + size.size() || n < 1)
-                    bad();
-                shape.push_back(n);
-            }
-        }
-    return out;
-}
-
 std::string_view text_of(ad::onnx::NameSource source) {
     using ad::onnx::NameSource;
     switch (source) {
@@ -91,6 +63,34 @@ Model load_saved(const ModelOptions& options) {
 
 }  // namespace
 
+/// "image:Nx3x224x224", or AMCT's "image:1,3,224,224;mask:1,1,224,224".
+ad::onnx::UserShapes user_shapes(const std::vector<std::string>& given) {
+    ad::onnx::UserShapes out;
+    for (std::string_view all : given)
+        for (std::string_view one : split(all, ';')) {
+            if (one.empty()) continue;
+            std::size_t const colon = one.rfind(':');
+            auto const bad = [&] {
+                bad_command_line("--shape: expected NAME:Nx3x224x224, found `", one, "`");
+            };
+            if (colon == one.npos || colon == 0) bad();
+            std::string_view const sizes = one.substr(colon + 1);
+            std::vector<std::int64_t>& shape = out[std::string(one.substr(0, colon))];
+            if (!shape.empty()) bad_command_line("--shape: `", one.substr(0, colon), "` is given twice");
+            for (std::string_view size : split(sizes, sizes.find(',') == sizes.npos ? 'x' : ',')) {
+                while (size.starts_with(' ')) size.remove_prefix(1);
+                std::int64_t n = -1;
+                auto const [end, error] = std::from_chars(size.data(), size.data() + size.size(), n);
+                if (size == "N" || size == "n" || size == "-1")
+                    n = -1;
+                else if (error != std::errc{} || end != size.data() + size.size() || n < 1)
+                    bad();
+                shape.push_back(n);
+            }
+        }
+    return out;
+}
+
 Model load_model(const ModelOptions& options) {
     Model out;
     ad::onnx::ImportOptions import{.shapes = user_shapes(options.shapes)};
@@ -118,6 +118,7 @@ Model load_model(const ModelOptions& options) {
         while (out.producer.ends_with(' ')) out.producer.pop_back();
     }
     out.path = options.path;
+    out.shapes = options.shapes;
     return out;
 }
 

@@ -6,6 +6,8 @@
 #pragma once
 #include <amct_distill/nn/network.hpp>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -28,7 +30,12 @@ struct Model {
     std::size_t bytes = 0;
     std::string producer{};
     std::int64_t opset = 0;
+    std::vector<std::string> shapes{};  ///< that the user gave
 };
+
+/// The sizes that --shape gives.
+std::map<std::string, std::vector<std::int64_t>, std::less<>> user_shapes(
+    const std::vector<std::string>& given);
 
 /// Throws ConfigError with every reason why it cannot be imported.
 Model load_model(const ModelOptions& options);

@@ -6,12 +6,21 @@
 #pragma once
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "model.hpp"
 
 namespace tool {
 
 std::string model_json(const Model& model);
+
+/// The model that a folder was made of, as its model.json tells; empty where it does not.
+struct SourceOfFolder {
+    std::string path{}, hash{};
+    std::vector<std::string> shapes{};  ///< that the user gave
+};
+SourceOfFolder source_of_folder(const std::filesystem::path& directory);
+
 /// The network with the names of the folder's model.json; with its own names where there is none.
 Model deployed_model(const std::filesystem::path& directory, amct_distill::nn::Network network);
 
