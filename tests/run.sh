@@ -17,6 +17,8 @@ if command -v apt-get >/dev/null; then
         need_packages clang-format-14 clang-tidy-14
     # ONNX's own tests; its Python module checks the models that are written.
     (need_packages libonnx-testdata python3-onnx) || true
+    # An example's; without it the example is left out.
+    (need_packages libdnnl-dev) || true
 fi
 [ -z "${AMCT_DISTILL_PACKAGES_ONLY:-}" ] || exit 0
 

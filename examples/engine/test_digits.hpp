@@ -13,23 +13,35 @@
 
 namespace engine {
 
-/// How many of them a network recognizes, in a line for people.
+inline constexpr std::size_t all_digits = std::size(digits_data), train_digits = 1400,
+                             test_digits = all_digits - train_digits;
+
+/// A row of digits_data.
+inline const unsigned char* test_digit(std::size_t k) {
+    static auto const order = [] {
+        std::array<std::size_t, all_digits> out;
+        std::iota(out.begin(), out.end(), std::size_t{0});
+        std::mt19937_64 random(0);
+        for (std::size_t i = all_digits; i > 1; --i) std::swap(out[i - 1], out[random() % i]);
+        return out;
+    }();
+    return digits_data[order[train_digits + k]];
+}
+/// Its pixels in 0..1, 8 x 8.
+inline void copy_image(std::size_t k, float* to) {
+    for (std::size_t p = 0; p != 64; ++p) to[p] = static_cast<float>(test_digit(k)[p]) / 16.0f;
+}
+
+/// How many of them are recognized, in a line for people.
 template <class Recognize>
 void report(Recognize&& recognize) {
-    constexpr std::size_t rows = std::size(digits_data), train_rows = 1400;
-    static std::array<std::size_t, rows> order;
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::mt19937_64 random(0);
-    for (std::size_t i = rows; i > 1; --i) std::swap(order[i - 1], order[random() % i]);
-
     std::size_t right = 0;
-    for (std::size_t i = train_rows; i != rows; ++i) {
-        const unsigned char* const row = digits_data[order[i]];
+    for (std::size_t k = 0; k != test_digits; ++k) {
         std::array<float, 64> image;
-        for (std::size_t p = 0; p != image.size(); ++p) image[p] = static_cast<float>(row[p]) / 16.0f;
-        if (recognize(image.data()) == row[64]) ++right;
+        copy_image(k, image.data());
+        if (recognize(image.data()) == test_digit(k)[64]) ++right;
     }
-    std::printf("%zu of %zu digits recognized\n", right, rows - train_rows);
+    std::printf("%zu of %zu digits recognized\n", right, test_digits);
 }
 
 }  // namespace engine

@@ -16,6 +16,7 @@
 #include "core/result.hpp"
 #include "core/table.hpp"
 #include "core/version.hpp"
+#include "deploy/cpp_header.hpp"
 #include "deploy/deployed_layer.hpp"
 #include "deploy/deployment.hpp"
 #include "deploy/record.hpp"

@@ -11,6 +11,7 @@
 #include "config/field_numbers.hpp"
 #include "config/static_config.hpp"
 #include "core/fixed_string.hpp"
+#include "deploy/cpp_header-inl.hpp"
 #include "deploy/deployment-inl.hpp"
 #include "deploy/fold.hpp"
 #include "deploy/integer.hpp"

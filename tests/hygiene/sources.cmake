@@ -8,6 +8,7 @@ set(license "// SPDX-License-Identifier: Apache-2.0\n")
 string(LENGTH "${license}" length)
 file(GLOB_RECURSE code "${ROOT}/include/*.hpp" "${ROOT}/examples/*.[ch]pp" "${ROOT}/tests/*.[ch]pp"
     "${ROOT}/tools/*.[ch]pp" "${ROOT}/src/*.cpp" "${ROOT}/cmake/*.cpp")
+list(FILTER code EXCLUDE REGEX "/digits_model.hpp$")  # written by amct-distill
 file(GLOB_RECURSE scripts "${ROOT}/cmake/*" "${ROOT}/tests/*.cmake" "${ROOT}/tests/*.sh" "${ROOT}/tests/*.txt"
     "${ROOT}/examples/*.sh" "${ROOT}/examples/*.txt")
 list(FILTER scripts EXCLUDE REGEX "/golden/|/seeds/|/expected\\.txt$")

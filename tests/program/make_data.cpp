@@ -114,6 +114,7 @@ void write_all(const char* csv, const fs::path& dir) {
     nn::Tensor const images = first(data.test.images, 96);
     std::size_t const n = 96, pixels = 64;
     write_npy(dir / "images.npy", images).value();
+    write_npy(dir / "test.npy", data.test.images).value();
     write_npy(dir / "one image.npy", nn::Tensor({1, 8, 8}, images.span().first(pixels))).value();
     write_npy(dir / "图像.npy", images).value();
     std::vector<std::int64_t> labels(data.test.labels.begin(), data.test.labels.begin() + 96);

@@ -28,6 +28,7 @@ constexpr Format formats[]{
     {"qdq-int8", "ONNX with QuantizeLinear and DequantizeLinear, opset 13", write_qdq_int8},
     {"qdq-int4", "the same with ONNX's INT4, opset 21", write_qdq_int4},
     {"qdq-int4-clip", "INT4 weights, data clipped in INT8, opset 21", write_qdq_int4_clip},
+    {"cpp", "a C++ header for an engine", write_cpp},
 };
 
 /// The formats of "qdq-int8,float", each once.
@@ -77,8 +78,9 @@ int run_export(const Options& options) {
     if (!e.is_deployed())
         for (const Format* f : list)
             if (f->of_folder && fs::exists(options.model.path))
-                bad_input("--format ", f->name, ": ", options.model.path,
-                          " is a model in float, no folder; quantize it first: amct-distill distill");
+                bad_command_line("--format ", f->name, ": ", options.model.path,
+                                 " is no folder; what is exported is what `amct-distill distill` has "
+                                 "written");
     for (const Format* f : list) f->write(e);
     if (!e.errors().empty()) throw Stop(exit_input, ad::to_string(e.errors()));
     ad::StagedFiles files(e.folder());

@@ -84,5 +84,6 @@ void write_float_model(Exporting& e);  // exported_model.cpp
 void write_qdq_int8(Exporting& e);     // export_qdq.cpp
 void write_qdq_int4(Exporting& e);
 void write_qdq_int4_clip(Exporting& e);
+void write_cpp(Exporting& e);  // export_cpp.cpp
 
 }  // namespace tool
