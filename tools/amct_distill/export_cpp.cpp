@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // export --format cpp: a deployment as a C++ header, of a namespace that has the file's name.
+#include <amct_distill/definitions.hpp>
 #include <amct_distill/deploy/cpp_header.hpp>
 #include <filesystem>
 #include <string>
+#include <utility>
 
-#include "exporting.hpp"
+#include "export_formats.hpp"
 
 namespace tool {
 
-void write_cpp(Exporting& e) {
-    std::string const file = e.file_name(".hpp");
-    std::string const name = std::filesystem::path(file).stem().string();
-    auto text =
-        amct_distill::write_cpp_header(e.deployment(), {.name = amct_distill::detail::CppNames().add(name)});
-    if (e.take(text)) e.add(file, *std::move(text));
+namespace ad = amct_distill;
+
+ad::result<ExportFiles> write_cpp(ExportJob& job) {
+    std::string const name = std::filesystem::path(job.file()).stem().string();
+    auto text = ad::write_cpp_header(job.deployment(), {.name = ad::detail::CppNames().add(name)});
+    if (!text) return text.diagnostics();
+    ExportFiles files;
+    files.push_back({job.file(), *std::move(text)});
+    return {std::move(files), text.diagnostics()};
 }
 
 }  // namespace tool

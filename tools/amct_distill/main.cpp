@@ -211,21 +211,23 @@ void add_working(CLI::App& program, Options& o) {
     verify.quiet();
     verify.runs(run_verify);
 
-    Verb export_(program, "export", "write a model, or a folder's integers, for other programs",
-                 "amct-distill export result --format qdq-int8,float --out deployed", o);
+    Verb export_(program, "export", "write a model, or a folder's network, for other programs",
+                 "amct-distill export result --format qdq-int8,ascend --out net", o);
     export_.positional("MODEL_OR_DIR", "a model, or the folder of a distillation");
     export_.shapes();
     export_.app()
-        .add_option("--format", o.formats, "several by commas. " + export_formats())
+        .add_option("--format", o.formats, "one or several, with commas. " + export_formats_text())
         ->default_val("float");
-    export_.app().add_option("--source", o.source,
-                             "the float model that DIR was made of (default: where it was then)");
+    export_.out("the file to write; of several: what their names begin with, or a folder");
+    export_.app()
+        .add_option("--source", o.source,
+                    "the float model that the folder was made of, where it is not where it was")
+        ->type_name("FILE");
     export_.app()
         .add_option("--weights", o.weights,
-                    "8bit, or 7bit: other numbers, for x86 processors without VNNI (qdq-int8)")
+                    "of qdq-int8: 8bit, or 7bit, other numbers, for x86 processors without VNNI")
         ->capture_default_str()
         ->check(CLI::IsMember({"8bit", "7bit"}));
-    export_.out("a file, or a folder for several (default: DIR)");
     export_.quiet();
     export_.runs(run_export);
 

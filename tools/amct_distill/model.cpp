@@ -25,44 +25,6 @@ std::vector<std::string_view> split(std::string_view text, char at) {
     return out;
 }
 
-std::string_view text_of(ad::onnx::NameSource source) {
-    using ad::onnx::NameSource;
-    switch (source) {
-        case NameSource::weight:
-            return "weight";
-        case NameSource::bias:
-            return "bias";
-        case NameSource::metadata:
-            return "metadata";
-        case NameSource::scope:
-            return "scope";
-        case NameSource::node:
-            return "node";
-        case NameSource::output:
-            return "output";
-        case NameSource::made_up:
-            break;
-    }
-    return "made up";
-}
-
-Model load_saved(const ModelOptions& options) {
-    Model out;
-    if (!options.shapes.empty())
-        bad_command_line("--shape: the shapes of ", options.path, " are fixed; they are an ONNX model's");
-    std::string const bytes = ad::read_file(options.path).value();
-    out.network = ad::nn::load(options.path).value();
-    out.hash = ad::detail::hash_of(bytes);
-    out.bytes = bytes.size();
-    out.producer = "nn::save";
-    for (ad::NodeId id : out.network.inputs()) out.inputs.push_back(out.network.name(id));
-    for (ad::NodeId id : out.network.outputs()) out.outputs.push_back(out.network.name(id));
-    for (const auto& m : out.network.modules()) out.names.push_back({m.name, m.name, "node"});
-    return out;
-}
-
-}  // namespace
-
 /// "image:Nx3x224x224", or AMCT's "image:1,3,224,224;mask:1,1,224,224".
 ad::onnx::UserShapes user_shapes(const std::vector<std::string>& given) {
     ad::onnx::UserShapes out;
@@ -91,10 +53,67 @@ ad::onnx::UserShapes user_shapes(const std::vector<std::string>& given) {
     return out;
 }
 
+std::string_view text_of(ad::onnx::NameSource source) {
+    using ad::onnx::NameSource;
+    switch (source) {
+        case NameSource::weight:
+            return "weight";
+        case NameSource::bias:
+            return "bias";
+        case NameSource::metadata:
+            return "metadata";
+        case NameSource::scope:
+            return "scope";
+        case NameSource::node:
+            return "node";
+        case NameSource::output:
+            return "output";
+        case NameSource::made_up:
+            break;
+    }
+    return "made up";
+}
+
+ad::onnx::ImportOptions import_options(const ModelOptions& options) {
+    ad::onnx::ImportOptions out{.shapes = user_shapes(options.shapes)};
+    if (options.follow_links) out.links = ad::onnx::ExternalData::Links::followed;
+    return out;
+}
+
+Model load_saved(const ModelOptions& options) {
+    Model out;
+    if (!options.shapes.empty())
+        bad_command_line("--shape: the shapes of ", options.path, " are fixed; they are an ONNX model's");
+    std::string const bytes = ad::read_file(options.path).value();
+    out.network = ad::nn::load(options.path).value();
+    out.hash = ad::detail::hash_of(bytes);
+    out.bytes = bytes.size();
+    out.producer = "nn::save";
+    for (ad::NodeId id : out.network.inputs()) out.inputs.push_back(out.network.name(id));
+    for (ad::NodeId id : out.network.outputs()) out.outputs.push_back(out.network.name(id));
+    for (const auto& m : out.network.modules()) out.names.push_back({m.name, m.name, "node"});
+    return out;
+}
+
+}  // namespace
+
+std::uint64_t hash_of_file(const std::string& path) {
+    auto const mapped = ad::MappedFile::open(path);
+    return ad::detail::hash_of(mapped.value().bytes());
+}
+
+SourceModel read_source_model(std::unique_ptr<std::string> bytes, const ModelOptions& options) {
+    ad::onnx::ImportOptions const import = import_options(options);
+    ad::onnx::ModelFile file = bytes != nullptr
+                                   ? ad::onnx::ModelFile::of_bytes(*bytes, options.path).value()
+                                   : ad::onnx::ModelFile::open(options.path, import.links).value();
+    ad::onnx::Imported imported = ad::onnx::import_network(file, import).value();
+    return {std::move(bytes), std::move(file), std::move(imported)};
+}
+
 Model load_model(const ModelOptions& options) {
     Model out;
-    ad::onnx::ImportOptions import{.shapes = user_shapes(options.shapes)};
-    if (options.follow_links) import.links = ad::onnx::ExternalData::Links::followed;
+    ad::onnx::ImportOptions const import = import_options(options);
     if (options.path.ends_with(".npz")) {
         out = load_saved(options);
     } else {
@@ -109,8 +128,7 @@ Model load_model(const ModelOptions& options) {
         out.outputs = std::move(value.outputs);
         for (auto& n : value.names)
             out.names.push_back({std::move(n.module), std::move(n.node), text_of(n.source)});
-        auto const mapped = ad::MappedFile::open(options.path);
-        out.hash = ad::detail::hash_of(mapped.value().bytes());
+        out.hash = hash_of_file(options.path);
         out.bytes = model.size();
         out.opset = model.opset();
         out.producer = concat(std::string_view(model.proto().producer_name.get()), " ",

@@ -6,12 +6,12 @@
 #pragma once
 #include <amct_distill/nn/network.hpp>
 #include <cstdint>
-#include <functional>
-#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "options.hpp"
+#include "source_model.hpp"
 
 namespace tool {
 
@@ -26,18 +26,17 @@ struct Model {
     std::vector<std::string> notes{};
     std::vector<ModelName> names{};
     std::vector<std::string> inputs{}, outputs{};  ///< as the model calls them
+    std::vector<std::string> shapes{};             ///< that were given for it
     std::uint64_t hash = 0;                        ///< of the file's bytes
     std::size_t bytes = 0;
     std::string producer{};
     std::int64_t opset = 0;
-    std::vector<std::string> shapes{};  ///< that the user gave
 };
-
-/// The sizes that --shape gives.
-std::map<std::string, std::vector<std::int64_t>, std::less<>> user_shapes(
-    const std::vector<std::string>& given);
 
 /// Throws ConfigError with every reason why it cannot be imported.
 Model load_model(const ModelOptions& options);
+std::uint64_t hash_of_file(const std::string& path);
+/// The file, or these bytes of a model, as ONNX has it.
+SourceModel read_source_model(std::unique_ptr<std::string> bytes, const ModelOptions& options);
 
 }  // namespace tool

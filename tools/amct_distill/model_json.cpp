@@ -19,7 +19,6 @@ std::string model_json(const Model& model) {
     out["bytes"] = model.bytes;
     for (auto const& [key, names] : {std::pair("inputs", &model.inputs), std::pair("outputs", &model.outputs),
                                      std::pair("shapes", &model.shapes)}) {
-        if (names->empty()) continue;
         boost::json::array list;
         for (const std::string& name : *names) list.emplace_back(name);
         out[key] = std::move(list);
@@ -30,16 +29,17 @@ std::string model_json(const Model& model) {
 SourceOfFolder source_of_folder(const std::filesystem::path& directory) {
     SourceOfFolder out;
     auto const text = ad::read_file(directory / "model.json");
-    if (!text) return out;
     boost::json::error_code error;
-    boost::json::value const json = boost::json::parse(*text, error);
+    boost::json::value const json = text ? boost::json::parse(*text, error) : boost::json::value();
     if (error || !json.is_object()) return out;
-    for (auto [key, value] : {std::pair("model", &out.path), std::pair("hash", &out.hash)})
-        if (auto const* const found = json.get_object().if_contains(key); found && found->is_string())
-            *value = std::string(found->get_string());
-    if (auto const* const list = json.get_object().if_contains("shapes"); list && list->is_array())
-        for (const auto& shape : list->get_array())
-            if (shape.is_string()) out.shapes.emplace_back(shape.get_string());
+    auto const take = [](const boost::json::value* v, std::string& to) {
+        if (v != nullptr && v->is_string()) to = std::string(v->get_string());
+    };
+    take(json.get_object().if_contains("model"), out.path);
+    take(json.get_object().if_contains("hash"), out.hash);
+    const boost::json::value* const shapes = json.get_object().if_contains("shapes");
+    if (shapes != nullptr && shapes->is_array())
+        for (const boost::json::value& v : shapes->get_array()) take(&v, out.shapes.emplace_back());
     return out;
 }
 

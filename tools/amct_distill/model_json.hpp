@@ -6,21 +6,18 @@
 #pragma once
 #include <filesystem>
 #include <string>
-#include <vector>
 
 #include "model.hpp"
 
 namespace tool {
 
 std::string model_json(const Model& model);
-
-/// The model that a folder was made of, as its model.json tells; empty where it does not.
+/// What the folder's model.json says of the model that it was made of; empty where there is none.
 struct SourceOfFolder {
     std::string path{}, hash{};
-    std::vector<std::string> shapes{};  ///< that the user gave
+    std::vector<std::string> shapes{};  ///< that were given for it
 };
 SourceOfFolder source_of_folder(const std::filesystem::path& directory);
-
 /// The network with the names of the folder's model.json; with its own names where there is none.
 Model deployed_model(const std::filesystem::path& directory, amct_distill::nn::Network network);
 

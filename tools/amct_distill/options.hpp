@@ -42,9 +42,9 @@ struct Options {
     std::string out{};                 ///< a directory, or a file
     std::string json{}, dot{};         ///< files to write; inspect: "-" is standard output
     std::string suggest{}, budget{};   ///< analyze
-    std::string formats{};             ///< export: several, by commas
-    std::string source{};              ///< export: the float model that a folder was made of
-    std::string weights = "8bit";      ///< export
+    std::string formats{};             ///< export
+    std::string source{};              ///< export: the float model of a folder
+    std::string weights = "8bit";      ///< export, of qdq-int8
     int epochs = 5;
     std::optional<std::uint32_t> batch_num{};
     int threads = 0;  ///< 0: the machine's
