@@ -225,7 +225,6 @@ public:
         std::erase_if(nodes_.at(n).proto.attribute,
                       [&](const AttributeProto& a) { return a.name.get() == name; });
     }
-    void set_attributes(Node n, AttributeList all) { nodes_.at(n).proto.attribute = std::move(all); }
     /// What the model said of a value's type and shape is no longer so.
     void forget_info(std::string_view value) {
         std::erase_if(model_.graph->value_info,
