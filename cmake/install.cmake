@@ -22,7 +22,8 @@ if(NOT IS_ABSOLUTE "${json_source}")
 endif()
 target_sources(amct_distill_json INTERFACE
     $<INSTALL_INTERFACE:$<$<NOT:$<TARGET_EXISTS:Boost::json>>:${json_source}>>)
-install(FILES cmake/boost_json.cpp cmake/compiled.cmake src/amct_distill.cpp DESTINATION ${package_directory})
+install(FILES cmake/boost_json.cpp cmake/compiled.cmake src/amct_distill.cpp src/onnx.cpp
+    DESTINATION ${package_directory})
 foreach(component IN ITEMS quant distill)
     set(targets amct_distill amct_distill_json)
     if(component STREQUAL "quant")

@@ -87,7 +87,7 @@ function(append_header file)
     set(in_definitions FALSE)
     set(depth 0)  # of #if
     foreach(line IN LISTS lines)
-        if(line STREQUAL "#ifndef AMCT_DISTILL_COMPILED")
+        if(line MATCHES "^#ifndef AMCT_DISTILL_COMPILED(_ONNX)?$")
             set(in_definitions TRUE)
             continue()
         elseif(in_definitions AND line STREQUAL "#endif")

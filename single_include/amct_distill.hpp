@@ -692,6 +692,12 @@ inline std::string as_meant(std::string_view name) {
 #else
 #define AMCT_DISTILL_INLINE inline
 #endif
+/// Of onnx/, which is a library of its own: amct_distill::compiled_onnx.
+#ifdef AMCT_DISTILL_IMPLEMENTATION_ONNX
+#define AMCT_DISTILL_ONNX_INLINE
+#else
+#define AMCT_DISTILL_ONNX_INLINE inline
+#endif
 
 // ---- amct_distill/core/diagnostic-inl.hpp
 
@@ -4685,6 +4691,7 @@ private:
 #include <condition_variable>
 #include <fstream>
 #include <ios>
+#include <map>
 #include <numbers>
 #include <set>
 #include <sys/ioctl.h>
@@ -21926,231 +21933,6 @@ inline std::string wrapped(std::string_view text, std::size_t width = default_te
 
 }  // namespace amct_distill
 
-// ---- amct_distill/deploy/file_names.hpp
-
-/// Names of files for layers, that every file system takes and that no two layers share.
-///
-///     file_names({"layer1.0.conv", "head/box", "Head_Box"})
-///         // {"layer1.0.conv", "head_box-16ee4b3a", "Head_Box"}
-///
-/// A name of at most 80 letters, digits, `_`, `-` and `.` of ASCII is taken as it is. In any other, what some
-/// file system forbids is replaced by `_`, it is cut between two characters, and a hash of the whole name is
-/// put after it; also where two names differ only in upper and lower case.
-
-namespace amct_distill {
-namespace detail {
-
-inline constexpr std::size_t longest_file_name = 80;  // bytes; endings and a hash still fit 143 (eCryptfs)
-
-constexpr bool is_plain_in_file_name(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-' || c == '.';
-}
-inline std::string lower_case(std::string_view text) {
-    std::string out(text);
-    for (char& c : out)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return out;
-}
-
-/// Devices of Windows, with whatever ending.
-inline bool is_reserved_file_name(std::string_view name) {
-    std::string const begin = lower_case(name.substr(0, name.find('.')));
-    if (begin == "con" || begin == "prn" || begin == "aux" || begin == "nul") return true;
-    return begin.size() == 4 && (begin.starts_with("com") || begin.starts_with("lpt")) && begin[3] >= '0' &&
-           begin[3] <= '9';
-}
-
-/// The character that a text begins with: how many bytes it has, and whether it can stand in a file's name,
-/// as controls, invisible characters, punctuation, and what is not UTF-8 cannot.
-struct FileNameCharacter {
-    std::size_t bytes = 1;
-    bool fits = false;
-};
-inline FileNameCharacter file_name_character(std::string_view text) {
-    if (is_ascii(text.substr(0, 1))) return {1, is_plain_in_file_name(text[0])};
-    std::size_t bytes = 1;
-    while (bytes < text.size() && bytes < 4 && is_utf8_continuation(text[bytes])) ++bytes;
-    std::string_view const character = text.substr(0, bytes);
-    if (first_invalid_utf8(character) != std::string_view::npos) return {1, false};
-    bool const control = character < "\xC2\xA1";                                 // U+0080 .. U+00A0
-    bool const general = character >= "\xE2\x80\x80" && character < "\xE2\x82";  // U+2000 .. U+207F
-    return {bytes, !control && !general && character != "\xEF\xBB\xBF"};
-}
-
-/// The text with what cannot stand in a file's name replaced, and cut.
-inline std::string as_file_name(std::string_view name) {
-    std::string out;
-    while (!name.empty()) {
-        auto const [bytes, fits] = file_name_character(name);
-        std::string_view const piece = fits && !(out.empty() && name[0] == '.') ? name.substr(0, bytes) : "_";
-        if (out.size() + piece.size() > longest_file_name) break;
-        out.append(piece);
-        name.remove_prefix(bytes);
-    }
-    return out;
-}
-
-inline std::string hex_digits(std::uint64_t value, int digits) {
-    std::string out;
-    for (int k = digits; k-- != 0;) out.push_back("0123456789abcdef"[value >> (4 * k) & 15]);
-    return out;
-}
-
-}  // namespace detail
-
-/// One for each of the names, which differ; without an ending. The same names give the same files.
-inline std::vector<std::string> file_names(std::span<const std::string> names) {
-    std::vector<std::string> files;
-    std::set<std::string> taken;  // in lower case
-    for (const std::string& name : names) {
-        std::string file = detail::as_file_name(name);
-        bool const as_it_is =
-            file == name && detail::is_ascii(name) && !name.empty() && !detail::is_reserved_file_name(name);
-        if (!as_it_is || !taken.insert(detail::lower_case(file)).second) {
-            std::string const begin = file;
-            std::uint64_t hash = detail::hash_of(name);
-            do file = detail::concat(begin, '-', detail::hex_digits(hash++, 8));
-            while (!taken.insert(detail::lower_case(file)).second);
-        }
-        files.push_back(std::move(file));
-    }
-    return files;
-}
-
-}  // namespace amct_distill
-
-// ---- amct_distill/io/staged_files.hpp
-
-/// Several files of a directory that are replaced together: all are new, or all are as they were.
-///
-///     StagedFiles files("out");
-///     files.add("weights/conv1.npy", bytes).value();    // in a directory beside; out/weights/ is as it was
-///     files.add("record.txt", text).value();
-///     files.remove("weights/conv7.npy");                // of an older set
-///     files.commit().value();                           // renamed to their places
-///
-/// What fails, a full disk for instance, fails in `add`, before anything of the old set is touched.
-
-namespace amct_distill {
-
-class StagedFiles {
-public:
-    explicit StagedFiles(std::filesystem::path directory) : directory_(std::move(directory)) {}
-    StagedFiles(const StagedFiles&) = delete;
-    StagedFiles& operator=(const StagedFiles&) = delete;
-    /// Without a commit nothing is left of what was added.
-    ~StagedFiles() { discard(); }
-
-    /// Writes a file that `commit` moves to `name`, a relative path. Error: it cannot be written, or a
-    /// directory is in its place.
-    result<void> add(const std::filesystem::path& name, std::string_view content) {
-        std::error_code error;
-        if (std::filesystem::is_directory(directory_ / name, error))
-            return detail::file_error("write", directory_ / name, EISDIR);
-        if (auto ok = make_staging(); !ok) return ok;
-        if (int const code = detail::write_content(staged(changes_.size()), content, Durability::after_exit);
-            code != 0)
-            return detail::file_error("write", directory_ / name, code);
-        changes_.push_back({name, false});
-        return {};
-    }
-    /// Has `commit` remove a file; one that does not exist is no error.
-    void remove(const std::filesystem::path& name) { changes_.push_back({name, true}); }
-
-    /// Moves the new files to their places, in the order of the calls. Error: one cannot be moved; then all
-    /// are as they were before.
-    result<void> commit() {
-        if (auto ok = make_staging(); !ok) return ok;
-        std::size_t const made_before = made_.size();
-        for (std::size_t k = 0; k != changes_.size(); ++k)
-            if (int const code = change(k); code != 0) {
-                for (std::size_t j = k; j-- != 0;) undo(j);
-                remove_directories(made_before);
-                return detail::file_error(changes_[k].remove ? "remove" : "write",
-                                          directory_ / changes_[k].name, code);
-            }
-        made_.clear();
-        discard();
-        return {};
-    }
-
-private:
-    struct Change {
-        std::filesystem::path name{};
-        bool remove = false;
-        bool saved = false;  // there was an old file, which waits in the staging directory
-    };
-
-    std::filesystem::path staged(std::size_t k) const { return staging_ / detail::concat("new", k); }
-    std::filesystem::path saved(std::size_t k) const { return staging_ / detail::concat("old", k); }
-
-    /// Makes a directory, and those above it, and remembers which did not exist.
-    int make_directories(const std::filesystem::path& directory) {
-        std::error_code error;
-        if (directory.empty() || std::filesystem::is_directory(directory, error)) return 0;
-        if (int const code = make_directories(directory.parent_path()); code != 0) return code;
-        if (std::filesystem::create_directory(directory, error)) made_.push_back(directory);
-        return error.value();
-    }
-    void remove_directories(std::size_t keep) {
-        std::error_code ignored;  // one that is not empty stays
-        for (; made_.size() > keep; made_.pop_back()) std::filesystem::remove(made_.back(), ignored);
-    }
-
-    result<void> make_staging() {
-        if (!staging_.empty()) return {};
-        if (int const code = make_directories(directory_); code != 0)
-            return detail::file_error("create", directory_, code);
-        for (std::size_t n = 0; staging_.empty(); ++n) {  // a name that no other process has
-            std::filesystem::path const path = directory_ / detail::concat(".new-files-", n);
-            std::error_code error;
-            if (std::filesystem::create_directory(path, error)) staging_ = path;
-            if (error && error != std::errc::file_exists)
-                return detail::file_error("write to", directory_, error.value());
-        }
-        return {};
-    }
-    void discard() {
-        std::error_code ignored;
-        if (!staging_.empty()) std::filesystem::remove_all(staging_, ignored);
-        staging_.clear();
-        remove_directories(0);
-        changes_.clear();
-    }
-
-    int change(std::size_t k) {
-        Change& c = changes_[k];
-        std::filesystem::path const target = directory_ / c.name;
-        if (int const code = make_directories(target.parent_path()); code != 0) return code;
-        std::error_code error;
-        std::filesystem::rename(target, saved(k), error);
-        c.saved = !error;
-        if (error && error != std::errc::no_such_file_or_directory) return error.value();
-        if (c.remove) return 0;
-        std::filesystem::rename(staged(k), target, error);
-        if (!error) return 0;
-        int const code = error.value();
-        if (c.saved) std::filesystem::rename(saved(k), target, error);
-        return code;
-    }
-    void undo(std::size_t k) {
-        const Change& c = changes_[k];
-        std::error_code ignored;
-        if (c.saved)
-            std::filesystem::rename(saved(k), directory_ / c.name, ignored);
-        else if (!c.remove)
-            std::filesystem::remove(directory_ / c.name, ignored);
-    }
-
-    std::filesystem::path directory_;
-    std::filesystem::path staging_{};
-    std::vector<std::filesystem::path> made_{};  // directories that did not exist before
-    std::vector<Change> changes_{};
-};
-
-}  // namespace amct_distill
-
 // ---- amct_distill/io/crc32.hpp
 
 /// CRC-32 (ISO 3309), the checksum of zip and PNG files.
@@ -25434,6 +25216,730 @@ result<Network> load(const std::filesystem::path& path) {
 }
 
 }  // namespace amct_distill::nn
+
+#endif  // definitions
+
+// ---- amct_distill/deploy/cpp_header.hpp
+
+/// A deployment as a C++ header: the network as types and constants, for engines that read no files.
+///
+///     write_file("digits.hpp", write_cpp_header(device, {.name = "digits"}).value()).value();
+///
+/// The header needs amct_distill_quant.hpp alone. For every layer it has a type, in namespace
+/// `digits::layers`:
+///
+///     struct conv1 {
+///         static constexpr std::string_view name = "conv1", type = "Conv2d";
+///         static constexpr std::array<int, 1> reads{0}, writes{1};         // of `network::values`
+///         struct options { static constexpr std::array<std::int64_t, 2> kernel{3, 3}; ... };
+///         static constexpr bool quantized = true;
+///         using weights = amct_distill::Arq<amct_distill::Int4, amct_distill::ChannelWise>;
+///         using data = amct_distill::ActUlq<amct_distill::Int8>;
+///         static constexpr amct_distill::ScaleOffset input{0.0078125f, -128};
+///         static constexpr std::array<float, 4> scales{...};               // one, or one per output channel
+///         static constexpr std::array<std::int32_t, 4> bias{...};          // of size 0: none
+///         static constexpr amct_distill::FixedCodes<amct_distill::Int4, 4, 9> codes{{...}};
+///     };
+///
+/// It computes what DeployedLayer says. What is not quantized has `parameters` in float in the place of the
+/// integers. `digits::network` lists the layers in the order in which they run, and the values between;
+/// `digits::configuration` is a text for static_config: which layer has which bits and granularity.
+
+namespace amct_distill {
+
+struct CppHeaderOptions {
+    std::string name = "model";                        ///< the namespace
+    std::string include = "<amct_distill_quant.hpp>";  ///< what its types come from
+};
+
+/// Errors, all of them: layers that are of no type that the library has, with what to do; a name that is no
+/// identifier.
+result<std::string> write_cpp_header(const Deployment& deployment, const CppHeaderOptions& options = {});
+
+}  // namespace amct_distill
+
+#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
+
+// ---- amct_distill/deploy/cpp_text.hpp
+
+/// Numbers, texts, lists and names as C++ spells them, for what is written as source.
+///
+///     detail::CppNames names;
+///     names.add("layer1.0.conv"), names.add("class");      // "layer1_0_conv", "layer_class"
+///     detail::cpp_literal(0.1f), detail::cpp_literal("a \"b\"");      // 0.1f, "a \"b\""
+///     detail::cpp_array("int", "reads", reads);       // static constexpr std::array<int, 2> reads{3, 5};
+
+namespace amct_distill::detail {
+
+inline std::string cpp_literal(std::integral auto value) { return number(value); }
+/// The same number when it is read back.
+template <std::floating_point T>
+std::string cpp_literal(T value) {
+    constexpr bool single = std::same_as<T, float>;
+    if (!std::isfinite(value))
+        return concat(value < 0 ? "-" : "", "std::numeric_limits<", single ? "float" : "double",
+                      ">::", std::isnan(value) ? "quiet_NaN()" : "infinity()");
+    std::string text = number(value);
+    if (text.find_first_of(".e") == text.npos) text += ".0";
+    return single ? text + 'f' : text;
+}
+inline std::string cpp_literal(std::string_view text) {
+    std::string out = "\"";
+    for (char c : text) {
+        auto const byte = static_cast<unsigned char>(c);
+        if (c == '\n') {
+            out += "\\n";
+        } else if (byte < 32 || byte == 127) {
+            for (char digit : {'\\', char('0' + byte / 64), char('0' + byte / 8 % 8), char('0' + byte % 8)})
+                out += digit;
+        } else {
+            if (c == '"' || c == '\\') out += '\\';
+            out += c;
+        }
+    }
+    return out + '"';
+}
+
+/// Items after one another in lines of at most 110 columns, four of them before each.
+template <class Items, class Spell>
+std::string cpp_lines(const Items& items, std::string_view indent, Spell spell) {
+    std::string out, line;
+    for (const auto& item : items) {
+        std::string const text = spell(item);
+        if (indent.size() + line.size() + text.size() + 2 > 110) {
+            out += concat(indent, line, '\n');
+            line.clear();
+        }
+        line += concat(line.empty() ? "" : " ", text, ',');
+    }
+    return line.empty() ? out : out + concat(indent, line, '\n');
+}
+
+/// "    static constexpr std::array<type, n> name{...};", in lines of its own where one is too long.
+template <class Items>
+std::string cpp_array(std::string_view type, std::string_view name, const Items& items,
+                      std::string_view indent = "    ") {
+    auto const spell = [](const auto& item) { return cpp_literal(item); };
+    std::string out = concat(indent, "static constexpr std::array<", type, ", ", items.size(), "> ", name);
+    std::string one;
+    for (std::size_t i = 0; i != items.size() && out.size() + one.size() < 108; ++i)
+        one += concat(i == 0 ? "" : ", ", spell(items[i]));
+    if (out.size() + one.size() < 107) return concat(out, '{', one, "};\n");
+    return concat(out, "{\n", cpp_lines(items, concat(indent, "    "), spell), indent, "};\n");
+}
+
+inline bool is_cpp_identifier(std::string_view text) {
+    auto const letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+    if (text.empty() || !letter(text[0]) || text.find("__") != text.npos) return false;
+    return std::ranges::all_of(text, [&](char c) { return letter(c) || (c >= '0' && c <= '9') || c == '_'; });
+}
+inline bool is_cpp_keyword(std::string_view word) {
+    static constexpr std::array words{
+        "alignas",     "alignof",   "and",        "and_eq",    "asm",      "auto",         "bitand",
+        "bitor",       "bool",      "break",      "case",      "catch",    "char",         "char8_t",
+        "char16_t",    "char32_t",  "class",      "compl",     "concept",  "const",        "consteval",
+        "constexpr",   "constinit", "const_cast", "continue",  "co_await", "co_return",    "co_yield",
+        "decltype",    "default",   "delete",     "do",        "double",   "dynamic_cast", "else",
+        "enum",        "explicit",  "export",     "extern",    "false",    "float",        "for",
+        "friend",      "goto",      "if",         "inline",    "int",      "long",         "mutable",
+        "namespace",   "new",       "noexcept",   "not",       "not_eq",   "nullptr",      "operator",
+        "or",          "or_eq",     "private",    "protected", "public",   "register",     "reinterpret_cast",
+        "requires",    "return",    "short",      "signed",    "sizeof",   "static",       "static_assert",
+        "static_cast", "struct",    "switch",     "template",  "this",     "thread_local", "throw",
+        "true",        "try",       "typedef",    "typeid",    "typename", "union",        "unsigned",
+        "using",       "virtual",   "void",       "volatile",  "wchar_t",  "while",        "xor",
+        "xor_eq"};
+    return std::ranges::find(words, word) != words.end();
+}
+
+/// Identifiers that say what names say, each but once.
+class CppNames {
+public:
+    std::string add(std::string_view name) {
+        std::string word;
+        for (char c : name) {
+            bool const fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+            if (fits || (!word.empty() && word.back() != '_')) word += fits ? c : '_';
+        }
+        while (!word.empty() && word.back() == '_') word.pop_back();
+        if (!is_cpp_identifier(word) || is_cpp_keyword(word)) word = concat("layer_", word);
+        if (word.back() == '_') word.pop_back();
+        std::string unique = word;
+        for (int k = 2; !taken_.insert(unique).second; ++k) unique = concat(word, '_', k);
+        return unique;
+    }
+
+private:
+    std::set<std::string> taken_{};
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/deploy/cpp_header-inl.hpp
+
+/// The definitions of cpp_header.hpp.
+
+namespace amct_distill {
+namespace detail {
+
+template <class... M>
+bool is_one_of(const nn::Module& module, ModuleList<M...>) {
+    return (module.get_if<M>() || ...);
+}
+
+/// A module's options, which are known as text, as constants.
+class CppOptions {
+public:
+    explicit CppOptions(std::string_view text) {
+        for (OptionsReader in(text); !in.at_end();) {
+            std::string const name(in.word());
+            in.take(":");
+            out_ += declaration(name, in);
+        }
+    }
+    const std::string& text() const { return out_; }
+
+private:
+    static std::string declaration(const std::string& name, OptionsReader& in) {
+        auto const constant = [&](std::string_view type, std::string_view value) {
+            return concat("        static constexpr ", type, ' ', name, " = ", value, ";\n");
+        };
+        if (in.take("true")) return constant("bool", "true");
+        if (in.take("false")) return constant("bool", "false");
+        if (std::string text; in.rest().find('"') == in.rest().find_first_not_of(' ') && in.value(text))
+            return constant("std::string_view", cpp_literal(text));
+        if (std::vector<double> numbers; in.rest().find('[') == in.rest().find_first_not_of(' ')) {
+            in.value(numbers);
+            if (!std::ranges::all_of(numbers, is_whole))
+                return cpp_array("double", name, numbers, "        ");
+            return cpp_array("std::int64_t", name, std::vector<std::int64_t>(numbers.begin(), numbers.end()),
+                             "        ");
+        }
+        double number = 0;
+        in.value(number);
+        return is_whole(number) ? constant("std::int64_t", cpp_literal(static_cast<std::int64_t>(number)))
+                                : constant("double", cpp_literal(number));
+    }
+    static bool is_whole(double x) { return std::abs(x) < 0x1p53 && x == std::floor(x); }
+
+    std::string out_{};
+};
+
+class CppHeaderWriter {
+public:
+    CppHeaderWriter(const Deployment& deployment, const CppHeaderOptions& options)
+        : deployment_(deployment), network_(deployment.network()), options_(options) {}
+
+    result<std::string> write() {
+        if (Diagnostics errors = what_is_wrong(); !errors.empty()) return errors;
+        std::string layers, names;
+        for (std::size_t i = 0; i != network_.graph().size(); ++i) {
+            NodeId const id{i};
+            const auto& node = network_.node(id);
+            if (node.kind == NodeKind::input || node.kind == NodeKind::port) continue;
+            std::string const name = names_.add(network_.name(id));
+            names += concat(names.empty() ? "" : ", ", "layers::", name);
+            layers += layer(id, name);
+        }
+        return concat(
+            "// A deployed network as types and constants: written by amct_distill, see its "
+            "deploy/cpp_header.hpp.\n// clang-format off\n#pragma once\n#include ",
+            options_.include,
+            "\n#include <array>\n#include <cstdint>\n#include <limits>\n#include <string_view>\n#include "
+            "<tuple>\n\nnamespace ",
+            options_.name, " {\n\n", configuration(), "\nnamespace layers {\n\n", layers,
+            "}  // namespace layers\n\n", network(names), "\n}  // namespace ", options_.name, '\n');
+    }
+
+private:
+    Diagnostics what_is_wrong() const {
+        Diagnostics errors;
+        if (!is_cpp_identifier(options_.name) || is_cpp_keyword(options_.name))
+            errors.push_back(general_error(
+                concat("`", options_.name, "` is no name for a namespace; use letters, digits and `_`")));
+        for (NodeId id : network_.operations()) {
+            const nn::Module& module = network_.operation(id);
+            if (!is_one_of(module, standard_modules{}))
+                errors.push_back(general_error(
+                    concat("layer `", network_.name(id), "` (", module.type(),
+                           "): a module of your own cannot be written as a header, an engine knows nothing ",
+                           "of it; build the network of the library's layers, or let the engine run the ",
+                           "part of the network before it and the part after it")));
+        }
+        return errors;
+    }
+
+    static std::string indices(std::string_view name, const std::vector<int>& of) {
+        return cpp_array("int", name, of);
+    }
+    std::string layer(NodeId id, const std::string& name) const {
+        const auto& node = network_.node(id);
+        bool const constant = node.kind == NodeKind::constant;
+        std::vector<int> reads, writes;
+        for (NodeId input : node.inputs) reads.push_back(static_cast<int>(input.index));
+        for (std::size_t k = 0; k <= node.ports; ++k) writes.push_back(static_cast<int>(id.index + k));
+        std::string out =
+            concat("struct ", name,
+                   " {\n    static constexpr std::string_view name = ", cpp_literal(network_.name(id)),
+                   ";\n    static constexpr std::string_view type = ",
+                   cpp_literal(constant ? std::string_view("Constant") : network_.operation(id).type()),
+                   ";\n", indices("reads", reads), indices("writes", writes));
+        if (constant)
+            return out + unquantized("        " + floats("value", node.constant.span()).substr(4)) + "};\n\n";
+        if (CppOptions const options(network_.operation(id).options()); !options.text().empty())
+            out += concat("    struct options {\n", options.text(), "    };\n");
+        if (const DeployedLayer* const quantized = layer_at(id)) return out + integers(*quantized) + "};\n\n";
+        std::string parameters;
+        for (const auto& p : network_.operation(id).parameters())
+            parameters += "    " + floats(p.name, p.values);
+        return out + unquantized(parameters) + "};\n\n";
+    }
+    const DeployedLayer* layer_at(NodeId id) const {
+        for (const DeployedLayer& layer : deployment_.layers())
+            if (layer.node == id) return &layer;
+        return nullptr;
+    }
+    static std::string floats(std::string_view name, std::span<const float> values) {
+        return cpp_array("float", name, values);
+    }
+    static std::string unquantized(const std::string& parameters) {
+        std::string out = "    static constexpr bool quantized = false;\n";
+        return parameters.empty() ? out : concat(out, "    struct parameters {\n", parameters, "    };\n");
+    }
+
+    static std::string_view granularity(const DeployedLayer& layer) {
+        return layer.weight_scales.size() == 1 && layer.rows() != 1 ? "TensorWise" : "ChannelWise";
+    }
+    static std::string_view width(const Width& of) {
+        return std::visit(
+            []<class B>(B) -> std::string_view { return std::same_as<B, Int4> ? "Int4" : "Int8"; }, of);
+    }
+    static Width width_of(const AnyCodes& codes) {
+        return std::visit([]<class B>(const Codes<B>&) { return Width(B{}); }, codes);
+    }
+    static std::string integers(const DeployedLayer& layer) {
+        std::vector<float> scales;
+        for (std::size_t k = 0; k != layer.weight_scales.size(); ++k)
+            scales.push_back(layer.weight_scales.of_row(k).scale);
+        std::string_view const bits = width(width_of(layer.codes));
+        std::string out = concat(
+            "    static constexpr bool quantized = true;\n    using weights = "
+            "amct_distill::Arq<amct_distill::",
+            bits, ", amct_distill::", granularity(layer),
+            ">;\n    using data = amct_distill::ActUlq<amct_distill::", width(layer.data_width),
+            ">;\n    static constexpr amct_distill::ScaleOffset input{", cpp_literal(layer.data.scale), ", ",
+            layer.data.offset, "};\n", cpp_array("float", "scales", scales),
+            cpp_array("std::int32_t", "bias", layer.bias));
+        out += concat("    static constexpr amct_distill::FixedCodes<amct_distill::", bits, ", ",
+                      layer.rows(), ", ", layer.cols(), "> codes{{\n");
+        std::visit(
+            [&](const auto& codes) {
+                out += cpp_lines(codes.bytes(), "        ",
+                                 [](auto byte) { return number(static_cast<int>(byte)); });
+            },
+            layer.codes);
+        return out + "    }};\n";
+    }
+
+    /// What most layers have holds for all, and an override for each that has something else.
+    std::string configuration() const {
+        using Kind = std::tuple<bool, bool, bool>;  // weights INT4, channel-wise, data INT4
+        auto const kind_of = [](const DeployedLayer& layer) {
+            return Kind{width(width_of(layer.codes)) == "Int4", granularity(layer) == "ChannelWise",
+                        width(layer.data_width) == "Int4"};
+        };
+        std::map<Kind, std::size_t> counts;
+        for (const DeployedLayer& layer : deployment_.layers()) ++counts[kind_of(layer)];
+        Kind most{false, true, false};
+        for (const auto& [kind, count] : counts)
+            if (auto const found = counts.find(most); found == counts.end() || count > found->second)
+                most = kind;
+        AMCTDistillConfig config;
+        auto const fill = [](auto& rule, const Kind& kind) {
+            auto const type = [](bool four) { return four ? DataType::INT4 : DataType::INT8; };
+            auto const [weights, channels, data] = kind;
+            rule.distill_data_quant_config = DistillDataQuantConfig{ActULQquantize{.dst_type = type(data)}};
+            rule.distill_weight_quant_config =
+                DistillWeightQuantConfig{ARQDistill{.dst_type = type(weights), .channel_wise = channels}};
+        };
+        fill(config, most);
+        for (std::size_t m = 0; m != network_.modules().size(); ++m) {
+            const auto& module = network_.modules()[m];
+            const DeployedLayer* const layer = deployment_.layer(module.name);
+            if (layer == nullptr) {
+                if (is_quantizable_type(module.module.type()))
+                    config.quant_skip_layers.push_back(module.name);
+            } else if (kind_of(*layer) != most) {
+                DistillOverrideLayer rule{.layer_name = module.name};
+                fill(rule, kind_of(*layer));
+                config.distill_override_layers.push_back(rule);
+            }
+        }
+        std::string const text = print(config);
+        std::string out =
+            "/// For static_config: the bits and granularities that the layers have.\ninline constexpr char "
+            "configuration[] =";
+        for (std::size_t begin = 0; begin != text.size();) {
+            std::size_t const end = text.find('\n', begin) + 1;
+            out += "\n    " + cpp_literal(std::string_view(text).substr(begin, end - begin));
+            begin = end;
+        }
+        return out + ";\n";
+    }
+
+    std::string network(const std::string& layers) const {
+        std::string values;
+        std::size_t const count = network_.graph().size();
+        for (std::size_t i = 0; i != count; ++i) {
+            std::string dims;
+            for (nn::Index dim : network_.node({i}).shape)
+                dims += concat(dims.empty() ? "" : ", ", dim == nn::any_batch ? 1 : dim);
+            values += concat("        {", cpp_literal(network_.name({i})), ", ",
+                             network_.node({i}).shape.size(), ", {", dims, "}},\n");
+        }
+        auto const of = [](std::span<const NodeId> ids) {
+            std::vector<int> out;
+            for (NodeId id : ids) out.push_back(static_cast<int>(id.index));
+            return out;
+        };
+        std::string list;
+        for (std::size_t begin = 0; begin < layers.size();) {
+            std::size_t end = layers.size();
+            if (end - begin > 90) end = layers.rfind(' ', begin + 90) + 1;
+            list += concat("\n        ", std::string_view(layers).substr(begin, end - begin));
+            begin = end;
+        }
+        return concat(
+            "/// What layers read and write, for one sample: a batch is 1.\nstruct value {\n"
+            "    std::string_view name;\n    int rank;\n    std::array<std::int64_t, 16> shape;\n};\n\n",
+            "struct network {\n    static constexpr std::string_view name = ", cpp_literal(options_.name),
+            ";\n    using layers = std::tuple<", list, ">;\n", "    static constexpr std::array<value, ",
+            count, "> values{{\n", values, "    }};\n", indices("inputs", of(network_.inputs())),
+            indices("outputs", of(network_.outputs())), "};\n");
+    }
+
+    const Deployment& deployment_;
+    const nn::Network& network_;
+    const CppHeaderOptions& options_;
+    CppNames names_{};
+};
+
+}  // namespace detail
+
+AMCT_DISTILL_INLINE result<std::string> write_cpp_header(const Deployment& deployment,
+                                                         const CppHeaderOptions& options) {
+    return detail::CppHeaderWriter(deployment, options).write();
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/deploy/file_names.hpp
+
+/// Names of files for layers, that every file system takes and that no two layers share.
+///
+///     file_names({"layer1.0.conv", "head/box", "Head_Box"})
+///         // {"layer1.0.conv", "head_box-16ee4b3a", "Head_Box"}
+///
+/// A name of at most 80 letters, digits, `_`, `-` and `.` of ASCII is taken as it is. In any other, what some
+/// file system forbids is replaced by `_`, it is cut between two characters, and a hash of the whole name is
+/// put after it; also where two names differ only in upper and lower case.
+
+namespace amct_distill {
+namespace detail {
+
+inline constexpr std::size_t longest_file_name = 80;  // bytes; endings and a hash still fit 143 (eCryptfs)
+
+constexpr bool is_plain_in_file_name(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+}
+inline std::string lower_case(std::string_view text) {
+    std::string out(text);
+    for (char& c : out)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return out;
+}
+
+/// Devices of Windows, with whatever ending.
+inline bool is_reserved_file_name(std::string_view name) {
+    std::string const begin = lower_case(name.substr(0, name.find('.')));
+    if (begin == "con" || begin == "prn" || begin == "aux" || begin == "nul") return true;
+    return begin.size() == 4 && (begin.starts_with("com") || begin.starts_with("lpt")) && begin[3] >= '0' &&
+           begin[3] <= '9';
+}
+
+/// The character that a text begins with: how many bytes it has, and whether it can stand in a file's name,
+/// as controls, invisible characters, punctuation, and what is not UTF-8 cannot.
+struct FileNameCharacter {
+    std::size_t bytes = 1;
+    bool fits = false;
+};
+inline FileNameCharacter file_name_character(std::string_view text) {
+    if (is_ascii(text.substr(0, 1))) return {1, is_plain_in_file_name(text[0])};
+    std::size_t bytes = 1;
+    while (bytes < text.size() && bytes < 4 && is_utf8_continuation(text[bytes])) ++bytes;
+    std::string_view const character = text.substr(0, bytes);
+    if (first_invalid_utf8(character) != std::string_view::npos) return {1, false};
+    bool const control = character < "\xC2\xA1";                                 // U+0080 .. U+00A0
+    bool const general = character >= "\xE2\x80\x80" && character < "\xE2\x82";  // U+2000 .. U+207F
+    return {bytes, !control && !general && character != "\xEF\xBB\xBF"};
+}
+
+/// The text with what cannot stand in a file's name replaced, and cut.
+inline std::string as_file_name(std::string_view name) {
+    std::string out;
+    while (!name.empty()) {
+        auto const [bytes, fits] = file_name_character(name);
+        std::string_view const piece = fits && !(out.empty() && name[0] == '.') ? name.substr(0, bytes) : "_";
+        if (out.size() + piece.size() > longest_file_name) break;
+        out.append(piece);
+        name.remove_prefix(bytes);
+    }
+    return out;
+}
+
+inline std::string hex_digits(std::uint64_t value, int digits) {
+    std::string out;
+    for (int k = digits; k-- != 0;) out.push_back("0123456789abcdef"[value >> (4 * k) & 15]);
+    return out;
+}
+
+}  // namespace detail
+
+/// One for each of the names, which differ; without an ending. The same names give the same files.
+inline std::vector<std::string> file_names(std::span<const std::string> names) {
+    std::vector<std::string> files;
+    std::set<std::string> taken;  // in lower case
+    for (const std::string& name : names) {
+        std::string file = detail::as_file_name(name);
+        bool const as_it_is =
+            file == name && detail::is_ascii(name) && !name.empty() && !detail::is_reserved_file_name(name);
+        if (!as_it_is || !taken.insert(detail::lower_case(file)).second) {
+            std::string const begin = file;
+            std::uint64_t hash = detail::hash_of(name);
+            do file = detail::concat(begin, '-', detail::hex_digits(hash++, 8));
+            while (!taken.insert(detail::lower_case(file)).second);
+        }
+        files.push_back(std::move(file));
+    }
+    return files;
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/deploy/narrow_weights.hpp
+
+/// A deployment whose INT8 weights need 7 bits: for processors that add products of 8 bits in 16.
+///
+///     Deployment const narrow = with_narrow_weights(deployment);        // codes -63 .. 63
+///     verify(narrow, batches).value();                                  // it is a deployment as any other
+///
+/// AVX2 without VNNI multiplies unsigned 8-bit data by signed 8-bit weights and adds two such products in 16
+/// bits, which saturate; ONNX Runtime, among others, computes so there. Of two weights within 63 no sum
+/// leaves 16 bits. A channel with larger codes (with one scale for all: the layer) gets a larger scale and
+/// new codes; INT4 stays as it is.
+
+namespace amct_distill {
+
+inline constexpr int largest_narrow_code = 63;
+
+/// Whether no code of a layer needs more than 7 bits.
+inline bool has_narrow_weights(const DeployedLayer& layer) {
+    std::vector<std::int8_t> codes(layer.cols());
+    for (std::size_t r = 0; r != layer.rows(); ++r) {
+        unpack_row(layer.codes, r, codes);
+        for (std::int8_t c : codes)
+            if (std::abs(int{c}) > largest_narrow_code) return false;
+    }
+    return true;
+}
+
+namespace detail {
+
+/// The layer with other codes, scales and biases; and its module, whose weights they stand for.
+inline void narrow_weights(DeployedLayer& layer, nn::Network& network) {
+    std::size_t const rows = layer.rows(), cols = layer.cols();
+    std::vector<std::int8_t> codes(rows * cols);
+    std::vector<int> largest(rows, 0);
+    for (std::size_t r = 0; r != rows; ++r) {
+        auto const row = std::span(codes).subspan(r * cols, cols);
+        unpack_row(layer.codes, r, row);
+        for (std::int8_t c : row) largest[r] = (std::max)(largest[r], std::abs(int{c}));
+    }
+    if (layer.weight_scales.size() == 1)
+        std::ranges::fill(largest, *std::max_element(largest.begin(), largest.end()));
+    std::vector<ScaleOffset> scales(layer.weight_scales.begin(), layer.weight_scales.end());
+    layer.requantized.clear();
+    for (std::size_t r = 0; r != rows; ++r) {
+        if (largest[r] <= largest_narrow_code) continue;
+        double const factor = double{largest_narrow_code} / largest[r];
+        for (std::size_t c = r * cols; c != (r + 1) * cols; ++c)
+            codes[c] = static_cast<std::int8_t>(std::nearbyint(codes[c] * factor));
+        if (scales.size() != 1 || r == 0) {
+            ScaleOffset& s = scales[scales.size() == 1 ? 0 : r];
+            s.scale = static_cast<float>(static_cast<double>(s.scale) / factor);
+        }
+        layer.requantized.push_back(r);
+    }
+    layer.codes = Codes<Int8>::pack(codes, rows, cols).value();
+    layer.weight_scales = Scales(std::move(scales));
+    const nn::Weighted& old = *network.module(layer.module).weighted();
+    for (std::size_t r = 0; r != layer.bias.size(); ++r)
+        layer.bias[r] =
+            static_cast<std::int32_t>(std::nearbyint(old.bias()[r] / layer.dequantization_scale(r)));
+    nn::Tensor meant({static_cast<nn::Index>(rows), static_cast<nn::Index>(cols)});
+    for (std::size_t r = 0; r != rows; ++r)
+        dequantize(std::span(codes).subspan(r * cols, cols), meant.span().subspan(r * cols, cols),
+                   layer.weight_scales.of_row(r));
+    nn::Tensor weight(old.weight().shape());
+    nn::WeightRows(old).scatter(meant, weight);
+    network.replace(layer.module, old.with_parameters(weight, nn::Tensor(old.bias())));
+}
+
+}  // namespace detail
+
+/// `requantized` of its layers are the channels with new codes.
+inline Deployment with_narrow_weights(const Deployment& deployment) {
+    nn::Network network = deployment.network();
+    std::vector<DeployedLayer> layers = deployment.layers();
+    for (DeployedLayer& layer : layers)
+        if (std::holds_alternative<Codes<Int8>>(layer.codes) && !has_narrow_weights(layer))
+            detail::narrow_weights(layer, network);
+    return Deployment(std::move(network), std::move(layers));
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/io/staged_files.hpp
+
+/// Several files of a directory that are replaced together: all are new, or all are as they were.
+///
+///     StagedFiles files("out");
+///     files.add("weights/conv1.npy", bytes).value();    // in a directory beside; out/weights/ is as it was
+///     files.add("record.txt", text).value();
+///     files.remove("weights/conv7.npy");                // of an older set
+///     files.commit().value();                           // renamed to their places
+///
+/// What fails, a full disk for instance, fails in `add`, before anything of the old set is touched.
+
+namespace amct_distill {
+
+class StagedFiles {
+public:
+    explicit StagedFiles(std::filesystem::path directory) : directory_(std::move(directory)) {}
+    StagedFiles(const StagedFiles&) = delete;
+    StagedFiles& operator=(const StagedFiles&) = delete;
+    /// Without a commit nothing is left of what was added.
+    ~StagedFiles() { discard(); }
+
+    /// Writes a file that `commit` moves to `name`, a relative path. Error: it cannot be written, or a
+    /// directory is in its place.
+    result<void> add(const std::filesystem::path& name, std::string_view content) {
+        std::error_code error;
+        if (std::filesystem::is_directory(directory_ / name, error))
+            return detail::file_error("write", directory_ / name, EISDIR);
+        if (auto ok = make_staging(); !ok) return ok;
+        if (int const code = detail::write_content(staged(changes_.size()), content, Durability::after_exit);
+            code != 0)
+            return detail::file_error("write", directory_ / name, code);
+        changes_.push_back({name, false});
+        return {};
+    }
+    /// Has `commit` remove a file; one that does not exist is no error.
+    void remove(const std::filesystem::path& name) { changes_.push_back({name, true}); }
+
+    /// Moves the new files to their places, in the order of the calls. Error: one cannot be moved; then all
+    /// are as they were before.
+    result<void> commit() {
+        if (auto ok = make_staging(); !ok) return ok;
+        std::size_t const made_before = made_.size();
+        for (std::size_t k = 0; k != changes_.size(); ++k)
+            if (int const code = change(k); code != 0) {
+                for (std::size_t j = k; j-- != 0;) undo(j);
+                remove_directories(made_before);
+                return detail::file_error(changes_[k].remove ? "remove" : "write",
+                                          directory_ / changes_[k].name, code);
+            }
+        made_.clear();
+        discard();
+        return {};
+    }
+
+private:
+    struct Change {
+        std::filesystem::path name{};
+        bool remove = false;
+        bool saved = false;  // there was an old file, which waits in the staging directory
+    };
+
+    std::filesystem::path staged(std::size_t k) const { return staging_ / detail::concat("new", k); }
+    std::filesystem::path saved(std::size_t k) const { return staging_ / detail::concat("old", k); }
+
+    /// Makes a directory, and those above it, and remembers which did not exist.
+    int make_directories(const std::filesystem::path& directory) {
+        std::error_code error;
+        if (directory.empty() || std::filesystem::is_directory(directory, error)) return 0;
+        if (int const code = make_directories(directory.parent_path()); code != 0) return code;
+        if (std::filesystem::create_directory(directory, error)) made_.push_back(directory);
+        return error.value();
+    }
+    void remove_directories(std::size_t keep) {
+        std::error_code ignored;  // one that is not empty stays
+        for (; made_.size() > keep; made_.pop_back()) std::filesystem::remove(made_.back(), ignored);
+    }
+
+    result<void> make_staging() {
+        if (!staging_.empty()) return {};
+        if (int const code = make_directories(directory_); code != 0)
+            return detail::file_error("create", directory_, code);
+        for (std::size_t n = 0; staging_.empty(); ++n) {  // a name that no other process has
+            std::filesystem::path const path = directory_ / detail::concat(".new-files-", n);
+            std::error_code error;
+            if (std::filesystem::create_directory(path, error)) staging_ = path;
+            if (error && error != std::errc::file_exists)
+                return detail::file_error("write to", directory_, error.value());
+        }
+        return {};
+    }
+    void discard() {
+        std::error_code ignored;
+        if (!staging_.empty()) std::filesystem::remove_all(staging_, ignored);
+        staging_.clear();
+        remove_directories(0);
+        changes_.clear();
+    }
+
+    int change(std::size_t k) {
+        Change& c = changes_[k];
+        std::filesystem::path const target = directory_ / c.name;
+        if (int const code = make_directories(target.parent_path()); code != 0) return code;
+        std::error_code error;
+        std::filesystem::rename(target, saved(k), error);
+        c.saved = !error;
+        if (error && error != std::errc::no_such_file_or_directory) return error.value();
+        if (c.remove) return 0;
+        std::filesystem::rename(staged(k), target, error);
+        if (!error) return 0;
+        int const code = error.value();
+        if (c.saved) std::filesystem::rename(saved(k), target, error);
+        return code;
+    }
+    void undo(std::size_t k) {
+        const Change& c = changes_[k];
+        std::error_code ignored;
+        if (c.saved)
+            std::filesystem::rename(saved(k), directory_ / c.name, ignored);
+        else if (!c.remove)
+            std::filesystem::remove(directory_ / c.name, ignored);
+    }
+
+    std::filesystem::path directory_;
+    std::filesystem::path staging_{};
+    std::vector<std::filesystem::path> made_{};  // directories that did not exist before
+    std::vector<Change> changes_{};
+};
+
+}  // namespace amct_distill
 
 #endif  // definitions
 

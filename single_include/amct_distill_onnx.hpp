@@ -698,6 +698,12 @@ inline std::string as_meant(std::string_view name) {
 #else
 #define AMCT_DISTILL_INLINE inline
 #endif
+/// Of onnx/, which is a library of its own: amct_distill::compiled_onnx.
+#ifdef AMCT_DISTILL_IMPLEMENTATION_ONNX
+#define AMCT_DISTILL_ONNX_INLINE
+#else
+#define AMCT_DISTILL_ONNX_INLINE inline
+#endif
 
 // ---- amct_distill/core/diagnostic-inl.hpp
 
@@ -4691,6 +4697,7 @@ private:
 #include <condition_variable>
 #include <fstream>
 #include <ios>
+#include <map>
 #include <numbers>
 #include <set>
 #include <sys/ioctl.h>
@@ -21932,231 +21939,6 @@ inline std::string wrapped(std::string_view text, std::size_t width = default_te
 
 }  // namespace amct_distill
 
-// ---- amct_distill/deploy/file_names.hpp
-
-/// Names of files for layers, that every file system takes and that no two layers share.
-///
-///     file_names({"layer1.0.conv", "head/box", "Head_Box"})
-///         // {"layer1.0.conv", "head_box-16ee4b3a", "Head_Box"}
-///
-/// A name of at most 80 letters, digits, `_`, `-` and `.` of ASCII is taken as it is. In any other, what some
-/// file system forbids is replaced by `_`, it is cut between two characters, and a hash of the whole name is
-/// put after it; also where two names differ only in upper and lower case.
-
-namespace amct_distill {
-namespace detail {
-
-inline constexpr std::size_t longest_file_name = 80;  // bytes; endings and a hash still fit 143 (eCryptfs)
-
-constexpr bool is_plain_in_file_name(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-' || c == '.';
-}
-inline std::string lower_case(std::string_view text) {
-    std::string out(text);
-    for (char& c : out)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return out;
-}
-
-/// Devices of Windows, with whatever ending.
-inline bool is_reserved_file_name(std::string_view name) {
-    std::string const begin = lower_case(name.substr(0, name.find('.')));
-    if (begin == "con" || begin == "prn" || begin == "aux" || begin == "nul") return true;
-    return begin.size() == 4 && (begin.starts_with("com") || begin.starts_with("lpt")) && begin[3] >= '0' &&
-           begin[3] <= '9';
-}
-
-/// The character that a text begins with: how many bytes it has, and whether it can stand in a file's name,
-/// as controls, invisible characters, punctuation, and what is not UTF-8 cannot.
-struct FileNameCharacter {
-    std::size_t bytes = 1;
-    bool fits = false;
-};
-inline FileNameCharacter file_name_character(std::string_view text) {
-    if (is_ascii(text.substr(0, 1))) return {1, is_plain_in_file_name(text[0])};
-    std::size_t bytes = 1;
-    while (bytes < text.size() && bytes < 4 && is_utf8_continuation(text[bytes])) ++bytes;
-    std::string_view const character = text.substr(0, bytes);
-    if (first_invalid_utf8(character) != std::string_view::npos) return {1, false};
-    bool const control = character < "\xC2\xA1";                                 // U+0080 .. U+00A0
-    bool const general = character >= "\xE2\x80\x80" && character < "\xE2\x82";  // U+2000 .. U+207F
-    return {bytes, !control && !general && character != "\xEF\xBB\xBF"};
-}
-
-/// The text with what cannot stand in a file's name replaced, and cut.
-inline std::string as_file_name(std::string_view name) {
-    std::string out;
-    while (!name.empty()) {
-        auto const [bytes, fits] = file_name_character(name);
-        std::string_view const piece = fits && !(out.empty() && name[0] == '.') ? name.substr(0, bytes) : "_";
-        if (out.size() + piece.size() > longest_file_name) break;
-        out.append(piece);
-        name.remove_prefix(bytes);
-    }
-    return out;
-}
-
-inline std::string hex_digits(std::uint64_t value, int digits) {
-    std::string out;
-    for (int k = digits; k-- != 0;) out.push_back("0123456789abcdef"[value >> (4 * k) & 15]);
-    return out;
-}
-
-}  // namespace detail
-
-/// One for each of the names, which differ; without an ending. The same names give the same files.
-inline std::vector<std::string> file_names(std::span<const std::string> names) {
-    std::vector<std::string> files;
-    std::set<std::string> taken;  // in lower case
-    for (const std::string& name : names) {
-        std::string file = detail::as_file_name(name);
-        bool const as_it_is =
-            file == name && detail::is_ascii(name) && !name.empty() && !detail::is_reserved_file_name(name);
-        if (!as_it_is || !taken.insert(detail::lower_case(file)).second) {
-            std::string const begin = file;
-            std::uint64_t hash = detail::hash_of(name);
-            do file = detail::concat(begin, '-', detail::hex_digits(hash++, 8));
-            while (!taken.insert(detail::lower_case(file)).second);
-        }
-        files.push_back(std::move(file));
-    }
-    return files;
-}
-
-}  // namespace amct_distill
-
-// ---- amct_distill/io/staged_files.hpp
-
-/// Several files of a directory that are replaced together: all are new, or all are as they were.
-///
-///     StagedFiles files("out");
-///     files.add("weights/conv1.npy", bytes).value();    // in a directory beside; out/weights/ is as it was
-///     files.add("record.txt", text).value();
-///     files.remove("weights/conv7.npy");                // of an older set
-///     files.commit().value();                           // renamed to their places
-///
-/// What fails, a full disk for instance, fails in `add`, before anything of the old set is touched.
-
-namespace amct_distill {
-
-class StagedFiles {
-public:
-    explicit StagedFiles(std::filesystem::path directory) : directory_(std::move(directory)) {}
-    StagedFiles(const StagedFiles&) = delete;
-    StagedFiles& operator=(const StagedFiles&) = delete;
-    /// Without a commit nothing is left of what was added.
-    ~StagedFiles() { discard(); }
-
-    /// Writes a file that `commit` moves to `name`, a relative path. Error: it cannot be written, or a
-    /// directory is in its place.
-    result<void> add(const std::filesystem::path& name, std::string_view content) {
-        std::error_code error;
-        if (std::filesystem::is_directory(directory_ / name, error))
-            return detail::file_error("write", directory_ / name, EISDIR);
-        if (auto ok = make_staging(); !ok) return ok;
-        if (int const code = detail::write_content(staged(changes_.size()), content, Durability::after_exit);
-            code != 0)
-            return detail::file_error("write", directory_ / name, code);
-        changes_.push_back({name, false});
-        return {};
-    }
-    /// Has `commit` remove a file; one that does not exist is no error.
-    void remove(const std::filesystem::path& name) { changes_.push_back({name, true}); }
-
-    /// Moves the new files to their places, in the order of the calls. Error: one cannot be moved; then all
-    /// are as they were before.
-    result<void> commit() {
-        if (auto ok = make_staging(); !ok) return ok;
-        std::size_t const made_before = made_.size();
-        for (std::size_t k = 0; k != changes_.size(); ++k)
-            if (int const code = change(k); code != 0) {
-                for (std::size_t j = k; j-- != 0;) undo(j);
-                remove_directories(made_before);
-                return detail::file_error(changes_[k].remove ? "remove" : "write",
-                                          directory_ / changes_[k].name, code);
-            }
-        made_.clear();
-        discard();
-        return {};
-    }
-
-private:
-    struct Change {
-        std::filesystem::path name{};
-        bool remove = false;
-        bool saved = false;  // there was an old file, which waits in the staging directory
-    };
-
-    std::filesystem::path staged(std::size_t k) const { return staging_ / detail::concat("new", k); }
-    std::filesystem::path saved(std::size_t k) const { return staging_ / detail::concat("old", k); }
-
-    /// Makes a directory, and those above it, and remembers which did not exist.
-    int make_directories(const std::filesystem::path& directory) {
-        std::error_code error;
-        if (directory.empty() || std::filesystem::is_directory(directory, error)) return 0;
-        if (int const code = make_directories(directory.parent_path()); code != 0) return code;
-        if (std::filesystem::create_directory(directory, error)) made_.push_back(directory);
-        return error.value();
-    }
-    void remove_directories(std::size_t keep) {
-        std::error_code ignored;  // one that is not empty stays
-        for (; made_.size() > keep; made_.pop_back()) std::filesystem::remove(made_.back(), ignored);
-    }
-
-    result<void> make_staging() {
-        if (!staging_.empty()) return {};
-        if (int const code = make_directories(directory_); code != 0)
-            return detail::file_error("create", directory_, code);
-        for (std::size_t n = 0; staging_.empty(); ++n) {  // a name that no other process has
-            std::filesystem::path const path = directory_ / detail::concat(".new-files-", n);
-            std::error_code error;
-            if (std::filesystem::create_directory(path, error)) staging_ = path;
-            if (error && error != std::errc::file_exists)
-                return detail::file_error("write to", directory_, error.value());
-        }
-        return {};
-    }
-    void discard() {
-        std::error_code ignored;
-        if (!staging_.empty()) std::filesystem::remove_all(staging_, ignored);
-        staging_.clear();
-        remove_directories(0);
-        changes_.clear();
-    }
-
-    int change(std::size_t k) {
-        Change& c = changes_[k];
-        std::filesystem::path const target = directory_ / c.name;
-        if (int const code = make_directories(target.parent_path()); code != 0) return code;
-        std::error_code error;
-        std::filesystem::rename(target, saved(k), error);
-        c.saved = !error;
-        if (error && error != std::errc::no_such_file_or_directory) return error.value();
-        if (c.remove) return 0;
-        std::filesystem::rename(staged(k), target, error);
-        if (!error) return 0;
-        int const code = error.value();
-        if (c.saved) std::filesystem::rename(saved(k), target, error);
-        return code;
-    }
-    void undo(std::size_t k) {
-        const Change& c = changes_[k];
-        std::error_code ignored;
-        if (c.saved)
-            std::filesystem::rename(saved(k), directory_ / c.name, ignored);
-        else if (!c.remove)
-            std::filesystem::remove(directory_ / c.name, ignored);
-    }
-
-    std::filesystem::path directory_;
-    std::filesystem::path staging_{};
-    std::vector<std::filesystem::path> made_{};  // directories that did not exist before
-    std::vector<Change> changes_{};
-};
-
-}  // namespace amct_distill
-
 // ---- amct_distill/io/crc32.hpp
 
 /// CRC-32 (ISO 3309), the checksum of zip and PNG files.
@@ -25440,6 +25222,730 @@ result<Network> load(const std::filesystem::path& path) {
 }
 
 }  // namespace amct_distill::nn
+
+#endif  // definitions
+
+// ---- amct_distill/deploy/cpp_header.hpp
+
+/// A deployment as a C++ header: the network as types and constants, for engines that read no files.
+///
+///     write_file("digits.hpp", write_cpp_header(device, {.name = "digits"}).value()).value();
+///
+/// The header needs amct_distill_quant.hpp alone. For every layer it has a type, in namespace
+/// `digits::layers`:
+///
+///     struct conv1 {
+///         static constexpr std::string_view name = "conv1", type = "Conv2d";
+///         static constexpr std::array<int, 1> reads{0}, writes{1};         // of `network::values`
+///         struct options { static constexpr std::array<std::int64_t, 2> kernel{3, 3}; ... };
+///         static constexpr bool quantized = true;
+///         using weights = amct_distill::Arq<amct_distill::Int4, amct_distill::ChannelWise>;
+///         using data = amct_distill::ActUlq<amct_distill::Int8>;
+///         static constexpr amct_distill::ScaleOffset input{0.0078125f, -128};
+///         static constexpr std::array<float, 4> scales{...};               // one, or one per output channel
+///         static constexpr std::array<std::int32_t, 4> bias{...};          // of size 0: none
+///         static constexpr amct_distill::FixedCodes<amct_distill::Int4, 4, 9> codes{{...}};
+///     };
+///
+/// It computes what DeployedLayer says. What is not quantized has `parameters` in float in the place of the
+/// integers. `digits::network` lists the layers in the order in which they run, and the values between;
+/// `digits::configuration` is a text for static_config: which layer has which bits and granularity.
+
+namespace amct_distill {
+
+struct CppHeaderOptions {
+    std::string name = "model";                        ///< the namespace
+    std::string include = "<amct_distill_quant.hpp>";  ///< what its types come from
+};
+
+/// Errors, all of them: layers that are of no type that the library has, with what to do; a name that is no
+/// identifier.
+result<std::string> write_cpp_header(const Deployment& deployment, const CppHeaderOptions& options = {});
+
+}  // namespace amct_distill
+
+#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
+
+// ---- amct_distill/deploy/cpp_text.hpp
+
+/// Numbers, texts, lists and names as C++ spells them, for what is written as source.
+///
+///     detail::CppNames names;
+///     names.add("layer1.0.conv"), names.add("class");      // "layer1_0_conv", "layer_class"
+///     detail::cpp_literal(0.1f), detail::cpp_literal("a \"b\"");      // 0.1f, "a \"b\""
+///     detail::cpp_array("int", "reads", reads);       // static constexpr std::array<int, 2> reads{3, 5};
+
+namespace amct_distill::detail {
+
+inline std::string cpp_literal(std::integral auto value) { return number(value); }
+/// The same number when it is read back.
+template <std::floating_point T>
+std::string cpp_literal(T value) {
+    constexpr bool single = std::same_as<T, float>;
+    if (!std::isfinite(value))
+        return concat(value < 0 ? "-" : "", "std::numeric_limits<", single ? "float" : "double",
+                      ">::", std::isnan(value) ? "quiet_NaN()" : "infinity()");
+    std::string text = number(value);
+    if (text.find_first_of(".e") == text.npos) text += ".0";
+    return single ? text + 'f' : text;
+}
+inline std::string cpp_literal(std::string_view text) {
+    std::string out = "\"";
+    for (char c : text) {
+        auto const byte = static_cast<unsigned char>(c);
+        if (c == '\n') {
+            out += "\\n";
+        } else if (byte < 32 || byte == 127) {
+            for (char digit : {'\\', char('0' + byte / 64), char('0' + byte / 8 % 8), char('0' + byte % 8)})
+                out += digit;
+        } else {
+            if (c == '"' || c == '\\') out += '\\';
+            out += c;
+        }
+    }
+    return out + '"';
+}
+
+/// Items after one another in lines of at most 110 columns, four of them before each.
+template <class Items, class Spell>
+std::string cpp_lines(const Items& items, std::string_view indent, Spell spell) {
+    std::string out, line;
+    for (const auto& item : items) {
+        std::string const text = spell(item);
+        if (indent.size() + line.size() + text.size() + 2 > 110) {
+            out += concat(indent, line, '\n');
+            line.clear();
+        }
+        line += concat(line.empty() ? "" : " ", text, ',');
+    }
+    return line.empty() ? out : out + concat(indent, line, '\n');
+}
+
+/// "    static constexpr std::array<type, n> name{...};", in lines of its own where one is too long.
+template <class Items>
+std::string cpp_array(std::string_view type, std::string_view name, const Items& items,
+                      std::string_view indent = "    ") {
+    auto const spell = [](const auto& item) { return cpp_literal(item); };
+    std::string out = concat(indent, "static constexpr std::array<", type, ", ", items.size(), "> ", name);
+    std::string one;
+    for (std::size_t i = 0; i != items.size() && out.size() + one.size() < 108; ++i)
+        one += concat(i == 0 ? "" : ", ", spell(items[i]));
+    if (out.size() + one.size() < 107) return concat(out, '{', one, "};\n");
+    return concat(out, "{\n", cpp_lines(items, concat(indent, "    "), spell), indent, "};\n");
+}
+
+inline bool is_cpp_identifier(std::string_view text) {
+    auto const letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+    if (text.empty() || !letter(text[0]) || text.find("__") != text.npos) return false;
+    return std::ranges::all_of(text, [&](char c) { return letter(c) || (c >= '0' && c <= '9') || c == '_'; });
+}
+inline bool is_cpp_keyword(std::string_view word) {
+    static constexpr std::array words{
+        "alignas",     "alignof",   "and",        "and_eq",    "asm",      "auto",         "bitand",
+        "bitor",       "bool",      "break",      "case",      "catch",    "char",         "char8_t",
+        "char16_t",    "char32_t",  "class",      "compl",     "concept",  "const",        "consteval",
+        "constexpr",   "constinit", "const_cast", "continue",  "co_await", "co_return",    "co_yield",
+        "decltype",    "default",   "delete",     "do",        "double",   "dynamic_cast", "else",
+        "enum",        "explicit",  "export",     "extern",    "false",    "float",        "for",
+        "friend",      "goto",      "if",         "inline",    "int",      "long",         "mutable",
+        "namespace",   "new",       "noexcept",   "not",       "not_eq",   "nullptr",      "operator",
+        "or",          "or_eq",     "private",    "protected", "public",   "register",     "reinterpret_cast",
+        "requires",    "return",    "short",      "signed",    "sizeof",   "static",       "static_assert",
+        "static_cast", "struct",    "switch",     "template",  "this",     "thread_local", "throw",
+        "true",        "try",       "typedef",    "typeid",    "typename", "union",        "unsigned",
+        "using",       "virtual",   "void",       "volatile",  "wchar_t",  "while",        "xor",
+        "xor_eq"};
+    return std::ranges::find(words, word) != words.end();
+}
+
+/// Identifiers that say what names say, each but once.
+class CppNames {
+public:
+    std::string add(std::string_view name) {
+        std::string word;
+        for (char c : name) {
+            bool const fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+            if (fits || (!word.empty() && word.back() != '_')) word += fits ? c : '_';
+        }
+        while (!word.empty() && word.back() == '_') word.pop_back();
+        if (!is_cpp_identifier(word) || is_cpp_keyword(word)) word = concat("layer_", word);
+        if (word.back() == '_') word.pop_back();
+        std::string unique = word;
+        for (int k = 2; !taken_.insert(unique).second; ++k) unique = concat(word, '_', k);
+        return unique;
+    }
+
+private:
+    std::set<std::string> taken_{};
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/deploy/cpp_header-inl.hpp
+
+/// The definitions of cpp_header.hpp.
+
+namespace amct_distill {
+namespace detail {
+
+template <class... M>
+bool is_one_of(const nn::Module& module, ModuleList<M...>) {
+    return (module.get_if<M>() || ...);
+}
+
+/// A module's options, which are known as text, as constants.
+class CppOptions {
+public:
+    explicit CppOptions(std::string_view text) {
+        for (OptionsReader in(text); !in.at_end();) {
+            std::string const name(in.word());
+            in.take(":");
+            out_ += declaration(name, in);
+        }
+    }
+    const std::string& text() const { return out_; }
+
+private:
+    static std::string declaration(const std::string& name, OptionsReader& in) {
+        auto const constant = [&](std::string_view type, std::string_view value) {
+            return concat("        static constexpr ", type, ' ', name, " = ", value, ";\n");
+        };
+        if (in.take("true")) return constant("bool", "true");
+        if (in.take("false")) return constant("bool", "false");
+        if (std::string text; in.rest().find('"') == in.rest().find_first_not_of(' ') && in.value(text))
+            return constant("std::string_view", cpp_literal(text));
+        if (std::vector<double> numbers; in.rest().find('[') == in.rest().find_first_not_of(' ')) {
+            in.value(numbers);
+            if (!std::ranges::all_of(numbers, is_whole))
+                return cpp_array("double", name, numbers, "        ");
+            return cpp_array("std::int64_t", name, std::vector<std::int64_t>(numbers.begin(), numbers.end()),
+                             "        ");
+        }
+        double number = 0;
+        in.value(number);
+        return is_whole(number) ? constant("std::int64_t", cpp_literal(static_cast<std::int64_t>(number)))
+                                : constant("double", cpp_literal(number));
+    }
+    static bool is_whole(double x) { return std::abs(x) < 0x1p53 && x == std::floor(x); }
+
+    std::string out_{};
+};
+
+class CppHeaderWriter {
+public:
+    CppHeaderWriter(const Deployment& deployment, const CppHeaderOptions& options)
+        : deployment_(deployment), network_(deployment.network()), options_(options) {}
+
+    result<std::string> write() {
+        if (Diagnostics errors = what_is_wrong(); !errors.empty()) return errors;
+        std::string layers, names;
+        for (std::size_t i = 0; i != network_.graph().size(); ++i) {
+            NodeId const id{i};
+            const auto& node = network_.node(id);
+            if (node.kind == NodeKind::input || node.kind == NodeKind::port) continue;
+            std::string const name = names_.add(network_.name(id));
+            names += concat(names.empty() ? "" : ", ", "layers::", name);
+            layers += layer(id, name);
+        }
+        return concat(
+            "// A deployed network as types and constants: written by amct_distill, see its "
+            "deploy/cpp_header.hpp.\n// clang-format off\n#pragma once\n#include ",
+            options_.include,
+            "\n#include <array>\n#include <cstdint>\n#include <limits>\n#include <string_view>\n#include "
+            "<tuple>\n\nnamespace ",
+            options_.name, " {\n\n", configuration(), "\nnamespace layers {\n\n", layers,
+            "}  // namespace layers\n\n", network(names), "\n}  // namespace ", options_.name, '\n');
+    }
+
+private:
+    Diagnostics what_is_wrong() const {
+        Diagnostics errors;
+        if (!is_cpp_identifier(options_.name) || is_cpp_keyword(options_.name))
+            errors.push_back(general_error(
+                concat("`", options_.name, "` is no name for a namespace; use letters, digits and `_`")));
+        for (NodeId id : network_.operations()) {
+            const nn::Module& module = network_.operation(id);
+            if (!is_one_of(module, standard_modules{}))
+                errors.push_back(general_error(
+                    concat("layer `", network_.name(id), "` (", module.type(),
+                           "): a module of your own cannot be written as a header, an engine knows nothing ",
+                           "of it; build the network of the library's layers, or let the engine run the ",
+                           "part of the network before it and the part after it")));
+        }
+        return errors;
+    }
+
+    static std::string indices(std::string_view name, const std::vector<int>& of) {
+        return cpp_array("int", name, of);
+    }
+    std::string layer(NodeId id, const std::string& name) const {
+        const auto& node = network_.node(id);
+        bool const constant = node.kind == NodeKind::constant;
+        std::vector<int> reads, writes;
+        for (NodeId input : node.inputs) reads.push_back(static_cast<int>(input.index));
+        for (std::size_t k = 0; k <= node.ports; ++k) writes.push_back(static_cast<int>(id.index + k));
+        std::string out =
+            concat("struct ", name,
+                   " {\n    static constexpr std::string_view name = ", cpp_literal(network_.name(id)),
+                   ";\n    static constexpr std::string_view type = ",
+                   cpp_literal(constant ? std::string_view("Constant") : network_.operation(id).type()),
+                   ";\n", indices("reads", reads), indices("writes", writes));
+        if (constant)
+            return out + unquantized("        " + floats("value", node.constant.span()).substr(4)) + "};\n\n";
+        if (CppOptions const options(network_.operation(id).options()); !options.text().empty())
+            out += concat("    struct options {\n", options.text(), "    };\n");
+        if (const DeployedLayer* const quantized = layer_at(id)) return out + integers(*quantized) + "};\n\n";
+        std::string parameters;
+        for (const auto& p : network_.operation(id).parameters())
+            parameters += "    " + floats(p.name, p.values);
+        return out + unquantized(parameters) + "};\n\n";
+    }
+    const DeployedLayer* layer_at(NodeId id) const {
+        for (const DeployedLayer& layer : deployment_.layers())
+            if (layer.node == id) return &layer;
+        return nullptr;
+    }
+    static std::string floats(std::string_view name, std::span<const float> values) {
+        return cpp_array("float", name, values);
+    }
+    static std::string unquantized(const std::string& parameters) {
+        std::string out = "    static constexpr bool quantized = false;\n";
+        return parameters.empty() ? out : concat(out, "    struct parameters {\n", parameters, "    };\n");
+    }
+
+    static std::string_view granularity(const DeployedLayer& layer) {
+        return layer.weight_scales.size() == 1 && layer.rows() != 1 ? "TensorWise" : "ChannelWise";
+    }
+    static std::string_view width(const Width& of) {
+        return std::visit(
+            []<class B>(B) -> std::string_view { return std::same_as<B, Int4> ? "Int4" : "Int8"; }, of);
+    }
+    static Width width_of(const AnyCodes& codes) {
+        return std::visit([]<class B>(const Codes<B>&) { return Width(B{}); }, codes);
+    }
+    static std::string integers(const DeployedLayer& layer) {
+        std::vector<float> scales;
+        for (std::size_t k = 0; k != layer.weight_scales.size(); ++k)
+            scales.push_back(layer.weight_scales.of_row(k).scale);
+        std::string_view const bits = width(width_of(layer.codes));
+        std::string out = concat(
+            "    static constexpr bool quantized = true;\n    using weights = "
+            "amct_distill::Arq<amct_distill::",
+            bits, ", amct_distill::", granularity(layer),
+            ">;\n    using data = amct_distill::ActUlq<amct_distill::", width(layer.data_width),
+            ">;\n    static constexpr amct_distill::ScaleOffset input{", cpp_literal(layer.data.scale), ", ",
+            layer.data.offset, "};\n", cpp_array("float", "scales", scales),
+            cpp_array("std::int32_t", "bias", layer.bias));
+        out += concat("    static constexpr amct_distill::FixedCodes<amct_distill::", bits, ", ",
+                      layer.rows(), ", ", layer.cols(), "> codes{{\n");
+        std::visit(
+            [&](const auto& codes) {
+                out += cpp_lines(codes.bytes(), "        ",
+                                 [](auto byte) { return number(static_cast<int>(byte)); });
+            },
+            layer.codes);
+        return out + "    }};\n";
+    }
+
+    /// What most layers have holds for all, and an override for each that has something else.
+    std::string configuration() const {
+        using Kind = std::tuple<bool, bool, bool>;  // weights INT4, channel-wise, data INT4
+        auto const kind_of = [](const DeployedLayer& layer) {
+            return Kind{width(width_of(layer.codes)) == "Int4", granularity(layer) == "ChannelWise",
+                        width(layer.data_width) == "Int4"};
+        };
+        std::map<Kind, std::size_t> counts;
+        for (const DeployedLayer& layer : deployment_.layers()) ++counts[kind_of(layer)];
+        Kind most{false, true, false};
+        for (const auto& [kind, count] : counts)
+            if (auto const found = counts.find(most); found == counts.end() || count > found->second)
+                most = kind;
+        AMCTDistillConfig config;
+        auto const fill = [](auto& rule, const Kind& kind) {
+            auto const type = [](bool four) { return four ? DataType::INT4 : DataType::INT8; };
+            auto const [weights, channels, data] = kind;
+            rule.distill_data_quant_config = DistillDataQuantConfig{ActULQquantize{.dst_type = type(data)}};
+            rule.distill_weight_quant_config =
+                DistillWeightQuantConfig{ARQDistill{.dst_type = type(weights), .channel_wise = channels}};
+        };
+        fill(config, most);
+        for (std::size_t m = 0; m != network_.modules().size(); ++m) {
+            const auto& module = network_.modules()[m];
+            const DeployedLayer* const layer = deployment_.layer(module.name);
+            if (layer == nullptr) {
+                if (is_quantizable_type(module.module.type()))
+                    config.quant_skip_layers.push_back(module.name);
+            } else if (kind_of(*layer) != most) {
+                DistillOverrideLayer rule{.layer_name = module.name};
+                fill(rule, kind_of(*layer));
+                config.distill_override_layers.push_back(rule);
+            }
+        }
+        std::string const text = print(config);
+        std::string out =
+            "/// For static_config: the bits and granularities that the layers have.\ninline constexpr char "
+            "configuration[] =";
+        for (std::size_t begin = 0; begin != text.size();) {
+            std::size_t const end = text.find('\n', begin) + 1;
+            out += "\n    " + cpp_literal(std::string_view(text).substr(begin, end - begin));
+            begin = end;
+        }
+        return out + ";\n";
+    }
+
+    std::string network(const std::string& layers) const {
+        std::string values;
+        std::size_t const count = network_.graph().size();
+        for (std::size_t i = 0; i != count; ++i) {
+            std::string dims;
+            for (nn::Index dim : network_.node({i}).shape)
+                dims += concat(dims.empty() ? "" : ", ", dim == nn::any_batch ? 1 : dim);
+            values += concat("        {", cpp_literal(network_.name({i})), ", ",
+                             network_.node({i}).shape.size(), ", {", dims, "}},\n");
+        }
+        auto const of = [](std::span<const NodeId> ids) {
+            std::vector<int> out;
+            for (NodeId id : ids) out.push_back(static_cast<int>(id.index));
+            return out;
+        };
+        std::string list;
+        for (std::size_t begin = 0; begin < layers.size();) {
+            std::size_t end = layers.size();
+            if (end - begin > 90) end = layers.rfind(' ', begin + 90) + 1;
+            list += concat("\n        ", std::string_view(layers).substr(begin, end - begin));
+            begin = end;
+        }
+        return concat(
+            "/// What layers read and write, for one sample: a batch is 1.\nstruct value {\n"
+            "    std::string_view name;\n    int rank;\n    std::array<std::int64_t, 16> shape;\n};\n\n",
+            "struct network {\n    static constexpr std::string_view name = ", cpp_literal(options_.name),
+            ";\n    using layers = std::tuple<", list, ">;\n", "    static constexpr std::array<value, ",
+            count, "> values{{\n", values, "    }};\n", indices("inputs", of(network_.inputs())),
+            indices("outputs", of(network_.outputs())), "};\n");
+    }
+
+    const Deployment& deployment_;
+    const nn::Network& network_;
+    const CppHeaderOptions& options_;
+    CppNames names_{};
+};
+
+}  // namespace detail
+
+AMCT_DISTILL_INLINE result<std::string> write_cpp_header(const Deployment& deployment,
+                                                         const CppHeaderOptions& options) {
+    return detail::CppHeaderWriter(deployment, options).write();
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/deploy/file_names.hpp
+
+/// Names of files for layers, that every file system takes and that no two layers share.
+///
+///     file_names({"layer1.0.conv", "head/box", "Head_Box"})
+///         // {"layer1.0.conv", "head_box-16ee4b3a", "Head_Box"}
+///
+/// A name of at most 80 letters, digits, `_`, `-` and `.` of ASCII is taken as it is. In any other, what some
+/// file system forbids is replaced by `_`, it is cut between two characters, and a hash of the whole name is
+/// put after it; also where two names differ only in upper and lower case.
+
+namespace amct_distill {
+namespace detail {
+
+inline constexpr std::size_t longest_file_name = 80;  // bytes; endings and a hash still fit 143 (eCryptfs)
+
+constexpr bool is_plain_in_file_name(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+}
+inline std::string lower_case(std::string_view text) {
+    std::string out(text);
+    for (char& c : out)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return out;
+}
+
+/// Devices of Windows, with whatever ending.
+inline bool is_reserved_file_name(std::string_view name) {
+    std::string const begin = lower_case(name.substr(0, name.find('.')));
+    if (begin == "con" || begin == "prn" || begin == "aux" || begin == "nul") return true;
+    return begin.size() == 4 && (begin.starts_with("com") || begin.starts_with("lpt")) && begin[3] >= '0' &&
+           begin[3] <= '9';
+}
+
+/// The character that a text begins with: how many bytes it has, and whether it can stand in a file's name,
+/// as controls, invisible characters, punctuation, and what is not UTF-8 cannot.
+struct FileNameCharacter {
+    std::size_t bytes = 1;
+    bool fits = false;
+};
+inline FileNameCharacter file_name_character(std::string_view text) {
+    if (is_ascii(text.substr(0, 1))) return {1, is_plain_in_file_name(text[0])};
+    std::size_t bytes = 1;
+    while (bytes < text.size() && bytes < 4 && is_utf8_continuation(text[bytes])) ++bytes;
+    std::string_view const character = text.substr(0, bytes);
+    if (first_invalid_utf8(character) != std::string_view::npos) return {1, false};
+    bool const control = character < "\xC2\xA1";                                 // U+0080 .. U+00A0
+    bool const general = character >= "\xE2\x80\x80" && character < "\xE2\x82";  // U+2000 .. U+207F
+    return {bytes, !control && !general && character != "\xEF\xBB\xBF"};
+}
+
+/// The text with what cannot stand in a file's name replaced, and cut.
+inline std::string as_file_name(std::string_view name) {
+    std::string out;
+    while (!name.empty()) {
+        auto const [bytes, fits] = file_name_character(name);
+        std::string_view const piece = fits && !(out.empty() && name[0] == '.') ? name.substr(0, bytes) : "_";
+        if (out.size() + piece.size() > longest_file_name) break;
+        out.append(piece);
+        name.remove_prefix(bytes);
+    }
+    return out;
+}
+
+inline std::string hex_digits(std::uint64_t value, int digits) {
+    std::string out;
+    for (int k = digits; k-- != 0;) out.push_back("0123456789abcdef"[value >> (4 * k) & 15]);
+    return out;
+}
+
+}  // namespace detail
+
+/// One for each of the names, which differ; without an ending. The same names give the same files.
+inline std::vector<std::string> file_names(std::span<const std::string> names) {
+    std::vector<std::string> files;
+    std::set<std::string> taken;  // in lower case
+    for (const std::string& name : names) {
+        std::string file = detail::as_file_name(name);
+        bool const as_it_is =
+            file == name && detail::is_ascii(name) && !name.empty() && !detail::is_reserved_file_name(name);
+        if (!as_it_is || !taken.insert(detail::lower_case(file)).second) {
+            std::string const begin = file;
+            std::uint64_t hash = detail::hash_of(name);
+            do file = detail::concat(begin, '-', detail::hex_digits(hash++, 8));
+            while (!taken.insert(detail::lower_case(file)).second);
+        }
+        files.push_back(std::move(file));
+    }
+    return files;
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/deploy/narrow_weights.hpp
+
+/// A deployment whose INT8 weights need 7 bits: for processors that add products of 8 bits in 16.
+///
+///     Deployment const narrow = with_narrow_weights(deployment);        // codes -63 .. 63
+///     verify(narrow, batches).value();                                  // it is a deployment as any other
+///
+/// AVX2 without VNNI multiplies unsigned 8-bit data by signed 8-bit weights and adds two such products in 16
+/// bits, which saturate; ONNX Runtime, among others, computes so there. Of two weights within 63 no sum
+/// leaves 16 bits. A channel with larger codes (with one scale for all: the layer) gets a larger scale and
+/// new codes; INT4 stays as it is.
+
+namespace amct_distill {
+
+inline constexpr int largest_narrow_code = 63;
+
+/// Whether no code of a layer needs more than 7 bits.
+inline bool has_narrow_weights(const DeployedLayer& layer) {
+    std::vector<std::int8_t> codes(layer.cols());
+    for (std::size_t r = 0; r != layer.rows(); ++r) {
+        unpack_row(layer.codes, r, codes);
+        for (std::int8_t c : codes)
+            if (std::abs(int{c}) > largest_narrow_code) return false;
+    }
+    return true;
+}
+
+namespace detail {
+
+/// The layer with other codes, scales and biases; and its module, whose weights they stand for.
+inline void narrow_weights(DeployedLayer& layer, nn::Network& network) {
+    std::size_t const rows = layer.rows(), cols = layer.cols();
+    std::vector<std::int8_t> codes(rows * cols);
+    std::vector<int> largest(rows, 0);
+    for (std::size_t r = 0; r != rows; ++r) {
+        auto const row = std::span(codes).subspan(r * cols, cols);
+        unpack_row(layer.codes, r, row);
+        for (std::int8_t c : row) largest[r] = (std::max)(largest[r], std::abs(int{c}));
+    }
+    if (layer.weight_scales.size() == 1)
+        std::ranges::fill(largest, *std::max_element(largest.begin(), largest.end()));
+    std::vector<ScaleOffset> scales(layer.weight_scales.begin(), layer.weight_scales.end());
+    layer.requantized.clear();
+    for (std::size_t r = 0; r != rows; ++r) {
+        if (largest[r] <= largest_narrow_code) continue;
+        double const factor = double{largest_narrow_code} / largest[r];
+        for (std::size_t c = r * cols; c != (r + 1) * cols; ++c)
+            codes[c] = static_cast<std::int8_t>(std::nearbyint(codes[c] * factor));
+        if (scales.size() != 1 || r == 0) {
+            ScaleOffset& s = scales[scales.size() == 1 ? 0 : r];
+            s.scale = static_cast<float>(static_cast<double>(s.scale) / factor);
+        }
+        layer.requantized.push_back(r);
+    }
+    layer.codes = Codes<Int8>::pack(codes, rows, cols).value();
+    layer.weight_scales = Scales(std::move(scales));
+    const nn::Weighted& old = *network.module(layer.module).weighted();
+    for (std::size_t r = 0; r != layer.bias.size(); ++r)
+        layer.bias[r] =
+            static_cast<std::int32_t>(std::nearbyint(old.bias()[r] / layer.dequantization_scale(r)));
+    nn::Tensor meant({static_cast<nn::Index>(rows), static_cast<nn::Index>(cols)});
+    for (std::size_t r = 0; r != rows; ++r)
+        dequantize(std::span(codes).subspan(r * cols, cols), meant.span().subspan(r * cols, cols),
+                   layer.weight_scales.of_row(r));
+    nn::Tensor weight(old.weight().shape());
+    nn::WeightRows(old).scatter(meant, weight);
+    network.replace(layer.module, old.with_parameters(weight, nn::Tensor(old.bias())));
+}
+
+}  // namespace detail
+
+/// `requantized` of its layers are the channels with new codes.
+inline Deployment with_narrow_weights(const Deployment& deployment) {
+    nn::Network network = deployment.network();
+    std::vector<DeployedLayer> layers = deployment.layers();
+    for (DeployedLayer& layer : layers)
+        if (std::holds_alternative<Codes<Int8>>(layer.codes) && !has_narrow_weights(layer))
+            detail::narrow_weights(layer, network);
+    return Deployment(std::move(network), std::move(layers));
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/io/staged_files.hpp
+
+/// Several files of a directory that are replaced together: all are new, or all are as they were.
+///
+///     StagedFiles files("out");
+///     files.add("weights/conv1.npy", bytes).value();    // in a directory beside; out/weights/ is as it was
+///     files.add("record.txt", text).value();
+///     files.remove("weights/conv7.npy");                // of an older set
+///     files.commit().value();                           // renamed to their places
+///
+/// What fails, a full disk for instance, fails in `add`, before anything of the old set is touched.
+
+namespace amct_distill {
+
+class StagedFiles {
+public:
+    explicit StagedFiles(std::filesystem::path directory) : directory_(std::move(directory)) {}
+    StagedFiles(const StagedFiles&) = delete;
+    StagedFiles& operator=(const StagedFiles&) = delete;
+    /// Without a commit nothing is left of what was added.
+    ~StagedFiles() { discard(); }
+
+    /// Writes a file that `commit` moves to `name`, a relative path. Error: it cannot be written, or a
+    /// directory is in its place.
+    result<void> add(const std::filesystem::path& name, std::string_view content) {
+        std::error_code error;
+        if (std::filesystem::is_directory(directory_ / name, error))
+            return detail::file_error("write", directory_ / name, EISDIR);
+        if (auto ok = make_staging(); !ok) return ok;
+        if (int const code = detail::write_content(staged(changes_.size()), content, Durability::after_exit);
+            code != 0)
+            return detail::file_error("write", directory_ / name, code);
+        changes_.push_back({name, false});
+        return {};
+    }
+    /// Has `commit` remove a file; one that does not exist is no error.
+    void remove(const std::filesystem::path& name) { changes_.push_back({name, true}); }
+
+    /// Moves the new files to their places, in the order of the calls. Error: one cannot be moved; then all
+    /// are as they were before.
+    result<void> commit() {
+        if (auto ok = make_staging(); !ok) return ok;
+        std::size_t const made_before = made_.size();
+        for (std::size_t k = 0; k != changes_.size(); ++k)
+            if (int const code = change(k); code != 0) {
+                for (std::size_t j = k; j-- != 0;) undo(j);
+                remove_directories(made_before);
+                return detail::file_error(changes_[k].remove ? "remove" : "write",
+                                          directory_ / changes_[k].name, code);
+            }
+        made_.clear();
+        discard();
+        return {};
+    }
+
+private:
+    struct Change {
+        std::filesystem::path name{};
+        bool remove = false;
+        bool saved = false;  // there was an old file, which waits in the staging directory
+    };
+
+    std::filesystem::path staged(std::size_t k) const { return staging_ / detail::concat("new", k); }
+    std::filesystem::path saved(std::size_t k) const { return staging_ / detail::concat("old", k); }
+
+    /// Makes a directory, and those above it, and remembers which did not exist.
+    int make_directories(const std::filesystem::path& directory) {
+        std::error_code error;
+        if (directory.empty() || std::filesystem::is_directory(directory, error)) return 0;
+        if (int const code = make_directories(directory.parent_path()); code != 0) return code;
+        if (std::filesystem::create_directory(directory, error)) made_.push_back(directory);
+        return error.value();
+    }
+    void remove_directories(std::size_t keep) {
+        std::error_code ignored;  // one that is not empty stays
+        for (; made_.size() > keep; made_.pop_back()) std::filesystem::remove(made_.back(), ignored);
+    }
+
+    result<void> make_staging() {
+        if (!staging_.empty()) return {};
+        if (int const code = make_directories(directory_); code != 0)
+            return detail::file_error("create", directory_, code);
+        for (std::size_t n = 0; staging_.empty(); ++n) {  // a name that no other process has
+            std::filesystem::path const path = directory_ / detail::concat(".new-files-", n);
+            std::error_code error;
+            if (std::filesystem::create_directory(path, error)) staging_ = path;
+            if (error && error != std::errc::file_exists)
+                return detail::file_error("write to", directory_, error.value());
+        }
+        return {};
+    }
+    void discard() {
+        std::error_code ignored;
+        if (!staging_.empty()) std::filesystem::remove_all(staging_, ignored);
+        staging_.clear();
+        remove_directories(0);
+        changes_.clear();
+    }
+
+    int change(std::size_t k) {
+        Change& c = changes_[k];
+        std::filesystem::path const target = directory_ / c.name;
+        if (int const code = make_directories(target.parent_path()); code != 0) return code;
+        std::error_code error;
+        std::filesystem::rename(target, saved(k), error);
+        c.saved = !error;
+        if (error && error != std::errc::no_such_file_or_directory) return error.value();
+        if (c.remove) return 0;
+        std::filesystem::rename(staged(k), target, error);
+        if (!error) return 0;
+        int const code = error.value();
+        if (c.saved) std::filesystem::rename(saved(k), target, error);
+        return code;
+    }
+    void undo(std::size_t k) {
+        const Change& c = changes_[k];
+        std::error_code ignored;
+        if (c.saved)
+            std::filesystem::rename(saved(k), directory_ / c.name, ignored);
+        else if (!c.remove)
+            std::filesystem::remove(directory_ / c.name, ignored);
+    }
+
+    std::filesystem::path directory_;
+    std::filesystem::path staging_{};
+    std::vector<std::filesystem::path> made_{};  // directories that did not exist before
+    std::vector<Change> changes_{};
+};
+
+}  // namespace amct_distill
 
 #endif  // definitions
 
@@ -30915,303 +31421,6 @@ constexpr std::array<FieldNumber, 6> field_numbers(const ModelProto*) {
 
 }  // namespace amct_distill::onnx
 
-// ---- amct_distill/onnx/attributes.hpp
-
-/// A node's attributes, asked for by name and type; what nobody asked for is told.
-///
-///     onnx::Attributes a(*node.proto);
-///     std::int64_t const axis = a.integer("axis", -1);
-///     std::vector<std::int64_t> const pads = a.integers("pads").value_or(...);
-///     if (auto wrong = a.error()) return graph.error(n, *wrong);        // wrong types, unknown attributes
-///
-/// An operator that overlooked an attribute would compute something else without a word: so error() names
-/// those that were set and not asked for.
-
-namespace amct_distill::onnx {
-
-/// Of a dimension, a stride, a pad: more are refused.
-inline constexpr std::int64_t largest_size = std::int64_t{1} << 30;
-/// Of a list that has a number, or two, for each dimension of a tensor.
-inline constexpr std::size_t longest_list = 64;
-
-class Attributes {
-public:
-    explicit Attributes(const NodeProto& node) : node_(&node), asked_(node.attribute.size(), false) {}
-
-    bool has(std::string_view name) { return find(name) != nullptr; }
-    std::int64_t integer(std::string_view name, std::int64_t otherwise) {
-        return integer(name).value_or(otherwise);
-    }
-    std::optional<std::int64_t> integer(std::string_view name) {
-        const AttributeProto* const a = find(name, AttributeType::integer, "an integer");
-        if (a == nullptr) return std::nullopt;
-        return checked(name, a->i.get());
-    }
-    float real(std::string_view name, float otherwise) {
-        const AttributeProto* const a = find(name, AttributeType::real, "a float");
-        return a != nullptr ? a->f.get() : otherwise;
-    }
-    std::string_view text(std::string_view name, std::string_view otherwise = {}) {
-        const AttributeProto* const a = find(name, AttributeType::string, "a text");
-        return a != nullptr ? a->s.get() : otherwise;
-    }
-    std::optional<std::vector<std::int64_t>> integers(std::string_view name) {
-        const AttributeProto* const a = find(name, AttributeType::integers, "a list of integers");
-        if (a == nullptr) return std::nullopt;
-        bool const any_length = name == "split" || name.starts_with("value");
-        std::size_t const n = any_length ? a->ints.size() : (std::min)(a->ints.size(), longest_list);
-        if (n != a->ints.size() && wrong_.empty())
-            wrong_ = amct_distill::detail::concat("attribute `", name, "` has ", a->ints.size(),
-                                                  " numbers, more than any tensor has dimensions");
-        std::vector<std::int64_t> out;
-        out.reserve(n);
-        for (std::size_t i = 0; i != n; ++i) out.push_back(checked(name, a->ints[i]));
-        return out;
-    }
-    std::optional<std::vector<float>> reals(std::string_view name) {
-        const AttributeProto* const a = find(name, AttributeType::reals, "a list of floats");
-        return a != nullptr ? std::optional(a->floats) : std::nullopt;
-    }
-    /// Null when it is not set.
-    const TensorProto* tensor(std::string_view name) {
-        const AttributeProto* const a = find(name, AttributeType::tensor, "a tensor");
-        return a != nullptr && a->t ? &*a->t : nullptr;
-    }
-    /// Attributes that mean nothing here, whatever they are.
-    void ignore(std::string_view name) { find(name); }
-
-    /// The first attribute of a wrong type, or all that were set and not asked for.
-    std::optional<std::string> error() const {
-        using amct_distill::detail::concat;
-        if (!wrong_.empty()) return wrong_;
-        std::string unknown;
-        for (std::size_t i = 0; i != asked_.size(); ++i)
-            if (!asked_[i])
-                unknown += concat(unknown.empty() ? "`" : ", `", node_->attribute[i].name.get(), "`");
-        if (unknown.empty()) return std::nullopt;
-        return concat("unknown attribute ", unknown, "; the result would be another one without it");
-    }
-
-private:
-    /// Sizes, strides, pads ... beyond largest_size are no real model's, and their products would overflow:
-    /// an error, and cut to the first that is too large. Ends of slices may be any number, as may constants.
-    std::int64_t checked(std::string_view name, std::int64_t i) {
-        bool const any = name == "starts" || name == "ends" || name.starts_with("value");
-        if (any || (i <= largest_size && i >= -largest_size)) return i;
-        if (wrong_.empty())
-            wrong_ = amct_distill::detail::concat("attribute `", name, "`: ", i, " is too large");
-        return i > 0 ? largest_size + 1 : -largest_size - 1;
-    }
-    const AttributeProto* find(std::string_view name) {
-        for (std::size_t i = 0; i != asked_.size(); ++i)
-            if (node_->attribute[i].name.get() == name) {
-                asked_[i] = true;
-                return &node_->attribute[i];
-            }
-        return nullptr;
-    }
-    /// Writers of old leave the type out.
-    const AttributeProto* find(std::string_view name, AttributeType type, std::string_view what) {
-        const AttributeProto* const a = find(name);
-        if (a == nullptr || !a->type.has_value() || *a->type == 0 ||
-            *a->type == static_cast<std::int32_t>(type))
-            return a;
-        if (wrong_.empty())
-            wrong_ = amct_distill::detail::concat("attribute `", name, "` is not ", what, ", but of type ",
-                                                  *a->type);
-        return nullptr;
-    }
-
-    const NodeProto* node_;
-    std::vector<bool> asked_;
-    std::string wrong_{};
-};
-
-}  // namespace amct_distill::onnx
-
-// ---- amct_distill/onnx/dense.hpp
-
-/// Constants while they are folded: values with a shape, and the operators that only move values.
-///
-///     onnx::Dense<float> w{{2, 3}, {1, 2, 3, 4, 5, 6}};
-///     onnx::transpose(w, {1, 0}).shape == {3, 2}
-///     onnx::gather(shape, index, 0);
-///
-/// Arguments are checked by who calls (fold.hpp); all of it is row-major.
-
-namespace amct_distill::onnx {
-
-using Extents = std::vector<std::size_t>;
-
-/// The number of elements. Precondition: it fits.
-inline std::size_t count_of(std::span<const std::size_t> shape) {
-    std::size_t n = 1;
-    for (std::size_t d : shape) n *= d;
-    return n;
-}
-
-template <class T>
-struct Dense {
-    Extents shape{};
-    std::vector<T> data{};
-};
-
-namespace detail {
-/// How far apart neighbours along each axis are.
-inline Extents strides_of(std::span<const std::size_t> shape) {
-    Extents out(shape.size(), 1);
-    for (std::size_t i = shape.size(); i-- > 1;) out[i - 1] = out[i] * shape[i];
-    return out;
-}
-/// Calls `f(offset)` for every element of `shape`, in order, the offset being the sum of index * stride.
-template <class F>
-void each_offset(std::span<const std::size_t> shape, std::span<const std::ptrdiff_t> strides,
-                 std::ptrdiff_t start, F&& f) {
-    std::size_t const n = count_of(shape);
-    Extents index(shape.size(), 0);
-    std::ptrdiff_t at = start;
-    for (std::size_t i = 0; i != n; ++i) {
-        f(at);
-        for (std::size_t axis = shape.size(); axis-- > 0;) {
-            at += strides[axis];
-            if (++index[axis] != shape[axis]) break;
-            at -= strides[axis] * static_cast<std::ptrdiff_t>(shape[axis]);
-            index[axis] = 0;
-        }
-    }
-}
-template <class T>
-Dense<T> moved(const Dense<T>& from, Extents shape, std::span<const std::ptrdiff_t> strides,
-               std::ptrdiff_t start = 0) {
-    Dense<T> out{std::move(shape), {}};
-    out.data.reserve(count_of(out.shape));
-    each_offset(out.shape, strides, start,
-                [&](std::ptrdiff_t at) { out.data.push_back(from.data[static_cast<std::size_t>(at)]); });
-    return out;
-}
-}  // namespace detail
-
-/// Precondition: a permutation of the axes.
-template <class T>
-Dense<T> transpose(const Dense<T>& from, std::span<const std::size_t> permutation) {
-    Extents const strides = detail::strides_of(from.shape);
-    Extents shape;
-    std::vector<std::ptrdiff_t> moves;
-    for (std::size_t axis : permutation) {
-        shape.push_back(from.shape[axis]);
-        moves.push_back(static_cast<std::ptrdiff_t>(strides[axis]));
-    }
-    return detail::moved(from, std::move(shape), moves);
-}
-
-/// The shape that two broadcast to; nothing when they do not.
-inline std::optional<Extents> broadcast(std::span<const std::size_t> a, std::span<const std::size_t> b) {
-    Extents out((std::max)(a.size(), b.size()));
-    for (std::size_t i = 0; i != out.size(); ++i) {
-        std::size_t const x = i < a.size() ? a[a.size() - 1 - i] : 1,
-                          y = i < b.size() ? b[b.size() - 1 - i] : 1;
-        if (x != y && x != 1 && y != 1) return std::nullopt;
-        out[out.size() - 1 - i] = x == 1 ? y : x;
-    }
-    return out;
-}
-/// Precondition: `from` broadcasts to `shape`.
-template <class T>
-Dense<T> broadcast_to(const Dense<T>& from, const Extents& shape) {
-    if (from.shape == shape) return from;
-    Extents const strides = detail::strides_of(from.shape);
-    std::vector<std::ptrdiff_t> moves(shape.size(), 0);
-    std::size_t const ahead = shape.size() - from.shape.size();
-    for (std::size_t i = 0; i != from.shape.size(); ++i)
-        if (from.shape[i] != 1) moves[ahead + i] = static_cast<std::ptrdiff_t>(strides[i]);
-    return detail::moved(from, shape, moves);
-}
-
-/// One axis of a Slice: `count` elements from `start`, `step` apart.
-struct Range {
-    std::size_t start = 0;
-    std::ptrdiff_t step = 1;
-    std::size_t count = 0;
-};
-/// As ONNX reads start and end: negative ones count from the end, all are cut to the axis. Precondition: step
-/// != 0.
-constexpr Range slice_range(std::int64_t start, std::int64_t end, std::int64_t step, std::size_t extent) {
-    auto const n = static_cast<std::int64_t>(extent);
-    auto const place = [n](std::int64_t v, std::int64_t least, std::int64_t most) {
-        if (v < 0) v = v < -n ? -1 - n : v;  // no overflow below
-        if (v < 0) v += n;
-        return (std::clamp)(v, least, most);
-    };
-    if (n == 0) return {0, 1, 0};
-    std::int64_t const from = step > 0 ? place(start, 0, n) : place(start, 0, n - 1);
-    std::int64_t const to = step > 0 ? place(end, 0, n) : place(end, -1, n - 1);
-    std::int64_t const width = step > 0 ? to - from : from - to;
-    if (width <= 0) return {0, 1, 0};
-    // -step overflows for the least integer; a step beyond the axis takes one element.
-    std::int64_t const stride = step > 0 ? (std::min)(step, n) : (step < -n ? n : -step);
-    std::int64_t const count = (width + stride - 1) / stride;
-    return {static_cast<std::size_t>(from), static_cast<std::ptrdiff_t>(step > 0 ? stride : -stride),
-            static_cast<std::size_t>(count)};
-}
-/// Precondition: a range within each axis.
-template <class T>
-Dense<T> slice(const Dense<T>& from, std::span<const Range> ranges) {
-    Extents const strides = detail::strides_of(from.shape);
-    Extents shape;
-    std::vector<std::ptrdiff_t> moves;
-    std::ptrdiff_t start = 0;
-    for (std::size_t i = 0; i != ranges.size(); ++i) {
-        auto const stride = static_cast<std::ptrdiff_t>(strides[i]);
-        shape.push_back(ranges[i].count);
-        moves.push_back(stride * ranges[i].step);
-        start += stride * static_cast<std::ptrdiff_t>(ranges[i].start);
-    }
-    return detail::moved(from, std::move(shape), moves, start);
-}
-
-/// Precondition: at least one part; all but `axis` agree.
-template <class T>
-Dense<T> concatenate(std::span<const Dense<T>> parts, std::size_t axis) {
-    Dense<T> out{parts.front().shape, {}};
-    out.shape[axis] = 0;
-    for (const Dense<T>& p : parts) out.shape[axis] += p.shape[axis];
-    std::size_t const n = count_of(out.shape);
-    if (n == 0) return out;  // of any number of rows
-    std::size_t const blocks = count_of(std::span(out.shape).first(axis));
-    out.data.reserve(n);
-    for (std::size_t block = 0; block != blocks; ++block)
-        for (const Dense<T>& p : parts) {
-            std::size_t const length = p.data.size() / blocks;
-            auto const from = p.data.begin() + static_cast<std::ptrdiff_t>(block * length);
-            out.data.insert(out.data.end(), from, from + static_cast<std::ptrdiff_t>(length));
-        }
-    return out;
-}
-
-/// Precondition: every index is within the axis.
-template <class T>
-Dense<T> gather(const Dense<T>& from, const Dense<std::size_t>& indices, std::size_t axis) {
-    Dense<T> out;
-    out.shape.assign(from.shape.begin(), from.shape.begin() + static_cast<std::ptrdiff_t>(axis));
-    out.shape.insert(out.shape.end(), indices.shape.begin(), indices.shape.end());
-    out.shape.insert(out.shape.end(), from.shape.begin() + static_cast<std::ptrdiff_t>(axis) + 1,
-                     from.shape.end());
-    std::size_t const n = count_of(out.shape);
-    if (n == 0) return out;  // of any number of rows
-    std::size_t const inner = count_of(std::span(from.shape).subspan(axis + 1));
-    std::size_t const outer = count_of(std::span(from.shape).first(axis));
-    out.data.reserve(n);
-    for (std::size_t o = 0; o != outer; ++o)
-        for (std::size_t i : indices.data) {
-            auto const at =
-                from.data.begin() + static_cast<std::ptrdiff_t>((o * from.shape[axis] + i) * inner);
-            out.data.insert(out.data.end(), at, at + static_cast<std::ptrdiff_t>(inner));
-        }
-    return out;
-}
-
-}  // namespace amct_distill::onnx
-
 // ---- amct_distill/onnx/external_data.hpp
 
 /// The files beside a model that hold its tensors' bytes, mapped; no other files, whatever the model says.
@@ -31687,20 +31896,11 @@ class ModelFile {
 public:
     /// Errors name the file and the place in it.
     static result<ModelFile> open(const std::filesystem::path& path,
-                                  ExternalData::Links links = ExternalData::Links::refused) {
-        result<MappedFile> file = MappedFile::open(path);
-        if (!file) return file.diagnostics();
-        ModelFile out(path.string(), path.parent_path(), links);
-        out.file_ = *std::move(file);
-        std::string_view const bytes = out.file_.bytes();
-        return read(std::move(out), bytes);
-    }
+                                  ExternalData::Links links = ExternalData::Links::refused);
     /// Of bytes in memory, which must outlive the object. `folder`: where external data may be.
     static result<ModelFile> of_bytes(std::string_view bytes, std::string source = {},
                                       const std::filesystem::path& folder = {},
-                                      ExternalData::Links links = ExternalData::Links::refused) {
-        return read(ModelFile(std::move(source), folder, links), bytes);
-    }
+                                      ExternalData::Links links = ExternalData::Links::refused);
 
     /// The file's bytes, without those beside it.
     std::size_t size() const noexcept { return size_; }
@@ -31734,26 +31934,7 @@ private:
     ModelFile(std::string source, const std::filesystem::path& folder, ExternalData::Links links)
         : source_(std::move(source)), external_(std::make_unique<ExternalData>(folder, links)) {}
 
-    static result<ModelFile> read(ModelFile out, std::string_view bytes) {
-        auto const error = [&](std::string message) {
-            Diagnostic d = general_error(std::move(message));
-            d.source = out.source_;
-            return d;
-        };
-        if (bytes.empty()) return error("the file is empty; expected an ONNX model");
-        result<ModelProto> proto = read_binary<ModelProto>(
-            bytes, {.source = out.source_, .max_depth = max_depth, .max_expansion = max_expansion});
-        if (!proto) return proto.diagnostics();
-        if (!proto->graph.has_value()) return error("there is no graph in it; is it an ONNX model?");
-        out.proto_ = *std::move(proto);
-        out.size_ = bytes.size();
-        for (const OperatorSetIdProto& set : out.proto_.opset_import)
-            if (set.domain.get().empty() || set.domain.get() == "ai.onnx") {
-                out.opset_ = set.version.get();
-                break;
-            }
-        return out;
-    }
+    static result<ModelFile> read(ModelFile out, std::string_view bytes);
 
     std::string source_;
     MappedFile file_{};
@@ -31762,6 +31943,49 @@ private:
     std::size_t size_ = 0;
     std::int64_t opset_ = 0;
 };
+
+}  // namespace amct_distill::onnx
+
+// ---- amct_distill/onnx/model_file-inl.hpp
+
+/// The definitions of model_file.hpp.
+
+namespace amct_distill::onnx {
+
+AMCT_DISTILL_ONNX_INLINE result<ModelFile> ModelFile::open(const std::filesystem::path& path,
+                                                           ExternalData::Links links) {
+    result<MappedFile> file = MappedFile::open(path);
+    if (!file) return file.diagnostics();
+    ModelFile out(path.string(), path.parent_path(), links);
+    out.file_ = *std::move(file);
+    std::string_view const bytes = out.file_.bytes();
+    return read(std::move(out), bytes);
+}
+AMCT_DISTILL_ONNX_INLINE result<ModelFile> ModelFile::of_bytes(std::string_view bytes, std::string source,
+                                                               const std::filesystem::path& folder,
+                                                               ExternalData::Links links) {
+    return read(ModelFile(std::move(source), folder, links), bytes);
+}
+AMCT_DISTILL_ONNX_INLINE result<ModelFile> ModelFile::read(ModelFile out, std::string_view bytes) {
+    auto const error = [&](std::string message) {
+        Diagnostic d = general_error(std::move(message));
+        d.source = out.source_;
+        return d;
+    };
+    if (bytes.empty()) return error("the file is empty; expected an ONNX model");
+    result<ModelProto> proto = read_binary<ModelProto>(
+        bytes, {.source = out.source_, .max_depth = max_depth, .max_expansion = max_expansion});
+    if (!proto) return proto.diagnostics();
+    if (!proto->graph.has_value()) return error("there is no graph in it; is it an ONNX model?");
+    out.proto_ = *std::move(proto);
+    out.size_ = bytes.size();
+    for (const OperatorSetIdProto& set : out.proto_.opset_import)
+        if (set.domain.get().empty() || set.domain.get() == "ai.onnx") {
+            out.opset_ = set.version.get();
+            break;
+        }
+    return out;
+}
 
 }  // namespace amct_distill::onnx
 
@@ -32008,6 +32232,2368 @@ private:
     std::vector<NodeId> order_{};
     Diagnostics errors_{};
 };
+
+}  // namespace amct_distill::onnx
+
+// ---- amct_distill/onnx/module_name.hpp
+
+/// What a module of an imported network is called, and where that name was found.
+///
+///     for (const onnx::ImportedName& n : imported.names)
+///         std::cout << n.module << " is " << n.node << '\n';
+
+namespace amct_distill::onnx {
+
+enum class NameSource { weight, bias, metadata, scope, node, output, made_up };
+
+struct ModuleName {
+    std::string name{};
+    NameSource source = NameSource::made_up;
+};
+
+/// How a module was named: the model's node, and the name that configurations use.
+struct ImportedName {
+    std::string node{};
+    std::string module{};
+    NameSource source = NameSource::made_up;
+    /// Places in GraphProto::node of those that the module is; the first is the one it is named after.
+    std::vector<std::size_t> nodes{};
+};
+
+}  // namespace amct_distill::onnx
+
+// ---- amct_distill/onnx/names.hpp
+
+/// The names of modules as PyTorch has them, found again in an ONNX graph: configurations speak of those.
+///
+///     onnx::Names names(graph);
+///     onnx::ModuleName m = names.of({{conv}}, weight, bias);     // "layer1.0.conv1", NameSource::weight
+///     onnx::dotted_scope("/layer1/layer1.0/conv1/Conv") == "layer1.0.conv1"
+///
+/// In this order: the weight's initializer (layer1.0.conv1.weight; before .w_0 where Paddle wrote it), also
+/// through Identity, Cast, Transpose ...; the bias's; the newer exporter's metadata; the scope in the node's
+/// name, and in its output's; the node's name; its output's name; the operator and a number.
+
+namespace amct_distill::onnx {
+
+namespace detail {
+
+/// Of a module's name, and of a node's. Longer ones are no program's: a few of them, which many nodes share
+/// and whose every part names a module, would take any memory.
+inline constexpr std::size_t longest_name = 256;
+
+/// "a_12" without "_12".
+constexpr std::string_view without_count(std::string_view part) {
+    std::size_t end = part.size();
+    while (end != 0 && part[end - 1] >= '0' && part[end - 1] <= '9') --end;
+    return end != part.size() && end > 1 && part[end - 1] == '_' ? part.substr(0, end - 1) : part;
+}
+/// The module of a parameter's name; empty when it tells none.
+constexpr std::string_view owner_of(std::string_view parameter,
+                                    std::initializer_list<std::string_view> endings) {
+    if (parameter.size() > longest_name || parameter.find("::") != parameter.npos)  // onnx::Conv_12
+        return {};
+    for (std::string_view ending : endings)
+        if (parameter.size() > ending.size() && parameter.ends_with(ending))
+            return parameter.substr(0, parameter.size() - ending.size());
+    return {};
+}
+
+}  // namespace detail
+
+/// The module's path in a node's name that begins with `/`, the operator at its end dropped; "" when there is
+/// none.
+inline std::string dotted_scope(std::string_view node_name) {
+    if (!node_name.starts_with('/') || node_name.size() > detail::longest_name) return {};
+    node_name.remove_prefix(1);
+    std::vector<std::string_view> parts;
+    for (std::size_t slash; (slash = node_name.find('/')) != node_name.npos;
+         node_name.remove_prefix(slash + 1)) {
+        std::string_view const part = node_name.substr(0, slash);
+        if (!parts.empty()) {  // /layer1/layer1.0: the part repeats its parent's path
+            std::string_view const parent = detail::without_count(parts.back());
+            bool const repeats =
+                part.size() > parent.size() && part.starts_with(parent) && part[parent.size()] == '.';
+            if (repeats) parts.pop_back();
+        }
+        if (!part.empty()) parts.push_back(part);
+    }
+    std::string out;
+    for (std::string_view part : parts) out += amct_distill::detail::concat(out.empty() ? "" : ".", part);
+    return out;
+}
+
+class Names {
+public:
+    explicit Names(const GraphView& graph) : graph_(&graph) {
+        for (NodeId n = 0; n != graph.nodes().size(); ++n) {
+            std::string scope = scope_of(n).name;
+            ++nodes_in_[scope];
+            add_containers_of(scope);
+        }
+        // A module may call a function with the parameters of another one in it, as attention does.
+        for (const GraphTensor& t : graph.tensors())
+            if (t.initializer != nullptr) add_containers_of(detail::owner_of(t.name, {".weight", ".bias"}));
+    }
+
+    /// The name of the module that these nodes are, the first being the one that it is named after. `weight`,
+    /// `bias`: its parameters, or `none`. Not yet unique: see unique().
+    ModuleName of(std::span<const NodeId> nodes, TensorId weight = none, TensorId bias = none) const {
+        if (std::string_view const owner = this->owner(weight, {".weight", ".weight_v", ".w_0"});
+            !owner.empty())
+            return {std::string(owner), NameSource::weight};
+        if (std::string_view const owner = this->owner(bias, {".bias", ".b_0"}); !owner.empty())
+            return {std::string(owner), NameSource::bias};
+        NodeId const n = nodes.front();
+        const GraphNode& node = graph_->node(n);
+        if (ModuleName scope = scope_of(n); !scope.name.empty()) {
+            // A function called in a module's forward has that module's scope: it is named after its operator
+            // too.
+            auto const inside = nodes_in_.find(scope.name);
+            bool const alone = inside != nodes_in_.end() && inside->second <= nodes.size();
+            if (weight == none && (!alone || containers_.contains(scope.name)))
+                scope.name = amct_distill::detail::concat(scope.name, ".", last_part(n));
+            return scope;
+        }
+        std::string_view const name = node.proto->name.get();
+        if (!name.empty()) {
+            if (name.front() == '/') return {std::string(last_part(n)), NameSource::scope};
+            std::size_t const slash = name.rfind('/');  // TensorFlow's: model/conv1/BiasAdd
+            return {std::string(slash == name.npos || slash == 0 ? name : name.substr(0, slash)),
+                    NameSource::node};
+        }
+        for (TensorId t : node.outputs)
+            if (t != none && !graph_->tensor(t).name.empty())
+                return {std::string(graph_->tensor(t).name), NameSource::output};
+        return {amct_distill::detail::concat(node.op(), "_", n), NameSource::made_up};
+    }
+    /// Whether PyTorch calls a function there, with parameters that belong to no module of their own: the
+    /// scope is that of the whole network, or, where `in_containers`, of a module with others in it.
+    bool is_function(std::span<const NodeId> nodes, TensorId weight, TensorId bias,
+                     bool in_containers) const {
+        if (!owner(weight, {".weight", ".weight_v", ".w_0"}).empty() ||
+            !owner(bias, {".bias", ".b_0"}).empty())
+            return false;
+        NodeId const n = nodes.front();
+        if (ModuleName const scope = scope_of(n); !scope.name.empty())
+            return in_containers && containers_.contains(scope.name);
+        // A network that is one module has the parameter `weight`.
+        return graph_->node(n).proto->name.get().starts_with('/') &&
+               (weight == none || graph_->tensor(weight).name != "weight");
+    }
+    /// The module's path in the metadata of PyTorch's newer exporter, in the node's name, or in its output's.
+    ModuleName scope_of(NodeId n) const {
+        const NodeProto& node = *graph_->node(n).proto;
+        for (const StringStringEntryProto& entry : node.metadata_props)
+            if (entry.key.get() == "pkg.torch.onnx.name_scopes")
+                if (std::string scope = last_scope(entry.value.get()); !scope.empty())
+                    return {std::move(scope), NameSource::metadata};
+        if (std::string scope = dotted_scope(node.name.get()); !scope.empty())
+            return {std::move(scope), NameSource::scope};
+        if (node.name.get().empty() && !node.output.empty())
+            return {dotted_scope(node.output.front()), NameSource::scope};
+        return {};
+    }
+    /// `name`, or with _1, _2 ... after it when it was given before; cut where it is too long.
+    std::string unique(std::string name) {
+        if (name.size() > detail::longest_name) name.resize(detail::longest_name);
+        if (name.empty()) name = "module";
+        if (given_.insert(name).second) return name;
+        for (std::size_t& count = counts_[name];;)
+            if (std::string other = amct_distill::detail::concat(name, "_", ++count);
+                given_.insert(other).second)
+                return other;
+    }
+
+private:
+    void add_containers_of(std::string_view module) {
+        for (std::size_t dot = module.rfind('.'); dot != module.npos && dot != 0;
+             dot = module.rfind('.', dot - 1))
+            if (!containers_.insert(std::string(module.substr(0, dot))).second) break;
+    }
+    /// The module that a parameter belongs to, by its name or by the name of what it is made from.
+    std::string_view owner(TensorId t, std::initializer_list<std::string_view> endings) const {
+        for (std::size_t steps = 0; t != none && steps != 16; ++steps) {
+            const GraphTensor& tensor = graph_->tensor(t);
+            if (std::string_view const o = detail::owner_of(tensor.name, endings); !o.empty()) return o;
+            if (tensor.producer == none) break;
+            const GraphNode& from = graph_->node(tensor.producer);
+            bool const passes = from.op() == "Identity" || from.op() == "Cast" || from.op() == "Transpose" ||
+                                from.op() == "Reshape" || from.op() == "Unsqueeze" ||
+                                from.op() == "Squeeze" || from.op() == "Mul";
+            t = passes ? from.input(0) : none;
+        }
+        return {};
+    }
+    /// The operator's part of a node's name: Relu_1 of /layer1/Relu_1.
+    std::string_view last_part(NodeId n) const {
+        const GraphNode& node = graph_->node(n);
+        std::string_view name = node.proto->name.get();
+        if (name.empty() && !node.proto->output.empty()) {
+            name = node.proto->output.front();
+            if (name.ends_with("_output_0")) name.remove_suffix(9);
+        }
+        std::size_t const slash = name.rfind('/');
+        std::string_view const part = slash == name.npos ? name : name.substr(slash + 1);
+        return part.empty() ? node.op() : part;
+    }
+    /// The last but one of "['', 'layer1', 'layer1.0.conv1', 'conv2d_1']": the last is the node's own.
+    static std::string last_scope(std::string_view list) {
+        std::string_view last, before;
+        for (std::size_t open; (open = list.find_first_of("'\"")) != list.npos;) {
+            std::size_t const close = list.find(list[open], open + 1);
+            if (close == list.npos) break;
+            before = std::exchange(last, list.substr(open + 1, close - open - 1));
+            list.remove_prefix(close + 1);
+        }
+        return before.size() > detail::longest_name ? std::string() : std::string(before);
+    }
+
+    const GraphView* graph_;
+    std::unordered_map<std::string, std::size_t> nodes_in_{};
+    std::unordered_set<std::string> containers_{};
+    std::unordered_set<std::string> given_{};
+    std::unordered_map<std::string, std::size_t> counts_{};
+};
+
+}  // namespace amct_distill::onnx
+
+// ---- amct_distill/onnx/make_attribute.hpp
+
+/// Attributes of nodes that are written.
+///
+///     onnx::AttributeList const list{onnx::attribute("axis", 1), onnx::attribute("mode", "linear")};
+///     onnx::AttributeProto const* axis = onnx::find_attribute(node, "axis");       // null: there is none
+///
+/// Names and texts must outlive the model, as literals do.
+
+namespace amct_distill::onnx {
+
+using AttributeList = std::vector<AttributeProto>;
+
+template <std::integral V>
+AttributeProto attribute(std::string_view name, V value) {
+    return {.name = name,
+            .i = static_cast<std::int64_t>(value),
+            .type = static_cast<std::int32_t>(AttributeType::integer)};
+}
+template <std::floating_point V>
+AttributeProto attribute(std::string_view name, V value) {
+    return {
+        .name = name, .f = static_cast<float>(value), .type = static_cast<std::int32_t>(AttributeType::real)};
+}
+inline AttributeProto attribute(std::string_view name, std::vector<std::int64_t> values) {
+    return {
+        .name = name, .ints = std::move(values), .type = static_cast<std::int32_t>(AttributeType::integers)};
+}
+inline AttributeProto attribute(std::string_view name, const char* text) {
+    return {
+        .name = name, .s = std::string_view(text), .type = static_cast<std::int32_t>(AttributeType::string)};
+}
+inline AttributeProto attribute(std::string_view name, TensorProto tensor) {
+    return {.name = name, .t = std::move(tensor), .type = static_cast<std::int32_t>(AttributeType::tensor)};
+}
+
+inline const AttributeProto* find_attribute(const NodeProto& node, std::string_view name) {
+    for (const AttributeProto& a : node.attribute)
+        if (a.name.get() == name) return &a;
+    return nullptr;
+}
+inline std::int64_t integer_attribute(const NodeProto& node, std::string_view name, std::int64_t otherwise) {
+    const AttributeProto* const a = find_attribute(node, name);
+    return a != nullptr && a->i.has_value() ? *a->i : otherwise;
+}
+
+}  // namespace amct_distill::onnx
+
+// ---- amct_distill/onnx/model_bytes.hpp
+
+/// A model as bytes to write: one file, or, where that would be too large, one beside it with the weights.
+///
+///     result<onnx::ModelBytes> bytes = onnx::to_bytes(proto, {.data_file = "net.onnx.data"});
+///     onnx::write_model(*bytes, "net.onnx").value();                  // both files, or none
+///
+/// protobuf reads no message of 2 GiB. Above `largest` the tensors of 1 KiB and more go to the other file,
+/// each at a multiple of 64 bytes, as ONNX's external data.
+
+namespace amct_distill::onnx {
+
+/// ONNX's table of versions: the least ir_version, of 7 on, that may name an opset.
+constexpr std::int64_t ir_version_of(std::int64_t opset) {
+    return opset <= 14 ? 7 : opset <= 18 ? 8 : opset <= 20 ? 9 : 10;
+}
+
+struct ModelBytes {
+    std::string model{};
+    std::string data{};       ///< of the file beside it; empty: there is none
+    std::string data_file{};  ///< its name, which the model tells
+};
+
+struct BytesOptions {
+    std::string data_file = "model.onnx.data";  ///< how the file beside the model will be called
+    std::size_t largest = 1'900'000'000;        ///< of one file; above, weights go to the file beside it
+};
+
+/// Only raw_data is moved. Error: the model is too large without it as well.
+inline result<ModelBytes> to_bytes(ModelProto proto, const BytesOptions& options = {}) {
+    constexpr std::size_t least = 1024, step = 64, protobuf = (std::size_t{1} << 31) - 1;
+    ModelBytes out;
+    if (binary_size(proto) > options.largest && proto.graph) {
+        out.data_file = options.data_file;
+        std::deque<std::string> texts;
+        for (TensorProto& t : proto.graph->initializer) {
+            std::string_view const raw = t.raw_data.get();
+            if (raw.size() < least) continue;
+            out.data.resize((out.data.size() + step - 1) / step * step);
+            std::string_view const offset = texts.emplace_back(amct_distill::detail::concat(out.data.size()));
+            std::string_view const length = texts.emplace_back(amct_distill::detail::concat(raw.size()));
+            out.data.append(raw);
+            t.raw_data = {};
+            t.data_location = 1;
+            t.external_data = {
+                {.key = std::string_view("location"), .value = std::string_view(out.data_file)},
+                {.key = std::string_view("offset"), .value = offset},
+                {.key = std::string_view("length"), .value = length}};
+        }
+        if (out.data.empty()) out.data_file.clear();
+        if (std::size_t const size = binary_size(proto); size > protobuf)
+            return general_error(amct_distill::detail::concat(
+                "the model takes ", size,
+                " bytes without its weights; protobuf's files have less than 2 GiB"));
+        out.model = write_binary(proto);
+        return out;
+    }
+    out.model = write_binary(proto);
+    return out;
+}
+
+/// Writes the file, and the one beside it. After an error what was there before is as it was.
+inline result<void> write_model(const ModelBytes& bytes, const std::filesystem::path& path) {
+    std::filesystem::path const folder = path.parent_path();
+    StagedFiles files(folder.empty() ? std::filesystem::path(".") : folder);
+    if (!bytes.data_file.empty())
+        if (auto ok = files.add(bytes.data_file, bytes.data); !ok) return ok;
+    if (auto ok = files.add(path.filename(), bytes.model); !ok) return ok;
+    return files.commit();
+}
+
+}  // namespace amct_distill::onnx
+
+// ---- amct_distill/onnx/raw_tensor.hpp
+
+/// Values as TensorProto::raw_data has them: little endian, row-major.
+///
+///     std::string const bytes = onnx::raw_bytes<float>(scales);
+///     std::string const packed = onnx::raw_int4(codes);        // two in a byte, the lower half first
+
+namespace amct_distill::onnx {
+
+template <class T>
+requires std::is_arithmetic_v<T> std::string raw_bytes(std::span<const T> values) {
+    std::string out(reinterpret_cast<const char*>(values.data()), values.size_bytes());
+    if constexpr (std::endian::native == std::endian::big)
+        for (std::size_t i = 0; i != out.size(); i += sizeof(T))
+            std::reverse(out.data() + i, out.data() + i + sizeof(T));
+    return out;
+}
+
+/// Codes of 4 bits; an odd number of them is filled up with a 0.
+inline std::string raw_int4(std::span<const std::int8_t> codes) {
+    std::string out((codes.size() + 1) / 2, '\0');
+    for (std::size_t i = 0; i != codes.size(); ++i) {
+        unsigned const half = static_cast<unsigned char>(codes[i]) & 0xFu;
+        out[i / 2] = static_cast<char>(static_cast<unsigned char>(out[i / 2]) | (half << (i % 2 * 4)));
+    }
+    return out;
+}
+
+}  // namespace amct_distill::onnx
+
+// ---- amct_distill/onnx/graph_edit.hpp
+
+/// A model that is being changed: nodes put between others, values renamed, weights replaced.
+///
+///     onnx::GraphEdit edit(model);                             // a ModelFile, which must outlive it
+///     onnx::GraphEdit::Node const conv = *edit.producer("/conv1/Conv_output_0");
+///     std::string_view const q = edit.insert_before(conv, "conv1.quantize", "QuantizeLinear",
+///                                                   {edit.node(conv).input[0], scale, zero}, "conv1.x_q");
+///     edit.set_input(conv, 0, q);
+///     result<onnx::ModelBytes> bytes = edit.finish({.data_file = "net.onnx.data"});
+///
+/// What is not touched stays as it was: names, attributes, order. Nodes keep their numbers while others come
+/// and go. What no output needs any more is left out by finish(), which also sorts.
+
+namespace amct_distill::onnx {
+
+class GraphEdit {
+public:
+    using Node = std::size_t;
+    struct Reader {
+        Node node;
+        std::size_t input;
+        friend bool operator==(const Reader&, const Reader&) = default;
+    };
+
+    explicit GraphEdit(const ModelFile& source) : source_(&source), model_(source.proto()) {
+        GraphProto& graph = *model_.graph;
+        for (const ValueInfoProto& v : graph.input) values_.insert(v.name.get());
+        for (const ValueInfoProto& v : graph.output) outputs_.insert(v.name.get());
+        for (std::size_t k = 0; k != graph.initializer.size(); ++k) {
+            values_.insert(graph.initializer[k].name.get());
+            initializers_.emplace(graph.initializer[k].name.get(), k);
+        }
+        for (NodeProto& n : graph.node) {
+            node_names_.insert(n.name.get());
+            std::size_t const place = nodes_.size();
+            nodes_.push_back({std::move(n), place, true, 0, false});
+            index(place);
+        }
+        graph.node.clear();
+    }
+
+    // ---- what there is
+
+    const ModelFile& source() const { return *source_; }
+    /// Removed ones count too: has() tells.
+    std::size_t nodes() const { return nodes_.size(); }
+    bool has(Node n) const { return n < nodes_.size() && !nodes_[n].removed; }
+    const NodeProto& node(Node n) const { return nodes_.at(n).proto; }
+    std::string_view op(Node n) const { return node(n).op_type.get(); }
+    /// Input `i`; empty where it is left out.
+    std::string_view input(Node n, std::size_t i) const {
+        return i < node(n).input.size() ? node(n).input[i] : std::string_view();
+    }
+    std::optional<Node> producer(std::string_view value) const {
+        auto const at = producers_.find(value);
+        if (at == producers_.end() || nodes_[at->second].removed) return std::nullopt;
+        return at->second;
+    }
+    /// Nodes in the order of their numbers.
+    std::vector<Reader> readers(std::string_view value) const {
+        std::vector<Reader> out;
+        auto const at = readers_.find(value);
+        if (at == readers_.end()) return out;
+        std::vector<Node> some = at->second;
+        std::ranges::sort(some);
+        some.erase(std::unique(some.begin(), some.end()), some.end());
+        for (Node n : some)
+            for (std::size_t i = 0; !nodes_[n].removed && i != node(n).input.size(); ++i)
+                if (node(n).input[i] == value) out.push_back({n, i});
+        return out;
+    }
+    bool is_output(std::string_view value) const { return outputs_.contains(value); }
+    /// The only node that reads a value, which is no output; nothing when there are several, or none.
+    std::optional<Node> only_reader(std::string_view value) const {
+        std::vector<Reader> const all = readers(value);
+        if (all.empty() || is_output(value)) return std::nullopt;
+        for (const Reader& r : all)
+            if (r.node != all.front().node) return std::nullopt;
+        return all.front().node;
+    }
+    /// Null: it is none.
+    const TensorProto* initializer(std::string_view name) const {
+        auto const at = initializers_.find(name);
+        return at == initializers_.end() ? nullptr : &model_.graph->initializer[at->second];
+    }
+    const std::vector<ValueInfoProto>& inputs() const { return model_.graph->input; }
+    const std::vector<ValueInfoProto>& outputs() const { return model_.graph->output; }
+    std::int64_t opset() const { return opset_.value_or(source_->opset()); }
+
+    // ---- names
+
+    /// Keeps a text as long as the model.
+    std::string_view keep(std::string text) { return texts_->emplace_back(std::move(text)); }
+    /// `name`, or with _1, _2 ... after it where it is taken; taken from now on.
+    std::string_view new_value(std::string_view name) { return unique(name, values_); }
+    std::string_view new_node_name(std::string_view name) { return unique(name, node_names_); }
+
+    // ---- constants: each gives the name that its initializer has
+
+    std::string_view floats(std::string_view name, std::vector<std::int64_t> dims,
+                            const std::vector<float>& values) {
+        return constant(name, ElementType::float32, std::move(dims), raw_bytes<float>(values));
+    }
+    std::string_view int8s(std::string_view name, std::vector<std::int64_t> dims,
+                           const std::vector<std::int8_t>& values) {
+        return constant(name, ElementType::int8, std::move(dims), raw_bytes<std::int8_t>(values));
+    }
+    /// Of TensorProto's type INT4: two in a byte, the lower half first, an odd number padded.
+    std::string_view int4s(std::string_view name, std::vector<std::int64_t> dims,
+                           const std::vector<std::int8_t>& values) {
+        return constant(name, ElementType::int4, std::move(dims), raw_int4(values));
+    }
+    std::string_view int32s(std::string_view name, std::vector<std::int64_t> dims,
+                            const std::vector<std::int32_t>& values) {
+        return constant(name, ElementType::int32, std::move(dims), raw_bytes<std::int32_t>(values));
+    }
+    std::string_view int64s(std::string_view name, const std::vector<std::int64_t>& values) {
+        return constant(name, ElementType::int64, {static_cast<std::int64_t>(values.size())},
+                        raw_bytes<std::int64_t>(values));
+    }
+    /// Any other: its name is made unique; its texts must outlive the model (keep()).
+    std::string_view add_initializer(TensorProto tensor) {
+        std::string_view const name = new_value(tensor.name.get());
+        tensor.name = name;
+        initializers_.emplace(name, model_.graph->initializer.size());
+        model_.graph->initializer.push_back(std::move(tensor));
+        return name;
+    }
+
+    // ---- changes
+
+    /// A node before, or after, another one in the file's order. `node_name` and the outputs are made unique.
+    /// Gives its first output.
+    std::string_view insert_before(Node place, std::string_view node_name, std::string_view op,
+                                   std::vector<std::string_view> inputs, std::string_view output,
+                                   AttributeList attributes = {}) {
+        return insert(nodes_.at(place).anchor, false, node_name, op, std::move(inputs), new_value(output),
+                      std::move(attributes));
+    }
+    std::string_view insert_after(Node place, std::string_view node_name, std::string_view op,
+                                  std::vector<std::string_view> inputs, std::string_view output,
+                                  AttributeList attributes = {}) {
+        return insert(nodes_.at(place).anchor, true, node_name, op, std::move(inputs), new_value(output),
+                      std::move(attributes));
+    }
+    /// The same, where the output is a value that has a name already and that nothing makes any more.
+    std::string_view insert_maker_of(std::string_view value, Node place, std::string_view node_name,
+                                     std::string_view op, std::vector<std::string_view> inputs,
+                                     AttributeList attributes = {}) {
+        return insert(nodes_.at(place).anchor, true, node_name, op, std::move(inputs), value,
+                      std::move(attributes));
+    }
+    void remove(Node n) { nodes_.at(n).removed = true; }
+    void rename_node(Node n, std::string_view name) { nodes_.at(n).proto.name = new_node_name(name); }
+    void set_op(Node n, std::string_view op) { nodes_.at(n).proto.op_type = op; }
+    void set_input(Node n, std::size_t i, std::string_view value) {
+        std::vector<std::string_view>& inputs = nodes_.at(n).proto.input;
+        if (inputs.size() <= i) inputs.resize(i + 1);
+        inputs[i] = value;
+        readers_[value].push_back(n);
+    }
+    void set_inputs(Node n, std::vector<std::string_view> values) {
+        nodes_.at(n).proto.input = std::move(values);
+        for (std::string_view v : node(n).input) readers_[v].push_back(n);
+    }
+    /// The node makes a value of another name; who read the old one goes on reading that. The name is taken
+    /// as it is: see new_value().
+    void set_output(Node n, std::size_t k, std::string_view value) {
+        std::string_view& output = nodes_.at(n).proto.output.at(k);
+        if (auto const at = producers_.find(output); at != producers_.end() && at->second == n)
+            producers_.erase(at);
+        output = value;
+        producers_[value] = n;
+    }
+    /// Who reads `from`, but for `except`, reads `to`. An output of the model keeps its name: see
+    /// set_output().
+    void redirect(std::string_view from, std::string_view to, std::optional<Node> except = {}) {
+        for (const Reader& r : readers(from))
+            if (r.node != except) set_input(r.node, r.input, to);
+    }
+    /// Takes a node out that passes input `i` on as its only output. Where that is an output of the model,
+    /// what makes the input makes it instead, under its name. Precondition then: a node makes the input.
+    void bypass(Node n, std::size_t i = 0) {
+        std::string_view const before = input(n, i), after = node(n).output.at(0);
+        remove(n);
+        if (is_output(after)) {
+            Node const maker = producer(before).value();
+            redirect(before, after);
+            set_output(maker, place_of_output(maker, before), after);
+        } else {
+            redirect(after, before);
+        }
+    }
+    /// In the place of one of this name, or as a new one.
+    void set_attribute(Node n, AttributeProto value) {
+        for (AttributeProto& a : nodes_.at(n).proto.attribute)
+            if (a.name.get() == value.name.get()) {
+                a = std::move(value);
+                return;
+            }
+        nodes_[n].proto.attribute.push_back(std::move(value));
+    }
+    void remove_attribute(Node n, std::string_view name) {
+        std::erase_if(nodes_.at(n).proto.attribute,
+                      [&](const AttributeProto& a) { return a.name.get() == name; });
+    }
+    void set_attributes(Node n, AttributeList all) { nodes_.at(n).proto.attribute = std::move(all); }
+    /// What the model said of a value's type and shape is no longer so.
+    void forget_info(std::string_view value) {
+        std::erase_if(model_.graph->value_info,
+                      [&](const ValueInfoProto& v) { return v.name.get() == value; });
+    }
+    /// Of ONNX's own operators. The nodes must be what this version says: see opset_conversion.hpp.
+    void set_opset(std::int64_t version, std::int64_t ir_version) {
+        opset_ = version;
+        model_.ir_version = ir_version;
+        bool found = false;
+        for (OperatorSetIdProto& set : model_.opset_import)
+            if (set.domain.get().empty() || set.domain.get() == "ai.onnx") {
+                set.version = version;
+                found = true;
+            }
+        if (!found) model_.opset_import.push_back({.domain = std::string_view(), .version = version});
+    }
+    /// Which program has written the model.
+    void set_producer(std::string_view name, std::string_view version) {
+        model_.producer_name = name;
+        model_.producer_version = version;
+    }
+
+    /// The model with all changes. External data of the source is taken into it; large ones go to a file
+    /// beside it again. Errors: a circle, data that is missing, more than protobuf can hold.
+    result<ModelBytes> finish(const BytesOptions& options = {}) const {
+        result<ModelProto> proto = finish_proto();
+        if (!proto) return proto.diagnostics();
+        return to_bytes(*std::move(proto), options);
+    }
+    /// The same as a message, whose texts live as long as this object and its source.
+    result<ModelProto> finish_proto() const {
+        ModelProto out = model_;
+        GraphProto& graph = *out.graph;
+        std::vector<Node> order;
+        if (auto ok = sort(order); !ok) return ok.diagnostics();
+        std::unordered_set<std::string_view> used(outputs_);
+        for (Node n : order) {
+            graph.node.push_back(nodes_[n].proto);
+            for (std::string_view v : nodes_[n].proto.input) used.insert(v);
+            for (std::string_view v : nodes_[n].proto.output) used.insert(v);
+        }
+        auto const unused = [&](const auto& named) { return !used.contains(named.name.get()); };
+        std::erase_if(graph.initializer, unused);
+        // Values of initializers that are inputs too might be replaced from outside; an engine then folds
+        // nothing.
+        std::erase_if(graph.input,
+                      [&](const ValueInfoProto& v) { return initializer(v.name.get()) != nullptr; });
+        std::erase_if(graph.value_info, unused);
+        for (TensorProto& t : graph.initializer)
+            if (auto ok = take_in(t); !ok) return ok.diagnostics();
+        for (NodeProto& n : graph.node)
+            for (AttributeProto& a : n.attribute)
+                if (a.t)
+                    if (auto ok = take_in(*a.t); !ok) return ok.diagnostics();
+        return out;
+    }
+
+private:
+    struct Entry {
+        NodeProto proto;
+        std::size_t anchor;     // place in the source, of its own or of the node beside which it was put
+        bool own;               // it is the source's
+        std::ptrdiff_t offset;  // from the anchor: below 0 before it
+        bool removed;
+    };
+
+    std::string_view unique(std::string_view name, std::unordered_set<std::string_view>& taken) {
+        std::string_view text = keep(std::string(name));
+        for (std::size_t n = 1; !taken.insert(text).second; ++n)
+            text = keep(amct_distill::detail::concat(name, '_', n));
+        return text;
+    }
+    std::string_view constant(std::string_view name, ElementType type, std::vector<std::int64_t> dims,
+                              std::string bytes) {
+        return add_initializer({.dims = std::move(dims),
+                                .data_type = static_cast<std::int32_t>(type),
+                                .name = name,
+                                .raw_data = keep(std::move(bytes))});
+    }
+    std::string_view insert(std::size_t anchor, bool after, std::string_view node_name, std::string_view op,
+                            std::vector<std::string_view> inputs, std::string_view output,
+                            AttributeList attributes) {
+        NodeProto proto{.input = std::move(inputs),
+                        .output = {output},
+                        .name = new_node_name(node_name),
+                        .op_type = keep(std::string(op)),
+                        .attribute = std::move(attributes)};
+        // Those at one anchor stand in the order in which they were made.
+        std::ptrdiff_t const number = static_cast<std::ptrdiff_t>(nodes_.size()) + 1;
+        nodes_.push_back({std::move(proto), anchor, false,
+                          after ? number : number - (std::ptrdiff_t{1} << (8 * sizeof(std::ptrdiff_t) - 2)),
+                          false});
+        index(nodes_.size() - 1);
+        return output;
+    }
+    void index(Node n) {
+        for (std::string_view v : node(n).input) readers_[v].push_back(n);
+        for (std::string_view v : node(n).output) {
+            values_.insert(v);
+            producers_[v] = n;
+        }
+    }
+    std::size_t place_of_output(Node n, std::string_view value) const {
+        auto const at = std::ranges::find(node(n).output, value);
+        return static_cast<std::size_t>(at - node(n).output.begin());
+    }
+    /// Those that the outputs need, each after what it reads; else in the source's order.
+    result<void> sort(std::vector<Node>& order) const {
+        std::vector<char> needed(nodes_.size(), 0);
+        std::vector<Node> stack;
+        auto const need = [&](std::string_view value) {
+            std::optional<Node> const n = producer(value);
+            if (!n || needed[*n] != 0) return;
+            needed[*n] = 1;
+            stack.push_back(*n);
+        };
+        for (const ValueInfoProto& v : model_.graph->output) need(v.name.get());
+        while (!stack.empty()) {
+            Node const n = stack.back();
+            stack.pop_back();
+            for (std::string_view v : node(n).input) need(v);
+        }
+        std::vector<std::size_t> waits(nodes_.size(), 0);
+        std::vector<Node> ready;
+        std::size_t count = 0;
+        auto const later = [&](Node a, Node b) {
+            auto const key = [&](Node n) { return std::tuple(nodes_[n].anchor, nodes_[n].offset, n); };
+            return key(a) > key(b);
+        };
+        for (Node n = 0; n != nodes_.size(); ++n) {
+            if (needed[n] == 0) continue;
+            ++count;
+            for (std::string_view v : node(n).input) waits[n] += producer(v).has_value();
+            if (waits[n] == 0) ready.push_back(n);
+        }
+        std::make_heap(ready.begin(), ready.end(), later);
+        while (!ready.empty()) {
+            std::pop_heap(ready.begin(), ready.end(), later);
+            Node const n = ready.back();
+            ready.pop_back();
+            order.push_back(n);
+            for (std::string_view v : node(n).output) {
+                if (v.empty() || producer(v) != n) continue;
+                for (const Reader& r : readers(v))
+                    if (needed[r.node] != 0 && --waits[r.node] == 0) {
+                        ready.push_back(r.node);
+                        std::push_heap(ready.begin(), ready.end(), later);
+                    }
+            }
+        }
+        if (order.size() == count) return {};
+        return general_error("the model's nodes depend on each other in a circle");
+    }
+    /// Bytes in another file become the tensor's own.
+    result<void> take_in(TensorProto& t) const {
+        if (t.data_location.get() != 1) return {};
+        result<TensorValues> const values = source_->values(t);
+        if (!values) return values.diagnostics();
+        t.raw_data = std::get<std::string_view>(values->source());
+        t.external_data.clear();
+        t.data_location = {};
+        return {};
+    }
+
+    const ModelFile* source_;
+    ModelProto model_;
+    std::vector<Entry> nodes_{};
+    std::optional<std::int64_t> opset_{};
+    std::unordered_map<std::string_view, Node> producers_{};
+    std::unordered_map<std::string_view, std::vector<Node>> readers_{};  // and some that do not any more
+    std::unordered_map<std::string_view, std::size_t> initializers_{};
+    std::unordered_set<std::string_view> outputs_{}, values_{}, node_names_{};
+    // Shared by copies, whose messages view them; elements stay where they are.
+    std::shared_ptr<std::deque<std::string>> texts_ = std::make_shared<std::deque<std::string>>();
+};
+
+}  // namespace amct_distill::onnx
+
+// ---- amct_distill/onnx/imported.hpp
+
+/// What an import gives: the network, and how it belongs to the model.
+///
+///     onnx::Imported const net = onnx::import_network("net.onnx").value();      // import.hpp
+///     for (const onnx::ImportedName& n : net.names) std::cout << n.module << " is " << n.node << '\n';
+
+namespace amct_distill::onnx {
+
+struct Imported {
+    nn::Network network{};
+    std::vector<std::string> notes{};              ///< what was converted, guessed or kept
+    std::vector<ImportedName> names{};             ///< of the named modules, in order
+    std::vector<std::string> inputs{}, outputs{};  ///< as the model calls them
+};
+
+}  // namespace amct_distill::onnx
+
+// ---- amct_distill/onnx/layer_nodes.hpp
+
+/// The nodes of a model that are one layer with weights, made one: what a Mul, an Add or a BatchNorm after it
+/// do is in the layer's weights already.
+///
+///     onnx::detail::LayerFinder finder(edit, imported.names);
+///     result<onnx::LayerNodes> conv = finder.find("conv1", {.has_bias = true, .batch_norm = "bn1"});
+///     edit.set_input(conv->node, 1, weights);
+
+namespace amct_distill::onnx {
+
+struct LayerNodes {
+    GraphEdit::Node node = 0;                   ///< Conv, ConvTranspose, Gemm or MatMul
+    std::optional<GraphEdit::Node> bias_add{};  ///< of a MatMul with a bias: the Add after it
+    std::string_view input{};                   ///< the activation, input 0 of `node`
+    std::string_view output{};                  ///< what the last of the two makes
+    std::string_view weight{}, bias{};  ///< what they are called in the file; a bias that is new: empty
+    bool is_matmul = false;
+    /// Whether the file has the matrix [in, out]: of a MatMul, and of a Gemm that does not transpose it.
+    bool is_transposed = false;
+    /// A Gemm adds something else than a bias of the layer: its input 2, in float, times beta.
+    bool adds_float = false;
+};
+
+namespace detail {
+
+struct LayerFacts {
+    bool has_bias = false;
+    std::string_view batch_norm{};  ///< that its weights contain; empty: none
+};
+
+/// A weight of the network in the order of the file.
+template <class T>
+std::vector<T> in_file_order(const nn::BasicTensor<T>& weight, bool is_transposed) {
+    std::vector<T> out(weight.begin(), weight.end());
+    if (!is_transposed) return out;
+    auto const rows = static_cast<std::size_t>(weight.dim(0)), cols = static_cast<std::size_t>(weight.dim(1));
+    for (std::size_t r = 0; r != rows; ++r)
+        for (std::size_t c = 0; c != cols; ++c) out[c * rows + r] = weight[r * cols + c];
+    return out;
+}
+inline std::vector<std::int64_t> file_dims(const nn::Shape& weight, bool is_transposed) {
+    std::vector<std::int64_t> out(weight.begin(), weight.end());
+    if (is_transposed) std::swap(out.at(0), out.at(1));
+    return out;
+}
+
+class LayerFinder {
+public:
+    LayerFinder(GraphEdit& edit, std::span<const ImportedName> names) : edit_(edit), names_(names) {}
+
+    static bool has_weights(std::string_view op) {
+        return op == "Conv" || op == "ConvTranspose" || op == "Gemm" || op == "MatMul";
+    }
+    /// `module`: its name. Errors name it.
+    result<LayerNodes> find(std::string_view module, const LayerFacts& facts) {
+        auto const fail = [&](const auto&... why) {
+            return general_error(amct_distill::detail::concat("layer `", module, "`: ", why...));
+        };
+        const ImportedName* const name = named(module);
+        if (name == nullptr || name->nodes.empty())
+            return fail("the model has no such layer; give the model that was quantized");
+        LayerNodes out{.node = name->nodes.front()};
+        std::string_view const op = edit_.op(out.node);
+        if (!has_weights(op)) return fail("it is a ", op, " there, which has no weights that are quantized");
+        out.is_matmul = op == "MatMul";
+        out.is_transposed =
+            out.is_matmul || (op == "Gemm" && integer_attribute(edit_.node(out.node), "transB", 0) == 0);
+        out.weight = edit_.input(out.node, 1);
+        out.bias = edit_.input(out.node, 2);
+        if (op == "Gemm") {
+            out.adds_float = !facts.has_bias && !out.bias.empty();
+            edit_.set_attribute(out.node, attribute("alpha", 1.0f));
+            if (!out.adds_float) edit_.set_attribute(out.node, attribute("beta", 1.0f));
+        }
+        for (std::size_t k = 1; k != name->nodes.size(); ++k)
+            if (!out.is_matmul)
+                take_out(name->nodes[k], name->nodes);
+            else if (facts.has_bias)
+                keep_bias_add(out, name->nodes[k]);
+        if (!facts.batch_norm.empty() && !take_out_batch_norm(out, facts.batch_norm))
+            return fail("the model has no BatchNorm `", facts.batch_norm,
+                        "` after it; give the model that was quantized");
+        if (out.is_matmul && facts.has_bias && !out.bias_add) add_bias_add(out, module);
+        out.input = edit_.input(out.node, 0);
+        out.output = edit_.node(out.bias_add.value_or(out.node)).output.front();
+        return out;
+    }
+    /// Weights and bias of the node, or of the two.
+    void set_parameters(const LayerNodes& layer, std::string_view weight, std::string_view bias) {
+        edit_.set_input(layer.node, 1, weight);
+        if (bias.empty()) return;
+        if (!layer.bias_add) return edit_.set_input(layer.node, 2, bias);
+        std::string_view const product = edit_.node(layer.node).output.front();
+        edit_.set_input(*layer.bias_add, edit_.input(*layer.bias_add, 0) == product ? 1 : 0, bias);
+    }
+
+private:
+    const ImportedName* named(std::string_view module) const {
+        auto const at = std::ranges::find(names_, module, &ImportedName::module);
+        return at == names_.end() ? nullptr : &*at;
+    }
+    void keep_bias_add(LayerNodes& out, GraphEdit::Node add) {
+        out.bias_add = add;
+        std::string_view const product = edit_.node(out.node).output.front();
+        out.bias = edit_.input(add, edit_.input(add, 0) == product ? 1 : 0);
+    }
+    /// A node of the layer, after its first: passes on what another of them makes.
+    void take_out(GraphEdit::Node n, const std::vector<GraphEdit::Node>& layer) {
+        for (std::size_t i = 0; i != edit_.node(n).input.size(); ++i)
+            if (auto const from = edit_.producer(edit_.input(n, i));
+                from && std::ranges::find(layer, *from) != layer.end())
+                return edit_.bypass(n, i);
+    }
+    bool take_out_batch_norm(const LayerNodes& out, std::string_view batch_norm) {
+        const ImportedName* const name = named(batch_norm);
+        if (name == nullptr || name->nodes.empty()) return false;
+        GraphEdit::Node const norm = name->nodes.front(), last = out.bias_add.value_or(out.node);
+        if (edit_.op(norm) != "BatchNormalization") return false;
+        // Between the two there may be nodes that change nothing.
+        for (;;) {
+            auto const next = edit_.only_reader(edit_.node(last).output.front());
+            if (!next) return false;
+            std::string_view const op = edit_.op(*next);
+            if (*next != norm && op != "Identity" && op != "Dropout" && op != "Cast") return false;
+            edit_.bypass(*next);
+            if (*next == norm) return true;
+        }
+    }
+    /// The bias is new: it came of a BatchNorm.
+    void add_bias_add(LayerNodes& out, std::string_view module) {
+        std::string_view const output = edit_.node(out.node).output.front();
+        std::string_view const own = edit_.node(out.node).name.get();
+        std::string const name = amct_distill::detail::concat(own.empty() ? module : own, "/bias");
+        out.bias = {};
+        if (edit_.is_output(output)) {
+            std::string_view const product =
+                edit_.new_value(amct_distill::detail::concat(output, "/product"));
+            edit_.set_output(out.node, 0, product);
+            edit_.insert_maker_of(output, out.node, name, "Add", {product, {}});
+            out.bias_add = edit_.producer(output);
+            return;
+        }
+        std::string_view const sum = edit_.insert_after(out.node, name, "Add", {output, {}},
+                                                        amct_distill::detail::concat(name, "_output_0"));
+        out.bias_add = edit_.producer(sum);
+        edit_.redirect(output, sum, out.bias_add);
+    }
+
+    GraphEdit& edit_;
+    std::span<const ImportedName> names_;
+};
+
+}  // namespace detail
+}  // namespace amct_distill::onnx
+
+// ---- amct_distill/onnx/changed_parameters.hpp
+
+/// What distillation has changed in layers that are not quantized, put into their model: a BatchNorm's
+/// weights, a skipped layer's.
+///
+///     onnx::detail::ChangedParameters changed(edit, imported, network);     // the deployment's network
+///     for (const onnx::ImportedName& n : imported.names) ok = changed.put(n);
+
+namespace amct_distill::onnx::detail {
+
+class ChangedParameters {
+public:
+    ChangedParameters(GraphEdit& edit, const Imported& imported, const nn::Network& network)
+        : edit_(edit), imported_(imported), network_(network), finder_(edit, imported.names) {}
+
+    /// Of one module; nothing where it is as it was. Errors name it.
+    result<void> put(const ImportedName& name) {
+        auto const before = imported_.network.graph().module_named(name.module);
+        auto const after = network_.graph().module_named(name.module);
+        if (!before || name.nodes.empty()) return {};
+        if (!after) return fail(name, "the deployment has no such layer; give the model that was quantized");
+        const nn::Module& old = imported_.network.module(*before);
+        const nn::Module& now = network_.module(*after);
+        auto const was = old.parameters(), is = now.parameters();
+        if (old.type() != now.type() || was.size() != is.size())
+            return fail(name, "it is a ", old.type(), " in the model, but a ", now.type(),
+                        " in the deployment; give the model that was quantized");
+        bool same = true;
+        for (std::size_t k = 0; k != is.size(); ++k) {
+            if (!std::ranges::equal(was[k].shape(), is[k].shape()))
+                return fail(name, "its ", is[k].name,
+                            " has another shape in the model; give the model that "
+                            "was quantized");
+            same = same && std::ranges::equal(was[k].values, is[k].values);
+        }
+        if (same) return {};
+        if (const nn::Weighted* const layer = now.weighted();
+            layer != nullptr && LayerFinder::has_weights(edit_.op(name.nodes.front())))
+            return put_weights(name, *layer);
+        for (std::size_t k = 0; k != is.size(); ++k)
+            if (auto ok = put_values(name, was[k], is[k]); !ok) return ok;
+        return {};
+    }
+
+private:
+    template <class... Pieces>
+    static Diagnostic fail(const ImportedName& name, const Pieces&... why) {
+        return general_error(amct_distill::detail::concat("layer `", name.module, "`: ", why...));
+    }
+    result<void> put_weights(const ImportedName& name, const nn::Weighted& layer) {
+        auto const nodes = finder_.find(name.module, {.has_bias = !layer.bias().empty()});
+        if (!nodes) return nodes.diagnostics();
+        bool const transposed = nodes->is_transposed;
+        std::string_view const weight = edit_.floats(amct_distill::detail::concat(name.module, ".weight"),
+                                                     file_dims(layer.weight().shape(), transposed),
+                                                     in_file_order(layer.weight(), transposed));
+        std::string_view bias;
+        if (!layer.bias().empty())
+            bias = edit_.floats(amct_distill::detail::concat(name.module, ".bias"),
+                                {static_cast<std::int64_t>(layer.bias().size())},
+                                {layer.bias().begin(), layer.bias().end()});
+        finder_.set_parameters(*nodes, weight, bias);
+        return {};
+    }
+    /// Whichever input of the module's nodes has the old values gets the new ones.
+    template <class P>
+    result<void> put_values(const ImportedName& name, const P& was, const P& is) {
+        for (GraphEdit::Node n : name.nodes)
+            for (std::size_t i = 0; i != edit_.node(n).input.size(); ++i) {
+                if (std::ranges::find(done_, GraphEdit::Reader{n, i}) != done_.end()) continue;
+                std::vector<std::int64_t> dims;
+                if (!has_values(edit_.input(n, i), was.values, dims)) continue;
+                done_.push_back({n, i});
+                if (!std::ranges::equal(was.values, is.values))
+                    edit_.set_input(n, i,
+                                    edit_.floats(amct_distill::detail::concat(name.module, '.', is.name),
+                                                 dims, {is.values.begin(), is.values.end()}));
+                return {};
+            }
+        if (std::ranges::equal(was.values, is.values)) return {};
+        return fail(name, "distillation has changed its ", is.name,
+                    ", which is no constant of its own in the model; write the network with export --format "
+                    "float, and quantize that model");
+    }
+    bool has_values(std::string_view value, std::span<const float> values,
+                    std::vector<std::int64_t>& dims) const {
+        const TensorProto* tensor = edit_.initializer(value);
+        if (auto const from = edit_.producer(value); from && edit_.op(*from) == "Constant")
+            if (const AttributeProto* const a = find_attribute(edit_.node(*from), "value"); a && a->t)
+                tensor = &*a->t;
+        if (tensor == nullptr) return false;
+        auto const found = edit_.source().values(*tensor);
+        if (!found || found->size() != values.size()) return false;
+        std::vector<float> all(values.size());
+        found->copy_to(std::span(all));
+        dims = tensor->dims;
+        return std::ranges::equal(all, values);
+    }
+
+    GraphEdit& edit_;
+    const Imported& imported_;
+    const nn::Network& network_;
+    LayerFinder finder_;
+    std::vector<GraphEdit::Reader> done_{};
+};
+
+}  // namespace amct_distill::onnx::detail
+
+// ---- amct_distill/onnx/quantized_graph.hpp
+
+/// A float model and its deployment, put together: which nodes each quantized layer is, and its integers in
+/// the layout of the file.
+///
+///     onnx::Imported const net = onnx::import_network(model).value();     // of which `deployment` was made
+///     result<onnx::QuantizedGraph> graph = onnx::quantized_graph(model, net, deployment);
+///     for (const onnx::QuantizedNode& layer : graph->layers)
+///         graph->edit.set_input(layer.node, 0, quantized(layer.input, layer.layer->data));
+///     graph->edit.finish();
+///
+/// Every quantized layer is one node then, Conv, ConvTranspose, Gemm or MatMul (with an Add for its bias):
+/// the BatchNorm that folding removed is gone, and so are other nodes that the layer's weights contain. What
+/// distillation has changed elsewhere is in the model; all else is as it was. Writers (qdq.hpp,
+/// amct_models.hpp) begin here.
+
+namespace amct_distill::onnx {
+
+struct QuantizedNode : LayerNodes {
+    const DeployedLayer* layer = nullptr;  ///< of the deployment
+    std::vector<std::int64_t> dims{};      ///< of the weight in the file
+    std::vector<std::int8_t> codes{};      ///< of the weight, in the file's order
+    std::size_t axis = 0;    ///< the weight's dimension that counts the layer's channels, in each group
+    std::size_t groups = 1;  ///< of a ConvTranspose, whose channels are groups * dims[axis]
+};
+
+struct QuantizedGraph {
+    GraphEdit edit;
+    std::vector<QuantizedNode> layers{};  ///< in the deployment's order
+};
+
+namespace detail {
+
+/// The layer's node with its codes. Errors name the layer.
+inline result<QuantizedNode> quantized_node(GraphEdit& edit, LayerFinder& finder,
+                                            const nn::Weighted& weighted, const DeployedLayer& layer) {
+    auto const fail = [&](const auto&... why) {
+        return general_error(amct_distill::detail::concat("layer `", layer.name, "`: ", why...,
+                                                          "; give the model that was quantized"));
+    };
+    result<LayerNodes> nodes =
+        finder.find(layer.name, {.has_bias = !layer.bias.empty(), .batch_norm = layer.batch_norm});
+    if (!nodes) return nodes.diagnostics();
+    QuantizedNode out;
+    static_cast<LayerNodes&>(out) = *std::move(nodes);
+    out.layer = &layer;
+    const nn::Shape& shape = weighted.weight().shape();
+    std::string_view const op = edit.op(out.node);
+    bool const transposed = op == "ConvTranspose";
+    if ((op == "Gemm" || op == "MatMul") != (shape.size() == 2) ||
+        (weighted.output_axis() != 0) != transposed)
+        return fail("it is a ", op, " in the model, but its weights are ", nn::to_string(shape));
+    if (const TensorProto* const t = edit.initializer(out.weight)) {
+        std::int64_t count = 1;
+        for (std::int64_t d : t->dims) count *= d;
+        if (count != static_cast<std::int64_t>(weighted.weight().size()))
+            return fail("it has ", weighted.weight().size(), " weights, but the model's `", out.weight,
+                        "` has ", count);
+    }
+    nn::BasicTensor<std::int8_t> rows(
+        {static_cast<nn::Index>(layer.rows()), static_cast<nn::Index>(layer.cols())});
+    for (std::size_t r = 0; r != layer.rows(); ++r)
+        unpack_row(layer.codes, r, rows.span().subspan(r * layer.cols(), layer.cols()));
+    nn::BasicTensor<std::int8_t> weight(shape);
+    nn::WeightRows(weighted).scatter(rows, weight);
+    out.codes = in_file_order(weight, out.is_transposed);
+    out.dims = file_dims(shape, out.is_transposed);
+    out.axis = out.is_transposed ? 1 : weighted.output_axis();
+    out.groups = transposed ? static_cast<std::size_t>(weighted.weight_groups()) : 1;
+    return out;
+}
+
+/// An input whose numbers are not float32, and with it the activations.
+inline std::optional<std::string_view> other_float(const GraphEdit& edit) {
+    for (const ValueInfoProto& v : edit.inputs()) {
+        if (!v.type.has_value() || !v.type->tensor_type.has_value()) continue;
+        auto const type = static_cast<ElementType>(v.type->tensor_type->elem_type.get());
+        if (is_floating(type) && type != ElementType::float32) return v.name.get();
+    }
+    return std::nullopt;
+}
+
+}  // namespace detail
+
+/// `imported`: what the import of `source` gave. `source` and `deployment` must outlive the result. Errors,
+/// all of them: each layer that the model has not, or has otherwise.
+inline result<QuantizedGraph> quantized_graph(const ModelFile& source, const Imported& imported,
+                                              const Deployment& deployment) {
+    QuantizedGraph out{GraphEdit(source)};
+    Diagnostics errors;
+    auto const fail = [&](const Diagnostics& why) {
+        for (Diagnostic d : why) {
+            if (d.source.empty()) d.source = source.source();
+            errors.push_back(std::move(d));
+        }
+    };
+    if (auto const name = detail::other_float(out.edit))
+        fail({general_error(amct_distill::detail::concat(
+            "its input `", *name,
+            "` is not float32, and nor are its activations, which cannot be quantized then; write the model "
+            "in float32 first (export --format float)"))});
+    detail::LayerFinder finder(out.edit, imported.names);
+    std::unordered_set<std::string_view> done;
+    for (const DeployedLayer& layer : deployment.layers()) {
+        done.insert(layer.name);
+        if (!layer.batch_norm.empty()) done.insert(layer.batch_norm);
+        const nn::Weighted& weighted = *deployment.network().module(layer.module).weighted();
+        result<QuantizedNode> node = detail::quantized_node(out.edit, finder, weighted, layer);
+        if (node)
+            out.layers.push_back(*std::move(node));
+        else
+            fail(node.diagnostics());
+    }
+    if (errors.empty()) {
+        detail::ChangedParameters changed(out.edit, imported, deployment.network());
+        for (const ImportedName& name : imported.names)
+            if (!done.contains(name.module))
+                if (auto ok = changed.put(name); !ok) fail(ok.diagnostics());
+    }
+    if (!errors.empty()) return errors;
+    // A layer's input may be another's output, which folding has renamed.
+    for (QuantizedNode& layer : out.layers) layer.input = out.edit.input(layer.node, 0);
+    return out;
+}
+
+}  // namespace amct_distill::onnx
+
+// ---- amct_distill/onnx/amct_names.hpp
+
+/// The names that AMCT gives to nodes and tensors when it writes a model.
+///
+///     onnx::detail::give_amct_names(graph);
+///         // node /conv1/Conv             conv1
+///         // its output                   /conv1/sub_module/Conv_output_0
+///         // its weight                   conv1.sub_module.weight
+///
+/// AMCT wraps a module before PyTorch's exporter sees it, in one that calls it `sub_module`; and a node of a
+/// wrapped module is called by the module's name, which is the record's key. All other names stay.
+
+namespace amct_distill::onnx::detail {
+
+/// What a module must be in ONNX for AMCT to wrap it.
+inline bool amct_wraps(std::string_view op) {
+    constexpr std::array<std::string_view, 12> wrapped{
+        "Conv", "ConvTranspose", "Gemm",      "MatMul",  "AveragePool", "BatchNormalization",
+        "Relu", "Clip",          "LeakyRelu", "Sigmoid", "Tanh",        "Softmax"};
+    return std::ranges::find(wrapped, op) != wrapped.end();
+}
+/// "/features/act0/Clip": "/features/act0/"; empty without one.
+inline std::string_view scope_in(std::string_view name) {
+    std::size_t const slash = name.rfind('/');
+    return name.starts_with('/') && slash != 0 && slash != name.npos ? name.substr(0, slash + 1)
+                                                                     : std::string_view();
+}
+
+class AmctNames {
+public:
+    explicit AmctNames(QuantizedGraph& graph) : graph_(graph), edit_(graph.edit) {
+        for (GraphEdit::Node n = 0; n != edit_.nodes(); ++n)
+            if (edit_.has(n)) look_at(n);
+        for (const QuantizedNode& layer : graph.layers) {
+            std::string_view const scope = scope_in(edit_.node(layer.node).name.get());
+            modules_[layer.node] = layer.layer->name;
+            if (scope.empty()) continue;
+            wrapped_[scope] = layer.layer->name;
+            quantized_.insert(scope);
+        }
+        for (auto const& [scope, about] : scopes_) {
+            if (about.module == nobody || !about.is_module || containers_.contains(scope)) continue;
+            std::string_view const name = edit_.keep(dotted_scope(edit_.node(about.module).name.get()));
+            if (wrapped_.emplace(scope, name).second) modules_.emplace(about.module, name);
+        }
+    }
+    /// All nodes and tensors; what the layers of the graph say of themselves follows.
+    void give() {
+        for (GraphEdit::Node n = 0; n != edit_.nodes(); ++n)
+            if (edit_.has(n)) give(n);
+        for (QuantizedNode& layer : graph_.layers) {
+            layer.input = edit_.input(layer.node, 0);
+            layer.weight = edit_.input(layer.node, 1);
+            GraphEdit::Node const last = layer.bias_add.value_or(layer.node);
+            layer.output = edit_.node(last).output.front();
+        }
+    }
+
+private:
+    static constexpr GraphEdit::Node nobody = static_cast<GraphEdit::Node>(-1);
+    struct Scope {
+        GraphEdit::Node module = nobody;
+        bool is_module = true;  ///< one node, and what the exporter puts beside it
+    };
+
+    void look_at(GraphEdit::Node n) {
+        std::string_view const scope = scope_in(edit_.node(n).name.get()), op = edit_.op(n);
+        if (scope.empty()) return;
+        for (std::size_t end = scope.size() - 1; (end = scope.rfind('/', end - 1)) != 0;)
+            if (!containers_.insert(scope.substr(0, end + 1)).second) break;
+        Scope& about = scopes_[scope];
+        if (amct_wraps(op)) {
+            if (about.module != nobody) about.is_module = false;
+            about.module = n;
+        } else if (op != "Constant" && op != "Pad" && op != "Identity" && op != "Transpose" && op != "Add") {
+            about.is_module = false;
+        }
+    }
+    static std::string inside(std::string_view name) {
+        std::string_view const scope = scope_in(name);
+        return amct_distill::detail::concat(scope, "sub_module/", name.substr(scope.size()));
+    }
+    void give(GraphEdit::Node n) {
+        std::string_view const name = edit_.node(n).name.get();
+        auto const own = modules_.find(n);
+        auto const scope = wrapped_.find(scope_in(name));
+        bool const wrapped = scope != wrapped_.end();
+        for (std::size_t k = 0; wrapped && k != edit_.node(n).output.size(); ++k) {
+            std::string_view const value = edit_.node(n).output[k];
+            if (edit_.is_output(value) || scope_in(value) != scope_in(name)) continue;
+            std::string_view const renamed = edit_.new_value(inside(value));
+            edit_.redirect(value, renamed);
+            edit_.set_output(n, k, renamed);
+        }
+        if (wrapped && !quantized_.contains(scope->first)) rename_constants(n, scope->second);
+        if (own != modules_.end()) {
+            if (name != own->second) edit_.rename_node(n, own->second);
+        } else if (wrapped && edit_.op(n) == "Pad") {  // what PyTorch puts before an average pool
+            edit_.rename_node(n, amct_distill::detail::concat(scope->second, "_pad"));
+        } else if (wrapped) {
+            edit_.rename_node(n, inside(name));
+        }
+    }
+    /// conv.weight: conv.sub_module.weight.
+    void rename_constants(GraphEdit::Node n, std::string_view module) {
+        for (std::size_t i = 0; i != edit_.node(n).input.size(); ++i) {
+            std::string_view const value = edit_.input(n, i);
+            const TensorProto* const tensor = edit_.initializer(value);
+            if (tensor == nullptr || !value.starts_with(module) || value.substr(module.size(), 1) != "." ||
+                value.substr(module.size()).starts_with(".sub_module."))
+                continue;
+            auto const [at, is_new] = constants_.try_emplace(value);
+            if (is_new) {
+                TensorProto copy = *tensor;
+                // What distillation changed is beside the source's as conv.weight_1, and replaces it.
+                std::string_view const what = without_count(value.substr(module.size() + 1));
+                std::string_view const renamed =
+                    edit_.keep(amct_distill::detail::concat(module, ".sub_module.", what));
+                copy.name = renamed;
+                at->second = edit_.add_initializer(std::move(copy));
+            }
+            edit_.set_input(n, i, at->second);
+        }
+    }
+
+    QuantizedGraph& graph_;
+    GraphEdit& edit_;
+    std::unordered_map<std::string_view, Scope> scopes_{};
+    std::unordered_set<std::string_view> containers_{};  // scopes with others in them
+    std::unordered_map<GraphEdit::Node, std::string_view> modules_{};
+    std::unordered_map<std::string_view, std::string_view> wrapped_{};  // scopes, and their modules' names
+    std::unordered_set<std::string_view> quantized_{};  // scopes whose weight and bias are written anew
+    std::unordered_map<std::string_view, std::string_view> constants_{};  // by their old names
+};
+
+inline void give_amct_names(QuantizedGraph& graph) { AmctNames(graph).give(); }
+
+}  // namespace amct_distill::onnx::detail
+
+// ---- amct_distill/onnx/amct_graph.hpp
+
+/// The float model from which both of AMCT's models are written: folded, trained, and with AMCT's names.
+///
+///     result<onnx::QuantizedGraph> graph = onnx::detail::amct_graph(model, imported, deployment);
+///     auto const weight = onnx::detail::amct_weight(graph->layers[0]);     // codes as AMCT stores them
+///
+/// Convolutions that are not quantized have their BatchNorm folded too, as AMCT does it.
+
+namespace amct_distill::onnx::detail {
+
+inline bool all_finite(const nn::Tensor& values) {
+    return std::ranges::all_of(values.span(), [](float v) { return std::isfinite(v); });
+}
+
+/// A Conv that is not quantized, and a BatchNorm that alone reads it: one Conv.
+inline void fold_float_layers(GraphEdit& edit, std::span<const ImportedName> names,
+                              const Deployment& deployment) {
+    const nn::Network& network = deployment.network();
+    for (const ImportedName& name : names) {
+        auto const module = network.graph().module_named(name.module);
+        if (name.nodes.size() != 1 || !module || deployment.layer(name.module) != nullptr) continue;
+        GraphEdit::Node const conv = name.nodes.front();
+        const nn::Weighted* const weighted = network.module(*module).weighted();
+        if (!edit.has(conv) || edit.op(conv) != "Conv" || weighted == nullptr) continue;
+        auto const bn = batch_norm_after(network, *module);
+        auto const reader = edit.only_reader(edit.node(conv).output.front());
+        if (!bn || !reader || edit.op(*reader) != "BatchNormalization") continue;
+        FoldedLayer const folded =
+            fold(weighted->weight(), weighted->bias(), *nn::as_batch_norm(network.module(*bn)));
+        if (!all_finite(folded.weight) || !all_finite(folded.bias)) continue;
+        auto const put = [&](std::size_t input, std::string_view what, const nn::Tensor& t) {
+            std::string_view const text =
+                edit.keep(amct_distill::detail::concat(name.module, ".sub_module.", what));
+            edit.set_input(conv, input,
+                           edit.floats(text, {t.shape().begin(), t.shape().end()}, {t.begin(), t.end()}));
+        };
+        put(1, "weight", folded.weight);
+        put(2, "bias", folded.bias);
+        edit.bypass(*reader);
+    }
+}
+
+/// Layers in the order of their nodes. Errors: see quantized_graph().
+inline result<QuantizedGraph> amct_graph(const ModelFile& source, const Imported& imported,
+                                         const Deployment& deployment) {
+    result<QuantizedGraph> graph = quantized_graph(source, imported, deployment);
+    if (!graph) return graph;
+    fold_float_layers(graph->edit, imported.names, deployment);
+    give_amct_names(*graph);
+    std::ranges::sort(graph->layers, {}, &QuantizedNode::node);
+    return graph;
+}
+
+/// The codes of a layer's weight, a byte each. A matrix is [in, out], which AMCT turns it to.
+struct AmctWeight {
+    std::vector<std::int64_t> dims{};
+    std::vector<std::int8_t> codes{};
+    std::size_t input_axis = 1;  ///< the dimension that counts input channels
+};
+inline AmctWeight amct_weight(const QuantizedNode& layer, std::string_view op) {
+    AmctWeight out{layer.dims, layer.codes};
+    bool const is_matrix = op == "Gemm" || op == "MatMul";
+    if (is_matrix || op == "ConvTranspose") out.input_axis = 0;
+    if (!is_matrix || layer.axis == 1) return out;
+    auto const rows = static_cast<std::size_t>(layer.dims[0]), cols = static_cast<std::size_t>(layer.dims[1]);
+    std::swap(out.dims[0], out.dims[1]);
+    for (std::size_t r = 0; r != rows; ++r)
+        for (std::size_t c = 0; c != cols; ++c) out.codes[c * rows + r] = layer.codes[r * cols + c];
+    return out;
+}
+/// Two codes of 4 bits in a byte along `axis`, which becomes half as long; the first in the lower half.
+/// Precondition: it is even.
+inline AmctWeight pack_pairs(const AmctWeight& weight, std::size_t axis) {
+    AmctWeight out{weight.dims, std::vector<std::int8_t>(weight.codes.size() / 2), weight.input_axis};
+    out.dims[axis] /= 2;
+    std::size_t inner = 1;
+    for (std::size_t d = axis + 1; d != weight.dims.size(); ++d)
+        inner *= static_cast<std::size_t>(weight.dims[d]);
+    for (std::size_t i = 0; i != out.codes.size(); ++i) {
+        std::size_t const first = i / inner * 2 * inner + i % inner;
+        unsigned const low = static_cast<unsigned char>(weight.codes[first]) & 0xFu;
+        unsigned const high = static_cast<unsigned char>(weight.codes[first + inner]) & 0xFu;
+        out.codes[i] = static_cast<std::int8_t>(static_cast<unsigned char>(low | high << 4));
+    }
+    return out;
+}
+
+/// A value between two nodes that a third is put into: who reads `layer`'s result reads the output of a new
+/// node `name` of this operator, which reads that and `factor`. Gives that output.
+inline std::string_view put_after(GraphEdit& edit, const QuantizedNode& layer, std::string_view name,
+                                  std::string_view op, std::string_view factor, AttributeList attributes) {
+    GraphEdit::Node const last = layer.bias_add.value_or(layer.node);
+    std::string_view const result = edit.node(last).output.front();
+    edit.forget_info(result);
+    edit.forget_info(edit.node(layer.node).output.front());
+    if (edit.is_output(result)) {
+        std::string_view const own =
+            edit.new_value(edit.keep(amct_distill::detail::concat(edit.node(last).name.get(), "_output0")));
+        edit.redirect(result, own);
+        edit.set_output(last, 0, own);
+        std::string_view const made =
+            edit.insert_maker_of(result, last, name, op, {own, factor}, std::move(attributes));
+        edit.redirect(own, made, edit.producer(made));  // readers besides the model's output
+        return made;
+    } else {
+        std::string_view const made =
+            edit.insert_after(last, name, op, {result, factor},
+                              amct_distill::detail::concat(name, ".output0"), std::move(attributes));
+        edit.redirect(result, made, edit.producer(made));
+        return made;
+    }
+}
+
+}  // namespace amct_distill::onnx::detail
+
+// ---- amct_distill/onnx/ascend.hpp
+
+/// What ATC, the compiler of Ascend devices, would refuse of a deployed network, before it is written.
+///
+///     Diagnostics const found = onnx::check_ascend(graph, target::ascend);          // a QuantizedGraph
+///
+/// An error for each layer, or node, and what to do; what only newer releases read is a warning. AMCT's
+/// deploy model is not written where there is an error.
+
+namespace amct_distill::onnx {
+
+namespace detail {
+
+/// The versions of ONNX's operators that ATC's plugins know; all releases know those of `every`.
+inline constexpr std::int64_t ascend_oldest_opset = 8, ascend_newest_opset = 22;
+inline constexpr std::int64_t ascend_every_first = 9, ascend_every_last = 12;
+
+class AscendChecker {
+public:
+    AscendChecker(const QuantizedGraph& graph, const Target& target) : graph_(graph), target_(target) {}
+
+    Diagnostics run() {
+        check_opset();
+        const GraphEdit& edit = graph_.edit;
+        for (GraphEdit::Node n = 0; n != edit.nodes(); ++n)
+            if (edit.has(n)) check_operator(n);
+        for (const QuantizedNode& layer : graph_.layers) check_layer(layer);
+        return std::move(found_);
+    }
+
+private:
+    template <class... Pieces>
+    void fail(const Pieces&... what) {
+        found_.push_back(general_error(amct_distill::detail::concat(what...)));
+    }
+    template <class... Pieces>
+    void refuse(const QuantizedNode& layer, const Pieces&... why) {
+        fail("layer `", layer.layer->name, "`: ", why...);
+    }
+
+    void check_opset() {
+        std::int64_t const opset = graph_.edit.opset();
+        if (opset < ascend_oldest_opset || opset > ascend_newest_opset)
+            fail("the model is of opset ", opset, ", and ATC reads ", ascend_oldest_opset, " to ",
+                 ascend_newest_opset, "; export it with opset 11 or 13");
+        else if (opset < ascend_every_first || opset > ascend_every_last)
+            found_.push_back(general_warning(amct_distill::detail::concat(
+                "the model is of opset ", opset, ": ATC's plugins of today read ", ascend_oldest_opset,
+                " to ", ascend_newest_opset, ", older ones up to 13, the oldest 9 to 12")));
+    }
+    void check_operator(GraphEdit::Node n) {
+        const NodeProto& node = graph_.edit.node(n);
+        std::string_view const domain = node.domain.get();
+        if (!domain.empty() && domain != "ai.onnx")
+            fail("node `", node.name.get(), "`: ", node.op_type.get(), " is of the domain `", domain,
+                 "`, and ATC knows the operators of ONNX; export the model without it");
+    }
+    void check_layer(const QuantizedNode& node) {
+        const DeployedLayer& layer = *node.layer;
+        std::string_view const op = graph_.edit.op(node.node);
+        std::string_view const data = name_of(layer.data_width), weights = name_of(layer.codes);
+        if (!target_.mixed_widths && data != weights)
+            refuse(node, "activations are ", data, ", weights ", weights, ", and target ", target_.name,
+                   " wants both of one width; set both dst_type to the same");
+        bool const is_matrix = op == "Gemm" || op == "MatMul";
+        if (!target_.channel_wise_linear && is_matrix && layer.weight_scales.size() != 1) {
+            if (layer.batch_norm.empty())
+                refuse(node, "a Linear has one weight scale on target ", target_.name,
+                       "; set channel_wise to false for it");
+            else
+                refuse(node, "a Linear has one weight scale on target ", target_.name,
+                       ", and that of each channel is another with `", layer.batch_norm,
+                       "` folded in; skip the layer");
+        }
+        if (weights == Int4::name) check_int4(node, op);
+        if (node.adds_float)
+            refuse(node, "its Gemm adds an activation to integers; write it as MatMul and Add");
+        if (op == "Gemm" && integer_attribute(graph_.edit.node(node.node), "transA", 0) != 0)
+            refuse(node, "its Gemm turns the activation (transA); put a Transpose before it");
+        if (!std::isnormal(1 / layer.data.scale))
+            refuse(node, "AscendQuant multiplies by 1 / scale_d, and scale_d is ", number(layer.data.scale),
+                   "; calibrate with other data, or skip the layer");
+    }
+    /// Two codes share a byte along the input channels.
+    void check_int4(const QuantizedNode& node, std::string_view op) {
+        if (op == "ConvTranspose")
+            return refuse(node,
+                          "a ConvTranspose of INT4 is not known to be read; quantize it in INT8 "
+                          "(an override), or skip it");
+        AmctWeight const weight = amct_weight(node, op);
+        std::int64_t const channels = weight.dims[weight.input_axis];
+        if (channels % 2 != 0)
+            refuse(node, "INT4 weights are stored in pairs of input channels, and it has ", channels,
+                   op == "Conv" && integer_attribute(graph_.edit.node(node.node), "group", 1) != 1
+                       ? " in each group"
+                       : "",
+                   "; quantize it in INT8 (an override), or skip it");
+    }
+
+    const QuantizedGraph& graph_;
+    const Target& target_;
+    Diagnostics found_{};
+};
+
+}  // namespace detail
+
+/// All that is wrong, in the order of the model.
+inline Diagnostics check_ascend(const QuantizedGraph& graph, const Target& target = target::ascend) {
+    return detail::AscendChecker(graph, target).run();
+}
+
+}  // namespace amct_distill::onnx
+
+// ---- amct_distill/onnx/opset_conversion.hpp
+
+/// A model's operators as a later version of ONNX spells them.
+///
+///     onnx::GraphEdit edit(model);                          // of opset 9
+///     onnx::convert_opset(edit, 13).value();                // Squeeze's axes are an input now, ...
+///
+/// Only nodes whose spelling changed are touched; the numbers stay the same. An earlier version cannot be
+/// asked for: a model of a later one stays as it is. Errors name the node.
+
+namespace amct_distill::onnx {
+namespace detail {
+
+class OpsetConverter {
+public:
+    using Node = GraphEdit::Node;
+    using Problem = std::optional<std::string>;
+
+    explicit OpsetConverter(GraphEdit& edit) : edit_(edit) {}
+
+    /// Nodes become those of `version`, those of the version before it.
+    result<void> to(std::int64_t version) {
+        Diagnostics errors;
+        std::size_t const count = edit_.nodes();  // what is made here is of the new version
+        for (Node n = 0; n != count; ++n) {
+            if (!edit_.has(n) || !edit_.node(n).domain.get().empty()) continue;
+            for (const Rule& rule : rules())
+                if (rule.version == version && rule.op == edit_.op(n)) {
+                    if (Problem const problem = (this->*rule.convert)(n))
+                        errors.push_back(error(n, version, *problem));
+                    break;
+                }
+        }
+        if (!errors.empty()) return errors;
+        return {};
+    }
+
+private:
+    struct Rule {
+        std::string_view op;
+        std::int64_t version;
+        Problem (OpsetConverter::*convert)(Node);
+    };
+    static std::span<const Rule> rules();
+
+    Diagnostic error(Node n, std::int64_t version, std::string_view problem) const {
+        const NodeProto& node = edit_.node(n);
+        std::string_view const name = node.name.get().empty() ? node.output.front() : node.name.get();
+        Diagnostic d = general_error(amct_distill::detail::concat(
+            "node `", name, "` (", edit_.op(n), ") is not converted to opset ", version, ": ", problem));
+        d.source = edit_.source().source();
+        return d;
+    }
+    /// What a constant of the node is called.
+    std::string own(Node n, std::string_view what) const {
+        const NodeProto& node = edit_.node(n);
+        return amct_distill::detail::concat(node.name.get().empty() ? node.output.front() : node.name.get(),
+                                            '/', what);
+    }
+    std::optional<std::vector<std::int64_t>> integers(Node n, std::string_view name) const {
+        const AttributeProto* const a = find_attribute(edit_.node(n), name);
+        return a == nullptr ? std::nullopt : std::optional(a->ints);
+    }
+    void integers_to_input(Node n, std::string_view name, std::size_t input) {
+        if (auto const values = integers(n, name)) {
+            edit_.set_input(n, input, edit_.int64s(own(n, name), *values));
+            edit_.remove_attribute(n, name);
+        }
+    }
+
+    Problem drop_spatial(Node n) {
+        if (integer_attribute(edit_.node(n), "spatial", 1) == 0)
+            return "its statistics are not per channel (spatial 0)";
+        edit_.remove_attribute(n, "spatial");
+        return {};
+    }
+    Problem scales_to_input(Node n) {
+        const AttributeProto* const scales = find_attribute(edit_.node(n), "scales");
+        if (scales == nullptr) return "it has no scales";
+        std::vector<float> const values = scales->floats;
+        edit_.set_input(n, 1,
+                        edit_.floats(own(n, "scales"), {static_cast<std::int64_t>(values.size())}, values));
+        edit_.remove_attribute(n, "scales");
+        return {};
+    }
+    Problem upsample_to_resize(Node n) {
+        edit_.set_op(n, "Resize");
+        return {};
+    }
+    Problem resize_of_10(Node n) {
+        std::string_view const scales = edit_.input(n, 1);
+        edit_.set_inputs(n, {edit_.input(n, 0), edit_.floats(own(n, "roi"), {0}, {}), scales});
+        edit_.set_attribute(n, attribute("coordinate_transformation_mode", "asymmetric"));
+        if (const AttributeProto* const mode = find_attribute(edit_.node(n), "mode");
+            mode == nullptr || mode->s.get() == "nearest")
+            edit_.set_attribute(n, attribute("nearest_mode", "floor"));
+        return {};
+    }
+    Problem slice_to_inputs(Node n) {
+        if (!integers(n, "starts") || !integers(n, "ends")) return "it has no starts or ends";
+        integers_to_input(n, "starts", 1);
+        integers_to_input(n, "ends", 2);
+        integers_to_input(n, "axes", 3);
+        return {};
+    }
+    Problem clip_to_inputs(Node n) {
+        std::size_t input = 1;
+        for (std::string_view name : {"min", "max"}) {
+            if (const AttributeProto* const a = find_attribute(edit_.node(n), name)) {
+                float const value = a->f.get();
+                edit_.set_input(n, input, edit_.floats(own(n, name), {}, {value}));
+                edit_.remove_attribute(n, name);
+            }
+            ++input;
+        }
+        return {};
+    }
+    Problem pad_to_inputs(Node n) {
+        if (!integers(n, "pads")) return "it has no pads";
+        integers_to_input(n, "pads", 1);
+        if (const AttributeProto* const a = find_attribute(edit_.node(n), "value")) {
+            float const value = a->f.get();
+            edit_.set_input(n, 2, edit_.floats(own(n, "value"), {}, {value}));
+            edit_.remove_attribute(n, "value");
+        }
+        return {};
+    }
+    Problem drop_ratio(Node n) {
+        edit_.remove_attribute(n, "ratio");
+        return {};
+    }
+    Problem axes_to_input(Node n) {
+        integers_to_input(n, "axes", 1);
+        return {};
+    }
+    Problem split_to_input(Node n) {
+        integers_to_input(n, "split", 1);
+        return {};
+    }
+    Problem split_in_equal_parts(Node n) {
+        if (edit_.input(n, 1).empty())
+            edit_.set_attribute(n, attribute("num_outputs", edit_.node(n).output.size()));
+        return {};
+    }
+    Problem grid_sample_mode(Node n) {
+        const AttributeProto* const mode = find_attribute(edit_.node(n), "mode");
+        std::string_view const old = mode == nullptr ? "bilinear" : mode->s.get();
+        if (old == "bilinear") edit_.set_attribute(n, attribute("mode", "linear"));
+        if (old == "bicubic") edit_.set_attribute(n, attribute("mode", "cubic"));
+        return {};
+    }
+    /// Up to 12 it took its input as a matrix, the dimensions from `axis` on being one; then a single one.
+    Problem softmax_of_matrix(Node n) {
+        std::int64_t const axis = integer_attribute(edit_.node(n), "axis", 1);
+        std::optional<std::size_t> const rank = rank_of(edit_.input(n, 0));
+        bool const last = axis == -1 || (rank && axis == static_cast<std::int64_t>(*rank) - 1);
+        if (last) {
+            edit_.set_attribute(n, attribute("axis", axis));
+            return {};
+        }
+        std::string_view const x = edit_.input(n, 0), y = edit_.node(n).output.front();
+        std::string_view const shape = edit_.insert_before(n, own(n, "Shape"), "Shape", {x}, own(n, "shape"));
+        std::string_view const matrix = edit_.insert_before(n, own(n, "Flatten"), "Flatten", {x},
+                                                            own(n, "matrix"), {attribute("axis", axis)});
+        std::string_view const rows = edit_.new_value(own(n, "rows"));
+        edit_.set_inputs(n, {matrix});
+        edit_.set_attribute(n, attribute("axis", 1));
+        edit_.set_output(n, 0, rows);
+        edit_.insert_maker_of(y, n, own(n, "Reshape"), "Reshape", {rows, shape});
+        return {};
+    }
+    /// Of a value, as far as the model tells, or what makes it does.
+    std::optional<std::size_t> rank_of(std::string_view value) const {
+        for (const auto* list : {&edit_.inputs(), &edit_.outputs(), &edit_.source().graph().value_info})
+            for (const ValueInfoProto& v : *list)
+                if (v.name.get() == value && v.type.has_value() && v.type->tensor_type.has_value() &&
+                    v.type->tensor_type->shape.has_value())
+                    return v.type->tensor_type->shape->dim.size();
+        if (auto const maker = edit_.producer(value);
+            maker && (edit_.op(*maker) == "Gemm" || edit_.op(*maker) == "Flatten"))
+            return 2;
+        return std::nullopt;
+    }
+    /// Scale and bias were one for each group, and are one for each channel.
+    Problem group_norm_per_channel(Node) {
+        return std::string(
+            "its scale and bias are one for each group there, and one for each channel from 21 on; export it "
+            "as InstanceNormalization, or by another exporter");
+    }
+
+    GraphEdit& edit_;
+};
+
+inline std::span<const OpsetConverter::Rule> OpsetConverter::rules() {
+    using C = OpsetConverter;
+    static constexpr std::array all{
+        Rule{"BatchNormalization", 9, &C::drop_spatial},
+        Rule{"Upsample", 9, &C::scales_to_input},
+        Rule{"Upsample", 10, &C::upsample_to_resize},
+        Rule{"Slice", 10, &C::slice_to_inputs},
+        Rule{"Resize", 11, &C::resize_of_10},
+        Rule{"Clip", 11, &C::clip_to_inputs},
+        Rule{"Pad", 11, &C::pad_to_inputs},
+        Rule{"Dropout", 12, &C::drop_ratio},
+        Rule{"Squeeze", 13, &C::axes_to_input},
+        Rule{"Unsqueeze", 13, &C::axes_to_input},
+        Rule{"ReduceSum", 13, &C::axes_to_input},
+        Rule{"Split", 13, &C::split_to_input},
+        Rule{"Softmax", 13, &C::softmax_of_matrix},
+        Rule{"LogSoftmax", 13, &C::softmax_of_matrix},
+        Rule{"Hardmax", 13, &C::softmax_of_matrix},
+        Rule{"ReduceL1", 18, &C::axes_to_input},
+        Rule{"ReduceL2", 18, &C::axes_to_input},
+        Rule{"ReduceLogSum", 18, &C::axes_to_input},
+        Rule{"ReduceLogSumExp", 18, &C::axes_to_input},
+        Rule{"ReduceMax", 18, &C::axes_to_input},
+        Rule{"ReduceMean", 18, &C::axes_to_input},
+        Rule{"ReduceMin", 18, &C::axes_to_input},
+        Rule{"ReduceProd", 18, &C::axes_to_input},
+        Rule{"ReduceSumSquare", 18, &C::axes_to_input},
+        Rule{"Split", 18, &C::split_in_equal_parts},
+        Rule{"GridSample", 20, &C::grid_sample_mode},
+        Rule{"GroupNormalization", 21, &C::group_norm_per_channel},
+    };
+    return all;
+}
+
+}  // namespace detail
+
+/// The oldest that is converted.
+inline constexpr std::int64_t oldest_converted_opset = 7;
+
+/// The least version of the operators is `least` then, and that of the file's format goes with it.
+inline result<void> convert_opset(GraphEdit& edit, std::int64_t least) {
+    std::int64_t const from = edit.opset();
+    if (from < least) {
+        if (from < oldest_converted_opset) {
+            Diagnostic d = general_error(amct_distill::detail::concat(
+                "the model is of opset ", from, "; those from ", oldest_converted_opset, " on become ", least,
+                "; convert it with onnx.version_converter first"));
+            d.source = edit.source().source();
+            return d;
+        }
+        detail::OpsetConverter converter(edit);
+        for (std::int64_t version = from + 1; version <= least; ++version)
+            if (auto ok = converter.to(version); !ok) return ok;
+    }
+    std::int64_t const opset = (std::max)(from, least);
+    edit.set_opset(opset, ir_version_of(opset));
+    return {};
+}
+
+}  // namespace amct_distill::onnx
+
+// ---- amct_distill/onnx/amct_models.hpp
+
+/// The two models that AMCT writes of a distilled network, and its record.
+///
+///     auto model = onnx::FloatModel::open("net.onnx").value();           // of which `device` was made
+///     onnx::export_deploy_model(model, device, "net_deploy_model.onnx").value();           // for ATC
+///     onnx::export_fake_quant_model(model, device, "net_fake_quant_model.onnx").value();   // for any engine
+///     write_file("net_scale_offset_record.txt", print(onnx::amct_record(device))).value();
+///
+/// The deploy model has AscendQuant and AscendDequant around layers with integer weights: no program but ATC
+/// reads it. The fake-quant model computes the same in float32 with ONNX's own operators, and any runtime
+/// reads it. Names of nodes and tensors are AMCT's. docs/export.md lists what differs from AMCT's files on
+/// purpose.
+
+namespace amct_distill::onnx {
+
+namespace detail {
+
+/// What both models have in common: who shares the codes of one activation.
+class AmctWriter {
+public:
+    explicit AmctWriter(QuantizedGraph& graph) : graph_(graph), edit_(graph.edit) {}
+
+protected:
+    template <class... Pieces>
+    std::string_view text(const Pieces&... pieces) {
+        return edit_.keep(amct_distill::detail::concat(pieces...));
+    }
+    /// Layers that quantize one value in one way read the same codes; make() makes those of the first.
+    template <class Make>
+    void quantize_input(const QuantizedNode& layer, Make make) {
+        std::string_view const input = edit_.input(layer.node, 0);
+        const DeployedLayer& of = *layer.layer;
+        auto const [at, is_new] = quantized_.try_emplace(
+            {input, std::bit_cast<std::uint32_t>(of.data.scale), of.data.offset, name_of(of.data_width)});
+        if (is_new) at->second = make(input);
+        edit_.set_input(layer.node, 0, at->second);
+    }
+    void set_weight(const QuantizedNode& layer, TensorProto weight, const AmctWeight& values) {
+        weight.name = text(layer.layer->name, ".sub_module.weight");
+        weight.dims = values.dims;
+        edit_.set_input(layer.node, 1, edit_.add_initializer(std::move(weight)));
+        if (edit_.op(layer.node) == "Gemm") edit_.set_attribute(layer.node, attribute("transB", 0));
+    }
+    /// Of a MatMul in the Add after it, else input 2.
+    void set_bias(const QuantizedNode& layer, std::string_view bias) {
+        if (layer.bias_add)
+            edit_.set_inputs(*layer.bias_add, {edit_.node(layer.node).output.front(), bias});
+        else
+            edit_.set_input(layer.node, 2, bias);
+    }
+
+    QuantizedGraph& graph_;
+    GraphEdit& edit_;
+
+private:
+    std::map<std::tuple<std::string_view, std::uint32_t, std::int32_t, std::string_view>, std::string_view>
+        quantized_{};
+};
+
+class DeployWriter : AmctWriter {
+public:
+    using AmctWriter::AmctWriter;
+
+    void run() {
+        for (const QuantizedNode& layer : graph_.layers) {
+            quantize_input(layer, [&](std::string_view input) { return ascend_quant(layer, input); });
+            write_weight(layer);
+            QuantizedNode summed = layer;
+            // An Add of INT4's sums and a bias has no type in common: it comes after them, in float.
+            bool const apart = layer.bias_add && is_int4(layer);
+            if (apart) summed.bias_add = {};
+            if (!apart) write_bias(layer);
+            std::string_view const sum = put_after(edit_, summed, text(layer.layer->name, ".dequant"),
+                                                   "AscendDequant", factors(layer), {attribute("dtype", 0)});
+            if (apart) write_float_bias(layer, sum);
+        }
+    }
+
+private:
+    static bool is_int4(const QuantizedNode& layer) { return name_of(layer.layer->data_width) == Int4::name; }
+    std::string_view ascend_quant(const QuantizedNode& layer, std::string_view input) {
+        const DeployedLayer& of = *layer.layer;
+        return edit_.insert_before(
+            layer.node, text(of.name, ".quant"), "AscendQuant", {input}, text(of.name, ".quant.output0"),
+            {attribute("scale", 1 / of.data.scale), attribute("offset", static_cast<float>(of.data.offset)),
+             attribute("dst_type", is_int4(layer) ? "INT4" : "INT8")});
+    }
+    void write_weight(const QuantizedNode& layer) {
+        AmctWeight weight = amct_weight(layer, edit_.op(layer.node));
+        if (name_of(layer.layer->codes) == Int4::name) weight = pack_pairs(weight, weight.input_axis);
+        set_weight(layer,
+                   {.data_type = static_cast<std::int32_t>(ElementType::int8),
+                    .raw_data = edit_.keep(raw_bytes<std::int8_t>(weight.codes))},
+                   weight);
+    }
+    void write_bias(const QuantizedNode& layer) {
+        const DeployedLayer& of = *layer.layer;
+        if (of.bias.empty()) return;
+        std::string_view bias =
+            edit_.add_initializer({.dims = {static_cast<std::int64_t>(of.bias.size())},
+                                   .data_type = static_cast<std::int32_t>(ElementType::int32),
+                                   .int32_data = of.bias,
+                                   .name = text(of.name, ".sub_module.bias")});
+        if (is_int4(layer))
+            bias = edit_.insert_before(layer.node, text(of.name, ".bias_quant"), "Cast", {bias},
+                                       text(of.name, ".bias_quant.output0"), {attribute("to", 1)});
+        set_bias(layer, bias);
+    }
+    void write_float_bias(const QuantizedNode& layer, std::string_view sum) {
+        const DeployedLayer& of = *layer.layer;
+        std::vector<float> bias;
+        for (std::size_t c = 0; c != of.bias.size(); ++c)
+            bias.push_back(static_cast<float>(of.bias[c]) * of.dequantization_scale(c));
+        edit_.set_inputs(*layer.bias_add,
+                         {sum, edit_.floats(text(of.name, ".sub_module.bias"),
+                                            {static_cast<std::int64_t>(bias.size())}, bias)});
+    }
+    /// scale_d * scale_w as the lower half of 64 bits; shift and offset in the upper are 0.
+    std::string_view factors(const QuantizedNode& layer) {
+        const DeployedLayer& of = *layer.layer;
+        std::vector<std::uint64_t> bits;
+        for (std::size_t c = 0; c != of.weight_scales.size(); ++c)
+            bits.push_back(std::bit_cast<std::uint32_t>(of.dequantization_scale(c)));
+        return edit_.add_initializer({.dims = {static_cast<std::int64_t>(bits.size())},
+                                      .data_type = static_cast<std::int32_t>(ElementType::uint64),
+                                      .name = text(of.name, ".dequant.param"),
+                                      .uint64_data = std::move(bits)});
+    }
+};
+
+class FakeQuantWriter : AmctWriter {
+public:
+    using AmctWriter::AmctWriter;
+
+    void run() {
+        for (const QuantizedNode& layer : graph_.layers) {
+            const DeployedLayer& of = *layer.layer;
+            quantize_input(layer, [&](std::string_view input) { return codes_of(layer, input); });
+            AmctWeight const weight = amct_weight(layer, edit_.op(layer.node));
+            std::vector<float> const values(weight.codes.begin(), weight.codes.end());
+            set_weight(layer,
+                       {.data_type = static_cast<std::int32_t>(ElementType::float32),
+                        .raw_data = edit_.keep(raw_bytes<float>(values))},
+                       weight);
+            if (!of.bias.empty())
+                set_bias(layer, edit_.floats(text(of.name, ".sub_module.bias"),
+                                             {static_cast<std::int64_t>(of.bias.size())},
+                                             {of.bias.begin(), of.bias.end()}));
+            put_after(edit_, layer, text(of.name, ".fakedequant.mul"), "Mul", factors(layer), {});
+        }
+    }
+
+private:
+    std::string_view constant(const QuantizedNode& layer, std::string_view what,
+                              std::vector<std::int64_t> dims, std::vector<float> values) {
+        std::string_view const name = text(layer.layer->name, what);
+        return edit_.insert_before(
+            layer.node, name, "Constant", {}, text(name, ".output0"),
+            {attribute("value", TensorProto{.dims = std::move(dims),
+                                            .data_type = static_cast<std::int32_t>(ElementType::float32),
+                                            .float_data = std::move(values)})});
+    }
+    /// The codes of the input less their offset, in float32.
+    std::string_view codes_of(const QuantizedNode& layer, std::string_view input) {
+        const DeployedLayer& of = *layer.layer;
+        auto const [lowest, highest] = std::visit(
+            []<class B>(B) { return std::pair(static_cast<float>(B::qmin), static_cast<float>(B::qmax)); },
+            of.data_width);
+        auto const number = [&](std::string_view what, float value) {
+            return constant(layer, text(".quant.fakequant.", what), {}, {value});
+        };
+        auto const step = [&](std::string_view what, std::string_view op,
+                              std::vector<std::string_view> reads) {
+            std::string_view const name = text(of.name, ".quant.fakequant.", what);
+            return edit_.insert_before(layer.node, name, op, std::move(reads), text(name, ".output0"));
+        };
+        std::string_view const scale = number("scale", 1 / of.data.scale);
+        std::string_view const offset = number("offset", static_cast<float>(of.data.offset));
+        std::string_view const least = number("min_val", lowest), most = number("max_val", highest);
+        std::string_view x = step("mul", "Mul", {input, scale});
+        x = step("round", "Round", {x});
+        x = step("add", "Add", {x, offset});
+        x = step("clip", "Clip", {x, least, most});
+        return step("sub", "Sub", {x, offset});
+    }
+    /// [1, C, 1, 1], or [1, C] where channels come last; C is 1 where one scale serves all.
+    std::string_view factors(const QuantizedNode& layer) {
+        const DeployedLayer& of = *layer.layer;
+        std::vector<float> values;
+        for (std::size_t c = 0; c != of.weight_scales.size(); ++c)
+            values.push_back(of.dequantization_scale(c));
+        std::string_view const op = edit_.op(layer.node);
+        std::vector<std::int64_t> dims(op == "Gemm" || op == "MatMul" ? 2 : layer.dims.size(), 1);
+        dims[1] = static_cast<std::int64_t>(values.size());
+        return constant(layer, ".fakedequant.dqscale", std::move(dims), std::move(values));
+    }
+};
+
+}  // namespace detail
+
+/// The record as AMCT's passes read it: with act_type and wts_type where they are not INT8.
+inline ScaleOffsetRecord amct_record(const Deployment& deployment) {
+    ScaleOffsetRecord record = make_record(deployment);
+    // With dst_type alone the passes would store weights of 4 bits in a type that ATC's opset has not.
+    for (MapFiledEntry& entry : record.record) entry.value->dst_type = {};
+    return record;
+}
+
+struct AmctOptions {
+    std::size_t largest_file = BytesOptions{}.largest;  ///< above, the weights go to a file beside it
+};
+
+/// The bytes of the model for ATC. `imported`: what the import of `source` gave, of which the deployment's
+/// student was made. Errors, all at once: what ATC would refuse (ascend.hpp); a layer that the model has
+/// not.
+inline result<ModelBytes> deploy_bytes(const ModelFile& source, const Imported& imported,
+                                       const Deployment& deployment, const AmctOptions& options = {},
+                                       std::string data_file = "model.onnx.data") {
+    result<QuantizedGraph> graph = detail::amct_graph(source, imported, deployment);
+    if (!graph) return graph.diagnostics();
+    Diagnostics found = check_ascend(*graph);
+    for (Diagnostic& d : found) d.source = source.source();
+    bool const refused =
+        std::ranges::any_of(found, [](const Diagnostic& d) { return d.severity == Severity::error; });
+    if (refused) return found;
+    detail::DeployWriter(*graph).run();
+    result<ModelBytes> bytes =
+        graph->edit.finish({.data_file = std::move(data_file), .largest = options.largest_file});
+    if (!bytes) return bytes;
+    return {*std::move(bytes), std::move(found)};
+}
+/// The bytes of the model for any runtime, which computes what the deploy model does: its sums are integers
+/// in float32, exact below 2^24.
+inline result<ModelBytes> fake_quant_bytes(const ModelFile& source, const Imported& imported,
+                                           const Deployment& deployment, const AmctOptions& options = {},
+                                           std::string data_file = "model.onnx.data") {
+    result<QuantizedGraph> graph = detail::amct_graph(source, imported, deployment);
+    if (!graph) return graph.diagnostics();
+    constexpr std::int64_t least = 11;  // that has Round
+    if (graph->edit.opset() < least)
+        if (auto ok = convert_opset(graph->edit, least); !ok) return ok.diagnostics();
+    detail::FakeQuantWriter(*graph).run();
+    return graph->edit.finish({.data_file = std::move(data_file), .largest = options.largest_file});
+}
+
+namespace detail {
+template <class M, class Bytes>
+result<void> export_amct(const M& model, const Deployment& deployment, const std::filesystem::path& path,
+                         const AmctOptions& options, Bytes bytes_of) {
+    result<ModelBytes> const bytes =
+        bytes_of(model.file(), model.imported(), deployment, options, path.filename().string() + ".data");
+    if (!bytes) return bytes.diagnostics();
+    if (auto written = write_model(*bytes, path); !written) return written;
+    return result<void>::with_warnings(bytes.diagnostics());
+}
+}  // namespace detail
+
+/// Writes the one or the other to a file; where it is large, its weights to one beside it, called PATH.data.
+/// After an error what was there before is as it was. `model`: a FloatModel (float_model.hpp).
+template <class M>
+result<void> export_deploy_model(const M& model, const Deployment& deployment,
+                                 const std::filesystem::path& path, const AmctOptions& options = {}) {
+    return detail::export_amct(model, deployment, path, options, deploy_bytes);
+}
+template <class M>
+result<void> export_fake_quant_model(const M& model, const Deployment& deployment,
+                                     const std::filesystem::path& path, const AmctOptions& options = {}) {
+    return detail::export_amct(model, deployment, path, options, fake_quant_bytes);
+}
+
+}  // namespace amct_distill::onnx
+
+// ---- amct_distill/onnx/attributes.hpp
+
+/// A node's attributes, asked for by name and type; what nobody asked for is told.
+///
+///     onnx::Attributes a(*node.proto);
+///     std::int64_t const axis = a.integer("axis", -1);
+///     std::vector<std::int64_t> const pads = a.integers("pads").value_or(...);
+///     if (auto wrong = a.error()) return graph.error(n, *wrong);        // wrong types, unknown attributes
+///
+/// An operator that overlooked an attribute would compute something else without a word: so error() names
+/// those that were set and not asked for.
+
+namespace amct_distill::onnx {
+
+/// Of a dimension, a stride, a pad: more are refused.
+inline constexpr std::int64_t largest_size = std::int64_t{1} << 30;
+/// Of a list that has a number, or two, for each dimension of a tensor.
+inline constexpr std::size_t longest_list = 64;
+
+class Attributes {
+public:
+    explicit Attributes(const NodeProto& node) : node_(&node), asked_(node.attribute.size(), false) {}
+
+    bool has(std::string_view name) { return find(name) != nullptr; }
+    std::int64_t integer(std::string_view name, std::int64_t otherwise) {
+        return integer(name).value_or(otherwise);
+    }
+    std::optional<std::int64_t> integer(std::string_view name) {
+        const AttributeProto* const a = find(name, AttributeType::integer, "an integer");
+        if (a == nullptr) return std::nullopt;
+        return checked(name, a->i.get());
+    }
+    float real(std::string_view name, float otherwise) {
+        const AttributeProto* const a = find(name, AttributeType::real, "a float");
+        return a != nullptr ? a->f.get() : otherwise;
+    }
+    std::string_view text(std::string_view name, std::string_view otherwise = {}) {
+        const AttributeProto* const a = find(name, AttributeType::string, "a text");
+        return a != nullptr ? a->s.get() : otherwise;
+    }
+    std::optional<std::vector<std::int64_t>> integers(std::string_view name) {
+        const AttributeProto* const a = find(name, AttributeType::integers, "a list of integers");
+        if (a == nullptr) return std::nullopt;
+        bool const any_length = name == "split" || name.starts_with("value");
+        std::size_t const n = any_length ? a->ints.size() : (std::min)(a->ints.size(), longest_list);
+        if (n != a->ints.size() && wrong_.empty())
+            wrong_ = amct_distill::detail::concat("attribute `", name, "` has ", a->ints.size(),
+                                                  " numbers, more than any tensor has dimensions");
+        std::vector<std::int64_t> out;
+        out.reserve(n);
+        for (std::size_t i = 0; i != n; ++i) out.push_back(checked(name, a->ints[i]));
+        return out;
+    }
+    std::optional<std::vector<float>> reals(std::string_view name) {
+        const AttributeProto* const a = find(name, AttributeType::reals, "a list of floats");
+        return a != nullptr ? std::optional(a->floats) : std::nullopt;
+    }
+    /// Null when it is not set.
+    const TensorProto* tensor(std::string_view name) {
+        const AttributeProto* const a = find(name, AttributeType::tensor, "a tensor");
+        return a != nullptr && a->t ? &*a->t : nullptr;
+    }
+    /// Attributes that mean nothing here, whatever they are.
+    void ignore(std::string_view name) { find(name); }
+
+    /// The first attribute of a wrong type, or all that were set and not asked for.
+    std::optional<std::string> error() const {
+        using amct_distill::detail::concat;
+        if (!wrong_.empty()) return wrong_;
+        std::string unknown;
+        for (std::size_t i = 0; i != asked_.size(); ++i)
+            if (!asked_[i])
+                unknown += concat(unknown.empty() ? "`" : ", `", node_->attribute[i].name.get(), "`");
+        if (unknown.empty()) return std::nullopt;
+        return concat("unknown attribute ", unknown, "; the result would be another one without it");
+    }
+
+private:
+    /// Sizes, strides, pads ... beyond largest_size are no real model's, and their products would overflow:
+    /// an error, and cut to the first that is too large. Ends of slices may be any number, as may constants.
+    std::int64_t checked(std::string_view name, std::int64_t i) {
+        bool const any = name == "starts" || name == "ends" || name.starts_with("value");
+        if (any || (i <= largest_size && i >= -largest_size)) return i;
+        if (wrong_.empty())
+            wrong_ = amct_distill::detail::concat("attribute `", name, "`: ", i, " is too large");
+        return i > 0 ? largest_size + 1 : -largest_size - 1;
+    }
+    const AttributeProto* find(std::string_view name) {
+        for (std::size_t i = 0; i != asked_.size(); ++i)
+            if (node_->attribute[i].name.get() == name) {
+                asked_[i] = true;
+                return &node_->attribute[i];
+            }
+        return nullptr;
+    }
+    /// Writers of old leave the type out.
+    const AttributeProto* find(std::string_view name, AttributeType type, std::string_view what) {
+        const AttributeProto* const a = find(name);
+        if (a == nullptr || !a->type.has_value() || *a->type == 0 ||
+            *a->type == static_cast<std::int32_t>(type))
+            return a;
+        if (wrong_.empty())
+            wrong_ = amct_distill::detail::concat("attribute `", name, "` is not ", what, ", but of type ",
+                                                  *a->type);
+        return nullptr;
+    }
+
+    const NodeProto* node_;
+    std::vector<bool> asked_;
+    std::string wrong_{};
+};
+
+}  // namespace amct_distill::onnx
+
+// ---- amct_distill/onnx/dense.hpp
+
+/// Constants while they are folded: values with a shape, and the operators that only move values.
+///
+///     onnx::Dense<float> w{{2, 3}, {1, 2, 3, 4, 5, 6}};
+///     onnx::transpose(w, {1, 0}).shape == {3, 2}
+///     onnx::gather(shape, index, 0);
+///
+/// Arguments are checked by who calls (fold.hpp); all of it is row-major.
+
+namespace amct_distill::onnx {
+
+using Extents = std::vector<std::size_t>;
+
+/// The number of elements. Precondition: it fits.
+inline std::size_t count_of(std::span<const std::size_t> shape) {
+    std::size_t n = 1;
+    for (std::size_t d : shape) n *= d;
+    return n;
+}
+
+template <class T>
+struct Dense {
+    Extents shape{};
+    std::vector<T> data{};
+};
+
+namespace detail {
+/// How far apart neighbours along each axis are.
+inline Extents strides_of(std::span<const std::size_t> shape) {
+    Extents out(shape.size(), 1);
+    for (std::size_t i = shape.size(); i-- > 1;) out[i - 1] = out[i] * shape[i];
+    return out;
+}
+/// Calls `f(offset)` for every element of `shape`, in order, the offset being the sum of index * stride.
+template <class F>
+void each_offset(std::span<const std::size_t> shape, std::span<const std::ptrdiff_t> strides,
+                 std::ptrdiff_t start, F&& f) {
+    std::size_t const n = count_of(shape);
+    Extents index(shape.size(), 0);
+    std::ptrdiff_t at = start;
+    for (std::size_t i = 0; i != n; ++i) {
+        f(at);
+        for (std::size_t axis = shape.size(); axis-- > 0;) {
+            at += strides[axis];
+            if (++index[axis] != shape[axis]) break;
+            at -= strides[axis] * static_cast<std::ptrdiff_t>(shape[axis]);
+            index[axis] = 0;
+        }
+    }
+}
+template <class T>
+Dense<T> moved(const Dense<T>& from, Extents shape, std::span<const std::ptrdiff_t> strides,
+               std::ptrdiff_t start = 0) {
+    Dense<T> out{std::move(shape), {}};
+    out.data.reserve(count_of(out.shape));
+    each_offset(out.shape, strides, start,
+                [&](std::ptrdiff_t at) { out.data.push_back(from.data[static_cast<std::size_t>(at)]); });
+    return out;
+}
+}  // namespace detail
+
+/// Precondition: a permutation of the axes.
+template <class T>
+Dense<T> transpose(const Dense<T>& from, std::span<const std::size_t> permutation) {
+    Extents const strides = detail::strides_of(from.shape);
+    Extents shape;
+    std::vector<std::ptrdiff_t> moves;
+    for (std::size_t axis : permutation) {
+        shape.push_back(from.shape[axis]);
+        moves.push_back(static_cast<std::ptrdiff_t>(strides[axis]));
+    }
+    return detail::moved(from, std::move(shape), moves);
+}
+
+/// The shape that two broadcast to; nothing when they do not.
+inline std::optional<Extents> broadcast(std::span<const std::size_t> a, std::span<const std::size_t> b) {
+    Extents out((std::max)(a.size(), b.size()));
+    for (std::size_t i = 0; i != out.size(); ++i) {
+        std::size_t const x = i < a.size() ? a[a.size() - 1 - i] : 1,
+                          y = i < b.size() ? b[b.size() - 1 - i] : 1;
+        if (x != y && x != 1 && y != 1) return std::nullopt;
+        out[out.size() - 1 - i] = x == 1 ? y : x;
+    }
+    return out;
+}
+/// Precondition: `from` broadcasts to `shape`.
+template <class T>
+Dense<T> broadcast_to(const Dense<T>& from, const Extents& shape) {
+    if (from.shape == shape) return from;
+    Extents const strides = detail::strides_of(from.shape);
+    std::vector<std::ptrdiff_t> moves(shape.size(), 0);
+    std::size_t const ahead = shape.size() - from.shape.size();
+    for (std::size_t i = 0; i != from.shape.size(); ++i)
+        if (from.shape[i] != 1) moves[ahead + i] = static_cast<std::ptrdiff_t>(strides[i]);
+    return detail::moved(from, shape, moves);
+}
+
+/// One axis of a Slice: `count` elements from `start`, `step` apart.
+struct Range {
+    std::size_t start = 0;
+    std::ptrdiff_t step = 1;
+    std::size_t count = 0;
+};
+/// As ONNX reads start and end: negative ones count from the end, all are cut to the axis. Precondition: step
+/// != 0.
+constexpr Range slice_range(std::int64_t start, std::int64_t end, std::int64_t step, std::size_t extent) {
+    auto const n = static_cast<std::int64_t>(extent);
+    auto const place = [n](std::int64_t v, std::int64_t least, std::int64_t most) {
+        if (v < 0) v = v < -n ? -1 - n : v;  // no overflow below
+        if (v < 0) v += n;
+        return (std::clamp)(v, least, most);
+    };
+    if (n == 0) return {0, 1, 0};
+    std::int64_t const from = step > 0 ? place(start, 0, n) : place(start, 0, n - 1);
+    std::int64_t const to = step > 0 ? place(end, 0, n) : place(end, -1, n - 1);
+    std::int64_t const width = step > 0 ? to - from : from - to;
+    if (width <= 0) return {0, 1, 0};
+    // -step overflows for the least integer; a step beyond the axis takes one element.
+    std::int64_t const stride = step > 0 ? (std::min)(step, n) : (step < -n ? n : -step);
+    std::int64_t const count = (width + stride - 1) / stride;
+    return {static_cast<std::size_t>(from), static_cast<std::ptrdiff_t>(step > 0 ? stride : -stride),
+            static_cast<std::size_t>(count)};
+}
+/// Precondition: a range within each axis.
+template <class T>
+Dense<T> slice(const Dense<T>& from, std::span<const Range> ranges) {
+    Extents const strides = detail::strides_of(from.shape);
+    Extents shape;
+    std::vector<std::ptrdiff_t> moves;
+    std::ptrdiff_t start = 0;
+    for (std::size_t i = 0; i != ranges.size(); ++i) {
+        auto const stride = static_cast<std::ptrdiff_t>(strides[i]);
+        shape.push_back(ranges[i].count);
+        moves.push_back(stride * ranges[i].step);
+        start += stride * static_cast<std::ptrdiff_t>(ranges[i].start);
+    }
+    return detail::moved(from, std::move(shape), moves, start);
+}
+
+/// Precondition: at least one part; all but `axis` agree.
+template <class T>
+Dense<T> concatenate(std::span<const Dense<T>> parts, std::size_t axis) {
+    Dense<T> out{parts.front().shape, {}};
+    out.shape[axis] = 0;
+    for (const Dense<T>& p : parts) out.shape[axis] += p.shape[axis];
+    std::size_t const n = count_of(out.shape);
+    if (n == 0) return out;  // of any number of rows
+    std::size_t const blocks = count_of(std::span(out.shape).first(axis));
+    out.data.reserve(n);
+    for (std::size_t block = 0; block != blocks; ++block)
+        for (const Dense<T>& p : parts) {
+            std::size_t const length = p.data.size() / blocks;
+            auto const from = p.data.begin() + static_cast<std::ptrdiff_t>(block * length);
+            out.data.insert(out.data.end(), from, from + static_cast<std::ptrdiff_t>(length));
+        }
+    return out;
+}
+
+/// Precondition: every index is within the axis.
+template <class T>
+Dense<T> gather(const Dense<T>& from, const Dense<std::size_t>& indices, std::size_t axis) {
+    Dense<T> out;
+    out.shape.assign(from.shape.begin(), from.shape.begin() + static_cast<std::ptrdiff_t>(axis));
+    out.shape.insert(out.shape.end(), indices.shape.begin(), indices.shape.end());
+    out.shape.insert(out.shape.end(), from.shape.begin() + static_cast<std::ptrdiff_t>(axis) + 1,
+                     from.shape.end());
+    std::size_t const n = count_of(out.shape);
+    if (n == 0) return out;  // of any number of rows
+    std::size_t const inner = count_of(std::span(from.shape).subspan(axis + 1));
+    std::size_t const outer = count_of(std::span(from.shape).first(axis));
+    out.data.reserve(n);
+    for (std::size_t o = 0; o != outer; ++o)
+        for (std::size_t i : indices.data) {
+            auto const at =
+                from.data.begin() + static_cast<std::ptrdiff_t>((o * from.shape[axis] + i) * inner);
+            out.data.insert(out.data.end(), at, at + static_cast<std::ptrdiff_t>(inner));
+        }
+    return out;
+}
 
 }  // namespace amct_distill::onnx
 
@@ -33337,6 +35923,47 @@ private:
 
 }  // namespace amct_distill::onnx
 
+// ---- amct_distill/onnx/export.hpp
+
+/// A float network as an ONNX model, which onnx/import.hpp, ONNX Runtime and others read.
+///
+///     onnx::export_network(network, "net.onnx").value();               // the whole file, or none
+///     onnx::export_network(network, "net.onnx", {.outputs = {"logits"}}).value();
+///     onnx::export_network<Square>(network, "net.onnx").value();       // with modules of one's own
+///
+/// Opset 13, or the least that has every operator (ImportOptions and docs/limitations.md say which). What is
+/// read back computes the same bits and has the same names of modules; Dropout and Identity, which compute
+/// nothing, are gone then, a module without weights that is used twice is two, and a shape [] is [1].
+
+namespace amct_distill::onnx {
+
+struct ExportOptions {
+    /// Names of the model's inputs and outputs, in order; where there are none, the nodes' names.
+    std::vector<std::string> inputs{}, outputs{};
+    std::string batch = "N";  ///< what the model calls a free batch
+    std::int64_t opset = 13;  ///< at least; 13 or later
+};
+
+/// The model's bytes. `Own`: modules besides the library's that the network has. Errors, all at once: each
+/// layer that cannot be written.
+template <class... Own>
+result<std::string> export_bytes(const nn::Network& network, const ExportOptions& options = {});
+
+/// Writes them to a file; after an error a file that was there before is as it was.
+template <class... Own>
+result<void> export_network(const nn::Network& network, const std::filesystem::path& path,
+                            const ExportOptions& options = {});
+
+}  // namespace amct_distill::onnx
+
+#ifdef AMCT_DISTILL_COMPILED_ONNX  // of the library's own modules
+namespace amct_distill::onnx {
+extern template result<std::string> export_bytes<>(const nn::Network&, const ExportOptions&);
+extern template result<void> export_network<>(const nn::Network&, const std::filesystem::path&,
+                                              const ExportOptions&);
+}  // namespace amct_distill::onnx
+#endif
+
 // ---- amct_distill/onnx/node_writer.hpp
 
 /// One node of a network while it becomes nodes of an ONNX model: what it reads, and what is written.
@@ -33351,29 +35978,6 @@ private:
 /// again. Initializers are views of the network's values, which are not copied before the file is made.
 
 namespace amct_distill::onnx {
-
-using AttributeList = std::vector<AttributeProto>;
-
-/// Attributes of a node that is written. Names and texts must outlive the model, as literals do.
-template <std::integral V>
-AttributeProto attribute(std::string_view name, V value) {
-    return {.name = name,
-            .i = static_cast<std::int64_t>(value),
-            .type = static_cast<std::int32_t>(AttributeType::integer)};
-}
-template <std::floating_point V>
-AttributeProto attribute(std::string_view name, V value) {
-    return {
-        .name = name, .f = static_cast<float>(value), .type = static_cast<std::int32_t>(AttributeType::real)};
-}
-inline AttributeProto attribute(std::string_view name, std::vector<std::int64_t> values) {
-    return {
-        .name = name, .ints = std::move(values), .type = static_cast<std::int32_t>(AttributeType::integers)};
-}
-inline AttributeProto attribute(std::string_view name, const char* text) {
-    return {
-        .name = name, .s = std::string_view(text), .type = static_cast<std::int32_t>(AttributeType::string)};
-}
 
 namespace detail {
 
@@ -34167,36 +36771,15 @@ inline void write_onnx(const nn::MatMul&, NodeWriter& w) {
 /// A module that is added to nn/save.hpp's list needs one in a header of these; tests/unit/onnx/export.cpp
 /// does not compile without.
 
-// ---- amct_distill/onnx/export.hpp
+// ---- amct_distill/onnx/export-inl.hpp
 
-/// A float network as an ONNX model, which onnx/import.hpp, ONNX Runtime and others read.
-///
-///     onnx::export_network(network, "net.onnx").value();               // the whole file, or none
-///     onnx::export_network(network, "net.onnx", {.outputs = {"logits"}}).value();
-///     onnx::export_network<Square>(network, "net.onnx").value();       // with modules of one's own
-///
-/// Opset 13, or the least that has every operator (ImportOptions and docs/limitations.md say which). What is
-/// read back computes the same bits and has the same names of modules; Dropout and Identity, which compute
-/// nothing, are gone then, a module without weights that is used twice is two, and a shape [] is [1].
+/// The definitions of export.hpp: for networks with modules of one's own.
 
 namespace amct_distill::onnx {
-
-struct ExportOptions {
-    /// Names of the model's inputs and outputs, in order; where there are none, the nodes' names.
-    std::vector<std::string> inputs{}, outputs{};
-    std::string batch = "N";  ///< what the model calls a free batch
-    std::int64_t opset = 13;  ///< at least; 13 or later
-};
-
 namespace detail {
 
 /// The newest version of operators that is written.
 inline constexpr std::int64_t newest_written_opset = 21;
-
-/// ONNX's table of versions: the least ir_version that may name an opset.
-constexpr std::int64_t ir_version_of(std::int64_t opset) {
-    return opset <= 14 ? 7 : opset <= 18 ? 8 : opset <= 20 ? 9 : 10;
-}
 
 template <class... M>
 class NetworkExporter {
@@ -34347,24 +36930,72 @@ result<std::string> export_bytes(amct_distill::detail::ModuleList<M...>, const n
 
 }  // namespace detail
 
-/// The model's bytes. `Own`: modules besides the library's that the network has. Errors, all at once: each
-/// layer that cannot be written.
 template <class... Own>
-result<std::string> export_bytes(const nn::Network& network, const ExportOptions& options = {}) {
+result<std::string> export_bytes(const nn::Network& network, const ExportOptions& options) {
     auto const with_own = []<class... M>(amct_distill::detail::ModuleList<M...>)
         -> amct_distill::detail::ModuleList<Own..., M...> { return {}; };
     return detail::export_bytes(decltype(with_own(amct_distill::detail::standard_modules{})){}, network,
                                 options);
 }
 
-/// Writes them to a file; after an error a file that was there before is as it was.
 template <class... Own>
 result<void> export_network(const nn::Network& network, const std::filesystem::path& path,
-                            const ExportOptions& options = {}) {
+                            const ExportOptions& options) {
     result<std::string> const bytes = export_bytes<Own...>(network, options);
     if (!bytes) return bytes.diagnostics();
     return write_file(path, *bytes);
 }
+
+}  // namespace amct_distill::onnx
+
+// ---- amct_distill/onnx/import_options.hpp
+
+/// What a model does not tell of itself: shapes of its inputs, the batch, weights that are given beside it.
+///
+///     onnx::import_network("detector.onnx", {.shapes = {{"image", {-1, 3, 320, 320}}}});    // -1: the batch
+
+namespace amct_distill::onnx {
+
+/// By the input's name; -1 is the batch.
+using UserShapes = std::map<std::string, std::vector<std::int64_t>, std::less<>>;
+
+enum class Batch { free, as_exported };
+
+struct ImportOptions {
+    UserShapes shapes{};        ///< for inputs whose sizes the model leaves open; -1 is the batch
+    Batch batch = Batch::free;  ///< as_exported: the number in the file stays
+    MappedFile::Links links = MappedFile::Links::refused;
+    /// Inputs of the model that become constants of the network: weights that are given beside the model.
+    std::map<std::string, nn::Tensor, std::less<>> constants{};
+};
+
+}  // namespace amct_distill::onnx
+
+// ---- amct_distill/onnx/import.hpp
+
+/// An ONNX model as a network, or every reason why not.
+///
+///     result<onnx::Imported> model = onnx::import_network("resnet18.onnx");
+///     if (!model) std::cerr << describe(model.diagnostics());       // all at once: node, operator, remedy
+///     nn::Network& net = model->network;                            // modules are named as in PyTorch
+///     onnx::import_network("detector.onnx", {.shapes = {{"image", {-1, 3, 320, 320}}}});    // -1: the batch
+///
+/// Weights are float32 (float16, bfloat16 and double are converted, which a note says); dimension 0 of the
+/// inputs is the batch, and free where the model allows it. Tensors of rank 0 become [1].
+///
+/// An import takes at most 512 MiB and 1024 times the bytes of the file and its data, whatever they ask for.
+
+namespace amct_distill::onnx {
+
+class ModelFile;
+
+/// The newest version of ONNX's operators whose meanings are known.
+inline constexpr std::int64_t newest_opset = 22;
+
+/// `model` is read only while this runs. Errors: all that cannot be imported, each with its node.
+result<Imported> import_network(const ModelFile& model, const ImportOptions& options = {});
+/// Errors name the file, and the place in it where it is damaged.
+result<Imported> import_network(const std::filesystem::path& path, const ImportOptions& options = {});
 
 }  // namespace amct_distill::onnx
 
@@ -34380,11 +37011,6 @@ result<void> export_network(const nn::Network& network, const std::filesystem::p
 /// a number, or `Batch::as_exported` keeps it.
 
 namespace amct_distill::onnx {
-
-/// By the input's name; -1 is the batch.
-using UserShapes = std::map<std::string, std::vector<std::int64_t>, std::less<>>;
-
-enum class Batch { free, as_exported };
 
 struct InputShapes {
     std::vector<Shape> shapes{};                   ///< as GraphView::inputs()
@@ -34710,209 +37336,6 @@ inline std::optional<Relayout> reshaped(const Layout& from, const nn::Shape& sha
 
 }  // namespace amct_distill::onnx::detail
 
-// ---- amct_distill/onnx/names.hpp
-
-/// The names of modules as PyTorch has them, found again in an ONNX graph: configurations speak of those.
-///
-///     onnx::Names names(graph);
-///     onnx::ModuleName m = names.of({{conv}}, weight, bias);     // "layer1.0.conv1", NameSource::weight
-///     onnx::dotted_scope("/layer1/layer1.0/conv1/Conv") == "layer1.0.conv1"
-///
-/// In this order: the weight's initializer (layer1.0.conv1.weight; before .w_0 where Paddle wrote it), also
-/// through Identity, Cast, Transpose ...; the bias's; the newer exporter's metadata; the scope in the node's
-/// name, and in its output's; the node's name; its output's name; the operator and a number.
-
-namespace amct_distill::onnx {
-
-enum class NameSource { weight, bias, metadata, scope, node, output, made_up };
-
-struct ModuleName {
-    std::string name{};
-    NameSource source = NameSource::made_up;
-};
-
-namespace detail {
-
-/// Of a module's name, and of a node's. Longer ones are no program's: a few of them, which many nodes share
-/// and whose every part names a module, would take any memory.
-inline constexpr std::size_t longest_name = 256;
-
-/// "a_12" without "_12".
-constexpr std::string_view without_count(std::string_view part) {
-    std::size_t end = part.size();
-    while (end != 0 && part[end - 1] >= '0' && part[end - 1] <= '9') --end;
-    return end != part.size() && end > 1 && part[end - 1] == '_' ? part.substr(0, end - 1) : part;
-}
-/// The module of a parameter's name; empty when it tells none.
-constexpr std::string_view owner_of(std::string_view parameter,
-                                    std::initializer_list<std::string_view> endings) {
-    if (parameter.size() > longest_name || parameter.find("::") != parameter.npos)  // onnx::Conv_12
-        return {};
-    for (std::string_view ending : endings)
-        if (parameter.size() > ending.size() && parameter.ends_with(ending))
-            return parameter.substr(0, parameter.size() - ending.size());
-    return {};
-}
-
-}  // namespace detail
-
-/// The module's path in a node's name that begins with `/`, the operator at its end dropped; "" when there is
-/// none.
-inline std::string dotted_scope(std::string_view node_name) {
-    if (!node_name.starts_with('/') || node_name.size() > detail::longest_name) return {};
-    node_name.remove_prefix(1);
-    std::vector<std::string_view> parts;
-    for (std::size_t slash; (slash = node_name.find('/')) != node_name.npos;
-         node_name.remove_prefix(slash + 1)) {
-        std::string_view const part = node_name.substr(0, slash);
-        if (!parts.empty()) {  // /layer1/layer1.0: the part repeats its parent's path
-            std::string_view const parent = detail::without_count(parts.back());
-            bool const repeats =
-                part.size() > parent.size() && part.starts_with(parent) && part[parent.size()] == '.';
-            if (repeats) parts.pop_back();
-        }
-        if (!part.empty()) parts.push_back(part);
-    }
-    std::string out;
-    for (std::string_view part : parts) out += amct_distill::detail::concat(out.empty() ? "" : ".", part);
-    return out;
-}
-
-class Names {
-public:
-    explicit Names(const GraphView& graph) : graph_(&graph) {
-        for (NodeId n = 0; n != graph.nodes().size(); ++n) {
-            std::string scope = scope_of(n).name;
-            ++nodes_in_[scope];
-            add_containers_of(scope);
-        }
-        // A module may call a function with the parameters of another one in it, as attention does.
-        for (const GraphTensor& t : graph.tensors())
-            if (t.initializer != nullptr) add_containers_of(detail::owner_of(t.name, {".weight", ".bias"}));
-    }
-
-    /// The name of the module that these nodes are, the first being the one that it is named after. `weight`,
-    /// `bias`: its parameters, or `none`. Not yet unique: see unique().
-    ModuleName of(std::span<const NodeId> nodes, TensorId weight = none, TensorId bias = none) const {
-        if (std::string_view const owner = this->owner(weight, {".weight", ".weight_v", ".w_0"});
-            !owner.empty())
-            return {std::string(owner), NameSource::weight};
-        if (std::string_view const owner = this->owner(bias, {".bias", ".b_0"}); !owner.empty())
-            return {std::string(owner), NameSource::bias};
-        NodeId const n = nodes.front();
-        const GraphNode& node = graph_->node(n);
-        if (ModuleName scope = scope_of(n); !scope.name.empty()) {
-            // A function called in a module's forward has that module's scope: it is named after its operator
-            // too.
-            auto const inside = nodes_in_.find(scope.name);
-            bool const alone = inside != nodes_in_.end() && inside->second <= nodes.size();
-            if (weight == none && (!alone || containers_.contains(scope.name)))
-                scope.name = amct_distill::detail::concat(scope.name, ".", last_part(n));
-            return scope;
-        }
-        std::string_view const name = node.proto->name.get();
-        if (!name.empty()) {
-            if (name.front() == '/') return {std::string(last_part(n)), NameSource::scope};
-            std::size_t const slash = name.rfind('/');  // TensorFlow's: model/conv1/BiasAdd
-            return {std::string(slash == name.npos || slash == 0 ? name : name.substr(0, slash)),
-                    NameSource::node};
-        }
-        for (TensorId t : node.outputs)
-            if (t != none && !graph_->tensor(t).name.empty())
-                return {std::string(graph_->tensor(t).name), NameSource::output};
-        return {amct_distill::detail::concat(node.op(), "_", n), NameSource::made_up};
-    }
-    /// Whether PyTorch calls a function there, with parameters that belong to no module of their own: the
-    /// scope is that of the whole network, or, where `in_containers`, of a module with others in it.
-    bool is_function(std::span<const NodeId> nodes, TensorId weight, TensorId bias,
-                     bool in_containers) const {
-        if (!owner(weight, {".weight", ".weight_v", ".w_0"}).empty() ||
-            !owner(bias, {".bias", ".b_0"}).empty())
-            return false;
-        NodeId const n = nodes.front();
-        if (ModuleName const scope = scope_of(n); !scope.name.empty())
-            return in_containers && containers_.contains(scope.name);
-        // A network that is one module has the parameter `weight`.
-        return graph_->node(n).proto->name.get().starts_with('/') &&
-               (weight == none || graph_->tensor(weight).name != "weight");
-    }
-    /// The module's path in the metadata of PyTorch's newer exporter, in the node's name, or in its output's.
-    ModuleName scope_of(NodeId n) const {
-        const NodeProto& node = *graph_->node(n).proto;
-        for (const StringStringEntryProto& entry : node.metadata_props)
-            if (entry.key.get() == "pkg.torch.onnx.name_scopes")
-                if (std::string scope = last_scope(entry.value.get()); !scope.empty())
-                    return {std::move(scope), NameSource::metadata};
-        if (std::string scope = dotted_scope(node.name.get()); !scope.empty())
-            return {std::move(scope), NameSource::scope};
-        if (node.name.get().empty() && !node.output.empty())
-            return {dotted_scope(node.output.front()), NameSource::scope};
-        return {};
-    }
-    /// `name`, or with _1, _2 ... after it when it was given before; cut where it is too long.
-    std::string unique(std::string name) {
-        if (name.size() > detail::longest_name) name.resize(detail::longest_name);
-        if (name.empty()) name = "module";
-        if (given_.insert(name).second) return name;
-        for (std::size_t& count = counts_[name];;)
-            if (std::string other = amct_distill::detail::concat(name, "_", ++count);
-                given_.insert(other).second)
-                return other;
-    }
-
-private:
-    void add_containers_of(std::string_view module) {
-        for (std::size_t dot = module.rfind('.'); dot != module.npos && dot != 0;
-             dot = module.rfind('.', dot - 1))
-            if (!containers_.insert(std::string(module.substr(0, dot))).second) break;
-    }
-    /// The module that a parameter belongs to, by its name or by the name of what it is made from.
-    std::string_view owner(TensorId t, std::initializer_list<std::string_view> endings) const {
-        for (std::size_t steps = 0; t != none && steps != 16; ++steps) {
-            const GraphTensor& tensor = graph_->tensor(t);
-            if (std::string_view const o = detail::owner_of(tensor.name, endings); !o.empty()) return o;
-            if (tensor.producer == none) break;
-            const GraphNode& from = graph_->node(tensor.producer);
-            bool const passes = from.op() == "Identity" || from.op() == "Cast" || from.op() == "Transpose" ||
-                                from.op() == "Reshape" || from.op() == "Unsqueeze" ||
-                                from.op() == "Squeeze" || from.op() == "Mul";
-            t = passes ? from.input(0) : none;
-        }
-        return {};
-    }
-    /// The operator's part of a node's name: Relu_1 of /layer1/Relu_1.
-    std::string_view last_part(NodeId n) const {
-        const GraphNode& node = graph_->node(n);
-        std::string_view name = node.proto->name.get();
-        if (name.empty() && !node.proto->output.empty()) {
-            name = node.proto->output.front();
-            if (name.ends_with("_output_0")) name.remove_suffix(9);
-        }
-        std::size_t const slash = name.rfind('/');
-        std::string_view const part = slash == name.npos ? name : name.substr(slash + 1);
-        return part.empty() ? node.op() : part;
-    }
-    /// The last but one of "['', 'layer1', 'layer1.0.conv1', 'conv2d_1']": the last is the node's own.
-    static std::string last_scope(std::string_view list) {
-        std::string_view last, before;
-        for (std::size_t open; (open = list.find_first_of("'\"")) != list.npos;) {
-            std::size_t const close = list.find(list[open], open + 1);
-            if (close == list.npos) break;
-            before = std::exchange(last, list.substr(open + 1, close - open - 1));
-            list.remove_prefix(close + 1);
-        }
-        return before.size() > detail::longest_name ? std::string() : std::string(before);
-    }
-
-    const GraphView* graph_;
-    std::unordered_map<std::string, std::size_t> nodes_in_{};
-    std::unordered_set<std::string> containers_{};
-    std::unordered_set<std::string> given_{};
-    std::unordered_map<std::string, std::size_t> counts_{};
-};
-
-}  // namespace amct_distill::onnx
-
 // ---- amct_distill/onnx/shared_modules.hpp
 
 /// Which module a weight is in already: a tensor that two nodes read is one module, used twice, as in
@@ -35007,13 +37430,6 @@ private:
 /// operation.hpp adds to it, one operator of the model at a time; import.hpp drives both.
 
 namespace amct_distill::onnx {
-
-/// How a module was named: the model's node, and the name that configurations use.
-struct ImportedName {
-    std::string node{};
-    std::string module{};
-    NameSource source = NameSource::made_up;
-};
 
 namespace detail {
 
@@ -35441,7 +37857,7 @@ public:
             }
             std::string const unique = so_far_.names.unique(std::move(name.name));
             amct_distill::NodeId const id = so_far_.network.add(unique, std::move(module), reads);
-            so_far_.imported.push_back({so_far_.graph.label(nodes_.front()), unique, name.source});
+            so_far_.imported.push_back({so_far_.graph.label(nodes_.front()), unique, name.source, nodes_});
             so_far_.shared.add(w, *so_far_.network.node(id).module);
             return id;
         });
@@ -38094,40 +40510,11 @@ inline std::string refusal(const GraphNode& node) {
 
 }  // namespace amct_distill::onnx::detail
 
-// ---- amct_distill/onnx/import.hpp
+// ---- amct_distill/onnx/import-inl.hpp
 
-/// An ONNX model as a network, or every reason why not.
-///
-///     result<onnx::Imported> model = onnx::import_network("resnet18.onnx");
-///     if (!model) std::cerr << describe(model.diagnostics());       // all at once: node, operator, remedy
-///     nn::Network& net = model->network;                            // modules are named as in PyTorch
-///     onnx::import_network("detector.onnx", {.shapes = {{"image", {-1, 3, 320, 320}}}});    // -1: the batch
-///
-/// Weights are float32 (float16, bfloat16 and double are converted, which a note says); dimension 0 of the
-/// inputs is the batch, and free where the model allows it. Tensors of rank 0 become [1].
-///
-/// An import takes at most 512 MiB and 1024 times the bytes of the file and its data, whatever they ask for.
+/// The definitions of import.hpp.
 
 namespace amct_distill::onnx {
-
-/// The newest version of ONNX's operators whose meanings are known.
-inline constexpr std::int64_t newest_opset = 22;
-
-struct ImportOptions {
-    UserShapes shapes{};        ///< for inputs whose sizes the model leaves open; -1 is the batch
-    Batch batch = Batch::free;  ///< as_exported: the number in the file stays
-    ExternalData::Links links = ExternalData::Links::refused;
-    /// Inputs of the model that become constants of the network: weights that are given beside the model.
-    std::map<std::string, nn::Tensor, std::less<>> constants{};
-};
-
-struct Imported {
-    nn::Network network{};
-    std::vector<std::string> notes{};              ///< what was converted, guessed or kept
-    std::vector<ImportedName> names{};             ///< of the named modules, in order
-    std::vector<std::string> inputs{}, outputs{};  ///< as the model calls them
-};
-
 namespace detail {
 
 class Importer {
@@ -38386,10 +40773,26 @@ private:
     std::vector<std::size_t> in_pattern_{};  // by node: place in matches_
 };
 
+/// What a model is refused for as a whole: it computes with codes.
+inline std::optional<std::string> quantized_already(const GraphView& graph) {
+    std::size_t count = 0, back = 0;
+    NodeId first = none;
+    for (NodeId n : graph.order()) {
+        std::string_view const op = graph.node(n).op();
+        back += op == "DequantizeLinear" || op == "AscendDequant";
+        if ((op == "QuantizeLinear" || op == "AscendQuant") && ++count == 1) first = n;
+    }
+    if (count == 0 || back == 0) return std::nullopt;
+    std::string_view const name = graph.node(first).proto->name.get();
+    return amct_distill::detail::concat("the model is quantized already (", count, ' ',
+                                        graph.node(first).op(), ", the first is node `", name,
+                                        "`); give the float model that it was made of");
+}
+
 }  // namespace detail
 
-/// `model` is read only while this runs. Errors: all that cannot be imported, each with its node.
-inline result<Imported> import_network(const ModelFile& model, const ImportOptions& options = {}) {
+AMCT_DISTILL_ONNX_INLINE result<Imported> import_network(const ModelFile& model,
+                                                         const ImportOptions& options) {
     using amct_distill::detail::concat;
     auto const error = [&](std::string message) {
         Diagnostic d = general_error(std::move(message));
@@ -38401,6 +40804,7 @@ inline result<Imported> import_network(const ModelFile& model, const ImportOptio
                             " are known: export it with one of those"));
     result<GraphView> graph = GraphView::of(model);
     if (!graph) return graph.diagnostics();
+    if (auto const quantized = detail::quantized_already(*graph)) return graph->error(*quantized);
     detail::Importer first(*graph, options, options.batch);
     bool const may_keep = options.batch == Batch::free && first.has_exported_batch();
     result<Imported> out = std::move(first).finish();
@@ -38411,11 +40815,314 @@ inline result<Imported> import_network(const ModelFile& model, const ImportOptio
             concat("the network keeps the batch of the file: ", out.diagnostics().front().message));
     return kept;
 }
-/// Errors name the file, and the place in it where it is damaged.
-inline result<Imported> import_network(const std::filesystem::path& path, const ImportOptions& options = {}) {
+AMCT_DISTILL_ONNX_INLINE result<Imported> import_network(const std::filesystem::path& path,
+                                                         const ImportOptions& options) {
     result<ModelFile> model = ModelFile::open(path, options.links);
     if (!model) return model.diagnostics();
     return import_network(*model, options);
+}
+
+}  // namespace amct_distill::onnx
+
+// ---- amct_distill/onnx/float_model.hpp
+
+/// A float model that quantized ones are made of: a file, or a network that was built in C++.
+///
+///     onnx::FloatModel const model = onnx::FloatModel::open("net.onnx").value();     // its file and import
+///     onnx::FloatModel const built = onnx::FloatModel::of(network).value();  // before it was quantized
+///     onnx::export_qdq(model, deployment, "net_int8.onnx").value();                  // qdq.hpp
+
+namespace amct_distill::onnx {
+
+class FloatModel {
+public:
+    static result<FloatModel> open(const std::filesystem::path& path, const ImportOptions& options = {}) {
+        result<ModelFile> file = ModelFile::open(path, options.links);
+        if (!file) return file.diagnostics();
+        return of_file(nullptr, *std::move(file), options);
+    }
+    /// The network as export_network() writes it. `Own`: modules besides the library's; they are read back
+    /// only where they are written as operators that are known.
+    template <class... Own>
+    static result<FloatModel> of(const nn::Network& network, const ExportOptions& options = {}) {
+        result<std::string> bytes = export_bytes<Own...>(network, options);
+        if (!bytes) return bytes.diagnostics();
+        return of_bytes(*std::move(bytes));
+    }
+    static result<FloatModel> of_bytes(std::string bytes, const ImportOptions& options = {}) {
+        auto kept = std::make_unique<std::string>(std::move(bytes));
+        result<ModelFile> file = ModelFile::of_bytes(*kept);
+        if (!file) return file.diagnostics();
+        return of_file(std::move(kept), *std::move(file), options);
+    }
+
+    const ModelFile& file() const { return file_; }
+    const Imported& imported() const { return imported_; }
+
+private:
+    FloatModel(std::unique_ptr<std::string> bytes, ModelFile file, Imported imported)
+        : bytes_(std::move(bytes)), file_(std::move(file)), imported_(std::move(imported)) {}
+    static result<FloatModel> of_file(std::unique_ptr<std::string> bytes, ModelFile file,
+                                      const ImportOptions& options) {
+        result<Imported> imported = import_network(file, options);
+        if (!imported) return imported.diagnostics();
+        return FloatModel(std::move(bytes), std::move(file), *std::move(imported));
+    }
+
+    std::unique_ptr<std::string> bytes_;  // of a model without a file, which views them
+    ModelFile file_;
+    Imported imported_;
+};
+
+}  // namespace amct_distill::onnx
+
+// ---- amct_distill/onnx/qdq.hpp
+
+/// A deployment as an ONNX model of QuantizeLinear and DequantizeLinear, which ONNX Runtime and others run in
+/// integers.
+///
+///     auto model = onnx::FloatModel::open("net.onnx").value();           // of which `device` was made
+///     onnx::export_qdq(model, device, "net_int8.onnx").value();          // opset 13: every engine reads it
+///     onnx::export_qdq(model, device, "net_int4.onnx", {.form = onnx::QdqForm::int4}).value();
+///
+/// The model is the float one with QuantizeLinear and DequantizeLinear before each quantized layer's input,
+/// DequantizeLinear after its weights' codes and after its bias, an int32 in steps of scale_d * scale_w. What
+/// it computes are the deployment's integers: see docs/export.md. All else stays as it was; the version of
+/// the operators is raised where it has to be.
+
+namespace amct_distill::onnx {
+
+/// How codes of 4 bits are written; those of 8 are INT8 always.
+enum class QdqForm {
+    int8,      ///< as INT8; what is quantized is clipped to 4 bits before. Opset 13
+    int4,      ///< as TensorProto's INT4, weights and data. Opset 21
+    int4_clip  ///< weights as INT4, data as INT8, clipped before. Opset 21
+};
+
+struct QdqOptions {
+    QdqForm form = QdqForm::int8;
+    bool seven_bit_weights = false;  ///< see narrow_weights.hpp: other numbers than the deployment's
+    std::size_t largest_file = BytesOptions{}.largest;  ///< above, the weights go to a file beside it
+};
+
+namespace detail {
+
+class QdqWriter {
+public:
+    QdqWriter(GraphEdit& edit, const QdqOptions& options) : edit_(edit), options_(options) {}
+
+    void write(const QuantizedNode& layer) {
+        LayerFinder finder(edit_, {});
+        edit_.set_input(layer.node, 0, activation(layer));
+        std::string_view const bias = layer.layer->bias.empty() ? std::string_view() : this->bias(layer);
+        finder.set_parameters(layer, weight(layer), bias);
+    }
+
+private:
+    static bool is_int4(const Width& width) { return std::holds_alternative<Int4>(width); }
+    std::string own(const QuantizedNode& layer, std::string_view what) const {
+        return amct_distill::detail::concat(layer.layer->name, '.', what);
+    }
+
+    /// The input with its codes' values: one pair of nodes for each (value, scale, offset, width).
+    std::string_view activation(const QuantizedNode& layer) {
+        const DeployedLayer& l = *layer.layer;
+        bool const four = is_int4(l.data_width);
+        auto const key =
+            std::tuple(layer.input, std::bit_cast<std::uint32_t>(l.data.scale), l.data.offset, four);
+        if (auto const made = activations_.find(key); made != activations_.end()) return made->second;
+        std::string_view x = layer.input;
+        bool const as_int4 = four && options_.form == QdqForm::int4;
+        if (four && !as_int4) {
+            auto const limit = [&](int code) {
+                return static_cast<float>(code - l.data.offset) * l.data.scale;
+            };
+            std::string_view const low = edit_.floats(own(layer, "lo"), {}, {limit(Int4::qmin)});
+            std::string_view const high = edit_.floats(own(layer, "hi"), {}, {limit(Int4::qmax)});
+            x = edit_.insert_before(layer.node, own(layer, "x.clip"), "Clip", {x, low, high},
+                                    own(layer, "x_clip"));
+        }
+        std::string_view const scale = edit_.floats(own(layer, "x_scale"), {}, {l.data.scale});
+        std::vector<std::int8_t> const offset{static_cast<std::int8_t>(l.data.offset)};
+        std::string_view const zero = as_int4 ? edit_.int4s(own(layer, "x_zero"), {}, offset)
+                                              : edit_.int8s(own(layer, "x_zero"), {}, offset);
+        std::string_view const codes = edit_.insert_before(
+            layer.node, own(layer, "x.quantize"), "QuantizeLinear", {x, scale, zero}, own(layer, "x_q"));
+        return activations_[key] =
+                   edit_.insert_before(layer.node, own(layer, "x.dequantize"), "DequantizeLinear",
+                                       {codes, scale, zero}, own(layer, "x_dq"));
+    }
+
+    std::string_view weight(const QuantizedNode& layer) {
+        const DeployedLayer& l = *layer.layer;
+        bool const as_int4 = options_.form != QdqForm::int8 && std::holds_alternative<Codes<Int4>>(l.codes);
+        bool const per_channel = l.weight_scales.size() != 1;
+        // Groups of a transposed convolution share the dimension of the channels: its scales belong to the
+        // rows of another order, out of which it is made then.
+        bool const by_rows = per_channel && layer.groups != 1;
+        std::vector<std::int64_t> dims = layer.dims;
+        std::vector<std::int8_t> codes = layer.codes;
+        if (by_rows) {
+            dims = {static_cast<std::int64_t>(l.rows()), static_cast<std::int64_t>(l.cols())};
+            for (std::size_t r = 0; r != l.rows(); ++r)
+                unpack_row(l.codes, r, std::span(codes).subspan(r * l.cols(), l.cols()));
+        }
+        auto const constant = [&](std::string_view what, std::vector<std::int64_t> of,
+                                  const std::vector<std::int8_t>& values) {
+            return as_int4 ? edit_.int4s(own(layer, what), std::move(of), values)
+                           : edit_.int8s(own(layer, what), std::move(of), values);
+        };
+        std::string_view const w = constant("w_q", std::move(dims), codes);
+        std::vector<float> scales;
+        for (ScaleOffset s : l.weight_scales) scales.push_back(s.scale);
+        std::vector<std::int64_t> const shape = shape_of_scales(scales.size());
+        std::string_view const scale = edit_.floats(own(layer, "w_scale"), shape, scales);
+        std::string_view const zero = constant("w_zero", shape, std::vector<std::int8_t>(scales.size(), 0));
+        std::string_view const values =
+            edit_.insert_before(layer.node, own(layer, "w.dequantize"), "DequantizeLinear", {w, scale, zero},
+                                own(layer, "w_dq"), axis(per_channel, by_rows ? 0 : layer.axis));
+        return by_rows ? from_rows(layer, values) : values;
+    }
+    /// [groups * out, in * taps] becomes [groups * in, out, taps...].
+    std::string_view from_rows(const QuantizedNode& layer, std::string_view rows) {
+        auto const groups = static_cast<std::int64_t>(layer.groups);
+        std::vector<std::int64_t> split{groups, layer.dims[1], layer.dims[0] / groups}, order{0, 2, 1};
+        split.insert(split.end(), layer.dims.begin() + 2, layer.dims.end());
+        while (order.size() != split.size()) order.push_back(static_cast<std::int64_t>(order.size()));
+        auto const step = [&](std::string_view what, std::string_view op, std::vector<std::string_view> reads,
+                              AttributeList attributes = {}) {
+            return edit_.insert_before(layer.node, own(layer, what), op, std::move(reads),
+                                       own(layer, amct_distill::detail::concat(what, "_out")),
+                                       std::move(attributes));
+        };
+        std::string_view const by_group =
+            step("w.split", "Reshape", {rows, edit_.int64s(own(layer, "w_split"), split)});
+        std::string_view const moved =
+            step("w.move", "Transpose", {by_group}, {attribute("perm", std::move(order))});
+        return step("w.join", "Reshape", {moved, edit_.int64s(own(layer, "w_shape"), layer.dims)});
+    }
+
+    std::string_view bias(const QuantizedNode& layer) {
+        const DeployedLayer& l = *layer.layer;
+        bool const per_channel = l.weight_scales.size() != 1;
+        std::vector<float> scales;
+        for (std::size_t c = 0; c != l.weight_scales.size(); ++c) scales.push_back(l.dequantization_scale(c));
+        std::vector<std::int64_t> const shape = shape_of_scales(scales.size());
+        std::string_view const b =
+            edit_.int32s(own(layer, "b_q"), {static_cast<std::int64_t>(l.bias.size())}, l.bias);
+        std::string_view const scale = edit_.floats(own(layer, "b_scale"), shape, scales);
+        std::string_view const zero =
+            edit_.int32s(own(layer, "b_zero"), shape, std::vector<std::int32_t>(scales.size(), 0));
+        return edit_.insert_before(layer.node, own(layer, "b.dequantize"), "DequantizeLinear",
+                                   {b, scale, zero}, own(layer, "b_dq"), axis(per_channel, 0));
+    }
+
+    /// Scale and zero point have one shape: ONNX Runtime fuses nothing else.
+    static std::vector<std::int64_t> shape_of_scales(std::size_t count) {
+        if (count == 1) return {};
+        return {static_cast<std::int64_t>(count)};
+    }
+    static AttributeList axis(bool per_channel, std::size_t axis) {
+        if (!per_channel) return {};
+        return {attribute("axis", axis)};
+    }
+
+    GraphEdit& edit_;
+    const QdqOptions& options_;
+    std::map<std::tuple<std::string_view, std::uint32_t, std::int32_t, bool>, std::string_view>
+        activations_{};
+};
+
+/// "`a`, `b`, `c` and 4 more".
+inline std::string some_names(const std::vector<std::string_view>& names) {
+    constexpr std::size_t most = 3;
+    std::string out;
+    for (std::size_t k = 0; k != (std::min)(names.size(), most); ++k)
+        out += amct_distill::detail::concat(k == 0 ? "" : ", ", '`', names[k], '`');
+    if (names.size() > most) out += amct_distill::detail::concat(" and ", names.size() - most, " more");
+    return out;
+}
+
+/// What of the model some engines compute otherwise.
+inline Diagnostics qdq_warnings(const QuantizedGraph& graph, const QdqOptions& options) {
+    using amct_distill::detail::concat;
+    Diagnostics out;
+    std::vector<std::string_view> wide, pooled;
+    for (const QuantizedNode& layer : graph.layers) {
+        if (!has_narrow_weights(*layer.layer)) wide.push_back(layer.layer->name);
+        auto const before = graph.edit.producer(layer.input);
+        if (options.form == QdqForm::int4 && std::holds_alternative<Int4>(layer.layer->data_width) &&
+            before && graph.edit.op(*before) == "MaxPool")
+            pooled.push_back(layer.layer->name);
+    }
+    if (!wide.empty())
+        out.push_back(general_warning(
+            concat("on x86 processors without VNNI (before about 2019) ONNX Runtime adds products of 8-bit "
+                   "data and weights in 16 bits, which can saturate: wrong results where weights are beyond ",
+                   largest_narrow_code, ", as in ", some_names(wide),
+                   "; for such processors write the weights in 7 bits, or set the session option "
+                   "session.x64quantprecision to 1")));
+    if (!pooled.empty())
+        out.push_back(general_warning(concat(
+            "ONNX Runtime (up to 1.30) refuses INT4 data after a MaxPool, as in ", some_names(pooled),
+            ", unless its optimizations are `basic` or off; the form with Clip loads at every level")));
+    return out;
+}
+
+}  // namespace detail
+
+/// The model's bytes; warnings say what some engines compute otherwise. `imported`: what the import of
+/// `source` gave. Errors, all at once, name the layers and nodes: see quantized_graph.hpp and
+/// opset_conversion.hpp; INT4 is asked for, and no layer has it.
+inline result<ModelBytes> qdq_bytes(const ModelFile& source, const Imported& imported,
+                                    const Deployment& deployment, const QdqOptions& options = {},
+                                    std::string data_file = "model.onnx.data") {
+    if (options.seven_bit_weights) {
+        QdqOptions others = options;
+        others.seven_bit_weights = false;
+        return qdq_bytes(source, imported, with_narrow_weights(deployment), others, std::move(data_file));
+    }
+    bool const is_int4 = std::ranges::any_of(deployment.layers(), [](const DeployedLayer& l) {
+        return std::holds_alternative<Int4>(l.data_width) || std::holds_alternative<Codes<Int4>>(l.codes);
+    });
+    if (options.form != QdqForm::int8 && !is_int4)
+        return general_error("no layer is quantized to INT4; write the INT8 form (qdq-int8)");
+    result<QuantizedGraph> graph = quantized_graph(source, imported, deployment);
+    if (!graph) return graph.diagnostics();
+    GraphEdit& edit = graph->edit;
+    if (auto ok = convert_opset(edit, options.form == QdqForm::int8 ? 13 : 21); !ok) return ok.diagnostics();
+    Diagnostics warnings = detail::qdq_warnings(*graph, options);
+    detail::QdqWriter writer(edit, options);
+    for (const QuantizedNode& layer : graph->layers) writer.write(layer);
+    edit.set_producer("amct_distill", edit.keep(amct_distill::detail::concat(AMCT_DISTILL_VERSION_MAJOR, '.',
+                                                                             AMCT_DISTILL_VERSION_MINOR, '.',
+                                                                             AMCT_DISTILL_VERSION_PATCH)));
+    result<ModelBytes> bytes =
+        edit.finish({.data_file = std::move(data_file), .largest = options.largest_file});
+    if (!bytes) return bytes.diagnostics();
+    return {*std::move(bytes), std::move(warnings)};
+}
+
+/// `model`: a FloatModel (float_model.hpp).
+template <class M>
+requires requires(const M& m) {
+    m.file();
+    m.imported();
+}
+result<ModelBytes> qdq_bytes(const M& model, const Deployment& deployment, const QdqOptions& options = {}) {
+    return qdq_bytes(model.file(), model.imported(), deployment, options);
+}
+/// Writes it to a file; where it is large, its weights to one beside it, called PATH.data. After an error
+/// what was there before is as it was.
+template <class M>
+result<void> export_qdq(const M& model, const Deployment& deployment, const std::filesystem::path& path,
+                        const QdqOptions& options = {}) {
+    result<ModelBytes> const bytes =
+        qdq_bytes(model.file(), model.imported(), deployment, options, path.filename().string() + ".data");
+    if (!bytes) return bytes.diagnostics();
+    auto written = write_model(*bytes, path);
+    if (!written) return written;
+    return result<void>::with_warnings(bytes.diagnostics());
 }
 
 }  // namespace amct_distill::onnx

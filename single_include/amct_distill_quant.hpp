@@ -690,6 +690,12 @@ inline std::string as_meant(std::string_view name) {
 #else
 #define AMCT_DISTILL_INLINE inline
 #endif
+/// Of onnx/, which is a library of its own: amct_distill::compiled_onnx.
+#ifdef AMCT_DISTILL_IMPLEMENTATION_ONNX
+#define AMCT_DISTILL_ONNX_INLINE
+#else
+#define AMCT_DISTILL_ONNX_INLINE inline
+#endif
 
 // ---- amct_distill/core/diagnostic-inl.hpp
 

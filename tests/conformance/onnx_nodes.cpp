@@ -11,6 +11,7 @@
 // run. Of newer test data (ONNX 1.17 has tests that 1.12 has not) what FILE does not name is only told.
 
 #include <algorithm>
+#include <amct_distill/onnx/input_shapes.hpp>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>

@@ -35,7 +35,8 @@ list(LENGTH before count)
 list(REMOVE_ITEM after ${before})
 list(SORT after)
 set(version "#define AMCT_DISTILL_VERSION")
-set(expected "#define AMCT_DISTILL_INLINE;${version};${version}_MAJOR;${version}_MINOR;${version}_PATCH")
+set(inline "#define AMCT_DISTILL_INLINE;#define AMCT_DISTILL_ONNX_INLINE")
+set(expected "${inline};${version};${version}_MAJOR;${version}_MINOR;${version}_PATCH")
 if(NOT after STREQUAL expected OR count LESS 1000)
     message(FATAL_ERROR
         "of others ${count} macros; of ours these, where only the version's and core/inline.hpp's should be:"

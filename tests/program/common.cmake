@@ -30,3 +30,19 @@ function(check_nothing_in folder)
 endfunction()
 file(REMOVE_RECURSE "${WORK}")
 file(MAKE_DIRECTORY "${WORK}")
+
+# in_locale: the command that runs another in the locale of a name, which is made where the system has none.
+function(in_locale name variable)
+    set(folder "${WORK}/locales")
+    if(NOT name STREQUAL "C" AND NOT EXISTS "${folder}/${name}")
+        file(MAKE_DIRECTORY "${folder}")
+        string(REGEX MATCH "^[^.]+" language "${name}")
+        execute_process(COMMAND localedef -i ${language} -f UTF-8 "${folder}/${name}"
+            RESULT_VARIABLE code OUTPUT_QUIET ERROR_QUIET)
+        if(NOT EXISTS "${folder}/${name}")
+            message(STATUS
+                "${name} cannot be made here (localedef: ${code}): the program sees its name alone")
+        endif()
+    endif()
+    set(${variable} ${CMAKE_COMMAND} -E env "LOCPATH=${folder}" LC_ALL=${name} LANG=${name} PARENT_SCOPE)
+endfunction()

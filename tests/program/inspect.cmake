@@ -75,7 +75,8 @@ check("the layer is named" err MATCHES "record.txt: error: the model has no laye
 # In Chinese and German, with blanks in names, the same.
 foreach(locale IN ITEMS de_DE.UTF-8 zh_CN.UTF-8)
     file(COPY_FILE ${DATA}/digits.npz "${WORK}/ein Modell 模型.npz")
-    execute_process(COMMAND ${CMAKE_COMMAND} -E env LC_ALL=${locale} "${PROGRAM}" inspect
+    in_locale(${locale} with)
+    execute_process(COMMAND ${with} "${PROGRAM}" inspect
         "ein Modell 模型.npz" --json
         WORKING_DIRECTORY "${WORK}" RESULT_VARIABLE code OUTPUT_VARIABLE localized ERROR_VARIABLE err)
     string(REPLACE "ein Modell 模型.npz" "${DATA}/digits.npz" localized "${localized}")

@@ -61,7 +61,8 @@ file(COPY_FILE ${DATA}/digits.npz "${WORK}/ein Modell 模型.npz")
 file(COPY_FILE ${SOURCE}/examples/digits.cfg "${WORK}/die Konfiguration 配置.cfg")
 string(ASCII 27 escape)
 foreach(locale IN ITEMS C de_DE.UTF-8 zh_CN.UTF-8)
-    execute_process(COMMAND ${CMAKE_COMMAND} -E env LC_ALL=${locale} LANG=${locale} "${PROGRAM}" distill
+    in_locale(${locale} with)
+    execute_process(COMMAND ${with} "${PROGRAM}" distill
         "ein Modell 模型.npz" --config "die Konfiguration 配置.cfg" --data "${DATA}/图像.npy" --epochs 1
         --memory 64.5M --out "ein Ergebnis 结果 ${locale}"
         WORKING_DIRECTORY "${WORK}" RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE err)

@@ -7,6 +7,7 @@
 #include <amct_distill/onnx/amct_models.hpp>
 #include <amct_distill/onnx/export.hpp>
 #include <amct_distill/onnx/import.hpp>
+#include <amct_distill/onnx/model_file.hpp>
 #include <amct_distill/onnx/qdq.hpp>
 #include <filesystem>
 #include <string>

@@ -5,6 +5,7 @@
 #include <amct_distill/io/hash.hpp>
 #include <amct_distill/nn/save.hpp>
 #include <amct_distill/onnx/import.hpp>
+#include <amct_distill/onnx/model_file.hpp>
 #include <charconv>
 #include <string_view>
 #include <system_error>

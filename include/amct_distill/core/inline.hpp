@@ -10,3 +10,9 @@
 #else
 #define AMCT_DISTILL_INLINE inline
 #endif
+/// Of onnx/, which is a library of its own: amct_distill::compiled_onnx.
+#ifdef AMCT_DISTILL_IMPLEMENTATION_ONNX
+#define AMCT_DISTILL_ONNX_INLINE
+#else
+#define AMCT_DISTILL_ONNX_INLINE inline
+#endif

@@ -30,6 +30,7 @@
 #include "../deploy/record.hpp"
 #include "amct_graph.hpp"
 #include "ascend.hpp"
+#include "opset_conversion.hpp"
 
 namespace amct_distill::onnx {
 
@@ -256,6 +257,9 @@ inline result<ModelBytes> fake_quant_bytes(const ModelFile& source, const Import
                                            std::string data_file = "model.onnx.data") {
     result<QuantizedGraph> graph = detail::amct_graph(source, imported, deployment);
     if (!graph) return graph.diagnostics();
+    constexpr std::int64_t least = 11;  // that has Round
+    if (graph->edit.opset() < least)
+        if (auto ok = convert_opset(graph->edit, least); !ok) return ok.diagnostics();
     detail::FakeQuantWriter(*graph).run();
     return graph->edit.finish({.data_file = std::move(data_file), .largest = options.largest_file});
 }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "../nn/network.hpp"
-#include "names.hpp"
+#include "module_name.hpp"
 
 namespace amct_distill::onnx {
 

@@ -24,14 +24,10 @@
 #include "../core/result.hpp"
 #include "../core/suggest.hpp"
 #include "graph_view.hpp"
+#include "import_options.hpp"
 #include "size.hpp"
 
 namespace amct_distill::onnx {
-
-/// By the input's name; -1 is the batch.
-using UserShapes = std::map<std::string, std::vector<std::int64_t>, std::less<>>;
-
-enum class Batch { free, as_exported };
 
 struct InputShapes {
     std::vector<Shape> shapes{};                   ///< as GraphView::inputs()

@@ -18,7 +18,6 @@
 #include "../core/concat.hpp"
 #include "../core/result.hpp"
 #include "../io/mapped_file.hpp"
-#include "../wire/reader.hpp"
 #include "external_data.hpp"
 #include "messages.hpp"
 #include "tensor_values.hpp"
@@ -31,20 +30,11 @@ class ModelFile {
 public:
     /// Errors name the file and the place in it.
     static result<ModelFile> open(const std::filesystem::path& path,
-                                  ExternalData::Links links = ExternalData::Links::refused) {
-        result<MappedFile> file = MappedFile::open(path);
-        if (!file) return file.diagnostics();
-        ModelFile out(path.string(), path.parent_path(), links);
-        out.file_ = *std::move(file);
-        std::string_view const bytes = out.file_.bytes();
-        return read(std::move(out), bytes);
-    }
+                                  ExternalData::Links links = ExternalData::Links::refused);
     /// Of bytes in memory, which must outlive the object. `folder`: where external data may be.
     static result<ModelFile> of_bytes(std::string_view bytes, std::string source = {},
                                       const std::filesystem::path& folder = {},
-                                      ExternalData::Links links = ExternalData::Links::refused) {
-        return read(ModelFile(std::move(source), folder, links), bytes);
-    }
+                                      ExternalData::Links links = ExternalData::Links::refused);
 
     /// The file's bytes, without those beside it.
     std::size_t size() const noexcept { return size_; }
@@ -78,26 +68,7 @@ private:
     ModelFile(std::string source, const std::filesystem::path& folder, ExternalData::Links links)
         : source_(std::move(source)), external_(std::make_unique<ExternalData>(folder, links)) {}
 
-    static result<ModelFile> read(ModelFile out, std::string_view bytes) {
-        auto const error = [&](std::string message) {
-            Diagnostic d = general_error(std::move(message));
-            d.source = out.source_;
-            return d;
-        };
-        if (bytes.empty()) return error("the file is empty; expected an ONNX model");
-        result<ModelProto> proto = read_binary<ModelProto>(
-            bytes, {.source = out.source_, .max_depth = max_depth, .max_expansion = max_expansion});
-        if (!proto) return proto.diagnostics();
-        if (!proto->graph.has_value()) return error("there is no graph in it; is it an ONNX model?");
-        out.proto_ = *std::move(proto);
-        out.size_ = bytes.size();
-        for (const OperatorSetIdProto& set : out.proto_.opset_import)
-            if (set.domain.get().empty() || set.domain.get() == "ai.onnx") {
-                out.opset_ = set.version.get();
-                break;
-            }
-        return out;
-    }
+    static result<ModelFile> read(ModelFile out, std::string_view bytes);
 
     std::string source_;
     MappedFile file_{};
@@ -108,3 +79,7 @@ private:
 };
 
 }  // namespace amct_distill::onnx
+
+#ifndef AMCT_DISTILL_COMPILED_ONNX
+#include "model_file-inl.hpp"
+#endif

@@ -21,24 +21,9 @@
 
 #include "../core/concat.hpp"
 #include "graph_view.hpp"
+#include "module_name.hpp"
 
 namespace amct_distill::onnx {
-
-enum class NameSource { weight, bias, metadata, scope, node, output, made_up };
-
-struct ModuleName {
-    std::string name{};
-    NameSource source = NameSource::made_up;
-};
-
-/// How a module was named: the model's node, and the name that configurations use.
-struct ImportedName {
-    std::string node{};
-    std::string module{};
-    NameSource source = NameSource::made_up;
-    std::vector<NodeId>
-        nodes{};  ///< of the model, that the module is; the first is the one it is named after
-};
 
 namespace detail {
 

@@ -13,6 +13,7 @@
 #include <random>
 
 #include "support/catch.hpp"
+#include "support/child_process.hpp"
 #include "support/small_network.hpp"
 #include "support/temporary_directory.hpp"
 
@@ -49,30 +50,6 @@ bool same_blocks(const DistillReport& a, const DistillReport& b) {
                a.blocks[k].best_epoch == b.blocks[k].best_epoch &&
                a.blocks[k].restarts == b.blocks[k].restarts && a.blocks[k].stopped == b.blocks[k].stopped;
     return same && a.output_error_distilled == b.output_error_distilled;
-}
-
-/// Runs f in a process of its own, and returns what it says.
-template <class F>
-std::string in_child(const F& f) {
-    int ends[2];
-    REQUIRE(pipe(ends) == 0);
-    std::fflush(nullptr);
-    pid_t const child = fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
-        std::string const said = f();
-        _exit(write(ends[1], said.data(), said.size()) == static_cast<ssize_t>(said.size()) ? 0 : 1);
-    }
-    close(ends[1]);
-    std::string said;
-    char buffer[4096];
-    for (ssize_t n = 0; (n = read(ends[0], buffer, sizeof buffer)) > 0;)
-        said.append(buffer, static_cast<std::size_t>(n));
-    close(ends[0]);
-    int status = 0;
-    REQUIRE(waitpid(child, &status, 0) == child);
-    REQUIRE(WIFEXITED(status));
-    return said;
 }
 
 /// From here on no file of this process grows beyond `bytes`: as on a full disk.
@@ -285,7 +262,7 @@ TEST_CASE("a full disk is an error that names the file, and nothing is lost") {
     RunOptions const how{.directory = dir.path() / "run", .resume = true};
     std::string const unchanged = "; student as calibrated";
     auto const on_full_disk = [&](Work work, rlim_t bytes) {
-        return in_child([&] {
+        return child_process::run([&] {
             limit_files(bytes);
             nn::Tensor const before = work.output();
             return detail::concat(work.error(options, how), work.output() == before ? unchanged : "");

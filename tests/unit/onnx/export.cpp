@@ -3,7 +3,10 @@
 
 #include <amct_distill/nn/initialize.hpp>
 #include <amct_distill/nn/print.hpp>
+#include <amct_distill/onnx/export-inl.hpp>  // modules of one's own
 #include <amct_distill/onnx/import.hpp>
+#include <amct_distill/onnx/input_shapes.hpp>
+#include <amct_distill/onnx/model_file.hpp>
 
 #include <filesystem>
 #include <string>

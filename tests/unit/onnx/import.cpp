@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/onnx/import.hpp>
+#include <amct_distill/onnx/model_file.hpp>
 // The header under test comes first.
 #include <amct_distill/nn/print.hpp>
 
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <cstdio>
 #include <ctime>
 #include <functional>
 #include <limits>
@@ -17,6 +15,7 @@
 
 #include "models.hpp"
 #include "support/catch.hpp"
+#include "support/child_process.hpp"
 
 namespace test_onnx_import {
 
@@ -261,32 +260,19 @@ struct Cost {
     std::string error{};
 };
 Cost cost_of(const onnx::ModelFile& model) {
-    int ends[2];
-    REQUIRE(pipe(ends) == 0);
-    std::fflush(nullptr);
-    pid_t const child = fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
+    std::string const text = child_process::run([&] {
         auto const peak = [] {
             rusage used{};
             getrusage(RUSAGE_SELF, &used);
             return std::int64_t{used.ru_maxrss} * 1024;  // of Linux: in KiB
         };
         std::int64_t const before = peak();
-        std::string text = "ok";
-        if (auto const r = onnx::import_network(model); !r) text = r.diagnostics().front().message;
+        std::string answer = "ok";
+        if (auto const r = onnx::import_network(model); !r) answer = r.diagnostics().front().message;
         double const processor = double(std::clock()) / double(CLOCKS_PER_SEC);
-        text = std::to_string(peak() - before) + ' ' + std::to_string(processor) + ' ' + text.substr(0, 200);
-        _exit(write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()) ? 0 : 1);
-    }
-    close(ends[1]);
-    char some[512];
-    ssize_t const n = read(ends[0], some, sizeof some);
-    close(ends[0]);
-    int status = -1;
-    CHECK(waitpid(child, &status, 0) == child);
-    CHECK(status == 0);
-    std::string const text(some, n > 0 ? static_cast<std::size_t>(n) : 0);
+        return std::to_string(peak() - before) + ' ' + std::to_string(processor) + ' ' +
+               answer.substr(0, 200);
+    });
     Cost cost;
     std::size_t at = 0, more = 0;
     cost.bytes = std::stoll(text, &at);

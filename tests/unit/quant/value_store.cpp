@@ -4,8 +4,6 @@
 #include <amct_distill/quant/ifmr.hpp>
 
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include <csignal>
 #include <functional>
 #include <numeric>
@@ -13,6 +11,7 @@
 #include <utility>
 
 #include "support/catch.hpp"
+#include "support/child_process.hpp"
 #include "support/temporary_directory.hpp"
 
 namespace quant_value_store_test {
@@ -30,28 +29,11 @@ std::vector<float> all(const detail::ValueStore& store) {
 
 /// What `body` returns in a process of its own, in which `limit` is set.
 std::string with_limit(int limit, rlim_t value, const std::function<std::string()>& body) {
-    int ends[2];
-    REQUIRE(pipe(ends) == 0);
-    std::fflush(nullptr);
-    pid_t const child = fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
+    return child_process::run([&] {
         std::signal(SIGXFSZ, SIG_IGN);  // the write fails instead
         rlimit const both{value, value};
-        std::string const text = setrlimit(limit, &both) == 0 ? body() : "no limit set";
-        bool const written = write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size());
-        _exit(written ? 0 : 1);
-    }
-    close(ends[1]);
-    std::string text;
-    char some[256];
-    for (ssize_t n; (n = read(ends[0], some, sizeof some)) > 0;)
-        text.append(some, static_cast<std::size_t>(n));
-    close(ends[0]);
-    int status = -1;
-    CHECK(waitpid(child, &status, 0) == child);
-    CHECK(status == 0);
-    return text;
+        return setrlimit(limit, &both) == 0 ? body() : std::string("no limit set");
+    });
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #pragma once
 #include <amct_distill/nn/network.hpp>
 #include <amct_distill/onnx/import.hpp>
+#include <amct_distill/onnx/model_file.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <string>

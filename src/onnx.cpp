@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// The library that amct_distill::compiled_onnx links: ONNX's models, read and written.
+#define AMCT_DISTILL_IMPLEMENTATION_ONNX
+#include <amct_distill/definitions.hpp>
+#include <amct_distill/onnx/export-inl.hpp>
+#include <amct_distill/onnx/import-inl.hpp>
+#include <amct_distill/onnx/model_file-inl.hpp>
+
+namespace amct_distill::onnx {
+
+template result<std::string> export_bytes<>(const nn::Network&, const ExportOptions&);
+template result<void> export_network<>(const nn::Network&, const std::filesystem::path&,
+                                       const ExportOptions&);
+
+}  // namespace amct_distill::onnx
