@@ -49,6 +49,22 @@ rm -rf "$models"/{original,exported,zoo,layers,quantized,deployed}
 "$build/models/quantized_models" "$models" || status=1
 "$build/conformance/conformance_onnx_zoo" --tasks "$models/zoo" || status=1
 "$build/conformance/conformance_onnx_layers" --tasks "$models/layers" || status=1
+# The text's direction on examples/engine and on oneDNN, each compared with our integers.
+cls=$models/deployed/ch_ppocr_mobile_v2.0_cls_infer
+compile=(g++ -std=c++20 -O1 -Isingle_include -isystem /usr/include/eigen3 -Iexamples
+    "-DENGINE_MODEL=\"$PWD/$cls/model.hpp\"")
+"${compile[@]}" tests/examples/engine_infer.cpp -o "$cls/engine" &&
+    "$cls/engine" "$cls/samples.npy" "$cls/found" &&
+    tail -c "$(stat -c %s "$cls/found")" "$cls/integers.npy" | cmp - "$cls/found" &&
+    echo "models: the engine computes our integers' bits" || status=1
+if [ -f /usr/include/oneapi/dnnl/dnnl.hpp ]; then
+    code=0
+    "${compile[@]}" examples/onednn_engine/compare_file.cpp -o "$cls/onednn" -ldnnl || code=1
+    [ $code = 1 ] || OMP_NUM_THREADS=1 "$cls/onednn" "$cls/samples.npy" || code=$?
+    [ $code = 0 ] || [ $code = 77 ] || status=1  # 77: this processor cannot
+else
+    echo "models: libdnnl-dev is not installed: the engine of oneDNN did not run"
+fi
 (cd "$models" && node ../../tests/models/onnx_runtime.mjs original exported zoo layers quantized) || status=1
 # The same engine for this processor, whose kernels for integers are others.
 if (cd "$models" && node -e 'require("onnxruntime-node")' 2>/dev/null); then

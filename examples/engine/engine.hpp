@@ -152,17 +152,25 @@ class Engine {
     template <class L>
     static constexpr bool runs = Runs<L, Kernels>::value;
 
-    struct Glue {};
+    /// What the kernels keep of a layer; nothing of one in float.
     template <class L>
-    static auto state() {
-        if constexpr (L::quantized && runs<L>)
-            return std::type_identity<typename Kernels::template Layer<Network, L>>{};
-        else
-            return std::type_identity<Glue>{};
-    }
+    struct State {};
+    template <class L>
+    requires(L::quantized&& runs<L>) struct State<L> {
+        [[no_unique_address]] typename Kernels::template Layer<Network, L> layer;
+    };
+    template <class Layers>
+    struct States;
     template <class... L>
-    static auto states(std::type_identity<std::tuple<L...>>)
-        -> std::tuple<typename decltype(state<L>())::type...>;
+    struct States<std::tuple<L...>> : State<L>... {};
+
+    static constexpr auto constants = [] {
+        std::array<const float*, Network::values.size()> at{};
+        for_each_layer<Network>([&]<class L>(std::size_t) {
+            if constexpr (L::type == "Constant") at[std::size_t(L::writes[0])] = L::parameters::value.data();
+        });
+        return at;
+    }();
 
 public:
     Engine() {
@@ -198,10 +206,10 @@ public:
             if constexpr (runs<L> && !passes_on<Network, L, Kernels::layout>() && L::type != "Constant") {
                 float* const y = arena_.data() + places.first[std::size_t(L::writes[0])];
                 if constexpr (L::quantized)
-                    layer<L>().run(read<L::reads[0]>(), y, shared_);
+                    layer<L>().run(read(L::reads[0]), y, shared_);
                 else
                     [&]<std::size_t... K>(std::index_sequence<K...>) {
-                        run_glue<Network, L, Kernels::layout>({read<L::reads[K]>()...}, y);
+                        run_glue<Network, L, Kernels::layout>({read(L::reads[K])...}, y);
                     }
                 (std::make_index_sequence<L::reads.size()>{});
                 seen(std::type_identity<L>{}, static_cast<const float*>(y));
@@ -215,32 +223,18 @@ public:
 
 private:
     /// A value: in the arena, or a constant.
-    template <int V>
-    const float* read() const {
-        const float* found = arena_.data() + places.first[std::size_t(V)];
-        for_each_layer<Network>([&]<class L>(std::size_t) {
-            if constexpr (L::type == "Constant")
-                if (std::size_t(L::writes[0]) == places.root[std::size_t(V)])
-                    found = L::parameters::value.data();
-        });
-        return found;
+    const float* read(int value) const {
+        const float* const constant = constants[places.root[std::size_t(value)]];
+        return constant != nullptr ? constant : arena_.data() + places.first[std::size_t(value)];
     }
     template <class L>
     auto& layer() {
-        return std::get<index_of<L>()>(layers_);
-    }
-    template <class L>
-    static constexpr std::size_t index_of() {
-        std::size_t at = 0;
-        for_each_layer<Network>([&]<class Other>(std::size_t i) {
-            if constexpr (std::same_as<L, Other>) at = i;
-        });
-        return at;
+        return static_cast<State<L>&>(states_).layer;
     }
 
     alignas(64) std::array<float, places.size> arena_{};
     [[no_unique_address]] typename Kernels::template Shared<Network> shared_{};
-    [[no_unique_address]] decltype(states(std::type_identity<typename Network::layers>{})) layers_{};
+    [[no_unique_address]] States<typename Network::layers> states_{};
 };
 
 }  // namespace engine

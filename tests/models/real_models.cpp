@@ -8,6 +8,9 @@
 // for ONNX Runtime, which tests/models/onnx_runtime.mjs runs.
 #include <algorithm>
 #include <amct_distill/definitions.hpp>
+#include <amct_distill/deploy/cpp_header.hpp>
+#include <amct_distill/deploy/integer.hpp>
+#include <amct_distill/nn/npy.hpp>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -195,6 +198,11 @@ private:
         VerifyReport const verified = verify(device, student, batches).value();
         fs::path const out = directory_ / "deployed" / name_;
         write(device, out).value();
+        if (name_.find("cls") != std::string::npos) {  // for the engines
+            write_file(out / "model.hpp", write_cpp_header(device).value()).value();
+            write_npy(out / "samples.npy", batches[0]).value();
+            write_npy(out / "integers.npy", integer_network(device).predict(batches[0])).value();
+        }
 
         std::size_t different = 0, sums = 0;
         for (const VerifiedLayer& l : verified.layers) different += l.different, sums += l.outputs;

@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "export_cpp.hpp"
-
+// export --format cpp: a deployment as a C++ header, of a namespace that has the file's name.
+#include <amct_distill/definitions.hpp>
 #include <amct_distill/deploy/cpp_header.hpp>
-#include <amct_distill/io/file.hpp>
 #include <filesystem>
+#include <string>
+#include <utility>
+
+#include "export_formats.hpp"
 
 namespace tool {
 
 namespace ad = amct_distill;
 
-void export_cpp(const ad::Deployment& deployment, const std::string& out) {
-    // The file's name is the network's.
-    std::string const name = std::filesystem::path(out).stem().string();
-    ad::write_file(out, ad::write_cpp_header(deployment, {.name = ad::detail::CppNames().add(name)}).value())
-        .value();
+ad::result<ExportFiles> write_cpp(ExportJob& job) {
+    std::string const name = std::filesystem::path(job.file()).stem().string();
+    auto text = ad::write_cpp_header(job.deployment(), {.name = ad::detail::CppNames().add(name)});
+    if (!text) return text.diagnostics();
+    ExportFiles files;
+    files.push_back({job.file(), *std::move(text)});
+    return {std::move(files), text.diagnostics()};
 }
 
 }  // namespace tool

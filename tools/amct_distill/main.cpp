@@ -211,15 +211,23 @@ void add_working(CLI::App& program, Options& o) {
     verify.quiet();
     verify.runs(run_verify);
 
-    Verb export_(program, "export", "write a model, or a folder's network, as ONNX or C++",
-                 "amct-distill export result --format float --out result.onnx", o);
+    Verb export_(program, "export", "write a model, or a folder's network, for other programs",
+                 "amct-distill export result --format qdq-int8,ascend --out net", o);
     export_.positional("MODEL_OR_DIR", "a model, or the folder of a distillation");
     export_.shapes();
     export_.app()
-        .add_option("--format", o.formats, "float: weights as the integers stand for; cpp: a header")
-        ->default_val("float")
-        ->check(CLI::IsMember({"float", "cpp"}));
-    export_.out("the .onnx or .hpp to write");
+        .add_option("--format", o.formats, "one or several, with commas. " + export_formats_text())
+        ->default_val("float");
+    export_.out("the file to write; of several: what their names begin with, or a folder");
+    export_.app()
+        .add_option("--source", o.source,
+                    "the float model that the folder was made of, where it is not where it was")
+        ->type_name("FILE");
+    export_.app()
+        .add_option("--weights", o.weights,
+                    "of qdq-int8: 8bit, or 7bit, other numbers, for x86 processors without VNNI")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"8bit", "7bit"}));
     export_.quiet();
     export_.runs(run_export);
 

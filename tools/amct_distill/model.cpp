@@ -75,6 +75,12 @@ std::string_view text_of(ad::onnx::NameSource source) {
     return "made up";
 }
 
+ad::onnx::ImportOptions import_options(const ModelOptions& options) {
+    ad::onnx::ImportOptions out{.shapes = user_shapes(options.shapes)};
+    if (options.follow_links) out.links = ad::onnx::ExternalData::Links::followed;
+    return out;
+}
+
 Model load_saved(const ModelOptions& options) {
     Model out;
     if (!options.shapes.empty())
@@ -92,10 +98,23 @@ Model load_saved(const ModelOptions& options) {
 
 }  // namespace
 
+std::uint64_t hash_of_file(const std::string& path) {
+    auto const mapped = ad::MappedFile::open(path);
+    return ad::detail::hash_of(mapped.value().bytes());
+}
+
+SourceModel read_source_model(std::unique_ptr<std::string> bytes, const ModelOptions& options) {
+    ad::onnx::ImportOptions const import = import_options(options);
+    ad::onnx::ModelFile file = bytes != nullptr
+                                   ? ad::onnx::ModelFile::of_bytes(*bytes, options.path).value()
+                                   : ad::onnx::ModelFile::open(options.path, import.links).value();
+    ad::onnx::Imported imported = ad::onnx::import_network(file, import).value();
+    return {std::move(bytes), std::move(file), std::move(imported)};
+}
+
 Model load_model(const ModelOptions& options) {
     Model out;
-    ad::onnx::ImportOptions import{.shapes = user_shapes(options.shapes)};
-    if (options.follow_links) import.links = ad::onnx::ExternalData::Links::followed;
+    ad::onnx::ImportOptions const import = import_options(options);
     if (options.path.ends_with(".npz")) {
         out = load_saved(options);
     } else {
@@ -110,8 +129,7 @@ Model load_model(const ModelOptions& options) {
         out.outputs = std::move(value.outputs);
         for (auto& n : value.names)
             out.names.push_back({std::move(n.module), std::move(n.node), text_of(n.source)});
-        auto const mapped = ad::MappedFile::open(options.path);
-        out.hash = ad::detail::hash_of(mapped.value().bytes());
+        out.hash = hash_of_file(options.path);
         out.bytes = model.size();
         out.opset = model.opset();
         out.producer = concat(std::string_view(model.proto().producer_name.get()), " ",
@@ -119,6 +137,7 @@ Model load_model(const ModelOptions& options) {
         while (out.producer.ends_with(' ')) out.producer.pop_back();
     }
     out.path = options.path;
+    out.shapes = options.shapes;
     return out;
 }
 

@@ -6,10 +6,12 @@
 #pragma once
 #include <amct_distill/nn/network.hpp>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "options.hpp"
+#include "source_model.hpp"
 
 namespace tool {
 
@@ -24,6 +26,7 @@ struct Model {
     std::vector<std::string> notes{};
     std::vector<ModelName> names{};
     std::vector<std::string> inputs{}, outputs{};  ///< as the model calls them
+    std::vector<std::string> shapes{};             ///< that were given for it
     std::uint64_t hash = 0;                        ///< of the file's bytes
     std::size_t bytes = 0;
     std::string producer{};
@@ -32,5 +35,8 @@ struct Model {
 
 /// Throws ConfigError with every reason why it cannot be imported.
 Model load_model(const ModelOptions& options);
+std::uint64_t hash_of_file(const std::string& path);
+/// The file, or these bytes of a model, as ONNX has it.
+SourceModel read_source_model(std::unique_ptr<std::string> bytes, const ModelOptions& options);
 
 }  // namespace tool

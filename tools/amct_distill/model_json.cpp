@@ -17,13 +17,30 @@ std::string model_json(const Model& model) {
     out["producer"] = model.producer;
     out["hash"] = hash_text(model.hash);
     out["bytes"] = model.bytes;
-    for (auto const& [key, names] :
-         {std::pair("inputs", &model.inputs), std::pair("outputs", &model.outputs)}) {
+    for (auto const& [key, names] : {std::pair("inputs", &model.inputs), std::pair("outputs", &model.outputs),
+                                     std::pair("shapes", &model.shapes)}) {
         boost::json::array list;
         for (const std::string& name : *names) list.emplace_back(name);
         out[key] = std::move(list);
     }
     return ad::print_json(out) + '\n';
+}
+
+SourceOfFolder source_of_folder(const std::filesystem::path& directory) {
+    SourceOfFolder out;
+    auto const text = ad::read_file(directory / "model.json");
+    boost::json::error_code error;
+    boost::json::value const json = text ? boost::json::parse(*text, error) : boost::json::value();
+    if (error || !json.is_object()) return out;
+    auto const take = [](const boost::json::value* v, std::string& to) {
+        if (v != nullptr && v->is_string()) to = std::string(v->get_string());
+    };
+    take(json.get_object().if_contains("model"), out.path);
+    take(json.get_object().if_contains("hash"), out.hash);
+    const boost::json::value* const shapes = json.get_object().if_contains("shapes");
+    if (shapes != nullptr && shapes->is_array())
+        for (const boost::json::value& v : shapes->get_array()) take(&v, out.shapes.emplace_back());
+    return out;
 }
 
 Model deployed_model(const std::filesystem::path& directory, ad::nn::Network network) {

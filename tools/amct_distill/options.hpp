@@ -43,6 +43,8 @@ struct Options {
     std::string json{}, dot{};         ///< files to write; inspect: "-" is standard output
     std::string suggest{}, budget{};   ///< analyze
     std::string formats{};             ///< export
+    std::string source{};              ///< export: the float model of a folder
+    std::string weights = "8bit";      ///< export, of qdq-int8
     int epochs = 5;
     std::optional<std::uint32_t> batch_num{};
     int threads = 0;  ///< 0: the machine's
