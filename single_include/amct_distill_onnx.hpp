@@ -4109,14 +4109,18 @@ public:
     using symmetry = S;
 
     /// Errors: w is empty, has a value that is not finite, or a range so wide that codes would stand for
-    /// values that are not. Warning: a range so narrow that it has no scale, `use_of`; its weights become 0.
+    /// values that are not. Warning, one of all rows: ranges so narrow that they have no scale, `use_of`; their
+    /// weights become 0.
     result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
         auto const found = ranges(w, on);
         if (auto ok = check_weights(w, found, on); !ok) return ok;
         Diagnostics warnings;
+        std::size_t narrow = 0;
         for (std::size_t r = 0; r != found.size(); ++r)
             if (ClipRange const range = detail::clips(found[r]); use_of<B, S>(range) == RangeUse::too_narrow)
-                warnings.push_back(detail::too_narrow(name_of(r), range, B::name));
+                if (++narrow == 1) warnings.push_back(detail::too_narrow(name_of(r), range, B::name));
+        if (narrow > 1)
+            warnings.front().message += detail::concat("; so it is with ", narrow - 1, " more of its rows");
         return result<void>::with_warnings(std::move(warnings));
     }
 
@@ -32642,7 +32646,10 @@ public:
             values_.insert(graph.initializer[k].name.get());
             initializers_.emplace(graph.initializer[k].name.get(), k);
         }
+        for (OperatorSetIdProto& set : model_.opset_import)  // another word for ONNX's own operators
+            if (set.domain.get() == "ai.onnx") set.domain = {};
         for (NodeProto& n : graph.node) {
+            if (n.domain.get() == "ai.onnx") n.domain = {};
             node_names_.insert(n.name.get());
             std::size_t const place = nodes_.size();
             nodes_.push_back({std::move(n), place, true, 0, false});
@@ -32816,7 +32823,6 @@ public:
         std::erase_if(nodes_.at(n).proto.attribute,
                       [&](const AttributeProto& a) { return a.name.get() == name; });
     }
-    void set_attributes(Node n, AttributeList all) { nodes_.at(n).proto.attribute = std::move(all); }
     /// What the model said of a value's type and shape is no longer so.
     void forget_info(std::string_view value) {
         std::erase_if(model_.graph->value_info,
@@ -32828,7 +32834,7 @@ public:
         model_.ir_version = ir_version;
         bool found = false;
         for (OperatorSetIdProto& set : model_.opset_import)
-            if (set.domain.get().empty() || set.domain.get() == "ai.onnx") {
+            if (set.domain.get().empty()) {
                 set.version = version;
                 found = true;
             }
