@@ -41,8 +41,8 @@ public:
     using symmetry = S;
 
     /// Errors: w is empty, has a value that is not finite, or a range so wide that codes would stand for
-    /// values that are not. Warning, one of all rows: ranges so narrow that they have no scale, `use_of`; their
-    /// weights become 0.
+    /// values that are not. Warning, one for all rows: ranges so narrow that they have no scale, `use_of`;
+    /// their weights become 0.
     result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
         auto const found = ranges(w, on);
         if (auto ok = check_weights(w, found, on); !ok) return ok;
