@@ -60,7 +60,7 @@ compile=(g++ -std=c++20 -O1 -Isingle_include -isystem /usr/include/eigen3 -Iexam
 if [ -f /usr/include/oneapi/dnnl/dnnl.hpp ]; then
     code=0
     "${compile[@]}" examples/onednn_engine/compare_file.cpp -o "$cls/onednn" -ldnnl || code=1
-    [ $code = 1 ] || "$cls/onednn" "$cls/samples.npy" || code=$?
+    [ $code = 1 ] || OMP_NUM_THREADS=1 "$cls/onednn" "$cls/samples.npy" || code=$?
     [ $code = 0 ] || [ $code = 77 ] || status=1  # 77: this processor cannot
 else
     echo "models: libdnnl-dev is not installed: the engine of oneDNN did not run"

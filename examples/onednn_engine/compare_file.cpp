@@ -3,7 +3,7 @@
 // header, whose namespace is `model`:
 //
 //     amct-distill export DIR --format cpp --out model.hpp          (the namespace is the file's name)
-//     g++ -std=c++20 -O2 -I single_include -I examples -DENGINE_MODEL='"model.hpp"'
+//     g++ -std=c++20 -O3 -I single_include -I examples -DENGINE_MODEL='"model.hpp"'
 //         examples/onednn_engine/compare_file.cpp -ldnnl
 #include "../engine/configured.hpp"
 #include "compare.hpp"

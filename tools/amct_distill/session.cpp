@@ -75,7 +75,7 @@ OutputFolder::OutputFolder(fs::path path, bool resume, bool force) : path_(std::
     auto const status = fs::status(path_, error);
     if (!fs::exists(status)) return;
     if (!fs::is_directory(status)) bad_input(path_.string(), " is no folder");
-    lock_.emplace(ad::DirectoryLock::take(path_).value());
+    lock_ = std::make_unique<ad::DirectoryLock>(ad::DirectoryLock::take(path_).value());
     bool any = false;
     for (fs::directory_iterator it(path_, error), end; !error && it != end; it.increment(error))
         any = any || (it->path().filename() != "lock" && it->path().filename() != sensitivity_name);
@@ -114,7 +114,7 @@ void OutputFolder::make() {
         if (error) throw ad::ConfigError({ad::detail::file_error("create", path_, error.value())});
         made_ = true;
     }
-    if (!lock_) lock_.emplace(ad::DirectoryLock::take(path_).value());
+    if (!lock_) lock_ = std::make_unique<ad::DirectoryLock>(ad::DirectoryLock::take(path_).value());
     if (restart_) {
         fs::remove_all(run(), error);
         fs::remove(path_ / "log.txt", error);

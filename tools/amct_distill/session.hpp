@@ -9,7 +9,7 @@
 #include <amct_distill/student/run_options.hpp>
 #include <cstddef>
 #include <filesystem>
-#include <optional>
+#include <memory>
 #include <string>
 
 #include "program.hpp"
@@ -43,7 +43,7 @@ public:
 
 private:
     std::filesystem::path path_;
-    std::optional<amct_distill::DirectoryLock> lock_{};
+    std::unique_ptr<amct_distill::DirectoryLock> lock_{};
     bool made_ = false, kept_ = false, restart_ = false;
 };
 

@@ -51,7 +51,10 @@ public:
             values_.insert(graph.initializer[k].name.get());
             initializers_.emplace(graph.initializer[k].name.get(), k);
         }
+        for (OperatorSetIdProto& set : model_.opset_import)  // another word for ONNX's own operators
+            if (set.domain.get() == "ai.onnx") set.domain = {};
         for (NodeProto& n : graph.node) {
+            if (n.domain.get() == "ai.onnx") n.domain = {};
             node_names_.insert(n.name.get());
             std::size_t const place = nodes_.size();
             nodes_.push_back({std::move(n), place, true, 0, false});
@@ -236,7 +239,7 @@ public:
         model_.ir_version = ir_version;
         bool found = false;
         for (OperatorSetIdProto& set : model_.opset_import)
-            if (set.domain.get().empty() || set.domain.get() == "ai.onnx") {
+            if (set.domain.get().empty()) {
                 set.version = version;
                 found = true;
             }

@@ -41,14 +41,18 @@ public:
     using symmetry = S;
 
     /// Errors: w is empty, has a value that is not finite, or a range so wide that codes would stand for
-    /// values that are not. Warning: a range so narrow that it has no scale, `use_of`; its weights become 0.
+    /// values that are not. Warning, one of all rows: ranges so narrow that they have no scale, `use_of`; their
+    /// weights become 0.
     result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
         auto const found = ranges(w, on);
         if (auto ok = check_weights(w, found, on); !ok) return ok;
         Diagnostics warnings;
+        std::size_t narrow = 0;
         for (std::size_t r = 0; r != found.size(); ++r)
             if (ClipRange const range = detail::clips(found[r]); use_of<B, S>(range) == RangeUse::too_narrow)
-                warnings.push_back(detail::too_narrow(name_of(r), range, B::name));
+                if (++narrow == 1) warnings.push_back(detail::too_narrow(name_of(r), range, B::name));
+        if (narrow > 1)
+            warnings.front().message += detail::concat("; so it is with ", narrow - 1, " more of its rows");
         return result<void>::with_warnings(std::move(warnings));
     }
 

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/deploy/cpp_header.hpp>
 
+#include <algorithm>
+#include <amct_distill/deploy/cpp_text.hpp>
+#include <amct_distill/plan/select.hpp>
 #include <amct_distill/text/reader.hpp>
+#include <concepts>
 #include <limits>
+#include <string>
 
 #include "support/catch.hpp"
 #include "support/deploy_networks.hpp"

@@ -127,6 +127,23 @@ TEST_CASE("names that are taken get a number") {
     CHECK(edit.floats("w", {1}, {1}) == "w_3");
 }
 
+TEST_CASE("ai.onnx is another word for the domain without a name, which new nodes have") {
+    Model m;
+    m.input("x").output("y").node("Relu", {"x"}, {"y"});
+    m.graph().node[0].domain = std::string_view("ai.onnx");
+    onnx::ModelProto proto = m.file().proto();
+    proto.opset_import[0].domain = std::string_view("ai.onnx");
+    std::string const source = write_binary(proto);
+    onnx::ModelFile const file = onnx::ModelFile::of_bytes(source).value();
+    GraphEdit const edit(file);
+    CHECK(edit.opset() == 13);
+    std::string bytes;
+    onnx::ModelFile const out = written(edit, bytes);
+    CHECK(out.graph().node[0].domain.get().empty());
+    CHECK(out.proto().opset_import[0].domain.get().empty());
+    CHECK(out.opset() == 13);
+}
+
 TEST_CASE("what nobody needs is left out, and initializers are no inputs") {
     Model m = residual();
     m.initializer(onnx_test::floats("unused", {1}, {1})).input("w");

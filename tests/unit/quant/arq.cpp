@@ -246,8 +246,10 @@ TEST_CASE("a row too narrow for a scale becomes zeros, with a warning") {
     CHECK(done.has_value());
     CHECK(error(done) ==
           "warning: weights: row 1: the range -1e-38 to 1e-38 is too narrow for a scale of INT8, which would "
-          "be "
-          "below 1.1754944e-38; its values become 0");
+          "be below 1.1754944e-38; its values become 0");
+    w.row(2).setConstant(1e-38f);  // a sentence for all of them
+    CHECK(error(arq.initialize(w)) == error(done) + "; so it is with 1 more of its rows");
+    w.row(2).setZero();
     CHECK(arq.scale_offsets(w) == Scales{{2.0f / 128, 0}, {1.0f, 0}, {1.0f, 0}});
     arq.fake_quantize(w, out);
     CHECK(out.bottomRows(2).isZero(0));
