@@ -98,9 +98,6 @@ public:
     std::string write(const Source& source) {
         auto const file = onnx::ModelFile::open(source.file).value();
         auto const imported = onnx_io::import_network(file, source.options).value();
-        for (const onnx::ValueInfoProto& v : file.graph().input)
-            if (v.type->tensor_type->elem_type.get() == static_cast<std::int32_t>(onnx::ElementType::float64))
-                return {};  // its activations are double: refused
         for (bool const int4 : {false, true}) {
             auto const config = read<AMCTDistillConfig>(int4 ? int4_config : int8_config).value();
             auto const plan = resolve(config, imported.network.graph());
