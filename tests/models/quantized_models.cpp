@@ -120,6 +120,8 @@ public:
                 form("int4_clip", {.form = onnx::QdqForm::int4_clip}, deployment);
                 form("int4_in_int8", {}, deployment);
             }
+            add(source, imported, int4 ? "int4_fake_quant" : "fake_quant",
+                onnx_io::fake_quant_bytes(file, imported, deployment).value(), deployment);
         }
         return {};
     }
@@ -128,17 +130,23 @@ private:
     void add(const Source& source, const onnx::Imported& imported, std::string_view ending,
              const onnx::ModelBytes& bytes, const Deployment& deployment) {
         nn::Network const integers = integer_network(deployment);
-        Batch inputs = source.samples;
+        // AMCT's models multiply by 1 / scale: an input that is near a tie may get another code.
+        bool const by_inverse = ending.ends_with("fake_quant");
+        Batch inputs = by_inverse ? coarse(source, source.samples) : source.samples;
         std::size_t ties = near_ties(deployment, integers, inputs);
         for (int k = 1; ties != 0 && ties < few && k != tries; ++k) {
             Batch others = variant(source, k);
+            if (by_inverse) others = coarse(source, std::move(others));
             std::size_t const n = near_ties(deployment, integers, others);
             if (n >= ties) continue;
             ties = n;
             inputs = std::move(others);
         }
         bool const int4 = ending.starts_with("int4");
-        double const tolerance = ties == 0 ? 1e-6 : int4 ? 0.25 : 0.02;
+        // BlazeFace's boxes of 256 x 256 move by a fifth where a code early in the network is another.
+        bool const moves = source.name == "blazeface_back";
+        double const of_ties = int4 ? (moves ? 0.8 : 0.25) : moves ? 0.3 : 0.02;
+        double const tolerance = ties == 0 ? 1e-6 : of_ties;
         tied_ += ties != 0;
         std::vector<nn::Tensor> const outputs = integers.predict(inputs);
         fs::path const path = tasks_.directory() / (source.name + "." + std::string(ending) + ".onnx");
@@ -151,10 +159,19 @@ private:
         // ONNX Runtime's optimizer refuses INT4 data after some operators: see docs/export.md.
         std::vector<std::string> levels{"disabled", "all"};
         if (ending == "int4") levels.back() = "basic";
+        // It would multiply the whole numbers of a Conv's weights by what comes after them.
+        if (by_inverse) levels = {"disabled"};
         // Its optimizer makes a QuantizeLinear of two types of this one.
         if (source.name == "zoo_vit_fixed2" && ending == "int4_clip") levels.back() = "basic";
         tasks_.add(path, in, out, tolerance, levels);
         ++written_;
+    }
+    /// Multiples of 1/64: so few values that none of them is near a tie.
+    static Batch coarse(const Source& source, Batch samples) {
+        for (std::size_t i = 0; i != samples.size(); ++i)
+            if (!source.is_integer[i])
+                for (float& v : samples[i]) v = std::nearbyint(v * 64) / 64;
+        return samples;
     }
     /// The first sample, where the batch is free, and smaller.
     static Batch variant(const Source& source, int k) {
