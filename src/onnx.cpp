@@ -3,6 +3,7 @@
 #define AMCT_DISTILL_IMPLEMENTATION_ONNX
 #include <amct_distill/definitions.hpp>
 #include <amct_distill/onnx/export-inl.hpp>
+#include <amct_distill/onnx/graph_edit-inl.hpp>
 #include <amct_distill/onnx/import-inl.hpp>
 #include <amct_distill/onnx/model_file-inl.hpp>
 

@@ -19,7 +19,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -259,32 +258,7 @@ public:
         return to_bytes(*std::move(proto), options);
     }
     /// The same as a message, whose texts live as long as this object and its source.
-    result<ModelProto> finish_proto() const {
-        ModelProto out = model_;
-        GraphProto& graph = *out.graph;
-        std::vector<Node> order;
-        if (auto ok = sort(order); !ok) return ok.diagnostics();
-        std::unordered_set<std::string_view> used(outputs_);
-        for (Node n : order) {
-            graph.node.push_back(nodes_[n].proto);
-            for (std::string_view v : nodes_[n].proto.input) used.insert(v);
-            for (std::string_view v : nodes_[n].proto.output) used.insert(v);
-        }
-        auto const unused = [&](const auto& named) { return !used.contains(named.name.get()); };
-        std::erase_if(graph.initializer, unused);
-        // Values of initializers that are inputs too might be replaced from outside; an engine then folds
-        // nothing.
-        std::erase_if(graph.input,
-                      [&](const ValueInfoProto& v) { return initializer(v.name.get()) != nullptr; });
-        std::erase_if(graph.value_info, unused);
-        for (TensorProto& t : graph.initializer)
-            if (auto ok = take_in(t); !ok) return ok.diagnostics();
-        for (NodeProto& n : graph.node)
-            for (AttributeProto& a : n.attribute)
-                if (a.t)
-                    if (auto ok = take_in(*a.t); !ok) return ok.diagnostics();
-        return out;
-    }
+    result<ModelProto> finish_proto() const;
 
 private:
     struct Entry {
@@ -336,62 +310,9 @@ private:
         return static_cast<std::size_t>(at - node(n).output.begin());
     }
     /// Those that the outputs need, each after what it reads; else in the source's order.
-    result<void> sort(std::vector<Node>& order) const {
-        std::vector<char> needed(nodes_.size(), 0);
-        std::vector<Node> stack;
-        auto const need = [&](std::string_view value) {
-            std::optional<Node> const n = producer(value);
-            if (!n || needed[*n] != 0) return;
-            needed[*n] = 1;
-            stack.push_back(*n);
-        };
-        for (const ValueInfoProto& v : model_.graph->output) need(v.name.get());
-        while (!stack.empty()) {
-            Node const n = stack.back();
-            stack.pop_back();
-            for (std::string_view v : node(n).input) need(v);
-        }
-        std::vector<std::size_t> waits(nodes_.size(), 0);
-        std::vector<Node> ready;
-        std::size_t count = 0;
-        auto const later = [&](Node a, Node b) {
-            auto const key = [&](Node n) { return std::tuple(nodes_[n].anchor, nodes_[n].offset, n); };
-            return key(a) > key(b);
-        };
-        for (Node n = 0; n != nodes_.size(); ++n) {
-            if (needed[n] == 0) continue;
-            ++count;
-            for (std::string_view v : node(n).input) waits[n] += producer(v).has_value();
-            if (waits[n] == 0) ready.push_back(n);
-        }
-        std::make_heap(ready.begin(), ready.end(), later);
-        while (!ready.empty()) {
-            std::pop_heap(ready.begin(), ready.end(), later);
-            Node const n = ready.back();
-            ready.pop_back();
-            order.push_back(n);
-            for (std::string_view v : node(n).output) {
-                if (v.empty() || producer(v) != n) continue;
-                for (const Reader& r : readers(v))
-                    if (needed[r.node] != 0 && --waits[r.node] == 0) {
-                        ready.push_back(r.node);
-                        std::push_heap(ready.begin(), ready.end(), later);
-                    }
-            }
-        }
-        if (order.size() == count) return {};
-        return general_error("the model's nodes depend on each other in a circle");
-    }
+    result<void> sort(std::vector<Node>& order) const;
     /// Bytes in another file become the tensor's own.
-    result<void> take_in(TensorProto& t) const {
-        if (t.data_location.get() != 1) return {};
-        result<TensorValues> const values = source_->values(t);
-        if (!values) return values.diagnostics();
-        t.raw_data = std::get<std::string_view>(values->source());
-        t.external_data.clear();
-        t.data_location = {};
-        return {};
-    }
+    result<void> take_in(TensorProto& t) const;
 
     const ModelFile* source_;
     ModelProto model_;
@@ -406,3 +327,7 @@ private:
 };
 
 }  // namespace amct_distill::onnx
+
+#ifndef AMCT_DISTILL_COMPILED_ONNX
+#include "graph_edit-inl.hpp"
+#endif
