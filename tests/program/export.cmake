@@ -24,7 +24,7 @@ check("it is no folder" err MATCHES "digits.onnx is no folder")
 
 file(RENAME "${WORK}/digits.onnx" "${WORK}/elsewhere.onnx")
 run("the model has moved" 1 export result --format qdq-int8 --out moved.onnx)
-check("it is asked for" err MATCHES "digits.onnx, is not there; name it with --source")
+check("it is asked for" err MATCHES "digits.onnx, is not there. name it with --source")
 run("it is named" 0 export result --format qdq-int8 --source elsewhere.onnx --out moved.onnx --quiet)
 run("again" 0 export result --format qdq-int8 --source elsewhere.onnx --out again.onnx --quiet)
 check_same("${WORK}/moved.onnx" "${WORK}/again.onnx")
