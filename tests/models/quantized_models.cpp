@@ -6,8 +6,8 @@
 //
 // ONNX Runtime computes some layers in float, where the last bits differ from ours; between two codes of the
 // next layer's input they decide, and then all that follows is another code's. So inputs are looked for with
-// which no value lies so near to such a tie. Where there are none, as in large models, scales become powers of
-// two: then a float32 holds every product and sum of a layer exactly, and no bits are left to decide.
+// which no value lies so near to such a tie. Where there are none, as in large models, scales become powers
+// of two: then a float32 holds every product and sum of a layer exactly, and no bits are left to decide.
 //
 // The models are those of tests/golden (zoo, onnx), the digits network of examples/, and those that
 // tests/models.sh put into DIRECTORY. tests/models/onnx_runtime.mjs runs what is written.

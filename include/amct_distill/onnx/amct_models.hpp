@@ -142,7 +142,8 @@ private:
         std::vector<std::uint64_t> bits;
         for (std::size_t c = 0; c != of.weight_scales.size(); ++c)
             bits.push_back(std::bit_cast<std::uint32_t>(of.dequantization_scale(c)));
-        return edit_.add_initializer({.dims = {static_cast<std::int64_t>(bits.size())},
+        auto const size = static_cast<std::int64_t>(bits.size());
+        return edit_.add_initializer({.dims = {size},
                                       .data_type = static_cast<std::int32_t>(ElementType::uint64),
                                       .name = text(of.name, ".dequant.param"),
                                       .uint64_data = std::move(bits)});
