@@ -14,6 +14,10 @@ _amct_distill() {
     --resize) COMPREPLY=($(compgen -W "fit fill crop" -- "$word")) ;;
     --order) COMPREPLY=($(compgen -W "rgb bgr" -- "$word")) ;;
     --layout) COMPREPLY=($(compgen -W "nchw nhwc" -- "$word")) ;;
+    --format)
+        COMPREPLY=($(compgen -W "float qdq-int8 qdq-int4 qdq-int4-clip fake-quant ascend cpp" -- "$word"))
+        ;;
+    --weights) COMPREPLY=($(compgen -W "8bit 7bit" -- "$word")) ;;
     --log) COMPREPLY=($(compgen -W "text json" -- "$word")) ;;
     --blocks) COMPREPLY=($(compgen -W "amct residual automatic" -- "$word")) ;;
     *)
