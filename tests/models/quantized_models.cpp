@@ -83,31 +83,19 @@ Deployment with_even_scales(const Deployment& deployment) {
     std::vector<DeployedLayer> layers = deployment.layers();
     for (DeployedLayer& layer : layers) {
         std::size_t const rows = layer.rows(), cols = layer.cols();
-        const nn::Weighted& old = *network.module(layer.module).weighted();
         std::vector<std::int8_t> codes(rows * cols);
         std::vector<ScaleOffset> scales(layer.weight_scales.begin(), layer.weight_scales.end());
         for (ScaleOffset& s : scales) s.scale = even(s.scale);
-        nn::Tensor meant({static_cast<nn::Index>(rows), static_cast<nn::Index>(cols)});
         for (std::size_t r = 0; r != rows; ++r) {
             auto const row = std::span(codes).subspan(r * cols, cols);
             unpack_row(layer.codes, r, row);
-            ScaleOffset const now = scales[scales.size() == 1 ? 0 : r];
-            float const factor = layer.weight_scales.of_row(r).scale / now.scale;
+            float const factor =
+                layer.weight_scales.of_row(r).scale / scales[scales.size() == 1 ? 0 : r].scale;
             for (std::int8_t& c : row) c = static_cast<std::int8_t>(std::nearbyint(float(c) * factor));
-            dequantize(row, meant.span().subspan(r * cols, cols), now);
         }
-        layer.codes = std::visit(
-            [&]<class B>(const Codes<B>&) { return AnyCodes(Codes<B>::pack(codes, rows, cols).value()); },
-            layer.codes);
-        layer.weight_scales = Scales(std::move(scales));
         layer.data.scale = even(layer.data.scale);
         layer.quantize_data = {};
-        for (std::size_t r = 0; r != layer.bias.size(); ++r)
-            layer.bias[r] =
-                static_cast<std::int32_t>(std::nearbyint(old.bias()[r] / layer.dequantization_scale(r)));
-        nn::Tensor weight(old.weight().shape());
-        nn::WeightRows(old).scatter(meant, weight);
-        network.replace(layer.module, old.with_parameters(weight, nn::Tensor(old.bias())));
+        detail::set_codes(layer, network, codes, std::move(scales));
     }
     return Deployment(std::move(network), std::move(layers));
 }

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <span>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -38,7 +39,29 @@ inline bool has_narrow_weights(const DeployedLayer& layer) {
 
 namespace detail {
 
-/// The layer with other codes, scales and biases; and its module, whose weights they stand for.
+/// Other codes of a layer's weights, of the width that it has, and their scales. Its bias follows in steps of
+/// them, and its module has the weights that they stand for.
+inline void set_codes(DeployedLayer& layer, nn::Network& network, std::span<const std::int8_t> codes,
+                      std::vector<ScaleOffset> scales) {
+    std::size_t const rows = layer.rows(), cols = layer.cols();
+    layer.codes = std::visit(
+        [&]<class B>(const Codes<B>&) { return AnyCodes(Codes<B>::pack(codes, rows, cols).value()); },
+        layer.codes);
+    layer.weight_scales = Scales(std::move(scales));
+    const nn::Weighted& old = *network.module(layer.module).weighted();
+    for (std::size_t r = 0; r != layer.bias.size(); ++r)
+        layer.bias[r] =
+            static_cast<std::int32_t>(std::nearbyint(old.bias()[r] / layer.dequantization_scale(r)));
+    nn::Tensor meant({static_cast<nn::Index>(rows), static_cast<nn::Index>(cols)});
+    for (std::size_t r = 0; r != rows; ++r)
+        dequantize(codes.subspan(r * cols, cols), meant.span().subspan(r * cols, cols),
+                   layer.weight_scales.of_row(r));
+    nn::Tensor weight(old.weight().shape());
+    nn::WeightRows(old).scatter(meant, weight);
+    network.replace(layer.module, old.with_parameters(weight, nn::Tensor(old.bias())));
+}
+
+/// The layer with codes of 7 bits.
 inline void narrow_weights(DeployedLayer& layer, nn::Network& network) {
     std::size_t const rows = layer.rows(), cols = layer.cols();
     std::vector<std::int8_t> codes(rows * cols);
@@ -63,19 +86,7 @@ inline void narrow_weights(DeployedLayer& layer, nn::Network& network) {
         }
         layer.requantized.push_back(r);
     }
-    layer.codes = Codes<Int8>::pack(codes, rows, cols).value();
-    layer.weight_scales = Scales(std::move(scales));
-    const nn::Weighted& old = *network.module(layer.module).weighted();
-    for (std::size_t r = 0; r != layer.bias.size(); ++r)
-        layer.bias[r] =
-            static_cast<std::int32_t>(std::nearbyint(old.bias()[r] / layer.dequantization_scale(r)));
-    nn::Tensor meant({static_cast<nn::Index>(rows), static_cast<nn::Index>(cols)});
-    for (std::size_t r = 0; r != rows; ++r)
-        dequantize(std::span(codes).subspan(r * cols, cols), meant.span().subspan(r * cols, cols),
-                   layer.weight_scales.of_row(r));
-    nn::Tensor weight(old.weight().shape());
-    nn::WeightRows(old).scatter(meant, weight);
-    network.replace(layer.module, old.with_parameters(weight, nn::Tensor(old.bias())));
+    set_codes(layer, network, codes, std::move(scales));
 }
 
 }  // namespace detail

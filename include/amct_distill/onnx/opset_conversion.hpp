@@ -82,6 +82,13 @@ private:
             edit_.remove_attribute(n, name);
         }
     }
+    void float_to_input(Node n, std::string_view name, std::size_t input) {
+        if (const AttributeProto* const a = find_attribute(edit_.node(n), name)) {
+            float const value = a->f.get();
+            edit_.set_input(n, input, edit_.floats(own(n, name), {}, {value}));
+            edit_.remove_attribute(n, name);
+        }
+    }
 
     Problem drop_spatial(Node n) {
         if (integer_attribute(edit_.node(n), "spatial", 1) == 0)
@@ -119,25 +126,14 @@ private:
         return {};
     }
     Problem clip_to_inputs(Node n) {
-        std::size_t input = 1;
-        for (std::string_view name : {"min", "max"}) {
-            if (const AttributeProto* const a = find_attribute(edit_.node(n), name)) {
-                float const value = a->f.get();
-                edit_.set_input(n, input, edit_.floats(own(n, name), {}, {value}));
-                edit_.remove_attribute(n, name);
-            }
-            ++input;
-        }
+        float_to_input(n, "min", 1);
+        float_to_input(n, "max", 2);
         return {};
     }
     Problem pad_to_inputs(Node n) {
         if (!integers(n, "pads")) return "it has no pads";
         integers_to_input(n, "pads", 1);
-        if (const AttributeProto* const a = find_attribute(edit_.node(n), "value")) {
-            float const value = a->f.get();
-            edit_.set_input(n, 2, edit_.floats(own(n, "value"), {}, {value}));
-            edit_.remove_attribute(n, "value");
-        }
+        float_to_input(n, "value", 2);
         return {};
     }
     Problem drop_ratio(Node n) {
