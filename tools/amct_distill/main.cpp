@@ -184,6 +184,15 @@ void add_working(CLI::App& program, Options& o) {
         .add_option("--blocks", o.blocks, "amct, residual or automatic")
         ->capture_default_str()
         ->check(CLI::IsMember({"amct", "residual", "automatic"}));
+    distill.app()
+        .add_option("--input", o.input, "of a block in training: the student's, the teacher's or mix")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"student", "teacher", "mix"}));
+    distill.app()
+        .add_option("--drop-probability", o.drop_probability,
+                    "how likely an input's element is not quantized in a training step (QDrop: 0.5)")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 0.999));
     distill.threads();
     distill.memory("bounds the process, but for the model; files in DIR hold the rest");
     distill.app().add_flag("--resume", o.resume, "go on where a run that was interrupted left the folder");

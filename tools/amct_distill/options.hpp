@@ -50,6 +50,8 @@ struct Options {
     int threads = 0;  ///< 0: the machine's
     std::string memory{};
     std::string blocks = "amct";
+    std::string input = "student";  ///< of blocks
+    double drop_probability = 0;
     std::string log = "text";
     bool quiet = false, resume = false, force = false, dry_run = false, simulate = false;
     std::string command{};  ///< as it was typed, for the log and the report

@@ -215,7 +215,7 @@ private:
     }
 
     template <class Values>
-    static auto of_row(Values& values, const ConstMatrixRef& w, Eigen::Index r) {
+    static auto of_row(Values&& values, const ConstMatrixRef& w, Eigen::Index r) {
         auto const cols = static_cast<std::size_t>(w.cols());
         assert(values.size() == cols * static_cast<std::size_t>(w.rows()));
         return std::span(values).subspan(static_cast<std::size_t>(r) * cols, cols);
