@@ -50,6 +50,9 @@ struct Options {
     int threads = 0;  ///< 0: the machine's
     std::string memory{};
     std::string blocks = "amct";
+    std::string equalize = "none";     ///< or depthwise, convolutions
+    std::string calibration = "ifmr";  ///< or range
+    bool bias_correction = false;
     std::string log = "text";
     bool quiet = false, resume = false, force = false, dry_run = false, simulate = false;
     std::string command{};  ///< as it was typed, for the log and the report
