@@ -19,7 +19,10 @@ _amct_distill() {
         ;;
     --weights) COMPREPLY=($(compgen -W "8bit 7bit" -- "$word")) ;;
     --log) COMPREPLY=($(compgen -W "text json" -- "$word")) ;;
+    --equalize) COMPREPLY=($(compgen -W "none depthwise convolutions" -- "$word")) ;;
+    --calibration) COMPREPLY=($(compgen -W "ifmr range" -- "$word")) ;;
     --blocks) COMPREPLY=($(compgen -W "amct residual automatic" -- "$word")) ;;
+    --input) COMPREPLY=($(compgen -W "student teacher mix" -- "$word")) ;;
     *)
         if [[ $word == -* ]]; then
             COMPREPLY=($(compgen -W "$(grep -oE -- '--[a-z][a-z_-]*' <<<"$help" | sort -u)" -- "$word"))

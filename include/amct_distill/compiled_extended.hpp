@@ -10,6 +10,7 @@
 #include "plan/resolve.hpp"
 #include "quant/adaround.hpp"
 #include "report/plan_text.hpp"
+#include "student/bias_correction.hpp"
 #include "student/calibrate.hpp"
 #include "student/extended.hpp"
 #include "text/printer.hpp"
@@ -40,6 +41,10 @@ AMCT_DISTILL_TEMPLATE result<ExtendedStudent> make_student<ExtendedAlgorithms>(c
 AMCT_DISTILL_TEMPLATE result<CalibrationReport> calibrate<ExtendedAlgorithms>(ExtendedStudent&, DataSource,
                                                                               const RunOptions&,
                                                                               const CalibrateOptions&);
+AMCT_DISTILL_TEMPLATE result<BiasReport> correct_biases<ExtendedAlgorithms>(const nn::Network&,
+                                                                            ExtendedStudent&, DataSource,
+                                                                            const RunOptions&,
+                                                                            const BiasOptions&);
 AMCT_DISTILL_TEMPLATE result<DistillReport> distill<MeanSquaredError, AdamW, ExtendedAlgorithms>(
     const nn::Network&, ExtendedStudent&, DataSource, const DistillOptions&, const RunOptions&);
 AMCT_DISTILL_TEMPLATE result<std::vector<LayerReport>> report_layers<ExtendedAlgorithms>(

@@ -5,6 +5,7 @@
 #include <amct_distill/report/make_page.hpp>
 #include <ctime>
 #include <filesystem>
+#include <optional>
 
 #include "compare.hpp"
 #include "configuration.hpp"
@@ -16,6 +17,7 @@
 #include "model.hpp"
 #include "model_json.hpp"
 #include "page.hpp"
+#include "preparation.hpp"
 #include "program.hpp"
 #include "session.hpp"
 
@@ -123,14 +125,18 @@ private:
     int work_in(OutputFolder& folder) {
         run_.directory = folder.run();
         run_.resume = o_.resume;
-        ad::ExtendedStudent student = taken(ad::make_student(model_.network, configuration_.plan));
         console_.line();
         std::size_t const observed =
             (std::min)(std::size_t{configuration_.plan.batch_num.value}, data_.size());
+        preparation_.emplace(o_, observed, console_);
+        if (!preparation_->equalize(model_.network, data_, run_)) return stopped(folder);
+        ad::ExtendedStudent student = taken(ad::make_student(model_.network, configuration_.plan));
         console_.say(concat("Calibrating on ", observed, observed == 1 ? " batch ..." : " batches ..."));
-        auto const calibration = ad::calibrate(student, data_, run_);
+        auto const calibration = ad::calibrate(student, data_, run_, preparation_->calibration());
         if (interrupted()) return stopped(folder);
         taken(calibration);
+        if (!preparation_->correct(model_.network, student, data_, run_)) return stopped(folder);
+        preparation_->print();
         ad::nn::Network const calibrated = student.network();
         phases_.end("calibrate", console_.seconds());
 
@@ -241,6 +247,7 @@ private:
         fact("data hash", hash_text(facts_.hash));
         if (!o_.data.labels.empty()) fact("labels", o_.data.labels);
         if (o_.data.seed) fact("seed", ad::number(*o_.data.seed));
+        for (const ad::PageFact& f : preparation_->facts()) run.facts.push_back(f);
         for (const std::string& n : model_.notes) fact("note of the import", n);
         for (auto const& [name, s] : phases_.seconds) run.phases.push_back({name, s});
         return out;
@@ -279,6 +286,7 @@ private:
     DataFacts facts_{};
     ad::RunOptions run_{};
     Phases phases_{};
+    std::optional<Preparation> preparation_{};
     ad::Diagnostics warnings_{};
 };
 

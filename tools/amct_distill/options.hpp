@@ -52,6 +52,9 @@ struct Options {
     std::string blocks = "amct";
     std::string input = "student";  ///< of blocks
     double drop_probability = 0;
+    std::string equalize = "none";     ///< or depthwise, convolutions
+    std::string calibration = "ifmr";  ///< or range
+    bool bias_correction = false;
     std::string log = "text";
     bool quiet = false, resume = false, force = false, dry_run = false, simulate = false;
     std::string command{};  ///< as it was typed, for the log and the report
