@@ -4,7 +4,9 @@
 ///     AdaRound<Int4, ChannelWise> q({.hard_phase = 0.3});
 ///     q.initialize(w).value();
 ///     q.begin_step({.step = 3, .steps = 120});         // from now on as at this step of the training
-///     q.fake_quantize(w, out);  q.backward(w, grad_out, grad_w, grad_v);  q.regularize(w, 1, grad_w, grad_v);
+///     q.fake_quantize(w, out);
+///     q.backward(w, grad_out, grad_w, grad_v);
+///     q.regularize(w, 1, grad_w, grad_v);
 ///     q.end_steps();                                   // as deployed: each weight up or down
 ///
 /// Source: Nagel et al. 2020 and Li et al. 2021 (BRECQ), with a last phase in which the forward is rounded
