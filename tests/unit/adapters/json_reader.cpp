@@ -2,6 +2,9 @@
 #include <amct_distill/adapters/json_reader.hpp>
 
 #include <amct_distill/adapters/json.hpp>
+#include <amct_distill/plan/resolve.hpp>
+#include <amct_distill/student/extended.hpp>
+#include <amct_distill/text/reader.hpp>
 
 #include "support/catch.hpp"
 
@@ -282,6 +285,23 @@ TEST_CASE("JSON of AMCT's other flows is told as such, key by key") {
     CHECK(text.find("no layer is named") == std::string::npos);
     CHECK(errors(R"({"version": 1, "conv1": {"retrain_enable": true, "retrain_data_config": {}}})")
               .find("AMCT's retraining") != std::string::npos);
+}
+
+TEST_CASE("a plan with learned rounding comes back from its JSON") {
+    auto const config = read<ExtendedConfig>(
+                            "distill_weight_quant_config { adaround_distill { hard_phase: 0.25 "
+                            "initial_range: MAX } }\n"
+                            "distill_override_layers { layer_name: 'conv2' distill_weight_quant_config { "
+                            "ulq_distill { dst_type: INT4 } } }")
+                            .value();
+    ExtendedPlan const plan = resolve(config, two_layers()).value();
+    std::string const json = print_json(to_json(plan));
+    CHECK(json.find("\"initial_range\":\"MAX\"") != std::string::npos);
+    ExtendedPlan const again = plan_from_json<ExtendedAlgorithms>(json, two_layers()).value();
+    CHECK(print_json(to_json(again)) == json);
+    CHECK(again.layers[0].weights == plan.layers[0].weights);
+    CHECK(again.layers[1].weights == plan.layers[1].weights);
+    CHECK_FALSE(plan_from_json(json, two_layers()));  // AMCT's algorithms have no such one
 }
 
 }  // namespace adapters_json_reader_test

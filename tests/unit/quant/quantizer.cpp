@@ -2,6 +2,7 @@
 #include <amct_distill/quant/quantizer.hpp>
 
 #include <amct_distill/quant/act_ulq.hpp>
+#include <amct_distill/quant/adaround.hpp>
 #include <amct_distill/quant/arq.hpp>
 #include <amct_distill/quant/ifmr.hpp>
 #include <amct_distill/quant/ulq.hpp>
@@ -36,6 +37,13 @@ struct Pow2 {
     result<QuantizedMatrix> quantize(ConstMatrixRef w) const {
         return amct_distill::quantize<B>(w, scale_offsets(w));
     }
+};
+
+struct OnlyBegins : Arq<Int8, ChannelWise> {
+    void begin_step(const TrainingStep&) {}
+};
+struct FreezesNothing : Arq<Int8, ChannelWise> {
+    static constexpr bool freezes_weights = false;
 };
 
 struct NoBackward : Arq<Int8, ChannelWise> {
@@ -94,6 +102,27 @@ TEST_CASE("the checks with a line for each missing part agree with the concepts"
     STATIC_REQUIRE_FALSE(detail::ScaleOfActivations<Arq<Int8, ChannelWise>>);
     STATIC_REQUIRE_FALSE(detail::BackwardOfActivations<Arq<Int8, ChannelWise>>);
     CHECK(check_activation_quantizer<ActUlq<Int4>>());
+}
+
+TEST_CASE("what a weight quantizer may have besides is found by its members") {
+    using Learned = AdaRound<Int4, ChannelWise>;
+    using Plain = Arq<Int4, ChannelWise>;
+    STATIC_REQUIRE(check_weight_quantizer<Learned>());
+    STATIC_REQUIRE(SteppedQuantizer<Learned>);
+    STATIC_REQUIRE(RegularizedQuantizer<Learned>);
+    STATIC_REQUIRE(HasLearningRate<Learned>);
+    STATIC_REQUIRE(FreezesWeights<Learned>);
+    STATIC_REQUIRE_FALSE(SteppedQuantizer<Plain>);
+    STATIC_REQUIRE_FALSE(RegularizedQuantizer<Plain>);
+    STATIC_REQUIRE_FALSE(HasLearningRate<Plain>);
+    STATIC_REQUIRE_FALSE(FreezesWeights<Plain>);
+    STATIC_REQUIRE_FALSE(FreezesWeights<FreezesNothing>);
+    // A half is not the part; check_weight_quantizer says so.
+    STATIC_REQUIRE_FALSE(SteppedQuantizer<OnlyBegins>);
+    STATIC_REQUIRE(detail::NamesBeginStep<OnlyBegins>);
+    STATIC_REQUIRE_FALSE(detail::NamesEndSteps<OnlyBegins>);
+    STATIC_REQUIRE(detail::NamesRegularize<Learned>);
+    CHECK(SteppedQuantizer<Learned>);
 }
 
 }  // namespace quant_concepts_test
