@@ -13,6 +13,7 @@
 /// or optimizers of one's own includes definitions.hpp (where a single header was copied, it is compiled with
 /// -DAMCT_DISTILL_DEFINITIONS), and instantiates what it uses of them. The results are the same.
 #pragma once
+#include "compiled_extended.hpp"
 #include "config/messages.hpp"
 #include "config/record.hpp"
 #include "deploy/deployment.hpp"
@@ -154,7 +155,7 @@ AMCT_DISTILL_TEMPLATE class CertifiedHistogram<false, 12>;
 #if defined(__GNUC__)
 #define AMCT_DISTILL_LOOP_ON(RUN, ...) \
     AMCT_DISTILL_TEMPLATE decltype(std::declval<__VA_ARGS__&>().template run<16>()) RUN(__VA_ARGS__)
-#if defined(__x86_64__) || defined(__i386__)
+#if (defined(__x86_64__) || defined(__i386__)) && !defined(AMCT_DISTILL_NO_DISPATCH)
 #define AMCT_DISTILL_LOOP(...)                      \
     AMCT_DISTILL_LOOP_ON(run_vectors, __VA_ARGS__); \
     AMCT_DISTILL_LOOP_ON(run_avx2, __VA_ARGS__);    \

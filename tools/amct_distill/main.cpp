@@ -86,7 +86,7 @@ public:
         app_.add_option("--recipe", o_.recipe,
                         "options that go together, where they are not given: amct, AMCT's steps alone; fast, "
                         "--equalize depthwise --bias-correction --epochs 0; best, --equalize depthwise "
-                        "--bias-correction --blocks automatic --epochs 20")
+                        "--bias-correction --blocks automatic --drop-probability 0.5 --epochs 20")
             ->capture_default_str()
             ->check(CLI::IsMember({"amct", "fast", "best"}));
         app_.add_option("--equalize", o_.equalize,
@@ -139,6 +139,7 @@ public:
         bool const best = o.recipe == "best";
         if (!is_given("--epochs")) o.epochs = best ? 20 : 0;
         if (best && !is_given("--blocks")) o.blocks = "automatic";
+        if (best && !is_given("--drop-probability")) o.drop_probability = 0.5;
     }
 
     static inline int (*chosen)(const Options&) = nullptr;
@@ -218,6 +219,15 @@ void add_working(CLI::App& program, Options& o) {
         .add_option("--blocks", o.blocks, "amct, residual or automatic")
         ->capture_default_str()
         ->check(CLI::IsMember({"amct", "residual", "automatic"}));
+    distill.app()
+        .add_option("--input", o.input, "of a block in training: the student's, the teacher's or mix")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"student", "teacher", "mix"}));
+    distill.app()
+        .add_option("--drop-probability", o.drop_probability,
+                    "how likely an input's element is not quantized in a training step (QDrop: 0.5)")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 0.999));
     distill.preparation();
     distill.threads();
     distill.memory("bounds the process, but for the model; files in DIR hold the rest");

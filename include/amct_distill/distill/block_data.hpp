@@ -15,6 +15,7 @@
 
 #include "blocks.hpp"
 #include "distance.hpp"
+#include "distill_options.hpp"
 #include "dump.hpp"
 #include "loss.hpp"
 #include "prefix_cache.hpp"
@@ -25,21 +26,24 @@ class BlockData {
 public:
     struct Step {
         std::vector<nn::Tensor> inputs{}, targets{};  // parallel to those of the block
-        /// The inputs are the teacher's: the student's were off by more than half of the smaller signal's
-        /// power, mean((t - s)^2) > 0.5 min(mean t^2, mean s^2), and had nothing left to teach.
+        /// The inputs are the teacher's, since that is asked for, or: the student's were off by more than
+        /// half of the smaller signal's power, mean((t - s)^2) > 0.5 min(mean t^2, mean s^2), and had nothing
+        /// left to teach.
         bool from_teacher = false;
     };
 
     /// The blocks before this one are trained. `dump`: the teacher's part, when it was dumped. All outlive
     /// it.
     BlockData(PrefixRunner& student, PrefixRunner& teacher, CacheBudget& budget, std::size_t batches,
-              const TrainedBlock& block, const TeacherDump* dump, std::size_t index)
+              const TrainedBlock& block, const TeacherDump* dump, std::size_t index,
+              BlockInput input = BlockInput::student)
         : student_(student),
           teacher_(teacher),
           budget_(budget),
           block_(block),
           dump_(dump),
           index_(index),
+          input_(input),
           steps_(batches),
           file_(budget.directory()),
           places_(batches) {
@@ -123,7 +127,8 @@ private:
         detail::Distance distance;
         for (std::size_t k = 0; k != block_.inputs.size(); ++k)
             distance.add(current_.inputs[k], student_.value(block_.inputs[k]));
-        current_.from_teacher = distance.is_far();
+        current_.from_teacher =
+            distance.is_far() || input_ == BlockInput::teacher || (input_ == BlockInput::mix && i % 2 != 0);
         if (!current_.from_teacher)
             for (std::size_t k = 0; k != block_.inputs.size(); ++k)
                 current_.inputs[k] = student_.value(block_.inputs[k]);
@@ -135,6 +140,7 @@ private:
     const TrainedBlock& block_;
     const TeacherDump* dump_;
     std::size_t index_;
+    BlockInput input_;
     std::vector<nn::NodeId> asked_{};
     bool changes_ = false;
     std::vector<std::optional<Step>> steps_;

@@ -71,8 +71,14 @@ public:
                          });
         return sum_of_losses(step);
     }
-    double loss_and_gradients(const BlockData::Step& step, const Loss& loss) {
-        auto const all = static_cast<double>(values(step));
+    /// What the loss is multiplied by where its gradients are taken, and the sum of the modules' own terms.
+    struct Factors {
+        double loss = 1;
+        double regularizers = 0;  ///< 0: they add nothing
+    };
+    /// Returns the loss alone.
+    double loss_and_gradients(const BlockData::Step& step, const Loss& loss, Factors factors = {}) {
+        auto const all = static_cast<double>(values(step)) / factors.loss;
         auto const one = [&](std::size_t k, BatchSlice slice, nn::Tape& tape, std::size_t worker) {
             Work& work = work_[worker];
             losses_[k] = forward(step, loss, slice, tape, work);
@@ -93,7 +99,7 @@ public:
         if (!std::exchange(has_room_, true)) runner_.make_room(samples(step), one);
         runner_.for_each(samples(step), one);
         add_up(runner_.count(samples(step)));
-        finish_gradients();
+        finish_gradients(factors.regularizers);
         return sum_of_losses(step);
     }
     static std::size_t values(const BlockData::Step& step) {
@@ -133,12 +139,16 @@ private:
                static_cast<double>(values(step));
     }
     /// What a module does once, on the sums of its gradients.
-    void finish_gradients() {
+    void finish_gradients(double regularizers) {
         finishing_.use(runner_.executor());
         for (std::size_t p = 0; p != at_.size();) {
             std::size_t n = 1;
             while (p + n != at_.size() && at_[p + n].first == at_[p].first) ++n;
-            network_.module(at_[p].first).finish_gradients(std::span(sums_).subspan(p, n), finishing_);
+            nn::Module& module = network_.module(at_[p].first);
+            auto const gradients = std::span(sums_).subspan(p, n);
+            module.finish_gradients(gradients, finishing_);
+            if (nn::GuidedModule* const guided = module.guided(); guided != nullptr && regularizers != 0)
+                if (guided->regularized() != 0) guided->regularize(regularizers, gradients, finishing_);
             p += n;
         }
     }

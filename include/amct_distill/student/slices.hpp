@@ -126,7 +126,9 @@ public:
             nn::Tape& tape = tapes_[worker];
             tape.use(share ? executor_ : nullptr);
             tape.use_prepared(&prepared_);
-            f(k, detail::slice_of(samples, k, n), tape, worker);
+            BatchSlice const slice = detail::slice_of(samples, k, n);
+            tape.use_first_sample(slice.begin);
+            f(k, slice, tape, worker);
         };
         if (share)
             nn::Executor::run_here(n, one);
