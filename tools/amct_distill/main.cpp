@@ -85,8 +85,8 @@ public:
     void preparation() {
         app_.add_option("--recipe", o_.recipe,
                         "options that go together, where they are not given: amct, AMCT's steps alone; fast, "
-                        "--equalize depthwise --bias-correction --epochs 0; best, --equalize depthwise "
-                        "--bias-correction --blocks automatic --drop-probability 0.5 --epochs 20")
+                        "--equalize depthwise --epochs 0; best, --equalize depthwise --blocks automatic "
+                        "--drop-probability 0.5 --epochs 20")
             ->capture_default_str()
             ->check(CLI::IsMember({"amct", "fast", "best"}));
         app_.add_option("--equalize", o_.equalize,
@@ -98,7 +98,7 @@ public:
                         "of inputs: ifmr, AMCT's search, or range, from the smallest to the largest value")
             ->capture_default_str()
             ->check(CLI::IsMember({"ifmr", "range"}));
-        app_.add_flag("--bias-correction,!--no-bias-correction", o_.bias_correction,
+        app_.add_flag("--bias-correction", o_.bias_correction,
                       "after calibration, take the shift of each channel's mean back by the biases");
     }
     void threads() {
@@ -135,7 +135,6 @@ public:
             return option != nullptr && option->count() != 0;
         };
         if (!is_given("--equalize")) o.equalize = "depthwise";
-        if (!is_given("--bias-correction")) o.bias_correction = true;
         bool const best = o.recipe == "best";
         if (!is_given("--epochs")) o.epochs = best ? 20 : 0;
         if (best && !is_given("--blocks")) o.blocks = "automatic";
