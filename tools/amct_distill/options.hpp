@@ -9,6 +9,10 @@
 #include <string>
 #include <vector>
 
+namespace amct_distill {
+class Ranks;
+}  // namespace amct_distill
+
 namespace tool {
 
 /// The model, and what it leaves open.
@@ -52,6 +56,7 @@ struct Options {
     std::string blocks = "amct";
     std::string log = "text";
     bool quiet = false, resume = false, force = false, dry_run = false, simulate = false;
+    amct_distill::Ranks* ranks = nullptr;  ///< the processes that share the work; null: this one is alone
     std::string command{};  ///< as it was typed, for the log and the report
 };
 

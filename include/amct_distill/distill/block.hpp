@@ -41,7 +41,8 @@ public:
         : student_(student),
           data_(data),
           modules_(modules_of(student, data.block())),
-          gradient_(student, data.block(), modules_, executor, slices) {}
+          gradient_(student, data.block(), modules_, executor, slices),
+          ranks_(executor == nullptr ? nullptr : executor->ranks()) {}
 
     /// `progress` has the block's number; it is told `on_progress` after every step, and `cancelled` is set
     /// when that said so. Errors: a batch cannot be loaded, the teacher's dump cannot be read.
@@ -87,7 +88,8 @@ public:
                 progress.epoch = epoch;
                 progress.step = i - 1;
                 progress.loss = *loss;
-                if (on_progress && !on_progress(progress)) cancelled = true;
+                if (on_progress && detail::is_first(ranks_) && !on_progress(progress)) cancelled = true;
+                cancelled = detail::first_says(ranks_, cancelled);
                 // After the last step in any case.
                 bool const due =
                     i * evaluations / data_.size() != (i - 1) * evaluations / data_.size() || cancelled;
@@ -238,6 +240,7 @@ private:
     BlockData& data_;
     std::vector<ModuleId> modules_;  // the block's
     BlockGradient<Loss> gradient_;
+    Ranks* ranks_;
     std::vector<nn::Module*> constrained_{};
     std::vector<nn::NamedParameter> trained_{};
     std::vector<nn::Tensor> average_{};  // parallel to `trained_`, or empty
