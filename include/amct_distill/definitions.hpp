@@ -67,6 +67,7 @@
 #include "quant/matrix.hpp"
 #include "quant/quantized_matrix.hpp"
 #include "quant/quantizer.hpp"
+#include "quant/range_search.hpp"
 #include "quant/scales.hpp"
 #include "reflect/bytes.hpp"
 #include "reflect/fields.hpp"
