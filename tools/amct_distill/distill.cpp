@@ -142,8 +142,9 @@ private:
                 (static_cast<double>(p.block) + epoch) / static_cast<double>(p.blocks));
             return !interrupted();
         };
-        auto distilled = ad::distill(model_.network, student, data_,
-                                     {.epochs = o_.epochs, .blocks = block_shape(o_)}, run_);
+        auto distilled =
+            ad::distill(model_.network, student, data_,
+                        {.epochs = o_.epochs, .blocks = block_shape(o_), .slices = o_.slices}, run_);
         console_.finish();
         if (are_interrupted()) return stopped(folder);
         if (!distilled && folder != nullptr) folder_stays(*folder);

@@ -190,6 +190,12 @@ void add_working(CLI::App& program, Options& o) {
         .add_option("--blocks", o.blocks, "amct, residual or automatic")
         ->capture_default_str()
         ->check(CLI::IsMember({"amct", "residual", "automatic"}));
+    distill.app()
+        .add_option("--slices", o.slices,
+                    "into how many a batch is cut; not fewer than processes (mpirun); another number changes "
+                    "the last bits")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 1024));
     distill.threads();
     distill.memory("bounds the process, but for the model; files in DIR hold the rest");
     distill.app().add_flag("--resume", o.resume, "go on where a run that was interrupted left the folder");

@@ -11,8 +11,9 @@
 /// MPI's C interface, of Open MPI or MPICH; link MPI::MPI_CXX. Without `finish`, or after a failure, the
 /// program ends by MPI_Abort, which ends all ranks: none waits for one that is gone.
 #pragma once
+// Without the C++ interface of old, which no one asks for.
 #ifndef OMPI_SKIP_MPICXX
-#define OMPI_SKIP_MPICXX 1  // the C++ interface, which is none anymore
+#define OMPI_SKIP_MPICXX 1
 #endif
 #ifndef MPICH_SKIP_MPICXX
 #define MPICH_SKIP_MPICXX 1
@@ -103,7 +104,7 @@ public:
                 MPI_Finalize();
                 return code;
             } catch (const RankFailure& failure) {
-                if (rank_ == 0) std::fprintf(stderr, "error: %s\n", failure.what());
+                if (rank_ == 0) std::fputs(detail::concat("error: ", failure.what(), "\n").c_str(), stderr);
                 code = 1;
             }
         }
@@ -111,7 +112,7 @@ public:
         std::fflush(stderr);
         if (rank_ != 0) {
             std::this_thread::sleep_for(std::chrono::seconds(failed_ == rank_ ? 5 : 6));
-            std::fprintf(stderr, "error: rank %d: %s\n", failed_, failure_.c_str());
+            std::fputs(detail::concat("error: rank ", failed_, ": ", failure_, "\n").c_str(), stderr);
         }
         MPI_Abort(world_, code == 0 ? 1 : code);
         return code;

@@ -32,7 +32,9 @@ public:
         : runner_(runner), sizes_(std::move(sizes)), order_(sizes_.size()) {
         std::iota(order_.begin(), order_.end(), std::size_t{0});
         // Large ones first, in rounds of a layer for each rank, back and forth.
-        std::ranges::stable_sort(order_, [&](std::size_t a, std::size_t b) { return sizes_[a] > sizes_[b]; });
+        if (ranks() > 1)
+            std::ranges::stable_sort(order_,
+                                     [&](std::size_t a, std::size_t b) { return sizes_[a] > sizes_[b]; });
     }
 
     bool is_own(std::size_t layer) const {
