@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The library that amct_distill::compiled_onnx links: ONNX's models, read and written.
+// The library that amct_distill::compiled_onnx links: ONNX's models, read and written, and networks that were
+// saved, which are made of the same modules.
 #define AMCT_DISTILL_IMPLEMENTATION_ONNX
 #include <amct_distill/definitions.hpp>
+#include <amct_distill/onnx/amct_models-inl.hpp>
 #include <amct_distill/onnx/export-inl.hpp>
 #include <amct_distill/onnx/graph_edit-inl.hpp>
 #include <amct_distill/onnx/import-inl.hpp>
 #include <amct_distill/onnx/model_file-inl.hpp>
+#include <amct_distill/onnx/qdq-inl.hpp>
 
 namespace amct_distill::onnx {
 
@@ -14,3 +17,8 @@ template result<void> export_network<>(const nn::Network&, const std::filesystem
                                        const ExportOptions&);
 
 }  // namespace amct_distill::onnx
+namespace amct_distill::nn {
+
+template result<Network> load<>(const std::filesystem::path&);
+
+}  // namespace amct_distill::nn

@@ -45,10 +45,15 @@ wait "$compilation"
 build=build/ci-gcc/tests
 status=0
 rm -rf "$models"/{original,exported,zoo,layers,quantized,deployed}
-"$build/models/real_models" "$models" || status=1
+# Two at a time.
+"$build/models/real_models" "$models" &
+real=$!
 "$build/models/quantized_models" "$models" || status=1
 "$build/conformance/conformance_onnx_zoo" --tasks "$models/zoo" || status=1
 "$build/conformance/conformance_onnx_layers" --tasks "$models/layers" || status=1
+wait "$real" || status=1
+(cd "$models" && node ../../tests/models/onnx_runtime.mjs original exported zoo layers quantized) &
+runtime=$!
 # The text's direction on examples/engine and on oneDNN, each compared with our integers.
 cls=$models/deployed/ch_ppocr_mobile_v2.0_cls_infer
 compile=(g++ -std=c++20 -O1 -Isingle_include -isystem /usr/include/eigen3 -Iexamples
@@ -65,8 +70,7 @@ if [ -f /usr/include/oneapi/dnnl/dnnl.hpp ]; then
 else
     echo "models: libdnnl-dev is not installed: the engine of oneDNN did not run"
 fi
-(cd "$models" && node ../../tests/models/onnx_runtime.mjs original exported zoo layers quantized) || status=1
-# The same engine for this processor, whose kernels for integers are others.
+# ONNX Runtime for this processor, whose kernels for integers are others.
 if (cd "$models" && node -e 'require("onnxruntime-node")' 2>/dev/null); then
     (cd "$models" && node ../../tests/models/onnx_runtime.mjs --engine onnxruntime-node quantized) || status=1
 else
@@ -77,4 +81,5 @@ if /usr/bin/python3 -c 'import onnx' 2>/dev/null; then
 else
     echo "models: python3-onnx is not installed: ONNX's checker did not run"
 fi
+wait "$runtime" || status=1
 exit "$status"

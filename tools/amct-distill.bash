@@ -19,6 +19,8 @@ _amct_distill() {
         ;;
     --weights) COMPREPLY=($(compgen -W "8bit 7bit" -- "$word")) ;;
     --log) COMPREPLY=($(compgen -W "text json" -- "$word")) ;;
+    --equalize) COMPREPLY=($(compgen -W "none depthwise convolutions" -- "$word")) ;;
+    --calibration) COMPREPLY=($(compgen -W "ifmr range" -- "$word")) ;;
     --blocks) COMPREPLY=($(compgen -W "amct residual automatic" -- "$word")) ;;
     *)
         if [[ $word == -* ]]; then

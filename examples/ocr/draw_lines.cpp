@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // draw_lines FONTS SEED COUNT FOLDER: lines of text as pictures of 320 x 48, and in FOLDER.txt what they say.
 //
-// FONTS is where DejaVu*.ttf lie. The same seed draws the same lines; seeds that differ by an odd number take
-// their words from different lists, so that lines to calibrate on and lines to test with share none.
+// FONTS is where DejaVu*.ttf lie, or font files with commas between them. The same seed draws the same lines;
+// seeds that differ by an odd number take their words from different lists, so that lines to calibrate on and
+// lines to test with share none.
 #include <algorithm>
 #include <amct_distill/core/concat.hpp>
 #include <amct_distill/core/number.hpp>
@@ -139,11 +140,18 @@ private:
     stbtt_fontinfo info_{};
 };
 
-void draw(const fs::path& fonts, std::uint32_t seed, int count, const fs::path& folder) {
+void draw(const std::string& fonts, std::uint32_t seed, int count, const fs::path& folder) {
     std::vector<std::unique_ptr<Font>> all;
-    for (const char* name :
-         {"DejaVuSans", "DejaVuSans-Bold", "DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSansMono"})
-        all.push_back(std::make_unique<Font>(fonts / concat(name, ".ttf")));
+    if (fs::is_directory(fonts))
+        for (const char* name :
+             {"DejaVuSans", "DejaVuSans-Bold", "DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSansMono"})
+            all.push_back(std::make_unique<Font>(fs::path(fonts) / concat(name, ".ttf")));
+    else
+        for (std::size_t at = 0; at <= fonts.size();) {
+            std::size_t const comma = (std::min)(fonts.find(',', at), fonts.size());
+            all.push_back(std::make_unique<Font>(fonts.substr(at, comma - at)));
+            at = comma + 1;
+        }
     fs::create_directories(folder);
     Lines lines(seed);
     std::string texts;

@@ -49,6 +49,7 @@
 #include "report/plan_text.hpp"
 #include "run/instructions.hpp"
 #include "run/ordered_sum.hpp"
+#include "student/bias_correction.hpp"
 #include "student/calibrate.hpp"
 #include "student/student.hpp"
 #include "text/printer.hpp"
@@ -88,6 +89,9 @@ AMCT_DISTILL_TEMPLATE result<Student> make_student<StandardAlgorithms>(const nn:
 AMCT_DISTILL_TEMPLATE result<CalibrationReport> calibrate<StandardAlgorithms>(Student&, DataSource,
                                                                               const RunOptions&,
                                                                               const CalibrateOptions&);
+AMCT_DISTILL_TEMPLATE result<BiasReport> correct_biases<StandardAlgorithms>(const nn::Network&, Student&,
+                                                                            DataSource, const RunOptions&,
+                                                                            const BiasOptions&);
 AMCT_DISTILL_TEMPLATE result<DistillReport> distill<MeanSquaredError, AdamW, StandardAlgorithms>(
     const nn::Network&, Student&, DataSource, const DistillOptions&, const RunOptions&);
 AMCT_DISTILL_TEMPLATE result<std::vector<LayerReport>> report_layers<StandardAlgorithms>(const Student&,

@@ -9,6 +9,9 @@
 #include <algorithm>
 #include <amct_distill/nn/print.hpp>
 #include <amct_distill/nn/save.hpp>
+#include <amct_distill/onnx/export.hpp>
+#include <amct_distill/onnx/import.hpp>
+#include <amct_distill/onnx/model_file.hpp>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -21,7 +24,6 @@
 #include <vector>
 
 #include "support/onnx_data.hpp"
-#include "support/onnx_io.hpp"
 #include "support/onnx_tasks.hpp"
 
 namespace {
@@ -419,7 +421,7 @@ std::vector<onnx_tasks::NamedTensor> named(const std::vector<std::string>& names
 std::string check(const Case& c, onnx_tasks::Tasks* tasks) {
     nn::Network const net = network_of(c);
     std::vector<nn::Tensor> const inputs = inputs_of(c, net), expected = net.predict(inputs);
-    result<std::string> const bytes = onnx_io::export_bytes(net);
+    result<std::string> const bytes = onnx::export_bytes(net);
     if (!bytes) return "export: " + to_string(bytes.diagnostics());
     if (tasks != nullptr) {
         std::string file = c.name + ".onnx";
@@ -430,7 +432,7 @@ std::string check(const Case& c, onnx_tasks::Tasks* tasks) {
                    named(names(net, net.outputs()), expected), 1e-5);
     }
     auto const import = [](const std::string& from) {
-        return onnx_io::import_network(onnx::ModelFile::of_bytes(from, "exported.onnx").value());
+        return onnx::import_network(onnx::ModelFile::of_bytes(from, "exported.onnx").value());
     };
     result<onnx::Imported> const back = import(*bytes);
     if (c.back == Back::not_read) return back ? "it is imported, though it is listed as not read" : "";
@@ -450,7 +452,7 @@ std::string check(const Case& c, onnx_tasks::Tasks* tasks) {
     if (c.back == Back::equal && before != after) return "it was\n" + before + "and is now\n" + after;
     if (c.back == Back::other_form && before == after) return "it is the same network after all";
     // What has been read once stays as it is.
-    result<std::string> const again = onnx_io::export_bytes(back->network);
+    result<std::string> const again = onnx::export_bytes(back->network);
     if (!again) return "export of what was imported: " + to_string(again.diagnostics());
     result<onnx::Imported> const twice = import(*again);
     if (!twice) return "import of what was imported: " + to_string(twice.diagnostics());

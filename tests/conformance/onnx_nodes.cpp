@@ -11,7 +11,9 @@
 // run. Of newer test data (ONNX 1.17 has tests that 1.12 has not) what FILE does not name is only told.
 
 #include <algorithm>
+#include <amct_distill/onnx/import.hpp>
 #include <amct_distill/onnx/input_shapes.hpp>
+#include <amct_distill/onnx/model_file.hpp>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -28,7 +30,6 @@
 #include <vector>
 
 #include "support/onnx_data.hpp"
-#include "support/onnx_io.hpp"
 
 namespace {
 
@@ -127,7 +128,7 @@ public:
             result<std::vector<onnx_data::Values>> outputs = read_list(data, "output");
             if (!inputs || !outputs) {
                 // A sequence, or texts: the import must say so by itself.
-                result<onnx::Imported> const imported = onnx_io::import_network(*model, {});
+                result<onnx::Imported> const imported = onnx::import_network(*model, {});
                 if (imported)
                     out_.wrong = "imported, though a value is no tensor of numbers";
                 else
@@ -214,7 +215,7 @@ private:
             if (!bound[i] && !fits(*inputs_[i], first.inputs[i].shape))
                 return refuse("the test's data has another shape than its model says");
         }
-        result<onnx::Imported> imported = onnx_io::import_network(model, options);
+        result<onnx::Imported> imported = onnx::import_network(model, options);
         if (!imported) {
             if (imported.diagnostics().empty()) fail(way, "refused without a reason");
             return refuse(first_message(imported.diagnostics()));

@@ -9,6 +9,9 @@
 // --tasks what was written is left in a folder, with inputs and outputs for ONNX Runtime: see
 // tests/models.sh.
 #include <amct_distill/nn/print.hpp>
+#include <amct_distill/onnx/export.hpp>
+#include <amct_distill/onnx/import.hpp>
+#include <amct_distill/onnx/model_file.hpp>
 
 #include <algorithm>
 #include <cstdio>
@@ -27,7 +30,6 @@
 
 #include "support/golden.hpp"
 #include "support/onnx_data.hpp"
-#include "support/onnx_io.hpp"
 #include "support/onnx_tasks.hpp"
 
 namespace {
@@ -81,7 +83,7 @@ public:
     bool refused_as_allowed() const { return refused_; }
 
     void check_refusal() {
-        result<onnx::Imported> const imported = onnx_io::import_network(path_, {});
+        result<onnx::Imported> const imported = onnx::import_network(path_, {});
         if (imported) return fail("imported, though it must be refused");
         std::string const message = to_string(imported.diagnostics());
         if (message.empty()) return fail("refused without a reason");
@@ -108,7 +110,7 @@ public:
                 onnx::ImportOptions options{.shapes = shapes_for(c), .batch = batch};
                 if (!imported || options.shapes != last) {
                     last = options.shapes;
-                    imported = onnx_io::import_network(path_, options);
+                    imported = onnx::import_network(path_, options);
                 }
                 if (!imported) {
                     std::string const why = to_string(imported.diagnostics());
@@ -213,11 +215,11 @@ private:
         }
         std::vector<nn::Tensor> const found = network.predict(inputs);
         onnx::ExportOptions const names{.inputs = imported.inputs, .outputs = imported.outputs};
-        result<std::string> const bytes = onnx_io::export_bytes(network, names);
+        result<std::string> const bytes = onnx::export_bytes(network, names);
         if (!bytes) return fail("export: " + to_string(bytes.diagnostics()));
         result<onnx::ModelFile> const file = onnx::ModelFile::of_bytes(*bytes, "exported.onnx");
         if (!file) return fail("what was exported: " + to_string(file.diagnostics()));
-        result<onnx::Imported> const back = onnx_io::import_network(*file, {.batch = way});
+        result<onnx::Imported> const back = onnx::import_network(*file, {.batch = way});
         if (!back) return fail("import of what was exported: " + to_string(back.diagnostics()));
         if (back->network.predict(inputs) != found) fail("what was exported computes other bits");
         // A product with the transposed weight of another module is a layer of its own when it is read back.

@@ -64,8 +64,8 @@ using namespace boost;
 ")
 set(single "#include \"${SINGLE}/amct_distill_quant.hpp\"\n#include \"${SINGLE}/amct_distill.hpp\"\n")
 set(inputs ours)
-if(COMPILER MATCHES "clang")  # which is quicker: of the single headers once is enough
-    list(APPEND inputs single)
+if(COMPILER MATCHES "clang")  # once for each is enough: what a macro breaks, it breaks for every compiler
+    set(inputs single)
 endif()
 foreach(which IN LISTS inputs)
     file(WRITE ${WORK}/${which}.cpp

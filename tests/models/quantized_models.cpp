@@ -14,6 +14,13 @@
 #include <algorithm>
 #include <amct_distill/definitions.hpp>
 #include <amct_distill/deploy/integer.hpp>
+#include <amct_distill/deploy/narrow_weights.hpp>
+#include <amct_distill/onnx/amct_models.hpp>
+#include <amct_distill/onnx/export.hpp>
+#include <amct_distill/onnx/import.hpp>
+#include <amct_distill/onnx/model_bytes.hpp>
+#include <amct_distill/onnx/model_file.hpp>
+#include <amct_distill/onnx/qdq.hpp>
 #include <cmath>
 #include <cstdio>
 #include <exception>
@@ -26,7 +33,6 @@
 
 #include "../../examples/digits.hpp"
 #include "support/golden.hpp"
-#include "support/onnx_io.hpp"
 #include "support/onnx_tasks.hpp"
 
 namespace {
@@ -122,7 +128,7 @@ public:
     /// Why it failed; "" when all was written, or nothing of it can be quantized.
     std::string write(const Source& source) {
         auto const file = onnx::ModelFile::open(source.file).value();
-        auto const imported = onnx_io::import_network(file, source.options).value();
+        auto const imported = onnx::import_network(file, source.options).value();
         for (bool const int4 : {false, true}) {
             auto const config = read<AMCTDistillConfig>(int4 ? int4_config : int8_config).value();
             auto const plan = resolve(config, imported.network.graph());
@@ -135,7 +141,7 @@ public:
             auto const form = [&](std::string_view ending, const onnx::QdqOptions& options,
                                   const Deployment& of) {
                 add(source, imported, ending, of, [&](const Deployment& one) {
-                    return onnx_io::qdq_bytes(file, imported, one, options).value();
+                    return onnx::qdq_bytes(file, imported, one, options).value();
                 });
             };
             if (!int4) {
@@ -147,9 +153,7 @@ public:
                 form("int4_in_int8", {}, deployment);
             }
             add(source, imported, int4 ? "int4_fake_quant" : "fake_quant", deployment,
-                [&](const Deployment& one) {
-                    return onnx_io::fake_quant_bytes(file, imported, one).value();
-                });
+                [&](const Deployment& one) { return onnx::fake_quant_bytes(file, imported, one).value(); });
         }
         return {};
     }
@@ -258,7 +262,7 @@ void add_zoo(std::vector<Source>& all) {
                 source.options.shapes[std::string(input)] = shape;
             }
         }
-        auto const imported = onnx_io::import_network(source.file, source.options);
+        auto const imported = onnx::import_network(source.file, source.options);
         if (!imported) continue;  // it may be refused: conformance_onnx_zoo
         bool fits = true;
         for (std::size_t i = 0; i != imported->inputs.size(); ++i) {
@@ -294,7 +298,7 @@ void add_real(const fs::path& directory, std::vector<Source>& all) {
 /// As many samples as the file takes, and which inputs are integers.
 void as_the_file_has_it(Source& source) {
     auto const file = onnx::ModelFile::open(source.file).value();
-    auto const imported = onnx_io::import_network(file, source.options).value();
+    auto const imported = onnx::import_network(file, source.options).value();
     for (std::size_t i = 0; i != source.samples.size(); ++i)
         for (const onnx::ValueInfoProto& v : file.graph().input) {
             if (v.name.get() != imported.inputs[i]) continue;
@@ -319,7 +323,7 @@ void add_digits(const fs::path& directory, std::vector<Source>& all) {
     nn::Network network = digits::make_network(1);
     digits::train(network, data.train, 1);
     fs::path const path = directory / "digits.onnx";
-    onnx_io::export_network(network, path, {.outputs = {"digit"}}).value();
+    onnx::export_network(network, path, {.outputs = {"digit"}}).value();
     all.push_back({"digits", path, {}, {data.test.images}});
 }
 

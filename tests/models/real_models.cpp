@@ -11,6 +11,8 @@
 #include <amct_distill/deploy/cpp_header.hpp>
 #include <amct_distill/deploy/integer.hpp>
 #include <amct_distill/nn/npy.hpp>
+#include <amct_distill/onnx/export.hpp>
+#include <amct_distill/onnx/import.hpp>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -23,7 +25,6 @@
 #include <vector>
 
 #include "support/golden.hpp"
-#include "support/onnx_io.hpp"
 #include "support/onnx_tasks.hpp"
 
 namespace {
@@ -95,7 +96,7 @@ private:
         if (const json::value* const name = about_.if_contains("input_name"))
             if (text(about_.at("package")).find("ocr") != std::string::npos)
                 options.shapes[text(*name)] = {-1, shape[1], shape[2], shape[3]};
-        return onnx_io::import_network(file_, options);
+        return onnx::import_network(file_, options);
     }
     static std::vector<onnx_tasks::NamedTensor> named(const std::vector<std::string>& names,
                                                       std::vector<nn::Tensor> tensors) {
@@ -117,11 +118,11 @@ private:
 
         // Written and read back: the same bits; and ONNX Runtime gives what it gave of the original.
         fs::path const copy = exported.directory() / (name_ + "_" + std::to_string(copies_++) + ".onnx");
-        if (auto ok = onnx_io::export_network(imported->network, copy,
-                                              {.inputs = imported->inputs, .outputs = imported->outputs});
+        if (auto ok = onnx::export_network(imported->network, copy,
+                                           {.inputs = imported->inputs, .outputs = imported->outputs});
             !ok)
             return fail("export: " + to_string(ok.diagnostics()));
-        result<onnx::Imported> const again = onnx_io::import_network(copy);
+        result<onnx::Imported> const again = onnx::import_network(copy);
         if (!again) return fail("import of the exported model: " + to_string(again.diagnostics()));
         if (again->network.predict(inputs) != found) fail("the exported model computes other bits");
         exported.add(copy, named(again->inputs, inputs), named(again->outputs, found), tolerance);

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What Ascend's compiler would refuse, and what is written where it would not.
 #include <amct_distill/deploy/integer.hpp>
+#include <amct_distill/onnx/amct_models.hpp>
+#include <amct_distill/onnx/export.hpp>
+#include <amct_distill/onnx/import.hpp>
+#include <amct_distill/onnx/model_bytes.hpp>
+#include <amct_distill/onnx/model_file.hpp>
 #include <amct_distill/wire/writer.hpp>
 #include <cstdint>
 #include <string>
@@ -23,9 +28,9 @@ namespace {
 /// A network of ours as a file, and a deployment of it.
 struct Deployed {
     explicit Deployed(std::string_view config, const nn::Network& network = support::every_convolution())
-        : bytes(onnx_io::export_bytes(network, {.outputs = {"y"}}).value()),
+        : bytes(onnx::export_bytes(network, {.outputs = {"y"}}).value()),
           file(onnx::ModelFile::of_bytes(bytes, "net.onnx").value()),
-          imported(onnx_io::import_network(file).value()),
+          imported(onnx::import_network(file).value()),
           deployment(deploy(support::calibrated_student(imported.network, config)).value()) {}
 
     /// What is said of the model after a change of its messages; a warning begins with "(".
@@ -35,7 +40,7 @@ struct Deployed {
         change(proto);
         std::string const changed = write_binary(proto);
         auto const model = onnx::ModelFile::of_bytes(changed, "net.onnx").value();
-        auto const made = onnx_io::deploy_bytes(model, imported, deployment);
+        auto const made = onnx::deploy_bytes(model, imported, deployment);
         std::vector<std::string> out;
         for (const Diagnostic& d : made.diagnostics()) {
             CHECK(d.source == "net.onnx");
@@ -116,9 +121,9 @@ TEST_CASE("amct models: large weights are in a file beside") {
     nn::initialize(wide, 1);
     Deployed const net("", wide);
     support::temporary_directory const folder;
-    auto const one = onnx_io::fake_quant_bytes(net.file, net.imported, net.deployment).value();
+    auto const one = onnx::fake_quant_bytes(net.file, net.imported, net.deployment).value();
     auto const two =
-        onnx_io::fake_quant_bytes(net.file, net.imported, net.deployment, {.largest_file = 1000}).value();
+        onnx::fake_quant_bytes(net.file, net.imported, net.deployment, {.largest_file = 1000}).value();
     CHECK(one.data.empty());
     REQUIRE(!two.data.empty());
     onnx::write_model(two, folder.path() / "net.onnx").value();
@@ -131,9 +136,9 @@ TEST_CASE("amct models: our import reads the fake-quant model, and computes the 
     for (const char* folder : {"mlp", "cnn", "res", "dwsep", "pool_int4", "skip"}) {
         INFO(folder);
         auto const model = support::original_model(folder);
-        auto const made = onnx_io::fake_quant_bytes(model.source, model.imported, model.deployment).value();
+        auto const made = onnx::fake_quant_bytes(model.source, model.imported, model.deployment).value();
         auto const file = onnx::ModelFile::of_bytes(made.model, "fake quant").value();
-        nn::Network const network = onnx_io::import_network(file).value().network;
+        nn::Network const network = onnx::import_network(file).value().network;
         auto const io = golden::load(std::string("onnx/") + folder + "/io.json");
         nn::Tensor const found = network.predict(support::golden_tensor(io.at("test")));
         nn::Tensor const integers =
@@ -147,10 +152,9 @@ TEST_CASE("amct models: our import reads the fake-quant model, and computes the 
                 CHECK(golden::same_bits(found[i], theirs[i]));
         }
 
-        auto const deploy_model =
-            onnx_io::deploy_bytes(model.source, model.imported, model.deployment).value();
+        auto const deploy_model = onnx::deploy_bytes(model.source, model.imported, model.deployment).value();
         auto const refused =
-            onnx_io::import_network(onnx::ModelFile::of_bytes(deploy_model.model, "deploy").value());
+            onnx::import_network(onnx::ModelFile::of_bytes(deploy_model.model, "deploy").value());
         REQUIRE(!refused);
         CHECK(refused.diagnostics().front().message.find("the model is quantized already") !=
               std::string::npos);

@@ -4,6 +4,10 @@
 #include <amct_distill/nn/layers/activation.hpp>
 #include <amct_distill/nn/layers/conv2d.hpp>
 #include <amct_distill/nn/layers/linear.hpp>
+#include <amct_distill/onnx/amct_models.hpp>
+#include <amct_distill/onnx/import.hpp>
+#include <amct_distill/onnx/model_bytes.hpp>
+#include <amct_distill/onnx/model_file.hpp>
 #include <amct_distill/text/reader.hpp>
 #include <bit>
 #include <cstdint>
@@ -113,9 +117,9 @@ TEST_CASE("originals: the deploy and fake-quant models, from the students") {
     for (const char* folder : {"mlp", "cnn", "res", "dwsep", "pool_int4", "skip"}) {
         auto const model = support::original_model(folder);
         check(folder, "deploy_model.onnx",
-              onnx_io::deploy_bytes(model.source, model.imported, model.deployment));
+              onnx::deploy_bytes(model.source, model.imported, model.deployment));
         check(folder, "fake_quant_model.onnx",
-              onnx_io::fake_quant_bytes(model.source, model.imported, model.deployment));
+              onnx::fake_quant_bytes(model.source, model.imported, model.deployment));
     }
 }
 
@@ -134,9 +138,9 @@ TEST_CASE("originals: INT4 in pairs of input channels") {
         },
         "11");
     check("int4_record", "deploy_act_wts.onnx",
-          onnx_io::deploy_bytes(*model.source, model.imported, model.deployment), true);
+          onnx::deploy_bytes(*model.source, model.imported, model.deployment), true);
     check("int4_record", "fake_quant_act_wts.onnx",
-          onnx_io::fake_quant_bytes(*model.source, model.imported, model.deployment), true);
+          onnx::fake_quant_bytes(*model.source, model.imported, model.deployment), true);
     CHECK(onnx::amct_record(model.deployment) ==
           read<ScaleOffsetRecord>(golden::read_file("onnx/int4_record/record_act_wts.txt")).value());
 }
@@ -152,14 +156,14 @@ TEST_CASE("originals: the bias of a MatMul in integers") {
         },
         "output");
     check("matmul_bias_second", "deploy_model.onnx",
-          onnx_io::deploy_bytes(*model.source, model.imported, model.deployment), true);
+          onnx::deploy_bytes(*model.source, model.imported, model.deployment), true);
     check("matmul_bias_second", "fake_quant_model.onnx",
-          onnx_io::fake_quant_bytes(*model.source, model.imported, model.deployment), true);
+          onnx::fake_quant_bytes(*model.source, model.imported, model.deployment), true);
 }
 
 TEST_CASE("originals: INT4 that Ascend does not take, and its fake-quant model") {
     auto const model = support::original_model<Int4>("pool_int4");
-    auto const refused = onnx_io::deploy_bytes(model.source, model.imported, model.deployment);
+    auto const refused = onnx::deploy_bytes(model.source, model.imported, model.deployment);
     REQUIRE(!refused);
     std::string all;
     for (const Diagnostic& d : refused.diagnostics()) all += d.message + "\n";
@@ -169,8 +173,7 @@ TEST_CASE("originals: INT4 that Ascend does not take, and its fake-quant model")
           "layer `conv2`: INT4 weights are stored in pairs of input channels, and it has 3; quantize it "
           "in INT8 (an override), or skip it\n");
     // The original clips INT4's data to the codes of INT8.
-    auto const bytes =
-        onnx_io::fake_quant_bytes(model.source, model.imported, model.deployment).value().model;
+    auto const bytes = onnx::fake_quant_bytes(model.source, model.imported, model.deployment).value().model;
     auto const ours = onnx::ModelFile::of_bytes(bytes, "ours").value();
     auto const theirs =
         onnx::ModelFile::open(support::original_file("pool_int4", "fake_quant_model.onnx")).value();
@@ -185,7 +188,7 @@ TEST_CASE("originals: from the float models, calibrated here") {
     for (const char* folder : {"mlp", "res"}) {
         INFO(folder);
         auto const source = onnx::ModelFile::open(support::original_file(folder, "fp32.onnx")).value();
-        auto const imported = onnx_io::import_network(source).value();
+        auto const imported = onnx::import_network(source).value();
         Student const student = support::calibrated_as_original(folder, imported.network);
         Deployment const device = deploy(student).value();
         auto const record =
@@ -202,7 +205,7 @@ TEST_CASE("originals: from the float models, calibrated here") {
         }
         // The graphs, who shares an AscendQuant, and all codes are the same; what is computed of scale_d is
         // off as it is.
-        auto const bytes = onnx_io::deploy_bytes(source, imported, device).value().model;
+        auto const bytes = onnx::deploy_bytes(source, imported, device).value().model;
         auto const ours = onnx::ModelFile::of_bytes(bytes, "ours").value();
         auto const theirs =
             onnx::ModelFile::open(support::original_file(folder, "deploy_model.onnx")).value();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The QuantizeLinear models of tests/golden/onnx, which were made of the original's integers, and ours of the
 // same students.
+#include <amct_distill/onnx/import.hpp>
+#include <amct_distill/onnx/model_file.hpp>
 #include <amct_distill/onnx/qdq.hpp>
 
 #include <map>
@@ -9,7 +11,6 @@
 #include <vector>
 
 #include "support/catch.hpp"
-#include "support/onnx_io.hpp"
 #include "support/original_models.hpp"
 
 namespace onnx_qdq_files_test {
@@ -22,8 +23,8 @@ namespace {
 void check(const std::string& folder, const std::string& name, const support::OriginalModel& original,
            const onnx::QdqOptions& options) {
     INFO(folder << " " << name);
-    auto const imported = onnx_io::import_network(original.source).value();
-    auto const bytes = onnx_io::qdq_bytes(original.source, imported, original.deployment, options).value();
+    auto const imported = onnx::import_network(original.source).value();
+    auto const bytes = onnx::qdq_bytes(original.source, imported, original.deployment, options).value();
     auto const ours = onnx::ModelFile::of_bytes(bytes.model, "ours").value();
     auto const theirs = onnx::ModelFile::open(support::original_file(folder, name)).value();
     CHECK(ours.opset() == theirs.opset());

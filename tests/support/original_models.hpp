@@ -5,11 +5,14 @@
 ///     model.deployment;                      // from student.json, as the original's passes read it
 ///     model.source, model.written("deploy_model.onnx");
 #pragma once
+#include <amct_distill/config/record.hpp>
 #include <amct_distill/deploy/deployment-inl.hpp>
 #include <amct_distill/nn/initialize.hpp>
 #include <amct_distill/nn/layers/batch_norm.hpp>
 #include <amct_distill/nn/layers/structure.hpp>
 #include <amct_distill/nn/weight_rows.hpp>
+#include <amct_distill/onnx/export.hpp>
+#include <amct_distill/onnx/import.hpp>
 #include <amct_distill/onnx/model_file.hpp>
 #include <amct_distill/plan/resolve.hpp>
 #include <amct_distill/student/calibrate.hpp>
@@ -25,7 +28,6 @@
 #include <vector>
 
 #include "support/golden.hpp"
-#include "support/onnx_io.hpp"
 
 namespace support {
 
@@ -108,7 +110,7 @@ template <class B = amct_distill::Int8>
 OriginalModel original_model(const std::string& folder) {
     auto source = amct_distill::onnx::ModelFile::open(original_file(folder, "fp32.onnx")).value();
     auto const state = golden::load("onnx/" + folder + "/student.json").as_object();
-    auto imported = onnx_io::import_network(source).value();
+    auto imported = amct_distill::onnx::import_network(source).value();
     amct_distill::nn::Network network = imported.network;
     set_state(network, state);
     return {std::move(source), std::move(imported), deployment_of<B>(network, state)};
@@ -152,7 +154,8 @@ WrittenModel written_model(const std::string& folder, const std::string& file, c
     nn::Network network;
     network.output(build(network));
     nn::initialize(network, 1);
-    auto bytes = std::make_unique<std::string>(onnx_io::export_bytes(network, {.outputs = {output}}).value());
+    auto bytes = std::make_unique<std::string>(
+        amct_distill::onnx::export_bytes(network, {.outputs = {output}}).value());
     auto source = std::make_unique<onnx::ModelFile>(onnx::ModelFile::of_bytes(*bytes, "ours").value());
     auto const model = onnx::ModelFile::open(original_file(folder, file)).value();
     auto const record =
@@ -191,7 +194,7 @@ WrittenModel written_model(const std::string& folder, const std::string& file, c
         layers.push_back(std::move(out));
     }
     Deployment deployment(network, std::move(layers));
-    auto imported = onnx_io::import_network(*source).value();
+    auto imported = amct_distill::onnx::import_network(*source).value();
     return {std::move(bytes), std::move(source), std::move(imported), std::move(deployment)};
 }
 

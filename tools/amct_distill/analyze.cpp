@@ -15,6 +15,7 @@
 #include "layer_facts.hpp"
 #include "model.hpp"
 #include "page.hpp"
+#include "preparation.hpp"
 #include "program.hpp"
 #include "sensitivity.hpp"
 #include "sensitivity_file.hpp"
@@ -65,6 +66,8 @@ public:
         if (!o_.out.empty()) check_analysis_folder(o_.out);
         look_at(data_, console_);
         batch_num_ = (std::min)(std::size_t{configuration_.plan.batch_num.value}, data_.size());
+        preparation_.emplace(o_, batch_num_, console_);
+        if (!preparation_->equalize(model_.network, data_, run_)) stop();
         for (const auto& l : configuration_.plan.layers)
             if (l.quant_enable) layers_.push_back(l.name);
         ad::Student const int8 = calibrated(text_of(all(Choice::int8), false)),
@@ -137,12 +140,14 @@ private:
         return out += '"';
     }
 
+    [[noreturn]] static void stop() { throw Stop(exit_interrupted, "interrupted; nothing was written"); }
     ad::Student calibrated(const ad::DistillPlan& plan) {
         auto made = ad::make_student(model_.network, plan);
         ad::Student student = std::move(made).value();
-        auto const ok = ad::calibrate(student, data_, run_);
-        if (interrupted()) throw Stop(exit_interrupted, "interrupted; nothing was written");
+        auto const ok = ad::calibrate(student, data_, run_, preparation_->calibration());
+        if (interrupted()) stop();
         ok.value();
+        if (!preparation_->correct(model_.network, student, data_, run_)) stop();
         return student;
     }
     ad::Student calibrated(const std::string& config) {
@@ -361,6 +366,7 @@ private:
     Dataset data_;
     ad::RunOptions run_{};
     std::size_t batch_num_ = 1;
+    std::optional<Preparation> preparation_{};
     std::vector<std::string> layers_{};   // that the configuration quantizes
     std::vector<std::size_t> weights_{};  // of each
     std::vector<AnalyzedConfiguration> configurations_{};

@@ -5,6 +5,7 @@
 #include <amct_distill/report/make_page.hpp>
 #include <ctime>
 #include <filesystem>
+#include <optional>
 
 #include "compare.hpp"
 #include "configuration.hpp"
@@ -16,6 +17,7 @@
 #include "model.hpp"
 #include "model_json.hpp"
 #include "page.hpp"
+#include "preparation.hpp"
 #include "program.hpp"
 #include "session.hpp"
 
@@ -119,14 +121,18 @@ private:
     int work_in(OutputFolder* folder) {
         run_.directory = fs::path(o_.out) / OutputFolder::run_name;
         run_.resume = o_.resume;
-        ad::Student student = taken(ad::make_student(model_.network, configuration_.plan));
         console_.line();
         std::size_t const observed =
             (std::min)(std::size_t{configuration_.plan.batch_num.value}, data_.size());
+        preparation_.emplace(o_, observed, console_);
+        if (broke_off(preparation_->equalize(model_.network, data_, run_))) return stopped(folder);
+        ad::Student student = taken(ad::make_student(model_.network, configuration_.plan));
         console_.say(concat("Calibrating on ", observed, observed == 1 ? " batch ..." : " batches ..."));
-        auto const calibration = ad::calibrate(student, data_, run_);
+        auto const calibration = ad::calibrate(student, data_, run_, preparation_->calibration());
         if (are_interrupted()) return stopped(folder);
         taken(calibration);
+        if (broke_off(preparation_->correct(model_.network, student, data_, run_))) return stopped(folder);
+        preparation_->print();
         ad::nn::Network const calibrated = student.network();
         phases_.end("calibrate", console_.seconds());
 
@@ -178,6 +184,11 @@ private:
             console_.warn(concat(n, n == 1 ? " block is" : " blocks are", " kept in ", folder.run().string(),
                                  "; --resume continues"));
         }
+    }
+    /// After what each rank does alone.
+    bool broke_off(bool went) const {
+        if (!went && o_.ranks != nullptr) o_.ranks->fail("interrupted");
+        return !went;
     }
     /// The same on all ranks.
     bool are_interrupted() const {
@@ -249,6 +260,7 @@ private:
         fact("data hash", hash_text(facts_.hash));
         if (!o_.data.labels.empty()) fact("labels", o_.data.labels);
         if (o_.data.seed) fact("seed", ad::number(*o_.data.seed));
+        for (const ad::PageFact& f : preparation_->facts()) run.facts.push_back(f);
         for (const std::string& n : model_.notes) fact("note of the import", n);
         for (auto const& [name, s] : phases_.seconds) run.phases.push_back({name, s});
         return out;
@@ -287,6 +299,7 @@ private:
     DataFacts facts_{};
     ad::RunOptions run_{};
     Phases phases_{};
+    std::optional<Preparation> preparation_{};
     ad::Diagnostics warnings_{};
 };
 

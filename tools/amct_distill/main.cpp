@@ -82,6 +82,20 @@ public:
         app_.add_option("--layout", d.layout, "nchw or nhwc (default: as the model's input looks)")
             ->check(CLI::IsMember({"nchw", "nhwc"}));
     }
+    /// What is done before anything is learned.
+    void preparation() {
+        app_.add_option("--equalize", o_.equalize,
+                        "scale channels to one range first, inversely in the weights that read them: into "
+                        "depthwise convolutions, all convolutions, or none")
+            ->capture_default_str()
+            ->check(CLI::IsMember({"none", "depthwise", "convolutions"}));
+        app_.add_option("--calibration", o_.calibration,
+                        "of inputs: ifmr, AMCT's search, or range, from the smallest to the largest value")
+            ->capture_default_str()
+            ->check(CLI::IsMember({"ifmr", "range"}));
+        app_.add_flag("--bias-correction", o_.bias_correction,
+                      "after calibration, take the shift of each channel's mean back by the biases");
+    }
     void threads() {
         app_.add_option("--threads", o_.threads, "the result does not depend on it (default: the machine's)")
             ->check(CLI::Range(1, 1024));
@@ -169,6 +183,7 @@ void add_working(CLI::App& program, Options& o) {
         "--budget", o.budget,
         "of the suggestion: 25dB (signal to noise at the outputs), 0.01 (noise to signal) "
         "or 5bits (a weight)");
+    analyze.preparation();
     analyze.threads();
     analyze.memory("bounds what is kept of the layers' inputs");
     analyze.quiet();
@@ -196,6 +211,7 @@ void add_working(CLI::App& program, Options& o) {
                     "the last bits")
         ->capture_default_str()
         ->check(CLI::Range(1, 1024));
+    distill.preparation();
     distill.threads();
     distill.memory("bounds the process, but for the model; files in DIR hold the rest");
     distill.app().add_flag("--resume", o.resume, "go on where a run that was interrupted left the folder");

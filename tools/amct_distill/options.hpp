@@ -55,6 +55,9 @@ struct Options {
     int threads = 0;         ///< 0: the machine's
     std::string memory{};
     std::string blocks = "amct";
+    std::string equalize = "none";     ///< or depthwise, convolutions
+    std::string calibration = "ifmr";  ///< or range
+    bool bias_correction = false;
     std::string log = "text";
     bool quiet = false, resume = false, force = false, dry_run = false, simulate = false;
     amct_distill::Ranks* ranks = nullptr;  ///< the processes that share the work; null: this one is alone

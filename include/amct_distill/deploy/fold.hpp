@@ -12,26 +12,12 @@
 #pragma once
 #include <cmath>
 #include <cstddef>
-#include <optional>
 #include <vector>
 
+#include "../nn/batch_norm_after.hpp"
 #include "../nn/layers/batch_norm.hpp"
-#include "../nn/network.hpp"
 
 namespace amct_distill {
-
-/// The BatchNorm1d, 2d or 3d that is the only consumer of a layer's output, as a module of the network. None
-/// when there is none; when the layer or the BatchNorm is used more than once; when the layer's output leaves
-/// the network.
-inline std::optional<ModuleId> batch_norm_after(const nn::Network& network, ModuleId layer) {
-    const Graph& graph = network.graph();
-    if (graph.uses(layer).size() != 1) return std::nullopt;
-    auto const next = graph.only_consumer(graph.uses(layer).front());
-    if (!next) return std::nullopt;
-    auto const module = graph.module_of(*next);
-    if (!module || graph.uses(*module).size() != 1) return std::nullopt;
-    return nn::as_batch_norm(network.module(*module)) != nullptr ? module : std::nullopt;
-}
 
 namespace detail {
 /// 1 / sqrt(running variance + eps) of a channel.

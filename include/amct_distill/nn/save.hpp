@@ -307,4 +307,8 @@ result<Network> load(const std::filesystem::path& path) {
     return detail::NetworkReader<modules>(*text, *archive, source).read();
 }
 
+#ifdef AMCT_DISTILL_COMPILED_ONNX  // whose import has all of the library's modules anyway
+extern template result<Network> load<>(const std::filesystem::path&);
+#endif
+
 }  // namespace amct_distill::nn

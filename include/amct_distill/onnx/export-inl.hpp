@@ -20,8 +20,8 @@
 #include "../wire/writer.hpp"
 #include "export.hpp"
 #include "export_layers.hpp"
-#include "model_bytes.hpp"
 #include "node_writer.hpp"
+#include "to_bytes.hpp"
 
 namespace amct_distill::onnx {
 namespace detail {

@@ -30,6 +30,7 @@
 #include "model_bytes.hpp"
 #include "model_file.hpp"
 #include "raw_tensor.hpp"
+#include "to_bytes.hpp"
 
 namespace amct_distill::onnx {
 

@@ -20,8 +20,8 @@
 #include "../core/concat.hpp"
 #include "../core/result.hpp"
 #include "graph_edit.hpp"
-#include "model_bytes.hpp"
 #include "tensor_values.hpp"
+#include "to_bytes.hpp"
 
 namespace amct_distill::onnx {
 namespace detail {

@@ -10,23 +10,6 @@ namespace deploy_fold_test {
 
 using namespace amct_distill;
 
-TEST_CASE("the BatchNorm that folds is the only consumer of the layer") {
-    nn::Network net = support::small_network();
-    auto const module = [&](const char* name) { return *net.graph().module_named(name); };
-    CHECK(batch_norm_after(net, module("conv1")) == module("bn1"));
-    CHECK_FALSE(batch_norm_after(net, module("conv2")));
-    CHECK_FALSE(batch_norm_after(net, module("fc")));
-    net.add("also", nn::ReLU{}, {*net.find("conv1")});
-    CHECK_FALSE(batch_norm_after(net, module("conv1")));
-
-    nn::Network leaves = support::small_network();
-    leaves.output(*leaves.find("conv1"));
-    CHECK_FALSE(batch_norm_after(leaves, *leaves.graph().module_named("conv1")));
-    nn::Network shared = support::small_network();
-    shared.apply("bn1_again", "bn1", {*shared.find("relu1")});
-    CHECK_FALSE(batch_norm_after(shared, *shared.graph().module_named("conv1")));
-}
-
 TEST_CASE("the factor is gamma times the inverse deviation, also where gamma is negative or 0") {
     nn::Network net = support::small_network();
     net.module("bn1").get_if<nn::BatchNorm2d>()->weight()[2] = 0;
