@@ -35,8 +35,8 @@ function(same_result one other)
         file(WRITE "${WORK}/${other}.json" "${report_${other}}")
     endif()
     string(LENGTH "${report_${one}}" length)
-    check("the reports are the same: ${length} bytes" report_${one} STREQUAL report_${other} AND length GREATER
-        1000)
+    check("the reports are the same: ${length} bytes" length GREATER 1000 AND
+        report_${one} STREQUAL report_${other})
 endfunction()
 
 run("alone" 0 ${distill} --epochs 2 --out alone -q)
@@ -89,8 +89,9 @@ foreach(kill IN ITEMS "0 2 3" "1 3 1")
     execute_process(COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/kill_rank.sh ${rank} "${folder}/run/*.checkpoint" 0
         ${MPIEXEC} -n ${ranks} "${PROGRAM}" ${distill} --epochs 16 --out ${folder} -q
         WORKING_DIRECTORY "${WORK}" RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE err)
-    check("rank ${rank} of ${ranks} was killed, and all ended with a message: ${code}" NOT code EQUAL 0 AND out
-        MATCHES "killed: rank ${rank}.*ended after ([0-9]+) ms" AND err MATCHES "[Kk]illed|exited on signal 9")
+    check("rank ${rank} of ${ranks} was killed, and all ended with a message: ${code}"
+        NOT code EQUAL 0 AND out MATCHES "killed: rank ${rank}.*ended after ([0-9]+) ms"
+        AND err MATCHES "[Kk]illed|exited on signal 9")
     string(REGEX REPLACE ".*ended after ([0-9]+) ms.*" "\\1" took "${out}")
     check("within ten seconds: ${took} ms" took LESS 10000)
     on_ranks("resumed by ${resumed}" 0 ${resumed} ${distill} --epochs 16 --out ${folder} --resume)

@@ -8,9 +8,9 @@
 ///
 /// A batch is read anew whenever it is loaded, and has the same values each time.
 #pragma once
+#include <algorithm>
 #include <amct_distill/core/result.hpp>
 #include <amct_distill/student/data_source.hpp>
-#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>

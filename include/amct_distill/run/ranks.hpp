@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The processes that share one run, each with memory of its own: on one machine, or on many.
 ///
-///     RunOptions run{.threads = 4, .ranks = &ranks};      // adapters/mpi.hpp has some; null: this process alone
+///     RunOptions run{.threads = 4, .ranks = &ranks};      // of adapters/mpi.hpp; null: this process alone
 ///     distill(teacher, student, batches, {}, run);        // called by every rank, with the same arguments
 ///
 /// Each rank takes a range of the slices of a batch. What it tells the others goes through `exchange`; what

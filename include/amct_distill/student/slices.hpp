@@ -193,8 +193,8 @@ public:
     }
 
     /// Runs some nodes, in graph order, in Mode::evaluate, from values that they read; `wanted` are
-    /// overwritten. `samples`: of the whole batch, where ranks share it. Throws std::invalid_argument when the
-    /// values do not have this rank's samples of it.
+    /// overwritten. `samples_of_all`: of the whole batch, where ranks share it. Throws std::invalid_argument
+    /// when the values do not have this rank's samples of it.
     void run(std::span<const nn::NodeId> nodes, std::span<const Given> given, std::span<const Wanted> wanted,
              std::optional<nn::Index> samples_of_all = {}) {
         nn::Index const given_here = given.empty() ? 1 : given[0].value->dim(0);
