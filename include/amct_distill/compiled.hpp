@@ -154,7 +154,7 @@ AMCT_DISTILL_TEMPLATE class CertifiedHistogram<false, 12>;
 #if defined(__GNUC__)
 #define AMCT_DISTILL_LOOP_ON(RUN, ...) \
     AMCT_DISTILL_TEMPLATE decltype(std::declval<__VA_ARGS__&>().template run<16>()) RUN(__VA_ARGS__)
-#if defined(__x86_64__) || defined(__i386__)
+#if (defined(__x86_64__) || defined(__i386__)) && !defined(AMCT_DISTILL_NO_DISPATCH)
 #define AMCT_DISTILL_LOOP(...)                      \
     AMCT_DISTILL_LOOP_ON(run_vectors, __VA_ARGS__); \
     AMCT_DISTILL_LOOP_ON(run_avx2, __VA_ARGS__);    \

@@ -23,6 +23,9 @@ namespace amct_distill {
 /// (SSE2 on x86-64, NEON on AArch64). `scalar` is for compilers without vector extensions; where there are
 /// vectors it runs those, unless all of a program is compiled with AMCT_DISTILL_SCALAR_LOOPS, as the tests
 /// are.
+///
+/// All of a program compiled with AMCT_DISTILL_NO_DISPATCH has each loop once, for `vectors`: it is smaller
+/// and compiles sooner, is slower where the machine has more, and gives the same bits.
 enum class InstructionSet { scalar, vectors, avx2, avx512 };
 
 inline constexpr InstructionSet all_instruction_sets[] = {InstructionSet::scalar, InstructionSet::vectors,
@@ -41,7 +44,7 @@ inline bool available(InstructionSet set) {
 #if defined(__GNUC__)
         case InstructionSet::vectors:
             return true;
-#if defined(__x86_64__) || defined(__i386__)
+#if (defined(__x86_64__) || defined(__i386__)) && !defined(AMCT_DISTILL_NO_DISPATCH)
         case InstructionSet::avx2:
             return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
         case InstructionSet::avx512:
@@ -109,7 +112,7 @@ template <class Kernel>
 [[gnu::noinline]] auto run_vectors(Kernel kernel) -> decltype(kernel.template run<16>()) {
     return kernel.template run<16>();
 }
-#if defined(__x86_64__) || defined(__i386__)
+#if (defined(__x86_64__) || defined(__i386__)) && !defined(AMCT_DISTILL_NO_DISPATCH)
 template <class Kernel>
 [[gnu::noinline, gnu::target("avx2,fma")]] auto run_avx2(Kernel kernel)
     -> decltype(kernel.template run<32>()) {
@@ -128,7 +131,7 @@ template <class Kernel>
 auto run_on(InstructionSet set, const Kernel& kernel) {
     switch (set) {
 #if defined(__GNUC__)
-#if defined(__x86_64__) || defined(__i386__)
+#if (defined(__x86_64__) || defined(__i386__)) && !defined(AMCT_DISTILL_NO_DISPATCH)
         case InstructionSet::avx512:
             return run_avx512(kernel);
         case InstructionSet::avx2:
