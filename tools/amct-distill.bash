@@ -22,6 +22,7 @@ _amct_distill() {
     --equalize) COMPREPLY=($(compgen -W "none depthwise convolutions" -- "$word")) ;;
     --calibration) COMPREPLY=($(compgen -W "ifmr range" -- "$word")) ;;
     --blocks) COMPREPLY=($(compgen -W "amct residual automatic" -- "$word")) ;;
+    --input) COMPREPLY=($(compgen -W "student teacher mix" -- "$word")) ;;
     *)
         if [[ $word == -* ]]; then
             COMPREPLY=($(compgen -W "$(grep -oE -- '--[a-z][a-z_-]*' <<<"$help" | sort -u)" -- "$word"))

@@ -10,6 +10,7 @@
 /// library cannot have, definitions.hpp includes.
 #pragma once
 #include "compiled.hpp"
+#include "config/extended.hpp"
 #include "config/messages.hpp"
 #include "config/record.hpp"
 #include "core/diagnostic.hpp"
@@ -56,6 +57,7 @@
 #include "student/bias_correction.hpp"
 #include "student/calibrate.hpp"
 #include "student/equalize.hpp"
+#include "student/extended.hpp"
 #include "student/student.hpp"
 #include "text/printer.hpp"
 #include "text/reader.hpp"

@@ -13,6 +13,7 @@
 /// or optimizers of one's own includes definitions.hpp (where a single header was copied, it is compiled with
 /// -DAMCT_DISTILL_DEFINITIONS), and instantiates what it uses of them. The results are the same.
 #pragma once
+#include "compiled_extended.hpp"
 #include "config/messages.hpp"
 #include "config/record.hpp"
 #include "deploy/deployment.hpp"

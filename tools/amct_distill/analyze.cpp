@@ -70,8 +70,9 @@ public:
         if (!preparation_->equalize(model_.network, data_, run_)) stop();
         for (const auto& l : configuration_.plan.layers)
             if (l.quant_enable) layers_.push_back(l.name);
-        ad::Student const int8 = calibrated(text_of(all(Choice::int8), false)),
-                          int4 = calibrated(uniform_int4()), planned = calibrated(configuration_.plan);
+        ad::ExtendedStudent const int8 = calibrated(text_of(all(Choice::int8), false)),
+                                  int4 = calibrated(uniform_int4()),
+                                  planned = calibrated(configuration_.plan);
         Costs const costs =
             layer_costs(model_.network, {&int8, &int4, &planned}, data_, run_.threads, console_);
         print(costs);
@@ -141,16 +142,16 @@ private:
     }
 
     [[noreturn]] static void stop() { throw Stop(exit_interrupted, "interrupted; nothing was written"); }
-    ad::Student calibrated(const ad::DistillPlan& plan) {
+    ad::ExtendedStudent calibrated(const ad::ExtendedPlan& plan) {
         auto made = ad::make_student(model_.network, plan);
-        ad::Student student = std::move(made).value();
+        ad::ExtendedStudent student = std::move(made).value();
         auto const ok = ad::calibrate(student, data_, run_, preparation_->calibration());
         if (interrupted()) stop();
         ok.value();
         if (!preparation_->correct(model_.network, student, data_, run_)) stop();
         return student;
     }
-    ad::Student calibrated(const std::string& config) {
+    ad::ExtendedStudent calibrated(const std::string& config) {
         Options options = o_;
         options.patterns = options.group_parts = false;
         return calibrated(plan_of({"the suggestion", config}, options, model_.network.graph()).value());

@@ -96,7 +96,7 @@ Checked check_file(const ad::SourceText& source, const Options& options, const M
         if (model != nullptr)
             take(out, plan_of(source, options, model->network.graph()));
         else
-            take(out, ad::read<ad::AMCTDistillConfig>(source));
+            take(out, ad::read<ad::ExtendedConfig>(source));
     }
     return out;
 }

@@ -14,11 +14,12 @@ bool looks_like_json(std::string_view text) {
     return at != text.npos && (text[at] == '{' || text[at] == '[');
 }
 
-ad::result<ad::DistillPlan> plan_of(const ad::SourceText& source, const Options& options,
-                                    const ad::Graph& graph) {
+ad::result<ad::ExtendedPlan> plan_of(const ad::SourceText& source, const Options& options,
+                                     const ad::Graph& graph) {
     ad::Target const target = options.target == "ascend" ? ad::target::ascend : ad::target::generic;
-    if (looks_like_json(source.text)) return ad::plan_from_json(source, graph, target);
-    auto config = ad::read<ad::AMCTDistillConfig>(source);
+    if (looks_like_json(source.text))
+        return ad::plan_from_json<ad::ExtendedAlgorithms>(source, graph, target);
+    auto config = ad::read<ad::ExtendedConfig>(source);
     if (!config) return config.diagnostics();
     auto plan =
         ad::resolve(*config, graph, target,

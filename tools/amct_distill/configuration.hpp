@@ -6,7 +6,7 @@
 #pragma once
 #include <amct_distill/core/source_text.hpp>
 #include <amct_distill/nn/network.hpp>
-#include <amct_distill/plan/plan.hpp>
+#include <amct_distill/student/extended.hpp>
 
 #include "console.hpp"
 #include "options.hpp"
@@ -15,7 +15,7 @@ namespace tool {
 
 struct Configuration {
     amct_distill::SourceText source{};  ///< empty: none was given
-    amct_distill::DistillPlan plan{};
+    amct_distill::ExtendedPlan plan{};
 };
 
 /// Warnings are printed; throws ConfigError with all that is wrong. `--batch_num` overrides the file's.
@@ -26,8 +26,8 @@ Configuration load_configuration(const Options& options, const amct_distill::nn:
 bool looks_like_json(std::string_view text);
 
 /// The plan of a text that is read already.
-amct_distill::result<amct_distill::DistillPlan> plan_of(const amct_distill::SourceText& source,
-                                                        const Options& options,
-                                                        const amct_distill::Graph& graph);
+amct_distill::result<amct_distill::ExtendedPlan> plan_of(const amct_distill::SourceText& source,
+                                                         const Options& options,
+                                                         const amct_distill::Graph& graph);
 
 }  // namespace tool

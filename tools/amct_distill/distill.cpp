@@ -34,6 +34,20 @@ ad::BlockShape block_shape(const Options& options) {
                                            : ad::BlockShape::amct;
 }
 
+ad::BlockInput block_input(const Options& options) {
+    return options.input == "teacher" ? ad::BlockInput::teacher
+           : options.input == "mix"   ? ad::BlockInput::mix
+                                      : ad::BlockInput::student;
+}
+ad::DistillOptions distill_options(const Options& options) {
+    return {.epochs = options.epochs,
+            .blocks = block_shape(options),
+            .input = block_input(options),
+            .drop_probability = options.drop_probability,
+            .seed = options.data.seed.value_or(1),
+            .slices = options.slices};
+}
+
 struct Phases {
     std::vector<std::pair<std::string, double>> seconds{};
     double last = 0;
@@ -126,7 +140,7 @@ private:
             (std::min)(std::size_t{configuration_.plan.batch_num.value}, data_.size());
         preparation_.emplace(o_, observed, console_);
         if (broke_off(preparation_->equalize(model_.network, data_, run_))) return stopped(folder);
-        ad::Student student = taken(ad::make_student(model_.network, configuration_.plan));
+        ad::ExtendedStudent student = taken(ad::make_student(model_.network, configuration_.plan));
         console_.say(concat("Calibrating on ", observed, observed == 1 ? " batch ..." : " batches ..."));
         auto const calibration = ad::calibrate(student, data_, run_, preparation_->calibration());
         if (are_interrupted()) return stopped(folder);
@@ -148,9 +162,7 @@ private:
                 (static_cast<double>(p.block) + epoch) / static_cast<double>(p.blocks));
             return !interrupted();
         };
-        auto distilled =
-            ad::distill(model_.network, student, data_,
-                        {.epochs = o_.epochs, .blocks = block_shape(o_), .slices = o_.slices}, run_);
+        auto distilled = ad::distill(model_.network, student, data_, distill_options(o_), run_);
         console_.finish();
         if (are_interrupted()) return stopped(folder);
         if (!distilled && folder != nullptr) folder_stays(*folder);
@@ -223,7 +235,7 @@ private:
         return checked(std::move(r), console_);
     }
 
-    ad::ReportPage page(const ad::Student& student, const ad::DistillReport& report,
+    ad::ReportPage page(const ad::ExtendedStudent& student, const ad::DistillReport& report,
                         const ad::VerifyReport& verified, const std::vector<NetworkResult>& results) {
         ad::ReportPage out = taken(ad::make_page(fs::path(model_.path).stem().string(), model_.network,
                                                  student, data_, report, run_));

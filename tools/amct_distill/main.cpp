@@ -211,6 +211,15 @@ void add_working(CLI::App& program, Options& o) {
                     "the last bits")
         ->capture_default_str()
         ->check(CLI::Range(1, 1024));
+    distill.app()
+        .add_option("--input", o.input, "of a block in training: the student's, the teacher's or mix")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"student", "teacher", "mix"}));
+    distill.app()
+        .add_option("--drop-probability", o.drop_probability,
+                    "how likely an input's element is not quantized in a training step (QDrop: 0.5)")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 0.999));
     distill.preparation();
     distill.threads();
     distill.memory("bounds the process, but for the model; files in DIR hold the rest");

@@ -43,7 +43,7 @@ struct Sizes {
     double trained = 0;     ///< of the largest block's modules
 };
 
-Sizes sizes_of(const ad::nn::Network& net, const ad::DistillPlan& plan) {
+Sizes sizes_of(const ad::nn::Network& net, const ad::ExtendedPlan& plan) {
     Sizes out;
     std::size_t const count = net.graph().size();
     auto const size = [&](ad::NodeId id) {
@@ -86,7 +86,7 @@ Sizes sizes_of(const ad::nn::Network& net, const ad::DistillPlan& plan) {
 }
 
 /// Bytes that the work holds at most, without the model and the caches.
-double work_of(const Sizes& s, const ad::DistillPlan& plan, std::size_t batch, int threads) {
+double work_of(const Sizes& s, const ad::ExtendedPlan& plan, std::size_t batch, int threads) {
     auto const n = static_cast<double>(batch);
     double const slice = std::ceil(n / 8), at_once = (std::min)({static_cast<double>(threads), n, 8.0}),
                  running = slice * at_once;  // samples of which a runner has all values
@@ -109,7 +109,7 @@ double work_of(const Sizes& s, const ad::DistillPlan& plan, std::size_t batch, i
 
 }  // namespace
 
-MemoryPlan plan_memory(const Options& options, const ad::nn::Network& network, const ad::DistillPlan& plan,
+MemoryPlan plan_memory(const Options& options, const ad::nn::Network& network, const ad::ExtendedPlan& plan,
                        std::size_t batch, int threads) {
     MemoryPlan out;
     out.bound = memory_bound(options);

@@ -5,7 +5,7 @@
 ///     run.memory_bytes = memory.cache();           // what is kept so as not to be computed again
 #pragma once
 #include <amct_distill/nn/network.hpp>
-#include <amct_distill/plan/plan.hpp>
+#include <amct_distill/student/extended.hpp>
 #include <cstddef>
 
 #include "options.hpp"
@@ -22,6 +22,6 @@ struct MemoryPlan {
 
 /// What the work will hold at most, in any of its phases. Throws when --memory was given and is less.
 MemoryPlan plan_memory(const Options& options, const amct_distill::nn::Network& network,
-                       const amct_distill::DistillPlan& plan, std::size_t batch, int threads);
+                       const amct_distill::ExtendedPlan& plan, std::size_t batch, int threads);
 
 }  // namespace tool

@@ -55,6 +55,8 @@ struct Options {
     int threads = 0;         ///< 0: the machine's
     std::string memory{};
     std::string blocks = "amct";
+    std::string input = "student";  ///< of blocks
+    double drop_probability = 0;
     std::string equalize = "none";     ///< or depthwise, convolutions
     std::string calibration = "ifmr";  ///< or range
     bool bias_correction = false;

@@ -20,7 +20,7 @@ using ad::detail::concat;
 class DataQuantized {
 public:
     static constexpr std::string_view type_name = "DataQuantized";
-    DataQuantized(ad::nn::Module module, ad::LayerQuantizers<ad::StandardAlgorithms> quantizers)
+    DataQuantized(ad::nn::Module module, ad::LayerQuantizers<ad::ExtendedAlgorithms> quantizers)
         : module_(std::move(module)), quantizers_(std::move(quantizers)) {}
     ad::result<ad::nn::Shape> output_shape(std::span<const ad::nn::Shape> inputs) const {
         return module_.output_shape(inputs);
@@ -41,11 +41,11 @@ public:
 
 private:
     ad::nn::Module module_;
-    ad::LayerQuantizers<ad::StandardAlgorithms> quantizers_;
+    ad::LayerQuantizers<ad::ExtendedAlgorithms> quantizers_;
 };
 
 /// The float layer with the weights that are quantized.
-ad::nn::Module with_quantized_weights(const ad::QuantizedLayer<ad::StandardAlgorithms>& from) {
+ad::nn::Module with_quantized_weights(const ad::QuantizedLayer<ad::ExtendedAlgorithms>& from) {
     ad::nn::WeightRows const rows = from.rows();
     ad::nn::Tensor buffer, quantized;
     const ad::nn::Tensor& matrix = rows.gather(from.layer().weight(), buffer);

@@ -8,7 +8,7 @@
 /// Only what comes after a layer is computed again. Layers are taken in parallel; each is computed by one
 /// thread, so that the bits do not depend on their number.
 #pragma once
-#include <amct_distill/student/student.hpp>
+#include <amct_distill/student/extended.hpp>
 #include <cmath>
 #include <cstddef>
 #include <limits>
@@ -41,9 +41,9 @@ struct LayerCost {
 
 /// Calibrated students of the same network.
 struct Students {
-    const amct_distill::Student* int8 = nullptr;
-    const amct_distill::Student* int4 = nullptr;
-    const amct_distill::Student* planned = nullptr;  ///< as the configuration has it
+    const amct_distill::ExtendedStudent* int8 = nullptr;
+    const amct_distill::ExtendedStudent* int4 = nullptr;
+    const amct_distill::ExtendedStudent* planned = nullptr;  ///< as the configuration has it
 };
 
 struct Costs {

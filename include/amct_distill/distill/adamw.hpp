@@ -28,6 +28,13 @@ public:
     /// For the fingerprint of a run.
     std::string settings() const;
 
+    /// The same without weight decay: for values that shall not be drawn towards 0.
+    AdamW without_decay() const {
+        AdamWOptions options = options_;
+        options.weight_decay = 0;
+        return AdamW(options);
+    }
+
     /// Trains `values` by their gradient; throws std::invalid_argument when they differ in number, and where
     /// check_options() does.
     void add(std::span<float> values, std::span<const float> gradient, double learning_rate);

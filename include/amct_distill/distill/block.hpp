@@ -19,6 +19,8 @@
 
 #include "../nn/network.hpp"
 #include "../quant/scale.hpp"
+#include "../run/random_bits.hpp"
+#include "../run/training_step.hpp"
 #include "../student/run_options.hpp"
 #include "adamw.hpp"
 #include "block_data.hpp"
@@ -29,6 +31,25 @@
 #include "report.hpp"
 
 namespace amct_distill {
+
+namespace detail {
+
+/// Sums of what a block shall give: of a slice, then of all.
+struct TargetMoments {
+    double count = 0, sum = 0, squares = 0;
+    void add(std::span<const float> values) {
+        for (float const value : values) {
+            auto const v = static_cast<double>(value);
+            sum += v;
+            squares += v * v;
+        }
+        count += static_cast<double>(values.size());
+    }
+    void add(const TargetMoments& other) { count += other.count, sum += other.sum, squares += other.squares; }
+    double variance() const { return squares / count - sum / count * (sum / count); }
+};
+
+}  // namespace detail
 
 template <BlockLoss Loss = MeanSquaredError, BlockOptimizer Optimizer = AdamW>
 class BlockTrainer {
@@ -58,7 +79,8 @@ public:
             report_.seconds = spent.count();
             return std::move(report_);
         };
-        auto const start = loss_over(options.loss);
+        targets_ = {};
+        auto const start = loss_over(options.loss, &targets_);
         if (!start) return start.diagnostics();
         report_.loss_before = report_.loss_after = *start;
         if (!std::isfinite(*start)) {
@@ -66,6 +88,8 @@ public:
             return finish();
         }
         best_ = modules();
+        block_ = progress.block;
+        find_phases();
         begin_from_best(options);
 
         progress.epochs = options.epochs;
@@ -81,6 +105,7 @@ public:
             std::size_t i = 0;
             while (i != data_.size() && report_.stopped.empty() && !cancelled) {
                 optimizer_->set_learning_rate_factor(rate_ * schedule_factor(options.schedule, taken, steps));
+                begin_step(taken, steps, options);
                 auto const loss = step(i, options);
                 if (!loss) return loss.diagnostics();
                 sum += *loss;
@@ -93,7 +118,7 @@ public:
                 // After the last step in any case.
                 bool const due =
                     i * evaluations / data_.size() != (i - 1) * evaluations / data_.size() || cancelled;
-                if (due && report_.stopped.empty())
+                if (due && report_.stopped.empty() && (is_settled() || taken == steps || cancelled))
                     if (auto ok = evaluate(epoch, options); !ok) return ok.diagnostics();
             }
             report_.epoch_losses.push_back(sum / static_cast<double>(i));
@@ -103,6 +128,47 @@ public:
     }
 
 private:
+    // ---- modules that are told the steps
+
+    template <class F>
+    void for_each_guided(F f) {
+        for (std::size_t k = 0; k != modules_.size(); ++k)
+            if (nn::GuidedModule* const guided = module(k).guided()) f(*guided, k);
+    }
+    /// Whether the block has modules whose training has phases, and the terms that they add to the loss.
+    void find_phases() {
+        has_phases_ = false;
+        std::size_t weights = 0;
+        for_each_guided([&](const nn::GuidedModule& m, std::size_t) {
+            has_phases_ = has_phases_ || m.has_phases();
+            weights += m.regularized();
+        });
+        factors_ = {};
+        if (weights == 0) return;
+        // So that one weight of the terms fits all blocks.
+        factors_.regularizers = 1 / static_cast<double>(weights);
+        if (double const variance = targets_.variance(); variance > 0 && std::isfinite(1 / variance))
+            factors_.loss = 1 / variance;
+    }
+    void begin_step(std::size_t step, std::size_t steps, const Options& options) {
+        for_each_guided([&](nn::GuidedModule& m, std::size_t k) {
+            m.begin_step({.step = step,
+                          .steps = steps,
+                          .random = mixed(options.seed, block_, step, k),
+                          .drop_probability = options.drop_probability});
+        });
+        for (Guided& own : guided_)
+            own.optimizer.set_learning_rate_factor(module(own.module).guided()->learning_rate());
+    }
+    bool is_settled() {
+        bool all = true;
+        for_each_guided([&](const nn::GuidedModule& m, std::size_t) { all = all && m.is_settled(); });
+        return all;
+    }
+    void end_steps() {
+        for_each_guided([](nn::GuidedModule& m, std::size_t) { m.end_steps(); });
+    }
+
     static std::vector<ModuleId> modules_of(const nn::Network& network, const TrainedBlock& block) {
         std::vector<ModuleId> modules;
         for (nn::NodeId id : block.nodes)
@@ -137,25 +203,50 @@ private:
         average_.clear();
         constrained_.clear();
         optimizer_.emplace(options.optimizer);
+        guided_.clear();
         for (std::size_t k = 0; k != modules_.size(); ++k) constrained_.push_back(&module(k));
         trained_ = gradient_.parameters();
         for (std::size_t k = 0; k != trained_.size(); ++k) {
             const nn::NamedParameter& p = trained_[k];
             const nn::Tensor& gradient = gradient_.gradients()[k];
-            optimizer_->add(p.values, gradient.span(), options.learning_rates.of(p.role));
-            if (options.search.average_decay > 0)
-                average_.emplace_back(gradient.shape(), std::span<const float>(p.values));
+            if (p.role == nn::Role::frozen) continue;
+            if (p.role == nn::Role::guided)
+                guided_of(p.module, options).add(p.values, gradient.span(), 1);
+            else
+                optimizer_->add(p.values, gradient.span(), options.learning_rates.of(p.role));
         }
+        // What has phases ends at its best; an average of its values means nothing.
+        for (const nn::NamedParameter& p : trained_)
+            if (options.search.average_decay > 0 && !has_phases_)
+                average_.emplace_back(p.gradient->shape(), std::span<const float>(p.values));
         averaged_ = 0;
     }
+    /// The optimizer of a module that says its learning rate itself.
+    Optimizer& guided_of(ModuleId m, const Options& options) {
+        auto const k = static_cast<std::size_t>(std::ranges::find(modules_, m) - modules_.begin());
+        for (Guided& one : guided_)
+            if (one.module == k) return one.optimizer;
+        if constexpr (requires { Optimizer(options.optimizer.without_decay()); })
+            return guided_.emplace_back(Guided{k, options.optimizer.without_decay()}).optimizer;
+        else
+            return guided_.emplace_back(Guided{k, options.optimizer}).optimizer;
+    }
 
-    /// The loss over all batches, the parameters as they are.
-    result<double> loss_over(const Loss& loss) {
+    /// The loss over all batches, the parameters as they are. `targets`: what is summed up besides.
+    result<double> loss_over(const Loss& loss, detail::TargetMoments* targets = nullptr) {
         gradient_.prepare();
         double sum = 0, values = 0;
         for (std::size_t i = 0; i != data_.size(); ++i) {
             auto const step = data_.load(i);
             if (!step) return step.diagnostics();
+            if (targets != nullptr) {
+                auto const found = data_.sum_over(**step, 3, [&](auto&& values_of, std::span<double> to) {
+                    detail::TargetMoments of_slice;
+                    for (const nn::Tensor& t : (*step)->targets) of_slice.add(values_of(t));
+                    to[0] = of_slice.count, to[1] = of_slice.sum, to[2] = of_slice.squares;
+                });
+                targets->add(detail::TargetMoments{found[0], found[1], found[2]});
+            }
             auto const size = static_cast<double>(gradient_.values(**step));
             sum += gradient_.loss(**step, loss) * size;
             values += size;
@@ -169,7 +260,7 @@ private:
         if (!step) return step.diagnostics();
         if ((*step)->from_teacher) ++report_.teacher_inputs;
         gradient_.prepare();
-        double const loss = gradient_.loss_and_gradients(**step, options.loss);
+        double const loss = gradient_.loss_and_gradients(**step, options.loss, factors_);
         if (!std::isfinite(loss)) {
             report_.stopped = "the loss is not finite";
             return loss;
@@ -180,6 +271,7 @@ private:
             return loss;
         }
         optimizer_->step();
+        for (Guided& own : guided_) own.optimizer.step();
         if (!std::ranges::all_of(trained_, [](const auto& p) { return is_finite(p.values); })) {
             report_.stopped = "a parameter is not finite";
             return loss;
@@ -198,6 +290,7 @@ private:
 
     /// Takes the parameters as they are, or their average, if the loss was never as low.
     result<void> evaluate(int epoch, const Options& options) {
+        end_steps();
         bool better = false;
         auto const take_if_better = [&]() -> result<void> {
             auto const loss = loss_over(options.loss);
@@ -217,7 +310,7 @@ private:
             exchange_average();
         }
         failures_ = better ? 0 : failures_ + 1;
-        if (failures_ == patience_ && options.search.rate_after_failure < 1) {
+        if (failures_ == patience_ && !has_phases_ && options.search.rate_after_failure < 1) {
             failures_ = 0;
             rate_ *= options.search.rate_after_failure;
             ++report_.restarts;
@@ -247,6 +340,15 @@ private:
     std::size_t averaged_ = 0;           // steps in it
     std::vector<nn::Module> best_{};
     std::optional<Optimizer> optimizer_{};
+    struct Guided {
+        std::size_t module;  // of modules_
+        Optimizer optimizer;
+    };
+    std::vector<Guided> guided_{};
+    bool has_phases_ = false;
+    typename BlockGradient<Loss>::Factors factors_{};
+    detail::TargetMoments targets_{};
+    std::size_t block_ = 0;
     double rate_ = 1;
     std::size_t patience_ = 1, failures_ = 0;  // evaluations in a row that found nothing better
     BlockReport report_{};

@@ -17,6 +17,7 @@
 #include "../student/slice_sums.hpp"
 #include "blocks.hpp"
 #include "distance.hpp"
+#include "distill_options.hpp"
 #include "dump.hpp"
 #include "loss.hpp"
 #include "prefix_cache.hpp"
@@ -28,21 +29,24 @@ public:
     struct Step {
         std::vector<nn::Tensor> inputs{}, targets{};  // parallel to those of the block; this rank's samples
         nn::Index samples = 0;                        // of the whole batch
-        /// The inputs are the teacher's: the student's were off by more than half of the smaller signal's
-        /// power, mean((t - s)^2) > 0.5 min(mean t^2, mean s^2), and had nothing left to teach.
+        /// The inputs are the teacher's, since that is asked for, or: the student's were off by more than
+        /// half of the smaller signal's power, mean((t - s)^2) > 0.5 min(mean t^2, mean s^2), and had nothing
+        /// left to teach.
         bool from_teacher = false;
     };
 
     /// The blocks before this one are trained. `dump`: the teacher's part, when it was dumped. All outlive
     /// it.
     BlockData(PrefixRunner& student, PrefixRunner& teacher, CacheBudget& budget, std::size_t batches,
-              const TrainedBlock& block, const TeacherDump* dump, std::size_t index)
+              const TrainedBlock& block, const TeacherDump* dump, std::size_t index,
+              BlockInput input = BlockInput::student)
         : student_(student),
           teacher_(teacher),
           budget_(budget),
           block_(block),
           dump_(dump),
           index_(index),
+          input_(input),
           steps_(batches),
           file_(budget.directory()),
           places_(batches),
@@ -88,6 +92,18 @@ public:
         return &current_;
     }
 
+    /// `count` sums over the samples of a step, on all ranks the same: f(values_of, to) adds those of a slice
+    /// to `to`, values_of(tensor) being what the slice has of a tensor of this rank's samples. Valid until the
+    /// next sums.
+    template <class F>
+    std::span<const double> sum_over(const Step& step, std::size_t count, F&& f) {
+        sums_.begin(step.samples, count);
+        sums_.for_each([&](BatchSlice slice, std::span<double> to) {
+            f([&](const nn::Tensor& tensor) { return sums_.values(tensor, slice); }, to);
+        });
+        return sums_.finish();
+    }
+
 private:
     /// Of a step in the file.
     struct Places {
@@ -129,7 +145,8 @@ private:
                 current_.targets[k] = teacher_.value(block_.outputs[k]);
         }
         current_.samples = student_.samples(i);
-        current_.from_teacher = is_far(i);
+        current_.from_teacher =
+            is_far(i) || input_ == BlockInput::teacher || (input_ == BlockInput::mix && i % 2 != 0);
         if (!current_.from_teacher)
             for (std::size_t k = 0; k != block_.inputs.size(); ++k)
                 current_.inputs[k] = student_.value(block_.inputs[k]);
@@ -138,15 +155,12 @@ private:
     /// Found once where the inputs stay: a rank that computes them again does not ask the others again.
     bool is_far(std::size_t i) {
         if (is_far_[i] && !changes_) return *is_far_[i];
-        sums_.begin(current_.samples, 3);
-        sums_.for_each([&](BatchSlice slice, std::span<double> to) {
+        auto const found = sum_over(current_, 3, [&](auto&& values_of, std::span<double> to) {
             detail::Distance distance;
             for (std::size_t k = 0; k != block_.inputs.size(); ++k)
-                distance.add(sums_.values(current_.inputs[k], slice),
-                             sums_.values(student_.value(block_.inputs[k]), slice));
+                distance.add(values_of(current_.inputs[k]), values_of(student_.value(block_.inputs[k])));
             to[0] = distance.error, to[1] = distance.teacher, to[2] = distance.student;
         });
-        auto const found = sums_.finish();
         is_far_[i] = detail::Distance{found[0], found[1], found[2]}.is_far();
         return *is_far_[i];
     }
@@ -156,6 +170,7 @@ private:
     const TrainedBlock& block_;
     const TeacherDump* dump_;
     std::size_t index_;
+    BlockInput input_;
     std::vector<nn::NodeId> asked_{};
     bool changes_ = false;
     std::vector<std::optional<Step>> steps_;

@@ -79,8 +79,14 @@ public:
         detail::gather_ranges(runner_.ranks(), std::span(losses_).first(count), count, exchange_);
         return sum_of_losses(step);
     }
-    double loss_and_gradients(const BlockData::Step& step, const Loss& loss) {
-        auto const all = static_cast<double>(values(step));
+    /// What the loss is multiplied by where its gradients are taken, and the sum of the modules' own terms.
+    struct Factors {
+        double loss = 1;
+        double regularizers = 0;  ///< 0: they add nothing
+    };
+    /// Returns the loss alone.
+    double loss_and_gradients(const BlockData::Step& step, const Loss& loss, Factors factors = {}) {
+        auto const all = static_cast<double>(values(step)) / factors.loss;
         auto const one = [&](std::size_t k, BatchSlice slice, nn::Tape& tape, std::size_t worker) {
             Work& work = work_[worker];
             losses_[k] = forward(step, loss, slice, tape, work);
@@ -105,7 +111,7 @@ public:
             rank_sums_.add_up(slices_, count, losses_, sums_);
         else
             add_up(count);
-        finish_gradients();
+        finish_gradients(factors.regularizers);
         return sum_of_losses(step);
     }
     /// Of the block's outputs, on the whole batch.
@@ -149,12 +155,16 @@ private:
                static_cast<double>(values(step));
     }
     /// What a module does once, on the sums of its gradients.
-    void finish_gradients() {
+    void finish_gradients(double regularizers) {
         finishing_.use(runner_.executor());
         for (std::size_t p = 0; p != at_.size();) {
             std::size_t n = 1;
             while (p + n != at_.size() && at_[p + n].first == at_[p].first) ++n;
-            network_.module(at_[p].first).finish_gradients(std::span(sums_).subspan(p, n), finishing_);
+            nn::Module& module = network_.module(at_[p].first);
+            auto const gradients = std::span(sums_).subspan(p, n);
+            module.finish_gradients(gradients, finishing_);
+            if (nn::GuidedModule* const guided = module.guided(); guided != nullptr && regularizers != 0)
+                if (guided->regularized() != 0) guided->regularize(regularizers, gradients, finishing_);
             p += n;
         }
     }

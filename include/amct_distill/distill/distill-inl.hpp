@@ -199,7 +199,8 @@ result<void> train_blocks(const nn::Network& teacher, BasicStudent<Algorithms>& 
         of_student(student.network(), batches, budget, &executor, options.slices);
     Options training = options;
     for (std::size_t b = report.blocks.size(); b != blocks.size(); ++b) {
-        BlockData data(of_student, of_teacher, budget, batches.size(), blocks[b], dump ? &*dump : nullptr, b);
+        BlockData data(of_student, of_teacher, budget, batches.size(), blocks[b], dump ? &*dump : nullptr, b,
+                       options.input);
         BlockTrainer<decltype(options.loss), decltype(options.optimizer)> trainer(student.network(), data,
                                                                                   &executor, options.slices);
         if (report.cancelled) training.epochs = 0;

@@ -7,6 +7,7 @@
 #pragma once
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <stdexcept>
 #include <string_view>
 
@@ -60,6 +61,11 @@ struct SearchOptions {
     double average_decay = 0.95;
 };
 
+/// What a block is trained on: the outputs of the blocks before it as they are in the student, quantized and
+/// trained (AMCT's; where they are too far from the teacher's, those); the teacher's, float; or both, the
+/// teacher's in every other batch.
+enum class BlockInput { student, teacher, mix };
+
 /// `Loss` and `Optimizer` are as in loss.hpp and optimizer.hpp.
 template <BlockLoss Loss = MeanSquaredError, BlockOptimizer Optimizer = AdamW>
 struct BasicDistillOptions {
@@ -70,6 +76,11 @@ struct BasicDistillOptions {
     Loss loss{};
     Optimizer optimizer{};  ///< without parameters; a copy of it trains each block
     BlockShape blocks = BlockShape::amct;
+    BlockInput input = BlockInput::student;
+    /// How likely an element of a layer's quantized input stays float, in training only (QDrop, Wei et al.
+    /// 2022, with 0.5): what is learned then depends less on the batches' very values.
+    double drop_probability = 0;
+    std::uint64_t seed = 1;  ///< of all random numbers; without drop_probability there are none
     /// Into how many slices a batch is cut along its samples (one of fewer samples into one for each);
     /// threads take slices. It changes the last bits of the result, threads do not. 1 for modules in which
     /// samples depend on each other.
@@ -82,6 +93,10 @@ struct BasicDistillOptions {
             fail("schedule must be one of Schedule's values, found ", static_cast<int>(schedule));
         if (blocks != BlockShape::amct && blocks != BlockShape::residual && blocks != BlockShape::automatic)
             fail("blocks must be one of BlockShape's values, found ", static_cast<int>(blocks));
+        if (input != BlockInput::student && input != BlockInput::teacher && input != BlockInput::mix)
+            fail("input must be one of BlockInput's values, found ", static_cast<int>(input));
+        if (!(drop_probability >= 0 && drop_probability < 1))
+            fail("drop_probability must be in [0, 1), found ", number(drop_probability));
         if (slices < 1 || slices > 1024) fail("slices must be 1 to 1024, found ", slices);
         rate("learning_rates.parameters", learning_rates.parameters);
         rate("learning_rates.clips", learning_rates.clips);

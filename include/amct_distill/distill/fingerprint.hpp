@@ -161,6 +161,9 @@ result<Fingerprint> fingerprint(const nn::Network& teacher, const BasicStudent<A
          {options.learning_rates.parameters, options.learning_rates.clips, options.learning_rates.scales,
           options.search.rate_after_failure, options.search.average_decay})
         of_training.add(v);
+    of_training.add(static_cast<std::uint64_t>(options.input));
+    of_training.add(options.drop_probability);
+    of_training.add(options.drop_probability > 0 ? options.seed : 0);
     detail::add_settings(of_training, options.loss);
     detail::add_settings(of_training, options.optimizer);
     return Fingerprint{of_teacher.value(), of_configuration.value(), of_data.value(), of_calibration.value(),

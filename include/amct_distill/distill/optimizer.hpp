@@ -14,7 +14,9 @@ namespace amct_distill {
 /// `add`: a parameter, its gradient (both outlive the optimizer) and its learning rate; `step`: changes all
 /// of them, each rate times the factor that was set last. One with settings may show them as a text by
 /// `settings()`: a run that is resumed with others is then refused; and may have a `check_options()`, which
-/// throws std::invalid_argument when they make no sense, before any work. (A loss may do both, too.)
+/// throws std::invalid_argument when they make no sense, before any work. (A loss may do both, too.) One that
+/// draws values towards 0 has a `without_decay()`, the same one that does not: values whose rate a quantizer
+/// says are trained by a copy of that.
 template <class O>
 concept BlockOptimizer = std::copyable<O> && std::default_initializable<O> &&
     requires(O optimizer, std::span<float> values, std::span<const float> gradient, double rate) {

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "../core/result.hpp"
+#include "guided.hpp"
 #include "options_text.hpp"
 #include "parameter.hpp"
 #include "scratch.hpp"
@@ -57,6 +58,7 @@ using BasicInputs = std::span<const BasicTensor<T>* const>;
 ///   what those runs' backward left to be done once, on the sums of their gradients.
 ///   `constrain()`: what must hold after every step of the optimizer. `update_statistics(inputs)`: what it
 ///   learns outside of the gradients. A hook that is misspelt is not there: test that it is called.
+///   One that derives from `GuidedModule` is told the steps of its training: guided.hpp.
 template <class M>
 concept HasType = requires(const M m) {
     { m.type() } -> std::convertible_to<std::string_view>;
@@ -109,6 +111,7 @@ struct ModuleInterface {
     virtual void constrain() = 0;
     virtual void update_statistics(BasicInputs<T>) = 0;
     virtual BasicWeighted<T>* weighted() = 0;
+    virtual BasicGuidedModule<T>* guided() = 0;
 };
 
 /// Any module, by value: a copy is a copy of the parameters.
@@ -199,6 +202,10 @@ public:
     /// Its weights, when it is a WeightedModule: what can be quantized. Else null.
     const BasicWeighted<T>* weighted() const { return held_->weighted(); }
     BasicWeighted<T>* weighted() { return held_->weighted(); }
+
+    /// What it is told of its training, when it derives from GuidedModule; else null.
+    const BasicGuidedModule<T>* guided() const { return held_->guided(); }
+    BasicGuidedModule<T>* guided() { return held_->guided(); }
 
     /// The module itself when it is an `M`, else null.
     template <class M>
@@ -301,6 +308,12 @@ private:
         BasicWeighted<T>* weighted() override {
             if constexpr (WeightedModuleOf<M, T>)
                 return &weights;
+            else
+                return nullptr;
+        }
+        BasicGuidedModule<T>* guided() override {
+            if constexpr (std::derived_from<M, BasicGuidedModule<T>>)
+                return &module;
             else
                 return nullptr;
         }

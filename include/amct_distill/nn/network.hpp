@@ -134,6 +134,7 @@ public:
         auto& scratch = tape.slot(id).scratch;
         scratch.use(tape.executor_);
         scratch.use_prepared(prepared(n, tape));
+        scratch.use_first_sample(tape.first_sample_);
         operation(id).forward(tape.inputs_, tape.outputs_, scratch, mode);
     }
 
@@ -180,6 +181,7 @@ public:
         auto& scratch = tape.slot(id).scratch;
         scratch.use(tape.executor_);
         scratch.use_prepared(prepared(n, tape));
+        scratch.use_first_sample(tape.first_sample_);
         operation(id).backward(tape.inputs_, tape.done_, tape.grad_outputs_, tape.grad_inputs_,
                                n.module ? fit_gradients(*n.module, tape) : std::span<BasicTensor<T>>{},
                                scratch, mode);

@@ -17,8 +17,9 @@
 
 namespace amct_distill::nn {
 
-/// What a parameter is to the optimizer. A statistic (BatchNorm's running mean) is not trained.
-enum class Role { weight, bias, affine, clip, scale, statistic };
+/// What a parameter is to the optimizer. Not trained are a statistic (BatchNorm's running mean), which has no
+/// gradient either, and what is frozen. Of what is guided the module says the rate (see guided.hpp).
+enum class Role { weight, bias, affine, clip, scale, statistic, frozen, guided };
 
 /// `T` is const where the module is.
 template <class T>

@@ -73,6 +73,10 @@ public:
     const BasicTensor<T>* prepared() const { return prepared_; }
     void use_prepared(const BasicTensor<T>* prepared) { prepared_ = prepared; }
 
+    /// Which sample of the whole batch is the first of those in this run.
+    Index first_sample() const { return first_sample_; }
+    void use_first_sample(Index sample) { first_sample_ = sample; }
+
     /// What the buffers hold, in bytes.
     std::size_t bytes() const {
         std::size_t sum = 0;
@@ -86,6 +90,7 @@ private:
     std::deque<std::vector<Index>> indices_{};
     const Executor* executor_ = nullptr;
     const BasicTensor<T>* prepared_ = nullptr;
+    Index first_sample_ = 0;
 };
 
 using Scratch = BasicScratch<float>;

@@ -52,6 +52,9 @@ public:
     /// itself.
     void use_prepared(const std::vector<BasicTensor<T>>* prepared) { prepared_ = prepared; }
 
+    /// Which sample of the whole batch is the first of those it runs.
+    void use_first_sample(Index sample) { first_sample_ = sample; }
+
     /// What it holds, in bytes. After a step of a network that is, for every node: the output and, where it
     /// was run backward, the gradient, as large as each other; a gradient for every parameter; and what the
     /// modules borrow. For t threads, a batch of n, and weights of w values, these are at most, in values:
@@ -95,6 +98,7 @@ private:
 
     const Executor* executor_;
     const std::vector<BasicTensor<T>>* prepared_ = nullptr;
+    Index first_sample_ = 0;
     std::deque<Slot> slots_{};
     std::deque<std::vector<BasicTensor<T>>> parameters_{};
     std::vector<const BasicTensor<T>*> inputs_{};  // of the node being run

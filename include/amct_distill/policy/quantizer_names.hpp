@@ -3,7 +3,8 @@
 ///
 ///     template <class B, class G> using quantizer = Arq<B, G>;   // in the message ARQDistill
 ///
-/// Their definitions are in quant/arq.hpp, quant/ulq.hpp, quant/act_ulq.hpp and quant/ifmr.hpp.
+/// Their definitions are in quant/arq.hpp, quant/ulq.hpp, quant/adaround.hpp, quant/act_ulq.hpp and
+/// quant/ifmr.hpp.
 #pragma once
 #include "bits.hpp"
 #include "granularity.hpp"
@@ -15,6 +16,8 @@ template <BitWidth B, Granularity G, Symmetry S = Symmetric>
 class Arq;
 template <BitWidth B, Granularity G>
 class Ulq;
+template <BitWidth B, Granularity G>
+class AdaRound;
 template <BitWidth B, Symmetry S = Asymmetric>
 class ActUlq;
 template <BitWidth B, Symmetry S = Symmetric>

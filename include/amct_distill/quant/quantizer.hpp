@@ -14,6 +14,7 @@
 #include "../core/result.hpp"
 #include "../policy/bits.hpp"
 #include "../policy/granularity.hpp"
+#include "../run/training_step.hpp"
 #include "affine.hpp"
 #include "calibrator.hpp"
 #include "matrix.hpp"
@@ -43,6 +44,42 @@ concept WeightQuantizer = HasParameters<Q> && BitWidth<typename Q::bits> &&
     { c.backward(w, /*grad_out*/ w, /*grad_w*/ out, grad_parameters) } -> std::same_as<void>;
     { c.scale_offsets(w) } -> std::convertible_to<Scales>;
     { c.quantize(w) } -> std::same_as<result<QuantizedMatrix>>;
+};
+
+// ---- what a weight quantizer may have besides; each part is found by its members
+//
+// A misspelt one is not there: check_weight_quantizer() names what looks like a half of it.
+
+/// Is told where the training is: `begin_step` before each step, and `end_steps` before its loss is judged,
+/// and at the end: from then on `fake_quantize` must be what `quantize` deploys. It begins like that. With
+/// `bool is_settled() const`, whether a step computes what is deployed already, it is judged in such steps
+/// only, and at the end.
+template <class Q>
+concept SteppedQuantizer = requires(Q q, const TrainingStep& at) {
+    { q.begin_step(at) } -> std::same_as<void>;
+    { q.end_steps() } -> std::same_as<void>;
+};
+
+/// Trains its parameters at a rate of its own, at the step it was told last, in the place of that which the
+/// options have for scales; they are then kept out of the weight decay, too.
+template <class Q>
+concept HasLearningRate = requires(const Q& c) {
+    { c.learning_rate() } -> std::convertible_to<double>;
+};
+
+/// The float weight stays as it is: no update, no decay.
+template <class Q>
+concept FreezesWeights = requires {
+    requires Q::freezes_weights;
+};
+
+/// Adds a term to the block's loss: the sum that `regularize` returns, over all of the block's quantizers,
+/// divided by the number of their weights. `factor` times its gradients is added. The loss itself is then
+/// divided by the variance of what the block shall give, so that one weight of the term fits all blocks.
+template <class Q>
+concept RegularizedQuantizer = requires(const Q& c, const ConstMatrixRef& w, MatrixRef grad_w,
+                                        std::span<float> grad_parameters) {
+    { c.regularize(w, /*factor*/ 1.0, grad_w, grad_parameters) } -> std::convertible_to<double>;
 };
 
 /// Constructed from the initial clips and fixed_min (the lower clip is 0 and stays it). `x` is the input of
@@ -92,6 +129,18 @@ concept BackwardOfWeights = requires(const Q& c, const ConstMatrixRef& w, Matrix
 template <class Q>
 concept ScalesOfWeights = requires(const Q& c, const ConstMatrixRef& w) {
     { c.scale_offsets(w) } -> std::convertible_to<Scales>;
+};
+template <class Q>
+concept NamesBeginStep = requires {
+    &Q::begin_step;
+};
+template <class Q>
+concept NamesEndSteps = requires {
+    &Q::end_steps;
+};
+template <class Q>
+concept NamesRegularize = requires {
+    &Q::regularize;
 };
 template <class Q>
 concept QuantizesWeights = requires(const Q& c, const ConstMatrixRef& w) {
@@ -153,6 +202,12 @@ consteval bool check_weight_quantizer() {
     static_assert(detail::QuantizesWeights<Q>,
                   "a weight quantizer gives the integers: add "
                   "`result<QuantizedMatrix> quantize(const ConstMatrixRef& w) const`");
+    static_assert(SteppedQuantizer<Q> || !(detail::NamesBeginStep<Q> || detail::NamesEndSteps<Q>),
+                  "a weight quantizer that is told its steps has both: `void begin_step(const TrainingStep& "
+                  "at)` and `void end_steps()`");
+    static_assert(RegularizedQuantizer<Q> || !detail::NamesRegularize<Q>,
+                  "a weight quantizer's regularizer is `double regularize(const ConstMatrixRef& w, double "
+                  "factor, MatrixRef grad_w, std::span<float> grad_parameters) const`");
     return WeightQuantizer<Q>;
 }
 

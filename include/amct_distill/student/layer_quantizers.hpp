@@ -25,6 +25,7 @@
 #include "../plan/quantizer_lists.hpp"
 #include "../plan/select.hpp"
 #include "../quant/act_ulq.hpp"
+#include "../quant/adaround.hpp"
 #include "../quant/arq.hpp"
 #include "../quant/quantizer.hpp"
 #include "../quant/ulq.hpp"
@@ -159,10 +160,13 @@ public:
 
     // ---- what is trained
 
-    /// "scales" of the weights and "clips" of the input (once calibrated), when there are any to train: the
-    /// quantizers' own values.
+    /// "scales" of the weights, or "rounding" where the quantizer says their rate, and "clips" of the input
+    /// (once calibrated), when there are any to train: the quantizers' own values.
     void append_parameters(std::vector<nn::BasicParameter<float>>& out) {
-        if (trains_scales()) out.push_back({"scales", nn::Role::scale, parameters_of(weights_)});
+        if (trains_scales())
+            out.push_back(has_learning_rate()
+                              ? nn::Parameter{"rounding", nn::Role::guided, parameters_of(weights_)}
+                              : nn::Parameter{"scales", nn::Role::scale, parameters_of(weights_)});
         if (trains_clips()) out.push_back({"clips", nn::Role::clip, parameters_of(data_)});
     }
     bool trains_scales() const { return !parameters_of(weights_).empty(); }
@@ -172,6 +176,72 @@ public:
     void constrain() {
         std::visit([](auto& q) { q.constrain(); }, weights_);
         if (is_calibrated_) std::visit([](auto& q) { q.constrain(); }, data_);
+    }
+
+    // ---- what a weight quantizer may have besides (see quantizer.hpp)
+
+    void begin_step(const TrainingStep& at) {
+        std::visit(
+            [&]<class Q>(Q& q) {
+                if constexpr (SteppedQuantizer<Q>) q.begin_step(at);
+            },
+            weights_);
+    }
+    void end_steps() {
+        std::visit(
+            []<class Q>(Q& q) {
+                if constexpr (SteppedQuantizer<Q>) q.end_steps();
+            },
+            weights_);
+    }
+    bool has_phases() const {
+        return std::visit([]<class Q>(const Q&) { return SteppedQuantizer<Q>; }, weights_);
+    }
+    bool is_settled() const {
+        return std::visit(
+            []<class Q>(const Q& q) {
+                if constexpr (requires { bool(q.is_settled()); })
+                    return bool(q.is_settled());
+                else
+                    return true;
+            },
+            weights_);
+    }
+    bool has_learning_rate() const {
+        return std::visit([]<class Q>(const Q&) { return HasLearningRate<Q>; }, weights_);
+    }
+    double learning_rate() const {
+        return std::visit(
+            []<class Q>(const Q& q) {
+                if constexpr (HasLearningRate<Q>)
+                    return double(q.learning_rate());
+                else
+                    return 0.0;
+            },
+            weights_);
+    }
+    bool freezes_weights() const {
+        return std::visit([]<class Q>(const Q&) { return FreezesWeights<Q>; }, weights_);
+    }
+    bool is_regularized() const {
+        return std::visit([]<class Q>(const Q&) { return RegularizedQuantizer<Q>; }, weights_);
+    }
+    /// Gradients are added to; grad_rounding is null where nothing of the quantizer is trained.
+    double regularize(const nn::Tensor& w, double factor, nn::Tensor& grad_w, nn::Tensor* grad_rounding,
+                      const Execution& on = {}) const {
+        return std::visit(
+            [&]<class Q>(const Q& q) {
+                std::span<float> const own = grad_rounding ? grad_rounding->span() : std::span<float>{};
+                auto const weights = detail::weight_matrix(w);
+                auto const grad_weights = detail::weight_matrix(grad_w);
+                if constexpr (!RegularizedQuantizer<Q>)
+                    return 0.0;
+                else if constexpr (requires { q.regularize(weights, factor, grad_weights, own, on); })
+                    return double(q.regularize(weights, factor, grad_weights, own, on));
+                else
+                    return double(q.regularize(weights, factor, grad_weights, own));
+            },
+            weights_);
     }
 
     // ---- what there is to report

@@ -8,6 +8,8 @@
 /// forward:  y = layer(Q_data(x), Q_weights(w));  backward: straight through the rounding, as the quantizers
 /// say. The float weights are never overwritten, so that updates smaller than half a step add up.
 #pragma once
+#include <cstddef>
+#include <cstdint>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -17,12 +19,13 @@
 
 #include "../nn/module.hpp"
 #include "../nn/weight_rows.hpp"
+#include "drop.hpp"
 #include "layer_quantizers.hpp"
 
 namespace amct_distill {
 
 template <class Algorithms = StandardAlgorithms>
-class QuantizedLayer {
+class QuantizedLayer : public nn::GuidedModule {
 public:
     /// Throws std::invalid_argument when the module has no weights that can be quantized.
     QuantizedLayer(nn::Module module, LayerQuantizers<Algorithms> quantizers)
@@ -45,9 +48,12 @@ public:
     const LayerQuantizers<Algorithms>& quantizers() const { return quantizers_; }
     LayerQuantizers<Algorithms>& quantizers() { return quantizers_; }
 
-    /// Those of the float layer, then "scales" and "clips" where they are trained.
+    /// Those of the float layer, its weight perhaps frozen, then "scales" (or "rounding") and "clips" where
+    /// they are trained.
     void parameters(std::vector<nn::Parameter>& list) {
+        std::size_t const first = list.size();
         module_.parameters(list);
+        if (quantizers_.freezes_weights()) list[first].role = nn::Role::frozen;
         quantizers_.append_parameters(list);
     }
     result<void> check_parameters() const { return module_.check_parameters(); }
@@ -73,8 +79,7 @@ public:
         const nn::Tensor& x = *inputs[0];
         nn::Tensor* const grad_x = grad_inputs[0];
         bool const scales = quantizers_.trains_scales(), clips = quantizers_.trains_clips();
-        // The parameters are the layer's, its weight and bias where they stand, then scales and clips.
-        std::size_t const own = grad_parameters.size() - (scales ? 1 : 0) - (clips ? 1 : 0);
+        std::size_t const own = first_of_own(grad_parameters.size());
         nn::Tensor* const grad_bias = layer().bias().empty() ? nullptr : &grad_parameters[1];
         bool const needs_data = clips || grad_x != nullptr;
 
@@ -96,7 +101,14 @@ public:
             rows().add(through, grad_parameters[0]);
         }
         if (!needs_data) return;
-        if (clips) {
+        if (clips && drop_probability_ > 0) {
+            auto const drop = this->drop(x, scratch);
+            nn::Tensor& kept = buffer(scratch, data_quantized);  // whose use is over
+            drop.clear(*grad_data, kept, scratch);
+            quantizers_.data_backward(x, kept, through, grad_parameters.back(), few, scratch.execution());
+            drop.restore(*grad_data, through, scratch);
+            grad_data = &through;
+        } else if (clips) {
             quantizers_.data_backward(x, *grad_data, through, grad_parameters.back(), few,
                                       scratch.execution());
             grad_data = &through;
@@ -106,13 +118,42 @@ public:
 
     /// The gradient of the quantized weight becomes that of the weight, and of the scales.
     void finish_gradients(std::span<nn::Tensor> grad_parameters, nn::Scratch& scratch) const {
-        bool const scales = quantizers_.trains_scales(), clips = quantizers_.trains_clips();
-        std::size_t const own = grad_parameters.size() - (scales ? 1 : 0) - (clips ? 1 : 0);
+        bool const scales = quantizers_.trains_scales();
+        std::size_t const own = first_of_own(grad_parameters.size());
         nn::Tensor& through = buffer(scratch, straight_through);
         through_weight_quantizer(grad_parameters[0], through, scales ? &grad_parameters[own] : nullptr,
                                  scratch);
         grad_parameters[0].fill(0);
         rows().add(through, grad_parameters[0]);
+    }
+
+    // ---- guided
+
+    void begin_step(const TrainingStep& at) override {
+        quantizers_.begin_step(at);
+        random_ = at.random;
+        drop_probability_ = at.drop_probability;
+    }
+    void end_steps() override {
+        quantizers_.end_steps();
+        drop_probability_ = 0;
+    }
+    bool has_phases() const override { return quantizers_.has_phases(); }
+    bool is_settled() const override { return quantizers_.is_settled(); }
+    double learning_rate() const override { return quantizers_.learning_rate(); }
+    std::size_t regularized() const override {
+        return quantizers_.is_regularized() ? layer().weight().size() : 0;
+    }
+    double regularize(double factor, std::span<nn::Tensor> grad_parameters,
+                      nn::Scratch& scratch) const override {
+        nn::Tensor* const own =
+            quantizers_.trains_scales() ? &grad_parameters[first_of_own(grad_parameters.size())] : nullptr;
+        nn::WeightRows const rows = this->rows();
+        const nn::Tensor& master = rows.gather(layer().weight(), buffer(scratch, weight_in_rows));
+        nn::Tensor& gradient = zeros(buffer(scratch, straight_through), master.shape());
+        double const sum = quantizers_.regularize(master, factor, gradient, own, scratch.execution());
+        rows.add(gradient, grad_parameters[0]);
+        return sum;
     }
 
 private:
@@ -166,11 +207,21 @@ private:
         if (!quantizers_.is_calibrated()) return x;
         nn::Tensor& out = buffer(scratch, data_quantized);
         quantizers_.quantize_data(x, out, scratch.execution());
+        if (drop_probability_ > 0) drop(x, scratch).restore(x, out, scratch);
         return out;
+    }
+    detail::Drop drop(const nn::Tensor& x, const nn::Scratch& scratch) const {
+        return {random_, drop_probability_, scratch.first_sample(), x};
+    }
+    /// The parameters are the layer's, its weight and bias where they stand, then scales and clips.
+    std::size_t first_of_own(std::size_t parameters) const {
+        return parameters - (quantizers_.trains_scales() ? 1 : 0) - (quantizers_.trains_clips() ? 1 : 0);
     }
 
     nn::Module module_;
     LayerQuantizers<Algorithms> quantizers_;
+    std::uint64_t random_ = 0;
+    double drop_probability_ = 0;  // 0 but in a step
 };
 
 }  // namespace amct_distill

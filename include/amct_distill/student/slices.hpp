@@ -165,7 +165,9 @@ public:
             nn::Tape& tape = tapes_[worker];
             tape.use(share ? executor_ : nullptr);
             tape.use_prepared(&prepared_);
-            f(mine.begin + i, own_slice(samples, mine.begin + i, n, mine), tape, worker);
+            BatchSlice const slice = own_slice(samples, mine.begin + i, n, mine);
+            tape.use_first_sample(slice.first);
+            f(mine.begin + i, slice, tape, worker);
         };
         if (share)
             nn::Executor::run_here(mine.size(), one);
