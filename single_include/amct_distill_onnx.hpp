@@ -130,6 +130,24 @@ concept Granularity = std::same_as<G, ChannelWise> || std::same_as<G, TensorWise
 
 }  // namespace amct_distill
 
+// ---- amct_distill/policy/initial_range.hpp
+
+/// How the first scale of a weight is found.
+///
+///     adaround_distill { initial_range: MSE }
+
+namespace amct_distill {
+
+/// MAX: of the largest magnitude, as ARQ has it. MSE: of the shrunk range whose codes have the least squared
+/// error.
+enum class InitialRange { MAX = 0, MSE = 1 };
+
+constexpr std::array<std::pair<std::string_view, InitialRange>, 2> enumerators(InitialRange) {
+    return {{{"MAX", InitialRange::MAX}, {"MSE", InitialRange::MSE}}};
+}
+
+}  // namespace amct_distill
+
 // ---- amct_distill/policy/symmetry.hpp
 
 /// Whether the integer 0 stands for the real 0: offset 0 (symmetric), or an offset fitted to the range.
@@ -158,7 +176,8 @@ concept Symmetry = std::same_as<S, Symmetric> || std::same_as<S, Asymmetric>;
 ///
 ///     template <class B, class G> using quantizer = Arq<B, G>;   // in the message ARQDistill
 ///
-/// Their definitions are in quant/arq.hpp, quant/ulq.hpp, quant/act_ulq.hpp and quant/ifmr.hpp.
+/// Their definitions are in quant/arq.hpp, quant/ulq.hpp, quant/adaround.hpp, quant/act_ulq.hpp and
+/// quant/ifmr.hpp.
 
 namespace amct_distill {
 
@@ -166,6 +185,8 @@ template <BitWidth B, Granularity G, Symmetry S = Symmetric>
 class Arq;
 template <BitWidth B, Granularity G>
 class Ulq;
+template <BitWidth B, Granularity G>
+class AdaRound;
 template <BitWidth B, Symmetry S = Asymmetric>
 class ActUlq;
 template <BitWidth B, Symmetry S = Symmetric>
@@ -993,6 +1014,9 @@ namespace amct_distill {
 /// (SSE2 on x86-64, NEON on AArch64). `scalar` is for compilers without vector extensions; where there are
 /// vectors it runs those, unless all of a program is compiled with AMCT_DISTILL_SCALAR_LOOPS, as the tests
 /// are.
+///
+/// All of a program compiled with AMCT_DISTILL_NO_DISPATCH has each loop once, for `vectors`: it is smaller
+/// and compiles sooner, is slower where the machine has more, and gives the same bits.
 enum class InstructionSet { scalar, vectors, avx2, avx512 };
 
 inline constexpr InstructionSet all_instruction_sets[] = {InstructionSet::scalar, InstructionSet::vectors,
@@ -1011,7 +1035,7 @@ inline bool available(InstructionSet set) {
 #if defined(__GNUC__)
         case InstructionSet::vectors:
             return true;
-#if defined(__x86_64__) || defined(__i386__)
+#if (defined(__x86_64__) || defined(__i386__)) && !defined(AMCT_DISTILL_NO_DISPATCH)
         case InstructionSet::avx2:
             return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
         case InstructionSet::avx512:
@@ -1079,7 +1103,7 @@ template <class Kernel>
 [[gnu::noinline]] auto run_vectors(Kernel kernel) -> decltype(kernel.template run<16>()) {
     return kernel.template run<16>();
 }
-#if defined(__x86_64__) || defined(__i386__)
+#if (defined(__x86_64__) || defined(__i386__)) && !defined(AMCT_DISTILL_NO_DISPATCH)
 template <class Kernel>
 [[gnu::noinline, gnu::target("avx2,fma")]] auto run_avx2(Kernel kernel)
     -> decltype(kernel.template run<32>()) {
@@ -1098,7 +1122,7 @@ template <class Kernel>
 auto run_on(InstructionSet set, const Kernel& kernel) {
     switch (set) {
 #if defined(__GNUC__)
-#if defined(__x86_64__) || defined(__i386__)
+#if (defined(__x86_64__) || defined(__i386__)) && !defined(AMCT_DISTILL_NO_DISPATCH)
         case InstructionSet::avx512:
             return run_avx512(kernel);
         case InstructionSet::avx2:
@@ -3596,6 +3620,687 @@ private:
 
 }  // namespace amct_distill
 
+// ---- amct_distill/run/training_step.hpp
+
+/// Where the training of a block is: what quantizers and modules are told before each of its steps.
+///
+///     TrainingStep const at{.step = 30, .steps = 120};
+///     at.progress();                  // 0.25
+///     at.random;                      // a number of this step and of who is told: see random_bits.hpp
+
+namespace amct_distill {
+
+struct TrainingStep {
+    std::size_t step = 0;   ///< from 0
+    std::size_t steps = 1;  ///< in all
+    /// The same in every run with the same seed, whatever the threads, and however often it was resumed;
+    /// another one for every step, and for every module of a step.
+    std::uint64_t random = 0;
+    /// How likely an element of a quantized input stays float in this step.
+    double drop_probability = 0;
+
+    /// What is done of the whole before this step, 0 to below 1.
+    double progress() const { return static_cast<double>(step) / static_cast<double>(steps); }
+};
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/adaround_options.hpp
+
+/// How AdaRound learns: its penalty over a block's training, and when it decides.
+///
+///     AdaRoundOptions const options{.hard_phase = 0.3};
+///     options.penalty(at.progress());                // {weight, exponent} at this step
+///     options.learning_rate_at(at.progress());
+///     options.is_hard(at.progress());
+
+namespace amct_distill {
+
+struct AdaRoundOptions {
+    double regularization = 1;        ///< weight of the penalty after the warm-up; 0: no penalty
+    double regularization_end = 100;  ///< and at the end, where it comes to along an exponential
+    double warm_up = 0.2;             ///< share of the steps without the penalty
+    double beta_start = 20;           ///< the penalty's exponent after the warm-up
+    double beta_end = 2;              ///< and at the end, along half a cosine
+    double hard_phase = 0.5;          ///< share of the steps, the last, that compute what is deployed
+    double learning_rate = 0.05;      ///< until the hard phase, in which it falls to 2 % along half a cosine
+    InitialRange initial_range = InitialRange::MSE;
+
+    struct Penalty {
+        double weight = 0;    ///< lambda
+        double exponent = 2;  ///< beta
+    };
+    /// At a share of the steps. The last step is just below 1.
+    Penalty penalty(double progress) const {
+        if (progress < warm_up || regularization == 0) return {0, beta_start};
+        double const t = (progress - warm_up) / (1 - warm_up);
+        return {regularization * std::pow(regularization_end / regularization, t),
+                beta_end + (beta_start - beta_end) * half_cosine(t)};
+    }
+    bool is_hard(double progress) const { return progress >= 1 - hard_phase; }
+    double learning_rate_at(double progress) const {
+        if (!is_hard(progress)) return learning_rate;
+        return learning_rate * (0.02 + 0.98 * half_cosine((progress - (1 - hard_phase)) / hard_phase));
+    }
+
+    /// Error: one makes no sense, with its name.
+    result<void> check() const {
+        auto const wrong = [](std::string_view name, std::string_view range, double found) {
+            return general_error(
+                detail::concat("adaround_distill: ", name, " must be ", range, ", found ", number(found)));
+        };
+        auto const not_negative = [](double v) { return v >= 0 && std::isfinite(v); };
+        auto const share = [](double v) { return v >= 0 && v <= 1; };
+        if (!not_negative(regularization)) return wrong("regularization", "at least 0", regularization);
+        if (!(regularization_end > 0 && std::isfinite(regularization_end)))
+            return wrong("regularization_end", "above 0", regularization_end);
+        if (!(warm_up >= 0 && warm_up < 1)) return wrong("warm_up", "0 to below 1", warm_up);
+        for (auto [name, beta] : {NamedBeta{"beta_start", beta_start}, {"beta_end", beta_end}})
+            if (!(beta >= 1 && beta <= 1000)) return wrong(name, "1 to 1000", beta);
+        if (!share(hard_phase)) return wrong("hard_phase", "0 to 1", hard_phase);
+        if (!not_negative(learning_rate)) return wrong("learning_rate", "at least 0", learning_rate);
+        return {};
+    }
+
+private:
+    struct NamedBeta {
+        std::string_view name;
+        double beta;
+    };
+    /// From 1 down to 0.
+    static double half_cosine(double t) {
+        constexpr double pi = 3.141592653589793;
+        return 0.5 * (1 + std::cos(pi * t));
+    }
+};
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/kernels/fake_quantize_rows.hpp
+
+/// The loop of ARQ's forward, per channel: the range of a row, its scale, and the values its codes stand for.
+///
+///     run_on(set, FakeQuantizeRowsLoop<false>{x, y, rows, cols, x_stride, y_stride, {-128, 127}, true});
+///
+/// The codes' limits are numbers here: one loop serves all widths.
+
+namespace amct_distill::detail {
+
+/// Rows, each with the range of its own: a row is still in the cache when it is read again.
+template <bool Streaming>
+struct FakeQuantizeRowsLoop {
+    const float* x;
+    float* y;
+    std::size_t rows, cols;
+    std::size_t x_stride, y_stride;  ///< from row to row, in floats
+    CodeLimits limits;
+    bool symmetric;
+
+    [[gnu::always_inline]] AffineConstants constants_of(ValueRange range) const {
+        if (symmetric) return symmetric_constants(range.max, range.min, 1, limits);
+        return asymmetric_constants(range.max, range.min, limits);
+    }
+
+    /// The range of a short row is found before the row ahead of it is written: from a range to its scale is
+    /// a chain of some 50 cycles, which a processor fills with the other row. A long row is written at once,
+    /// while the next comes from memory.
+    template <int Bytes>
+    [[gnu::always_inline]] void run() const {
+        constexpr std::size_t longest_short = 1024;
+        std::size_t const delay = cols <= longest_short ? 1 : 0;
+        AffineConstants before{}, now{};
+        for (std::size_t r = 0; r != rows + delay; ++r) {
+            if (r < rows) now = constants_of(RangeLoop{x + r * x_stride, cols}.template run<Bytes>());
+            if (r >= delay) {
+                const float* const row = x + (r - delay) * x_stride;
+                const float* const next = delay == 0 && r + 1 < rows ? row + x_stride : nullptr;
+                FakeQuantizeLoop<Streaming>{row, y + (r - delay) * y_stride, cols, delay == 0 ? now : before,
+                                            next}
+                    .template run<Bytes>();
+            }
+            before = now;
+        }
+        if constexpr (Streaming) streaming_fence();
+    }
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/quant/scales.hpp
+
+/// The scales of a weight: one for all of its rows, or one per row.
+///
+///     Scales const one{{0.5f, 0}}, by_row{{0.5f, 0}, {0.25f, 0}};
+///     one.of_row(7);       // {0.5, 0}: the one there is
+///     by_row.of_row(1);    // {0.25, 0}
+///     for (ScaleOffset p : by_row) ...                       // as they are kept: by_row.size() of them
+
+namespace amct_distill {
+
+class Scales {
+public:
+    /// None yet.
+    Scales() = default;
+    Scales(std::vector<ScaleOffset> all) : all_(std::move(all)) {}
+    Scales(std::initializer_list<ScaleOffset> all) : all_(all) {}
+
+    /// Of row r. Precondition: there is one for all, or one for r.
+    ScaleOffset of_row(std::size_t r) const {
+        std::size_t const i = all_.size() == 1 ? 0 : r;
+        assert(i < all_.size());
+        return all_[i];
+    }
+    /// Whether a matrix of so many rows can have them.
+    bool fit(std::size_t rows) const { return all_.size() == 1 || all_.size() == rows; }
+
+    // As they are kept.
+    std::size_t size() const { return all_.size(); }
+    bool empty() const { return all_.empty(); }
+    const ScaleOffset& operator[](std::size_t i) const { return all_[i]; }
+    ScaleOffset& operator[](std::size_t i) { return all_[i]; }
+    auto begin() const { return all_.begin(); }
+    auto end() const { return all_.end(); }
+    auto begin() { return all_.begin(); }
+    auto end() { return all_.end(); }
+    const std::vector<ScaleOffset>& values() const { return all_; }
+
+    friend bool operator==(const Scales&, const Scales&) = default;
+
+private:
+    std::vector<ScaleOffset> all_{};
+};
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/quantized_matrix.hpp
+
+/// The integers of a weight, a code in each byte, with their scales.
+///
+///     QuantizedMatrix const q = quantize<Int4>(w, Scales{{0.5f, 0}});
+///     q.codes[r * q.cols + c];          // in -8..7
+///     q.scales.of_row(r);
+///
+/// Codes as they are stored and shipped, typed by their width, are in codes.hpp.
+
+namespace amct_distill {
+
+struct QuantizedMatrix {
+    std::size_t rows = 0;
+    std::size_t cols = 0;
+    std::vector<std::int8_t> codes{};  ///< row-major
+    Scales scales{};
+};
+
+namespace detail {
+
+/// quantize_row(row of w, its part of `out`, its scale, execution), `out` being equal parts, one per row.
+template <class Code, class QuantizeRow>
+void quantize_rows(const Execution& on, const ConstMatrixRef& w, const Scales& scales, std::span<Code> out,
+                   const QuantizeRow& quantize_row) {
+    assert(scales.fit(static_cast<std::size_t>(w.rows())));
+    std::size_t const size = w.rows() == 0 ? 0 : out.size() / static_cast<std::size_t>(w.rows());
+    for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
+        auto const k = static_cast<std::size_t>(r);
+        quantize_row(row(w, r), out.subspan(k * size, size), scales.of_row(k), serial);
+    });
+}
+
+}  // namespace detail
+
+/// The codes of a matrix. Preconditions: `scales` has 1 or w.rows() entries; w has no NaN.
+template <BitWidth B>
+QuantizedMatrix quantize(const ConstMatrixRef& w, Scales scales, const Execution& on = {}) {
+    QuantizedMatrix q{static_cast<std::size_t>(w.rows()), static_cast<std::size_t>(w.cols()), {}, {}};
+    q.codes.resize(q.rows * q.cols);
+    detail::quantize_rows(
+        on, w, scales, std::span(q.codes),
+        [](auto x, auto codes, ScaleOffset p, const Execution& serial) { quantize<B>(x, codes, p, serial); });
+    q.scales = std::move(scales);
+    return q;
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/arq.hpp
+
+/// ARQ, adaptive range quantization of weights: the largest weight of a row, or of all, sets the scale.
+///
+///     Arq<Int4, ChannelWise> arq;
+///     arq.fake_quantize(w, out);                  // w: one row per output channel
+///     result<QuantizedMatrix> q = arq.quantize(w);
+///
+/// Source: AMCT's ARQ; equal to it bit for bit. Nothing is trained and nothing is kept: scales are recomputed
+/// from the weights each time.
+
+namespace amct_distill {
+
+/// Symmetric: `symmetric_scale` of the range; asymmetric: `asymmetric_scale` of it (scale.hpp).
+template <BitWidth B, Granularity G, Symmetry S>
+class Arq {
+public:
+    using bits = B;
+    using granularity = G;
+    using symmetry = S;
+
+    /// Errors: w is empty, has a value that is not finite, or a range so wide that codes would stand for
+    /// values that are not. Warning, one for all rows: ranges so narrow that they have no scale, `use_of`;
+    /// their weights become 0.
+    result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
+        auto const found = ranges(w, on);
+        if (auto ok = check_weights(w, found, on); !ok) return ok;
+        Diagnostics warnings;
+        std::size_t narrow = 0;
+        for (std::size_t r = 0; r != found.size(); ++r)
+            if (ClipRange const range = detail::clips(found[r]); use_of<B, S>(range) == RangeUse::too_narrow)
+                if (++narrow == 1) warnings.push_back(detail::too_narrow(name_of(r), range, B::name));
+        if (narrow > 1)
+            warnings.front().message += detail::concat("; so it is with ", narrow - 1, " more of its rows");
+        return result<void>::with_warnings(std::move(warnings));
+    }
+
+    /// out = the values w's codes stand for. Preconditions: equal shapes, not empty; out may be w.
+    void fake_quantize(const ConstMatrixRef& w, MatrixRef out, const Execution& on = {}) const {
+        assert(w.rows() == out.rows() && w.cols() == out.cols());
+        if constexpr (std::same_as<G, ChannelWise>) {
+            auto const stream = w.data() != out.data() &&
+                                static_cast<std::size_t>(w.size()) * sizeof(float) > on.streaming_size;
+            auto const cols = static_cast<std::size_t>(w.cols());
+            auto const from = static_cast<std::size_t>(w.outerStride());
+            auto const to = static_cast<std::size_t>(out.outerStride());
+            detail::in_parts(on, static_cast<std::size_t>(w.rows()), detail::rows_per_task(w),
+                             [&](std::size_t begin, std::size_t end) {
+                                 auto const run = [&]<bool Stream>(std::bool_constant<Stream>) {
+                                     detail::run_on(on.instructions,
+                                                    detail::FakeQuantizeRowsLoop<Stream>{
+                                                        w.data() + begin * from, out.data() + begin * to,
+                                                        end - begin, cols, from, to, detail::limits_of<B>(),
+                                                        std::same_as<S, Symmetric>});
+                                 };
+                                 stream ? run(std::true_type{}) : run(std::false_type{});
+                             });
+        } else {
+            ScaleOffset const p = scale_of(detail::range_of(w, on));
+            detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
+                amct_distill::fake_quantize<B>(detail::row(w, r), detail::row(out, r), p, serial);
+            });
+        }
+    }
+
+    /// Straight through: grad_w = grad_out. `grad_parameters` is empty.
+    void backward(const ConstMatrixRef&, const ConstMatrixRef& grad_out, MatrixRef grad_w,
+                  [[maybe_unused]] std::span<float> grad_parameters) const {
+        assert(grad_parameters.empty());
+        grad_w = grad_out;
+    }
+
+    /// Nothing is trained.
+    std::span<float> parameters() { return {}; }
+    std::span<const float> parameters() const { return {}; }
+    void constrain() {}
+
+    /// One per row, or one.
+    Scales scale_offsets(const ConstMatrixRef& w, const Execution& on = {}) const {
+        return scales_of(ranges(w, on));
+    }
+
+    /// The integers. Errors as in `initialize`.
+    result<QuantizedMatrix> quantize(const ConstMatrixRef& w, const Execution& on = {}) const {
+        auto const found = ranges(w, on);
+        if (auto ok = check_weights(w, found, on); !ok) return ok.diagnostics();
+        return amct_distill::quantize<B>(w, scales_of(found), on);
+    }
+
+private:
+    using Ranges = std::vector<detail::ValueRange>;
+
+    /// One per row, or one.
+    static Ranges ranges(const ConstMatrixRef& w, const Execution& on) {
+        if constexpr (!std::same_as<G, ChannelWise>) return {detail::range_of(w, on)};
+        Ranges all(static_cast<std::size_t>(w.rows()));
+        detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
+            all[static_cast<std::size_t>(r)] = detail::range_of(detail::row(w, r), serial);
+        });
+        return all;
+    }
+    static Scales scales_of(const Ranges& all) {
+        std::vector<ScaleOffset> scales;
+        scales.reserve(all.size());
+        for (const detail::ValueRange& range : all) scales.push_back(scale_of(range));
+        return scales;
+    }
+    static std::string name_of(std::size_t r) {
+        return std::same_as<G, ChannelWise> ? detail::concat("weights: row ", r) : "weights";
+    }
+    static result<void> check_weights(const ConstMatrixRef& w, const Ranges& all, const Execution& on) {
+        bool const finite =
+            std::all_of(all.begin(), all.end(), [](const detail::ValueRange& r) { return r.finite; });
+        if (w.size() == 0 || !finite) return check_finite(w, "weights", on);  // says where
+        for (std::size_t r = 0; r != all.size(); ++r)
+            if (ClipRange const range = detail::clips(all[r]); use_of<B, S>(range) == RangeUse::too_wide)
+                return detail::too_wide(name_of(r), range, B::name);
+        return {};
+    }
+
+    static ScaleOffset scale_of(detail::ValueRange range) {
+        if constexpr (std::same_as<S, Symmetric>)
+            return symmetric_scale<B>(detail::clips(range));
+        else
+            return asymmetric_scale<B>(detail::clips(range));
+    }
+};
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/range_search.hpp
+
+/// A weight's symmetric scales by least squared error: of shrunk ranges, the one whose codes lie nearest.
+///
+///     std::vector<float> const ratios = search_ratios<Int4, ChannelWise>(w);      // one per row: 0.3 to 1
+///     Scales const scales = searched_scales<Int4, ChannelWise>(w);
+///     // scales[r] is symmetric_scale<Int4>(range of row r, ratios[r])
+///
+/// Candidates are 1.00, 0.99, ..., 0.30 of the range; of equal errors the widest wins. At 4 bits clipping a
+/// few large weights costs less than a coarse step for all of them; at 8 bits the whole range is the better
+/// choice for a network, although the error of the weights alone is less here too.
+
+namespace amct_distill {
+
+inline constexpr std::size_t range_candidates = 71;
+
+/// From the widest.
+constexpr float range_candidate(std::size_t k) { return static_cast<float>(100 - k) / 100.0f; }
+
+namespace detail {
+
+/// The sum of (w - q(w))^2 with this scale, the errors being those of float32.
+template <BitWidth B>
+double squared_error(std::span<const float> w, float scale, const Execution& on) {
+    CodeLimits const limits = limits_of<B>();
+    return ordered_sums(on, w.size(),
+                        SquaredError{w.data(), scale * limits.qmax, scale * limits.qmin, scale})[0];
+}
+
+/// The candidate of the least error, 1 where there is no scale; `error_of(scale)`.
+template <BitWidth B, class Error>
+float best_ratio(ClipRange range, Error error_of) {
+    float best = 1;
+    double least = std::numeric_limits<double>::infinity();
+    for (std::size_t k = 0; k != range_candidates; ++k) {
+        float const scale = symmetric_quotient(range.max, range.min, range_candidate(k), limits_of<B>());
+        if (!is_usable<B>({scale, 0})) continue;
+        if (double const error = error_of(k, scale); error < least) {
+            least = error;
+            best = range_candidate(k);
+        }
+    }
+    return best;
+}
+
+/// The ratios, and the ranges that they shrink.
+template <BitWidth B, Granularity G>
+std::pair<std::vector<float>, std::vector<ClipRange>> search_ranges(const ConstMatrixRef& w,
+                                                                    const Execution& on) {
+    if constexpr (std::same_as<G, ChannelWise>) {
+        auto const rows = static_cast<std::size_t>(w.rows());
+        std::pair<std::vector<float>, std::vector<ClipRange>> out(rows, rows);
+        for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
+            auto const i = static_cast<std::size_t>(r);
+            std::span<const float> const values = row(w, r);
+            out.second[i] = clips(range_of(values, serial));
+            out.first[i] = best_ratio<B>(out.second[i], [&](std::size_t, float scale) {
+                return squared_error<B>(values, scale, serial);
+            });
+        });
+        return out;
+    } else {
+        ClipRange const range = clips(range_of(w, on));
+        Execution serial;
+        serial.instructions = on.instructions;
+        std::array<double, range_candidates> errors{};  // threads share the candidates
+        in_parts(on, range_candidates, 1, [&](std::size_t begin, std::size_t end) {
+            for (std::size_t k = begin; k != end; ++k) {
+                float const scale =
+                    symmetric_quotient(range.max, range.min, range_candidate(k), limits_of<B>());
+                if (!is_usable<B>({scale, 0})) continue;
+                for (Eigen::Index r = 0; r != w.rows(); ++r)
+                    errors[k] += squared_error<B>(row(w, r), scale, serial);
+            }
+        });
+        return {{best_ratio<B>(range, [&](std::size_t k, float) { return errors[k]; })}, {range}};
+    }
+}
+
+}  // namespace detail
+
+/// One per row, or one. Precondition: w is finite and not empty.
+template <BitWidth B, Granularity G>
+std::vector<float> search_ratios(const ConstMatrixRef& w, const Execution& on = {}) {
+    return detail::search_ranges<B, G>(w, on).first;
+}
+
+/// One per row, or one; where a range has no scale it is 1, as `symmetric_scale` has it.
+template <BitWidth B, Granularity G>
+Scales searched_scales(const ConstMatrixRef& w, const Execution& on = {}) {
+    auto const found = detail::search_ranges<B, G>(w, on);
+    std::vector<ScaleOffset> scales;
+    scales.reserve(found.first.size());
+    for (std::size_t i = 0; i != found.first.size(); ++i)
+        scales.push_back(symmetric_scale<B>(found.second[i], found.first[i]));
+    return scales;
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/adaround.hpp
+
+/// AdaRound, learned rounding of weights: for each of them it is trained whether it goes up or down.
+///
+///     AdaRound<Int4, ChannelWise> q({.hard_phase = 0.3});
+///     q.initialize(w).value();
+///     q.begin_step({.step = 3, .steps = 120});         // from now on as at this step of the training
+///     q.fake_quantize(w, out);
+///     q.backward(w, grad_out, grad_w, grad_v);
+///     q.regularize(w, 1, grad_w, grad_v);
+///     q.end_steps();                                   // as deployed: each weight up or down
+///
+/// Source: Nagel et al. 2020 and Li et al. 2021 (BRECQ), with a last phase in which the forward is rounded
+/// and the gradient is not: without it the decisions at the end undo what was learned.
+
+namespace amct_distill {
+
+/// Symmetric, offset 0. A weight w of scale s stands for s * clamp(floor(w / s) + h(v), qmin, qmax), where v,
+/// one for each weight, is what is trained, and h(v) = clamp(1.2 sigmoid(v) - 0.1, 0, 1). It begins where
+/// w / s is met; deployed, h is 1 where it is at least a half, else 0. Weights and scales stay as they are.
+/// `initialize` comes first; every w after it is the same.
+template <BitWidth B, Granularity G>
+class AdaRound {
+public:
+    using bits = B;
+    using granularity = G;
+    using symmetry = Symmetric;
+    static constexpr bool freezes_weights = true;
+
+    AdaRound() = default;
+    explicit AdaRound(const AdaRoundOptions& options) : options_(options) {}
+    /// From the message of a configuration.
+    template <class Message>
+    requires requires(const Message& m) {
+        m.regularization.get();
+        m.initial_range.get();
+    }
+    explicit AdaRound(const Message& m)
+        : options_{.regularization = static_cast<double>(m.regularization.get()),
+                   .regularization_end = static_cast<double>(m.regularization_end.get()),
+                   .warm_up = static_cast<double>(m.warm_up.get()),
+                   .beta_start = static_cast<double>(m.beta_start.get()),
+                   .beta_end = static_cast<double>(m.beta_end.get()),
+                   .hard_phase = static_cast<double>(m.hard_phase.get()),
+                   .learning_rate = static_cast<double>(m.learning_rate.get()),
+                   .initial_range = m.initial_range.get()} {}
+
+    const AdaRoundOptions& options() const { return options_; }
+
+    /// Errors: an option makes no sense; those of ARQ, whose warnings these are too. After an error all is as
+    /// before.
+    result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
+        if (auto ok = options_.check(); !ok) return ok;
+        Arq<B, G> arq;
+        auto checked = arq.initialize(w, on);
+        if (!checked) return checked;
+        scales_ = options_.initial_range == InitialRange::MSE ? searched_scales<B, G>(w, on)
+                                                              : arq.scale_offsets(w, on);
+        values_.resize(static_cast<std::size_t>(w.size()));
+        detail::for_each_row(on, w, [&](Eigen::Index r, const Execution&) {
+            auto const row = detail::row(w, r);
+            float const scale = scale_of(r);
+            std::span<float> const v = of_row(values_, w, r);
+            for (std::size_t i = 0; i != row.size(); ++i) {
+                float const t = row[i] / scale;
+                v[i] = value_of(t - std::floor(t));
+            }
+        });
+        now_.reset();
+        return checked;
+    }
+
+    // ---- training
+
+    void begin_step(const TrainingStep& at) { now_ = at.progress(); }
+    /// What it computes is what is deployed, until the next step begins.
+    void end_steps() { now_.reset(); }
+    /// Whether the step computes what is deployed: in the hard phase, and outside of the training.
+    bool is_settled() const { return !now_ || options_.is_hard(*now_); }
+    /// Of the values, at this step.
+    double learning_rate() const { return options_.learning_rate_at(now_.value_or(0)); }
+
+    /// out = the values w stands for at this step. Precondition: equal shapes; out may be w.
+    void fake_quantize(const ConstMatrixRef& w, MatrixRef out, const Execution& on = {}) const {
+        assert(w.rows() == out.rows() && w.cols() == out.cols());
+        bool const hard = is_settled();
+        detail::for_each_row(on, w, [&](Eigen::Index r, const Execution&) {
+            auto const from = detail::row(w, r);
+            auto const to = detail::row(out, r);
+            auto const v = of_row(values_, w, r);
+            float const scale = scale_of(r);
+            for (std::size_t i = 0; i != from.size(); ++i)
+                to[i] = clamped(std::floor(from[i] / scale) + (hard ? rounded(v[i]) : soft(v[i]))) * scale;
+        });
+    }
+
+    /// grad_w = 0. Of a value: grad_out * s * dh/dv, h as if it were not rounded; 0 where both codes are one
+    /// after clamping.
+    void backward(const ConstMatrixRef& w, const ConstMatrixRef& grad_out, MatrixRef grad_w,
+                  std::span<float> grad_values, const Execution& on = {}) const {
+        assert(grad_values.size() == values_.size());
+        detail::for_each_row(on, w, [&](Eigen::Index r, const Execution&) {
+            auto const from = detail::row(w, r), grad = detail::row(grad_out, r);
+            auto const v = of_row(values_, w, r);
+            auto const to = of_row(grad_values, w, r);
+            float const scale = scale_of(r);
+            for (std::size_t i = 0; i != from.size(); ++i) {
+                float const low = std::floor(from[i] / scale);
+                bool const has_choice = low >= lowest && low < highest;
+                to[i] = has_choice ? grad[i] * scale * slope(v[i]) : 0;
+            }
+        });
+        grad_w.setZero();
+    }
+
+    /// The penalty of weights that are not decided, lambda * sum of 1 - |2 h - 1|^beta at this step; `factor`
+    /// times its gradient is added.
+    double regularize(const ConstMatrixRef& w, double factor, MatrixRef, std::span<float> grad_values,
+                      const Execution& on = {}) const {
+        assert(grad_values.size() == values_.size());
+        auto const [weight, exponent] = options_.penalty(now_.value_or(0));
+        if (!now_ || weight == 0) return 0;
+        auto const power = static_cast<float>(exponent - 1);
+        auto const share = static_cast<float>(-2 * factor * weight * exponent);
+        std::array<double, 256> sums;  // of some rows, on the stack
+        auto const step = static_cast<Eigen::Index>(sums.size());
+        double sum = 0;
+        for (Eigen::Index first = 0; first < w.rows(); first += step) {
+            Eigen::Index const rows = (std::min)(step, w.rows() - first);
+            detail::for_each_row(on, w.middleRows(first, rows), [&](Eigen::Index k, const Execution&) {
+                auto const v = of_row(values_, w, first + k);
+                auto const grad = of_row(grad_values, w, first + k);
+                double of_this = 0;
+                for (std::size_t i = 0; i != v.size(); ++i) {
+                    float const u = 2 * soft(v[i]) - 1, size = std::abs(u);
+                    if (size == 1) continue;  // decided
+                    float const p = std::pow(size, power);
+                    of_this += 1 - static_cast<double>(p * size);
+                    grad[i] += share * std::copysign(p, u) * slope(v[i]);
+                }
+                sums[static_cast<std::size_t>(k)] = of_this;
+            });
+            for (Eigen::Index k = 0; k != rows; ++k) sum += sums[static_cast<std::size_t>(k)];
+        }
+        return weight * sum;
+    }
+
+    /// What is trained, a value for each weight, in the order of the rows.
+    std::span<float> parameters() { return values_; }
+    std::span<const float> parameters() const { return values_; }
+    void constrain() {}
+
+    // ---- what is deployed
+
+    Scales scale_offsets(const ConstMatrixRef&) const { return scales_; }
+
+    /// The integers. An error when w is empty or has a value that is not finite.
+    result<QuantizedMatrix> quantize(const ConstMatrixRef& w, const Execution& on = {}) const {
+        if (auto ok = check_finite(w, "weights", on); !ok) return ok.diagnostics();
+        QuantizedMatrix q{
+            static_cast<std::size_t>(w.rows()), static_cast<std::size_t>(w.cols()), {}, scales_};
+        q.codes.resize(q.rows * q.cols);
+        detail::for_each_row(on, w, [&](Eigen::Index r, const Execution&) {
+            auto const from = detail::row(w, r);
+            auto const v = of_row(values_, w, r);
+            auto const to = of_row(std::span(q.codes), w, r);
+            float const scale = scale_of(r);
+            for (std::size_t i = 0; i != from.size(); ++i)
+                to[i] = static_cast<std::int8_t>(clamped(std::floor(from[i] / scale) + rounded(v[i])));
+        });
+        return q;
+    }
+
+private:
+    static constexpr auto lowest = static_cast<float>(B::qmin), highest = static_cast<float>(B::qmax);
+    static constexpr float stretch = 1.2f, below = 0.1f;  // h reaches 0 and 1 at finite values
+
+    static float sigmoid(float v) { return 1 / (1 + std::exp(-v)); }
+    static float clamped(float code) { return (std::min)((std::max)(code, lowest), highest); }
+    static float soft(float v) { return (std::min)((std::max)(stretch * sigmoid(v) - below, 0.0f), 1.0f); }
+    /// h is at least a half where v is not negative.
+    static float rounded(float v) { return v >= 0 ? 1.0f : 0.0f; }
+    /// dh/dv.
+    static float slope(float v) {
+        float const s = sigmoid(v), h = stretch * s - below;
+        return h > 0 && h < 1 ? stretch * s * (1 - s) : 0;
+    }
+    /// Where h is `part`, which is kept off 0 and 1.
+    static float value_of(float part) {
+        double const h = (std::min)((std::max)(static_cast<double>(part), 1e-4), 1 - 1e-4);
+        double const s = (h + 0.1) / 1.2;
+        return static_cast<float>(std::log(s / (1 - s)));
+    }
+
+    template <class Values>
+    static auto of_row(Values&& values, const ConstMatrixRef& w, Eigen::Index r) {
+        auto const cols = static_cast<std::size_t>(w.cols());
+        assert(values.size() == cols * static_cast<std::size_t>(w.rows()));
+        return std::span(values).subspan(static_cast<std::size_t>(r) * cols, cols);
+    }
+    float scale_of(Eigen::Index r) const { return scales_.of_row(static_cast<std::size_t>(r)).scale; }
+
+    AdaRoundOptions options_{};
+    Scales scales_{};
+    std::vector<float> values_{};
+    std::optional<double> now_{};  // the progress of the step; none: as deployed
+};
+
+}  // namespace amct_distill
+
 // ---- amct_distill/quant/fixed_codes.hpp
 
 /// A matrix of codes whose size the compiler knows, for an engine's constants: no allocation, usable in
@@ -3731,101 +4436,6 @@ void quantize_int4(std::span<const float> x, std::span<std::uint8_t> bytes, Scal
     static_assert(B::width <= 4, "quantize_int4: a nibble holds at most 4 bits");
     assert(bytes.size() == packed_row_bytes(x.size()));
     detail::quantize_parts<true>(x, bytes.data(), detail::constants<B>(p), on);
-}
-
-}  // namespace amct_distill
-
-// ---- amct_distill/quant/scales.hpp
-
-/// The scales of a weight: one for all of its rows, or one per row.
-///
-///     Scales const one{{0.5f, 0}}, by_row{{0.5f, 0}, {0.25f, 0}};
-///     one.of_row(7);       // {0.5, 0}: the one there is
-///     by_row.of_row(1);    // {0.25, 0}
-///     for (ScaleOffset p : by_row) ...                       // as they are kept: by_row.size() of them
-
-namespace amct_distill {
-
-class Scales {
-public:
-    /// None yet.
-    Scales() = default;
-    Scales(std::vector<ScaleOffset> all) : all_(std::move(all)) {}
-    Scales(std::initializer_list<ScaleOffset> all) : all_(all) {}
-
-    /// Of row r. Precondition: there is one for all, or one for r.
-    ScaleOffset of_row(std::size_t r) const {
-        std::size_t const i = all_.size() == 1 ? 0 : r;
-        assert(i < all_.size());
-        return all_[i];
-    }
-    /// Whether a matrix of so many rows can have them.
-    bool fit(std::size_t rows) const { return all_.size() == 1 || all_.size() == rows; }
-
-    // As they are kept.
-    std::size_t size() const { return all_.size(); }
-    bool empty() const { return all_.empty(); }
-    const ScaleOffset& operator[](std::size_t i) const { return all_[i]; }
-    ScaleOffset& operator[](std::size_t i) { return all_[i]; }
-    auto begin() const { return all_.begin(); }
-    auto end() const { return all_.end(); }
-    auto begin() { return all_.begin(); }
-    auto end() { return all_.end(); }
-    const std::vector<ScaleOffset>& values() const { return all_; }
-
-    friend bool operator==(const Scales&, const Scales&) = default;
-
-private:
-    std::vector<ScaleOffset> all_{};
-};
-
-}  // namespace amct_distill
-
-// ---- amct_distill/quant/quantized_matrix.hpp
-
-/// The integers of a weight, a code in each byte, with their scales.
-///
-///     QuantizedMatrix const q = quantize<Int4>(w, Scales{{0.5f, 0}});
-///     q.codes[r * q.cols + c];          // in -8..7
-///     q.scales.of_row(r);
-///
-/// Codes as they are stored and shipped, typed by their width, are in codes.hpp.
-
-namespace amct_distill {
-
-struct QuantizedMatrix {
-    std::size_t rows = 0;
-    std::size_t cols = 0;
-    std::vector<std::int8_t> codes{};  ///< row-major
-    Scales scales{};
-};
-
-namespace detail {
-
-/// quantize_row(row of w, its part of `out`, its scale, execution), `out` being equal parts, one per row.
-template <class Code, class QuantizeRow>
-void quantize_rows(const Execution& on, const ConstMatrixRef& w, const Scales& scales, std::span<Code> out,
-                   const QuantizeRow& quantize_row) {
-    assert(scales.fit(static_cast<std::size_t>(w.rows())));
-    std::size_t const size = w.rows() == 0 ? 0 : out.size() / static_cast<std::size_t>(w.rows());
-    for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
-        auto const k = static_cast<std::size_t>(r);
-        quantize_row(row(w, r), out.subspan(k * size, size), scales.of_row(k), serial);
-    });
-}
-
-}  // namespace detail
-
-/// The codes of a matrix. Preconditions: `scales` has 1 or w.rows() entries; w has no NaN.
-template <BitWidth B>
-QuantizedMatrix quantize(const ConstMatrixRef& w, Scales scales, const Execution& on = {}) {
-    QuantizedMatrix q{static_cast<std::size_t>(w.rows()), static_cast<std::size_t>(w.cols()), {}, {}};
-    q.codes.resize(q.rows * q.cols);
-    detail::quantize_rows(
-        on, w, scales, std::span(q.codes),
-        [](auto x, auto codes, ScaleOffset p, const Execution& serial) { quantize<B>(x, codes, p, serial); });
-    q.scales = std::move(scales);
-    return q;
 }
 
 }  // namespace amct_distill
@@ -4037,186 +4647,6 @@ inline std::vector<std::int8_t> unpack(const AnyCodes& codes) {
 
 }  // namespace amct_distill
 
-// ---- amct_distill/quant/kernels/fake_quantize_rows.hpp
-
-/// The loop of ARQ's forward, per channel: the range of a row, its scale, and the values its codes stand for.
-///
-///     run_on(set, FakeQuantizeRowsLoop<false>{x, y, rows, cols, x_stride, y_stride, {-128, 127}, true});
-///
-/// The codes' limits are numbers here: one loop serves all widths.
-
-namespace amct_distill::detail {
-
-/// Rows, each with the range of its own: a row is still in the cache when it is read again.
-template <bool Streaming>
-struct FakeQuantizeRowsLoop {
-    const float* x;
-    float* y;
-    std::size_t rows, cols;
-    std::size_t x_stride, y_stride;  ///< from row to row, in floats
-    CodeLimits limits;
-    bool symmetric;
-
-    [[gnu::always_inline]] AffineConstants constants_of(ValueRange range) const {
-        if (symmetric) return symmetric_constants(range.max, range.min, 1, limits);
-        return asymmetric_constants(range.max, range.min, limits);
-    }
-
-    /// The range of a short row is found before the row ahead of it is written: from a range to its scale is
-    /// a chain of some 50 cycles, which a processor fills with the other row. A long row is written at once,
-    /// while the next comes from memory.
-    template <int Bytes>
-    [[gnu::always_inline]] void run() const {
-        constexpr std::size_t longest_short = 1024;
-        std::size_t const delay = cols <= longest_short ? 1 : 0;
-        AffineConstants before{}, now{};
-        for (std::size_t r = 0; r != rows + delay; ++r) {
-            if (r < rows) now = constants_of(RangeLoop{x + r * x_stride, cols}.template run<Bytes>());
-            if (r >= delay) {
-                const float* const row = x + (r - delay) * x_stride;
-                const float* const next = delay == 0 && r + 1 < rows ? row + x_stride : nullptr;
-                FakeQuantizeLoop<Streaming>{row, y + (r - delay) * y_stride, cols, delay == 0 ? now : before,
-                                            next}
-                    .template run<Bytes>();
-            }
-            before = now;
-        }
-        if constexpr (Streaming) streaming_fence();
-    }
-};
-
-}  // namespace amct_distill::detail
-
-// ---- amct_distill/quant/arq.hpp
-
-/// ARQ, adaptive range quantization of weights: the largest weight of a row, or of all, sets the scale.
-///
-///     Arq<Int4, ChannelWise> arq;
-///     arq.fake_quantize(w, out);                  // w: one row per output channel
-///     result<QuantizedMatrix> q = arq.quantize(w);
-///
-/// Source: AMCT's ARQ; equal to it bit for bit. Nothing is trained and nothing is kept: scales are recomputed
-/// from the weights each time.
-
-namespace amct_distill {
-
-/// Symmetric: `symmetric_scale` of the range; asymmetric: `asymmetric_scale` of it (scale.hpp).
-template <BitWidth B, Granularity G, Symmetry S>
-class Arq {
-public:
-    using bits = B;
-    using granularity = G;
-    using symmetry = S;
-
-    /// Errors: w is empty, has a value that is not finite, or a range so wide that codes would stand for
-    /// values that are not. Warning, one for all rows: ranges so narrow that they have no scale, `use_of`;
-    /// their weights become 0.
-    result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
-        auto const found = ranges(w, on);
-        if (auto ok = check_weights(w, found, on); !ok) return ok;
-        Diagnostics warnings;
-        std::size_t narrow = 0;
-        for (std::size_t r = 0; r != found.size(); ++r)
-            if (ClipRange const range = detail::clips(found[r]); use_of<B, S>(range) == RangeUse::too_narrow)
-                if (++narrow == 1) warnings.push_back(detail::too_narrow(name_of(r), range, B::name));
-        if (narrow > 1)
-            warnings.front().message += detail::concat("; so it is with ", narrow - 1, " more of its rows");
-        return result<void>::with_warnings(std::move(warnings));
-    }
-
-    /// out = the values w's codes stand for. Preconditions: equal shapes, not empty; out may be w.
-    void fake_quantize(const ConstMatrixRef& w, MatrixRef out, const Execution& on = {}) const {
-        assert(w.rows() == out.rows() && w.cols() == out.cols());
-        if constexpr (std::same_as<G, ChannelWise>) {
-            auto const stream = w.data() != out.data() &&
-                                static_cast<std::size_t>(w.size()) * sizeof(float) > on.streaming_size;
-            auto const cols = static_cast<std::size_t>(w.cols());
-            auto const from = static_cast<std::size_t>(w.outerStride());
-            auto const to = static_cast<std::size_t>(out.outerStride());
-            detail::in_parts(on, static_cast<std::size_t>(w.rows()), detail::rows_per_task(w),
-                             [&](std::size_t begin, std::size_t end) {
-                                 auto const run = [&]<bool Stream>(std::bool_constant<Stream>) {
-                                     detail::run_on(on.instructions,
-                                                    detail::FakeQuantizeRowsLoop<Stream>{
-                                                        w.data() + begin * from, out.data() + begin * to,
-                                                        end - begin, cols, from, to, detail::limits_of<B>(),
-                                                        std::same_as<S, Symmetric>});
-                                 };
-                                 stream ? run(std::true_type{}) : run(std::false_type{});
-                             });
-        } else {
-            ScaleOffset const p = scale_of(detail::range_of(w, on));
-            detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
-                amct_distill::fake_quantize<B>(detail::row(w, r), detail::row(out, r), p, serial);
-            });
-        }
-    }
-
-    /// Straight through: grad_w = grad_out. `grad_parameters` is empty.
-    void backward(const ConstMatrixRef&, const ConstMatrixRef& grad_out, MatrixRef grad_w,
-                  [[maybe_unused]] std::span<float> grad_parameters) const {
-        assert(grad_parameters.empty());
-        grad_w = grad_out;
-    }
-
-    /// Nothing is trained.
-    std::span<float> parameters() { return {}; }
-    std::span<const float> parameters() const { return {}; }
-    void constrain() {}
-
-    /// One per row, or one.
-    Scales scale_offsets(const ConstMatrixRef& w, const Execution& on = {}) const {
-        return scales_of(ranges(w, on));
-    }
-
-    /// The integers. Errors as in `initialize`.
-    result<QuantizedMatrix> quantize(const ConstMatrixRef& w, const Execution& on = {}) const {
-        auto const found = ranges(w, on);
-        if (auto ok = check_weights(w, found, on); !ok) return ok.diagnostics();
-        return amct_distill::quantize<B>(w, scales_of(found), on);
-    }
-
-private:
-    using Ranges = std::vector<detail::ValueRange>;
-
-    /// One per row, or one.
-    static Ranges ranges(const ConstMatrixRef& w, const Execution& on) {
-        if constexpr (!std::same_as<G, ChannelWise>) return {detail::range_of(w, on)};
-        Ranges all(static_cast<std::size_t>(w.rows()));
-        detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
-            all[static_cast<std::size_t>(r)] = detail::range_of(detail::row(w, r), serial);
-        });
-        return all;
-    }
-    static Scales scales_of(const Ranges& all) {
-        std::vector<ScaleOffset> scales;
-        scales.reserve(all.size());
-        for (const detail::ValueRange& range : all) scales.push_back(scale_of(range));
-        return scales;
-    }
-    static std::string name_of(std::size_t r) {
-        return std::same_as<G, ChannelWise> ? detail::concat("weights: row ", r) : "weights";
-    }
-    static result<void> check_weights(const ConstMatrixRef& w, const Ranges& all, const Execution& on) {
-        bool const finite =
-            std::all_of(all.begin(), all.end(), [](const detail::ValueRange& r) { return r.finite; });
-        if (w.size() == 0 || !finite) return check_finite(w, "weights", on);  // says where
-        for (std::size_t r = 0; r != all.size(); ++r)
-            if (ClipRange const range = detail::clips(all[r]); use_of<B, S>(range) == RangeUse::too_wide)
-                return detail::too_wide(name_of(r), range, B::name);
-        return {};
-    }
-
-    static ScaleOffset scale_of(detail::ValueRange range) {
-        if constexpr (std::same_as<S, Symmetric>)
-            return symmetric_scale<B>(detail::clips(range));
-        else
-            return asymmetric_scale<B>(detail::clips(range));
-    }
-};
-
-}  // namespace amct_distill
-
 // ---- amct_distill/quant/calibrator.hpp
 
 /// What finds the first clips of a layer's input, from the values of some batches: Ifmr, or one of your own.
@@ -4407,6 +4837,42 @@ concept WeightQuantizer = HasParameters<Q> && BitWidth<typename Q::bits> &&
     { c.quantize(w) } -> std::same_as<result<QuantizedMatrix>>;
 };
 
+// ---- what a weight quantizer may have besides; each part is found by its members
+//
+// A misspelt one is not there: check_weight_quantizer() names what looks like a half of it.
+
+/// Is told where the training is: `begin_step` before each step, and `end_steps` before its loss is judged,
+/// and at the end: from then on `fake_quantize` must be what `quantize` deploys. It begins like that. With
+/// `bool is_settled() const`, whether a step computes what is deployed already, it is judged in such steps
+/// only, and at the end.
+template <class Q>
+concept SteppedQuantizer = requires(Q q, const TrainingStep& at) {
+    { q.begin_step(at) } -> std::same_as<void>;
+    { q.end_steps() } -> std::same_as<void>;
+};
+
+/// Trains its parameters at a rate of its own, at the step it was told last, in the place of that which the
+/// options have for scales; they are then kept out of the weight decay, too.
+template <class Q>
+concept HasLearningRate = requires(const Q& c) {
+    { c.learning_rate() } -> std::convertible_to<double>;
+};
+
+/// The float weight stays as it is: no update, no decay.
+template <class Q>
+concept FreezesWeights = requires {
+    requires Q::freezes_weights;
+};
+
+/// Adds a term to the block's loss: the sum that `regularize` returns, over all of the block's quantizers,
+/// divided by the number of their weights. `factor` times its gradients is added. The loss itself is then
+/// divided by the variance of what the block shall give, so that one weight of the term fits all blocks.
+template <class Q>
+concept RegularizedQuantizer = requires(const Q& c, const ConstMatrixRef& w, MatrixRef grad_w,
+                                        std::span<float> grad_parameters) {
+    { c.regularize(w, /*factor*/ 1.0, grad_w, grad_parameters) } -> std::convertible_to<double>;
+};
+
 /// Constructed from the initial clips and fixed_min (the lower clip is 0 and stays it). `x` is the input of
 /// the layer, of any shape; the other spans of elements have its size, `grad_parameters` is
 /// {d clip_max, d clip_min}, as `parameters()` is {clip_max, clip_min}. Gradients are written, not added.
@@ -4454,6 +4920,18 @@ concept BackwardOfWeights = requires(const Q& c, const ConstMatrixRef& w, Matrix
 template <class Q>
 concept ScalesOfWeights = requires(const Q& c, const ConstMatrixRef& w) {
     { c.scale_offsets(w) } -> std::convertible_to<Scales>;
+};
+template <class Q>
+concept NamesBeginStep = requires {
+    &Q::begin_step;
+};
+template <class Q>
+concept NamesEndSteps = requires {
+    &Q::end_steps;
+};
+template <class Q>
+concept NamesRegularize = requires {
+    &Q::regularize;
 };
 template <class Q>
 concept QuantizesWeights = requires(const Q& c, const ConstMatrixRef& w) {
@@ -4515,6 +4993,12 @@ consteval bool check_weight_quantizer() {
     static_assert(detail::QuantizesWeights<Q>,
                   "a weight quantizer gives the integers: add "
                   "`result<QuantizedMatrix> quantize(const ConstMatrixRef& w) const`");
+    static_assert(SteppedQuantizer<Q> || !(detail::NamesBeginStep<Q> || detail::NamesEndSteps<Q>),
+                  "a weight quantizer that is told its steps has both: `void begin_step(const TrainingStep& "
+                  "at)` and `void end_steps()`");
+    static_assert(RegularizedQuantizer<Q> || !detail::NamesRegularize<Q>,
+                  "a weight quantizer's regularizer is `double regularize(const ConstMatrixRef& w, double "
+                  "factor, MatrixRef grad_w, std::span<float> grad_parameters) const`");
     return WeightQuantizer<Q>;
 }
 
@@ -4709,6 +5193,36 @@ private:
 #include <typeinfo>
 #include <unistd.h>
 #endif  // definitions
+
+// ---- amct_distill/reflect/field_number.hpp
+
+/// The numbers of a message's fields in protobuf's binary format, found as `enumerators` is.
+///
+///     struct Point { optional<float> x{}; repeated<std::int32_t> path{}; };
+///     constexpr std::array<FieldNumber, 2> field_numbers(const Point*) {
+///         return {{{"x", 1}, {"path", 2, Packing::packed}}};
+///     }
+///
+/// A oneof has no number of its own: those of its alternatives belong to the aggregate that names them.
+
+namespace amct_distill {
+
+/// How a repeated number is written: each with a tag of its own (proto2's default), or all as one run of
+/// bytes. Readers take both.
+enum class Packing : bool { unpacked, packed };
+
+/// How a whole number is written. `varint`: int32, uint32, int64, uint64 of the schema; `zigzag`: sint32,
+/// sint64; `fixed`: fixed32, sfixed32, fixed64, sfixed64.
+enum class IntegerCoding : std::uint8_t { varint, zigzag, fixed };
+
+struct FieldNumber {
+    std::string_view name;
+    std::uint32_t number = 0;
+    Packing packing = Packing::unpacked;
+    IntegerCoding coding = IntegerCoding::varint;
+};
+
+}  // namespace amct_distill
 
 // ---- amct_distill/reflect/fields.hpp
 
@@ -5722,6 +6236,181 @@ struct ScaleOffsetRecord {
 
 }  // namespace amct_distill
 
+// ---- amct_distill/config/field_numbers.hpp
+
+/// The field numbers of AMCT's configuration and of its record: what their binary files need beside the
+/// messages.
+///
+///     result<AMCTDistillConfig> config = read_binary<AMCTDistillConfig>(bytes);     // wire/reader.hpp
+///     std::string record = write_binary(make_record(...));                          // wire/writer.hpp
+///
+/// A message of one's own among the algorithms tells its numbers in the same way, and so does the list of
+/// alternatives that names it.
+
+namespace amct_distill {
+
+constexpr std::array<FieldNumber, 2> field_numbers(const ClipMaxMin*) {
+    return {{{"clip_max", 1}, {"clip_min", 2}}};
+}
+constexpr std::array<FieldNumber, 3> field_numbers(const ActULQquantize*) {
+    return {{{"clip_max_min", 1}, {"fixed_min", 2}, {"dst_type", 3}}};
+}
+constexpr std::array<FieldNumber, 2> field_numbers(const ARQDistill*) {
+    return {{{"dst_type", 1}, {"channel_wise", 2}}};
+}
+constexpr std::array<FieldNumber, 2> field_numbers(const WtsULQDistill*) {
+    return {{{"dst_type", 1}, {"channel_wise", 2}}};
+}
+constexpr std::array<FieldNumber, 1> field_numbers(const StandardAlgorithms::data*) {
+    return {{{"ulq_quantize", 1}}};
+}
+constexpr std::array<FieldNumber, 2> field_numbers(const StandardAlgorithms::weights*) {
+    return {{{"arq_distill", 1}, {"ulq_distill", 2}}};
+}
+template <class Algorithms>
+constexpr std::array<FieldNumber, 0> field_numbers(const BasicDataQuantConfig<Algorithms>*) {
+    return {};  // a oneof alone
+}
+template <class Algorithms>
+constexpr std::array<FieldNumber, 0> field_numbers(const BasicWeightQuantConfig<Algorithms>*) {
+    return {};
+}
+template <class Storage>
+constexpr std::array<FieldNumber, 2> field_numbers(const BasicDistillGroup<Storage>*) {
+    return {{{"start_layer_name", 1}, {"end_layer_name", 2}}};
+}
+template <class Algorithms, class Storage>
+constexpr std::array<FieldNumber, 3> field_numbers(const BasicOverrideLayer<Algorithms, Storage>*) {
+    return {{{"layer_name", 1}, {"distill_data_quant_config", 10}, {"distill_weight_quant_config", 11}}};
+}
+template <class Algorithms, class Storage>
+constexpr std::array<FieldNumber, 3> field_numbers(const BasicOverrideLayerType<Algorithms, Storage>*) {
+    return {{{"layer_type", 1}, {"distill_data_quant_config", 10}, {"distill_weight_quant_config", 11}}};
+}
+template <class Algorithms, class Storage>
+constexpr std::array<FieldNumber, 10> field_numbers(const BasicConfig<Algorithms, Storage>*) {
+    return {{{"batch_num", 1},
+             {"group_size", 2},
+             {"data_dump", 3},
+             {"distill_group", 10},
+             {"distill_data_quant_config", 11},
+             {"distill_weight_quant_config", 12},
+             {"distill_override_layers", 110},
+             {"distill_override_layer_types", 111},
+             {"quant_skip_layers", 120},
+             {"quant_skip_layer_types", 121}}};
+}
+
+constexpr std::array<FieldNumber, 15> field_numbers(const SingleLayerRecord*) {
+    return {{{"scale_d", 1},
+             {"offset_d", 2},
+             {"scale_w", 3},
+             {"offset_w", 4},
+             {"shift_bit", 5},
+             {"tensor_balance_factor", 6},
+             {"skip_fusion", 9},
+             {"dst_type", 10},
+             {"act_type", 11},
+             {"wts_type", 12},
+             {"fakequant_precision_mode", 13},
+             {"scale_h", 21},
+             {"offset_h", 22},
+             {"scale_r", 23},
+             {"offset_r", 24}}};
+}
+constexpr std::array<FieldNumber, 2> field_numbers(const SingleLayerKVCacheRecord*) {
+    return {{{"scale", 1}, {"offset", 2}}};
+}
+constexpr std::array<FieldNumber, 3> field_numbers(const MapFiledEntry*) {
+    return {{{"key", 1}, {"value", 2}, {"kv_cache_value", 3}}};
+}
+constexpr std::array<FieldNumber, 8> field_numbers(const AttrProto*) {
+    return {
+        {{"name", 1}, {"type", 2}, {"f", 3}, {"i", 4}, {"s", 5}, {"floats", 6}, {"ints", 7}, {"strings", 8}}};
+}
+constexpr std::array<FieldNumber, 2> field_numbers(const PruneNode*) { return {{{"name", 1}, {"attr", 2}}}; }
+constexpr std::array<FieldNumber, 3> field_numbers(const PruneRecord*) {
+    return {{{"producer", 1}, {"consumer", 2}, {"selective_prune", 3}}};
+}
+constexpr std::array<FieldNumber, 2> field_numbers(const ScaleOffsetRecord*) {
+    return {{{"record", 1}, {"prune_record", 2}}};
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/config/extended.hpp
+
+/// What this library has besides AMCT's algorithms, for configurations of its own: AMCT's are among them, and
+/// mean the same.
+///
+///     auto config = read<ExtendedConfig>("distill_weight_quant_config { adaround_distill { } }");
+///     using config = static_config<text, ExtendedAlgorithms>;
+///     auto student = make_student(teacher, plan);             // a BasicStudent<ExtendedAlgorithms>
+///
+/// AMCT refuses such a configuration. The numbers that binary files have in the place of names are above
+/// 1000, where AMCT has none, except within messages that it does not have.
+
+namespace amct_distill {
+
+namespace detail {
+
+/// A default of a float, which not every compiler takes as a template argument.
+struct Fraction {
+    int above, below;
+    constexpr operator float() const { return static_cast<float>(above) / static_cast<float>(below); }
+};
+
+}  // namespace detail
+
+/// Weights by learned rounding: see quant/adaround.hpp, and quant/adaround_options.hpp for what the numbers
+/// do.
+struct AdaRoundDistill {
+    template <class Bits, class Granularity>
+    using quantizer = AdaRound<Bits, Granularity>;
+
+    optional<DataType, DataType::INT4> dst_type{};
+    optional<bool> channel_wise{};              ///< as in ARQDistill
+    optional<float, 1> regularization{};        ///< weight of the penalty on what is undecided, at first
+    optional<float, 100> regularization_end{};  ///< and at the end
+    optional<float, detail::Fraction{1, 5}> warm_up{};  ///< share of the steps without the penalty
+    optional<float, 20> beta_start{};                   ///< the penalty's exponent, at first
+    optional<float, 2> beta_end{};                      ///< and at the end
+    optional<float, detail::Fraction{1, 2}>
+        hard_phase{};  ///< share of the steps that compute what is deployed
+    optional<float, detail::Fraction{1, 20}> learning_rate{};
+    optional<InitialRange, InitialRange::MSE> initial_range{};
+    friend bool operator==(const AdaRoundDistill&, const AdaRoundDistill&) = default;
+};
+
+/// The first of each list is the default, as in AMCT.
+struct ExtendedAlgorithms : StandardAlgorithms {
+    struct weights {
+        ARQDistill arq_distill;
+        WtsULQDistill ulq_distill;
+        AdaRoundDistill adaround_distill;
+    };
+};
+
+using ExtendedConfig = BasicConfig<ExtendedAlgorithms>;
+
+constexpr std::array<FieldNumber, 10> field_numbers(const AdaRoundDistill*) {
+    return {{{"dst_type", 1},
+             {"channel_wise", 2},
+             {"regularization", 3},
+             {"regularization_end", 4},
+             {"warm_up", 5},
+             {"beta_start", 6},
+             {"beta_end", 7},
+             {"hard_phase", 8},
+             {"learning_rate", 9},
+             {"initial_range", 10}}};
+}
+constexpr std::array<FieldNumber, 3> field_numbers(const ExtendedAlgorithms::weights*) {
+    return {{{"arq_distill", 1}, {"ulq_distill", 2}, {"adaround_distill", 1001}}};
+}
+
+}  // namespace amct_distill
+
 // ---- amct_distill/graph/ids.hpp
 
 /// The identities that a network, its plan, its student and its deployment share.
@@ -6056,6 +6745,634 @@ AMCT_DISTILL_INLINE std::string difference(const Graph& a, const Graph& b, std::
 }  // namespace amct_distill
 
 #endif  // definitions
+
+// ---- amct_distill/run/executor.hpp
+
+/// The threads of a run: one pool for all that is computed in it.
+///
+///     Executor executor(4);
+///     tape.use(&executor);                                        // the modules' loops
+///     executor.parallel_for(8, [&](std::size_t i) { ... });       // 0 to 7, in any order
+///     fake_quantize<Int8>(x, y, p, executor.execution());         // the quantizers' loops
+///
+/// Whoever shares out work cuts it in parts that do not depend on the number of threads, and adds up what
+/// the parts gave in their order: then the results have the same bits for any number.
+
+namespace amct_distill::detail {
+class ThreadPool;
+}  // namespace amct_distill::detail
+
+namespace amct_distill::nn {
+
+class Executor {
+public:
+    /// The caller of `parallel_for` is one of the threads. Throws std::invalid_argument unless 1 to 1024, and
+    /// for instructions that this machine does not have.
+    explicit Executor(int threads, InstructionSet instructions = best_instructions());
+    ~Executor();
+    Executor(const Executor&) = delete;
+    Executor& operator=(const Executor&) = delete;
+
+    int threads() const { return threads_; }
+
+    /// f(i), or f(i, worker), for every i below `count`; returns when all are done. `worker` is below
+    /// threads(), and no two calls at the same time have the same: an index of buffers. A call from within
+    /// f runs on the thread that it comes from, and so does one from another thread meanwhile. What f throws
+    /// is thrown here, the first of it by i, and what has not begun by then is left out.
+    template <class F>
+    void parallel_for(std::size_t count, F&& f) const {
+        if constexpr (std::is_invocable_v<F&, std::size_t, std::size_t>)
+            run(count, f);
+        else
+            run(count, [&f](std::size_t i, std::size_t) { f(i); });
+    }
+
+    /// The same on the calling thread alone, in order.
+    template <class F>
+    static void run_here(std::size_t count, F&& f) {
+        for (std::size_t i = 0; i != count; ++i)
+            if constexpr (std::is_invocable_v<F&, std::size_t, std::size_t>)
+                f(i, 0);
+            else
+                f(i);
+    }
+
+    /// The same threads, for the quantizers.
+    const Execution& execution() const { return execution_; }
+
+private:
+    using Function = detail::function_ref<void(std::size_t i, std::size_t worker)>;
+
+    void run(std::size_t count, Function f) const;
+
+    int threads_;
+    std::unique_ptr<detail::ThreadPool> pool_;
+    Execution execution_{};
+};
+
+}  // namespace amct_distill::nn
+
+#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
+
+// ---- amct_distill/run/thread_pool.hpp
+
+/// Threads that wait for work, beside the one that has it (executor.hpp is for callers).
+///
+///     ThreadPool pool(3);
+///     bool const ran = pool.run(2, [&] { ... });      // here and on two of the three; returns when all have
+///
+/// Handing out work allocates nothing. A thread that waits looks for work some 5 us before it sleeps: the
+/// parts of a network's loops follow each other closely.
+
+namespace amct_distill::detail {
+
+/// A number that one thread changes and another waits for; the system is asked only where that one sleeps.
+class Signal {
+public:
+    std::uint32_t value() const { return value_.load(); }
+    /// While nobody waits.
+    void set(std::uint32_t value) { value_.store(value); }
+    void add(std::uint32_t n);
+    /// Until it is no longer `old`.
+    void wait(std::uint32_t old);
+
+private:
+    std::atomic<std::uint32_t> value_{0};
+    std::atomic<bool> sleeping_{false};
+    std::mutex mutex_{};
+    std::condition_variable changed_{};
+};
+
+class ThreadPool {
+public:
+    explicit ThreadPool(std::size_t threads);
+    ThreadPool(const ThreadPool&) = delete;
+    ThreadPool& operator=(const ThreadPool&) = delete;
+    ~ThreadPool() { stop(); }
+
+    std::size_t size() const { return size_; }
+
+    /// work(), which throws nothing, on the calling thread and on so many others, size() at most. False, and
+    /// nothing is called, where the threads have work: in a call from within, or from another thread.
+    bool run(std::size_t helpers, function_ref<void()> work);
+
+private:
+    struct alignas(64) Helper {  // a line of the cache for each
+        Signal calls{};
+        std::thread thread{};
+    };
+
+    void serve(Helper& own);
+
+    void stop();
+
+    std::unique_ptr<Helper[]> helpers_;
+    std::size_t size_ = 0;
+    std::atomic<bool> busy_{false}, stopping_{false};
+    function_ref<void()>* work_ = nullptr;
+    Signal left_{};
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/run/thread_pool-inl.hpp
+
+/// The definitions of thread_pool.hpp.
+
+namespace amct_distill::detail {
+
+AMCT_DISTILL_INLINE void Signal::add(std::uint32_t n) {
+    value_.fetch_add(n);
+    if (!sleeping_.load()) return;
+    std::lock_guard const lock(mutex_);
+    changed_.notify_one();
+}
+
+AMCT_DISTILL_INLINE void Signal::wait(std::uint32_t old) {
+    // Without the processor's instruction for it, for which a virtual machine is left: 15 us.
+    for (int k = 0; k != 5000; ++k)
+        if (value() != old) return;
+    std::unique_lock lock(mutex_);
+    sleeping_.store(true);
+    changed_.wait(lock, [&] { return value() != old; });
+    sleeping_.store(false);
+}
+
+AMCT_DISTILL_INLINE ThreadPool::ThreadPool(std::size_t threads)
+    : helpers_(std::make_unique<Helper[]>(threads)) {
+    try {
+        for (; size_ != threads; ++size_)
+            helpers_[size_].thread = std::thread([this, own = &helpers_[size_]] { serve(*own); });
+    } catch (...) {  // the system has no more
+        stop();
+        throw;
+    }
+}
+
+AMCT_DISTILL_INLINE bool ThreadPool::run(std::size_t helpers, function_ref<void()> work) {
+    if (busy_.exchange(true)) return false;
+    work_ = &work;
+    left_.set(static_cast<std::uint32_t>(helpers));
+    for (std::size_t k = 0; k != helpers; ++k) helpers_[k].calls.add(1);
+    work();
+    for (std::uint32_t left; (left = left_.value()) != 0;) left_.wait(left);
+    busy_.store(false);
+    return true;
+}
+
+AMCT_DISTILL_INLINE void ThreadPool::serve(Helper& own) {
+    for (std::uint32_t calls = 0;; ++calls) {
+        own.calls.wait(calls);
+        if (stopping_.load()) return;
+        (*work_)();
+        left_.add(static_cast<std::uint32_t>(-1));
+    }
+}
+
+AMCT_DISTILL_INLINE void ThreadPool::stop() {
+    stopping_.store(true);
+    for (std::size_t k = 0; k != size_; ++k) {
+        helpers_[k].calls.add(1);
+        helpers_[k].thread.join();
+    }
+}
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/run/executor-inl.hpp
+
+/// The definitions of executor.hpp.
+
+namespace amct_distill::detail {
+
+/// What a call of `parallel_for` hands to the threads.
+struct Job {
+    Job(function_ref<void(std::size_t i, std::size_t worker)> function, std::size_t n)
+        : f(function), count(n) {}
+
+    void work() {
+        std::size_t const worker = workers++;
+        for (std::size_t i; (i = next++) < count;) {
+            try {
+                f(i, worker);
+            } catch (...) {
+                std::lock_guard const lock(mutex);
+                if (i < failed) {
+                    failed = i;
+                    error = std::current_exception();
+                }
+                next = count;
+            }
+        }
+    }
+
+    function_ref<void(std::size_t i, std::size_t worker)> f;
+    std::size_t const count;
+    std::atomic<std::size_t> next{0}, workers{0};
+    std::mutex mutex{};  // of the two below
+    std::size_t failed = static_cast<std::size_t>(-1);
+    std::exception_ptr error{};
+};
+
+}  // namespace amct_distill::detail
+
+namespace amct_distill::nn {
+
+AMCT_DISTILL_INLINE Executor::Executor(int threads, InstructionSet instructions) : threads_(threads) {
+    if (threads < 1 || threads > 1024)
+        throw std::invalid_argument(detail::concat("Executor: expected 1 to 1024 threads, found ", threads));
+    if (!available(instructions))
+        throw std::invalid_argument(
+            detail::concat("Executor: this machine does not have ", name(instructions)));
+    execution_.instructions = instructions;
+    if (threads == 1) return;
+    pool_ = std::make_unique<detail::ThreadPool>(static_cast<std::size_t>(threads - 1));
+    execution_.parallel_for = [this](std::size_t tasks, const std::function<void(std::size_t)>& task) {
+        parallel_for(tasks, task);
+    };
+}
+
+AMCT_DISTILL_INLINE Executor::~Executor() = default;
+
+AMCT_DISTILL_INLINE void Executor::run(std::size_t count, Function f) const {
+    if (!pool_ || count < 2) return run_here(count, f);
+    detail::Job job(f, count);
+    std::size_t const helpers = (std::min)(count - 1, pool_->size());
+    if (!pool_->run(helpers, [&job] { job.work(); })) return run_here(count, f);
+    if (job.error) std::rethrow_exception(job.error);
+}
+
+}  // namespace amct_distill::nn
+
+#endif  // definitions
+
+// ---- amct_distill/run/aligned_allocator.hpp
+
+/// Memory at multiples of 64 bytes, for vectors of any width, whatever flags a file is compiled with.
+///
+///     std::vector<float, AlignedAllocator<float>> values(1000);
+///     is_aligned(values.data());                               // true: 64 bytes
+///
+/// Eigen's own allocator allocates in one way with -mavx and in another without; memory that crosses from a
+/// file with one set of flags to a file with another is then freed as it was not allocated. This one always
+/// asks operator new for 64 bytes.
+
+namespace amct_distill::detail {
+
+template <class T>
+struct AlignedAllocator {
+    static constexpr std::size_t alignment = 64;
+    static_assert(alignof(T) <= alignment);
+    using value_type = T;
+
+    AlignedAllocator() = default;
+    template <class U>
+    constexpr AlignedAllocator(const AlignedAllocator<U>&) noexcept {}
+
+    /// Precondition, which containers check: n is at most their max_size().
+    [[nodiscard]] T* allocate(std::size_t n) {
+        return static_cast<T*>(::operator new (n * sizeof(T), std::align_val_t{alignment}));
+    }
+    void deallocate(T* p, std::size_t) noexcept { ::operator delete (p, std::align_val_t{alignment}); }
+
+    template <class U>
+    friend constexpr bool operator==(const AlignedAllocator&, const AlignedAllocator<U>&) noexcept {
+        return true;
+    }
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/nn/tensor.hpp
+
+/// A row-major tensor that owns its values, and Eigen's view of it as a matrix. The batch is always dimension
+/// 0.
+///
+///     Tensor images({8, 1, 28, 28});                       // zeros
+///     Tensor row({2, 3}, {1, 2, 3, 4, 5, 6});
+///     matrix(row, 2, 3).row(1).sum();                      // 15
+///     images.resize({4, 1, 28, 28});                       // no allocation: it fits
+///     to_string(images.shape());                           // "[4, 1, 28, 28]"
+
+namespace amct_distill::nn {
+
+using Index = Eigen::Index;
+using Shape = std::vector<Index>;
+
+/// Dimension 0 of a shape that holds for every batch size; printed as `N`.
+inline constexpr Index any_batch = -1;
+
+/// "[8, 1, 28, 28]"; "[N, 1, 28, 28]" for any batch size.
+std::string to_string(const Shape& shape);
+
+/// The product of the dimensions [first, last).
+inline Index product(const Shape& shape, std::size_t first, std::size_t last) {
+    Index n = 1;
+    for (std::size_t i = first; i < last; ++i) n *= shape[i];
+    return n;
+}
+
+template <class T>
+class BasicTensor {
+public:
+    using value_type = T;
+
+    /// Rank 0 and no values; what `resize` has yet to give a shape.
+    BasicTensor() = default;
+    /// Zeros.
+    explicit BasicTensor(const Shape& shape) { resize(shape); }
+    /// The values in row-major order; throws std::invalid_argument when their number is not the shape's.
+    BasicTensor(const Shape& shape, std::span<const T> values) : BasicTensor(shape) {
+        if (values.size() != size())
+            throw std::invalid_argument(detail::concat("Tensor: shape ", to_string(shape), " needs ", size(),
+                                                       " values, found ", values.size()));
+        std::copy(values.begin(), values.end(), values_.begin());
+    }
+    BasicTensor(const Shape& shape, const std::vector<T>& values)
+        : BasicTensor(shape, std::span<const T>(values)) {}
+
+    const Shape& shape() const { return shape_; }
+    std::size_t rank() const { return shape_.size(); }
+    Index dim(std::size_t i) const { return shape_.at(i); }
+    std::size_t size() const { return values_.size(); }
+    bool empty() const { return values_.empty(); }
+    /// The number of values that it has room for.
+    std::size_t capacity() const { return values_.capacity(); }
+
+    T* data() { return values_.data(); }
+    const T* data() const { return values_.data(); }
+    std::span<T> span() { return values_; }
+    std::span<const T> span() const { return values_; }
+    T& operator[](std::size_t i) { return values_[i]; }
+    const T& operator[](std::size_t i) const { return values_[i]; }
+    auto begin() { return values_.begin(); }
+    auto begin() const { return values_.begin(); }
+    auto end() { return values_.end(); }
+    auto end() const { return values_.end(); }
+
+    /// Gives it a shape. Does not allocate when it has held as many values before; which values it holds
+    /// then is unspecified, unless the number of values stays the same: then they stay too.
+    void resize(const Shape& shape) {
+        values_.resize(count(shape));
+        shape_ = shape;
+    }
+    /// resize({8, 3}), without a Shape that would be allocated for it.
+    void resize(std::initializer_list<Index> shape) {
+        values_.resize(count({shape.begin(), shape.size()}));
+        shape_.assign(shape);
+    }
+    /// resize(shape), with the batch's size where dimension 0 is `any_batch`.
+    void resize_batch(const Shape& shape, Index batch) {
+        if (shape[0] != any_batch) return resize(shape);
+        std::size_t n = static_cast<std::size_t>(batch);
+        for (std::size_t i = 1; i != shape.size(); ++i) n *= static_cast<std::size_t>(shape[i]);
+        values_.resize(n);
+        shape_.assign(shape.begin(), shape.end());
+        shape_[0] = batch;
+    }
+    void fill(T value) { std::fill(values_.begin(), values_.end(), value); }
+
+    friend bool operator==(const BasicTensor&, const BasicTensor&) = default;
+
+private:
+    static std::size_t count(std::span<const Index> shape) {
+        std::size_t n = shape.empty() ? 0 : 1;
+        for (Index d : shape) {
+            if (d < 0)
+                throw std::invalid_argument(detail::concat("Tensor: shape ",
+                                                           to_string(Shape(shape.begin(), shape.end())),
+                                                           " has a negative dimension"));
+            n *= static_cast<std::size_t>(d);
+        }
+        return n;
+    }
+
+    Shape shape_{};
+    // Aligned for vectors of any width, because where Eigen's vectors begin decides in which order it adds:
+    // the bits must not depend on the address that an allocation happens to have.
+    std::vector<T, detail::AlignedAllocator<T>> values_{};
+};
+
+using Tensor = BasicTensor<float>;
+
+template <class T>
+using MatrixMap = Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>;
+template <class T>
+using ConstMatrixMap = Eigen::Map<const Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>;
+template <class T>
+using ArrayMap = Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>>;
+template <class T>
+using ConstArrayMap = Eigen::Map<const Eigen::Array<T, Eigen::Dynamic, 1>>;
+
+}  // namespace amct_distill::nn
+
+namespace amct_distill::detail {
+
+template <class T>
+void require_matrix(const nn::BasicTensor<T>& tensor, nn::Index rows, nn::Index cols) {
+    auto const size = static_cast<nn::Index>(tensor.size());
+    if (rows < 0 || cols < 0 || rows * cols != size)
+        throw std::invalid_argument(
+            concat("a tensor ", nn::to_string(tensor.shape()), " is no ", rows, " x ", cols, " matrix"));
+}
+
+/// The sum in double, in eight lanes that are added in the end.
+template <class T>
+double sum_of(const T* x, nn::Index n) {
+    double lanes[8] = {};
+    nn::Index i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (int k = 0; k != 8; ++k) lanes[k] += double(x[i + k]);
+    for (; i != n; ++i) lanes[0] += double(x[i]);
+    return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+}
+
+}  // namespace amct_distill::detail
+
+namespace amct_distill::nn {
+
+/// The tensor's values as a row-major matrix; throws std::invalid_argument when rows * cols is not their
+/// number.
+template <class T>
+MatrixMap<T> matrix(BasicTensor<T>& tensor, Index rows, Index cols) {
+    detail::require_matrix(tensor, rows, cols);
+    return {tensor.data(), rows, cols};
+}
+template <class T>
+ConstMatrixMap<T> matrix(const BasicTensor<T>& tensor, Index rows, Index cols) {
+    detail::require_matrix(tensor, rows, cols);
+    return {tensor.data(), rows, cols};
+}
+
+/// The tensor's values in a row, for element-wise arithmetic.
+template <class T>
+ArrayMap<T> array(BasicTensor<T>& tensor) {
+    return {tensor.data(), static_cast<Index>(tensor.size())};
+}
+template <class T>
+ConstArrayMap<T> array(const BasicTensor<T>& tensor) {
+    return {tensor.data(), static_cast<Index>(tensor.size())};
+}
+
+}  // namespace amct_distill::nn
+
+#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
+
+// ---- amct_distill/nn/tensor-inl.hpp
+
+/// The definitions of tensor.hpp.
+
+namespace amct_distill::nn {
+
+AMCT_DISTILL_INLINE std::string to_string(const Shape& shape) {
+    std::string out = "[";
+    for (std::size_t i = 0; i != shape.size(); ++i) {
+        if (i != 0) out += ", ";
+        out += i == 0 && shape[0] == any_batch ? "N" : number(shape[i]);
+    }
+    return out + ']';
+}
+
+}  // namespace amct_distill::nn
+
+#endif  // definitions
+
+// ---- amct_distill/nn/scratch.hpp
+
+/// What a node lends to its module: buffers, so that only the first step allocates, and threads.
+///
+///     float* rows = scratch.buffer(0, 64);                   // 64 values for every thread that may work
+///     scratch.parallel_for(planes, work, [&](Index plane, Index worker) { use(rows + worker * 64); });
+///
+/// The buffers carry nothing from one call to the next.
+
+namespace amct_distill::nn {
+
+template <class T>
+class BasicScratch {
+public:
+    /// The k-th buffer; references stay valid when others are asked for. Not from within `parallel_for`: ask
+    /// for all of them before.
+    BasicTensor<T>& tensor(std::size_t k) {
+        while (tensors_.size() <= k) tensors_.emplace_back();
+        return tensors_[k];
+    }
+
+    /// `size` values for every thread that may work at a time; worker w has those from w * size on.
+    T* buffer(std::size_t k, Index size) { return buffer(k, size, static_cast<Index>(threads())); }
+    T* buffer(std::size_t k, Index size, Index workers) {
+        tensor(k).resize({size * workers});
+        return tensor(k).data();
+    }
+
+    /// The k-th buffer of indices, in addition to those of values; the same holds for it.
+    std::vector<Index>& indices(std::size_t k) {
+        while (indices_.size() <= k) indices_.emplace_back();
+        return indices_[k];
+    }
+
+    /// Whose threads the module uses; null: the caller's alone.
+    void use(const Executor* executor) { executor_ = executor; }
+    std::size_t threads() const { return executor_ ? static_cast<std::size_t>(executor_->threads()) : 1; }
+    /// f(i, worker) for every i below `count`, all of which is `work` additions or so: see
+    /// `Executor::parallel_for`. Where it takes no longer than waking a thread, on the caller's alone.
+    template <class F>
+    void parallel_for(Index count, double work, F&& f) const {
+        auto const call = [&f](std::size_t i, std::size_t worker) {
+            f(static_cast<Index>(i), static_cast<Index>(worker));
+        };
+        if (executor_ && work > 1e6)
+            executor_->parallel_for(static_cast<std::size_t>(count), call);
+        else
+            Executor::run_here(static_cast<std::size_t>(count), call);
+    }
+    /// f(begin, end) for parts of [0, n) whose elements have nothing to do with each other.
+    template <class F>
+    void in_parts(std::size_t n, F&& f) const {
+        constexpr std::size_t size = 1 << 14;
+        parallel_for(static_cast<Index>((n + size - 1) / size), double(n), [&](Index part, Index) {
+            std::size_t const begin = static_cast<std::size_t>(part) * size;
+            f(begin, (std::min)(n, begin + size));
+        });
+    }
+    /// The threads in the quantizers' form.
+    const Execution& execution() const {
+        static const Execution alone{};
+        return executor_ ? executor_->execution() : alone;
+    }
+
+    /// What the module's `prepare` computed for this run and others with the same parameters; null: nothing.
+    const BasicTensor<T>* prepared() const { return prepared_; }
+    void use_prepared(const BasicTensor<T>* prepared) { prepared_ = prepared; }
+
+    /// Which sample of the whole batch is the first of those in this run.
+    Index first_sample() const { return first_sample_; }
+    void use_first_sample(Index sample) { first_sample_ = sample; }
+
+    /// What the buffers hold, in bytes.
+    std::size_t bytes() const {
+        std::size_t sum = 0;
+        for (const auto& t : tensors_) sum += t.capacity() * sizeof(T);
+        for (const auto& i : indices_) sum += i.capacity() * sizeof(Index);
+        return sum;
+    }
+
+private:
+    std::deque<BasicTensor<T>> tensors_{};
+    std::deque<std::vector<Index>> indices_{};
+    const Executor* executor_ = nullptr;
+    const BasicTensor<T>* prepared_ = nullptr;
+    Index first_sample_ = 0;
+};
+
+using Scratch = BasicScratch<float>;
+
+}  // namespace amct_distill::nn
+
+// ---- amct_distill/nn/guided.hpp
+
+/// What a module may be told while its block is trained, and what it may add to the block's loss.
+///
+///     struct MyLayer : nn::GuidedModule { ... };         // besides a module's members
+///     if (nn::GuidedModule* guided = module.guided()) guided->begin_step({.step = 3, .steps = 120});
+///
+/// A quantized layer is one: its quantizers need it (see quant/quantizer.hpp). Other modules are not.
+
+namespace amct_distill::nn {
+
+/// Does nothing by itself: a module overrides what it needs.
+template <class T>
+class BasicGuidedModule {
+public:
+    /// Before each training step, and before the module prepares for it.
+    virtual void begin_step(const TrainingStep&) {}
+    /// Before a loss is judged, and at the end of the training: from now on as deployed.
+    virtual void end_steps() {}
+    /// Whether a training has phases here; then its result is judged only in steps that are settled and at
+    /// its end, and it is not started again from what was best before.
+    virtual bool has_phases() const { return false; }
+    /// Whether the step computes what is deployed, up to chance.
+    virtual bool is_settled() const { return true; }
+    /// At this step, of the parameters whose role is `Role::guided`.
+    virtual double learning_rate() const { return 0; }
+    /// How many weights `regularize` is a sum over; 0: it adds nothing.
+    virtual std::size_t regularized() const { return 0; }
+    /// A term of the block's loss; `factor` times its gradients is added to those of the parameters.
+    virtual double regularize(double /*factor*/, std::span<BasicTensor<T>> /*grad_parameters*/,
+                              BasicScratch<T>&) const {
+        return 0;
+    }
+
+protected:
+    BasicGuidedModule() = default;
+    BasicGuidedModule(const BasicGuidedModule&) = default;
+    BasicGuidedModule& operator=(const BasicGuidedModule&) = default;
+    ~BasicGuidedModule() = default;
+};
+
+using GuidedModule = BasicGuidedModule<float>;
+
+}  // namespace amct_distill::nn
 
 // ---- amct_distill/text/decimal.hpp
 
@@ -6437,237 +7754,6 @@ result<O> read_options(std::string_view text) {
 
 }  // namespace amct_distill::detail
 
-// ---- amct_distill/run/aligned_allocator.hpp
-
-/// Memory at multiples of 64 bytes, for vectors of any width, whatever flags a file is compiled with.
-///
-///     std::vector<float, AlignedAllocator<float>> values(1000);
-///     is_aligned(values.data());                               // true: 64 bytes
-///
-/// Eigen's own allocator allocates in one way with -mavx and in another without; memory that crosses from a
-/// file with one set of flags to a file with another is then freed as it was not allocated. This one always
-/// asks operator new for 64 bytes.
-
-namespace amct_distill::detail {
-
-template <class T>
-struct AlignedAllocator {
-    static constexpr std::size_t alignment = 64;
-    static_assert(alignof(T) <= alignment);
-    using value_type = T;
-
-    AlignedAllocator() = default;
-    template <class U>
-    constexpr AlignedAllocator(const AlignedAllocator<U>&) noexcept {}
-
-    /// Precondition, which containers check: n is at most their max_size().
-    [[nodiscard]] T* allocate(std::size_t n) {
-        return static_cast<T*>(::operator new (n * sizeof(T), std::align_val_t{alignment}));
-    }
-    void deallocate(T* p, std::size_t) noexcept { ::operator delete (p, std::align_val_t{alignment}); }
-
-    template <class U>
-    friend constexpr bool operator==(const AlignedAllocator&, const AlignedAllocator<U>&) noexcept {
-        return true;
-    }
-};
-
-}  // namespace amct_distill::detail
-
-// ---- amct_distill/nn/tensor.hpp
-
-/// A row-major tensor that owns its values, and Eigen's view of it as a matrix. The batch is always dimension
-/// 0.
-///
-///     Tensor images({8, 1, 28, 28});                       // zeros
-///     Tensor row({2, 3}, {1, 2, 3, 4, 5, 6});
-///     matrix(row, 2, 3).row(1).sum();                      // 15
-///     images.resize({4, 1, 28, 28});                       // no allocation: it fits
-///     to_string(images.shape());                           // "[4, 1, 28, 28]"
-
-namespace amct_distill::nn {
-
-using Index = Eigen::Index;
-using Shape = std::vector<Index>;
-
-/// Dimension 0 of a shape that holds for every batch size; printed as `N`.
-inline constexpr Index any_batch = -1;
-
-/// "[8, 1, 28, 28]"; "[N, 1, 28, 28]" for any batch size.
-std::string to_string(const Shape& shape);
-
-/// The product of the dimensions [first, last).
-inline Index product(const Shape& shape, std::size_t first, std::size_t last) {
-    Index n = 1;
-    for (std::size_t i = first; i < last; ++i) n *= shape[i];
-    return n;
-}
-
-template <class T>
-class BasicTensor {
-public:
-    using value_type = T;
-
-    /// Rank 0 and no values; what `resize` has yet to give a shape.
-    BasicTensor() = default;
-    /// Zeros.
-    explicit BasicTensor(const Shape& shape) { resize(shape); }
-    /// The values in row-major order; throws std::invalid_argument when their number is not the shape's.
-    BasicTensor(const Shape& shape, std::span<const T> values) : BasicTensor(shape) {
-        if (values.size() != size())
-            throw std::invalid_argument(detail::concat("Tensor: shape ", to_string(shape), " needs ", size(),
-                                                       " values, found ", values.size()));
-        std::copy(values.begin(), values.end(), values_.begin());
-    }
-    BasicTensor(const Shape& shape, const std::vector<T>& values)
-        : BasicTensor(shape, std::span<const T>(values)) {}
-
-    const Shape& shape() const { return shape_; }
-    std::size_t rank() const { return shape_.size(); }
-    Index dim(std::size_t i) const { return shape_.at(i); }
-    std::size_t size() const { return values_.size(); }
-    bool empty() const { return values_.empty(); }
-    /// The number of values that it has room for.
-    std::size_t capacity() const { return values_.capacity(); }
-
-    T* data() { return values_.data(); }
-    const T* data() const { return values_.data(); }
-    std::span<T> span() { return values_; }
-    std::span<const T> span() const { return values_; }
-    T& operator[](std::size_t i) { return values_[i]; }
-    const T& operator[](std::size_t i) const { return values_[i]; }
-    auto begin() { return values_.begin(); }
-    auto begin() const { return values_.begin(); }
-    auto end() { return values_.end(); }
-    auto end() const { return values_.end(); }
-
-    /// Gives it a shape. Does not allocate when it has held as many values before; which values it holds
-    /// then is unspecified, unless the number of values stays the same: then they stay too.
-    void resize(const Shape& shape) {
-        values_.resize(count(shape));
-        shape_ = shape;
-    }
-    /// resize({8, 3}), without a Shape that would be allocated for it.
-    void resize(std::initializer_list<Index> shape) {
-        values_.resize(count({shape.begin(), shape.size()}));
-        shape_.assign(shape);
-    }
-    /// resize(shape), with the batch's size where dimension 0 is `any_batch`.
-    void resize_batch(const Shape& shape, Index batch) {
-        if (shape[0] != any_batch) return resize(shape);
-        std::size_t n = static_cast<std::size_t>(batch);
-        for (std::size_t i = 1; i != shape.size(); ++i) n *= static_cast<std::size_t>(shape[i]);
-        values_.resize(n);
-        shape_.assign(shape.begin(), shape.end());
-        shape_[0] = batch;
-    }
-    void fill(T value) { std::fill(values_.begin(), values_.end(), value); }
-
-    friend bool operator==(const BasicTensor&, const BasicTensor&) = default;
-
-private:
-    static std::size_t count(std::span<const Index> shape) {
-        std::size_t n = shape.empty() ? 0 : 1;
-        for (Index d : shape) {
-            if (d < 0)
-                throw std::invalid_argument(detail::concat("Tensor: shape ",
-                                                           to_string(Shape(shape.begin(), shape.end())),
-                                                           " has a negative dimension"));
-            n *= static_cast<std::size_t>(d);
-        }
-        return n;
-    }
-
-    Shape shape_{};
-    // Aligned for vectors of any width, because where Eigen's vectors begin decides in which order it adds:
-    // the bits must not depend on the address that an allocation happens to have.
-    std::vector<T, detail::AlignedAllocator<T>> values_{};
-};
-
-using Tensor = BasicTensor<float>;
-
-template <class T>
-using MatrixMap = Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>;
-template <class T>
-using ConstMatrixMap = Eigen::Map<const Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>;
-template <class T>
-using ArrayMap = Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>>;
-template <class T>
-using ConstArrayMap = Eigen::Map<const Eigen::Array<T, Eigen::Dynamic, 1>>;
-
-}  // namespace amct_distill::nn
-
-namespace amct_distill::detail {
-
-template <class T>
-void require_matrix(const nn::BasicTensor<T>& tensor, nn::Index rows, nn::Index cols) {
-    auto const size = static_cast<nn::Index>(tensor.size());
-    if (rows < 0 || cols < 0 || rows * cols != size)
-        throw std::invalid_argument(
-            concat("a tensor ", nn::to_string(tensor.shape()), " is no ", rows, " x ", cols, " matrix"));
-}
-
-/// The sum in double, in eight lanes that are added in the end.
-template <class T>
-double sum_of(const T* x, nn::Index n) {
-    double lanes[8] = {};
-    nn::Index i = 0;
-    for (; i + 8 <= n; i += 8)
-        for (int k = 0; k != 8; ++k) lanes[k] += double(x[i + k]);
-    for (; i != n; ++i) lanes[0] += double(x[i]);
-    return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
-}
-
-}  // namespace amct_distill::detail
-
-namespace amct_distill::nn {
-
-/// The tensor's values as a row-major matrix; throws std::invalid_argument when rows * cols is not their
-/// number.
-template <class T>
-MatrixMap<T> matrix(BasicTensor<T>& tensor, Index rows, Index cols) {
-    detail::require_matrix(tensor, rows, cols);
-    return {tensor.data(), rows, cols};
-}
-template <class T>
-ConstMatrixMap<T> matrix(const BasicTensor<T>& tensor, Index rows, Index cols) {
-    detail::require_matrix(tensor, rows, cols);
-    return {tensor.data(), rows, cols};
-}
-
-/// The tensor's values in a row, for element-wise arithmetic.
-template <class T>
-ArrayMap<T> array(BasicTensor<T>& tensor) {
-    return {tensor.data(), static_cast<Index>(tensor.size())};
-}
-template <class T>
-ConstArrayMap<T> array(const BasicTensor<T>& tensor) {
-    return {tensor.data(), static_cast<Index>(tensor.size())};
-}
-
-}  // namespace amct_distill::nn
-
-#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
-
-// ---- amct_distill/nn/tensor-inl.hpp
-
-/// The definitions of tensor.hpp.
-
-namespace amct_distill::nn {
-
-AMCT_DISTILL_INLINE std::string to_string(const Shape& shape) {
-    std::string out = "[";
-    for (std::size_t i = 0; i != shape.size(); ++i) {
-        if (i != 0) out += ", ";
-        out += i == 0 && shape[0] == any_batch ? "N" : number(shape[i]);
-    }
-    return out + ']';
-}
-
-}  // namespace amct_distill::nn
-
-#endif  // definitions
-
 // ---- amct_distill/nn/parameter.hpp
 
 /// A parameter of a module: its name, what it is to the optimizer, its shape, and where its values are.
@@ -6680,8 +7766,9 @@ AMCT_DISTILL_INLINE std::string to_string(const Shape& shape) {
 
 namespace amct_distill::nn {
 
-/// What a parameter is to the optimizer. A statistic (BatchNorm's running mean) is not trained.
-enum class Role { weight, bias, affine, clip, scale, statistic };
+/// What a parameter is to the optimizer. Not trained are a statistic (BatchNorm's running mean), which has no
+/// gradient either, and what is frozen. Of what is guided the module says the rate (see guided.hpp).
+enum class Role { weight, bias, affine, clip, scale, statistic, frozen, guided };
 
 /// `T` is const where the module is.
 template <class T>
@@ -6718,353 +7805,6 @@ private:
 };
 
 using Parameter = BasicParameter<float>;
-
-}  // namespace amct_distill::nn
-
-// ---- amct_distill/run/executor.hpp
-
-/// The threads of a run: one pool for all that is computed in it.
-///
-///     Executor executor(4);
-///     tape.use(&executor);                                        // the modules' loops
-///     executor.parallel_for(8, [&](std::size_t i) { ... });       // 0 to 7, in any order
-///     fake_quantize<Int8>(x, y, p, executor.execution());         // the quantizers' loops
-///
-/// Whoever shares out work cuts it in parts that do not depend on the number of threads, and adds up what
-/// the parts gave in their order: then the results have the same bits for any number.
-
-namespace amct_distill::detail {
-class ThreadPool;
-}  // namespace amct_distill::detail
-
-namespace amct_distill::nn {
-
-class Executor {
-public:
-    /// The caller of `parallel_for` is one of the threads. Throws std::invalid_argument unless 1 to 1024, and
-    /// for instructions that this machine does not have.
-    explicit Executor(int threads, InstructionSet instructions = best_instructions());
-    ~Executor();
-    Executor(const Executor&) = delete;
-    Executor& operator=(const Executor&) = delete;
-
-    int threads() const { return threads_; }
-
-    /// f(i), or f(i, worker), for every i below `count`; returns when all are done. `worker` is below
-    /// threads(), and no two calls at the same time have the same: an index of buffers. A call from within
-    /// f runs on the thread that it comes from, and so does one from another thread meanwhile. What f throws
-    /// is thrown here, the first of it by i, and what has not begun by then is left out.
-    template <class F>
-    void parallel_for(std::size_t count, F&& f) const {
-        if constexpr (std::is_invocable_v<F&, std::size_t, std::size_t>)
-            run(count, f);
-        else
-            run(count, [&f](std::size_t i, std::size_t) { f(i); });
-    }
-
-    /// The same on the calling thread alone, in order.
-    template <class F>
-    static void run_here(std::size_t count, F&& f) {
-        for (std::size_t i = 0; i != count; ++i)
-            if constexpr (std::is_invocable_v<F&, std::size_t, std::size_t>)
-                f(i, 0);
-            else
-                f(i);
-    }
-
-    /// The same threads, for the quantizers.
-    const Execution& execution() const { return execution_; }
-
-private:
-    using Function = detail::function_ref<void(std::size_t i, std::size_t worker)>;
-
-    void run(std::size_t count, Function f) const;
-
-    int threads_;
-    std::unique_ptr<detail::ThreadPool> pool_;
-    Execution execution_{};
-};
-
-}  // namespace amct_distill::nn
-
-#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
-
-// ---- amct_distill/run/thread_pool.hpp
-
-/// Threads that wait for work, beside the one that has it (executor.hpp is for callers).
-///
-///     ThreadPool pool(3);
-///     bool const ran = pool.run(2, [&] { ... });      // here and on two of the three; returns when all have
-///
-/// Handing out work allocates nothing. A thread that waits looks for work some 5 us before it sleeps: the
-/// parts of a network's loops follow each other closely.
-
-namespace amct_distill::detail {
-
-/// A number that one thread changes and another waits for; the system is asked only where that one sleeps.
-class Signal {
-public:
-    std::uint32_t value() const { return value_.load(); }
-    /// While nobody waits.
-    void set(std::uint32_t value) { value_.store(value); }
-    void add(std::uint32_t n);
-    /// Until it is no longer `old`.
-    void wait(std::uint32_t old);
-
-private:
-    std::atomic<std::uint32_t> value_{0};
-    std::atomic<bool> sleeping_{false};
-    std::mutex mutex_{};
-    std::condition_variable changed_{};
-};
-
-class ThreadPool {
-public:
-    explicit ThreadPool(std::size_t threads);
-    ThreadPool(const ThreadPool&) = delete;
-    ThreadPool& operator=(const ThreadPool&) = delete;
-    ~ThreadPool() { stop(); }
-
-    std::size_t size() const { return size_; }
-
-    /// work(), which throws nothing, on the calling thread and on so many others, size() at most. False, and
-    /// nothing is called, where the threads have work: in a call from within, or from another thread.
-    bool run(std::size_t helpers, function_ref<void()> work);
-
-private:
-    struct alignas(64) Helper {  // a line of the cache for each
-        Signal calls{};
-        std::thread thread{};
-    };
-
-    void serve(Helper& own);
-
-    void stop();
-
-    std::unique_ptr<Helper[]> helpers_;
-    std::size_t size_ = 0;
-    std::atomic<bool> busy_{false}, stopping_{false};
-    function_ref<void()>* work_ = nullptr;
-    Signal left_{};
-};
-
-}  // namespace amct_distill::detail
-
-// ---- amct_distill/run/thread_pool-inl.hpp
-
-/// The definitions of thread_pool.hpp.
-
-namespace amct_distill::detail {
-
-AMCT_DISTILL_INLINE void Signal::add(std::uint32_t n) {
-    value_.fetch_add(n);
-    if (!sleeping_.load()) return;
-    std::lock_guard const lock(mutex_);
-    changed_.notify_one();
-}
-
-AMCT_DISTILL_INLINE void Signal::wait(std::uint32_t old) {
-    // Without the processor's instruction for it, for which a virtual machine is left: 15 us.
-    for (int k = 0; k != 5000; ++k)
-        if (value() != old) return;
-    std::unique_lock lock(mutex_);
-    sleeping_.store(true);
-    changed_.wait(lock, [&] { return value() != old; });
-    sleeping_.store(false);
-}
-
-AMCT_DISTILL_INLINE ThreadPool::ThreadPool(std::size_t threads)
-    : helpers_(std::make_unique<Helper[]>(threads)) {
-    try {
-        for (; size_ != threads; ++size_)
-            helpers_[size_].thread = std::thread([this, own = &helpers_[size_]] { serve(*own); });
-    } catch (...) {  // the system has no more
-        stop();
-        throw;
-    }
-}
-
-AMCT_DISTILL_INLINE bool ThreadPool::run(std::size_t helpers, function_ref<void()> work) {
-    if (busy_.exchange(true)) return false;
-    work_ = &work;
-    left_.set(static_cast<std::uint32_t>(helpers));
-    for (std::size_t k = 0; k != helpers; ++k) helpers_[k].calls.add(1);
-    work();
-    for (std::uint32_t left; (left = left_.value()) != 0;) left_.wait(left);
-    busy_.store(false);
-    return true;
-}
-
-AMCT_DISTILL_INLINE void ThreadPool::serve(Helper& own) {
-    for (std::uint32_t calls = 0;; ++calls) {
-        own.calls.wait(calls);
-        if (stopping_.load()) return;
-        (*work_)();
-        left_.add(static_cast<std::uint32_t>(-1));
-    }
-}
-
-AMCT_DISTILL_INLINE void ThreadPool::stop() {
-    stopping_.store(true);
-    for (std::size_t k = 0; k != size_; ++k) {
-        helpers_[k].calls.add(1);
-        helpers_[k].thread.join();
-    }
-}
-
-}  // namespace amct_distill::detail
-
-// ---- amct_distill/run/executor-inl.hpp
-
-/// The definitions of executor.hpp.
-
-namespace amct_distill::detail {
-
-/// What a call of `parallel_for` hands to the threads.
-struct Job {
-    Job(function_ref<void(std::size_t i, std::size_t worker)> function, std::size_t n)
-        : f(function), count(n) {}
-
-    void work() {
-        std::size_t const worker = workers++;
-        for (std::size_t i; (i = next++) < count;) {
-            try {
-                f(i, worker);
-            } catch (...) {
-                std::lock_guard const lock(mutex);
-                if (i < failed) {
-                    failed = i;
-                    error = std::current_exception();
-                }
-                next = count;
-            }
-        }
-    }
-
-    function_ref<void(std::size_t i, std::size_t worker)> f;
-    std::size_t const count;
-    std::atomic<std::size_t> next{0}, workers{0};
-    std::mutex mutex{};  // of the two below
-    std::size_t failed = static_cast<std::size_t>(-1);
-    std::exception_ptr error{};
-};
-
-}  // namespace amct_distill::detail
-
-namespace amct_distill::nn {
-
-AMCT_DISTILL_INLINE Executor::Executor(int threads, InstructionSet instructions) : threads_(threads) {
-    if (threads < 1 || threads > 1024)
-        throw std::invalid_argument(detail::concat("Executor: expected 1 to 1024 threads, found ", threads));
-    if (!available(instructions))
-        throw std::invalid_argument(
-            detail::concat("Executor: this machine does not have ", name(instructions)));
-    execution_.instructions = instructions;
-    if (threads == 1) return;
-    pool_ = std::make_unique<detail::ThreadPool>(static_cast<std::size_t>(threads - 1));
-    execution_.parallel_for = [this](std::size_t tasks, const std::function<void(std::size_t)>& task) {
-        parallel_for(tasks, task);
-    };
-}
-
-AMCT_DISTILL_INLINE Executor::~Executor() = default;
-
-AMCT_DISTILL_INLINE void Executor::run(std::size_t count, Function f) const {
-    if (!pool_ || count < 2) return run_here(count, f);
-    detail::Job job(f, count);
-    std::size_t const helpers = (std::min)(count - 1, pool_->size());
-    if (!pool_->run(helpers, [&job] { job.work(); })) return run_here(count, f);
-    if (job.error) std::rethrow_exception(job.error);
-}
-
-}  // namespace amct_distill::nn
-
-#endif  // definitions
-
-// ---- amct_distill/nn/scratch.hpp
-
-/// What a node lends to its module: buffers, so that only the first step allocates, and threads.
-///
-///     float* rows = scratch.buffer(0, 64);                   // 64 values for every thread that may work
-///     scratch.parallel_for(planes, work, [&](Index plane, Index worker) { use(rows + worker * 64); });
-///
-/// The buffers carry nothing from one call to the next.
-
-namespace amct_distill::nn {
-
-template <class T>
-class BasicScratch {
-public:
-    /// The k-th buffer; references stay valid when others are asked for. Not from within `parallel_for`: ask
-    /// for all of them before.
-    BasicTensor<T>& tensor(std::size_t k) {
-        while (tensors_.size() <= k) tensors_.emplace_back();
-        return tensors_[k];
-    }
-
-    /// `size` values for every thread that may work at a time; worker w has those from w * size on.
-    T* buffer(std::size_t k, Index size) { return buffer(k, size, static_cast<Index>(threads())); }
-    T* buffer(std::size_t k, Index size, Index workers) {
-        tensor(k).resize({size * workers});
-        return tensor(k).data();
-    }
-
-    /// The k-th buffer of indices, in addition to those of values; the same holds for it.
-    std::vector<Index>& indices(std::size_t k) {
-        while (indices_.size() <= k) indices_.emplace_back();
-        return indices_[k];
-    }
-
-    /// Whose threads the module uses; null: the caller's alone.
-    void use(const Executor* executor) { executor_ = executor; }
-    std::size_t threads() const { return executor_ ? static_cast<std::size_t>(executor_->threads()) : 1; }
-    /// f(i, worker) for every i below `count`, all of which is `work` additions or so: see
-    /// `Executor::parallel_for`. Where it takes no longer than waking a thread, on the caller's alone.
-    template <class F>
-    void parallel_for(Index count, double work, F&& f) const {
-        auto const call = [&f](std::size_t i, std::size_t worker) {
-            f(static_cast<Index>(i), static_cast<Index>(worker));
-        };
-        if (executor_ && work > 1e6)
-            executor_->parallel_for(static_cast<std::size_t>(count), call);
-        else
-            Executor::run_here(static_cast<std::size_t>(count), call);
-    }
-    /// f(begin, end) for parts of [0, n) whose elements have nothing to do with each other.
-    template <class F>
-    void in_parts(std::size_t n, F&& f) const {
-        constexpr std::size_t size = 1 << 14;
-        parallel_for(static_cast<Index>((n + size - 1) / size), double(n), [&](Index part, Index) {
-            std::size_t const begin = static_cast<std::size_t>(part) * size;
-            f(begin, (std::min)(n, begin + size));
-        });
-    }
-    /// The threads in the quantizers' form.
-    const Execution& execution() const {
-        static const Execution alone{};
-        return executor_ ? executor_->execution() : alone;
-    }
-
-    /// What the module's `prepare` computed for this run and others with the same parameters; null: nothing.
-    const BasicTensor<T>* prepared() const { return prepared_; }
-    void use_prepared(const BasicTensor<T>* prepared) { prepared_ = prepared; }
-
-    /// What the buffers hold, in bytes.
-    std::size_t bytes() const {
-        std::size_t sum = 0;
-        for (const auto& t : tensors_) sum += t.capacity() * sizeof(T);
-        for (const auto& i : indices_) sum += i.capacity() * sizeof(Index);
-        return sum;
-    }
-
-private:
-    std::deque<BasicTensor<T>> tensors_{};
-    std::deque<std::vector<Index>> indices_{};
-    const Executor* executor_ = nullptr;
-    const BasicTensor<T>* prepared_ = nullptr;
-};
-
-using Scratch = BasicScratch<float>;
 
 }  // namespace amct_distill::nn
 
@@ -7236,6 +7976,7 @@ using BasicInputs = std::span<const BasicTensor<T>* const>;
 ///   what those runs' backward left to be done once, on the sums of their gradients.
 ///   `constrain()`: what must hold after every step of the optimizer. `update_statistics(inputs)`: what it
 ///   learns outside of the gradients. A hook that is misspelt is not there: test that it is called.
+///   One that derives from `GuidedModule` is told the steps of its training: guided.hpp.
 template <class M>
 concept HasType = requires(const M m) {
     { m.type() } -> std::convertible_to<std::string_view>;
@@ -7288,6 +8029,7 @@ struct ModuleInterface {
     virtual void constrain() = 0;
     virtual void update_statistics(BasicInputs<T>) = 0;
     virtual BasicWeighted<T>* weighted() = 0;
+    virtual BasicGuidedModule<T>* guided() = 0;
 };
 
 /// Any module, by value: a copy is a copy of the parameters.
@@ -7378,6 +8120,10 @@ public:
     /// Its weights, when it is a WeightedModule: what can be quantized. Else null.
     const BasicWeighted<T>* weighted() const { return held_->weighted(); }
     BasicWeighted<T>* weighted() { return held_->weighted(); }
+
+    /// What it is told of its training, when it derives from GuidedModule; else null.
+    const BasicGuidedModule<T>* guided() const { return held_->guided(); }
+    BasicGuidedModule<T>* guided() { return held_->guided(); }
 
     /// The module itself when it is an `M`, else null.
     template <class M>
@@ -7480,6 +8226,12 @@ private:
         BasicWeighted<T>* weighted() override {
             if constexpr (WeightedModuleOf<M, T>)
                 return &weights;
+            else
+                return nullptr;
+        }
+        BasicGuidedModule<T>* guided() override {
+            if constexpr (std::derived_from<M, BasicGuidedModule<T>>)
+                return &module;
             else
                 return nullptr;
         }
@@ -7851,6 +8603,9 @@ public:
     /// itself.
     void use_prepared(const std::vector<BasicTensor<T>>* prepared) { prepared_ = prepared; }
 
+    /// Which sample of the whole batch is the first of those it runs.
+    void use_first_sample(Index sample) { first_sample_ = sample; }
+
     /// What it holds, in bytes. After a step of a network that is, for every node: the output and, where it
     /// was run backward, the gradient, as large as each other; a gradient for every parameter; and what the
     /// modules borrow. For t threads, a batch of n, and weights of w values, these are at most, in values:
@@ -7894,6 +8649,7 @@ private:
 
     const Executor* executor_;
     const std::vector<BasicTensor<T>>* prepared_ = nullptr;
+    Index first_sample_ = 0;
     std::deque<Slot> slots_{};
     std::deque<std::vector<BasicTensor<T>>> parameters_{};
     std::vector<const BasicTensor<T>*> inputs_{};  // of the node being run
@@ -8030,6 +8786,7 @@ public:
         auto& scratch = tape.slot(id).scratch;
         scratch.use(tape.executor_);
         scratch.use_prepared(prepared(n, tape));
+        scratch.use_first_sample(tape.first_sample_);
         operation(id).forward(tape.inputs_, tape.outputs_, scratch, mode);
     }
 
@@ -8076,6 +8833,7 @@ public:
         auto& scratch = tape.slot(id).scratch;
         scratch.use(tape.executor_);
         scratch.use_prepared(prepared(n, tape));
+        scratch.use_first_sample(tape.first_sample_);
         operation(id).backward(tape.inputs_, tape.done_, tape.grad_outputs_, tape.grad_inputs_,
                                n.module ? fit_gradients(*n.module, tape) : std::span<BasicTensor<T>>{},
                                scratch, mode);
@@ -8247,6 +9005,109 @@ private:
 };
 
 }  // namespace amct_distill::nn
+
+// ---- amct_distill/run/random_bits.hpp
+
+/// Random numbers without a state: the n-th of a key is a function of both, so whoever computes it, in
+/// whatever order, finds the same.
+///
+///     RandomBits const bits(mixed(seed, block, step));
+///     if (bits(element) < share_of_bits(0.5)) ...
+
+namespace amct_distill {
+
+/// One number of several (SplitMix64's finalizer after each).
+template <class... Numbers>
+constexpr std::uint64_t mixed(Numbers... numbers) {
+    std::uint64_t hash = 0x243F6A8885A308D3;  // of pi
+    auto const add = [&](std::uint64_t n) {
+        hash = (hash ^ n) + 0x9E3779B97F4A7C15;
+        hash = (hash ^ (hash >> 30)) * 0xBF58476D1CE4E5B9;
+        hash = (hash ^ (hash >> 27)) * 0x94D049BB133111EB;
+        hash ^= hash >> 31;
+    };
+    (add(static_cast<std::uint64_t>(numbers)), ...);
+    return hash;
+}
+
+/// 32 bits for each of 2^32 indices; of larger ones the lower half counts. In 32-bit arithmetic, which
+/// vectors have.
+class RandomBits {
+public:
+    constexpr explicit RandomBits(std::uint64_t key)
+        : first_(static_cast<std::uint32_t>(key)), second_(static_cast<std::uint32_t>(key >> 32)) {}
+
+    constexpr std::uint32_t operator()(std::uint64_t index) const {
+        return finished(finished(static_cast<std::uint32_t>(index) * 0x9E3779B9u + first_) ^ second_);
+    }
+
+private:
+    /// A permutation of 32 bits in which each depends on all (Wellons' lowbias32).
+    static constexpr std::uint32_t finished(std::uint32_t x) {
+        x = (x ^ (x >> 16)) * 0x7FEB352Du;
+        x = (x ^ (x >> 15)) * 0x846CA68Bu;
+        return x ^ (x >> 16);
+    }
+    std::uint32_t first_, second_;
+};
+
+/// What 32 random bits are below with a probability of 0 to 1, as far as 64 bits need be compared: bits <
+/// share_of_bits(p).
+constexpr std::uint64_t share_of_bits(double probability) {
+    return static_cast<std::uint64_t>(probability * 4294967296.0);
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/student/drop.hpp
+
+/// QDrop (Wei et al. 2022): during training each element of a quantized input stays float with some
+/// probability.
+///
+///     detail::Drop const drop(step.random, step.drop_probability, scratch.first_sample(), x);
+///     drop.restore(x, quantized, scratch);          // element by element: dropped ? x : quantized
+///     drop.clear(grad, kept, scratch);              // dropped ? 0 : grad
+///
+/// Whether an element is dropped is a function of the step, the module and its index in the whole batch.
+
+namespace amct_distill::detail {
+
+class Drop {
+public:
+    /// `x` has some of the batch's samples along dimension 0, from `first_sample` on.
+    Drop(std::uint64_t random, double probability, nn::Index first_sample, const nn::Tensor& x)
+        : bits_(random),
+          share_(share_of_bits(probability)),
+          first_(x.rank() == 0 || x.dim(0) == 0 ? 0
+                                                : static_cast<std::uint64_t>(first_sample) *
+                                                      (x.size() / static_cast<std::size_t>(x.dim(0)))) {}
+
+    bool is_dropped(std::size_t i) const { return bits_(first_ + i) < share_; }
+
+    /// Of two tensors of x's size: to[i] = dropped ? x[i] : to[i].
+    void restore(const nn::Tensor& x, nn::Tensor& to, const nn::Scratch& scratch) const {
+        const float* const from = x.data();
+        float* const out = to.data();
+        scratch.in_parts(x.size(), [&, this](std::size_t begin, std::size_t end) {
+            for (std::size_t i = begin; i != end; ++i) out[i] = is_dropped(i) ? from[i] : out[i];
+        });
+    }
+    /// to[i] = dropped ? 0 : x[i].
+    void clear(const nn::Tensor& x, nn::Tensor& to, const nn::Scratch& scratch) const {
+        const float* const from = x.data();
+        float* const out = to.data();
+        scratch.in_parts(x.size(), [&, this](std::size_t begin, std::size_t end) {
+            for (std::size_t i = begin; i != end; ++i) out[i] = is_dropped(i) ? 0 : from[i];
+        });
+    }
+
+private:
+    RandomBits bits_;
+    std::uint64_t share_;
+    std::uint64_t first_;
+};
+
+}  // namespace amct_distill::detail
 
 // ---- amct_distill/plan/common_settings.hpp
 
@@ -8907,10 +9768,13 @@ public:
 
     // ---- what is trained
 
-    /// "scales" of the weights and "clips" of the input (once calibrated), when there are any to train: the
-    /// quantizers' own values.
+    /// "scales" of the weights, or "rounding" where the quantizer says their rate, and "clips" of the input
+    /// (once calibrated), when there are any to train: the quantizers' own values.
     void append_parameters(std::vector<nn::BasicParameter<float>>& out) {
-        if (trains_scales()) out.push_back({"scales", nn::Role::scale, parameters_of(weights_)});
+        if (trains_scales())
+            out.push_back(has_learning_rate()
+                              ? nn::Parameter{"rounding", nn::Role::guided, parameters_of(weights_)}
+                              : nn::Parameter{"scales", nn::Role::scale, parameters_of(weights_)});
         if (trains_clips()) out.push_back({"clips", nn::Role::clip, parameters_of(data_)});
     }
     bool trains_scales() const { return !parameters_of(weights_).empty(); }
@@ -8920,6 +9784,72 @@ public:
     void constrain() {
         std::visit([](auto& q) { q.constrain(); }, weights_);
         if (is_calibrated_) std::visit([](auto& q) { q.constrain(); }, data_);
+    }
+
+    // ---- what a weight quantizer may have besides (see quantizer.hpp)
+
+    void begin_step(const TrainingStep& at) {
+        std::visit(
+            [&]<class Q>(Q& q) {
+                if constexpr (SteppedQuantizer<Q>) q.begin_step(at);
+            },
+            weights_);
+    }
+    void end_steps() {
+        std::visit(
+            []<class Q>(Q& q) {
+                if constexpr (SteppedQuantizer<Q>) q.end_steps();
+            },
+            weights_);
+    }
+    bool has_phases() const {
+        return std::visit([]<class Q>(const Q&) { return SteppedQuantizer<Q>; }, weights_);
+    }
+    bool is_settled() const {
+        return std::visit(
+            []<class Q>(const Q& q) {
+                if constexpr (requires { bool(q.is_settled()); })
+                    return bool(q.is_settled());
+                else
+                    return true;
+            },
+            weights_);
+    }
+    bool has_learning_rate() const {
+        return std::visit([]<class Q>(const Q&) { return HasLearningRate<Q>; }, weights_);
+    }
+    double learning_rate() const {
+        return std::visit(
+            []<class Q>(const Q& q) {
+                if constexpr (HasLearningRate<Q>)
+                    return double(q.learning_rate());
+                else
+                    return 0.0;
+            },
+            weights_);
+    }
+    bool freezes_weights() const {
+        return std::visit([]<class Q>(const Q&) { return FreezesWeights<Q>; }, weights_);
+    }
+    bool is_regularized() const {
+        return std::visit([]<class Q>(const Q&) { return RegularizedQuantizer<Q>; }, weights_);
+    }
+    /// Gradients are added to; grad_rounding is null where nothing of the quantizer is trained.
+    double regularize(const nn::Tensor& w, double factor, nn::Tensor& grad_w, nn::Tensor* grad_rounding,
+                      const Execution& on = {}) const {
+        return std::visit(
+            [&]<class Q>(const Q& q) {
+                std::span<float> const own = grad_rounding ? grad_rounding->span() : std::span<float>{};
+                auto const weights = detail::weight_matrix(w);
+                auto const grad_weights = detail::weight_matrix(grad_w);
+                if constexpr (!RegularizedQuantizer<Q>)
+                    return 0.0;
+                else if constexpr (requires { q.regularize(weights, factor, grad_weights, own, on); })
+                    return double(q.regularize(weights, factor, grad_weights, own, on));
+                else
+                    return double(q.regularize(weights, factor, grad_weights, own));
+            },
+            weights_);
     }
 
     // ---- what there is to report
@@ -8999,7 +9929,7 @@ private:
 namespace amct_distill {
 
 template <class Algorithms = StandardAlgorithms>
-class QuantizedLayer {
+class QuantizedLayer : public nn::GuidedModule {
 public:
     /// Throws std::invalid_argument when the module has no weights that can be quantized.
     QuantizedLayer(nn::Module module, LayerQuantizers<Algorithms> quantizers)
@@ -9022,9 +9952,12 @@ public:
     const LayerQuantizers<Algorithms>& quantizers() const { return quantizers_; }
     LayerQuantizers<Algorithms>& quantizers() { return quantizers_; }
 
-    /// Those of the float layer, then "scales" and "clips" where they are trained.
+    /// Those of the float layer, its weight perhaps frozen, then "scales" (or "rounding") and "clips" where
+    /// they are trained.
     void parameters(std::vector<nn::Parameter>& list) {
+        std::size_t const first = list.size();
         module_.parameters(list);
+        if (quantizers_.freezes_weights()) list[first].role = nn::Role::frozen;
         quantizers_.append_parameters(list);
     }
     result<void> check_parameters() const { return module_.check_parameters(); }
@@ -9050,8 +9983,7 @@ public:
         const nn::Tensor& x = *inputs[0];
         nn::Tensor* const grad_x = grad_inputs[0];
         bool const scales = quantizers_.trains_scales(), clips = quantizers_.trains_clips();
-        // The parameters are the layer's, its weight and bias where they stand, then scales and clips.
-        std::size_t const own = grad_parameters.size() - (scales ? 1 : 0) - (clips ? 1 : 0);
+        std::size_t const own = first_of_own(grad_parameters.size());
         nn::Tensor* const grad_bias = layer().bias().empty() ? nullptr : &grad_parameters[1];
         bool const needs_data = clips || grad_x != nullptr;
 
@@ -9073,7 +10005,14 @@ public:
             rows().add(through, grad_parameters[0]);
         }
         if (!needs_data) return;
-        if (clips) {
+        if (clips && drop_probability_ > 0) {
+            auto const drop = this->drop(x, scratch);
+            nn::Tensor& kept = buffer(scratch, data_quantized);  // whose use is over
+            drop.clear(*grad_data, kept, scratch);
+            quantizers_.data_backward(x, kept, through, grad_parameters.back(), few, scratch.execution());
+            drop.restore(*grad_data, through, scratch);
+            grad_data = &through;
+        } else if (clips) {
             quantizers_.data_backward(x, *grad_data, through, grad_parameters.back(), few,
                                       scratch.execution());
             grad_data = &through;
@@ -9083,13 +10022,42 @@ public:
 
     /// The gradient of the quantized weight becomes that of the weight, and of the scales.
     void finish_gradients(std::span<nn::Tensor> grad_parameters, nn::Scratch& scratch) const {
-        bool const scales = quantizers_.trains_scales(), clips = quantizers_.trains_clips();
-        std::size_t const own = grad_parameters.size() - (scales ? 1 : 0) - (clips ? 1 : 0);
+        bool const scales = quantizers_.trains_scales();
+        std::size_t const own = first_of_own(grad_parameters.size());
         nn::Tensor& through = buffer(scratch, straight_through);
         through_weight_quantizer(grad_parameters[0], through, scales ? &grad_parameters[own] : nullptr,
                                  scratch);
         grad_parameters[0].fill(0);
         rows().add(through, grad_parameters[0]);
+    }
+
+    // ---- guided
+
+    void begin_step(const TrainingStep& at) override {
+        quantizers_.begin_step(at);
+        random_ = at.random;
+        drop_probability_ = at.drop_probability;
+    }
+    void end_steps() override {
+        quantizers_.end_steps();
+        drop_probability_ = 0;
+    }
+    bool has_phases() const override { return quantizers_.has_phases(); }
+    bool is_settled() const override { return quantizers_.is_settled(); }
+    double learning_rate() const override { return quantizers_.learning_rate(); }
+    std::size_t regularized() const override {
+        return quantizers_.is_regularized() ? layer().weight().size() : 0;
+    }
+    double regularize(double factor, std::span<nn::Tensor> grad_parameters,
+                      nn::Scratch& scratch) const override {
+        nn::Tensor* const own =
+            quantizers_.trains_scales() ? &grad_parameters[first_of_own(grad_parameters.size())] : nullptr;
+        nn::WeightRows const rows = this->rows();
+        const nn::Tensor& master = rows.gather(layer().weight(), buffer(scratch, weight_in_rows));
+        nn::Tensor& gradient = zeros(buffer(scratch, straight_through), master.shape());
+        double const sum = quantizers_.regularize(master, factor, gradient, own, scratch.execution());
+        rows.add(gradient, grad_parameters[0]);
+        return sum;
     }
 
 private:
@@ -9143,11 +10111,21 @@ private:
         if (!quantizers_.is_calibrated()) return x;
         nn::Tensor& out = buffer(scratch, data_quantized);
         quantizers_.quantize_data(x, out, scratch.execution());
+        if (drop_probability_ > 0) drop(x, scratch).restore(x, out, scratch);
         return out;
+    }
+    detail::Drop drop(const nn::Tensor& x, const nn::Scratch& scratch) const {
+        return {random_, drop_probability_, scratch.first_sample(), x};
+    }
+    /// The parameters are the layer's, its weight and bias where they stand, then scales and clips.
+    std::size_t first_of_own(std::size_t parameters) const {
+        return parameters - (quantizers_.trains_scales() ? 1 : 0) - (quantizers_.trains_clips() ? 1 : 0);
     }
 
     nn::Module module_;
     LayerQuantizers<Algorithms> quantizers_;
+    std::uint64_t random_ = 0;
+    double drop_probability_ = 0;  // 0 but in a step
 };
 
 }  // namespace amct_distill
@@ -11193,18 +12171,12 @@ using Dropout = BasicDropout<float>;
 
 #if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
 
-// ---- amct_distill/deploy/fold.hpp
+// ---- amct_distill/nn/batch_norm_after.hpp
 
-/// A BatchNorm after a layer, folded into the layer's weights and bias.
+/// The BatchNorm after a layer: deployment folds it into the layer.
 ///
-///     if (std::optional<ModuleId> bn = batch_norm_after(network, conv1)) {
+///     if (std::optional<ModuleId> bn = batch_norm_after(network, conv1))
 ///         const nn::BatchNorm& norm = *nn::as_batch_norm(network.module(*bn));
-///         std::vector<float> factors = fold_factors(norm);               // one per output channel
-///         FoldedLayer folded = fold(conv.weight(), conv.bias(), norm);   // norm(conv(x)) = folded(x)
-///     }
-///
-/// weight' = weight * factor, bias' = (bias - mean) * (1 / sqrt(var + eps)) * gamma + beta, per channel, in
-/// float32 and in this order: bit for bit what PyTorch folds, and AMCT with it.
 
 namespace amct_distill {
 
@@ -11220,6 +12192,23 @@ inline std::optional<ModuleId> batch_norm_after(const nn::Network& network, Modu
     if (!module || graph.uses(*module).size() != 1) return std::nullopt;
     return nn::as_batch_norm(network.module(*module)) != nullptr ? module : std::nullopt;
 }
+
+}  // namespace amct_distill
+
+// ---- amct_distill/deploy/fold.hpp
+
+/// A BatchNorm after a layer, folded into the layer's weights and bias.
+///
+///     if (std::optional<ModuleId> bn = batch_norm_after(network, conv1)) {
+///         const nn::BatchNorm& norm = *nn::as_batch_norm(network.module(*bn));
+///         std::vector<float> factors = fold_factors(norm);               // one per output channel
+///         FoldedLayer folded = fold(conv.weight(), conv.bias(), norm);   // norm(conv(x)) = folded(x)
+///     }
+///
+/// weight' = weight * factor, bias' = (bias - mean) * (1 / sqrt(var + eps)) * gamma + beta, per channel, in
+/// float32 and in this order: bit for bit what PyTorch folds, and AMCT with it.
+
+namespace amct_distill {
 
 namespace detail {
 /// 1 / sqrt(running variance + eps) of a channel.
@@ -11951,7 +12940,9 @@ public:
             nn::Tape& tape = tapes_[worker];
             tape.use(share ? executor_ : nullptr);
             tape.use_prepared(&prepared_);
-            f(k, detail::slice_of(samples, k, n), tape, worker);
+            BatchSlice const slice = detail::slice_of(samples, k, n);
+            tape.use_first_sample(slice.begin);
+            f(k, slice, tape, worker);
         };
         if (share)
             nn::Executor::run_here(n, one);
@@ -12459,6 +13450,13 @@ public:
     /// For the fingerprint of a run.
     std::string settings() const;
 
+    /// The same without weight decay: for values that shall not be drawn towards 0.
+    AdamW without_decay() const {
+        AdamWOptions options = options_;
+        options.weight_decay = 0;
+        return AdamW(options);
+    }
+
     /// Trains `values` by their gradient; throws std::invalid_argument when they differ in number, and where
     /// check_options() does.
     void add(std::span<float> values, std::span<const float> gradient, double learning_rate);
@@ -12636,7 +13634,9 @@ namespace amct_distill {
 /// `add`: a parameter, its gradient (both outlive the optimizer) and its learning rate; `step`: changes all
 /// of them, each rate times the factor that was set last. One with settings may show them as a text by
 /// `settings()`: a run that is resumed with others is then refused; and may have a `check_options()`, which
-/// throws std::invalid_argument when they make no sense, before any work. (A loss may do both, too.)
+/// throws std::invalid_argument when they make no sense, before any work. (A loss may do both, too.) One that
+/// draws values towards 0 has a `without_decay()`, the same one that does not: values whose rate a quantizer
+/// says are trained by a copy of that.
 template <class O>
 concept BlockOptimizer = std::copyable<O> && std::default_initializable<O> &&
     requires(O optimizer, std::span<float> values, std::span<const float> gradient, double rate) {
@@ -12696,6 +13696,11 @@ struct SearchOptions {
     double average_decay = 0.95;
 };
 
+/// What a block is trained on: the outputs of the blocks before it as they are in the student, quantized and
+/// trained (AMCT's; where they are too far from the teacher's, those); the teacher's, float; or both, the
+/// teacher's in every other batch.
+enum class BlockInput { student, teacher, mix };
+
 /// `Loss` and `Optimizer` are as in loss.hpp and optimizer.hpp.
 template <BlockLoss Loss = MeanSquaredError, BlockOptimizer Optimizer = AdamW>
 struct BasicDistillOptions {
@@ -12706,6 +13711,11 @@ struct BasicDistillOptions {
     Loss loss{};
     Optimizer optimizer{};  ///< without parameters; a copy of it trains each block
     BlockShape blocks = BlockShape::amct;
+    BlockInput input = BlockInput::student;
+    /// How likely an element of a layer's quantized input stays float, in training only (QDrop, Wei et al.
+    /// 2022, with 0.5): what is learned then depends less on the batches' very values.
+    double drop_probability = 0;
+    std::uint64_t seed = 1;  ///< of all random numbers; without drop_probability there are none
     /// Into how many slices a batch is cut along its samples (one of fewer samples into one for each);
     /// threads take slices. It changes the last bits of the result, threads do not. 1 for modules in which
     /// samples depend on each other.
@@ -12718,6 +13728,10 @@ struct BasicDistillOptions {
             fail("schedule must be one of Schedule's values, found ", static_cast<int>(schedule));
         if (blocks != BlockShape::amct && blocks != BlockShape::residual && blocks != BlockShape::automatic)
             fail("blocks must be one of BlockShape's values, found ", static_cast<int>(blocks));
+        if (input != BlockInput::student && input != BlockInput::teacher && input != BlockInput::mix)
+            fail("input must be one of BlockInput's values, found ", static_cast<int>(input));
+        if (!(drop_probability >= 0 && drop_probability < 1))
+            fail("drop_probability must be in [0, 1), found ", number(drop_probability));
         if (slices < 1 || slices > 1024) fail("slices must be 1 to 1024, found ", slices);
         rate("learning_rates.parameters", learning_rates.parameters);
         rate("learning_rates.clips", learning_rates.clips);
@@ -13848,21 +14862,24 @@ class BlockData {
 public:
     struct Step {
         std::vector<nn::Tensor> inputs{}, targets{};  // parallel to those of the block
-        /// The inputs are the teacher's: the student's were off by more than half of the smaller signal's
-        /// power, mean((t - s)^2) > 0.5 min(mean t^2, mean s^2), and had nothing left to teach.
+        /// The inputs are the teacher's, since that is asked for, or: the student's were off by more than
+        /// half of the smaller signal's power, mean((t - s)^2) > 0.5 min(mean t^2, mean s^2), and had nothing
+        /// left to teach.
         bool from_teacher = false;
     };
 
     /// The blocks before this one are trained. `dump`: the teacher's part, when it was dumped. All outlive
     /// it.
     BlockData(PrefixRunner& student, PrefixRunner& teacher, CacheBudget& budget, std::size_t batches,
-              const TrainedBlock& block, const TeacherDump* dump, std::size_t index)
+              const TrainedBlock& block, const TeacherDump* dump, std::size_t index,
+              BlockInput input = BlockInput::student)
         : student_(student),
           teacher_(teacher),
           budget_(budget),
           block_(block),
           dump_(dump),
           index_(index),
+          input_(input),
           steps_(batches),
           file_(budget.directory()),
           places_(batches) {
@@ -13946,7 +14963,8 @@ private:
         detail::Distance distance;
         for (std::size_t k = 0; k != block_.inputs.size(); ++k)
             distance.add(current_.inputs[k], student_.value(block_.inputs[k]));
-        current_.from_teacher = distance.is_far();
+        current_.from_teacher =
+            distance.is_far() || input_ == BlockInput::teacher || (input_ == BlockInput::mix && i % 2 != 0);
         if (!current_.from_teacher)
             for (std::size_t k = 0; k != block_.inputs.size(); ++k)
                 current_.inputs[k] = student_.value(block_.inputs[k]);
@@ -13958,6 +14976,7 @@ private:
     const TrainedBlock& block_;
     const TeacherDump* dump_;
     std::size_t index_;
+    BlockInput input_;
     std::vector<nn::NodeId> asked_{};
     bool changes_ = false;
     std::vector<std::optional<Step>> steps_;
@@ -14031,8 +15050,14 @@ public:
                          });
         return sum_of_losses(step);
     }
-    double loss_and_gradients(const BlockData::Step& step, const Loss& loss) {
-        auto const all = static_cast<double>(values(step));
+    /// What the loss is multiplied by where its gradients are taken, and the sum of the modules' own terms.
+    struct Factors {
+        double loss = 1;
+        double regularizers = 0;  ///< 0: they add nothing
+    };
+    /// Returns the loss alone.
+    double loss_and_gradients(const BlockData::Step& step, const Loss& loss, Factors factors = {}) {
+        auto const all = static_cast<double>(values(step)) / factors.loss;
         auto const one = [&](std::size_t k, BatchSlice slice, nn::Tape& tape, std::size_t worker) {
             Work& work = work_[worker];
             losses_[k] = forward(step, loss, slice, tape, work);
@@ -14053,7 +15078,7 @@ public:
         if (!std::exchange(has_room_, true)) runner_.make_room(samples(step), one);
         runner_.for_each(samples(step), one);
         add_up(runner_.count(samples(step)));
-        finish_gradients();
+        finish_gradients(factors.regularizers);
         return sum_of_losses(step);
     }
     static std::size_t values(const BlockData::Step& step) {
@@ -14093,12 +15118,16 @@ private:
                static_cast<double>(values(step));
     }
     /// What a module does once, on the sums of its gradients.
-    void finish_gradients() {
+    void finish_gradients(double regularizers) {
         finishing_.use(runner_.executor());
         for (std::size_t p = 0; p != at_.size();) {
             std::size_t n = 1;
             while (p + n != at_.size() && at_[p + n].first == at_[p].first) ++n;
-            network_.module(at_[p].first).finish_gradients(std::span(sums_).subspan(p, n), finishing_);
+            nn::Module& module = network_.module(at_[p].first);
+            auto const gradients = std::span(sums_).subspan(p, n);
+            module.finish_gradients(gradients, finishing_);
+            if (nn::GuidedModule* const guided = module.guided(); guided != nullptr && regularizers != 0)
+                if (guided->regularized() != 0) guided->regularize(regularizers, gradients, finishing_);
             p += n;
         }
     }
@@ -14150,6 +15179,24 @@ private:
 
 namespace amct_distill {
 
+namespace detail {
+
+/// Sums of what a block shall give.
+struct TargetMoments {
+    double count = 0, sum = 0, squares = 0;
+    void add(const nn::Tensor& t) {
+        for (float const value : t) {
+            auto const v = static_cast<double>(value);
+            sum += v;
+            squares += v * v;
+        }
+        count += static_cast<double>(t.size());
+    }
+    double variance() const { return squares / count - sum / count * (sum / count); }
+};
+
+}  // namespace detail
+
 template <BlockLoss Loss = MeanSquaredError, BlockOptimizer Optimizer = AdamW>
 class BlockTrainer {
 public:
@@ -14177,7 +15224,8 @@ public:
             report_.seconds = spent.count();
             return std::move(report_);
         };
-        auto const start = loss_over(options.loss);
+        targets_ = {};
+        auto const start = loss_over(options.loss, &targets_);
         if (!start) return start.diagnostics();
         report_.loss_before = report_.loss_after = *start;
         if (!std::isfinite(*start)) {
@@ -14185,6 +15233,8 @@ public:
             return finish();
         }
         best_ = modules();
+        block_ = progress.block;
+        find_phases();
         begin_from_best(options);
 
         progress.epochs = options.epochs;
@@ -14200,6 +15250,7 @@ public:
             std::size_t i = 0;
             while (i != data_.size() && report_.stopped.empty() && !cancelled) {
                 optimizer_->set_learning_rate_factor(rate_ * schedule_factor(options.schedule, taken, steps));
+                begin_step(taken, steps, options);
                 auto const loss = step(i, options);
                 if (!loss) return loss.diagnostics();
                 sum += *loss;
@@ -14211,7 +15262,7 @@ public:
                 // After the last step in any case.
                 bool const due =
                     i * evaluations / data_.size() != (i - 1) * evaluations / data_.size() || cancelled;
-                if (due && report_.stopped.empty())
+                if (due && report_.stopped.empty() && (is_settled() || taken == steps || cancelled))
                     if (auto ok = evaluate(epoch, options); !ok) return ok.diagnostics();
             }
             report_.epoch_losses.push_back(sum / static_cast<double>(i));
@@ -14221,6 +15272,47 @@ public:
     }
 
 private:
+    // ---- modules that are told the steps
+
+    template <class F>
+    void for_each_guided(F f) {
+        for (std::size_t k = 0; k != modules_.size(); ++k)
+            if (nn::GuidedModule* const guided = module(k).guided()) f(*guided, k);
+    }
+    /// Whether the block has modules whose training has phases, and the terms that they add to the loss.
+    void find_phases() {
+        has_phases_ = false;
+        std::size_t weights = 0;
+        for_each_guided([&](const nn::GuidedModule& m, std::size_t) {
+            has_phases_ = has_phases_ || m.has_phases();
+            weights += m.regularized();
+        });
+        factors_ = {};
+        if (weights == 0) return;
+        // So that one weight of the terms fits all blocks.
+        factors_.regularizers = 1 / static_cast<double>(weights);
+        if (double const variance = targets_.variance(); variance > 0 && std::isfinite(1 / variance))
+            factors_.loss = 1 / variance;
+    }
+    void begin_step(std::size_t step, std::size_t steps, const Options& options) {
+        for_each_guided([&](nn::GuidedModule& m, std::size_t k) {
+            m.begin_step({.step = step,
+                          .steps = steps,
+                          .random = mixed(options.seed, block_, step, k),
+                          .drop_probability = options.drop_probability});
+        });
+        for (Guided& own : guided_)
+            own.optimizer.set_learning_rate_factor(module(own.module).guided()->learning_rate());
+    }
+    bool is_settled() {
+        bool all = true;
+        for_each_guided([&](const nn::GuidedModule& m, std::size_t) { all = all && m.is_settled(); });
+        return all;
+    }
+    void end_steps() {
+        for_each_guided([](nn::GuidedModule& m, std::size_t) { m.end_steps(); });
+    }
+
     static std::vector<ModuleId> modules_of(const nn::Network& network, const TrainedBlock& block) {
         std::vector<ModuleId> modules;
         for (nn::NodeId id : block.nodes)
@@ -14255,25 +15347,44 @@ private:
         average_.clear();
         constrained_.clear();
         optimizer_.emplace(options.optimizer);
+        guided_.clear();
         for (std::size_t k = 0; k != modules_.size(); ++k) constrained_.push_back(&module(k));
         trained_ = gradient_.parameters();
         for (std::size_t k = 0; k != trained_.size(); ++k) {
             const nn::NamedParameter& p = trained_[k];
             const nn::Tensor& gradient = gradient_.gradients()[k];
-            optimizer_->add(p.values, gradient.span(), options.learning_rates.of(p.role));
-            if (options.search.average_decay > 0)
-                average_.emplace_back(gradient.shape(), std::span<const float>(p.values));
+            if (p.role == nn::Role::frozen) continue;
+            if (p.role == nn::Role::guided)
+                guided_of(p.module, options).add(p.values, gradient.span(), 1);
+            else
+                optimizer_->add(p.values, gradient.span(), options.learning_rates.of(p.role));
         }
+        // What has phases ends at its best; an average of its values means nothing.
+        for (const nn::NamedParameter& p : trained_)
+            if (options.search.average_decay > 0 && !has_phases_)
+                average_.emplace_back(p.gradient->shape(), std::span<const float>(p.values));
         averaged_ = 0;
     }
+    /// The optimizer of a module that says its learning rate itself.
+    Optimizer& guided_of(ModuleId m, const Options& options) {
+        auto const k = static_cast<std::size_t>(std::ranges::find(modules_, m) - modules_.begin());
+        for (Guided& one : guided_)
+            if (one.module == k) return one.optimizer;
+        if constexpr (requires { Optimizer(options.optimizer.without_decay()); })
+            return guided_.emplace_back(Guided{k, options.optimizer.without_decay()}).optimizer;
+        else
+            return guided_.emplace_back(Guided{k, options.optimizer}).optimizer;
+    }
 
-    /// The loss over all batches, the parameters as they are.
-    result<double> loss_over(const Loss& loss) {
+    /// The loss over all batches, the parameters as they are. `targets`: what is summed up besides.
+    result<double> loss_over(const Loss& loss, detail::TargetMoments* targets = nullptr) {
         gradient_.prepare();
         double sum = 0, values = 0;
         for (std::size_t i = 0; i != data_.size(); ++i) {
             auto const step = data_.load(i);
             if (!step) return step.diagnostics();
+            if (targets != nullptr)
+                for (const nn::Tensor& t : (*step)->targets) targets->add(t);
             auto const size = static_cast<double>(gradient_.values(**step));
             sum += gradient_.loss(**step, loss) * size;
             values += size;
@@ -14287,7 +15398,7 @@ private:
         if (!step) return step.diagnostics();
         if ((*step)->from_teacher) ++report_.teacher_inputs;
         gradient_.prepare();
-        double const loss = gradient_.loss_and_gradients(**step, options.loss);
+        double const loss = gradient_.loss_and_gradients(**step, options.loss, factors_);
         if (!std::isfinite(loss)) {
             report_.stopped = "the loss is not finite";
             return loss;
@@ -14298,6 +15409,7 @@ private:
             return loss;
         }
         optimizer_->step();
+        for (Guided& own : guided_) own.optimizer.step();
         if (!std::ranges::all_of(trained_, [](const auto& p) { return is_finite(p.values); })) {
             report_.stopped = "a parameter is not finite";
             return loss;
@@ -14316,6 +15428,7 @@ private:
 
     /// Takes the parameters as they are, or their average, if the loss was never as low.
     result<void> evaluate(int epoch, const Options& options) {
+        end_steps();
         bool better = false;
         auto const take_if_better = [&]() -> result<void> {
             auto const loss = loss_over(options.loss);
@@ -14335,7 +15448,7 @@ private:
             exchange_average();
         }
         failures_ = better ? 0 : failures_ + 1;
-        if (failures_ == patience_ && options.search.rate_after_failure < 1) {
+        if (failures_ == patience_ && !has_phases_ && options.search.rate_after_failure < 1) {
             failures_ = 0;
             rate_ *= options.search.rate_after_failure;
             ++report_.restarts;
@@ -14364,6 +15477,15 @@ private:
     std::size_t averaged_ = 0;           // steps in it
     std::vector<nn::Module> best_{};
     std::optional<Optimizer> optimizer_{};
+    struct Guided {
+        std::size_t module;  // of modules_
+        Optimizer optimizer;
+    };
+    std::vector<Guided> guided_{};
+    bool has_phases_ = false;
+    typename BlockGradient<Loss>::Factors factors_{};
+    detail::TargetMoments targets_{};
+    std::size_t block_ = 0;
     double rate_ = 1;
     std::size_t patience_ = 1, failures_ = 0;  // evaluations in a row that found nothing better
     BlockReport report_{};
@@ -14751,6 +15873,9 @@ result<Fingerprint> fingerprint(const nn::Network& teacher, const BasicStudent<A
          {options.learning_rates.parameters, options.learning_rates.clips, options.learning_rates.scales,
           options.search.rate_after_failure, options.search.average_decay})
         of_training.add(v);
+    of_training.add(static_cast<std::uint64_t>(options.input));
+    of_training.add(options.drop_probability);
+    of_training.add(options.drop_probability > 0 ? options.seed : 0);
     detail::add_settings(of_training, options.loss);
     detail::add_settings(of_training, options.optimizer);
     return Fingerprint{of_teacher.value(), of_configuration.value(), of_data.value(), of_calibration.value(),
@@ -15205,7 +16330,8 @@ result<void> train_blocks(const nn::Network& teacher, BasicStudent<Algorithms>& 
         of_student(student.network(), batches, budget, &executor, options.slices);
     Options training = options;
     for (std::size_t b = report.blocks.size(); b != blocks.size(); ++b) {
-        BlockData data(of_student, of_teacher, budget, batches.size(), blocks[b], dump ? &*dump : nullptr, b);
+        BlockData data(of_student, of_teacher, budget, batches.size(), blocks[b], dump ? &*dump : nullptr, b,
+                       options.input);
         BlockTrainer<decltype(options.loss), decltype(options.optimizer)> trainer(student.network(), data,
                                                                                   &executor, options.slices);
         if (report.cancelled) training.epochs = 0;
@@ -15288,6 +16414,3507 @@ result<DistillReport> distill(const nn::Network& teacher, BasicStudent<Algorithm
 }  // namespace amct_distill
 
 #endif  // definitions
+
+// ---- amct_distill/plan/target.hpp
+
+/// Rules of the machine that will run the result; a plan that breaks one is an error.
+///
+///     resolve(config, topology);                     // target::generic: no rules
+///     resolve(config, topology, target::ascend);     // the original's rules
+///     resolve(config, topology, Target{.name = "mine", .mixed_widths = false});
+
+namespace amct_distill {
+
+/// As it stands: a machine that runs everything.
+struct Target {
+    std::string_view name = "generic";  ///< for messages
+    bool channel_wise_linear = true;    ///< the weights of a Linear may have one scale per output channel
+    bool mixed_widths = true;           ///< a layer's activations and weights may differ in bit width
+};
+
+namespace target {
+inline constexpr Target generic{};
+inline constexpr Target ascend{.name = "ascend", .channel_wise_linear = false, .mixed_widths = false};
+}  // namespace target
+
+}  // namespace amct_distill
+
+// ---- amct_distill/plan/resolve.hpp
+
+/// A configuration and a network's graph become a plan: which rule holds for each layer, with which
+/// settings, and which layers are distilled together.
+///
+///     result<DistillPlan> plan = resolve(config, network.graph());
+///     if (!plan) std::cerr << to_string(plan.diagnostics());      // every error there is, not the first
+///     resolve(config, graph, target::ascend, {.source = {"quant.cfg", text}});
+///
+/// With the text the configuration was read from, diagnostics show the line.
+
+namespace amct_distill {
+
+struct ResolveOptions {
+    SourceText source{};  ///< what the configuration was read from: diagnostics then show its lines
+    /// Names in quant_skip_layers and in overrides of layers may have * for any characters and ? for one, as
+    /// in "layer1.*". AMCT takes names alone. An override of a name is stronger than one of a pattern; that a
+    /// layer fits the patterns of two overrides is an error.
+    bool patterns = false;
+    /// A distill_group may be a part of the network with several paths (a residual unit with its shortcut):
+    /// all that lies between its two layers. AMCT takes one path of layers. Distill with `blocks` that are
+    /// not amct.
+    bool group_parts = false;
+};
+
+/// Resolves a configuration. Errors: names that fit nothing or cannot be quantized, repeated overrides,
+/// values out of range, groups that are not one path, rules of the target, nothing left to quantize; all of
+/// them are reported. Warnings: rules that never apply, overrides that reset what they do not say, layers
+/// that are quantized but not distilled. A Topology is taken for a graph; one that
+/// contradicts itself throws std::invalid_argument.
+template <class Algorithms, class Storage>
+result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Storage>& config,
+                                             const Graph& graph, const Target& target = target::generic,
+                                             const ResolveOptions& options = {});
+
+}  // namespace amct_distill
+
+#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
+
+// ---- amct_distill/core/diagnostic_list.hpp
+
+/// What is found wrong or odd while resolving, collected, each finding with its place in the text.
+///
+///     detail::DiagnosticList found(SourceText{"quant.cfg", text});
+///     found.error({3, 1}, "batch_num", "...");
+///     if (found.failed()) return found.errors();
+///
+/// Positions come from the message's labels; a message built in C++ has none, and its diagnostics name the
+/// path alone.
+
+namespace amct_distill {
+
+namespace detail {
+
+/// The byte offset of a position: the inverse of position_of. After the line's end: that end.
+constexpr std::size_t offset_of(std::string_view text, Position where) {
+    std::size_t at = 0;
+    for (std::size_t line = 1; line < where.line; ++at) {
+        if (at == text.size()) return at;
+        if (ends_line(text, at)) ++line;
+    }
+    for (std::size_t column = 1; column < where.column && at != text.size() && !ends_line(text, at); ++column)
+        do ++at;
+        while (at != text.size() && is_utf8_continuation(text[at]));
+    return at;
+}
+
+class DiagnosticList {
+public:
+    explicit DiagnosticList(SourceText source) : source_(std::move(source)) {}
+
+    void error(Position where, std::string path, std::string message) {
+        errors_.push_back(make(Severity::error, where, std::move(path), std::move(message)));
+    }
+    void warning(Position where, std::string path, std::string message) {
+        warnings_.push_back(make(Severity::warning, where, std::move(path), std::move(message)));
+    }
+    bool failed() const { return !errors_.empty(); }
+    /// In the order of the text, those without a place last.
+    Diagnostics errors() const { return in_order(errors_); }
+    Diagnostics warnings() const { return in_order(warnings_); }
+
+private:
+    Diagnostic make(Severity severity, Position where, std::string path, std::string message) const {
+        if (where.line != 0 && !source_.text.empty())
+            return diagnostic_at(severity, source_.name, source_.text, offset_of(source_.text, where),
+                                 std::move(path), std::move(message));
+        return {severity, source_.name, where, std::move(path), std::move(message)};
+    }
+    static Diagnostics in_order(Diagnostics all) {
+        std::stable_sort(all.begin(), all.end(), [](const Diagnostic& a, const Diagnostic& b) {
+            if (a.where.line == 0 || b.where.line == 0) return a.where.line > b.where.line;
+            return std::pair(a.where.line, a.where.column) < std::pair(b.where.line, b.where.column);
+        });
+        return all;
+    }
+
+    SourceText source_;
+    Diagnostics errors_{};
+    Diagnostics warnings_{};
+};
+
+/// "`a`", "`a` and `b`", "`a`, `b` and `c`"; of more than ten the first eight, and how many more.
+template <class Names>
+std::string quoted_list(const Names& names) {
+    std::size_t const shown = names.size() > 10 ? 8 : names.size();
+    std::string out;
+    std::size_t i = 0;
+    for (const auto& name : names) {
+        if (i == shown) break;
+        if (i != 0) append(out, i + 1 == names.size() ? " and " : ", ");
+        append(out, concat('`', name, '`'));
+        ++i;
+    }
+    if (shown != names.size()) append(out, concat(" and ", names.size() - shown, " more"));
+    return out;
+}
+
+}  // namespace detail
+}  // namespace amct_distill
+
+// ---- amct_distill/plan/blocks.hpp
+
+/// The blocks of a plan: the user's groups, and the layers that are left, unit by unit, joined `group_size`
+/// at a time.
+///
+///     auto [blocks, left_out] = detail::plan_blocks(graph, quantizable_nodes, user_blocks, group_size);
+///
+/// A unit is a quantizable layer with a following BatchNorm2d and a following activation.
+
+namespace amct_distill::detail {
+
+struct PlannedBlocks {
+    std::vector<PlannedBlock> blocks{};  // in graph order
+    std::vector<NodeId> left_out{};      // nodes of layers before a BatchNorm that no unit may have
+};
+
+class BlockPlanner {
+public:
+    BlockPlanner(const Graph& g, const std::vector<PlannedBlock>& groups)
+        : graph_(g), in_group_(g.size(), false), unit_at_(g.size()) {
+        for (const PlannedBlock& group : groups)
+            for (NodeId n : group.nodes) in_group_[n] = true;
+    }
+
+    /// `layers`: the nodes of the quantizable layers, in graph order.
+    PlannedBlocks plan(const std::vector<NodeId>& layers, std::vector<PlannedBlock> groups,
+                       std::uint32_t group_size) {
+        PlannedBlocks out{std::move(groups), {}};
+        for (NodeId layer : layers) {
+            if (in_group_[layer]) continue;
+            unit_at_[layer] = unit(layer);
+            if (unit_at_[layer].empty()) out.left_out.push_back(layer);
+        }
+        for (NodeId layer : layers)
+            if (!unit_at_[layer].empty()) out.blocks.push_back(joined(layer, group_size));
+        std::sort(out.blocks.begin(), out.blocks.end(), [](const PlannedBlock& a, const PlannedBlock& b) {
+            return a.nodes.front() < b.nodes.front();
+        });
+        return out;
+    }
+
+private:
+    /// The only reader of a node, unless a group has it.
+    std::optional<NodeId> next(NodeId node) const {
+        auto const reader = graph_.only_consumer(node);
+        return reader && !in_group_[*reader] ? reader : std::nullopt;
+    }
+    /// The unit that begins with a layer. Empty before a BatchNorm that cannot be part of one (BatchNorm1d,
+    /// or shared): the original leaves such a layer out of every block, and so do we.
+    std::vector<NodeId> unit(NodeId layer) const {
+        std::vector<NodeId> nodes{layer};
+        auto follower = next(layer);
+        if (follower && graph_.has_module(*follower) && graph_.type(*follower).starts_with("BatchNorm")) {
+            if (graph_.type(*follower) != "BatchNorm2d" || graph_.is_shared(*follower)) return {};
+            nodes.push_back(*follower);
+            follower = next(*follower);
+        }
+        // A functional activation is no module, and stays outside.
+        if (follower && graph_.has_module(*follower) && is_activation(graph_.type(*follower)))
+            nodes.push_back(*follower);
+        return nodes;
+    }
+    /// The unit at `layer` with those that follow it directly, `group_size` in all; takes them.
+    PlannedBlock joined(NodeId layer, std::uint32_t group_size) {
+        PlannedBlock block{std::exchange(unit_at_[layer], {}), {}, {}};
+        for (std::uint32_t units = 1; units < group_size; ++units) {
+            auto const follower = next(block.nodes.back());
+            if (!follower || unit_at_[*follower].empty()) break;
+            auto const more = std::exchange(unit_at_[*follower], {});
+            block.nodes.insert(block.nodes.end(), more.begin(), more.end());
+        }
+        for (NodeId n : block.nodes) block.names.push_back(graph_.name(n));
+        return block;
+    }
+
+    const Graph& graph_;
+    std::vector<bool> in_group_;
+    std::vector<std::vector<NodeId>> unit_at_;  // by its first node
+};
+
+inline PlannedBlocks plan_blocks(const Graph& g, const std::vector<NodeId>& layers,
+                                 std::vector<PlannedBlock> groups, std::uint32_t group_size) {
+    BlockPlanner planner(g, groups);
+    return planner.plan(layers, std::move(groups), group_size);
+}
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/plan/settings.hpp
+
+/// One layer's algorithm as a rule of the configuration gives it, with no setting left open, and where each
+/// setting came from.
+///
+///     detail::RuleSection<Alternatives> source{&message.weights_quant_algo, "distill_weight_quant_config"};
+///     auto [algorithm, from] = detail::settle(source, {.is_conv = true});
+///
+/// A setting is found by its name: an algorithm of one's own has `dst_type`, `channel_wise`, `fixed_min` and
+/// `clip_max_min`, or has them not.
+
+namespace amct_distill::detail {
+
+/// What one rule says of activations, or of weights.
+template <class Alternatives>
+struct RuleSection {
+    const oneof<Alternatives>* choice = nullptr;  // null: nothing
+    std::string name{};                           // "distill_override_layers[1]"
+    Position where{};                             // of the rule
+    std::string path{};                           // of its settings, for diagnostics
+};
+
+/// What the defaults depend on.
+struct LayerFacts {
+    bool is_conv = false;
+    std::string relu_before{};  // its name; empty when no ReLU comes before the layer
+};
+
+template <class Alternatives>
+struct ResolvedAlgorithm {
+    oneof<Alternatives> algorithm{};
+    AlgorithmProvenance from{};
+};
+
+template <class F>
+bool is_set(const F& field) {
+    if constexpr (requires { field.has_value(); })
+        return field.has_value();
+    else if constexpr (requires { field.empty(); })
+        return !field.empty();
+    else
+        return true;
+}
+template <class F>
+Position position_of_field(const F& field) {
+    if constexpr (requires { field.position(); })
+        return field.position();
+    else
+        return {};
+}
+
+/// Fills in the settings that mean something for every algorithm.
+template <class M>
+void complete(M& message, AlgorithmProvenance& from, const LayerFacts& layer) {
+    if constexpr (requires { message.dst_type.emplace(message.dst_type.get()); })
+        if (!message.dst_type.has_value()) message.dst_type.emplace(message.dst_type.get());
+    if constexpr (requires { message.channel_wise.emplace(true); })
+        if (!message.channel_wise.has_value()) message.channel_wise.emplace(layer.is_conv);
+    if constexpr (requires { message.fixed_min.emplace(true); })
+        if (!message.fixed_min.has_value()) {
+            message.fixed_min.emplace(!layer.relu_before.empty());
+            if (!layer.relu_before.empty())
+                for (auto& [name, provenance] : from.settings)
+                    if (name == "fixed_min")
+                        provenance.text = concat("default: after ReLU `", layer.relu_before, "`");
+        }
+}
+
+/// The algorithm of a section, or the first of its list when the section names none.
+template <class Alternatives>
+ResolvedAlgorithm<Alternatives> settle(const RuleSection<Alternatives>& source, const LayerFacts& layer) {
+    ResolvedAlgorithm<Alternatives> out;
+    Position where = source.where;
+    if (source.choice != nullptr && source.choice->has_value()) {
+        out.algorithm = *source.choice;
+        where = either(source.choice->position(), where);
+        out.from.algo = provenance_of(source.name, where);
+    } else {
+        out.algorithm.template emplace<0>();
+    }
+    std::visit(
+        [&]<class M>(M& message) {
+            if constexpr (!std::is_same_v<M, std::monostate>) {
+                [&]<std::size_t... I>(std::index_sequence<I...>) {
+                    [[maybe_unused]] auto const note = [&](std::string_view name, const auto& field) {
+                        out.from.settings.emplace_back(
+                            name, is_set(field)
+                                      ? provenance_of(source.name, either(position_of_field(field), where))
+                                      : Provenance{});
+                    };
+                    (note(reflect::field_name<M, I>(), reflect::get<I>(message)), ...);
+                }
+                (std::make_index_sequence<reflect::field_count<M>>{});
+                complete(message, out.from, layer);
+            }
+        },
+        out.algorithm.value());
+    return out;
+}
+
+/// Whether two algorithms differ, as far as their messages can be compared.
+template <class Alternatives>
+bool differ(const oneof<Alternatives>& a, const oneof<Alternatives>& b) {
+    if (a.value().index() != b.value().index()) return true;
+    return std::visit(
+        []<class A, class B>(const A& x, const B& y) {
+            if constexpr (std::is_same_v<A, B> && requires { x == x; })
+                return !(x == y);
+            else
+                return false;
+        },
+        a.value(), b.value());
+}
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/plan/check_clips.hpp
+
+/// Whether the clips that a user gave make a range that can be quantized.
+///
+///     detail::check_clips(rule.data, found);
+///     // quant.cfg:3:20: error: ...clip_max_min: the range from -3e+38 to 3e+38 is wider than ...
+
+namespace amct_distill::detail {
+
+/// How many steps a message's codes make: 255 of INT8.
+template <class M>
+float steps_of(const M& message) {
+    return visit_type(data_formats{}, data_format(message),
+                      []<class B>(std::type_identity<B>) { return static_cast<float>(B::qmax - B::qmin); });
+}
+
+/// Why a range of clips cannot be quantized, when it cannot: its width overflows, or the scale of its codes
+/// is no normal float32. `fixed_min` as the user set it, or not: then both ranges have to be usable.
+template <class M>
+std::string unusable_range(const M& message, float max, float min) {
+    std::optional<bool> fixed;
+    if constexpr (requires { message.fixed_min.has_value(); })
+        if (message.fixed_min.has_value()) fixed = *message.fixed_min;
+    bool const from_min = fixed != true, from_zero = fixed != false;
+    if (from_min && !std::isfinite(max - min))
+        return concat("the range from ", number(min), " to ", number(max),
+                      " is wider than the largest float32");
+    float const least = from_zero ? max : max - min;
+    if (least / steps_of(message) < (std::numeric_limits<float>::min)())
+        return concat("the range from ", from_zero ? std::string("0") : number(min), " to ", number(max),
+                      " is too narrow: float32 has no normal number for the scale");
+    return {};
+}
+
+/// clip_max > 0, clip_min < 0, both finite, and a range between them that can be quantized.
+template <class Alternatives>
+void check_clips(const RuleSection<Alternatives>& source, DiagnosticList& found) {
+    if (source.choice == nullptr) return;
+    std::visit(
+        [&](const auto& message) {
+            if constexpr (requires {
+                              message.clip_max_min->clip_max.position();
+                              message.clip_max_min->clip_min.position();
+                          }) {
+                if (!message.clip_max_min.has_value()) return;
+                constexpr std::string_view remedy = "; leave clip_max_min out, and IFMR computes the clips";
+                bool sound = true;
+                auto const check_one = [&](const required<float>& clip, std::string_view name, bool ok,
+                                           std::string_view rule) {
+                    if (ok && std::isfinite(*clip)) return;
+                    sound = false;
+                    found.error(
+                        either(clip.position(), source.where), concat(source.path, ".clip_max_min.", name),
+                        concat(name, " must be ", rule, " and finite, and is ", number(*clip), remedy));
+                };
+                const auto& clips = *message.clip_max_min;
+                check_one(clips.clip_max, "clip_max", *clips.clip_max > 0, "above 0");
+                check_one(clips.clip_min, "clip_min", *clips.clip_min < 0, "below 0");
+                if (!sound) return;
+                std::string const reason = unusable_range(message, *clips.clip_max, *clips.clip_min);
+                if (!reason.empty())
+                    found.error(either(message.clip_max_min.position(), source.where),
+                                concat(source.path, ".clip_max_min"), concat(reason, remedy));
+            }
+        },
+        source.choice->value());
+}
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/core/glob.hpp
+
+/// Patterns of names: `*` stands for any characters, `?` for one.
+///
+///     detail::matches("layer1.*", "layer1.0.conv1")       detail::is_pattern("layer1.*")
+///
+/// Usable in constant evaluation.
+
+namespace amct_distill::detail {
+
+constexpr bool is_pattern(std::string_view text) { return text.find_first_of("*?") != text.npos; }
+
+/// In time linear in the name for each `*`, at the most.
+constexpr bool matches(std::string_view pattern, std::string_view name) {
+    std::size_t p = 0, n = 0, star = pattern.npos,
+                from = 0;  // where the last `*` stands, and what it took up to
+    while (n != name.size()) {
+        if (p != pattern.size() && pattern[p] == '*') {
+            star = p++;
+            from = n;
+        } else if (p != pattern.size() && (pattern[p] == '?' || pattern[p] == name[n])) {
+            ++p;
+            ++n;
+        } else if (star != pattern.npos) {
+            p = star + 1;
+            n = ++from;
+        } else {
+            return false;
+        }
+    }
+    while (p != pattern.size() && pattern[p] == '*') ++p;
+    return p == pattern.size();
+}
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/core/suggest.hpp
+
+/// The nearest of some names to a misspelled one, for messages that end in "did you mean ...?".
+///
+///     detail::nearest("clip_maks", names)           // "clip_max", or "" when none is near
+///
+/// Usable in constant evaluation.
+
+namespace amct_distill::detail {
+
+/// Edits (insert, delete, replace, swap of neighbours) from `a` to `b`, in bytes; optimal string alignment.
+constexpr std::size_t edit_distance(std::string_view a, std::string_view b) {
+    std::vector<std::size_t> rows;  // three rows of the table; only pushed to, see reader.hpp
+    std::size_t const width = b.size() + 1;
+    for (std::size_t i = 0; i != 3 * width; ++i) rows.push_back(i % width);
+    auto cell = [&](std::size_t row, std::size_t column) -> std::size_t& {
+        return rows[(row % 3) * width + column];
+    };
+    for (std::size_t i = 1; i <= a.size(); ++i) {
+        cell(i, 0) = i;
+        for (std::size_t j = 1; j <= b.size(); ++j) {
+            std::size_t const replaced = cell(i - 1, j - 1) + (a[i - 1] != b[j - 1] ? 1u : 0u);
+            cell(i, j) = (std::min)({cell(i - 1, j) + 1, cell(i, j - 1) + 1, replaced});
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                cell(i, j) = (std::min)(cell(i, j), cell(i - 2, j - 2) + 1);
+        }
+    }
+    return cell(a.size(), b.size());
+}
+
+/// The first of the names with the fewest edits: at most a third of the word's length, one at least, but not
+/// all of it; empty when there is none, or when the word is too long to be a name.
+template <class Names>
+constexpr std::string_view nearest(std::string_view word, const Names& names) {
+    constexpr std::size_t longest = 256;
+    std::string_view best;
+    if (word.empty() || word.size() > longest) return best;
+    std::size_t least = (std::min)((std::max<std::size_t>)(word.size() / 3, 1) + 1, word.size());
+    for (std::string_view name : names) {
+        std::size_t const apart =
+            name.size() > word.size() ? name.size() - word.size() : word.size() - name.size();
+        if (apart >= least) continue;
+        if (std::size_t const d = edit_distance(word, name); d < least) {
+            least = d;
+            best = name;
+        }
+    }
+    return best;
+}
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/plan/layer_lookup.hpp
+
+/// The layers and types of layer that a configuration names, looked up; a name that fits nothing is a
+/// finding.
+///
+///     detail::LayerLookup names(graph, found);
+///     names.layer("conv11", {3, 20}, "quant_skip_layers[0]");   // none, and
+///     // quant_skip_layers[0]: no layer is named `conv11`; did you mean `conv1`?
+
+namespace amct_distill::detail {
+
+/// "; did you mean `conv1`?", or else what there is.
+inline std::string instead_of(std::string_view name, const std::vector<std::string_view>& names,
+                              std::string_view what_they_are) {
+    if (std::string_view const closest = nearest(as_meant(name), names); !closest.empty())
+        return concat("; did you mean `", closest, "`?");
+    if (names.empty()) return {};
+    return concat("; ", what_they_are, ": ", quoted_list(names));
+}
+
+/// Holds references to both of its arguments.
+class LayerLookup {
+public:
+    LayerLookup(const Graph& g, DiagnosticList& found, bool patterns = false)
+        : graph_(g), found_(found), patterns_(patterns) {
+        const auto& modules = g.topology().modules;
+        for (std::size_t m = 0; m != modules.size(); ++m) {
+            if (!g.uses({m}).empty()) used_names_.push_back(modules[m].name);
+            if (!g.why_not_quantized({m}).empty()) continue;
+            quantizable_.push_back({m});
+            quantizable_names_.push_back(modules[m].name);
+            if (std::find(types_.begin(), types_.end(), modules[m].type) == types_.end())
+                types_.push_back(modules[m].type);
+        }
+    }
+
+    /// The modules that can be quantized, in definition order.
+    const std::vector<ModuleId>& quantizable() const { return quantizable_; }
+
+    /// The quantizable layer of that name.
+    std::optional<ModuleId> layer(std::string_view name, Position where, std::string path) const {
+        auto const module = graph_.module_named(name);
+        if (!module) {
+            found_.error(
+                where, std::move(path),
+                concat("no layer is named `", visible(name), "`",
+                       is_pattern(name) && !patterns_
+                           ? std::string("; patterns are taken with ResolveOptions::patterns")
+                           : instead_of(name, quantizable_names_, "the layers that can be quantized")));
+            return std::nullopt;
+        }
+        if (auto const reason = graph_.why_not_quantized(*module); !reason.empty()) {
+            found_.error(where, std::move(path), concat("`", name, "` ", reason, ": remove it here"));
+            return std::nullopt;
+        }
+        return module;
+    }
+
+    /// Whether a name is one of many by intention.
+    bool names_many(std::string_view name) const {
+        return patterns_ && is_pattern(name) && !graph_.module_named(name);
+    }
+    /// The quantizable layers that a name, or a pattern where those are taken, stands for.
+    auto layers(std::string_view name, Position where, std::string path) const {
+        auto fitting = quantizable_;
+        fitting.clear();
+        if (!names_many(name)) {
+            if (auto const one = layer(name, where, std::move(path))) fitting.push_back(*one);
+            return fitting;
+        }
+        for (std::size_t i = 0; i != quantizable_.size(); ++i)
+            if (matches(name, quantizable_names_[i])) fitting.push_back(quantizable_[i]);
+        if (fitting.empty())
+            found_.error(where, std::move(path),
+                         concat("no layer that can be quantized matches `", visible(name), "`",
+                                instead_of({}, quantizable_names_, "these can be")));
+        return fitting;
+    }
+
+    /// The quantizable layers of that type.
+    std::vector<ModuleId> layers_of_type(std::string_view type, Position where, std::string path) const {
+        const auto& modules = graph_.topology().modules;
+        std::vector<ModuleId> fitting;
+        for (ModuleId m : quantizable_)
+            if (modules[m].type == type) fitting.push_back(m);
+        if (!fitting.empty()) return fitting;
+
+        bool const exists =
+            std::any_of(modules.begin(), modules.end(), [&](const auto& m) { return m.type == type; });
+        if (is_quantizable_type(type))
+            found_.error(where, std::move(path),
+                         concat("the network has no ", type, exists ? " that can be quantized" : "",
+                                ": remove it here"));
+        else if (exists)
+            found_.error(
+                where, std::move(path),
+                concat("a ", type, " is not quantized; only Conv2d and Linear layers are: remove it here"));
+        else
+            found_.error(where, std::move(path),
+                         concat("no layer is of type `", visible(type), "`",
+                                instead_of(type, types_, "the types that can be quantized")));
+        return fitting;
+    }
+
+    /// Any module that is used, quantizable or not, as an index into Topology::modules.
+    std::optional<ModuleId> used_module(std::string_view name, Position where, std::string path) const {
+        auto const module = graph_.module_named(name);
+        if (!module)
+            found_.error(where, std::move(path),
+                         concat("no layer is named `", visible(name), "`",
+                                instead_of(name, used_names_, "the layers of the network")));
+        else if (graph_.uses(*module).empty())
+            found_.error(where, std::move(path),
+                         concat("`", name, "` is not in the network's graph; name a layer that is"));
+        else
+            return module;
+        return std::nullopt;
+    }
+
+private:
+    const Graph& graph_;
+    DiagnosticList& found_;
+    bool patterns_ = false;
+    std::vector<ModuleId> quantizable_{};
+    std::vector<std::string_view> quantizable_names_{};
+    std::vector<std::string_view> used_names_{};
+    std::vector<std::string_view> types_{};  // of the quantizable layers
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/plan/precedence.hpp
+
+/// Which of a configuration's rules holds for a layer: skip > override of the layer > override of the type >
+/// global.
+///
+///     strongest({.skipped = false, .of_layer = true, .of_type = true}) == RuleLevel::layer
+///
+/// The one place that says so, for resolve() and for the compiler.
+
+namespace amct_distill::detail {
+
+enum class RuleLevel { skip, layer, type, global };
+
+/// Which rules there are that name a layer, or its type; the global one always does.
+struct RulesPresent {
+    bool skipped = false;  // by its name or by its type
+    bool of_layer = false;
+    bool of_type = false;
+};
+
+constexpr RuleLevel strongest(RulesPresent rules) {
+    if (rules.skipped) return RuleLevel::skip;
+    if (rules.of_layer) return RuleLevel::layer;
+    if (rules.of_type) return RuleLevel::type;
+    return RuleLevel::global;
+}
+
+/// What would hold without the strongest override.
+constexpr RuleLevel next_strongest(RulesPresent rules) {
+    rules.skipped = false;
+    (rules.of_layer ? rules.of_layer : rules.of_type) = false;
+    return strongest(rules);
+}
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/plan/rule_book.hpp
+
+/// The rules of a configuration, looked up: which skip and which override each quantizable layer falls under.
+///
+///     detail::RuleBook<StandardAlgorithms> rules(config, graph, names, found);
+///     for (const auto& layer : rules.layers()) layer.skipped, layer.strongest().weights ...
+///
+/// Skip (by layer or by type) > override of the layer > override of the type > global.
+
+namespace amct_distill::detail {
+
+/// The global settings, or an override.
+template <class Algorithms>
+struct Rule {
+    std::string name{};  // "distill_override_layers[1]"; empty for the global ones
+    Position where{};
+    RuleSection<typename Algorithms::data> data{};
+    RuleSection<typename Algorithms::weights> weights{};
+};
+
+/// What one layer falls under. The pointers are into the rule book.
+template <class Algorithms>
+struct LayerRules {
+    ModuleId module{};
+    std::optional<Provenance> skipped{};
+    const Rule<Algorithms>* of_layer = nullptr;
+    const Rule<Algorithms>* of_type = nullptr;
+    const Rule<Algorithms>* global = nullptr;
+
+    RulesPresent present() const { return {skipped.has_value(), of_layer != nullptr, of_type != nullptr}; }
+    /// The rule that gives the settings, also those of a layer that is skipped.
+    const Rule<Algorithms>& strongest() const {
+        RulesPresent rules = present();
+        rules.skipped = false;
+        return at(detail::strongest(rules));
+    }
+    /// What would hold without the strongest.
+    const Rule<Algorithms>& weaker() const { return at(next_strongest(present())); }
+    const Rule<Algorithms>& at(RuleLevel level) const {
+        return level == RuleLevel::layer ? *of_layer : level == RuleLevel::type ? *of_type : *global;
+    }
+    bool falls_under(const Rule<Algorithms>& r) const {
+        return detail::strongest(present()) != RuleLevel::skip && &strongest() == &r;
+    }
+};
+
+template <class Algorithms>
+class RuleBook {
+public:
+    /// Reports names that fit nothing, repeated overrides, and clips out of range. The arguments must outlive
+    /// the book.
+    template <class Storage>
+    RuleBook(const BasicConfig<Algorithms, Storage>& config, const Graph& g, const LayerLookup& names,
+             DiagnosticList& found)
+        : graph_(g), found_(found), index_(g.module_count()) {
+        for (ModuleId module : names.quantizable()) {
+            index_[module] = layers_.size();
+            layers_.push_back({.module = module, .global = &global_});
+        }
+        global_ = make_rule(config, "", {});
+        read_skips(config, names);
+        read_overrides(config, names);
+        check_clips(global_.data, found);
+        for (const auto& r : of_layers_) check_clips(r.data, found);
+        for (const auto& r : of_types_) check_clips(r.data, found);
+    }
+    RuleBook(const RuleBook&) = delete;
+    RuleBook& operator=(const RuleBook&) = delete;
+
+    /// The quantizable layers, in definition order.
+    const std::vector<LayerRules<Algorithms>>& layers() const { return layers_; }
+
+    /// Warns of rules that never apply, because stronger ones cover all that they match.
+    void warn_of_idle_rules() const {
+        for (const auto& layer : layers_)
+            if (layer.of_layer && layer.skipped)
+                found_.warning(layer.of_layer->where, layer.of_layer->name,
+                               concat("never applies: `", name(layer.module), "` is skipped by ",
+                                      layer.skipped->text, "; remove one of the two"));
+        for (const auto& r : of_types_)
+            if (!in_force(r))
+                found_.warning(r.where, r.name,
+                               "never applies: every layer of that type is skipped or has an override of "
+                               "its own; remove it");
+        if (in_force(global_)) return;
+        auto const idle = [&](const auto& source) {
+            if (source.choice != nullptr)
+                found_.warning(source.where, source.name,
+                               "never applies: every layer is skipped or has an override; remove it");
+        };
+        idle(global_.data);
+        idle(global_.weights);
+    }
+
+    /// Warns of overrides that name activations or weights alone, where that changes the others:
+    /// what an override does not say takes the default, not the weaker setting. `facts(layer)` gives the
+    /// LayerFacts of a LayerRules.
+    template <class Facts>
+    void warn_of_resets(const Facts& facts) const {
+        auto const warn_of = [&](const Rule<Algorithms>& r) {
+            reset(r, &Rule<Algorithms>::data, "distill_data_quant_config", facts);
+            reset(r, &Rule<Algorithms>::weights, "distill_weight_quant_config", facts);
+        };
+        for (const auto& r : of_layers_) warn_of(r);
+        for (const auto& r : of_types_) warn_of(r);
+    }
+
+private:
+    using RuleType = Rule<Algorithms>;
+
+    const std::string& name(std::size_t module) const { return graph_.topology().modules[module].name; }
+    LayerRules<Algorithms>& rules_of(std::size_t module) { return layers_[index_[module]]; }
+    bool in_force(const RuleType& r) const {
+        return std::any_of(layers_.begin(), layers_.end(), [&](const auto& l) { return l.falls_under(r); });
+    }
+
+    /// `holder` is the configuration, or one of its overrides: both have the two settings by the same names.
+    template <class Holder>
+    static RuleType make_rule(const Holder& holder, std::string name, Position where) {
+        RuleType r{std::move(name), where, {}, {}};
+        auto const read = [&](const auto& field, auto oneof_member, std::string_view field_name,
+                              auto& source) {
+            source.path = r.name.empty() ? std::string(field_name) : concat(r.name, '.', field_name);
+            source.name = r.name.empty() ? source.path : r.name;
+            source.where = either(field.position(), where);
+            if (!field.has_value()) return;
+            source.choice = &((*field).*oneof_member);
+            source.path = concat(source.path, '.', source.choice->name());
+        };
+        read(holder.distill_data_quant_config, &BasicDataQuantConfig<Algorithms>::data_quant_algo,
+             "distill_data_quant_config", r.data);
+        read(holder.distill_weight_quant_config, &BasicWeightQuantConfig<Algorithms>::weights_quant_algo,
+             "distill_weight_quant_config", r.weights);
+        return r;
+    }
+
+    template <class Config>
+    void read_skips(const Config& config, const LayerLookup& names) {
+        auto const skip = [&](std::size_t module, const std::string& path, Position where) {
+            auto& skipped = rules_of(module).skipped;
+            if (!skipped) skipped = provenance_of(path, where);
+        };
+        for (std::size_t i = 0; i != config.quant_skip_layers.size(); ++i) {
+            auto const path = element("quant_skip_layers", i);
+            Position const where = position_in(config.quant_skip_layers, i);
+            for (auto const module : names.layers(config.quant_skip_layers[i], where, path))
+                skip(module, path, where);
+        }
+        for (std::size_t i = 0; i != config.quant_skip_layer_types.size(); ++i) {
+            auto const path = element("quant_skip_layer_types", i);
+            Position const where = position_in(config.quant_skip_layer_types, i);
+            for (ModuleId module : names.layers_of_type(config.quant_skip_layer_types[i], where, path))
+                skip(module, path, where);
+        }
+    }
+
+    template <class Config>
+    void read_overrides(const Config& config, const LayerLookup& names) {
+        const auto& by_layer = config.distill_override_layers;
+        of_layers_.reserve(by_layer.size());  // the layers keep pointers
+        for (std::size_t i = 0; i != by_layer.size(); ++i) {
+            const auto& r = of_layers_.emplace_back(
+                make_rule(by_layer[i], element("distill_override_layers", i), position_in(by_layer, i)));
+            Position const where = either(by_layer[i].layer_name.position(), r.where);
+            auto const path = concat(r.name, ".layer_name");
+            if (names.names_many(*by_layer[i].layer_name)) continue;
+            if (auto const module = names.layer(*by_layer[i].layer_name, where, path))
+                take(rules_of(*module).of_layer, r, *by_layer[i].layer_name, where, path);
+        }
+        // A layer's name is stronger than a pattern that it fits.
+        std::vector<const RuleType*> named;
+        for (const auto& l : layers_) named.push_back(l.of_layer);
+        for (std::size_t i = 0; i != by_layer.size(); ++i) {
+            if (!names.names_many(*by_layer[i].layer_name)) continue;
+            const auto& r = of_layers_[i];
+            Position const where = either(by_layer[i].layer_name.position(), r.where);
+            auto const path = concat(r.name, ".layer_name");
+            for (auto const module : names.layers(*by_layer[i].layer_name, where, path)) {
+                auto& rules = rules_of(module);
+                if (named[static_cast<std::size_t>(&rules - layers_.data())] != nullptr) continue;
+                take(rules.of_layer, r, name(module), where, path);
+            }
+        }
+        const auto& by_type = config.distill_override_layer_types;
+        of_types_.reserve(by_type.size());
+        for (std::size_t i = 0; i != by_type.size(); ++i) {
+            const auto& r = of_types_.emplace_back(
+                make_rule(by_type[i], element("distill_override_layer_types", i), position_in(by_type, i)));
+            Position const where = either(by_type[i].layer_type.position(), r.where);
+            auto const path = concat(r.name, ".layer_type");
+            for (ModuleId module : names.layers_of_type(*by_type[i].layer_type, where, path))
+                if (!take(rules_of(module).of_type, r, *by_type[i].layer_type, where, path)) break;
+        }
+    }
+    /// A layer or type has one override.
+    bool take(const RuleType*& place, const RuleType& r, std::string_view subject, Position where,
+              const std::string& path) {
+        if (place == nullptr) return place = &r, true;
+        found_.error(
+            where, path,
+            concat("`", subject, "` has an override already, ", provenance_of(place->name, place->where).text,
+                   ": put the settings of both into one"));
+        return false;
+    }
+
+    template <class Section, class Facts>
+    void reset(const RuleType& r, Section RuleType::*which, std::string_view field,
+               const Facts& facts) const {
+        if ((r.*which).choice != nullptr) return;
+        std::vector<std::string_view> changed;
+        const Section* weaker = nullptr;
+        std::string fallback;
+        for (const auto& layer : layers_) {
+            if (!layer.falls_under(r)) continue;
+            auto const now = settle(r.*which, facts(layer)).algorithm;
+            if (!differ(now, settle(layer.weaker().*which, facts(layer)).algorithm)) continue;
+            changed.push_back(name(layer.module));
+            weaker = &(layer.weaker().*which);
+            fallback = describe(now);
+        }
+        if (changed.empty()) return;
+        found_.warning(r.where, r.name,
+                       concat("has no ", field, ", so ", quoted_list(changed),
+                              changed.size() == 1 ? " gets" : " get", " the default (", fallback,
+                              "), not what ", provenance_of(weaker->name, weaker->where).text,
+                              " says: an override replaces all of it; repeat in it what is to stay"));
+    }
+
+    const Graph& graph_;
+    DiagnosticList& found_;
+    std::vector<std::size_t> index_;  // by module: into layers_, when it is quantizable
+    std::vector<LayerRules<Algorithms>> layers_{};
+    RuleType global_{};
+    std::vector<RuleType> of_layers_{};
+    std::vector<RuleType> of_types_{};
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/plan/check_target.hpp
+
+/// Whether a plan's layers keep the rules of the machine that will run them.
+///
+///     detail::check_target(plan.layers, rules.layers(), target::ascend, found);
+///     // `fc`: a Linear has one weight scale on target ascend; set channel_wise to false for it
+
+namespace amct_distill::detail {
+
+/// Layers that break a rule of the target for one and the same reason, in one error.
+class Violations {
+public:
+    void add(std::string_view layer, Position where, std::string path, std::string reason) {
+        for (auto& v : all_)
+            if (v.where == where && v.path == path && v.reason == reason) return v.layers.push_back(layer);
+        all_.push_back({where, std::move(path), std::move(reason), {layer}});
+    }
+    void report(DiagnosticList& found) const {
+        for (const auto& v : all_)
+            found.error(v.where, v.path, concat(quoted_list(v.layers), ": ", v.reason));
+    }
+
+private:
+    struct Violation {
+        Position where;
+        std::string path;
+        std::string reason;
+        std::vector<std::string_view> layers;
+    };
+    std::vector<Violation> all_{};
+};
+
+/// `layers` and `rules` run parallel.
+template <class Algorithms>
+void check_target(const std::vector<BasicPlannedLayer<Algorithms>>& layers,
+                  const std::vector<LayerRules<Algorithms>>& rules, const Target& target,
+                  DiagnosticList& found) {
+    Violations wrong;
+    for (std::size_t i = 0; i != layers.size(); ++i) {
+        const auto& layer = layers[i];
+        if (!layer.quant_enable) continue;
+        const auto& source = rules[i].strongest();
+        auto const path = [](const auto& section, std::string_view field) {
+            return concat(section.path, '.', field);
+        };
+        if (!target.channel_wise_linear && layer.type == "Linear" && wants_channels(layer.weights))
+            wrong.add(layer.name, layer.weights_from["channel_wise"].where,
+                      path(source.weights, "channel_wise"),
+                      concat("a Linear has one weight scale on target ", target.name,
+                             "; set channel_wise to false for it"));
+
+        auto const data = width_of(layer.data), weights = width_of(layer.weights);
+        if (target.mixed_widths || data.empty() || weights.empty() || data == weights) continue;
+        const Provenance& of_data = layer.data_from["dst_type"];
+        const Provenance& of_weights = layer.weights_from["dst_type"];
+        wrong.add(layer.name, of_weights.by_user ? of_weights.where : of_data.where,
+                  of_weights.by_user ? path(source.weights, "dst_type")
+                  : of_data.by_user  ? path(source.data, "dst_type")
+                                     : std::string(),
+                  concat("activations are ", data, " (", of_data.text, "), weights ", weights, " (",
+                         of_weights.text, "), and target ", target.name,
+                         " wants both of one width; set both dst_type to the same"));
+    }
+    wrong.report(found);
+}
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/plan/user_blocks.hpp
+
+/// The blocks that the user spells out: the one path from a distill_group's start to its end.
+///
+///     std::vector<PlannedBlock> blocks = detail::user_blocks(config.distill_group, graph, names, found);
+///
+/// What is wrong with a group is a finding, and the group is left out.
+
+namespace amct_distill::detail {
+
+struct Paths {
+    std::size_t count = 0;        // 2 stands for "several"
+    std::vector<NodeId> nodes{};  // of the path, when there is one
+};
+
+/// The paths from a node to those for which `is_end` holds, none of them through another such node. Time
+/// linear in the graph.
+template <class IsEnd>
+Paths paths_between(const Graph& g, NodeId start, const IsEnd& is_end) {
+    std::vector<std::size_t> ways(g.size(), 0);  // from the start to each node, counted up to 2
+    ways[start] = 1;
+    std::size_t count = 0;
+    NodeId node = start;
+    for (NodeId n = start; n != g.size(); ++n.index) {
+        if (is_end(n) && ways[n] != 0) {
+            count = (std::min<std::size_t>)(count + ways[n], 2);
+            node = n;
+        } else {
+            for (NodeId next : g.consumers(n)) ways[next] = (std::min<std::size_t>)(ways[next] + ways[n], 2);
+        }
+    }
+    Paths found{count, {}};
+    if (count != 1) return found;
+    while (node != start) {
+        found.nodes.push_back(node);
+        const auto& inputs = g.node(node).inputs;
+        node = NodeId{*std::find_if(inputs.begin(), inputs.end(),
+                                    [&](std::size_t n) { return ways[n] != 0 && !is_end(NodeId{n}); })};
+    }
+    found.nodes.push_back(start);
+    std::reverse(found.nodes.begin(), found.nodes.end());
+    return found;
+}
+
+inline bool may_stand_in_group(const Graph& g, NodeId node) {
+    return g.has_module(node) && (g.is_weighted(*g.module_of(node)) || g.type(node) == "BatchNorm2d" ||
+                                  is_activation(g.type(node)));
+}
+
+/// Why nodes cannot be one block, when one of them is a BatchNorm that the network uses elsewhere, too.
+inline std::string trained_twice(const Graph& g, const std::vector<NodeId>& nodes) {
+    for (NodeId n : nodes)
+        if (g.type(n).starts_with("BatchNorm") && g.is_shared(n))
+            return concat("`", g.name(n), "` (", g.type(n),
+                          ") is used more than once, and in a group it would be trained in two places");
+    return {};
+}
+
+/// The nodes of the group from module `start` to module `end`; empty, and a finding, when it is not one.
+inline std::vector<NodeId> nodes_of_group(const Graph& g, ModuleId start, ModuleId end, Position where,
+                                          const std::string& path, DiagnosticList& found) {
+    std::string_view const first = g.module(start).name, last = g.module(end).name;
+    if (g.uses(start).size() > 1) {
+        found.error(where, path,
+                    concat("`", first, "` is used ", g.uses(start).size(),
+                           " times, and a group cannot start at a shared layer: start it at a layer that is "
+                           "used once"));
+        return {};
+    }
+    auto const use_of = [&](ModuleId module) {
+        return [&g, module](NodeId n) { return g.module_of(n) == module; };
+    };
+    Paths way = paths_between(g, g.uses(start).front(), use_of(end));
+    if (way.count == 0) {
+        const auto& ends = g.uses(end);
+        bool const reversed = std::any_of(ends.begin(), ends.end(), [&](NodeId n) {
+            return paths_between(g, n, use_of(start)).count != 0;
+        });
+        found.error(where, path,
+                    reversed ? concat("`", last, "` comes before `", first,
+                                      "`: exchange start_layer_name and end_layer_name")
+                             : concat("no path leads from `", first, "` to `", last,
+                                      "`: a group is one path of layers, each reading the one before"));
+        return {};
+    }
+    if (way.count != 1) {
+        found.error(where, path,
+                    concat("several paths lead from `", first, "` to `", last,
+                           "`, and a group is one path: start it after the fork, or end it before"));
+        return {};
+    }
+    auto const foreign =
+        std::find_if(way.nodes.begin(), way.nodes.end(), [&](NodeId n) { return !may_stand_in_group(g, n); });
+    if (foreign != way.nodes.end()) {
+        found.error(
+            where, path,
+            concat("`", g.name(*foreign), "` (", g.type(*foreign), ") is on the path from `", first, "` to `",
+                   last,
+                   "`, and a group is made of Conv2d, Linear, BatchNorm2d, ReLU, LeakyReLU, Sigmoid, Tanh "
+                   "and Softmax modules only: ",
+                   foreign == way.nodes.begin() ? "start it after that"
+                                                : concat("end it at `", g.name(foreign[-1]), "`")));
+        return {};
+    }
+    if (auto const twice = trained_twice(g, way.nodes); !twice.empty()) {
+        found.error(where, path, concat(twice, ": end the group before it, or start it after"));
+        return {};
+    }
+    return way.nodes;
+}
+
+/// All nodes from module `start` to module `end` that lead to the latter; empty, and a finding, when one of
+/// them is read outside.
+inline std::vector<NodeId> part_of_group(const Graph& g, ModuleId start, ModuleId end, Position where,
+                                         const std::string& path, DiagnosticList& found) {
+    NodeId const first = g.uses(start).front(), last = g.uses(end).back();
+    auto const fail = [&](const std::string& why) -> std::vector<NodeId> {
+        found.error(where, path, why);
+        return {};
+    };
+    if (last < first)
+        return fail(concat("`", g.module(end).name, "` comes before `", g.module(start).name,
+                           "`: exchange start_layer_name and end_layer_name"));
+    std::vector<bool> leads(g.size(), false);
+    leads[last] = true;
+    for (std::size_t n = last.index; n > first.index; --n)
+        if (leads[n])
+            for (std::size_t input : g.node({n}).inputs) leads[input] = true;
+    if (!leads[first])
+        return fail(concat("no path leads from `", g.module(start).name, "` to `", g.module(end).name, "`"));
+    std::vector<NodeId> nodes;
+    for (NodeId n = first; n <= last; ++n.index)
+        if (leads[n] && g.kind(n) != NodeKind::constant && g.kind(n) != NodeKind::input &&
+            g.kind(n) != NodeKind::port)
+            nodes.push_back(n);
+    for (NodeId n : nodes) {
+        bool const leaves = n != last && g.is_output(n);
+        auto const reader =
+            std::ranges::find_if(g.consumers(n), [&](NodeId r) { return r > last || !leads[r]; });
+        if (n != last && (leaves || reader != g.consumers(n).end()))
+            return fail(concat("`", g.name(n), "` inside of the group ",
+                               leaves ? std::string("leaves the network")
+                                      : concat("is read by `", g.name(*reader), "`, outside of it"),
+                               ": a group has one value that others read, its last"));
+    }
+    if (auto const twice = trained_twice(g, nodes); !twice.empty())
+        return fail(concat(twice, ": end the group before it, or start it after"));
+    return nodes;
+}
+
+/// Every group that is sound and shares no node with an earlier one, in the order of the configuration.
+template <class Groups>
+std::vector<PlannedBlock> user_blocks(const Groups& groups, const Graph& g, const LayerLookup& names,
+                                      DiagnosticList& found, bool parts = false) {
+    std::vector<PlannedBlock> blocks;
+    std::vector<std::optional<std::size_t>> owner(g.size());  // of a node: index of its group
+    for (std::size_t i = 0; i != groups.size(); ++i) {
+        const auto& group = groups[i];
+        Position const where = position_in(groups, i);
+        std::string const path = element("distill_group", i);
+        auto const start =
+            names.used_module(*group.start_layer_name, either(group.start_layer_name.position(), where),
+                              concat(path, ".start_layer_name"));
+        auto const end =
+            names.used_module(*group.end_layer_name, either(group.end_layer_name.position(), where),
+                              concat(path, ".end_layer_name"));
+        if (!start || !end) continue;
+        auto nodes = parts ? part_of_group(g, *start, *end, where, path, found)
+                           : nodes_of_group(g, *start, *end, where, path, found);
+
+        auto const shared =
+            std::find_if(nodes.begin(), nodes.end(), [&](NodeId n) { return owner[n].has_value(); });
+        if (shared != nodes.end()) {
+            found.error(where, path,
+                        concat("`", g.name(*shared), "` is already in ",
+                               provenance_of(element("distill_group", *owner[*shared]),
+                                             position_in(groups, *owner[*shared]))
+                                   .text,
+                               ", and a layer is in one group only: end one before the other starts"));
+            continue;
+        }
+        if (nodes.empty()) continue;
+        PlannedBlock block{std::move(nodes), {}, provenance_of(path, where)};
+        for (NodeId n : block.nodes) {
+            owner[n] = i;
+            block.names.push_back(g.name(n));
+        }
+        blocks.push_back(std::move(block));
+    }
+    return blocks;
+}
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/plan/resolve-inl.hpp
+
+/// The definitions of resolve.hpp.
+
+namespace amct_distill {
+namespace detail {
+
+/// An optional of the configuration with a default in the schema.
+template <class T, auto Default>
+PlannedValue<T> planned_value(const optional<T, Default>& field, std::string_view name) {
+    return {field.get(), field.has_value() ? provenance_of(name, field.position()) : Provenance{}};
+}
+
+inline void check_at_least_one(const PlannedValue<std::uint32_t>& value, std::string_view name,
+                               std::string_view rule, DiagnosticList& found) {
+    if (value.value == 0) found.error(value.from.where, std::string(name), concat("0 is too few: ", rule));
+}
+
+template <class Algorithms>
+LayerFacts facts_of(const LayerRules<Algorithms>& layer, const Graph& g) {
+    auto const relu = g.relu_before(g.uses(layer.module).front());
+    return {has_channels_by_default(g.module(layer.module).type), relu ? g.name(*relu) : std::string()};
+}
+
+template <class Algorithms>
+BasicPlannedLayer<Algorithms> plan_layer(const LayerRules<Algorithms>& rules, const Graph& g) {
+    const TopologyModule& module = g.module(rules.module);
+    BasicPlannedLayer<Algorithms> layer;
+    layer.name = module.name;
+    layer.type = module.type;
+    layer.module = rules.module;
+    layer.node = g.uses(rules.module).front();
+    layer.quant_enable = !rules.skipped;
+    if (rules.skipped) layer.quant_enable_from = *rules.skipped;
+    // A layer that is skipped keeps the defaults, as in the original.
+    const Rule<Algorithms> nothing{};
+    const Rule<Algorithms>& source = rules.skipped ? nothing : rules.strongest();
+    auto const facts = facts_of(rules, g);
+    auto data = settle(source.data, facts);
+    auto weights = settle(source.weights, facts);
+    layer.data = std::move(data.algorithm);
+    layer.data_from = std::move(data.from);
+    layer.weights = std::move(weights.algorithm);
+    layer.weights_from = std::move(weights.from);
+    return layer;
+}
+
+inline void warn_of_left_out(const std::vector<NodeId>& nodes, const std::vector<bool>& quantized,
+                             const Graph& g, DiagnosticList& found) {
+    for (NodeId node : nodes) {
+        if (!quantized[node]) continue;
+        const std::string& layer = g.name(node);
+        NodeId const norm = *g.only_consumer(node);
+        found.warning({}, "",
+                      concat("`", layer, "` is quantized, but not distilled: it is followed by `",
+                             g.name(norm), "`, a ", g.is_shared(norm) ? "shared " : "", g.type(norm),
+                             ", which cannot join its block; a distill_group from `", layer, "` to `", layer,
+                             "` makes it one of its own"));
+    }
+}
+
+template <class Algorithms, class Storage>
+result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Storage>& config, const Graph& g,
+                                             const Target& target, DiagnosticList found, bool patterns,
+                                             bool group_parts = false) {
+    BasicDistillPlan<Algorithms> plan;
+    plan.graph = g;
+    plan.batch_num = planned_value(config.batch_num, "batch_num");
+    plan.group_size = planned_value(config.group_size, "group_size");
+    plan.data_dump = planned_value(config.data_dump, "data_dump");
+    check_at_least_one(plan.batch_num, "batch_num", "IFMR computes the clips from at least 1 batch", found);
+    check_at_least_one(plan.group_size, "group_size", "a block is made of at least 1 unit", found);
+
+    LayerLookup const names(g, found, patterns);
+    RuleBook<Algorithms> const rules(config, g, names, found);
+    if (names.quantizable().empty())
+        found.error(
+            {}, "",
+            "the network has no layer that can be quantized: a Conv2d that pads with zeros, or a Linear, "
+            "used once");
+    else if (std::all_of(rules.layers().begin(), rules.layers().end(),
+                         [](const auto& layer) { return layer.skipped.has_value(); }))
+        found.error(
+            {}, "",
+            "every layer that can be quantized is skipped, and nothing is left to distill; take one out "
+            "of quant_skip_layers or quant_skip_layer_types");
+
+    std::vector<NodeId> nodes;  // of the quantizable layers
+    std::vector<bool> quantized(g.size(), false);
+    for (const auto& layer : rules.layers()) {
+        plan.layers.push_back(plan_layer(layer, g));
+        nodes.push_back(plan.layers.back().node);
+        quantized[nodes.back()] = plan.layers.back().quant_enable;
+    }
+    check_target(plan.layers, rules.layers(), target, found);
+
+    auto groups = user_blocks(config.distill_group, g, names, found, group_parts);
+    if (found.failed()) return found.errors();
+
+    std::sort(nodes.begin(), nodes.end());
+    auto planned = plan_blocks(g, nodes, std::move(groups), plan.group_size.value);
+    plan.blocks = std::move(planned.blocks);
+    std::vector<std::size_t> block_of(g.size(), plan.blocks.size());
+    for (std::size_t b = 0; b != plan.blocks.size(); ++b)
+        for (NodeId n : plan.blocks[b].nodes) block_of[n] = b;
+    for (auto& layer : plan.layers)
+        if (block_of[layer.node] != plan.blocks.size()) layer.block = block_of[layer.node];
+
+    rules.warn_of_idle_rules();
+    rules.warn_of_resets([&](const auto& layer) { return facts_of(layer, g); });
+    warn_of_left_out(planned.left_out, quantized, g, found);
+    return {std::move(plan), found.warnings()};
+}
+
+}  // namespace detail
+
+template <class Algorithms, class Storage>
+result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Storage>& config,
+                                             const Graph& graph, const Target& target,
+                                             const ResolveOptions& options) {
+    return detail::resolve(config, graph, target, detail::DiagnosticList(options.source), options.patterns,
+                           options.group_parts);
+}
+
+}  // namespace amct_distill
+
+#endif  // definitions
+
+// ---- amct_distill/core/table.hpp
+
+/// Rows of text as a table that fits into a given width: columns as wide as their widest cell, two blanks
+/// before each.
+///
+///     Table table({{.heading = "layer", .least = 8}, {"SQNR"}, {.heading = "seconds", .drop = 1}});
+///     table.add({"conv1", "48.9 dB", "0.31"});
+///     std::cout << table.text(80);
+///
+/// What is too wide is made narrower in this order: columns that may be shortened, down to the width given
+/// for them (a cell keeps its end, "...layer1.conv1", or its beginning); then columns that may be dropped,
+/// the largest number first; then, on a very narrow terminal, all columns. Characters that take two columns
+/// of a terminal count two.
+
+namespace amct_distill {
+namespace detail {
+
+/// The text; when it takes more than `width` columns (at least 4), its end after "..." or its start before
+/// it.
+std::string shortened(std::string_view text, std::size_t width, bool keep_start = false);
+
+}  // namespace detail
+
+/// What a text is laid out for where no terminal says otherwise.
+inline constexpr std::size_t default_text_width = 100;
+
+struct TableColumn {
+    std::string heading{};
+    std::size_t least = 0;     ///< may be shortened to this width, at least 4; 0: it is shown whole
+    int drop = 0;              ///< may be dropped, columns with a larger number first; 0: it stays
+    bool keeps_start = false;  ///< a shortened cell keeps its beginning, not its end
+};
+
+class Table {
+public:
+    explicit Table(std::vector<TableColumn> columns) : columns_(std::move(columns)) {}
+
+    /// A row may have fewer cells than there are columns.
+    void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+    bool empty() const { return rows_.empty(); }
+
+    /// The headings and the rows, each a line that begins with two blanks and ends with its last cell.
+    std::string text(std::size_t width = default_text_width) const;
+
+private:
+    static std::size_t total(const std::vector<std::size_t>& widths, const std::vector<std::size_t>& shown);
+    /// Each column's width: the widest is shortened, again and again, until all fit or none may be shortened.
+    std::vector<std::size_t> fitted(const std::vector<std::size_t>& shown, std::size_t width,
+                                    bool at_any_price) const;
+    void add_line(std::string& out, const std::vector<std::string>& row,
+                  const std::vector<std::size_t>& shown, const std::vector<std::size_t>& widths) const;
+
+    std::vector<TableColumn> columns_;
+    std::vector<std::vector<std::string>> rows_{};
+};
+
+}  // namespace amct_distill
+
+#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
+
+// ---- amct_distill/core/table-inl.hpp
+
+/// The definitions of table.hpp.
+
+namespace amct_distill {
+namespace detail {
+
+AMCT_DISTILL_INLINE std::string shortened(std::string_view text, std::size_t width, bool keep_start) {
+    if (columns(text) <= width) return std::string(text);
+    while (columns(text) > width - 3) {
+        if (keep_start) {
+            while (is_utf8_continuation(text.back())) text.remove_suffix(1);
+            text.remove_suffix(1);
+        } else {
+            text.remove_prefix(1);
+            while (is_utf8_continuation(text.front())) text.remove_prefix(1);
+        }
+    }
+    return keep_start ? std::string(text).append("...") : std::string("...").append(text);
+}
+
+}  // namespace detail
+
+AMCT_DISTILL_INLINE std::string Table::text(std::size_t width) const {
+    std::vector<std::size_t> shown;  // the columns that are not dropped
+    for (std::size_t k = 0; k != columns_.size(); ++k) shown.push_back(k);
+    std::vector<std::size_t> widths = fitted(shown, width, false);
+    while (total(widths, shown) > width) {
+        auto const last = std::ranges::max_element(
+            shown, {}, [&](std::size_t k) { return std::pair(columns_[k].drop, k); });
+        if (last == shown.end() || columns_[*last].drop == 0) {
+            widths = fitted(shown, width, true);
+            break;
+        }
+        shown.erase(last);
+        widths = fitted(shown, width, false);
+    }
+    std::vector<std::string> headings;
+    for (const TableColumn& c : columns_) headings.push_back(c.heading);
+    std::string out;
+    add_line(out, headings, shown, widths);
+    for (const auto& row : rows_) add_line(out, row, shown, widths);
+    return out;
+}
+
+AMCT_DISTILL_INLINE std::size_t Table::total(const std::vector<std::size_t>& widths,
+                                             const std::vector<std::size_t>& shown) {
+    std::size_t sum = 0;
+    for (std::size_t k : shown) sum += 2 + widths[k];
+    return sum;
+}
+
+AMCT_DISTILL_INLINE std::vector<std::size_t> Table::fitted(const std::vector<std::size_t>& shown,
+                                                           std::size_t width, bool at_any_price) const {
+    std::vector<std::size_t> widths;
+    for (const TableColumn& c : columns_) widths.push_back(detail::columns(c.heading));
+    for (const auto& row : rows_)
+        for (std::size_t k = 0; k != (std::min)(row.size(), widths.size()); ++k)
+            widths[k] = (std::max)(widths[k], detail::columns(row[k]));
+    auto const least = [&](std::size_t k) {
+        if (at_any_price) return std::size_t{4};
+        return columns_[k].least == 0 ? widths[k] : (std::max)(columns_[k].least, std::size_t{4});
+    };
+    for (std::size_t sum = total(widths, shown); sum > width; --sum) {
+        std::size_t widest = columns_.size();
+        for (std::size_t k : shown)
+            if (widths[k] > least(k) && (widest == columns_.size() || widths[k] > widths[widest])) widest = k;
+        if (widest == columns_.size()) break;
+        --widths[widest];
+    }
+    return widths;
+}
+
+AMCT_DISTILL_INLINE void Table::add_line(std::string& out, const std::vector<std::string>& row,
+                                         const std::vector<std::size_t>& shown,
+                                         const std::vector<std::size_t>& widths) const {
+    std::string line;
+    for (std::size_t k : shown) {
+        if (k >= row.size()) break;
+        std::string const cell =
+            detail::shortened(row[k], (std::max)(widths[k], std::size_t{4}), columns_[k].keeps_start);
+        line.append(2, ' ').append(cell);
+        line.append((std::max)(widths[k], detail::columns(cell)) - detail::columns(cell), ' ');
+    }
+    out.append(line, 0, line.find_last_not_of(' ') + 1);
+    out.push_back('\n');
+}
+
+}  // namespace amct_distill
+
+#endif  // definitions
+
+// ---- amct_distill/report/plan_text.hpp
+
+/// A plan as tables: each layer's settings with where they come from, the blocks, and what holds for all.
+///
+///     std::cout << to_table(plan, terminal_width());
+///     //   layer  setting    value                            from
+///     //   conv1  weights    arq_distill, INT8, channel_wise  distill_override_layers[0] at 28:33
+///     //          data       ulq_quantize, INT8               distill_override_layers[0] at 26:5
+///     //          clips      by IFMR                          default
+
+namespace amct_distill {
+
+template <class Algorithms>
+std::string to_table(const BasicDistillPlan<Algorithms>& plan, std::size_t width = default_text_width);
+
+}  // namespace amct_distill
+
+#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
+
+// ---- amct_distill/report/plan_text-inl.hpp
+
+/// The definitions of plan_text.hpp.
+
+namespace amct_distill {
+namespace detail {
+
+/// A setting's value: a number, true or false, an enumerator's name, a text; of clips both ends.
+template <class Field>
+std::string setting_text(const Field& field) {
+    if constexpr (requires { field->clip_max; }) {
+        return field.has_value() ? concat(*field->clip_min, " .. ", *field->clip_max) : "by IFMR";
+    } else if constexpr (requires { field.get(); }) {
+        auto const& value = field.get();
+        using T = std::remove_cvref_t<decltype(value)>;
+        if constexpr (std::is_same_v<T, bool>)
+            return value ? "true" : "false";
+        else if constexpr (std::is_enum_v<T>)
+            return std::string(name_of(value));
+        else if constexpr (std::is_arithmetic_v<T>)
+            return number(value);
+        else if constexpr (std::is_convertible_v<T, std::string>)
+            return value;
+        else
+            return "set";
+    } else if constexpr (requires { number(*field); }) {
+        return number(*field);
+    } else {
+        return "set";
+    }
+}
+
+/// A row for the algorithm, and one for each setting that its description does not tell, or that has a
+/// default though the algorithm was chosen. Without room for the description, a row for each setting.
+template <class Alternatives, class Add>
+void algorithm_rows(std::string_view what, const oneof<Alternatives>& algorithm,
+                    const AlgorithmProvenance& from, bool room, const Add& add) {
+    add(std::string(what), room ? describe(algorithm) : std::string(algorithm.name()), from.algo);
+    std::visit(
+        [&]<class M>(const M& message) {
+            if constexpr (!std::is_same_v<M, std::monostate>)
+                [&]<std::size_t... I>(std::index_sequence<I...>) {
+                    auto const row = [&](std::string_view name, const auto& field) {
+                        bool const described = name == "dst_type" || name == "channel_wise";
+                        if (room && described && (from[name].by_user || from[name] == from.algo)) return;
+                        add(name == "clip_max_min" ? "clips" : std::string(name), setting_text(field),
+                            from[name]);
+                    };
+                    (row(reflect::field_name<M, I>(), reflect::get<I>(message)), ...);
+                }
+            (std::make_index_sequence<reflect::field_count<M>>{});
+        },
+        algorithm.value());
+}
+
+}  // namespace detail
+
+template <class Algorithms>
+std::string to_table(const BasicDistillPlan<Algorithms>& plan, std::size_t width) {
+    bool const room = width >= 60;
+    Table layers({{.heading = "layer", .least = 8},
+                  {.heading = "setting"},
+                  {.heading = "value", .least = room ? std::size_t{31} : 14, .keeps_start = true},
+                  {.heading = "from", .least = 20, .drop = 1}});
+    for (const auto& l : plan.layers) {
+        std::string name = l.name;
+        auto const add = [&](std::string setting, std::string value, const Provenance& from) {
+            layers.add({std::exchange(name, ""), std::move(setting), std::move(value), from.text});
+        };
+        if (!l.quant_enable) {
+            add("skipped", "not quantized, trained in float", l.quant_enable_from);
+            continue;
+        }
+        detail::algorithm_rows("weights", l.weights, l.weights_from, room, add);
+        detail::algorithm_rows("data", l.data, l.data_from, room, add);
+    }
+    Table blocks(
+        {{"block"}, {.heading = "layers", .least = 20}, {.heading = "from", .least = 12, .drop = 1}});
+    for (std::size_t b = 0; b != plan.blocks.size(); ++b) {
+        std::string names;
+        for (const std::string& name : plan.blocks[b].names)
+            detail::append(names, detail::concat(names.empty() ? "" : " ", name));
+        blocks.add({number(b + 1), std::move(names), plan.blocks[b].from.text});
+    }
+    Table all({{"setting"}, {"value"}, {.heading = "from", .least = 12}});
+    all.add({"batch_num", number(plan.batch_num.value), plan.batch_num.from.text});
+    all.add({"group_size", number(plan.group_size.value), plan.group_size.from.text});
+    all.add({"data_dump", plan.data_dump.value ? "true" : "false", plan.data_dump.from.text});
+    return detail::concat(layers.text(width), '\n', blocks.text(width), '\n', all.text(width));
+}
+
+}  // namespace amct_distill
+
+#endif  // definitions
+
+// ---- amct_distill/student/bias_report.hpp
+
+/// What a bias correction has done: see bias_correction.hpp.
+///
+///     for (const CorrectedBias& l : report.layers) std::cout << l.layer << ": " << l.shift << '\n';
+
+namespace amct_distill {
+
+struct CorrectedBias {
+    std::string layer{};
+    std::string into{};    ///< whose bias it is: the layer, or the BatchNorm after it
+    double shift = 0;      ///< root of the mean square of the channels' shifts, of the outputs of `into`
+    double deviation = 0;  ///< the standard deviation of those outputs in the teacher, all channels together
+};
+
+/// A quantized layer that was not corrected, and why.
+struct UncorrectedBias {
+    std::string layer{};
+    std::string why{};
+};
+
+struct BiasReport {
+    std::size_t batches = 0;  ///< that the means are taken over
+    std::vector<CorrectedBias> layers{};
+    std::vector<UncorrectedBias> others{};
+};
+
+}  // namespace amct_distill
+
+// ---- amct_distill/student/bias_correction.hpp
+
+/// Bias correction: what quantization shifts the mean of each output channel by is taken back by the bias.
+///
+///     calibrate(student, batches).value();
+///     BiasReport const report = correct_biases(teacher, student, batches).value();
+///     distill(teacher, student, batches).value();              // or deploy(student)
+///
+/// Source: Nagel et al. 2019, with means over data. Layer by layer, in the graph's order: each sees those
+/// before it corrected. It is for students that are calibrated only, or before distillation. Afterwards it
+/// does harm: the layers of a block have learned to make up for each other's errors.
+
+namespace amct_distill {
+
+struct BiasOptions {
+    std::size_t batch_num = 0;  ///< take the first so many batches; 0: as many as the plan's batch_num says
+};
+
+/// A layer's own bias is corrected, or that of the BatchNorm after it; a layer that has neither stays as it
+/// is, and the report says so: give it a bias of zeros. Nothing but biases changes.
+///
+/// Errors, the student then being as before: no batches, or one that cannot be loaded; outputs whose mean is
+/// not finite, with the layer's name. Throws std::invalid_argument when the teacher is not the student's, or
+/// a batch does not fit its inputs. The result has the same bits with any number of threads and any
+/// memory_bytes: where what layers read has no room, it is computed again for each of them.
+template <class Algorithms>
+result<BiasReport> correct_biases(const nn::Network& teacher, BasicStudent<Algorithms>& student,
+                                  DataSource batches, const RunOptions& run = {},
+                                  const BiasOptions& options = {});
+
+}  // namespace amct_distill
+
+#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
+
+// ---- amct_distill/student/channel_sums.hpp
+
+/// Sums of a value's channels over the samples of batches, in double and in a fixed order.
+///
+///     detail::ChannelSums sums(detail::channels_of_bias(layer, sample_shape), channels);
+///     sums.add(y, runner.count(samples), executor);              // y: [samples, ...]
+///     sums.mean(c);
+
+namespace amct_distill::detail {
+
+/// Which channel's bias each element of an output is added to: the layer on zeros, channel c having the bias
+/// c. So it is known of layers of one's own too. `input`, `output`: shapes, the batch being 1 where it is
+/// free.
+inline std::vector<std::uint32_t> channels_of_bias(const nn::Weighted& layer, const nn::Shape& input,
+                                                   const nn::Shape& output) {
+    nn::Tensor x, y, numbers({layer.output_channels()});
+    x.resize_batch(input, 1);
+    y.resize_batch(output, 1);
+    x.fill(0);
+    for (std::size_t c = 0; c != numbers.size(); ++c) numbers[c] = static_cast<float>(c);
+    nn::Module const numbered = layer.with_parameters(layer.weight(), numbers);
+    nn::Scratch scratch;
+    nn::Tensor* const outputs[] = {&y};
+    const nn::Tensor* const inputs[] = {&x};
+    numbered.forward(inputs, outputs, scratch, nn::Mode::evaluate);
+    std::vector<std::uint32_t> channels(y.size());
+    for (std::size_t i = 0; i != y.size(); ++i) channels[i] = static_cast<std::uint32_t>(y[i]);
+    return channels;
+}
+/// The same of a value whose dimension 1 is the channel.
+inline std::vector<std::uint32_t> channels_of_planes(const nn::Shape& output) {
+    auto const count = static_cast<std::size_t>(output.at(1));
+    auto const pixels = static_cast<std::size_t>(nn::product(output, 2, output.size()));
+    std::vector<std::uint32_t> channels(count * pixels);
+    for (std::size_t i = 0; i != channels.size(); ++i)
+        channels[i] = static_cast<std::uint32_t>(i / pixels % count);
+    return channels;
+}
+
+class ChannelSums {
+public:
+    /// `channel_of`: of each element of a sample; of a value without a batch, of the whole.
+    ChannelSums(std::vector<std::uint32_t> channel_of, std::size_t channels)
+        : channel_of_(std::move(channel_of)), each_(channels), sums_(channels) {
+        for (std::uint32_t c : channel_of_) ++each_[c];
+    }
+    std::size_t channels() const { return sums_.size(); }
+
+    /// The values of a batch, in so many slices, which are added along their tree.
+    void add(const nn::Tensor& values, std::size_t slices, const nn::Executor& executor) {
+        std::size_t const samples = values.size() / channel_of_.size();
+        std::vector<std::vector<double>> parts(slices);
+        std::vector<double> squares(slices);
+        executor.parallel_for(slices, [&](std::size_t k) {
+            BatchSlice const slice = slice_of(static_cast<nn::Index>(samples), k, slices);
+            parts[k].assign(channels(), 0.0);
+            for (nn::Index s = slice.begin; s != slice.end; ++s)
+                add_sample(values.span().subspan(static_cast<std::size_t>(s) * channel_of_.size(),
+                                                 channel_of_.size()),
+                           parts[k], squares[k]);
+        });
+        std::vector<double> column(slices);
+        for (std::size_t c = 0; c != channels(); ++c) {
+            for (std::size_t k = 0; k != slices; ++k) column[k] = parts[k][c];
+            sums_[c] += tree_sum(std::span(column));
+        }
+        squares_ += tree_sum(std::span(squares));
+        samples_ += samples;
+    }
+    double mean(std::size_t c) const {
+        return each_[c] == 0 ? 0 : sums_[c] / (static_cast<double>(each_[c]) * static_cast<double>(samples_));
+    }
+    /// Of all values.
+    double deviation() const {
+        double sum = 0;
+        for (double s : sums_) sum += s;
+        double const n = static_cast<double>(samples_) * static_cast<double>(channel_of_.size());
+        double const mean = sum / n, variance = squares_ / n - mean * mean;
+        return variance > 0 ? std::sqrt(variance) : 0;
+    }
+
+private:
+    void add_sample(std::span<const float> values, std::vector<double>& sums, double& squares) const {
+        // Channels mostly come in runs, and a run in one register.
+        for (std::size_t i = 0; i != values.size();) {
+            std::uint32_t const c = channel_of_[i];
+            double sum = 0;
+            for (; i != values.size() && channel_of_[i] == c; ++i) {
+                double const v = static_cast<double>(values[i]);
+                sum += v;
+                squares += v * v;
+            }
+            sums[c] += sum;
+        }
+    }
+
+    std::vector<std::uint32_t> channel_of_;
+    std::vector<std::size_t> each_;  // elements of a sample, by channel
+    std::vector<double> sums_;
+    double squares_ = 0;
+    std::size_t samples_ = 0;
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/student/bias_correction-inl.hpp
+
+/// The definitions of bias_correction.hpp.
+
+namespace amct_distill {
+namespace detail {
+
+/// Some batches on their way through a network: what nodes that are still to come read of those that have
+/// been run. Where that has no room, a run begins at the inputs each time.
+class NetworkProgress {
+public:
+    /// `samples`: of a batch, about.
+    NetworkProgress(const nn::Network& network, DataSource batches, std::size_t count, nn::Index samples,
+                    std::size_t memory_bytes, const nn::Executor& executor)
+        : network_(network),
+          batches_(batches),
+          memory_(memory_bytes),
+          samples_(samples),
+          runner_(network, &executor) {
+        states_.resize(count);
+    }
+
+    const SliceRunner& runner() const { return runner_; }
+
+    /// Runs all operations before the one at `end` (an index of `operations()`), for good.
+    result<void> advance(std::size_t end) {
+        if (end == begin_) return {};
+        std::vector<nn::NodeId> const live = live_at(end);
+        if (is_kept_) is_kept_ = fits(live);
+        if (!is_kept_) {
+            for (State& s : states_) s.clear();
+            begin_ = 0;
+            return {};
+        }
+        auto const nodes = network_.operations().subspan(begin_, end - begin_);
+        for (std::size_t i = 0; i != states_.size(); ++i) {
+            State next(live.size());
+            for (std::size_t k = 0; k != live.size(); ++k) next[k].node = live[k];
+            if (auto ok = run(i, nodes, next); !ok) return ok;
+            states_[i] = std::move(next);
+        }
+        begin_ = end;
+        return {};
+    }
+    /// f(value of a node) for each batch, the node being run, and what it takes; nothing is kept.
+    template <class F>
+    result<void> look_at(nn::NodeId node, std::size_t end, F f) {
+        auto const nodes = network_.operations().subspan(begin_, end - begin_);
+        for (std::size_t i = 0; i != states_.size(); ++i) {
+            State wanted(1);
+            wanted[0].node = node;
+            if (auto ok = run(i, nodes, wanted); !ok) return ok;
+            f(wanted[0].value);
+        }
+        return {};
+    }
+
+private:
+    struct Value {
+        nn::NodeId node{};
+        nn::Tensor value{};
+    };
+    using State = std::vector<Value>;
+
+    /// What the operations from `end` on read of the inputs and of the operations before.
+    std::vector<nn::NodeId> live_at(std::size_t end) const {
+        auto const later = network_.operations().subspan(end);
+        std::size_t const first =
+            later.empty() ? network_.graph().size() : static_cast<std::size_t>(later.front().index);
+        std::vector<nn::NodeId> live;
+        for (nn::NodeId id : later)
+            for (nn::NodeId input : network_.node(id).inputs)
+                if (input.index < first && network_.node(input).kind != NodeKind::constant)
+                    live.push_back(input);
+        std::ranges::sort(live);
+        live.erase(std::unique(live.begin(), live.end()), live.end());
+        return live;
+    }
+    bool fits(const std::vector<nn::NodeId>& live) const {
+        double bytes = 0;
+        for (nn::NodeId id : live) {
+            double one = sizeof(float);
+            for (nn::Index d : network_.node(id).shape) one *= static_cast<double>(d > 0 ? d : samples_);
+            bytes += one * static_cast<double>(states_.size());
+        }
+        return bytes <= static_cast<double>(memory_);
+    }
+
+    result<void> run(std::size_t i, std::span<const nn::NodeId> nodes, State& wanted) {
+        given_.clear();
+        wanted_.clear();
+        Batch buffer;
+        if (begin_ == 0) {
+            auto const batch = batches_.load(i, buffer);
+            if (!batch) return batch.diagnostics();
+            require_batch(network_, *batch, "correct_biases", i);
+            for (std::size_t k = 0; k != batch->size(); ++k)
+                given_.push_back({network_.inputs()[k], &(*batch)[k]});
+            give(wanted, nodes);
+            return {};
+        }
+        for (const Value& v : states_[i]) given_.push_back({v.node, &v.value});
+        give(wanted, nodes);
+        return {};
+    }
+    void give(State& wanted, std::span<const nn::NodeId> nodes) {
+        for (Value& w : wanted) {
+            auto const there = std::ranges::find_if(given_, [&](const auto& g) { return g.node == w.node; });
+            if (there != given_.end())
+                w.value = *there->value;  // passed on
+            else
+                wanted_.push_back({w.node, &w.value});
+        }
+        runner_.run(nodes, given_, wanted_);
+    }
+
+    const nn::Network& network_;
+    DataSource batches_;
+    std::size_t memory_, begin_ = 0;
+    nn::Index samples_;
+    bool is_kept_ = true;
+    SliceRunner runner_;
+    std::vector<State> states_{};  // by batch
+    std::vector<SliceRunner::Given> given_{};
+    std::vector<SliceRunner::Wanted> wanted_{};
+};
+
+/// A layer whose outputs' means are corrected.
+struct BiasTarget {
+    std::size_t report = 0;  // its place
+    nn::NodeId layer{}, measured{};
+    nn::ModuleId corrected{};
+    ChannelSums teacher, student;
+};
+
+}  // namespace detail
+
+template <class Algorithms>
+result<BiasReport> correct_biases(const nn::Network& teacher, BasicStudent<Algorithms>& student,
+                                  DataSource batches, const RunOptions& run, const BiasOptions& options) {
+    run.check_options("correct_biases");
+    if (batches.empty()) return general_error("correct_biases: no batches; give at least one");
+    if (auto const what = detail::difference(teacher, student.network(), "the teacher", "the student");
+        !what.empty())
+        throw std::invalid_argument(detail::concat("correct_biases: ", what));
+
+    nn::Network network = student.network();  // becomes the student's when all is well
+    const Graph& graph = network.graph();
+    BiasReport report;
+    std::size_t const asked =
+        options.batch_num != 0 ? options.batch_num : std::size_t{student.plan().batch_num.value};
+    report.batches = (std::min)(asked, batches.size());
+
+    std::vector<detail::BiasTarget> targets;
+    for (nn::NodeId id : network.operations()) {
+        auto const module = graph.module_of(id);
+        if (!module || graph.is_shared(id)) continue;
+        const auto* const layer = network.module(*module).template get_if<QuantizedLayer<Algorithms>>();
+        if (layer == nullptr) continue;
+        const nn::Weighted& weighted = layer->layer();
+        auto const add = [&](nn::NodeId measured, nn::ModuleId into, std::vector<std::uint32_t> channels) {
+            auto const count = static_cast<std::size_t>(weighted.output_channels());
+            detail::ChannelSums const sums(std::move(channels), count);
+            targets.push_back({report.layers.size(), id, measured, into, sums, sums});
+            report.layers.push_back({graph.module(*module).name, graph.module(into).name, 0, 0});
+        };
+        if (!weighted.bias().empty())
+            add(id, *module,
+                detail::channels_of_bias(weighted, network.node(network.node(id).inputs[0]).shape,
+                                         network.node(id).shape));
+        else if (auto const norm = batch_norm_after(network, *module))
+            add(graph.uses(*norm).front(), *norm,
+                detail::channels_of_planes(network.node(graph.uses(*norm).front()).shape));
+        else
+            report.others.push_back(
+                {graph.module(*module).name, "it has no bias, and no BatchNorm after it that has one"});
+    }
+    if (targets.empty()) return report;
+
+    nn::Executor const executor(run.threads);
+    auto const position = [&](nn::NodeId id) {
+        return static_cast<std::size_t>(std::ranges::lower_bound(network.operations(), id) -
+                                        network.operations().begin());
+    };
+    auto const measure = [&](detail::NetworkProgress& progress, nn::NodeId node, detail::ChannelSums& sums) {
+        return progress.look_at(node, position(node) + 1, [&](const nn::Tensor& y) {
+            bool const batch = network.node(node).shape[0] == nn::any_batch;
+            sums.add(y, batch ? progress.runner().count(y.dim(0)) : 1, executor);
+        });
+    };
+    Batch buffer;
+    auto const first = batches.load(0, buffer);
+    if (!first) return first.diagnostics();
+    detail::require_batch(network, *first, "correct_biases", 0);
+    nn::Index const samples = (*first)[0].dim(0);
+    detail::NetworkProgress of_teacher(teacher, batches, report.batches, samples, run.memory_bytes / 2,
+                                       executor),
+        of_student(network, batches, report.batches, samples, run.memory_bytes / 2, executor);
+    for (detail::BiasTarget& t : targets) {
+        for (detail::NetworkProgress* progress : {&of_teacher, &of_student}) {
+            if (auto ok = progress->advance(position(t.layer)); !ok) return ok.diagnostics();
+            if (auto ok = measure(*progress, t.measured, progress == &of_teacher ? t.teacher : t.student);
+                !ok)
+                return ok.diagnostics();
+        }
+        CorrectedBias& told = report.layers[t.report];
+        nn::Module& module = network.module(t.corrected);
+        for (const nn::Parameter& p : module.parameters()) {
+            if (p.name != "bias") continue;
+            double squares = 0;
+            for (std::size_t c = 0; c != p.values.size(); ++c) {
+                double const shift = t.teacher.mean(c) - t.student.mean(c);
+                if (!std::isfinite(shift))
+                    return general_error(
+                        detail::concat("correct_biases: layer `", told.layer, "`: the mean of channel ", c,
+                                       " of its outputs is not finite: check the data and the clips"));
+                p.values[c] = static_cast<float>(static_cast<double>(p.values[c]) + shift);
+                squares += shift * shift;
+            }
+            told.shift = std::sqrt(squares / static_cast<double>(p.values.size()));
+        }
+        told.deviation = t.teacher.deviation();
+    }
+    student.network() = std::move(network);
+    return report;
+}
+
+}  // namespace amct_distill
+
+#endif  // definitions
+
+// ---- amct_distill/student/calibrate.hpp
+
+/// Finds the first clip range of every quantized layer's input, by IFMR over some batches.
+///
+///     calibrate(student, batches).value();                              // batch_num of the plan
+///     calibrate(student, batches, {.threads = 4, .memory_bytes = 1 << 30}).value();
+///     calibrate(student, batches, {}, {.ifmr = {.max_percentile = 0.9999}}).value();
+///
+/// Source: AMCT's calibration. Weights are quantized throughout; an input passes unquantized until the clips
+/// of all are found, or is quantized from the start by clips of the user's.
+
+namespace amct_distill {
+
+struct CalibrateOptions {
+    IfmrOptions ifmr{};  ///< of every layer; what `max_bytes` allows for one is within the run's memory_bytes
+
+    /// Throws std::invalid_argument when they make no sense.
+    void check_options() const {
+        if (auto const ok = ifmr.check_options(); !ok)
+            throw std::invalid_argument(detail::concat("calibrate: ifmr: ", ok.diagnostics()[0].message));
+    }
+};
+
+struct CalibrationReport {
+    std::size_t batches = 0;  ///< that were observed: batch_num, or all where there are fewer
+};
+
+/// Takes the first batch_num batches; each counts once, and a warning says when there are fewer. Anew at
+/// every call: clips that an earlier calibration found, or that were trained since, do not count.
+///
+/// Errors, the student then being as before: no batches, or one that cannot be loaded; an input of a layer
+/// that is empty or not finite (with the layer's name). Throws std::invalid_argument, the student being as
+/// before too, when a batch does not fit the network's inputs, or an option makes no sense. The result has
+/// the same bits with any number of threads.
+template <class Algorithms>
+result<CalibrationReport> calibrate(BasicStudent<Algorithms>& student, DataSource batches,
+                                    const RunOptions& run = {}, const CalibrateOptions& options = {});
+
+}  // namespace amct_distill
+
+#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
+
+// ---- amct_distill/student/input_calibration.hpp
+
+/// Finds the first clips of one layer's input; until they are taken the input passes unquantized.
+///
+///     InputCalibration calibration(quantizers, IfmrOptions{}, /*memory=*/1 << 20);
+///     calibration.observe(x, execution);  ...          // every batch of the layer's inputs
+///     calibration.finish(execution);
+///     calibration.take();                              // without it, the quantizers are as they were before
+
+namespace amct_distill {
+namespace detail {
+
+/// The calibrator of a quantizer, with options where it takes them.
+template <class Q>
+struct CalibratorOf {
+    typename Q::calibrator calibrator;
+    explicit CalibratorOf(const IfmrOptions& options) : calibrator(make(options)) {}
+
+private:
+    static typename Q::calibrator make([[maybe_unused]] const IfmrOptions& options) {
+        if constexpr (std::is_constructible_v<typename Q::calibrator, const IfmrOptions&>)
+            return typename Q::calibrator(options);
+        else
+            return {};
+    }
+};
+template <class>
+struct with_calibrators;
+template <class... Q>
+struct with_calibrators<std::variant<Q...>> {
+    using type = std::variant<std::monostate, CalibratorOf<Q>...>;
+};
+
+}  // namespace detail
+
+template <class Algorithms>
+class InputCalibration {
+public:
+    /// Of what was observed it keeps `memory` bytes, where the calibrator can be told so; the rest goes to a
+    /// file in the directory (empty: among the system's temporary files).
+    InputCalibration(LayerQuantizers<Algorithms>& quantizers, const IfmrOptions& options,
+                     std::size_t memory = static_cast<std::size_t>(-1), const std::string& directory = {})
+        : quantizers_(quantizers), was_calibrated_(quantizers.is_calibrated_) {
+        std::visit(
+            [&]<class Q>(const Q&) {
+                auto& made = calibrator_.template emplace<detail::CalibratorOf<Q>>(options);
+                detail::limit_memory_of(made.calibrator, (std::min)(memory, options.max_bytes), directory);
+            },
+            quantizers.data_);
+        quantizers.is_calibrated_ = false;
+    }
+    InputCalibration(const InputCalibration&) = delete;
+    InputCalibration& operator=(const InputCalibration&) = delete;
+    ~InputCalibration() {
+        if (!taken_) quantizers_.is_calibrated_ = was_calibrated_;
+    }
+
+    /// Errors: the batch is empty or not finite; a temporary file cannot be written.
+    result<void> observe(std::span<const float> x, const Execution& on = {}) {
+        return with_calibrator([&](auto& calibrator) { return detail::observe_on(on, calibrator, x); });
+    }
+    /// Errors: nothing was observed; no clips suit what was.
+    result<void> finish(const Execution& on = {}) {
+        return with_calibrator([&](auto& calibrator) -> result<void> {
+            auto const found = detail::finish_on(on, calibrator);
+            if (!found) return found.diagnostics();
+            clip_ = found->clip;
+            warnings_ = found.diagnostics();
+            return {};
+        });
+    }
+    /// Of `finish`.
+    const Diagnostics& warnings() const { return warnings_; }
+    /// After `finish`.
+    void take() {
+        quantizers_.set_clips(clip_.value());
+        taken_ = true;
+    }
+
+private:
+    template <class F>
+    result<void> with_calibrator(const F& f) {
+        return std::visit(
+            [&]<class C>(C& held) -> result<void> {
+                if constexpr (std::is_same_v<C, std::monostate>)
+                    return {};  // never: the constructor makes one
+                else
+                    return f(held.calibrator);
+            },
+            calibrator_);
+    }
+
+    LayerQuantizers<Algorithms>& quantizers_;
+    typename detail::with_calibrators<activation_quantizer_variant<Algorithms>>::type calibrator_{};
+    std::optional<ClipRange> clip_{};
+    Diagnostics warnings_{};
+    bool was_calibrated_, taken_ = false;
+};
+
+}  // namespace amct_distill
+
+// ---- amct_distill/student/calibrate-inl.hpp
+
+/// The definitions of calibrate.hpp.
+
+namespace amct_distill {
+
+template <class Algorithms>
+result<CalibrationReport> calibrate(BasicStudent<Algorithms>& student, DataSource batches,
+                                    const RunOptions& run, const CalibrateOptions& options) {
+    run.check_options("calibrate");
+    options.check_options();
+    if (batches.empty()) return general_error("calibrate: no batches; give at least one");
+    const nn::Network& network = student.network();
+    std::size_t const asked = student.plan().batch_num.value;
+    CalibrationReport report{(std::min)(asked, batches.size())};
+
+    struct Waiting {  // a layer that is being calibrated
+        Waiting(const std::string& layer, nn::NodeId node, LayerQuantizers<Algorithms>& quantizers,
+                const IfmrOptions& ifmr, std::size_t memory, const std::string& directory)
+            : name(layer), input(node), calibration(quantizers, ifmr, memory, directory) {}
+        const std::string& name;
+        nn::NodeId input;
+        InputCalibration<Algorithms> calibration;
+    };
+    if (!run.directory.empty()) {
+        std::error_code error;
+        std::filesystem::create_directories(run.directory, error);
+        if (error) return detail::file_error("create", run.directory, error.value());
+    }
+    std::deque<Waiting> waiting;
+    double values = 0;  // of one sample, of all layers' inputs
+    auto const size_of = [&](nn::NodeId id) {
+        double size = 1;
+        for (nn::Index d : network.node(id).shape) size *= d > 0 ? static_cast<double>(d) : 1;
+        return size;
+    };
+    auto const inputs_of = [&](auto f) {
+        for (const auto& layer : student.plan().layers)
+            if (auto* const q = student.quantizers(layer.name); q != nullptr && !q->has_user_clips())
+                f(layer, *q, network.node(layer.node).inputs[0]);
+    };
+    inputs_of([&](const auto&, auto&, nn::NodeId input) { values += size_of(input); });
+    inputs_of([&](const auto& layer, auto& quantizers, nn::NodeId input) {
+        double const share = static_cast<double>(run.memory_bytes) * (size_of(input) / values);
+        waiting.emplace_back(layer.name, input, quantizers, options.ifmr, static_cast<std::size_t>(share),
+                             run.directory.string());
+    });
+
+    nn::Executor const executor(run.threads);
+    SliceRunner runner(network, &executor);
+    std::vector<nn::NodeId> nodes;  // that layers read, each once
+    for (const Waiting& w : waiting) nodes.push_back(w.input);
+    std::ranges::sort(nodes);
+    nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
+    std::vector<nn::Tensor> read(nodes.size());
+    Batch buffer;
+    for (std::size_t i = 0; i != report.batches; ++i) {
+        auto const batch = batches.load(i, buffer);
+        if (!batch) return batch.diagnostics();
+        detail::require_batch(network, *batch, "calibrate", i);
+        runner.run_batch(*batch, nodes, read);
+        for (Waiting& w : waiting) {
+            auto const at = std::ranges::lower_bound(nodes, w.input) - nodes.begin();
+            const nn::Tensor& x = read[static_cast<std::size_t>(at)];
+            if (auto ok = w.calibration.observe(x.span(), executor.execution()); !ok)
+                return detail::of_layer(w.name, ok.diagnostics());
+        }
+    }
+    for (Waiting& w : waiting)
+        if (auto ok = w.calibration.finish(executor.execution()); !ok)
+            return detail::of_layer(w.name, ok.diagnostics());
+    Diagnostics warnings;
+    if (report.batches != asked)
+        warnings.push_back(general_warning(detail::concat(
+            "calibrate: batch_num is ", asked, ", and ", report.batches,
+            report.batches == 1 ? " batch was" : " batches were", " given; each counts once")));
+    for (Waiting& w : waiting) {
+        w.calibration.take();
+        Diagnostics const of_layer = detail::of_layer(w.name, w.calibration.warnings());
+        warnings.insert(warnings.end(), of_layer.begin(), of_layer.end());
+    }
+    return {report, std::move(warnings)};
+}
+
+}  // namespace amct_distill
+
+#endif  // definitions
+
+// ---- amct_distill/student/extended.hpp
+
+/// Plan and student of a configuration with the extended algorithms.
+///
+///     ExtendedPlan const plan = resolve(read<ExtendedConfig>(text).value(), teacher.graph()).value();
+///     ExtendedStudent student = make_student(teacher, plan).value();
+
+namespace amct_distill {
+
+using ExtendedPlan = BasicDistillPlan<ExtendedAlgorithms>;
+using ExtendedStudent = BasicStudent<ExtendedAlgorithms>;
+
+}  // namespace amct_distill
+
+// ---- amct_distill/text/reader_options.hpp
+
+/// How a text is read: what a second value means, whether an unknown field is an error.
+///
+///     read<AMCTDistillConfig>(text, {.on_duplicate = Duplicates::last_wins});
+
+namespace amct_distill {
+
+/// What a second value for a singular field, or a second member of a oneof, means.
+enum class Duplicates {
+    error,      ///< it is an error that names both places
+    last_wins,  ///< as protobuf's Merge: a scalar or a oneof is replaced, a message merged; with a warning
+                ///< each
+};
+
+struct ReaderOptions {
+    std::string_view source = {};  ///< name of a text that is no SourceText, for diagnostics
+    Duplicates on_duplicate = Duplicates::error;
+    bool unknown_fields_are_warnings = false;
+    std::size_t max_depth = 100;  ///< of nested messages
+};
+
+}  // namespace amct_distill
+
+// ---- amct_distill/text/reader.hpp
+
+/// Protobuf text format into any aggregate message.
+///
+///     result<AMCTDistillConfig> config = read<AMCTDistillConfig>(SourceText{"quant.cfg", text});
+///     if (!config) std::cerr << to_string(config.diagnostics());
+///
+/// All errors of meaning are collected; syntax errors stop it. It never throws on any input but for lack of
+/// memory.
+
+namespace amct_distill {
+
+/// Reads a message. Warnings ride on the value; without a value, every diagnostic is there, in order of text.
+template <class M>
+result<M> read(const SourceText& source, const ReaderOptions& options = {});
+/// The same, of a text at hand.
+template <class M>
+result<M> read(std::string_view text, const ReaderOptions& options = {});
+
+}  // namespace amct_distill
+
+#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
+
+// ---- amct_distill/text/grammar.hpp
+
+/// The tokens of protobuf's text format, written once, as Boost.Spirit X3 expressions.
+///
+///     const char* at = text.data();
+///     grammar::match(grammar::identifier, at, end)    // true, and `at` after the identifier; or false
+///
+/// At run time X3 parses them. X3 (1.81 to 1.90) has no constexpr parse(), so in constant evaluation `walk`
+/// interprets the very same expression objects: a text means the same to the compiler and at run time.
+///
+/// The only user of Boost.Spirit.
+
+namespace amct_distill::grammar {
+namespace x3 = boost::spirit::x3;
+using x3::standard::char_;
+using x3::standard::lit;
+
+// clang-format off
+inline constexpr auto space       = lit(' ') | '\n' | '\t' | '\r' | '\v' | '\f';
+inline constexpr auto comment     = '#' >> *(char_ - '\n');
+inline constexpr auto skipped     = *(+space | comment);
+
+inline constexpr auto digit       = char_('0', '9');
+inline constexpr auto octal_digit = char_('0', '7');
+inline constexpr auto hex_digit   = digit | char_('a', 'f') | char_('A', 'F');
+inline constexpr auto letter      = char_('a', 'z') | char_('A', 'Z') | '_';
+inline constexpr auto identifier  = letter >> *(letter | digit);
+
+inline constexpr auto hex         = '0' >> (lit('x') | 'X') >> +hex_digit;
+inline constexpr auto octal       = '0' >> +octal_digit;
+inline constexpr auto whole       = lit('0') | (char_('1', '9') >> *digit);
+inline constexpr auto exponent    = (lit('e') | 'E') >> -(lit('+') | '-') >> +digit;
+inline constexpr auto decimal     = ((whole >> -('.' >> *digit)) | ('.' >> +digit)) >> -exponent
+                                  >> -(lit('f') | 'F');
+/// A number may not touch what could continue it: `12abc`, `08`, `1e`, `1.2.3` are no numbers.
+inline constexpr auto number      = (hex | octal | decimal) >> !(letter | digit | '.');
+/// What a person takes for one token where the rules see none; for messages.
+inline constexpr auto word        = +(letter | digit | '.');
+
+inline constexpr auto escaped     = '\\' >> (char_ - '\n');
+inline constexpr auto quoted      = ('"'  >> *(escaped | (char_ - (lit('"')  | '\\' | '\n'))) >> '"')
+                                  | ('\'' >> *(escaped | (char_ - (lit('\'') | '\\' | '\n'))) >> '\'');
+// clang-format on
+
+// The walker: each overload is what X3 does for that expression. All are declared first, since an expression
+// may hold any other.
+using iterator = const char*;
+template <class L, class R>
+constexpr bool walk(const x3::sequence<L, R>&, iterator&, iterator);
+template <class L, class R>
+constexpr bool walk(const x3::alternative<L, R>&, iterator&, iterator);
+template <class L, class R>
+constexpr bool walk(const x3::difference<L, R>&, iterator&, iterator);
+template <class S>
+constexpr bool walk(const x3::kleene<S>&, iterator&, iterator);
+template <class S>
+constexpr bool walk(const x3::plus<S>&, iterator&, iterator);
+template <class S>
+constexpr bool walk(const x3::optional<S>&, iterator&, iterator);
+template <class S>
+constexpr bool walk(const x3::not_predicate<S>&, iterator&, iterator);
+
+template <class E, class A>
+constexpr bool walk(const x3::literal_char<E, A>& p, iterator& at, iterator end) {
+    return at != end && *at == p.ch ? (++at, true) : false;
+}
+template <class E, class A>
+constexpr bool walk(const x3::char_range<E, A>& p, iterator& at, iterator end) {
+    return at != end && p.from <= *at && *at <= p.to ? (++at, true) : false;
+}
+template <class E>
+constexpr bool walk(const x3::any_char<E>&, iterator& at, iterator end) {
+    return at != end ? (++at, true) : false;
+}
+template <class L, class R>
+constexpr bool walk(const x3::sequence<L, R>& p, iterator& at, iterator end) {
+    iterator const start = at;
+    return walk(p.left, at, end) && walk(p.right, at, end) ? true : (at = start, false);
+}
+template <class L, class R>
+constexpr bool walk(const x3::alternative<L, R>& p, iterator& at, iterator end) {
+    return walk(p.left, at, end) || walk(p.right, at, end);
+}
+template <class L, class R>
+constexpr bool walk(const x3::difference<L, R>& p, iterator& at, iterator end) {
+    iterator probe = at;
+    return !walk(p.right, probe, end) && walk(p.left, at, end);
+}
+template <class S>
+constexpr bool walk(const x3::kleene<S>& p, iterator& at, iterator end) {
+    while (walk(p.subject, at, end)) {}
+    return true;
+}
+template <class S>
+constexpr bool walk(const x3::plus<S>& p, iterator& at, iterator end) {
+    if (!walk(p.subject, at, end)) return false;
+    while (walk(p.subject, at, end)) {}
+    return true;
+}
+template <class S>
+constexpr bool walk(const x3::optional<S>& p, iterator& at, iterator end) {
+    (void)walk(p.subject, at, end);
+    return true;
+}
+template <class S>
+constexpr bool walk(const x3::not_predicate<S>& p, iterator& at, iterator end) {
+    return !walk(p.subject, at, end);
+}
+
+/// Whether the text at `at` begins with the rule; if so `at` moves after it, else it stays.
+template <class Rule>
+constexpr bool match(const Rule& rule, iterator& at, iterator end) {
+    if (std::is_constant_evaluated()) return walk(rule, at, end);
+    return x3::parse(at, end, rule);
+}
+/// Whether the rule matches the whole text.
+template <class Rule>
+constexpr bool match_all(const Rule& rule, iterator at, iterator end) {
+    return match(rule, at, end) && at == end;
+}
+
+}  // namespace amct_distill::grammar
+
+// ---- amct_distill/text/strings.hpp
+
+/// The escapes of quoted strings.
+///
+///     detail::unescape(R"(\101\n\u00e9)", out)      // appends "A\n\xc3\xa9"; says what is wrong otherwise
+///
+/// Usable in constant evaluation.
+
+namespace amct_distill::detail {
+
+constexpr int hex_value(char c) {
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+/// Appends a code point; `out` takes characters by push_back.
+template <class Out>
+constexpr void append_utf8(Out& out, std::uint32_t code) {
+    auto const put = [&](std::uint32_t byte) { out.push_back(static_cast<char>(byte)); };
+    if (code < 0x80) {
+        put(code);
+        return;
+    }
+    if (code < 0x800) {
+        put(0xC0u | code >> 6);
+    } else {
+        if (code < 0x10000) {
+            put(0xE0u | code >> 12);
+        } else {
+            put(0xF0u | code >> 18);
+            put(0x80u | (code >> 12 & 0x3Fu));
+        }
+        put(0x80u | (code >> 6 & 0x3Fu));
+    }
+    put(0x80u | (code & 0x3Fu));
+}
+
+/// What is wrong with an escape, and where in the text it begins; `message` is empty when nothing is.
+struct EscapeError {
+    std::size_t offset = 0;
+    std::string_view message{};
+};
+
+/// Appends what a quoted string's inside means. Precondition: it does not end in a lone backslash
+/// (`grammar::quoted` sees to that).
+template <class Out>
+constexpr EscapeError unescape(std::string_view text, Out& out) {
+    for (std::size_t i = 0; i < text.size();) {
+        if (text[i] != '\\') {
+            out.push_back(text[i++]);
+            continue;
+        }
+        std::size_t const start = i++;
+        char const c = text[i];
+        std::size_t digits = 0;
+        auto const number = [&](std::uint32_t base, std::size_t most) {
+            std::uint32_t code = 0;
+            for (; digits < most && i < text.size(); ++digits, ++i) {
+                int const d = hex_value(text[i]);
+                if (d < 0 || static_cast<std::uint32_t>(d) >= base) break;
+                code = code * base + static_cast<std::uint32_t>(d);
+            }
+            return code;
+        };
+        if (c >= '0' && c <= '7') {
+            std::uint32_t const code = number(8, 3);
+            if (code > 0xFF) return {start, "octal escapes end at `\\377`"};
+            out.push_back(static_cast<char>(code));
+            continue;
+        }
+        ++i;
+        if (c == 'x') {
+            std::uint32_t const code = number(16, 2);
+            if (digits == 0) return {start, "expected hexadecimal digits after `\\x`"};
+            out.push_back(static_cast<char>(code));
+        } else if (c == 'u' || c == 'U') {
+            std::size_t const most = c == 'u' ? 4 : 8;
+            std::uint32_t const code = number(16, most);
+            if (digits != most)
+                return {start, c == 'u' ? "expected four hexadecimal digits after `\\u`"
+                                        : "expected eight hexadecimal digits after `\\U`"};
+            if (code >= 0xD800 && code < 0xE000)
+                return {start, "surrogates are no characters; write the character itself"};
+            if (code > 0x10FFFF) return {start, "characters end at `\\U0010FFFF`"};
+            append_utf8(out, code);
+        } else {
+            constexpr std::string_view names = "abfnrtv\\'\"?", values = "\a\b\f\n\r\t\v\\'\"?";
+            auto const k = names.find(c);
+            if (k == names.npos) return {start, "unknown escape; a backslash itself is written `\\\\`"};
+            out.push_back(values[k]);
+        }
+    }
+    return {};
+}
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/text/cursor.hpp
+
+/// A place in a text: tokens are taken, what is wrong is noted, valid values of no use are passed over.
+///
+/// The part of the reader that knows neither messages nor types. Usable in constant evaluation.
+
+namespace amct_distill {
+
+namespace detail {
+
+class TextCursor {
+public:
+    constexpr TextCursor(std::string_view all, const ReaderOptions& options)
+        : at_(all.data()), end_(at_ + all.size()), options_(options), begin_(at_), column_mark_(at_) {}
+    constexpr const std::vector<ReaderNote>& notes() const { return notes_; }
+
+protected:
+    /// A field that is being read: the fields that lead here are a list through the stack.
+    struct Step {
+        std::string_view name;
+        std::size_t index;
+        Step* outer;
+    };
+    static constexpr std::size_t no_index = static_cast<std::size_t>(-1);
+
+    // ---- tokens
+    constexpr void skip() {
+        // Mostly there is nothing, or one blank: not worth a rule.
+        if (peek(' ')) ++at_;
+        if (at_ == end_ || (*at_ > ' ' && *at_ != '#')) return;
+        const char* const start = at_;
+        grammar::match(grammar::skipped, at_, end_);
+        if (lone_returns_) warn_of_comments(start);
+        if (std::is_constant_evaluated()) return;  // positions of fields are for run time
+        for (const char* p = start; p != at_; ++p) {
+            if (*p != '\n' && !(lone_returns_ && ends_line(text(), offset(p)))) continue;
+            ++line_;
+            column_mark_ = p + 1;
+            columns_ = 0;
+        }
+    }
+    constexpr bool peek(char c) const { return at_ != end_ && *at_ == c; }
+    constexpr bool take(char c) { return peek(c) ? (++at_, skip(), true) : false; }
+    template <class Rule>
+    constexpr std::string_view token(const Rule& rule) {
+        const char* const start = at_;
+        if (!grammar::match(rule, at_, end_)) return {};
+        std::string_view const t(start, static_cast<std::size_t>(at_ - start));
+        skip();
+        return t;
+    }
+    template <class Rule>
+    constexpr bool sees(const Rule& rule) const {
+        const char* probe = at_;
+        return grammar::match(rule, probe, end_);
+    }
+    /// Line and column of the current token, in time linear over the whole text.
+    constexpr Position here() {
+        if (std::is_constant_evaluated()) return {};
+        for (const char* p = column_mark_; lone_returns_ && p != at_; ++p) {  // within a string
+            if (!ends_line(text(), offset(p))) continue;
+            ++line_;
+            column_mark_ = p + 1;
+            columns_ = 0;
+        }
+        columns_ += static_cast<std::size_t>(at_ - column_mark_);
+        if (!ascii_)
+            for (const char* p = column_mark_; p != at_; ++p) columns_ -= is_utf8_continuation(*p) ? 1u : 0u;
+        column_mark_ = at_;
+        return {line_, columns_ + 1};
+    }
+
+    // ---- diagnostics
+    /// `below`: fields below the one that is being read.
+    [[gnu::cold, gnu::noinline]] constexpr void note(Severity severity, const char* where, TextBuffer message,
+                                                     std::string_view below = {}) {
+        if (severity == Severity::error) ++errors_;
+        if (notes_.size() == max_diagnostics) return;
+        TextBuffer path;
+        append_path(path, path_);
+        if (!below.empty()) path.append(say(path.empty() ? "" : ".", below));
+        if (notes_.size() + 1 == max_diagnostics) message.append(" (further messages are not shown)");
+        notes_.push_back({severity, offset(where), std::move(path), std::move(message)});
+    }
+    /// Puts a note before all others.
+    [[gnu::cold, gnu::noinline]] constexpr void note_first(Severity severity, const char* where,
+                                                           TextBuffer message) {
+        std::vector<ReaderNote> all;
+        all.push_back({severity, offset(where), {}, std::move(message)});
+        for (ReaderNote& n : notes_) all.push_back(std::move(n));
+        notes_ = std::move(all);
+    }
+    static constexpr void append_path(TextBuffer& out, const Step* s) {
+        if (s == nullptr) return;
+        append_path(out, s->outer);
+        if (!out.empty()) out.append('.');
+        out.append(s->name);
+        if (s->index != no_index) out.append(say("[", s->index, "]"));
+    }
+    /// An error of meaning: reading goes on.
+    [[gnu::cold, gnu::noinline]] constexpr bool error(const char* where, TextBuffer message) {
+        note(Severity::error, where, std::move(message));
+        return true;
+    }
+    /// An error of syntax: reading stops.
+    [[gnu::cold, gnu::noinline]] constexpr bool stop(const char* where, TextBuffer message) {
+        note(Severity::error, where, std::move(message));
+        return false;
+    }
+    [[gnu::cold, gnu::noinline]] constexpr TextBuffer place(const char* p) const {
+        auto const position = position_of(text(), offset(p));
+        return say(position.line, ':', position.column);
+    }
+    /// What stands at the current place, for "..., found X"; and what is meant, where that can be told.
+    [[gnu::cold, gnu::noinline]] constexpr TextBuffer found() const {
+        if (at_ == end_) return say("the end of the text");
+        if (sees_foreign()) return foreign_character();
+        const char* probe = at_;
+        if (!grammar::match(grammar::word, probe, end_) && !grammar::match(grammar::quoted, probe, end_))
+            ++probe;
+        std::string_view const seen(at_, static_cast<std::size_t>(probe - at_));
+        if (seen == "/" && probe != end_ && (*probe == '/' || *probe == '*'))
+            return say("`/", *probe, "`; comments begin with `#` and end with the line");
+        if (seen == "=") return say("`=`; a value follows a `:`");
+        constexpr std::size_t longest = 40;
+        if (seen.size() <= longest) return say("`", seen, "`");
+        std::size_t shown = longest;
+        while (is_utf8_continuation(seen[shown])) --shown;
+        return say("`", seen.substr(0, shown), "...`");
+    }
+    /// Whether a character stands here that is not ASCII: outside of strings and comments there is none.
+    constexpr bool sees_foreign() const {
+        return at_ != end_ && (static_cast<unsigned char>(*at_) & 0x80u) != 0;
+    }
+    [[gnu::cold, gnu::noinline]] constexpr TextBuffer foreign_character() const {
+        std::string_view const rest(at_, static_cast<std::size_t>(end_ - at_));
+        Character const c = character_at(rest);
+        Lookalike const l = lookalike(c.code);
+        TextBuffer out;
+        if (!l.unseen) out.append(say("`", rest.substr(0, c.size), "`"));
+        if (l.name.empty()) return out;
+        out.append(l.unseen ? "U+" : " (U+");
+        append_code_point(out, c.code);
+        out.append(l.unseen ? " (" : ", ");
+        out.append(l.name);
+        out.append(")");
+        if (l.instead == "," && between_digits(rest.substr(c.size)))
+            out.append("; a decimal point is written `.`");
+        else if (l.instead.empty())
+            out.append("; remove it");
+        else if (l.instead == " ")
+            out.append("; replace it by a blank");
+        else
+            out.append(say("; write `", l.instead, "`"));
+        return out;
+    }
+    constexpr bool between_digits(std::string_view after) const {
+        auto const is_digit = [](char c) { return c >= '0' && c <= '9'; };
+        return at_ != begin_ && is_digit(at_[-1]) && !after.empty() && is_digit(after.front());
+    }
+    template <class Names>
+    [[gnu::cold, gnu::noinline]] static constexpr TextBuffer suggestion(std::string_view word,
+                                                                        const Names& names) {
+        std::string_view const name = nearest(word, names);
+        if (name.empty()) return {};  // (g++ 12 cannot evaluate `?:` between two buffers)
+        return say("; did you mean `", name, "`?");
+    }
+    constexpr bool check_characters() {
+        std::string_view const all = text();
+        if (all.starts_with("\xEF\xBB\xBF"))
+            return stop(begin_, say("the text begins with a byte order mark; save it as UTF-8 without BOM"));
+        if (all.starts_with("\xFF\xFE") || all.starts_with("\xFE\xFF"))
+            return stop(begin_, say("the text is UTF-16; save it as UTF-8 without BOM"));
+        if (auto const bad = first_invalid_utf8(all); bad != all.npos)
+            return stop(begin_ + bad, say("not valid UTF-8; save the text as UTF-8"));
+        if (!std::is_constant_evaluated()) ascii_ = is_ascii(all);
+        if (auto const nul = all.find('\0'); nul != all.npos)
+            return stop(begin_ + nul, say("a NUL character cannot stand in a text"));
+        for (auto at = all.find('\r'); at != all.npos && !lone_returns_; at = all.find('\r', at + 1))
+            lone_returns_ = ends_line(all, at);
+        return true;
+    }
+    /// A comment ends with a line feed: after a lone carriage return it goes on, unseen.
+    [[gnu::cold, gnu::noinline]] constexpr void warn_of_comments(const char* p) {
+        for (bool comment = false; p != at_; ++p) {
+            comment = *p == '#' || (comment && *p != '\n');
+            if (!comment || *p != '\r' || !ends_line(text(), offset(p)) || p + 1 == end_) continue;
+            if (!warned_of_comments_)
+                note(Severity::warning, p,
+                     say("a lone carriage return does not end the comment, and what follows is part of it up "
+                         "to the next line feed; save the file with line ends LF or CR LF"));
+            warned_of_comments_ = true;
+        }
+    }
+
+    /// `[extension]` or `[type.url/Any]`, on one line; empty when there is none.
+    constexpr std::string_view bracketed_name() {
+        const char* const start = at_;
+        const char* probe = at_;
+        if (!peek('[')) return {};
+        while (probe != end_ && *probe != ']' && *probe != '\n') ++probe;
+        if (probe == end_ || *probe != ']') return {};
+        at_ = probe + 1;
+        skip();
+        return {start, static_cast<std::size_t>(probe + 1 - start)};
+    }
+
+    /// Whether a field begins here: where a value is expected, that value was forgotten.
+    constexpr bool sees_field() const {
+        const char* probe = at_;
+        if (!grammar::match(grammar::identifier, probe, end_)) return false;
+        grammar::match(grammar::skipped, probe, end_);
+        return probe != end_ && (*probe == ':' || *probe == '{' || *probe == '<');
+    }
+
+    const char* at_;  // the current token; blanks before it are skipped
+    const char* end_;
+    const ReaderOptions& options_;
+    Step* path_ = nullptr;   // the innermost field
+    std::size_t depth_ = 0;  // messages that are open
+    std::size_t errors_ = 0;
+
+    constexpr std::string_view text() const { return {begin_, static_cast<std::size_t>(end_ - begin_)}; }
+    constexpr std::size_t offset(const char* p) const { return static_cast<std::size_t>(p - begin_); }
+
+private:
+    const char* begin_;
+    const char* column_mark_;  // columns_ code points of the line lie before it
+    std::size_t columns_ = 0;
+    bool ascii_ = false;         // the whole text: a column is a byte
+    bool lone_returns_ = false;  // carriage returns without a line feed: they end lines, not comments
+    bool warned_of_comments_ = false;
+    std::size_t line_ = 1;
+    std::vector<ReaderNote> notes_{};
+};
+
+}  // namespace detail
+}  // namespace amct_distill
+
+// ---- amct_distill/text/skipping.hpp
+
+/// Values that are passed over: those of unknown fields, and of the wrong type; and what the fields of other
+/// formats among them mean.
+///
+/// A part of the reader; usable in constant evaluation.
+
+namespace amct_distill::detail {
+
+class ValueSkipper : public TextCursor {
+protected:
+    using TextCursor::TextCursor;
+
+    /// `kept`: gets the field in the canonical text format.
+    [[gnu::cold, gnu::noinline]] constexpr bool skip_field(std::string_view name,
+                                                           TextBuffer* kept = nullptr) {
+        take(':');
+        return skip_value(name, kept);
+    }
+    /// Any valid value, of the field `name`; without recursion, since the schema does not bound it.
+    [[gnu::cold, gnu::noinline]] constexpr bool skip_value(std::string_view name = {},
+                                                           TextBuffer* kept = nullptr) {
+        std::vector<char> open;               // the closers of what is open
+        std::vector<std::string_view> names;  // of what is open, and of the field that is being passed over
+        names.push_back(name);
+        std::size_t braces = 0;  // open messages
+        auto const keep = [&](std::string_view field, std::string_view end) {
+            if (kept == nullptr) return;
+            for (std::size_t i = 0; i != braces; ++i) kept->append("  ");
+            kept->append(field);
+            kept->append(end);
+        };
+        auto const close = [&] {
+            bool const message = open.back() != ']';
+            open.pop_back();
+            names.pop_back();
+            if (!message) return;
+            --braces;
+            keep("}", "\n");
+        };
+        for (;;) {
+            // one value
+            if (peek('{') || peek('<') || peek('[')) {
+                char const opener = *at_;
+                if (depth_ + open.size() >= options_.max_depth)
+                    return stop(at_, say("nested more than ", options_.max_depth, " messages deep"));
+                take(opener);
+                open.push_back(opener == '{' ? '}' : opener == '<' ? '>' : ']');
+                if (opener == '[') {
+                    names.push_back(names.back());  // of each element
+                } else {
+                    keep(names.back(), " {\n");
+                    ++braces;
+                    names.push_back({});
+                }
+                if (opener == '[' && !peek(']')) continue;  // a list begins with a value
+            } else {
+                keep(names.back(), ": ");
+                if (!skip_scalar(kept)) return false;
+            }
+            // what follows it, up to the next value
+            for (;;) {
+                if (open.empty()) return true;
+                if (take(open.back())) {
+                    close();
+                    continue;
+                }
+                if (open.back() == ']') {
+                    if (!take(',')) return stop(at_, say("expected `,` or `]`, found ", found()));
+                    break;
+                }
+                if (!take(',')) take(';');
+                if (take(open.back())) {
+                    close();
+                    continue;
+                }
+                const char* const where = at_;
+                names.back() = token(grammar::identifier);
+                if (names.back().empty()) names.back() = token(grammar::number);
+                if (names.back().empty()) names.back() = bracketed_name();
+                if (names.back().empty())
+                    return stop(at_, say("expected a field name or `", open.back(), "`, found ", found()));
+                note_foreign(where, names);
+                take(':');
+                break;
+            }
+        }
+    }
+    /// A field of another format within a value that is passed over: what there is for it here.
+    [[gnu::cold, gnu::noinline]] constexpr void note_foreign(const char* where,
+                                                             const std::vector<std::string_view>& names) {
+        const ForeignField* const field = foreign_.find(names.back());
+        if (field == nullptr || !meets(*field, where) || !field->has_counterpart) return;
+        TextBuffer path;
+        for (std::size_t i = 0; i + 1 < names.size(); ++i) {
+            const ForeignField* const outer = foreign_.find(names[i]);
+            if (outer != nullptr && !outer->has_counterpart) return;  // all of it goes
+            if (!names[i].empty()) path.append(say(path.empty() ? "" : ".", names[i]));
+        }
+        note(unknown_severity(), where, say("unknown field `", field->name, "`; ", field->advice),
+             path.view());
+    }
+    /// Counts a field of another format; whether it is the first of its name.
+    [[gnu::cold, gnu::noinline]] constexpr bool meets(const ForeignField& field, const char* where) {
+        if (first_foreign_ == nullptr) first_foreign_ = where;
+        for (const ForeignField* f : met_)
+            if (f == &field) return false;
+        met_.push_back(&field);
+        origins_.add(field.origins);
+        return true;
+    }
+    /// The field of another format that a misspelled name is nearer to than to any of `own`.
+    [[gnu::cold, gnu::noinline]] constexpr const ForeignField* nearest_foreign(std::string_view name,
+                                                                               std::string_view own) const {
+        if (std::is_constant_evaluated()) return nullptr;  // too many steps
+        const ForeignField* best = nullptr;
+        std::size_t least = own.empty() ? name.size() : edit_distance(name, own);
+        for (const ForeignField& f : foreign_.fields) {
+            if (nearest(name, std::array<std::string_view, 1>{f.name}).empty()) continue;
+            std::size_t const distance = edit_distance(name, f.name);
+            if (distance >= least) continue;
+            least = distance;
+            best = &f;
+        }
+        return best;
+    }
+    constexpr Severity unknown_severity() const {
+        return options_.unknown_fields_are_warnings ? Severity::warning : Severity::error;
+    }
+    /// One sentence for all of them: what the text seems to be written for.
+    [[gnu::cold, gnu::noinline]] constexpr void note_foreign_format(bool has_own_fields) {
+        if (first_foreign_ == nullptr) return;
+        note_first(unknown_severity(), first_foreign_,
+                   say(has_own_fields ? "this configuration has fields of one for "
+                                      : "this looks like a configuration for ",
+                       foreign_.family, ' ', names_of(origins_, foreign_), ": ", foreign_.here));
+    }
+
+    constexpr bool skip_scalar(TextBuffer* kept = nullptr) {
+        auto const keep = [&](std::string_view before, std::string_view piece) {
+            if (kept == nullptr) return;
+            kept->append(before);
+            kept->append(piece);
+        };
+        bool const negative = take('-');
+        std::string_view piece = token(grammar::number);
+        if (piece.empty()) piece = token(grammar::identifier);
+        if (!piece.empty()) {
+            keep(negative ? "-" : "", piece);
+        } else {
+            if (negative || !sees(grammar::quoted)) return no_value();
+            for (piece = token(grammar::quoted); !piece.empty(); piece = token(grammar::quoted)) {
+                keep("", piece);
+                if (sees(grammar::quoted)) keep(" ", "");
+            }
+        }
+        keep("\n", "");
+        return true;
+    }
+    /// Nothing here is a value: an error of syntax.
+    [[gnu::cold, gnu::noinline]] constexpr bool no_value() {
+        if (peek('"') || peek('\'')) return stop(at_, say("the string is not closed on its line"));
+        if (sees(grammar::word)) return stop(at_, say(found(), " is not a number"));
+        return stop(at_, say("expected a value, found ", found()));
+    }
+    [[gnu::cold, gnu::noinline]] constexpr bool wrong_type(std::string_view expected) {
+        // A value of another kind is passed over; anything else is an error of syntax.
+        bool const is_value = peek('-') || peek('{') || peek('<') || peek('[') || sees(grammar::number) ||
+                              sees(grammar::identifier) || sees(grammar::quoted);
+        if (!is_value) {
+            if (peek('"') || peek('\'') || sees(grammar::word)) return no_value();
+            return stop(at_, say("expected ", expected, ", found ", found()));
+        }
+        error(at_, say("expected ", expected, ", found ", found()));
+        return skip_value();
+    }
+
+    ForeignFields foreign_{};                 // of the outermost message
+    const char* first_foreign_ = nullptr;     // where the first of them stands
+    std::vector<const ForeignField*> met_{};  // each once
+    ForeignOrigins origins_{};
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/text/scalars.hpp
+
+/// The scalar values of protobuf's text format: numbers, bool, enums, strings.
+
+namespace amct_distill::detail {
+
+template <std::integral T>
+requires(!std::same_as<T, bool>) constexpr std::string_view integer_name() {
+    if constexpr (std::signed_integral<T>)
+        return sizeof(T) == 4 ? "int32 (-2147483648 to 2147483647)"
+                              : "int64 (-9223372036854775808 to 9223372036854775807)";
+    else
+        return sizeof(T) == 4 ? "uint32 (0 to 4294967295)" : "uint64 (0 to 18446744073709551615)";
+}
+
+/// Characters of strings that are not one piece of the text, for messages of string_view.
+struct StringArena {
+    std::vector<char> chars{};
+    const char* placed = nullptr;  // where they will stand; null: not known yet, and no string points to them
+};
+
+/// Reads one scalar into a variable of its type. False: an error of syntax, reading stops.
+class ScalarReader : public ValueSkipper {
+protected:
+    using ValueSkipper::ValueSkipper;
+
+    enum class Base { none, decimal, octal, hex };
+    static constexpr Base base_of(std::string_view number) {
+        const char *const b = number.data(), *const e = b + number.size();
+        if (grammar::match_all(grammar::whole, b, e)) return Base::decimal;
+        if (grammar::match_all(grammar::octal, b, e)) return Base::octal;
+        return grammar::match_all(grammar::hex, b, e) ? Base::hex : Base::none;
+    }
+    /// The value of a whole number; saturates far above any range.
+    struct WholeNumber {
+        std::uint64_t value = 0;
+        bool fits = true;
+    };
+    static constexpr WholeNumber to_whole(std::string_view number, Base b) {
+        std::uint64_t const radix = b == Base::hex ? 16 : b == Base::octal ? 8 : 10;
+        number.remove_prefix(b == Base::hex ? 2 : 0);
+        WholeNumber n;
+        for (char c : number) {
+            auto const d = static_cast<std::uint64_t>(hex_value(c));
+            if (n.value > ((std::numeric_limits<std::uint64_t>::max)() - d) / radix) n.fits = false;
+            n.value = n.value * radix + d;
+        }
+        return n;
+    }
+    template <std::integral T>
+    requires(!std::same_as<T, bool>) constexpr bool scalar(T& v) {
+        const char* const where = at_;
+        constexpr std::string_view wanted = std::signed_integral<T> ? "an integer" : "an unsigned integer";
+        if (std::unsigned_integral<T> && peek('-')) return wrong_type(wanted);
+        bool const negative = std::signed_integral<T> && take('-');
+        const char* const number_at = at_;
+        std::string_view const number = token(grammar::number);
+        if (number.empty()) return wrong_type(wanted);
+        Base const b = base_of(number);
+        if (b == Base::none) return error(number_at, say("expected ", wanted, ", found `", number, "`"));
+        WholeNumber const n = to_whole(number, b);
+        std::uint64_t const most =
+            static_cast<std::uint64_t>((std::numeric_limits<T>::max)()) + (negative ? 1u : 0u);
+        if (!n.fits || n.value > most)
+            return error(where,
+                         say("`", negative ? "-" : "", number, "` is out of range for ", integer_name<T>()));
+        v = static_cast<T>(negative ? std::uint64_t{0} - n.value : n.value);
+        return true;
+    }
+    constexpr bool scalar(bool& v) {
+        const char* const where = at_;
+        constexpr std::string_view wanted = "true or false";
+        if (std::string_view const number = token(grammar::number); !number.empty()) {
+            Base const b = base_of(number);
+            WholeNumber const n = b == Base::none ? WholeNumber{2, false} : to_whole(number, b);
+            if (!n.fits || n.value > 1)
+                return error(where, say("expected ", wanted, ", found `", number, "`"));
+            v = n.value == 1;
+            return true;
+        }
+        std::string_view const word = token(grammar::identifier);
+        if (word.empty()) return wrong_type(wanted);
+        if (sees_foreign()) return stop(at_, say("expected ", wanted, ", found ", found()));
+        v = word == "true" || word == "True" || word == "t";
+        return v || word == "false" || word == "False" || word == "f" ||
+               error(where, say("expected ", wanted, ", found `", word, "`"));
+    }
+    template <std::floating_point T>
+    constexpr bool scalar(T& v) {
+        constexpr std::string_view wanted = "a number";
+        const char* const where = at_;
+        bool const negative = take('-');
+        const char* const number_at = at_;
+        if (std::string_view number = token(grammar::number); !number.empty()) {
+            const char *const b = number.data(), *const e = b + number.size();
+            if (!grammar::match_all(grammar::decimal, b, e))
+                return error(number_at, say("expected a decimal number, found `", number, "`"));
+            if (number.back() == 'f' || number.back() == 'F') number.remove_suffix(1);
+            v = to_floating<T>(number);
+        } else if (std::string_view const word = token(grammar::identifier); !word.empty()) {
+            if (sees_foreign()) return stop(at_, say("expected ", wanted, ", found ", found()));
+            if (same_ignoring_case(word, "inf") || same_ignoring_case(word, "infinity"))
+                v = std::numeric_limits<T>::infinity();
+            else if (same_ignoring_case(word, "nan"))
+                v = std::numeric_limits<T>::quiet_NaN();
+            else
+                return error(number_at, say("expected ", wanted, ", found `", word, "`"));
+        } else {
+            if (negative) return stop(number_at, say("expected a number after `-`, found ", found()));
+            at_ = where;
+            return wrong_type(wanted);
+        }
+        if (negative) v = -v;
+        return true;
+    }
+    static constexpr bool same_ignoring_case(std::string_view a, std::string_view lower) {
+        return std::equal(a.begin(), a.end(), lower.begin(), lower.end(), [](char x, char y) {
+            return (x >= 'A' && x <= 'Z' ? static_cast<char>(x - 'A' + 'a') : x) == y;
+        });
+    }
+    template <class E>
+    requires std::is_enum_v<E>
+    constexpr bool scalar(E& v) {
+        const char* const where = at_;
+        constexpr auto all = enumerators(E{});
+        std::array<std::string_view, all.size()> names{};
+        for (std::size_t i = 0; i != all.size(); ++i) names[i] = all[i].first;
+        auto const wanted = [&] {
+            TextBuffer list;
+            for (std::size_t i = 0; i != names.size(); ++i)
+                list.append(say(i == 0 ? "" : i + 1 == names.size() ? " or " : ", ", "`", names[i], "`"));
+            return list;
+        };
+        auto const unknown = [&](std::string_view seen) {
+            return error(where, say("expected ", wanted(), ", found `", seen, "`", suggestion(seen, names)));
+        };
+        if (std::string_view const word = token(grammar::identifier); !word.empty()) {
+            for (auto const& [name, value] : all)
+                if (name == word) return v = value, true;
+            if (sees_foreign()) return stop(at_, say("expected ", wanted(), ", found ", found()));
+            return unknown(word);
+        }
+        bool const negative = take('-');
+        if (std::string_view const number = token(grammar::number); !number.empty()) {
+            Base const b = base_of(number);
+            if (b == Base::none) return unknown(number);
+            WholeNumber const n = to_whole(number, b);
+            for (auto const& [name, value] : all) {
+                auto const known = static_cast<std::int64_t>(value);
+                std::uint64_t const size = static_cast<std::uint64_t>(known < 0 ? -known : known);
+                if (n.fits && size == n.value && (known < 0) == (negative && n.value != 0))
+                    return v = value, true;
+            }
+            return unknown(
+                std::string_view(where, static_cast<std::size_t>(number.data() + number.size() - where)));
+        }
+        if (negative) return stop(at_, say("expected a number after `-`, found ", found()));
+        return wrong_type(wanted().view());
+    }
+    static constexpr std::string_view a_string = "a string in quotes";
+
+    /// Appends what the quoted pieces here mean.
+    template <class Out>
+    constexpr bool pieces(Out& out, bool must_be_utf8) {
+        const char* const where = at_;
+        std::size_t const start = out.size();
+        bool escapes = false;
+        std::string_view piece = token(grammar::quoted);
+        if (piece.empty()) return wrong_type(a_string);
+        for (; !piece.empty(); piece = token(grammar::quoted)) {
+            piece = piece.substr(1, piece.size() - 2);
+            if (piece.find('\\') == piece.npos) {
+                out.insert(out.end(), piece.begin(), piece.end());
+                continue;
+            }
+            escapes = true;
+            if (auto const bad = unescape(piece, out); !bad.message.empty()) {
+                error(piece.data() + bad.offset, say(bad.message));
+                while (!token(grammar::quoted).empty()) {}
+                return true;
+            }
+        }
+        // Raw bytes were checked with the whole text; escapes can spell bytes that are no UTF-8.
+        if (must_be_utf8 && escapes &&
+            first_invalid_utf8({out.data() + start, out.size() - start}) != std::string_view::npos)
+            error(where, say("the escapes of this string do not spell valid UTF-8"));
+        return true;
+    }
+    constexpr bool scalar(std::string& v) {
+        v.clear();
+        return pieces(v, true);
+    }
+    constexpr bool scalar(bytes& v) {
+        v.clear();
+        return pieces(v, false);
+    }
+    /// For constant evaluation: a part of the text where the string is one piece without escapes, else of the
+    /// arena.
+    constexpr bool scalar(std::string_view& v) {
+        const char* probe = at_;
+        if (arena_ == nullptr || !grammar::match(grammar::quoted, probe, end_)) return wrong_type(a_string);
+        std::string_view const piece(at_ + 1, static_cast<std::size_t>(probe - at_ - 2));
+        grammar::match(grammar::skipped, probe, end_);
+        if (piece.find('\\') == piece.npos && (probe == end_ || (*probe != '"' && *probe != '\''))) {
+            v = piece;
+            at_ = probe;
+            return true;
+        }
+        std::size_t const start = arena_->chars.size();
+        if (!pieces(arena_->chars, true)) return false;
+        if (arena_->placed != nullptr) v = {arena_->placed + start, arena_->chars.size() - start};
+        return true;
+    }
+    StringArena* arena_ = nullptr;
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/text/text_reader.hpp
+
+/// How protobuf's text format is read into a message, at run time and in constant evaluation.
+///
+///     detail::TextReader reader(text, options);
+///     bool ok = reader.read(message);             // else reader.notes() says what is wrong, and where
+///
+/// A reflective descent: the message's fields decide what is expected, the token rules are those of
+/// grammar.hpp. Syntax errors stop it; errors of meaning (unknown field, wrong type, range, duplicate,
+/// missing) are collected, up to `max_diagnostics`. It never throws on any input but for lack of memory.
+
+namespace amct_distill {
+
+namespace detail {
+
+class TextReader : public ScalarReader {
+public:
+    using ScalarReader::ScalarReader;
+    /// For messages of string_view, in constant evaluation.
+    constexpr TextReader(std::string_view text, const ReaderOptions& options, StringArena& arena)
+        : ScalarReader(text, options) {
+        arena_ = &arena;
+    }
+
+    /// Reads the whole text into `message`; whether it is free of errors.
+    template <class M>
+    constexpr bool read(M& message) {
+        if (!check_characters()) return false;
+        skip();
+        foreign_ = foreign_fields_of<M>();
+        if (is_json()) {
+            stop(at_,
+                 say("expected a field name, found ", found(), "; ",
+                     foreign_.json.empty() ? "the outermost fields stand without braces" : foreign_.json));
+            return false;
+        }
+        fields_of(message, '\0', at_, false);
+        note_foreign_format(has_own_fields<M>());
+        return errors_ == 0;
+    }
+
+private:
+    /// A text format's fields never begin with a brace, and JSON nearly always does.
+    constexpr bool is_json() const {
+        const char* probe = at_;
+        if (peek('[')) grammar::match(grammar::skipped, ++probe, end_);
+        return probe != end_ && *probe == '{';
+    }
+    /// Whether a field was read that no other format has.
+    template <class M>
+    constexpr bool has_own_fields() const {
+        for (std::size_t k = 0; k != text_fields<M>.size() && k != 64; ++k)
+            if ((outermost_ >> k & 1u) != 0 && foreign_.owns(text_fields<M>[k].name)) return true;
+        return false;
+    }
+
+    template <class M>
+    struct Places {
+        std::array<const char*, text_fields<M>.size()> first{};  // where each field was first set
+        std::array<bool, text_fields<M>.size()> misspelled{};    // an unknown field that may have meant it
+        bool merging = false;                                    // into a message that was read before
+    };
+
+    /// The fields up to `closer` ('\0': the end of the text).
+    template <class M>
+    constexpr bool fields_of(M& m, char closer, const char* opened, bool merging) {
+        Places<M> seen{.merging = merging};
+        for (;;) {
+            if (closer != '\0' ? take(closer) : at_ == end_) break;
+            const char* const where = at_;
+            Position const position = here();
+            std::string_view const name = token(grammar::identifier);
+            if (name.empty()) {
+                if (sees(grammar::number) || peek('[')) {
+                    if (!unknown_name(m)) return false;
+                } else {
+                    if (closer == '\0') return stop(where, say("expected a field name, found ", found()));
+                    if (at_ == end_)
+                        return stop(where, say("expected `", closer, "` to close the message that begins at ",
+                                               place(opened), ", found the end of the text"));
+                    return stop(where, say("expected a field name or `", closer, "`, found ", found()));
+                }
+            } else if (!dispatch(m, name, where, position, seen,
+                                 std::make_index_sequence<text_fields<M>.size()>{})) {
+                return false;
+            }
+            if (!take(',')) take(';');
+        }
+        if (!merging) check_required<M>(seen, opened, std::make_index_sequence<text_fields<M>.size()>{});
+        return true;
+    }
+    template <class M, std::size_t... K>
+    constexpr void check_required(const Places<M>& seen, const char* opened, std::index_sequence<K...>) {
+        TextBuffer missing;
+        auto const look_for = [&](std::size_t k, bool is_one) {
+            if (is_one && seen.first[k] == nullptr && !seen.misspelled[k])
+                missing.append(say(missing.empty() ? "`" : ", `", text_fields<M>[k].name, "`"));
+        };
+        (look_for(K, is_required<reflect::field_type<M, text_fields<M>[K].member>>), ...);
+        if (!missing.empty()) error(opened, say("missing required ", missing));
+    }
+    template <class M, std::size_t... K>
+    constexpr bool dispatch(M& m, std::string_view name, const char* where, Position position,
+                            Places<M>& seen, std::index_sequence<K...>) {
+        using handler = bool (TextReader::*)(M&, const char*, Position, Places<M>&);
+        constexpr std::array<handler, sizeof...(K)> handlers{&TextReader::template field<M, K>...};
+        for (std::size_t k = 0; k != sizeof...(K); ++k)
+            if (text_fields<M>[k].name == name) {
+                if (depth_ == 0 && k < 64) outermost_ |= std::uint64_t{1} << k;
+                return (this->*handlers[k])(m, where, position, seen);
+            }
+        if (sees_foreign())
+            return stop(at_, say("expected `:` or `{` after the field name `", name, "`, found ", found()));
+        std::array<std::string_view, sizeof...(K)> const names{text_fields<M>[K].name...};
+        if (const ForeignField* const field = foreign_.find(name); field != nullptr) {
+            if (meets(*field, where))
+                note(unknown_severity(), where, say("unknown field `", name, "`; ", field->advice));
+            else if (unknown_severity() == Severity::error)
+                ++errors_;
+            return skip_field(name);
+        }
+        if constexpr (keeps_unknown_fields<M>) return keep(m, name, where, suggestion(name, names));
+        std::string_view const meant = nearest(name, names);
+        if (const ForeignField* const field = nearest_foreign(name, meant); field != nullptr) {
+            meets(*field, where);
+            note(unknown_severity(), where,
+                 say("unknown field `", name, "`; for `", field->name, "`: ", field->advice));
+            return skip_field(name);
+        }
+        ((seen.misspelled[K] = seen.misspelled[K] || names[K] == meant), ...);
+        note(unknown_severity(), where, say("unknown field `", name, "`", suggestion(name, names)));
+        return skip_field(name);
+    }
+    /// An unknown field of a message that keeps those.
+    template <class M>
+    [[gnu::cold, gnu::noinline]] constexpr bool keep(M& m, std::string_view name, const char* where,
+                                                     const TextBuffer& meant) {
+        note(Severity::warning, where, say("unknown field `", name, "`, which is kept as it stands", meant));
+        TextBuffer text;
+        if (!skip_field(name, &text)) return false;
+        reflect::get<unknown_fields_member<M>>(m).append(text.view());
+        return true;
+    }
+    /// `[extension]`, `[type.url/Any]` or a field number: valid text format, but nothing that a message's
+    /// members can hold.
+    template <class M>
+    constexpr bool unknown_name(M& m) {
+        const char* const where = at_;
+        if (peek('[')) {
+            std::string_view const name = bracketed_name();
+            if (name.empty()) return stop(where, say("expected `]` on the line of its `[`"));
+            if constexpr (keeps_unknown_fields<M>) return keep(m, name, where, {});
+            error(where, say("extensions and Any are not supported; name a field"));
+        } else {
+            auto const number = token(grammar::number);
+            auto const is_digit = [](char c) { return c >= '0' && c <= '9'; };
+            if (offset(where) > 1 && where[-1] == ',' && is_digit(where[-2]) &&
+                number.find('.') == number.npos)
+                return error(where - 1, say("a decimal point is written `.`"));
+            if constexpr (keeps_unknown_fields<M>) return keep(m, number, where, {});
+            error(where, say("fields go by name, not by number; found `", number, "`"));
+        }
+        return skip_field({});
+    }
+    template <class M, std::size_t K>
+    constexpr bool field(M& m, const char* where, Position position, Places<M>& seen) {
+        auto& first = seen.first;
+        constexpr TextField entry = text_fields<M>[K];
+        using F = reflect::field_type<M, entry.member>;
+        auto& f = reflect::get<entry.member>(m);
+        Step here{entry.name, no_index, path_};
+        path_ = &here;
+        bool const ok = [&] {
+            if constexpr (ListField<F>) {
+                return elements(f, position);
+            } else {
+                bool const again = first[K] != nullptr, merge = again || seen.merging;
+                if (!again) first[K] = where;
+                if (again && !duplicate(where, say("set more than once; first at ", place(first[K]))))
+                    return skip_field(entry.name);
+                if constexpr (is_oneof<F>) {
+                    for (std::size_t k = 0; k != text_fields<M>.size(); ++k)
+                        if (k != K && text_fields<M>[k].member == entry.member && first[k] != nullptr) {
+                            if (!duplicate(where,
+                                           say("only one of a oneof can be set; `", text_fields<M>[k].name,
+                                               "` already is, at ", place(first[k]))))
+                                return skip_field(entry.name);
+                            first[k] = nullptr;
+                        }
+                    f.set_position(position);
+                    using T = reflect::field_type<typename F::alternatives, entry.alternative>;
+                    if (merge && f.value().index() == entry.alternative + 1)
+                        return value_of(std::get<entry.alternative + 1>(f.value()), true);
+                    return value_of(f.template emplace<entry.alternative>(blank_value<T>()), false);
+                } else {
+                    f.set_position(position);
+                    if constexpr (is_required<F>) {
+                        return value_of(*f, merge);
+                    } else {
+                        static_assert(
+                            is_optional<F>,
+                            "a member of a message is required<T>, optional<T>, oneof<T> or a list");
+                        if (merge && f.has_value()) return value_of(*f, true);
+                        return value_of(f.emplace(blank_value<typename F::value_type>()), false);
+                    }
+                }
+            }
+        }();
+        path_ = here.outer;
+        return ok;
+    }
+    /// Notes a duplicate; whether to read it all the same.
+    constexpr bool duplicate(const char* where, TextBuffer message) {
+        if (options_.on_duplicate == Duplicates::error) return error(where, std::move(message)), false;
+        message.append("; the last one counts");
+        note(Severity::warning, where, std::move(message));
+        return true;
+    }
+    /// A repeated field: one value, or a list in brackets.
+    template <class L>
+    constexpr bool elements(L& list, Position position) {
+        using T = typename L::value_type;
+        auto const one = [&](Position p) {
+            path_->index = list.size();
+            bool ok = true;
+            if constexpr (std::is_same_v<T, bool>) {  // std::vector<bool> has no bool to read into
+                bool v = false;
+                ok = value(v, false);
+                list.push_back(v);
+            } else {
+                list.push_back(blank_value<T>());
+                ok = value(list.back(), false);
+            }
+            if constexpr (requires { list.note_position(p); }) {
+                if (!std::is_constant_evaluated()) list.note_position(p);
+            }
+            return ok;
+        };
+        bool const colon = take(':');
+        const char* const opened = at_;
+        if (!take('[')) {
+            if (!colon && !MessageType<T>) return stop(at_, say("expected `:`, found ", found()));
+            return one(position);
+        }
+        if (!colon && !MessageType<T>) return stop(opened, say("expected `:` before the list"));
+        if (take(']')) return true;
+        do
+            if (!one(here())) return false;
+        while (take(','));
+        path_->index = no_index;
+        if (at_ == end_)
+            return stop(at_, say("expected `]` to close the list that begins at ", place(opened),
+                                 ", found the end of the text"));
+        return take(']') || stop(at_, say("expected `,` or `]`, found ", found()));
+    }
+    /// `: value`, the colon being optional before a message.
+    template <class T>
+    constexpr bool value_of(T& v, bool merging) {
+        if (!take(':') && !MessageType<T>) return stop(at_, say("expected `:`, found ", found()));
+        return value(v, merging);
+    }
+    template <class T>
+    constexpr bool value(T& v, bool merging) {
+        if constexpr (MessageType<T>) {
+            const char* const opened = at_;
+            char const closer = peek('{') ? '}' : '>';
+            if (!peek('{') && !peek('<')) return wrong_type("a message in `{ }`");
+            if (depth_ == options_.max_depth)
+                return stop(opened, say("nested more than ", options_.max_depth, " messages deep"));
+            ++depth_;
+            ++at_;
+            skip();
+            bool const ok = fields_of(v, closer, opened, merging);
+            --depth_;
+            return ok;
+        } else {
+            if (sees_field()) return error(at_, say("expected a value, found the next field, ", found()));
+            return scalar(v);
+        }
+    }
+
+    std::uint64_t outermost_ = 0;  // which fields of the outermost message were met, the first 64
+};
+
+}  // namespace detail
+}  // namespace amct_distill
+
+// ---- amct_distill/text/reader-inl.hpp
+
+/// The definitions of reader.hpp.
+
+namespace amct_distill {
+namespace detail {
+
+template <class M>
+result<M> read_text(std::string_view name, std::string_view text, const ReaderOptions& options) {
+    M message = blank_message<M>();
+    TextReader reader(text, options);
+    bool const ok = reader.read(message);
+    std::vector<ReaderNote> notes = reader.notes();
+    std::stable_sort(notes.begin(), notes.end(),
+                     [](const auto& a, const auto& b) { return a.offset < b.offset; });
+    Diagnostics diagnostics;
+    for (const ReaderNote& n : notes)
+        diagnostics.push_back(diagnostic_at(n.severity, name, text, n.offset, std::string(n.path.view()),
+                                            std::string(n.message.view())));
+    if (!ok) return diagnostics;
+    return {std::move(message), std::move(diagnostics)};
+}
+
+}  // namespace detail
+
+template <class M>
+result<M> read(const SourceText& source, const ReaderOptions& options) {
+    return detail::read_text<M>(source.name, source.text, options);
+}
+template <class M>
+result<M> read(std::string_view text, const ReaderOptions& options) {
+    return detail::read_text<M>(options.source, text, options);
+}
+
+}  // namespace amct_distill
+
+#endif  // definitions
+
+// ---- amct_distill/compiled_extended.hpp
+
+/// What a compiled library has of the extended algorithms: see compiled.hpp, which includes this.
+
+#if defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_IMPLEMENTATION)
+#ifdef AMCT_DISTILL_IMPLEMENTATION
+#define AMCT_DISTILL_TEMPLATE template
+#else
+#define AMCT_DISTILL_TEMPLATE extern template
+#endif
+
+namespace amct_distill {
+
+AMCT_DISTILL_TEMPLATE result<ExtendedConfig> read<ExtendedConfig>(std::string_view, const ReaderOptions&);
+AMCT_DISTILL_TEMPLATE result<ExtendedConfig> read<ExtendedConfig>(const SourceText&, const ReaderOptions&);
+AMCT_DISTILL_TEMPLATE std::string print<ExtendedConfig>(const ExtendedConfig&);
+AMCT_DISTILL_TEMPLATE result<ExtendedPlan> resolve<ExtendedAlgorithms, HeapStorage>(const ExtendedConfig&,
+                                                                                    const Graph&,
+                                                                                    const Target&,
+                                                                                    const ResolveOptions&);
+AMCT_DISTILL_TEMPLATE std::string to_table<ExtendedAlgorithms>(const ExtendedPlan&, std::size_t);
+AMCT_DISTILL_TEMPLATE class LayerQuantizers<ExtendedAlgorithms>;
+AMCT_DISTILL_TEMPLATE class QuantizedLayer<ExtendedAlgorithms>;
+AMCT_DISTILL_TEMPLATE class BasicStudent<ExtendedAlgorithms>;
+AMCT_DISTILL_TEMPLATE result<ExtendedStudent> make_student<ExtendedAlgorithms>(const nn::Network&,
+                                                                               const ExtendedPlan&);
+AMCT_DISTILL_TEMPLATE result<CalibrationReport> calibrate<ExtendedAlgorithms>(ExtendedStudent&, DataSource,
+                                                                              const RunOptions&,
+                                                                              const CalibrateOptions&);
+AMCT_DISTILL_TEMPLATE result<BiasReport> correct_biases<ExtendedAlgorithms>(const nn::Network&,
+                                                                            ExtendedStudent&, DataSource,
+                                                                            const RunOptions&,
+                                                                            const BiasOptions&);
+AMCT_DISTILL_TEMPLATE result<DistillReport> distill<MeanSquaredError, AdamW, ExtendedAlgorithms>(
+    const nn::Network&, ExtendedStudent&, DataSource, const DistillOptions&, const RunOptions&);
+AMCT_DISTILL_TEMPLATE result<std::vector<LayerReport>> report_layers<ExtendedAlgorithms>(
+    const ExtendedStudent&, DataSource, const nn::Executor*);
+AMCT_DISTILL_TEMPLATE result<VerifyReport> verify<ExtendedAlgorithms>(const Deployment&,
+                                                                      const ExtendedStudent&,
+                                                                      const DataSource&, const RunOptions&);
+AMCT_DISTILL_TEMPLATE result<Deployment> deploy<ExtendedAlgorithms>(const ExtendedStudent&);
+AMCT_DISTILL_TEMPLATE result<ScaleOffsetRecord> make_record<ExtendedAlgorithms>(const ExtendedStudent&);
+AMCT_DISTILL_TEMPLATE class AdaRound<Int8, ChannelWise>;
+AMCT_DISTILL_TEMPLATE class AdaRound<Int8, TensorWise>;
+AMCT_DISTILL_TEMPLATE class AdaRound<Int4, ChannelWise>;
+AMCT_DISTILL_TEMPLATE class AdaRound<Int4, TensorWise>;
+
+}  // namespace amct_distill
+
+#undef AMCT_DISTILL_TEMPLATE
+#endif
 
 // ---- amct_distill/nn/initialize.hpp
 
@@ -18352,3042 +22979,6 @@ using LogSoftmax = BasicLogSoftmax<float>;
 
 }  // namespace amct_distill::nn
 
-// ---- amct_distill/plan/target.hpp
-
-/// Rules of the machine that will run the result; a plan that breaks one is an error.
-///
-///     resolve(config, topology);                     // target::generic: no rules
-///     resolve(config, topology, target::ascend);     // the original's rules
-///     resolve(config, topology, Target{.name = "mine", .mixed_widths = false});
-
-namespace amct_distill {
-
-/// As it stands: a machine that runs everything.
-struct Target {
-    std::string_view name = "generic";  ///< for messages
-    bool channel_wise_linear = true;    ///< the weights of a Linear may have one scale per output channel
-    bool mixed_widths = true;           ///< a layer's activations and weights may differ in bit width
-};
-
-namespace target {
-inline constexpr Target generic{};
-inline constexpr Target ascend{.name = "ascend", .channel_wise_linear = false, .mixed_widths = false};
-}  // namespace target
-
-}  // namespace amct_distill
-
-// ---- amct_distill/plan/resolve.hpp
-
-/// A configuration and a network's graph become a plan: which rule holds for each layer, with which
-/// settings, and which layers are distilled together.
-///
-///     result<DistillPlan> plan = resolve(config, network.graph());
-///     if (!plan) std::cerr << to_string(plan.diagnostics());      // every error there is, not the first
-///     resolve(config, graph, target::ascend, {.source = {"quant.cfg", text}});
-///
-/// With the text the configuration was read from, diagnostics show the line.
-
-namespace amct_distill {
-
-struct ResolveOptions {
-    SourceText source{};  ///< what the configuration was read from: diagnostics then show its lines
-    /// Names in quant_skip_layers and in overrides of layers may have * for any characters and ? for one, as
-    /// in "layer1.*". AMCT takes names alone. An override of a name is stronger than one of a pattern; that a
-    /// layer fits the patterns of two overrides is an error.
-    bool patterns = false;
-    /// A distill_group may be a part of the network with several paths (a residual unit with its shortcut):
-    /// all that lies between its two layers. AMCT takes one path of layers. Distill with `blocks` that are
-    /// not amct.
-    bool group_parts = false;
-};
-
-/// Resolves a configuration. Errors: names that fit nothing or cannot be quantized, repeated overrides,
-/// values out of range, groups that are not one path, rules of the target, nothing left to quantize; all of
-/// them are reported. Warnings: rules that never apply, overrides that reset what they do not say, layers
-/// that are quantized but not distilled. A Topology is taken for a graph; one that
-/// contradicts itself throws std::invalid_argument.
-template <class Algorithms, class Storage>
-result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Storage>& config,
-                                             const Graph& graph, const Target& target = target::generic,
-                                             const ResolveOptions& options = {});
-
-}  // namespace amct_distill
-
-#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
-
-// ---- amct_distill/core/diagnostic_list.hpp
-
-/// What is found wrong or odd while resolving, collected, each finding with its place in the text.
-///
-///     detail::DiagnosticList found(SourceText{"quant.cfg", text});
-///     found.error({3, 1}, "batch_num", "...");
-///     if (found.failed()) return found.errors();
-///
-/// Positions come from the message's labels; a message built in C++ has none, and its diagnostics name the
-/// path alone.
-
-namespace amct_distill {
-
-namespace detail {
-
-/// The byte offset of a position: the inverse of position_of. After the line's end: that end.
-constexpr std::size_t offset_of(std::string_view text, Position where) {
-    std::size_t at = 0;
-    for (std::size_t line = 1; line < where.line; ++at) {
-        if (at == text.size()) return at;
-        if (ends_line(text, at)) ++line;
-    }
-    for (std::size_t column = 1; column < where.column && at != text.size() && !ends_line(text, at); ++column)
-        do ++at;
-        while (at != text.size() && is_utf8_continuation(text[at]));
-    return at;
-}
-
-class DiagnosticList {
-public:
-    explicit DiagnosticList(SourceText source) : source_(std::move(source)) {}
-
-    void error(Position where, std::string path, std::string message) {
-        errors_.push_back(make(Severity::error, where, std::move(path), std::move(message)));
-    }
-    void warning(Position where, std::string path, std::string message) {
-        warnings_.push_back(make(Severity::warning, where, std::move(path), std::move(message)));
-    }
-    bool failed() const { return !errors_.empty(); }
-    /// In the order of the text, those without a place last.
-    Diagnostics errors() const { return in_order(errors_); }
-    Diagnostics warnings() const { return in_order(warnings_); }
-
-private:
-    Diagnostic make(Severity severity, Position where, std::string path, std::string message) const {
-        if (where.line != 0 && !source_.text.empty())
-            return diagnostic_at(severity, source_.name, source_.text, offset_of(source_.text, where),
-                                 std::move(path), std::move(message));
-        return {severity, source_.name, where, std::move(path), std::move(message)};
-    }
-    static Diagnostics in_order(Diagnostics all) {
-        std::stable_sort(all.begin(), all.end(), [](const Diagnostic& a, const Diagnostic& b) {
-            if (a.where.line == 0 || b.where.line == 0) return a.where.line > b.where.line;
-            return std::pair(a.where.line, a.where.column) < std::pair(b.where.line, b.where.column);
-        });
-        return all;
-    }
-
-    SourceText source_;
-    Diagnostics errors_{};
-    Diagnostics warnings_{};
-};
-
-/// "`a`", "`a` and `b`", "`a`, `b` and `c`"; of more than ten the first eight, and how many more.
-template <class Names>
-std::string quoted_list(const Names& names) {
-    std::size_t const shown = names.size() > 10 ? 8 : names.size();
-    std::string out;
-    std::size_t i = 0;
-    for (const auto& name : names) {
-        if (i == shown) break;
-        if (i != 0) append(out, i + 1 == names.size() ? " and " : ", ");
-        append(out, concat('`', name, '`'));
-        ++i;
-    }
-    if (shown != names.size()) append(out, concat(" and ", names.size() - shown, " more"));
-    return out;
-}
-
-}  // namespace detail
-}  // namespace amct_distill
-
-// ---- amct_distill/plan/blocks.hpp
-
-/// The blocks of a plan: the user's groups, and the layers that are left, unit by unit, joined `group_size`
-/// at a time.
-///
-///     auto [blocks, left_out] = detail::plan_blocks(graph, quantizable_nodes, user_blocks, group_size);
-///
-/// A unit is a quantizable layer with a following BatchNorm2d and a following activation.
-
-namespace amct_distill::detail {
-
-struct PlannedBlocks {
-    std::vector<PlannedBlock> blocks{};  // in graph order
-    std::vector<NodeId> left_out{};      // nodes of layers before a BatchNorm that no unit may have
-};
-
-class BlockPlanner {
-public:
-    BlockPlanner(const Graph& g, const std::vector<PlannedBlock>& groups)
-        : graph_(g), in_group_(g.size(), false), unit_at_(g.size()) {
-        for (const PlannedBlock& group : groups)
-            for (NodeId n : group.nodes) in_group_[n] = true;
-    }
-
-    /// `layers`: the nodes of the quantizable layers, in graph order.
-    PlannedBlocks plan(const std::vector<NodeId>& layers, std::vector<PlannedBlock> groups,
-                       std::uint32_t group_size) {
-        PlannedBlocks out{std::move(groups), {}};
-        for (NodeId layer : layers) {
-            if (in_group_[layer]) continue;
-            unit_at_[layer] = unit(layer);
-            if (unit_at_[layer].empty()) out.left_out.push_back(layer);
-        }
-        for (NodeId layer : layers)
-            if (!unit_at_[layer].empty()) out.blocks.push_back(joined(layer, group_size));
-        std::sort(out.blocks.begin(), out.blocks.end(), [](const PlannedBlock& a, const PlannedBlock& b) {
-            return a.nodes.front() < b.nodes.front();
-        });
-        return out;
-    }
-
-private:
-    /// The only reader of a node, unless a group has it.
-    std::optional<NodeId> next(NodeId node) const {
-        auto const reader = graph_.only_consumer(node);
-        return reader && !in_group_[*reader] ? reader : std::nullopt;
-    }
-    /// The unit that begins with a layer. Empty before a BatchNorm that cannot be part of one (BatchNorm1d,
-    /// or shared): the original leaves such a layer out of every block, and so do we.
-    std::vector<NodeId> unit(NodeId layer) const {
-        std::vector<NodeId> nodes{layer};
-        auto follower = next(layer);
-        if (follower && graph_.has_module(*follower) && graph_.type(*follower).starts_with("BatchNorm")) {
-            if (graph_.type(*follower) != "BatchNorm2d" || graph_.is_shared(*follower)) return {};
-            nodes.push_back(*follower);
-            follower = next(*follower);
-        }
-        // A functional activation is no module, and stays outside.
-        if (follower && graph_.has_module(*follower) && is_activation(graph_.type(*follower)))
-            nodes.push_back(*follower);
-        return nodes;
-    }
-    /// The unit at `layer` with those that follow it directly, `group_size` in all; takes them.
-    PlannedBlock joined(NodeId layer, std::uint32_t group_size) {
-        PlannedBlock block{std::exchange(unit_at_[layer], {}), {}, {}};
-        for (std::uint32_t units = 1; units < group_size; ++units) {
-            auto const follower = next(block.nodes.back());
-            if (!follower || unit_at_[*follower].empty()) break;
-            auto const more = std::exchange(unit_at_[*follower], {});
-            block.nodes.insert(block.nodes.end(), more.begin(), more.end());
-        }
-        for (NodeId n : block.nodes) block.names.push_back(graph_.name(n));
-        return block;
-    }
-
-    const Graph& graph_;
-    std::vector<bool> in_group_;
-    std::vector<std::vector<NodeId>> unit_at_;  // by its first node
-};
-
-inline PlannedBlocks plan_blocks(const Graph& g, const std::vector<NodeId>& layers,
-                                 std::vector<PlannedBlock> groups, std::uint32_t group_size) {
-    BlockPlanner planner(g, groups);
-    return planner.plan(layers, std::move(groups), group_size);
-}
-
-}  // namespace amct_distill::detail
-
-// ---- amct_distill/plan/settings.hpp
-
-/// One layer's algorithm as a rule of the configuration gives it, with no setting left open, and where each
-/// setting came from.
-///
-///     detail::RuleSection<Alternatives> source{&message.weights_quant_algo, "distill_weight_quant_config"};
-///     auto [algorithm, from] = detail::settle(source, {.is_conv = true});
-///
-/// A setting is found by its name: an algorithm of one's own has `dst_type`, `channel_wise`, `fixed_min` and
-/// `clip_max_min`, or has them not.
-
-namespace amct_distill::detail {
-
-/// What one rule says of activations, or of weights.
-template <class Alternatives>
-struct RuleSection {
-    const oneof<Alternatives>* choice = nullptr;  // null: nothing
-    std::string name{};                           // "distill_override_layers[1]"
-    Position where{};                             // of the rule
-    std::string path{};                           // of its settings, for diagnostics
-};
-
-/// What the defaults depend on.
-struct LayerFacts {
-    bool is_conv = false;
-    std::string relu_before{};  // its name; empty when no ReLU comes before the layer
-};
-
-template <class Alternatives>
-struct ResolvedAlgorithm {
-    oneof<Alternatives> algorithm{};
-    AlgorithmProvenance from{};
-};
-
-template <class F>
-bool is_set(const F& field) {
-    if constexpr (requires { field.has_value(); })
-        return field.has_value();
-    else if constexpr (requires { field.empty(); })
-        return !field.empty();
-    else
-        return true;
-}
-template <class F>
-Position position_of_field(const F& field) {
-    if constexpr (requires { field.position(); })
-        return field.position();
-    else
-        return {};
-}
-
-/// Fills in the settings that mean something for every algorithm.
-template <class M>
-void complete(M& message, AlgorithmProvenance& from, const LayerFacts& layer) {
-    if constexpr (requires { message.dst_type.emplace(message.dst_type.get()); })
-        if (!message.dst_type.has_value()) message.dst_type.emplace(message.dst_type.get());
-    if constexpr (requires { message.channel_wise.emplace(true); })
-        if (!message.channel_wise.has_value()) message.channel_wise.emplace(layer.is_conv);
-    if constexpr (requires { message.fixed_min.emplace(true); })
-        if (!message.fixed_min.has_value()) {
-            message.fixed_min.emplace(!layer.relu_before.empty());
-            if (!layer.relu_before.empty())
-                for (auto& [name, provenance] : from.settings)
-                    if (name == "fixed_min")
-                        provenance.text = concat("default: after ReLU `", layer.relu_before, "`");
-        }
-}
-
-/// The algorithm of a section, or the first of its list when the section names none.
-template <class Alternatives>
-ResolvedAlgorithm<Alternatives> settle(const RuleSection<Alternatives>& source, const LayerFacts& layer) {
-    ResolvedAlgorithm<Alternatives> out;
-    Position where = source.where;
-    if (source.choice != nullptr && source.choice->has_value()) {
-        out.algorithm = *source.choice;
-        where = either(source.choice->position(), where);
-        out.from.algo = provenance_of(source.name, where);
-    } else {
-        out.algorithm.template emplace<0>();
-    }
-    std::visit(
-        [&]<class M>(M& message) {
-            if constexpr (!std::is_same_v<M, std::monostate>) {
-                [&]<std::size_t... I>(std::index_sequence<I...>) {
-                    [[maybe_unused]] auto const note = [&](std::string_view name, const auto& field) {
-                        out.from.settings.emplace_back(
-                            name, is_set(field)
-                                      ? provenance_of(source.name, either(position_of_field(field), where))
-                                      : Provenance{});
-                    };
-                    (note(reflect::field_name<M, I>(), reflect::get<I>(message)), ...);
-                }
-                (std::make_index_sequence<reflect::field_count<M>>{});
-                complete(message, out.from, layer);
-            }
-        },
-        out.algorithm.value());
-    return out;
-}
-
-/// Whether two algorithms differ, as far as their messages can be compared.
-template <class Alternatives>
-bool differ(const oneof<Alternatives>& a, const oneof<Alternatives>& b) {
-    if (a.value().index() != b.value().index()) return true;
-    return std::visit(
-        []<class A, class B>(const A& x, const B& y) {
-            if constexpr (std::is_same_v<A, B> && requires { x == x; })
-                return !(x == y);
-            else
-                return false;
-        },
-        a.value(), b.value());
-}
-
-}  // namespace amct_distill::detail
-
-// ---- amct_distill/plan/check_clips.hpp
-
-/// Whether the clips that a user gave make a range that can be quantized.
-///
-///     detail::check_clips(rule.data, found);
-///     // quant.cfg:3:20: error: ...clip_max_min: the range from -3e+38 to 3e+38 is wider than ...
-
-namespace amct_distill::detail {
-
-/// How many steps a message's codes make: 255 of INT8.
-template <class M>
-float steps_of(const M& message) {
-    return visit_type(data_formats{}, data_format(message),
-                      []<class B>(std::type_identity<B>) { return static_cast<float>(B::qmax - B::qmin); });
-}
-
-/// Why a range of clips cannot be quantized, when it cannot: its width overflows, or the scale of its codes
-/// is no normal float32. `fixed_min` as the user set it, or not: then both ranges have to be usable.
-template <class M>
-std::string unusable_range(const M& message, float max, float min) {
-    std::optional<bool> fixed;
-    if constexpr (requires { message.fixed_min.has_value(); })
-        if (message.fixed_min.has_value()) fixed = *message.fixed_min;
-    bool const from_min = fixed != true, from_zero = fixed != false;
-    if (from_min && !std::isfinite(max - min))
-        return concat("the range from ", number(min), " to ", number(max),
-                      " is wider than the largest float32");
-    float const least = from_zero ? max : max - min;
-    if (least / steps_of(message) < (std::numeric_limits<float>::min)())
-        return concat("the range from ", from_zero ? std::string("0") : number(min), " to ", number(max),
-                      " is too narrow: float32 has no normal number for the scale");
-    return {};
-}
-
-/// clip_max > 0, clip_min < 0, both finite, and a range between them that can be quantized.
-template <class Alternatives>
-void check_clips(const RuleSection<Alternatives>& source, DiagnosticList& found) {
-    if (source.choice == nullptr) return;
-    std::visit(
-        [&](const auto& message) {
-            if constexpr (requires {
-                              message.clip_max_min->clip_max.position();
-                              message.clip_max_min->clip_min.position();
-                          }) {
-                if (!message.clip_max_min.has_value()) return;
-                constexpr std::string_view remedy = "; leave clip_max_min out, and IFMR computes the clips";
-                bool sound = true;
-                auto const check_one = [&](const required<float>& clip, std::string_view name, bool ok,
-                                           std::string_view rule) {
-                    if (ok && std::isfinite(*clip)) return;
-                    sound = false;
-                    found.error(
-                        either(clip.position(), source.where), concat(source.path, ".clip_max_min.", name),
-                        concat(name, " must be ", rule, " and finite, and is ", number(*clip), remedy));
-                };
-                const auto& clips = *message.clip_max_min;
-                check_one(clips.clip_max, "clip_max", *clips.clip_max > 0, "above 0");
-                check_one(clips.clip_min, "clip_min", *clips.clip_min < 0, "below 0");
-                if (!sound) return;
-                std::string const reason = unusable_range(message, *clips.clip_max, *clips.clip_min);
-                if (!reason.empty())
-                    found.error(either(message.clip_max_min.position(), source.where),
-                                concat(source.path, ".clip_max_min"), concat(reason, remedy));
-            }
-        },
-        source.choice->value());
-}
-
-}  // namespace amct_distill::detail
-
-// ---- amct_distill/core/glob.hpp
-
-/// Patterns of names: `*` stands for any characters, `?` for one.
-///
-///     detail::matches("layer1.*", "layer1.0.conv1")       detail::is_pattern("layer1.*")
-///
-/// Usable in constant evaluation.
-
-namespace amct_distill::detail {
-
-constexpr bool is_pattern(std::string_view text) { return text.find_first_of("*?") != text.npos; }
-
-/// In time linear in the name for each `*`, at the most.
-constexpr bool matches(std::string_view pattern, std::string_view name) {
-    std::size_t p = 0, n = 0, star = pattern.npos,
-                from = 0;  // where the last `*` stands, and what it took up to
-    while (n != name.size()) {
-        if (p != pattern.size() && pattern[p] == '*') {
-            star = p++;
-            from = n;
-        } else if (p != pattern.size() && (pattern[p] == '?' || pattern[p] == name[n])) {
-            ++p;
-            ++n;
-        } else if (star != pattern.npos) {
-            p = star + 1;
-            n = ++from;
-        } else {
-            return false;
-        }
-    }
-    while (p != pattern.size() && pattern[p] == '*') ++p;
-    return p == pattern.size();
-}
-
-}  // namespace amct_distill::detail
-
-// ---- amct_distill/core/suggest.hpp
-
-/// The nearest of some names to a misspelled one, for messages that end in "did you mean ...?".
-///
-///     detail::nearest("clip_maks", names)           // "clip_max", or "" when none is near
-///
-/// Usable in constant evaluation.
-
-namespace amct_distill::detail {
-
-/// Edits (insert, delete, replace, swap of neighbours) from `a` to `b`, in bytes; optimal string alignment.
-constexpr std::size_t edit_distance(std::string_view a, std::string_view b) {
-    std::vector<std::size_t> rows;  // three rows of the table; only pushed to, see reader.hpp
-    std::size_t const width = b.size() + 1;
-    for (std::size_t i = 0; i != 3 * width; ++i) rows.push_back(i % width);
-    auto cell = [&](std::size_t row, std::size_t column) -> std::size_t& {
-        return rows[(row % 3) * width + column];
-    };
-    for (std::size_t i = 1; i <= a.size(); ++i) {
-        cell(i, 0) = i;
-        for (std::size_t j = 1; j <= b.size(); ++j) {
-            std::size_t const replaced = cell(i - 1, j - 1) + (a[i - 1] != b[j - 1] ? 1u : 0u);
-            cell(i, j) = (std::min)({cell(i - 1, j) + 1, cell(i, j - 1) + 1, replaced});
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                cell(i, j) = (std::min)(cell(i, j), cell(i - 2, j - 2) + 1);
-        }
-    }
-    return cell(a.size(), b.size());
-}
-
-/// The first of the names with the fewest edits: at most a third of the word's length, one at least, but not
-/// all of it; empty when there is none, or when the word is too long to be a name.
-template <class Names>
-constexpr std::string_view nearest(std::string_view word, const Names& names) {
-    constexpr std::size_t longest = 256;
-    std::string_view best;
-    if (word.empty() || word.size() > longest) return best;
-    std::size_t least = (std::min)((std::max<std::size_t>)(word.size() / 3, 1) + 1, word.size());
-    for (std::string_view name : names) {
-        std::size_t const apart =
-            name.size() > word.size() ? name.size() - word.size() : word.size() - name.size();
-        if (apart >= least) continue;
-        if (std::size_t const d = edit_distance(word, name); d < least) {
-            least = d;
-            best = name;
-        }
-    }
-    return best;
-}
-
-}  // namespace amct_distill::detail
-
-// ---- amct_distill/plan/layer_lookup.hpp
-
-/// The layers and types of layer that a configuration names, looked up; a name that fits nothing is a
-/// finding.
-///
-///     detail::LayerLookup names(graph, found);
-///     names.layer("conv11", {3, 20}, "quant_skip_layers[0]");   // none, and
-///     // quant_skip_layers[0]: no layer is named `conv11`; did you mean `conv1`?
-
-namespace amct_distill::detail {
-
-/// "; did you mean `conv1`?", or else what there is.
-inline std::string instead_of(std::string_view name, const std::vector<std::string_view>& names,
-                              std::string_view what_they_are) {
-    if (std::string_view const closest = nearest(as_meant(name), names); !closest.empty())
-        return concat("; did you mean `", closest, "`?");
-    if (names.empty()) return {};
-    return concat("; ", what_they_are, ": ", quoted_list(names));
-}
-
-/// Holds references to both of its arguments.
-class LayerLookup {
-public:
-    LayerLookup(const Graph& g, DiagnosticList& found, bool patterns = false)
-        : graph_(g), found_(found), patterns_(patterns) {
-        const auto& modules = g.topology().modules;
-        for (std::size_t m = 0; m != modules.size(); ++m) {
-            if (!g.uses({m}).empty()) used_names_.push_back(modules[m].name);
-            if (!g.why_not_quantized({m}).empty()) continue;
-            quantizable_.push_back({m});
-            quantizable_names_.push_back(modules[m].name);
-            if (std::find(types_.begin(), types_.end(), modules[m].type) == types_.end())
-                types_.push_back(modules[m].type);
-        }
-    }
-
-    /// The modules that can be quantized, in definition order.
-    const std::vector<ModuleId>& quantizable() const { return quantizable_; }
-
-    /// The quantizable layer of that name.
-    std::optional<ModuleId> layer(std::string_view name, Position where, std::string path) const {
-        auto const module = graph_.module_named(name);
-        if (!module) {
-            found_.error(
-                where, std::move(path),
-                concat("no layer is named `", visible(name), "`",
-                       is_pattern(name) && !patterns_
-                           ? std::string("; patterns are taken with ResolveOptions::patterns")
-                           : instead_of(name, quantizable_names_, "the layers that can be quantized")));
-            return std::nullopt;
-        }
-        if (auto const reason = graph_.why_not_quantized(*module); !reason.empty()) {
-            found_.error(where, std::move(path), concat("`", name, "` ", reason, ": remove it here"));
-            return std::nullopt;
-        }
-        return module;
-    }
-
-    /// Whether a name is one of many by intention.
-    bool names_many(std::string_view name) const {
-        return patterns_ && is_pattern(name) && !graph_.module_named(name);
-    }
-    /// The quantizable layers that a name, or a pattern where those are taken, stands for.
-    auto layers(std::string_view name, Position where, std::string path) const {
-        auto fitting = quantizable_;
-        fitting.clear();
-        if (!names_many(name)) {
-            if (auto const one = layer(name, where, std::move(path))) fitting.push_back(*one);
-            return fitting;
-        }
-        for (std::size_t i = 0; i != quantizable_.size(); ++i)
-            if (matches(name, quantizable_names_[i])) fitting.push_back(quantizable_[i]);
-        if (fitting.empty())
-            found_.error(where, std::move(path),
-                         concat("no layer that can be quantized matches `", visible(name), "`",
-                                instead_of({}, quantizable_names_, "these can be")));
-        return fitting;
-    }
-
-    /// The quantizable layers of that type.
-    std::vector<ModuleId> layers_of_type(std::string_view type, Position where, std::string path) const {
-        const auto& modules = graph_.topology().modules;
-        std::vector<ModuleId> fitting;
-        for (ModuleId m : quantizable_)
-            if (modules[m].type == type) fitting.push_back(m);
-        if (!fitting.empty()) return fitting;
-
-        bool const exists =
-            std::any_of(modules.begin(), modules.end(), [&](const auto& m) { return m.type == type; });
-        if (is_quantizable_type(type))
-            found_.error(where, std::move(path),
-                         concat("the network has no ", type, exists ? " that can be quantized" : "",
-                                ": remove it here"));
-        else if (exists)
-            found_.error(
-                where, std::move(path),
-                concat("a ", type, " is not quantized; only Conv2d and Linear layers are: remove it here"));
-        else
-            found_.error(where, std::move(path),
-                         concat("no layer is of type `", visible(type), "`",
-                                instead_of(type, types_, "the types that can be quantized")));
-        return fitting;
-    }
-
-    /// Any module that is used, quantizable or not, as an index into Topology::modules.
-    std::optional<ModuleId> used_module(std::string_view name, Position where, std::string path) const {
-        auto const module = graph_.module_named(name);
-        if (!module)
-            found_.error(where, std::move(path),
-                         concat("no layer is named `", visible(name), "`",
-                                instead_of(name, used_names_, "the layers of the network")));
-        else if (graph_.uses(*module).empty())
-            found_.error(where, std::move(path),
-                         concat("`", name, "` is not in the network's graph; name a layer that is"));
-        else
-            return module;
-        return std::nullopt;
-    }
-
-private:
-    const Graph& graph_;
-    DiagnosticList& found_;
-    bool patterns_ = false;
-    std::vector<ModuleId> quantizable_{};
-    std::vector<std::string_view> quantizable_names_{};
-    std::vector<std::string_view> used_names_{};
-    std::vector<std::string_view> types_{};  // of the quantizable layers
-};
-
-}  // namespace amct_distill::detail
-
-// ---- amct_distill/plan/precedence.hpp
-
-/// Which of a configuration's rules holds for a layer: skip > override of the layer > override of the type >
-/// global.
-///
-///     strongest({.skipped = false, .of_layer = true, .of_type = true}) == RuleLevel::layer
-///
-/// The one place that says so, for resolve() and for the compiler.
-
-namespace amct_distill::detail {
-
-enum class RuleLevel { skip, layer, type, global };
-
-/// Which rules there are that name a layer, or its type; the global one always does.
-struct RulesPresent {
-    bool skipped = false;  // by its name or by its type
-    bool of_layer = false;
-    bool of_type = false;
-};
-
-constexpr RuleLevel strongest(RulesPresent rules) {
-    if (rules.skipped) return RuleLevel::skip;
-    if (rules.of_layer) return RuleLevel::layer;
-    if (rules.of_type) return RuleLevel::type;
-    return RuleLevel::global;
-}
-
-/// What would hold without the strongest override.
-constexpr RuleLevel next_strongest(RulesPresent rules) {
-    rules.skipped = false;
-    (rules.of_layer ? rules.of_layer : rules.of_type) = false;
-    return strongest(rules);
-}
-
-}  // namespace amct_distill::detail
-
-// ---- amct_distill/plan/rule_book.hpp
-
-/// The rules of a configuration, looked up: which skip and which override each quantizable layer falls under.
-///
-///     detail::RuleBook<StandardAlgorithms> rules(config, graph, names, found);
-///     for (const auto& layer : rules.layers()) layer.skipped, layer.strongest().weights ...
-///
-/// Skip (by layer or by type) > override of the layer > override of the type > global.
-
-namespace amct_distill::detail {
-
-/// The global settings, or an override.
-template <class Algorithms>
-struct Rule {
-    std::string name{};  // "distill_override_layers[1]"; empty for the global ones
-    Position where{};
-    RuleSection<typename Algorithms::data> data{};
-    RuleSection<typename Algorithms::weights> weights{};
-};
-
-/// What one layer falls under. The pointers are into the rule book.
-template <class Algorithms>
-struct LayerRules {
-    ModuleId module{};
-    std::optional<Provenance> skipped{};
-    const Rule<Algorithms>* of_layer = nullptr;
-    const Rule<Algorithms>* of_type = nullptr;
-    const Rule<Algorithms>* global = nullptr;
-
-    RulesPresent present() const { return {skipped.has_value(), of_layer != nullptr, of_type != nullptr}; }
-    /// The rule that gives the settings, also those of a layer that is skipped.
-    const Rule<Algorithms>& strongest() const {
-        RulesPresent rules = present();
-        rules.skipped = false;
-        return at(detail::strongest(rules));
-    }
-    /// What would hold without the strongest.
-    const Rule<Algorithms>& weaker() const { return at(next_strongest(present())); }
-    const Rule<Algorithms>& at(RuleLevel level) const {
-        return level == RuleLevel::layer ? *of_layer : level == RuleLevel::type ? *of_type : *global;
-    }
-    bool falls_under(const Rule<Algorithms>& r) const {
-        return detail::strongest(present()) != RuleLevel::skip && &strongest() == &r;
-    }
-};
-
-template <class Algorithms>
-class RuleBook {
-public:
-    /// Reports names that fit nothing, repeated overrides, and clips out of range. The arguments must outlive
-    /// the book.
-    template <class Storage>
-    RuleBook(const BasicConfig<Algorithms, Storage>& config, const Graph& g, const LayerLookup& names,
-             DiagnosticList& found)
-        : graph_(g), found_(found), index_(g.module_count()) {
-        for (ModuleId module : names.quantizable()) {
-            index_[module] = layers_.size();
-            layers_.push_back({.module = module, .global = &global_});
-        }
-        global_ = make_rule(config, "", {});
-        read_skips(config, names);
-        read_overrides(config, names);
-        check_clips(global_.data, found);
-        for (const auto& r : of_layers_) check_clips(r.data, found);
-        for (const auto& r : of_types_) check_clips(r.data, found);
-    }
-    RuleBook(const RuleBook&) = delete;
-    RuleBook& operator=(const RuleBook&) = delete;
-
-    /// The quantizable layers, in definition order.
-    const std::vector<LayerRules<Algorithms>>& layers() const { return layers_; }
-
-    /// Warns of rules that never apply, because stronger ones cover all that they match.
-    void warn_of_idle_rules() const {
-        for (const auto& layer : layers_)
-            if (layer.of_layer && layer.skipped)
-                found_.warning(layer.of_layer->where, layer.of_layer->name,
-                               concat("never applies: `", name(layer.module), "` is skipped by ",
-                                      layer.skipped->text, "; remove one of the two"));
-        for (const auto& r : of_types_)
-            if (!in_force(r))
-                found_.warning(r.where, r.name,
-                               "never applies: every layer of that type is skipped or has an override of "
-                               "its own; remove it");
-        if (in_force(global_)) return;
-        auto const idle = [&](const auto& source) {
-            if (source.choice != nullptr)
-                found_.warning(source.where, source.name,
-                               "never applies: every layer is skipped or has an override; remove it");
-        };
-        idle(global_.data);
-        idle(global_.weights);
-    }
-
-    /// Warns of overrides that name activations or weights alone, where that changes the others:
-    /// what an override does not say takes the default, not the weaker setting. `facts(layer)` gives the
-    /// LayerFacts of a LayerRules.
-    template <class Facts>
-    void warn_of_resets(const Facts& facts) const {
-        auto const warn_of = [&](const Rule<Algorithms>& r) {
-            reset(r, &Rule<Algorithms>::data, "distill_data_quant_config", facts);
-            reset(r, &Rule<Algorithms>::weights, "distill_weight_quant_config", facts);
-        };
-        for (const auto& r : of_layers_) warn_of(r);
-        for (const auto& r : of_types_) warn_of(r);
-    }
-
-private:
-    using RuleType = Rule<Algorithms>;
-
-    const std::string& name(std::size_t module) const { return graph_.topology().modules[module].name; }
-    LayerRules<Algorithms>& rules_of(std::size_t module) { return layers_[index_[module]]; }
-    bool in_force(const RuleType& r) const {
-        return std::any_of(layers_.begin(), layers_.end(), [&](const auto& l) { return l.falls_under(r); });
-    }
-
-    /// `holder` is the configuration, or one of its overrides: both have the two settings by the same names.
-    template <class Holder>
-    static RuleType make_rule(const Holder& holder, std::string name, Position where) {
-        RuleType r{std::move(name), where, {}, {}};
-        auto const read = [&](const auto& field, auto oneof_member, std::string_view field_name,
-                              auto& source) {
-            source.path = r.name.empty() ? std::string(field_name) : concat(r.name, '.', field_name);
-            source.name = r.name.empty() ? source.path : r.name;
-            source.where = either(field.position(), where);
-            if (!field.has_value()) return;
-            source.choice = &((*field).*oneof_member);
-            source.path = concat(source.path, '.', source.choice->name());
-        };
-        read(holder.distill_data_quant_config, &BasicDataQuantConfig<Algorithms>::data_quant_algo,
-             "distill_data_quant_config", r.data);
-        read(holder.distill_weight_quant_config, &BasicWeightQuantConfig<Algorithms>::weights_quant_algo,
-             "distill_weight_quant_config", r.weights);
-        return r;
-    }
-
-    template <class Config>
-    void read_skips(const Config& config, const LayerLookup& names) {
-        auto const skip = [&](std::size_t module, const std::string& path, Position where) {
-            auto& skipped = rules_of(module).skipped;
-            if (!skipped) skipped = provenance_of(path, where);
-        };
-        for (std::size_t i = 0; i != config.quant_skip_layers.size(); ++i) {
-            auto const path = element("quant_skip_layers", i);
-            Position const where = position_in(config.quant_skip_layers, i);
-            for (auto const module : names.layers(config.quant_skip_layers[i], where, path))
-                skip(module, path, where);
-        }
-        for (std::size_t i = 0; i != config.quant_skip_layer_types.size(); ++i) {
-            auto const path = element("quant_skip_layer_types", i);
-            Position const where = position_in(config.quant_skip_layer_types, i);
-            for (ModuleId module : names.layers_of_type(config.quant_skip_layer_types[i], where, path))
-                skip(module, path, where);
-        }
-    }
-
-    template <class Config>
-    void read_overrides(const Config& config, const LayerLookup& names) {
-        const auto& by_layer = config.distill_override_layers;
-        of_layers_.reserve(by_layer.size());  // the layers keep pointers
-        for (std::size_t i = 0; i != by_layer.size(); ++i) {
-            const auto& r = of_layers_.emplace_back(
-                make_rule(by_layer[i], element("distill_override_layers", i), position_in(by_layer, i)));
-            Position const where = either(by_layer[i].layer_name.position(), r.where);
-            auto const path = concat(r.name, ".layer_name");
-            if (names.names_many(*by_layer[i].layer_name)) continue;
-            if (auto const module = names.layer(*by_layer[i].layer_name, where, path))
-                take(rules_of(*module).of_layer, r, *by_layer[i].layer_name, where, path);
-        }
-        // A layer's name is stronger than a pattern that it fits.
-        std::vector<const RuleType*> named;
-        for (const auto& l : layers_) named.push_back(l.of_layer);
-        for (std::size_t i = 0; i != by_layer.size(); ++i) {
-            if (!names.names_many(*by_layer[i].layer_name)) continue;
-            const auto& r = of_layers_[i];
-            Position const where = either(by_layer[i].layer_name.position(), r.where);
-            auto const path = concat(r.name, ".layer_name");
-            for (auto const module : names.layers(*by_layer[i].layer_name, where, path)) {
-                auto& rules = rules_of(module);
-                if (named[static_cast<std::size_t>(&rules - layers_.data())] != nullptr) continue;
-                take(rules.of_layer, r, name(module), where, path);
-            }
-        }
-        const auto& by_type = config.distill_override_layer_types;
-        of_types_.reserve(by_type.size());
-        for (std::size_t i = 0; i != by_type.size(); ++i) {
-            const auto& r = of_types_.emplace_back(
-                make_rule(by_type[i], element("distill_override_layer_types", i), position_in(by_type, i)));
-            Position const where = either(by_type[i].layer_type.position(), r.where);
-            auto const path = concat(r.name, ".layer_type");
-            for (ModuleId module : names.layers_of_type(*by_type[i].layer_type, where, path))
-                if (!take(rules_of(module).of_type, r, *by_type[i].layer_type, where, path)) break;
-        }
-    }
-    /// A layer or type has one override.
-    bool take(const RuleType*& place, const RuleType& r, std::string_view subject, Position where,
-              const std::string& path) {
-        if (place == nullptr) return place = &r, true;
-        found_.error(
-            where, path,
-            concat("`", subject, "` has an override already, ", provenance_of(place->name, place->where).text,
-                   ": put the settings of both into one"));
-        return false;
-    }
-
-    template <class Section, class Facts>
-    void reset(const RuleType& r, Section RuleType::*which, std::string_view field,
-               const Facts& facts) const {
-        if ((r.*which).choice != nullptr) return;
-        std::vector<std::string_view> changed;
-        const Section* weaker = nullptr;
-        std::string fallback;
-        for (const auto& layer : layers_) {
-            if (!layer.falls_under(r)) continue;
-            auto const now = settle(r.*which, facts(layer)).algorithm;
-            if (!differ(now, settle(layer.weaker().*which, facts(layer)).algorithm)) continue;
-            changed.push_back(name(layer.module));
-            weaker = &(layer.weaker().*which);
-            fallback = describe(now);
-        }
-        if (changed.empty()) return;
-        found_.warning(r.where, r.name,
-                       concat("has no ", field, ", so ", quoted_list(changed),
-                              changed.size() == 1 ? " gets" : " get", " the default (", fallback,
-                              "), not what ", provenance_of(weaker->name, weaker->where).text,
-                              " says: an override replaces all of it; repeat in it what is to stay"));
-    }
-
-    const Graph& graph_;
-    DiagnosticList& found_;
-    std::vector<std::size_t> index_;  // by module: into layers_, when it is quantizable
-    std::vector<LayerRules<Algorithms>> layers_{};
-    RuleType global_{};
-    std::vector<RuleType> of_layers_{};
-    std::vector<RuleType> of_types_{};
-};
-
-}  // namespace amct_distill::detail
-
-// ---- amct_distill/plan/check_target.hpp
-
-/// Whether a plan's layers keep the rules of the machine that will run them.
-///
-///     detail::check_target(plan.layers, rules.layers(), target::ascend, found);
-///     // `fc`: a Linear has one weight scale on target ascend; set channel_wise to false for it
-
-namespace amct_distill::detail {
-
-/// Layers that break a rule of the target for one and the same reason, in one error.
-class Violations {
-public:
-    void add(std::string_view layer, Position where, std::string path, std::string reason) {
-        for (auto& v : all_)
-            if (v.where == where && v.path == path && v.reason == reason) return v.layers.push_back(layer);
-        all_.push_back({where, std::move(path), std::move(reason), {layer}});
-    }
-    void report(DiagnosticList& found) const {
-        for (const auto& v : all_)
-            found.error(v.where, v.path, concat(quoted_list(v.layers), ": ", v.reason));
-    }
-
-private:
-    struct Violation {
-        Position where;
-        std::string path;
-        std::string reason;
-        std::vector<std::string_view> layers;
-    };
-    std::vector<Violation> all_{};
-};
-
-/// `layers` and `rules` run parallel.
-template <class Algorithms>
-void check_target(const std::vector<BasicPlannedLayer<Algorithms>>& layers,
-                  const std::vector<LayerRules<Algorithms>>& rules, const Target& target,
-                  DiagnosticList& found) {
-    Violations wrong;
-    for (std::size_t i = 0; i != layers.size(); ++i) {
-        const auto& layer = layers[i];
-        if (!layer.quant_enable) continue;
-        const auto& source = rules[i].strongest();
-        auto const path = [](const auto& section, std::string_view field) {
-            return concat(section.path, '.', field);
-        };
-        if (!target.channel_wise_linear && layer.type == "Linear" && wants_channels(layer.weights))
-            wrong.add(layer.name, layer.weights_from["channel_wise"].where,
-                      path(source.weights, "channel_wise"),
-                      concat("a Linear has one weight scale on target ", target.name,
-                             "; set channel_wise to false for it"));
-
-        auto const data = width_of(layer.data), weights = width_of(layer.weights);
-        if (target.mixed_widths || data.empty() || weights.empty() || data == weights) continue;
-        const Provenance& of_data = layer.data_from["dst_type"];
-        const Provenance& of_weights = layer.weights_from["dst_type"];
-        wrong.add(layer.name, of_weights.by_user ? of_weights.where : of_data.where,
-                  of_weights.by_user ? path(source.weights, "dst_type")
-                  : of_data.by_user  ? path(source.data, "dst_type")
-                                     : std::string(),
-                  concat("activations are ", data, " (", of_data.text, "), weights ", weights, " (",
-                         of_weights.text, "), and target ", target.name,
-                         " wants both of one width; set both dst_type to the same"));
-    }
-    wrong.report(found);
-}
-
-}  // namespace amct_distill::detail
-
-// ---- amct_distill/plan/user_blocks.hpp
-
-/// The blocks that the user spells out: the one path from a distill_group's start to its end.
-///
-///     std::vector<PlannedBlock> blocks = detail::user_blocks(config.distill_group, graph, names, found);
-///
-/// What is wrong with a group is a finding, and the group is left out.
-
-namespace amct_distill::detail {
-
-struct Paths {
-    std::size_t count = 0;        // 2 stands for "several"
-    std::vector<NodeId> nodes{};  // of the path, when there is one
-};
-
-/// The paths from a node to those for which `is_end` holds, none of them through another such node. Time
-/// linear in the graph.
-template <class IsEnd>
-Paths paths_between(const Graph& g, NodeId start, const IsEnd& is_end) {
-    std::vector<std::size_t> ways(g.size(), 0);  // from the start to each node, counted up to 2
-    ways[start] = 1;
-    std::size_t count = 0;
-    NodeId node = start;
-    for (NodeId n = start; n != g.size(); ++n.index) {
-        if (is_end(n) && ways[n] != 0) {
-            count = (std::min<std::size_t>)(count + ways[n], 2);
-            node = n;
-        } else {
-            for (NodeId next : g.consumers(n)) ways[next] = (std::min<std::size_t>)(ways[next] + ways[n], 2);
-        }
-    }
-    Paths found{count, {}};
-    if (count != 1) return found;
-    while (node != start) {
-        found.nodes.push_back(node);
-        const auto& inputs = g.node(node).inputs;
-        node = NodeId{*std::find_if(inputs.begin(), inputs.end(),
-                                    [&](std::size_t n) { return ways[n] != 0 && !is_end(NodeId{n}); })};
-    }
-    found.nodes.push_back(start);
-    std::reverse(found.nodes.begin(), found.nodes.end());
-    return found;
-}
-
-inline bool may_stand_in_group(const Graph& g, NodeId node) {
-    return g.has_module(node) && (g.is_weighted(*g.module_of(node)) || g.type(node) == "BatchNorm2d" ||
-                                  is_activation(g.type(node)));
-}
-
-/// Why nodes cannot be one block, when one of them is a BatchNorm that the network uses elsewhere, too.
-inline std::string trained_twice(const Graph& g, const std::vector<NodeId>& nodes) {
-    for (NodeId n : nodes)
-        if (g.type(n).starts_with("BatchNorm") && g.is_shared(n))
-            return concat("`", g.name(n), "` (", g.type(n),
-                          ") is used more than once, and in a group it would be trained in two places");
-    return {};
-}
-
-/// The nodes of the group from module `start` to module `end`; empty, and a finding, when it is not one.
-inline std::vector<NodeId> nodes_of_group(const Graph& g, ModuleId start, ModuleId end, Position where,
-                                          const std::string& path, DiagnosticList& found) {
-    std::string_view const first = g.module(start).name, last = g.module(end).name;
-    if (g.uses(start).size() > 1) {
-        found.error(where, path,
-                    concat("`", first, "` is used ", g.uses(start).size(),
-                           " times, and a group cannot start at a shared layer: start it at a layer that is "
-                           "used once"));
-        return {};
-    }
-    auto const use_of = [&](ModuleId module) {
-        return [&g, module](NodeId n) { return g.module_of(n) == module; };
-    };
-    Paths way = paths_between(g, g.uses(start).front(), use_of(end));
-    if (way.count == 0) {
-        const auto& ends = g.uses(end);
-        bool const reversed = std::any_of(ends.begin(), ends.end(), [&](NodeId n) {
-            return paths_between(g, n, use_of(start)).count != 0;
-        });
-        found.error(where, path,
-                    reversed ? concat("`", last, "` comes before `", first,
-                                      "`: exchange start_layer_name and end_layer_name")
-                             : concat("no path leads from `", first, "` to `", last,
-                                      "`: a group is one path of layers, each reading the one before"));
-        return {};
-    }
-    if (way.count != 1) {
-        found.error(where, path,
-                    concat("several paths lead from `", first, "` to `", last,
-                           "`, and a group is one path: start it after the fork, or end it before"));
-        return {};
-    }
-    auto const foreign =
-        std::find_if(way.nodes.begin(), way.nodes.end(), [&](NodeId n) { return !may_stand_in_group(g, n); });
-    if (foreign != way.nodes.end()) {
-        found.error(
-            where, path,
-            concat("`", g.name(*foreign), "` (", g.type(*foreign), ") is on the path from `", first, "` to `",
-                   last,
-                   "`, and a group is made of Conv2d, Linear, BatchNorm2d, ReLU, LeakyReLU, Sigmoid, Tanh "
-                   "and Softmax modules only: ",
-                   foreign == way.nodes.begin() ? "start it after that"
-                                                : concat("end it at `", g.name(foreign[-1]), "`")));
-        return {};
-    }
-    if (auto const twice = trained_twice(g, way.nodes); !twice.empty()) {
-        found.error(where, path, concat(twice, ": end the group before it, or start it after"));
-        return {};
-    }
-    return way.nodes;
-}
-
-/// All nodes from module `start` to module `end` that lead to the latter; empty, and a finding, when one of
-/// them is read outside.
-inline std::vector<NodeId> part_of_group(const Graph& g, ModuleId start, ModuleId end, Position where,
-                                         const std::string& path, DiagnosticList& found) {
-    NodeId const first = g.uses(start).front(), last = g.uses(end).back();
-    auto const fail = [&](const std::string& why) -> std::vector<NodeId> {
-        found.error(where, path, why);
-        return {};
-    };
-    if (last < first)
-        return fail(concat("`", g.module(end).name, "` comes before `", g.module(start).name,
-                           "`: exchange start_layer_name and end_layer_name"));
-    std::vector<bool> leads(g.size(), false);
-    leads[last] = true;
-    for (std::size_t n = last.index; n > first.index; --n)
-        if (leads[n])
-            for (std::size_t input : g.node({n}).inputs) leads[input] = true;
-    if (!leads[first])
-        return fail(concat("no path leads from `", g.module(start).name, "` to `", g.module(end).name, "`"));
-    std::vector<NodeId> nodes;
-    for (NodeId n = first; n <= last; ++n.index)
-        if (leads[n] && g.kind(n) != NodeKind::constant && g.kind(n) != NodeKind::input &&
-            g.kind(n) != NodeKind::port)
-            nodes.push_back(n);
-    for (NodeId n : nodes) {
-        bool const leaves = n != last && g.is_output(n);
-        auto const reader =
-            std::ranges::find_if(g.consumers(n), [&](NodeId r) { return r > last || !leads[r]; });
-        if (n != last && (leaves || reader != g.consumers(n).end()))
-            return fail(concat("`", g.name(n), "` inside of the group ",
-                               leaves ? std::string("leaves the network")
-                                      : concat("is read by `", g.name(*reader), "`, outside of it"),
-                               ": a group has one value that others read, its last"));
-    }
-    if (auto const twice = trained_twice(g, nodes); !twice.empty())
-        return fail(concat(twice, ": end the group before it, or start it after"));
-    return nodes;
-}
-
-/// Every group that is sound and shares no node with an earlier one, in the order of the configuration.
-template <class Groups>
-std::vector<PlannedBlock> user_blocks(const Groups& groups, const Graph& g, const LayerLookup& names,
-                                      DiagnosticList& found, bool parts = false) {
-    std::vector<PlannedBlock> blocks;
-    std::vector<std::optional<std::size_t>> owner(g.size());  // of a node: index of its group
-    for (std::size_t i = 0; i != groups.size(); ++i) {
-        const auto& group = groups[i];
-        Position const where = position_in(groups, i);
-        std::string const path = element("distill_group", i);
-        auto const start =
-            names.used_module(*group.start_layer_name, either(group.start_layer_name.position(), where),
-                              concat(path, ".start_layer_name"));
-        auto const end =
-            names.used_module(*group.end_layer_name, either(group.end_layer_name.position(), where),
-                              concat(path, ".end_layer_name"));
-        if (!start || !end) continue;
-        auto nodes = parts ? part_of_group(g, *start, *end, where, path, found)
-                           : nodes_of_group(g, *start, *end, where, path, found);
-
-        auto const shared =
-            std::find_if(nodes.begin(), nodes.end(), [&](NodeId n) { return owner[n].has_value(); });
-        if (shared != nodes.end()) {
-            found.error(where, path,
-                        concat("`", g.name(*shared), "` is already in ",
-                               provenance_of(element("distill_group", *owner[*shared]),
-                                             position_in(groups, *owner[*shared]))
-                                   .text,
-                               ", and a layer is in one group only: end one before the other starts"));
-            continue;
-        }
-        if (nodes.empty()) continue;
-        PlannedBlock block{std::move(nodes), {}, provenance_of(path, where)};
-        for (NodeId n : block.nodes) {
-            owner[n] = i;
-            block.names.push_back(g.name(n));
-        }
-        blocks.push_back(std::move(block));
-    }
-    return blocks;
-}
-
-}  // namespace amct_distill::detail
-
-// ---- amct_distill/plan/resolve-inl.hpp
-
-/// The definitions of resolve.hpp.
-
-namespace amct_distill {
-namespace detail {
-
-/// An optional of the configuration with a default in the schema.
-template <class T, auto Default>
-PlannedValue<T> planned_value(const optional<T, Default>& field, std::string_view name) {
-    return {field.get(), field.has_value() ? provenance_of(name, field.position()) : Provenance{}};
-}
-
-inline void check_at_least_one(const PlannedValue<std::uint32_t>& value, std::string_view name,
-                               std::string_view rule, DiagnosticList& found) {
-    if (value.value == 0) found.error(value.from.where, std::string(name), concat("0 is too few: ", rule));
-}
-
-template <class Algorithms>
-LayerFacts facts_of(const LayerRules<Algorithms>& layer, const Graph& g) {
-    auto const relu = g.relu_before(g.uses(layer.module).front());
-    return {has_channels_by_default(g.module(layer.module).type), relu ? g.name(*relu) : std::string()};
-}
-
-template <class Algorithms>
-BasicPlannedLayer<Algorithms> plan_layer(const LayerRules<Algorithms>& rules, const Graph& g) {
-    const TopologyModule& module = g.module(rules.module);
-    BasicPlannedLayer<Algorithms> layer;
-    layer.name = module.name;
-    layer.type = module.type;
-    layer.module = rules.module;
-    layer.node = g.uses(rules.module).front();
-    layer.quant_enable = !rules.skipped;
-    if (rules.skipped) layer.quant_enable_from = *rules.skipped;
-    // A layer that is skipped keeps the defaults, as in the original.
-    const Rule<Algorithms> nothing{};
-    const Rule<Algorithms>& source = rules.skipped ? nothing : rules.strongest();
-    auto const facts = facts_of(rules, g);
-    auto data = settle(source.data, facts);
-    auto weights = settle(source.weights, facts);
-    layer.data = std::move(data.algorithm);
-    layer.data_from = std::move(data.from);
-    layer.weights = std::move(weights.algorithm);
-    layer.weights_from = std::move(weights.from);
-    return layer;
-}
-
-inline void warn_of_left_out(const std::vector<NodeId>& nodes, const std::vector<bool>& quantized,
-                             const Graph& g, DiagnosticList& found) {
-    for (NodeId node : nodes) {
-        if (!quantized[node]) continue;
-        const std::string& layer = g.name(node);
-        NodeId const norm = *g.only_consumer(node);
-        found.warning({}, "",
-                      concat("`", layer, "` is quantized, but not distilled: it is followed by `",
-                             g.name(norm), "`, a ", g.is_shared(norm) ? "shared " : "", g.type(norm),
-                             ", which cannot join its block; a distill_group from `", layer, "` to `", layer,
-                             "` makes it one of its own"));
-    }
-}
-
-template <class Algorithms, class Storage>
-result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Storage>& config, const Graph& g,
-                                             const Target& target, DiagnosticList found, bool patterns,
-                                             bool group_parts = false) {
-    BasicDistillPlan<Algorithms> plan;
-    plan.graph = g;
-    plan.batch_num = planned_value(config.batch_num, "batch_num");
-    plan.group_size = planned_value(config.group_size, "group_size");
-    plan.data_dump = planned_value(config.data_dump, "data_dump");
-    check_at_least_one(plan.batch_num, "batch_num", "IFMR computes the clips from at least 1 batch", found);
-    check_at_least_one(plan.group_size, "group_size", "a block is made of at least 1 unit", found);
-
-    LayerLookup const names(g, found, patterns);
-    RuleBook<Algorithms> const rules(config, g, names, found);
-    if (names.quantizable().empty())
-        found.error(
-            {}, "",
-            "the network has no layer that can be quantized: a Conv2d that pads with zeros, or a Linear, "
-            "used once");
-    else if (std::all_of(rules.layers().begin(), rules.layers().end(),
-                         [](const auto& layer) { return layer.skipped.has_value(); }))
-        found.error(
-            {}, "",
-            "every layer that can be quantized is skipped, and nothing is left to distill; take one out "
-            "of quant_skip_layers or quant_skip_layer_types");
-
-    std::vector<NodeId> nodes;  // of the quantizable layers
-    std::vector<bool> quantized(g.size(), false);
-    for (const auto& layer : rules.layers()) {
-        plan.layers.push_back(plan_layer(layer, g));
-        nodes.push_back(plan.layers.back().node);
-        quantized[nodes.back()] = plan.layers.back().quant_enable;
-    }
-    check_target(plan.layers, rules.layers(), target, found);
-
-    auto groups = user_blocks(config.distill_group, g, names, found, group_parts);
-    if (found.failed()) return found.errors();
-
-    std::sort(nodes.begin(), nodes.end());
-    auto planned = plan_blocks(g, nodes, std::move(groups), plan.group_size.value);
-    plan.blocks = std::move(planned.blocks);
-    std::vector<std::size_t> block_of(g.size(), plan.blocks.size());
-    for (std::size_t b = 0; b != plan.blocks.size(); ++b)
-        for (NodeId n : plan.blocks[b].nodes) block_of[n] = b;
-    for (auto& layer : plan.layers)
-        if (block_of[layer.node] != plan.blocks.size()) layer.block = block_of[layer.node];
-
-    rules.warn_of_idle_rules();
-    rules.warn_of_resets([&](const auto& layer) { return facts_of(layer, g); });
-    warn_of_left_out(planned.left_out, quantized, g, found);
-    return {std::move(plan), found.warnings()};
-}
-
-}  // namespace detail
-
-template <class Algorithms, class Storage>
-result<BasicDistillPlan<Algorithms>> resolve(const BasicConfig<Algorithms, Storage>& config,
-                                             const Graph& graph, const Target& target,
-                                             const ResolveOptions& options) {
-    return detail::resolve(config, graph, target, detail::DiagnosticList(options.source), options.patterns,
-                           options.group_parts);
-}
-
-}  // namespace amct_distill
-
-#endif  // definitions
-
-// ---- amct_distill/core/table.hpp
-
-/// Rows of text as a table that fits into a given width: columns as wide as their widest cell, two blanks
-/// before each.
-///
-///     Table table({{.heading = "layer", .least = 8}, {"SQNR"}, {.heading = "seconds", .drop = 1}});
-///     table.add({"conv1", "48.9 dB", "0.31"});
-///     std::cout << table.text(80);
-///
-/// What is too wide is made narrower in this order: columns that may be shortened, down to the width given
-/// for them (a cell keeps its end, "...layer1.conv1", or its beginning); then columns that may be dropped,
-/// the largest number first; then, on a very narrow terminal, all columns. Characters that take two columns
-/// of a terminal count two.
-
-namespace amct_distill {
-namespace detail {
-
-/// The text; when it takes more than `width` columns (at least 4), its end after "..." or its start before
-/// it.
-std::string shortened(std::string_view text, std::size_t width, bool keep_start = false);
-
-}  // namespace detail
-
-/// What a text is laid out for where no terminal says otherwise.
-inline constexpr std::size_t default_text_width = 100;
-
-struct TableColumn {
-    std::string heading{};
-    std::size_t least = 0;     ///< may be shortened to this width, at least 4; 0: it is shown whole
-    int drop = 0;              ///< may be dropped, columns with a larger number first; 0: it stays
-    bool keeps_start = false;  ///< a shortened cell keeps its beginning, not its end
-};
-
-class Table {
-public:
-    explicit Table(std::vector<TableColumn> columns) : columns_(std::move(columns)) {}
-
-    /// A row may have fewer cells than there are columns.
-    void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
-    bool empty() const { return rows_.empty(); }
-
-    /// The headings and the rows, each a line that begins with two blanks and ends with its last cell.
-    std::string text(std::size_t width = default_text_width) const;
-
-private:
-    static std::size_t total(const std::vector<std::size_t>& widths, const std::vector<std::size_t>& shown);
-    /// Each column's width: the widest is shortened, again and again, until all fit or none may be shortened.
-    std::vector<std::size_t> fitted(const std::vector<std::size_t>& shown, std::size_t width,
-                                    bool at_any_price) const;
-    void add_line(std::string& out, const std::vector<std::string>& row,
-                  const std::vector<std::size_t>& shown, const std::vector<std::size_t>& widths) const;
-
-    std::vector<TableColumn> columns_;
-    std::vector<std::vector<std::string>> rows_{};
-};
-
-}  // namespace amct_distill
-
-#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
-
-// ---- amct_distill/core/table-inl.hpp
-
-/// The definitions of table.hpp.
-
-namespace amct_distill {
-namespace detail {
-
-AMCT_DISTILL_INLINE std::string shortened(std::string_view text, std::size_t width, bool keep_start) {
-    if (columns(text) <= width) return std::string(text);
-    while (columns(text) > width - 3) {
-        if (keep_start) {
-            while (is_utf8_continuation(text.back())) text.remove_suffix(1);
-            text.remove_suffix(1);
-        } else {
-            text.remove_prefix(1);
-            while (is_utf8_continuation(text.front())) text.remove_prefix(1);
-        }
-    }
-    return keep_start ? std::string(text).append("...") : std::string("...").append(text);
-}
-
-}  // namespace detail
-
-AMCT_DISTILL_INLINE std::string Table::text(std::size_t width) const {
-    std::vector<std::size_t> shown;  // the columns that are not dropped
-    for (std::size_t k = 0; k != columns_.size(); ++k) shown.push_back(k);
-    std::vector<std::size_t> widths = fitted(shown, width, false);
-    while (total(widths, shown) > width) {
-        auto const last = std::ranges::max_element(
-            shown, {}, [&](std::size_t k) { return std::pair(columns_[k].drop, k); });
-        if (last == shown.end() || columns_[*last].drop == 0) {
-            widths = fitted(shown, width, true);
-            break;
-        }
-        shown.erase(last);
-        widths = fitted(shown, width, false);
-    }
-    std::vector<std::string> headings;
-    for (const TableColumn& c : columns_) headings.push_back(c.heading);
-    std::string out;
-    add_line(out, headings, shown, widths);
-    for (const auto& row : rows_) add_line(out, row, shown, widths);
-    return out;
-}
-
-AMCT_DISTILL_INLINE std::size_t Table::total(const std::vector<std::size_t>& widths,
-                                             const std::vector<std::size_t>& shown) {
-    std::size_t sum = 0;
-    for (std::size_t k : shown) sum += 2 + widths[k];
-    return sum;
-}
-
-AMCT_DISTILL_INLINE std::vector<std::size_t> Table::fitted(const std::vector<std::size_t>& shown,
-                                                           std::size_t width, bool at_any_price) const {
-    std::vector<std::size_t> widths;
-    for (const TableColumn& c : columns_) widths.push_back(detail::columns(c.heading));
-    for (const auto& row : rows_)
-        for (std::size_t k = 0; k != (std::min)(row.size(), widths.size()); ++k)
-            widths[k] = (std::max)(widths[k], detail::columns(row[k]));
-    auto const least = [&](std::size_t k) {
-        if (at_any_price) return std::size_t{4};
-        return columns_[k].least == 0 ? widths[k] : (std::max)(columns_[k].least, std::size_t{4});
-    };
-    for (std::size_t sum = total(widths, shown); sum > width; --sum) {
-        std::size_t widest = columns_.size();
-        for (std::size_t k : shown)
-            if (widths[k] > least(k) && (widest == columns_.size() || widths[k] > widths[widest])) widest = k;
-        if (widest == columns_.size()) break;
-        --widths[widest];
-    }
-    return widths;
-}
-
-AMCT_DISTILL_INLINE void Table::add_line(std::string& out, const std::vector<std::string>& row,
-                                         const std::vector<std::size_t>& shown,
-                                         const std::vector<std::size_t>& widths) const {
-    std::string line;
-    for (std::size_t k : shown) {
-        if (k >= row.size()) break;
-        std::string const cell =
-            detail::shortened(row[k], (std::max)(widths[k], std::size_t{4}), columns_[k].keeps_start);
-        line.append(2, ' ').append(cell);
-        line.append((std::max)(widths[k], detail::columns(cell)) - detail::columns(cell), ' ');
-    }
-    out.append(line, 0, line.find_last_not_of(' ') + 1);
-    out.push_back('\n');
-}
-
-}  // namespace amct_distill
-
-#endif  // definitions
-
-// ---- amct_distill/report/plan_text.hpp
-
-/// A plan as tables: each layer's settings with where they come from, the blocks, and what holds for all.
-///
-///     std::cout << to_table(plan, terminal_width());
-///     //   layer  setting    value                            from
-///     //   conv1  weights    arq_distill, INT8, channel_wise  distill_override_layers[0] at 28:33
-///     //          data       ulq_quantize, INT8               distill_override_layers[0] at 26:5
-///     //          clips      by IFMR                          default
-
-namespace amct_distill {
-
-template <class Algorithms>
-std::string to_table(const BasicDistillPlan<Algorithms>& plan, std::size_t width = default_text_width);
-
-}  // namespace amct_distill
-
-#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
-
-// ---- amct_distill/report/plan_text-inl.hpp
-
-/// The definitions of plan_text.hpp.
-
-namespace amct_distill {
-namespace detail {
-
-/// A setting's value: a number, true or false, an enumerator's name, a text; of clips both ends.
-template <class Field>
-std::string setting_text(const Field& field) {
-    if constexpr (requires { field->clip_max; }) {
-        return field.has_value() ? concat(*field->clip_min, " .. ", *field->clip_max) : "by IFMR";
-    } else if constexpr (requires { field.get(); }) {
-        auto const& value = field.get();
-        using T = std::remove_cvref_t<decltype(value)>;
-        if constexpr (std::is_same_v<T, bool>)
-            return value ? "true" : "false";
-        else if constexpr (std::is_enum_v<T>)
-            return std::string(name_of(value));
-        else if constexpr (std::is_arithmetic_v<T>)
-            return number(value);
-        else if constexpr (std::is_convertible_v<T, std::string>)
-            return value;
-        else
-            return "set";
-    } else if constexpr (requires { number(*field); }) {
-        return number(*field);
-    } else {
-        return "set";
-    }
-}
-
-/// A row for the algorithm, and one for each setting that its description does not tell, or that has a
-/// default though the algorithm was chosen. Without room for the description, a row for each setting.
-template <class Alternatives, class Add>
-void algorithm_rows(std::string_view what, const oneof<Alternatives>& algorithm,
-                    const AlgorithmProvenance& from, bool room, const Add& add) {
-    add(std::string(what), room ? describe(algorithm) : std::string(algorithm.name()), from.algo);
-    std::visit(
-        [&]<class M>(const M& message) {
-            if constexpr (!std::is_same_v<M, std::monostate>)
-                [&]<std::size_t... I>(std::index_sequence<I...>) {
-                    auto const row = [&](std::string_view name, const auto& field) {
-                        bool const described = name == "dst_type" || name == "channel_wise";
-                        if (room && described && (from[name].by_user || from[name] == from.algo)) return;
-                        add(name == "clip_max_min" ? "clips" : std::string(name), setting_text(field),
-                            from[name]);
-                    };
-                    (row(reflect::field_name<M, I>(), reflect::get<I>(message)), ...);
-                }
-            (std::make_index_sequence<reflect::field_count<M>>{});
-        },
-        algorithm.value());
-}
-
-}  // namespace detail
-
-template <class Algorithms>
-std::string to_table(const BasicDistillPlan<Algorithms>& plan, std::size_t width) {
-    bool const room = width >= 60;
-    Table layers({{.heading = "layer", .least = 8},
-                  {.heading = "setting"},
-                  {.heading = "value", .least = room ? std::size_t{31} : 14, .keeps_start = true},
-                  {.heading = "from", .least = 20, .drop = 1}});
-    for (const auto& l : plan.layers) {
-        std::string name = l.name;
-        auto const add = [&](std::string setting, std::string value, const Provenance& from) {
-            layers.add({std::exchange(name, ""), std::move(setting), std::move(value), from.text});
-        };
-        if (!l.quant_enable) {
-            add("skipped", "not quantized, trained in float", l.quant_enable_from);
-            continue;
-        }
-        detail::algorithm_rows("weights", l.weights, l.weights_from, room, add);
-        detail::algorithm_rows("data", l.data, l.data_from, room, add);
-    }
-    Table blocks(
-        {{"block"}, {.heading = "layers", .least = 20}, {.heading = "from", .least = 12, .drop = 1}});
-    for (std::size_t b = 0; b != plan.blocks.size(); ++b) {
-        std::string names;
-        for (const std::string& name : plan.blocks[b].names)
-            detail::append(names, detail::concat(names.empty() ? "" : " ", name));
-        blocks.add({number(b + 1), std::move(names), plan.blocks[b].from.text});
-    }
-    Table all({{"setting"}, {"value"}, {.heading = "from", .least = 12}});
-    all.add({"batch_num", number(plan.batch_num.value), plan.batch_num.from.text});
-    all.add({"group_size", number(plan.group_size.value), plan.group_size.from.text});
-    all.add({"data_dump", plan.data_dump.value ? "true" : "false", plan.data_dump.from.text});
-    return detail::concat(layers.text(width), '\n', blocks.text(width), '\n', all.text(width));
-}
-
-}  // namespace amct_distill
-
-#endif  // definitions
-
-// ---- amct_distill/student/calibrate.hpp
-
-/// Finds the first clip range of every quantized layer's input, by IFMR over some batches.
-///
-///     calibrate(student, batches).value();                              // batch_num of the plan
-///     calibrate(student, batches, {.threads = 4, .memory_bytes = 1 << 30}).value();
-///     calibrate(student, batches, {}, {.ifmr = {.max_percentile = 0.9999}}).value();
-///
-/// Source: AMCT's calibration. Weights are quantized throughout; an input passes unquantized until the clips
-/// of all are found, or is quantized from the start by clips of the user's.
-
-namespace amct_distill {
-
-struct CalibrateOptions {
-    IfmrOptions ifmr{};  ///< of every layer; what `max_bytes` allows for one is within the run's memory_bytes
-
-    /// Throws std::invalid_argument when they make no sense.
-    void check_options() const {
-        if (auto const ok = ifmr.check_options(); !ok)
-            throw std::invalid_argument(detail::concat("calibrate: ifmr: ", ok.diagnostics()[0].message));
-    }
-};
-
-struct CalibrationReport {
-    std::size_t batches = 0;  ///< that were observed: batch_num, or all where there are fewer
-};
-
-/// Takes the first batch_num batches; each counts once, and a warning says when there are fewer. Anew at
-/// every call: clips that an earlier calibration found, or that were trained since, do not count.
-///
-/// Errors, the student then being as before: no batches, or one that cannot be loaded; an input of a layer
-/// that is empty or not finite (with the layer's name). Throws std::invalid_argument, the student being as
-/// before too, when a batch does not fit the network's inputs, or an option makes no sense. The result has
-/// the same bits with any number of threads.
-template <class Algorithms>
-result<CalibrationReport> calibrate(BasicStudent<Algorithms>& student, DataSource batches,
-                                    const RunOptions& run = {}, const CalibrateOptions& options = {});
-
-}  // namespace amct_distill
-
-#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
-
-// ---- amct_distill/student/input_calibration.hpp
-
-/// Finds the first clips of one layer's input; until they are taken the input passes unquantized.
-///
-///     InputCalibration calibration(quantizers, IfmrOptions{}, /*memory=*/1 << 20);
-///     calibration.observe(x, execution);  ...          // every batch of the layer's inputs
-///     calibration.finish(execution);
-///     calibration.take();                              // without it, the quantizers are as they were before
-
-namespace amct_distill {
-namespace detail {
-
-/// The calibrator of a quantizer, with options where it takes them.
-template <class Q>
-struct CalibratorOf {
-    typename Q::calibrator calibrator;
-    explicit CalibratorOf(const IfmrOptions& options) : calibrator(make(options)) {}
-
-private:
-    static typename Q::calibrator make([[maybe_unused]] const IfmrOptions& options) {
-        if constexpr (std::is_constructible_v<typename Q::calibrator, const IfmrOptions&>)
-            return typename Q::calibrator(options);
-        else
-            return {};
-    }
-};
-template <class>
-struct with_calibrators;
-template <class... Q>
-struct with_calibrators<std::variant<Q...>> {
-    using type = std::variant<std::monostate, CalibratorOf<Q>...>;
-};
-
-}  // namespace detail
-
-template <class Algorithms>
-class InputCalibration {
-public:
-    /// Of what was observed it keeps `memory` bytes, where the calibrator can be told so; the rest goes to a
-    /// file in the directory (empty: among the system's temporary files).
-    InputCalibration(LayerQuantizers<Algorithms>& quantizers, const IfmrOptions& options,
-                     std::size_t memory = static_cast<std::size_t>(-1), const std::string& directory = {})
-        : quantizers_(quantizers), was_calibrated_(quantizers.is_calibrated_) {
-        std::visit(
-            [&]<class Q>(const Q&) {
-                auto& made = calibrator_.template emplace<detail::CalibratorOf<Q>>(options);
-                detail::limit_memory_of(made.calibrator, (std::min)(memory, options.max_bytes), directory);
-            },
-            quantizers.data_);
-        quantizers.is_calibrated_ = false;
-    }
-    InputCalibration(const InputCalibration&) = delete;
-    InputCalibration& operator=(const InputCalibration&) = delete;
-    ~InputCalibration() {
-        if (!taken_) quantizers_.is_calibrated_ = was_calibrated_;
-    }
-
-    /// Errors: the batch is empty or not finite; a temporary file cannot be written.
-    result<void> observe(std::span<const float> x, const Execution& on = {}) {
-        return with_calibrator([&](auto& calibrator) { return detail::observe_on(on, calibrator, x); });
-    }
-    /// Errors: nothing was observed; no clips suit what was.
-    result<void> finish(const Execution& on = {}) {
-        return with_calibrator([&](auto& calibrator) -> result<void> {
-            auto const found = detail::finish_on(on, calibrator);
-            if (!found) return found.diagnostics();
-            clip_ = found->clip;
-            warnings_ = found.diagnostics();
-            return {};
-        });
-    }
-    /// Of `finish`.
-    const Diagnostics& warnings() const { return warnings_; }
-    /// After `finish`.
-    void take() {
-        quantizers_.set_clips(clip_.value());
-        taken_ = true;
-    }
-
-private:
-    template <class F>
-    result<void> with_calibrator(const F& f) {
-        return std::visit(
-            [&]<class C>(C& held) -> result<void> {
-                if constexpr (std::is_same_v<C, std::monostate>)
-                    return {};  // never: the constructor makes one
-                else
-                    return f(held.calibrator);
-            },
-            calibrator_);
-    }
-
-    LayerQuantizers<Algorithms>& quantizers_;
-    typename detail::with_calibrators<activation_quantizer_variant<Algorithms>>::type calibrator_{};
-    std::optional<ClipRange> clip_{};
-    Diagnostics warnings_{};
-    bool was_calibrated_, taken_ = false;
-};
-
-}  // namespace amct_distill
-
-// ---- amct_distill/student/calibrate-inl.hpp
-
-/// The definitions of calibrate.hpp.
-
-namespace amct_distill {
-
-template <class Algorithms>
-result<CalibrationReport> calibrate(BasicStudent<Algorithms>& student, DataSource batches,
-                                    const RunOptions& run, const CalibrateOptions& options) {
-    run.check_options("calibrate");
-    options.check_options();
-    if (batches.empty()) return general_error("calibrate: no batches; give at least one");
-    const nn::Network& network = student.network();
-    std::size_t const asked = student.plan().batch_num.value;
-    CalibrationReport report{(std::min)(asked, batches.size())};
-
-    struct Waiting {  // a layer that is being calibrated
-        Waiting(const std::string& layer, nn::NodeId node, LayerQuantizers<Algorithms>& quantizers,
-                const IfmrOptions& ifmr, std::size_t memory, const std::string& directory)
-            : name(layer), input(node), calibration(quantizers, ifmr, memory, directory) {}
-        const std::string& name;
-        nn::NodeId input;
-        InputCalibration<Algorithms> calibration;
-    };
-    if (!run.directory.empty()) {
-        std::error_code error;
-        std::filesystem::create_directories(run.directory, error);
-        if (error) return detail::file_error("create", run.directory, error.value());
-    }
-    std::deque<Waiting> waiting;
-    double values = 0;  // of one sample, of all layers' inputs
-    auto const size_of = [&](nn::NodeId id) {
-        double size = 1;
-        for (nn::Index d : network.node(id).shape) size *= d > 0 ? static_cast<double>(d) : 1;
-        return size;
-    };
-    auto const inputs_of = [&](auto f) {
-        for (const auto& layer : student.plan().layers)
-            if (auto* const q = student.quantizers(layer.name); q != nullptr && !q->has_user_clips())
-                f(layer, *q, network.node(layer.node).inputs[0]);
-    };
-    inputs_of([&](const auto&, auto&, nn::NodeId input) { values += size_of(input); });
-    inputs_of([&](const auto& layer, auto& quantizers, nn::NodeId input) {
-        double const share = static_cast<double>(run.memory_bytes) * (size_of(input) / values);
-        waiting.emplace_back(layer.name, input, quantizers, options.ifmr, static_cast<std::size_t>(share),
-                             run.directory.string());
-    });
-
-    nn::Executor const executor(run.threads);
-    SliceRunner runner(network, &executor);
-    std::vector<nn::NodeId> nodes;  // that layers read, each once
-    for (const Waiting& w : waiting) nodes.push_back(w.input);
-    std::ranges::sort(nodes);
-    nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
-    std::vector<nn::Tensor> read(nodes.size());
-    Batch buffer;
-    for (std::size_t i = 0; i != report.batches; ++i) {
-        auto const batch = batches.load(i, buffer);
-        if (!batch) return batch.diagnostics();
-        detail::require_batch(network, *batch, "calibrate", i);
-        runner.run_batch(*batch, nodes, read);
-        for (Waiting& w : waiting) {
-            auto const at = std::ranges::lower_bound(nodes, w.input) - nodes.begin();
-            const nn::Tensor& x = read[static_cast<std::size_t>(at)];
-            if (auto ok = w.calibration.observe(x.span(), executor.execution()); !ok)
-                return detail::of_layer(w.name, ok.diagnostics());
-        }
-    }
-    for (Waiting& w : waiting)
-        if (auto ok = w.calibration.finish(executor.execution()); !ok)
-            return detail::of_layer(w.name, ok.diagnostics());
-    Diagnostics warnings;
-    if (report.batches != asked)
-        warnings.push_back(general_warning(detail::concat(
-            "calibrate: batch_num is ", asked, ", and ", report.batches,
-            report.batches == 1 ? " batch was" : " batches were", " given; each counts once")));
-    for (Waiting& w : waiting) {
-        w.calibration.take();
-        Diagnostics const of_layer = detail::of_layer(w.name, w.calibration.warnings());
-        warnings.insert(warnings.end(), of_layer.begin(), of_layer.end());
-    }
-    return {report, std::move(warnings)};
-}
-
-}  // namespace amct_distill
-
-#endif  // definitions
-
-// ---- amct_distill/text/reader_options.hpp
-
-/// How a text is read: what a second value means, whether an unknown field is an error.
-///
-///     read<AMCTDistillConfig>(text, {.on_duplicate = Duplicates::last_wins});
-
-namespace amct_distill {
-
-/// What a second value for a singular field, or a second member of a oneof, means.
-enum class Duplicates {
-    error,      ///< it is an error that names both places
-    last_wins,  ///< as protobuf's Merge: a scalar or a oneof is replaced, a message merged; with a warning
-                ///< each
-};
-
-struct ReaderOptions {
-    std::string_view source = {};  ///< name of a text that is no SourceText, for diagnostics
-    Duplicates on_duplicate = Duplicates::error;
-    bool unknown_fields_are_warnings = false;
-    std::size_t max_depth = 100;  ///< of nested messages
-};
-
-}  // namespace amct_distill
-
-// ---- amct_distill/text/reader.hpp
-
-/// Protobuf text format into any aggregate message.
-///
-///     result<AMCTDistillConfig> config = read<AMCTDistillConfig>(SourceText{"quant.cfg", text});
-///     if (!config) std::cerr << to_string(config.diagnostics());
-///
-/// All errors of meaning are collected; syntax errors stop it. It never throws on any input but for lack of
-/// memory.
-
-namespace amct_distill {
-
-/// Reads a message. Warnings ride on the value; without a value, every diagnostic is there, in order of text.
-template <class M>
-result<M> read(const SourceText& source, const ReaderOptions& options = {});
-/// The same, of a text at hand.
-template <class M>
-result<M> read(std::string_view text, const ReaderOptions& options = {});
-
-}  // namespace amct_distill
-
-#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
-
-// ---- amct_distill/text/grammar.hpp
-
-/// The tokens of protobuf's text format, written once, as Boost.Spirit X3 expressions.
-///
-///     const char* at = text.data();
-///     grammar::match(grammar::identifier, at, end)    // true, and `at` after the identifier; or false
-///
-/// At run time X3 parses them. X3 (1.81 to 1.90) has no constexpr parse(), so in constant evaluation `walk`
-/// interprets the very same expression objects: a text means the same to the compiler and at run time.
-///
-/// The only user of Boost.Spirit.
-
-namespace amct_distill::grammar {
-namespace x3 = boost::spirit::x3;
-using x3::standard::char_;
-using x3::standard::lit;
-
-// clang-format off
-inline constexpr auto space       = lit(' ') | '\n' | '\t' | '\r' | '\v' | '\f';
-inline constexpr auto comment     = '#' >> *(char_ - '\n');
-inline constexpr auto skipped     = *(+space | comment);
-
-inline constexpr auto digit       = char_('0', '9');
-inline constexpr auto octal_digit = char_('0', '7');
-inline constexpr auto hex_digit   = digit | char_('a', 'f') | char_('A', 'F');
-inline constexpr auto letter      = char_('a', 'z') | char_('A', 'Z') | '_';
-inline constexpr auto identifier  = letter >> *(letter | digit);
-
-inline constexpr auto hex         = '0' >> (lit('x') | 'X') >> +hex_digit;
-inline constexpr auto octal       = '0' >> +octal_digit;
-inline constexpr auto whole       = lit('0') | (char_('1', '9') >> *digit);
-inline constexpr auto exponent    = (lit('e') | 'E') >> -(lit('+') | '-') >> +digit;
-inline constexpr auto decimal     = ((whole >> -('.' >> *digit)) | ('.' >> +digit)) >> -exponent
-                                  >> -(lit('f') | 'F');
-/// A number may not touch what could continue it: `12abc`, `08`, `1e`, `1.2.3` are no numbers.
-inline constexpr auto number      = (hex | octal | decimal) >> !(letter | digit | '.');
-/// What a person takes for one token where the rules see none; for messages.
-inline constexpr auto word        = +(letter | digit | '.');
-
-inline constexpr auto escaped     = '\\' >> (char_ - '\n');
-inline constexpr auto quoted      = ('"'  >> *(escaped | (char_ - (lit('"')  | '\\' | '\n'))) >> '"')
-                                  | ('\'' >> *(escaped | (char_ - (lit('\'') | '\\' | '\n'))) >> '\'');
-// clang-format on
-
-// The walker: each overload is what X3 does for that expression. All are declared first, since an expression
-// may hold any other.
-using iterator = const char*;
-template <class L, class R>
-constexpr bool walk(const x3::sequence<L, R>&, iterator&, iterator);
-template <class L, class R>
-constexpr bool walk(const x3::alternative<L, R>&, iterator&, iterator);
-template <class L, class R>
-constexpr bool walk(const x3::difference<L, R>&, iterator&, iterator);
-template <class S>
-constexpr bool walk(const x3::kleene<S>&, iterator&, iterator);
-template <class S>
-constexpr bool walk(const x3::plus<S>&, iterator&, iterator);
-template <class S>
-constexpr bool walk(const x3::optional<S>&, iterator&, iterator);
-template <class S>
-constexpr bool walk(const x3::not_predicate<S>&, iterator&, iterator);
-
-template <class E, class A>
-constexpr bool walk(const x3::literal_char<E, A>& p, iterator& at, iterator end) {
-    return at != end && *at == p.ch ? (++at, true) : false;
-}
-template <class E, class A>
-constexpr bool walk(const x3::char_range<E, A>& p, iterator& at, iterator end) {
-    return at != end && p.from <= *at && *at <= p.to ? (++at, true) : false;
-}
-template <class E>
-constexpr bool walk(const x3::any_char<E>&, iterator& at, iterator end) {
-    return at != end ? (++at, true) : false;
-}
-template <class L, class R>
-constexpr bool walk(const x3::sequence<L, R>& p, iterator& at, iterator end) {
-    iterator const start = at;
-    return walk(p.left, at, end) && walk(p.right, at, end) ? true : (at = start, false);
-}
-template <class L, class R>
-constexpr bool walk(const x3::alternative<L, R>& p, iterator& at, iterator end) {
-    return walk(p.left, at, end) || walk(p.right, at, end);
-}
-template <class L, class R>
-constexpr bool walk(const x3::difference<L, R>& p, iterator& at, iterator end) {
-    iterator probe = at;
-    return !walk(p.right, probe, end) && walk(p.left, at, end);
-}
-template <class S>
-constexpr bool walk(const x3::kleene<S>& p, iterator& at, iterator end) {
-    while (walk(p.subject, at, end)) {}
-    return true;
-}
-template <class S>
-constexpr bool walk(const x3::plus<S>& p, iterator& at, iterator end) {
-    if (!walk(p.subject, at, end)) return false;
-    while (walk(p.subject, at, end)) {}
-    return true;
-}
-template <class S>
-constexpr bool walk(const x3::optional<S>& p, iterator& at, iterator end) {
-    (void)walk(p.subject, at, end);
-    return true;
-}
-template <class S>
-constexpr bool walk(const x3::not_predicate<S>& p, iterator& at, iterator end) {
-    return !walk(p.subject, at, end);
-}
-
-/// Whether the text at `at` begins with the rule; if so `at` moves after it, else it stays.
-template <class Rule>
-constexpr bool match(const Rule& rule, iterator& at, iterator end) {
-    if (std::is_constant_evaluated()) return walk(rule, at, end);
-    return x3::parse(at, end, rule);
-}
-/// Whether the rule matches the whole text.
-template <class Rule>
-constexpr bool match_all(const Rule& rule, iterator at, iterator end) {
-    return match(rule, at, end) && at == end;
-}
-
-}  // namespace amct_distill::grammar
-
-// ---- amct_distill/text/strings.hpp
-
-/// The escapes of quoted strings.
-///
-///     detail::unescape(R"(\101\n\u00e9)", out)      // appends "A\n\xc3\xa9"; says what is wrong otherwise
-///
-/// Usable in constant evaluation.
-
-namespace amct_distill::detail {
-
-constexpr int hex_value(char c) {
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
-/// Appends a code point; `out` takes characters by push_back.
-template <class Out>
-constexpr void append_utf8(Out& out, std::uint32_t code) {
-    auto const put = [&](std::uint32_t byte) { out.push_back(static_cast<char>(byte)); };
-    if (code < 0x80) {
-        put(code);
-        return;
-    }
-    if (code < 0x800) {
-        put(0xC0u | code >> 6);
-    } else {
-        if (code < 0x10000) {
-            put(0xE0u | code >> 12);
-        } else {
-            put(0xF0u | code >> 18);
-            put(0x80u | (code >> 12 & 0x3Fu));
-        }
-        put(0x80u | (code >> 6 & 0x3Fu));
-    }
-    put(0x80u | (code & 0x3Fu));
-}
-
-/// What is wrong with an escape, and where in the text it begins; `message` is empty when nothing is.
-struct EscapeError {
-    std::size_t offset = 0;
-    std::string_view message{};
-};
-
-/// Appends what a quoted string's inside means. Precondition: it does not end in a lone backslash
-/// (`grammar::quoted` sees to that).
-template <class Out>
-constexpr EscapeError unescape(std::string_view text, Out& out) {
-    for (std::size_t i = 0; i < text.size();) {
-        if (text[i] != '\\') {
-            out.push_back(text[i++]);
-            continue;
-        }
-        std::size_t const start = i++;
-        char const c = text[i];
-        std::size_t digits = 0;
-        auto const number = [&](std::uint32_t base, std::size_t most) {
-            std::uint32_t code = 0;
-            for (; digits < most && i < text.size(); ++digits, ++i) {
-                int const d = hex_value(text[i]);
-                if (d < 0 || static_cast<std::uint32_t>(d) >= base) break;
-                code = code * base + static_cast<std::uint32_t>(d);
-            }
-            return code;
-        };
-        if (c >= '0' && c <= '7') {
-            std::uint32_t const code = number(8, 3);
-            if (code > 0xFF) return {start, "octal escapes end at `\\377`"};
-            out.push_back(static_cast<char>(code));
-            continue;
-        }
-        ++i;
-        if (c == 'x') {
-            std::uint32_t const code = number(16, 2);
-            if (digits == 0) return {start, "expected hexadecimal digits after `\\x`"};
-            out.push_back(static_cast<char>(code));
-        } else if (c == 'u' || c == 'U') {
-            std::size_t const most = c == 'u' ? 4 : 8;
-            std::uint32_t const code = number(16, most);
-            if (digits != most)
-                return {start, c == 'u' ? "expected four hexadecimal digits after `\\u`"
-                                        : "expected eight hexadecimal digits after `\\U`"};
-            if (code >= 0xD800 && code < 0xE000)
-                return {start, "surrogates are no characters; write the character itself"};
-            if (code > 0x10FFFF) return {start, "characters end at `\\U0010FFFF`"};
-            append_utf8(out, code);
-        } else {
-            constexpr std::string_view names = "abfnrtv\\'\"?", values = "\a\b\f\n\r\t\v\\'\"?";
-            auto const k = names.find(c);
-            if (k == names.npos) return {start, "unknown escape; a backslash itself is written `\\\\`"};
-            out.push_back(values[k]);
-        }
-    }
-    return {};
-}
-
-}  // namespace amct_distill::detail
-
-// ---- amct_distill/text/cursor.hpp
-
-/// A place in a text: tokens are taken, what is wrong is noted, valid values of no use are passed over.
-///
-/// The part of the reader that knows neither messages nor types. Usable in constant evaluation.
-
-namespace amct_distill {
-
-namespace detail {
-
-class TextCursor {
-public:
-    constexpr TextCursor(std::string_view all, const ReaderOptions& options)
-        : at_(all.data()), end_(at_ + all.size()), options_(options), begin_(at_), column_mark_(at_) {}
-    constexpr const std::vector<ReaderNote>& notes() const { return notes_; }
-
-protected:
-    /// A field that is being read: the fields that lead here are a list through the stack.
-    struct Step {
-        std::string_view name;
-        std::size_t index;
-        Step* outer;
-    };
-    static constexpr std::size_t no_index = static_cast<std::size_t>(-1);
-
-    // ---- tokens
-    constexpr void skip() {
-        // Mostly there is nothing, or one blank: not worth a rule.
-        if (peek(' ')) ++at_;
-        if (at_ == end_ || (*at_ > ' ' && *at_ != '#')) return;
-        const char* const start = at_;
-        grammar::match(grammar::skipped, at_, end_);
-        if (lone_returns_) warn_of_comments(start);
-        if (std::is_constant_evaluated()) return;  // positions of fields are for run time
-        for (const char* p = start; p != at_; ++p) {
-            if (*p != '\n' && !(lone_returns_ && ends_line(text(), offset(p)))) continue;
-            ++line_;
-            column_mark_ = p + 1;
-            columns_ = 0;
-        }
-    }
-    constexpr bool peek(char c) const { return at_ != end_ && *at_ == c; }
-    constexpr bool take(char c) { return peek(c) ? (++at_, skip(), true) : false; }
-    template <class Rule>
-    constexpr std::string_view token(const Rule& rule) {
-        const char* const start = at_;
-        if (!grammar::match(rule, at_, end_)) return {};
-        std::string_view const t(start, static_cast<std::size_t>(at_ - start));
-        skip();
-        return t;
-    }
-    template <class Rule>
-    constexpr bool sees(const Rule& rule) const {
-        const char* probe = at_;
-        return grammar::match(rule, probe, end_);
-    }
-    /// Line and column of the current token, in time linear over the whole text.
-    constexpr Position here() {
-        if (std::is_constant_evaluated()) return {};
-        for (const char* p = column_mark_; lone_returns_ && p != at_; ++p) {  // within a string
-            if (!ends_line(text(), offset(p))) continue;
-            ++line_;
-            column_mark_ = p + 1;
-            columns_ = 0;
-        }
-        columns_ += static_cast<std::size_t>(at_ - column_mark_);
-        if (!ascii_)
-            for (const char* p = column_mark_; p != at_; ++p) columns_ -= is_utf8_continuation(*p) ? 1u : 0u;
-        column_mark_ = at_;
-        return {line_, columns_ + 1};
-    }
-
-    // ---- diagnostics
-    /// `below`: fields below the one that is being read.
-    [[gnu::cold, gnu::noinline]] constexpr void note(Severity severity, const char* where, TextBuffer message,
-                                                     std::string_view below = {}) {
-        if (severity == Severity::error) ++errors_;
-        if (notes_.size() == max_diagnostics) return;
-        TextBuffer path;
-        append_path(path, path_);
-        if (!below.empty()) path.append(say(path.empty() ? "" : ".", below));
-        if (notes_.size() + 1 == max_diagnostics) message.append(" (further messages are not shown)");
-        notes_.push_back({severity, offset(where), std::move(path), std::move(message)});
-    }
-    /// Puts a note before all others.
-    [[gnu::cold, gnu::noinline]] constexpr void note_first(Severity severity, const char* where,
-                                                           TextBuffer message) {
-        std::vector<ReaderNote> all;
-        all.push_back({severity, offset(where), {}, std::move(message)});
-        for (ReaderNote& n : notes_) all.push_back(std::move(n));
-        notes_ = std::move(all);
-    }
-    static constexpr void append_path(TextBuffer& out, const Step* s) {
-        if (s == nullptr) return;
-        append_path(out, s->outer);
-        if (!out.empty()) out.append('.');
-        out.append(s->name);
-        if (s->index != no_index) out.append(say("[", s->index, "]"));
-    }
-    /// An error of meaning: reading goes on.
-    [[gnu::cold, gnu::noinline]] constexpr bool error(const char* where, TextBuffer message) {
-        note(Severity::error, where, std::move(message));
-        return true;
-    }
-    /// An error of syntax: reading stops.
-    [[gnu::cold, gnu::noinline]] constexpr bool stop(const char* where, TextBuffer message) {
-        note(Severity::error, where, std::move(message));
-        return false;
-    }
-    [[gnu::cold, gnu::noinline]] constexpr TextBuffer place(const char* p) const {
-        auto const position = position_of(text(), offset(p));
-        return say(position.line, ':', position.column);
-    }
-    /// What stands at the current place, for "..., found X"; and what is meant, where that can be told.
-    [[gnu::cold, gnu::noinline]] constexpr TextBuffer found() const {
-        if (at_ == end_) return say("the end of the text");
-        if (sees_foreign()) return foreign_character();
-        const char* probe = at_;
-        if (!grammar::match(grammar::word, probe, end_) && !grammar::match(grammar::quoted, probe, end_))
-            ++probe;
-        std::string_view const seen(at_, static_cast<std::size_t>(probe - at_));
-        if (seen == "/" && probe != end_ && (*probe == '/' || *probe == '*'))
-            return say("`/", *probe, "`; comments begin with `#` and end with the line");
-        if (seen == "=") return say("`=`; a value follows a `:`");
-        constexpr std::size_t longest = 40;
-        if (seen.size() <= longest) return say("`", seen, "`");
-        std::size_t shown = longest;
-        while (is_utf8_continuation(seen[shown])) --shown;
-        return say("`", seen.substr(0, shown), "...`");
-    }
-    /// Whether a character stands here that is not ASCII: outside of strings and comments there is none.
-    constexpr bool sees_foreign() const {
-        return at_ != end_ && (static_cast<unsigned char>(*at_) & 0x80u) != 0;
-    }
-    [[gnu::cold, gnu::noinline]] constexpr TextBuffer foreign_character() const {
-        std::string_view const rest(at_, static_cast<std::size_t>(end_ - at_));
-        Character const c = character_at(rest);
-        Lookalike const l = lookalike(c.code);
-        TextBuffer out;
-        if (!l.unseen) out.append(say("`", rest.substr(0, c.size), "`"));
-        if (l.name.empty()) return out;
-        out.append(l.unseen ? "U+" : " (U+");
-        append_code_point(out, c.code);
-        out.append(l.unseen ? " (" : ", ");
-        out.append(l.name);
-        out.append(")");
-        if (l.instead == "," && between_digits(rest.substr(c.size)))
-            out.append("; a decimal point is written `.`");
-        else if (l.instead.empty())
-            out.append("; remove it");
-        else if (l.instead == " ")
-            out.append("; replace it by a blank");
-        else
-            out.append(say("; write `", l.instead, "`"));
-        return out;
-    }
-    constexpr bool between_digits(std::string_view after) const {
-        auto const is_digit = [](char c) { return c >= '0' && c <= '9'; };
-        return at_ != begin_ && is_digit(at_[-1]) && !after.empty() && is_digit(after.front());
-    }
-    template <class Names>
-    [[gnu::cold, gnu::noinline]] static constexpr TextBuffer suggestion(std::string_view word,
-                                                                        const Names& names) {
-        std::string_view const name = nearest(word, names);
-        if (name.empty()) return {};  // (g++ 12 cannot evaluate `?:` between two buffers)
-        return say("; did you mean `", name, "`?");
-    }
-    constexpr bool check_characters() {
-        std::string_view const all = text();
-        if (all.starts_with("\xEF\xBB\xBF"))
-            return stop(begin_, say("the text begins with a byte order mark; save it as UTF-8 without BOM"));
-        if (all.starts_with("\xFF\xFE") || all.starts_with("\xFE\xFF"))
-            return stop(begin_, say("the text is UTF-16; save it as UTF-8 without BOM"));
-        if (auto const bad = first_invalid_utf8(all); bad != all.npos)
-            return stop(begin_ + bad, say("not valid UTF-8; save the text as UTF-8"));
-        if (!std::is_constant_evaluated()) ascii_ = is_ascii(all);
-        if (auto const nul = all.find('\0'); nul != all.npos)
-            return stop(begin_ + nul, say("a NUL character cannot stand in a text"));
-        for (auto at = all.find('\r'); at != all.npos && !lone_returns_; at = all.find('\r', at + 1))
-            lone_returns_ = ends_line(all, at);
-        return true;
-    }
-    /// A comment ends with a line feed: after a lone carriage return it goes on, unseen.
-    [[gnu::cold, gnu::noinline]] constexpr void warn_of_comments(const char* p) {
-        for (bool comment = false; p != at_; ++p) {
-            comment = *p == '#' || (comment && *p != '\n');
-            if (!comment || *p != '\r' || !ends_line(text(), offset(p)) || p + 1 == end_) continue;
-            if (!warned_of_comments_)
-                note(Severity::warning, p,
-                     say("a lone carriage return does not end the comment, and what follows is part of it up "
-                         "to the next line feed; save the file with line ends LF or CR LF"));
-            warned_of_comments_ = true;
-        }
-    }
-
-    /// `[extension]` or `[type.url/Any]`, on one line; empty when there is none.
-    constexpr std::string_view bracketed_name() {
-        const char* const start = at_;
-        const char* probe = at_;
-        if (!peek('[')) return {};
-        while (probe != end_ && *probe != ']' && *probe != '\n') ++probe;
-        if (probe == end_ || *probe != ']') return {};
-        at_ = probe + 1;
-        skip();
-        return {start, static_cast<std::size_t>(probe + 1 - start)};
-    }
-
-    /// Whether a field begins here: where a value is expected, that value was forgotten.
-    constexpr bool sees_field() const {
-        const char* probe = at_;
-        if (!grammar::match(grammar::identifier, probe, end_)) return false;
-        grammar::match(grammar::skipped, probe, end_);
-        return probe != end_ && (*probe == ':' || *probe == '{' || *probe == '<');
-    }
-
-    const char* at_;  // the current token; blanks before it are skipped
-    const char* end_;
-    const ReaderOptions& options_;
-    Step* path_ = nullptr;   // the innermost field
-    std::size_t depth_ = 0;  // messages that are open
-    std::size_t errors_ = 0;
-
-    constexpr std::string_view text() const { return {begin_, static_cast<std::size_t>(end_ - begin_)}; }
-    constexpr std::size_t offset(const char* p) const { return static_cast<std::size_t>(p - begin_); }
-
-private:
-    const char* begin_;
-    const char* column_mark_;  // columns_ code points of the line lie before it
-    std::size_t columns_ = 0;
-    bool ascii_ = false;         // the whole text: a column is a byte
-    bool lone_returns_ = false;  // carriage returns without a line feed: they end lines, not comments
-    bool warned_of_comments_ = false;
-    std::size_t line_ = 1;
-    std::vector<ReaderNote> notes_{};
-};
-
-}  // namespace detail
-}  // namespace amct_distill
-
-// ---- amct_distill/text/skipping.hpp
-
-/// Values that are passed over: those of unknown fields, and of the wrong type; and what the fields of other
-/// formats among them mean.
-///
-/// A part of the reader; usable in constant evaluation.
-
-namespace amct_distill::detail {
-
-class ValueSkipper : public TextCursor {
-protected:
-    using TextCursor::TextCursor;
-
-    /// `kept`: gets the field in the canonical text format.
-    [[gnu::cold, gnu::noinline]] constexpr bool skip_field(std::string_view name,
-                                                           TextBuffer* kept = nullptr) {
-        take(':');
-        return skip_value(name, kept);
-    }
-    /// Any valid value, of the field `name`; without recursion, since the schema does not bound it.
-    [[gnu::cold, gnu::noinline]] constexpr bool skip_value(std::string_view name = {},
-                                                           TextBuffer* kept = nullptr) {
-        std::vector<char> open;               // the closers of what is open
-        std::vector<std::string_view> names;  // of what is open, and of the field that is being passed over
-        names.push_back(name);
-        std::size_t braces = 0;  // open messages
-        auto const keep = [&](std::string_view field, std::string_view end) {
-            if (kept == nullptr) return;
-            for (std::size_t i = 0; i != braces; ++i) kept->append("  ");
-            kept->append(field);
-            kept->append(end);
-        };
-        auto const close = [&] {
-            bool const message = open.back() != ']';
-            open.pop_back();
-            names.pop_back();
-            if (!message) return;
-            --braces;
-            keep("}", "\n");
-        };
-        for (;;) {
-            // one value
-            if (peek('{') || peek('<') || peek('[')) {
-                char const opener = *at_;
-                if (depth_ + open.size() >= options_.max_depth)
-                    return stop(at_, say("nested more than ", options_.max_depth, " messages deep"));
-                take(opener);
-                open.push_back(opener == '{' ? '}' : opener == '<' ? '>' : ']');
-                if (opener == '[') {
-                    names.push_back(names.back());  // of each element
-                } else {
-                    keep(names.back(), " {\n");
-                    ++braces;
-                    names.push_back({});
-                }
-                if (opener == '[' && !peek(']')) continue;  // a list begins with a value
-            } else {
-                keep(names.back(), ": ");
-                if (!skip_scalar(kept)) return false;
-            }
-            // what follows it, up to the next value
-            for (;;) {
-                if (open.empty()) return true;
-                if (take(open.back())) {
-                    close();
-                    continue;
-                }
-                if (open.back() == ']') {
-                    if (!take(',')) return stop(at_, say("expected `,` or `]`, found ", found()));
-                    break;
-                }
-                if (!take(',')) take(';');
-                if (take(open.back())) {
-                    close();
-                    continue;
-                }
-                const char* const where = at_;
-                names.back() = token(grammar::identifier);
-                if (names.back().empty()) names.back() = token(grammar::number);
-                if (names.back().empty()) names.back() = bracketed_name();
-                if (names.back().empty())
-                    return stop(at_, say("expected a field name or `", open.back(), "`, found ", found()));
-                note_foreign(where, names);
-                take(':');
-                break;
-            }
-        }
-    }
-    /// A field of another format within a value that is passed over: what there is for it here.
-    [[gnu::cold, gnu::noinline]] constexpr void note_foreign(const char* where,
-                                                             const std::vector<std::string_view>& names) {
-        const ForeignField* const field = foreign_.find(names.back());
-        if (field == nullptr || !meets(*field, where) || !field->has_counterpart) return;
-        TextBuffer path;
-        for (std::size_t i = 0; i + 1 < names.size(); ++i) {
-            const ForeignField* const outer = foreign_.find(names[i]);
-            if (outer != nullptr && !outer->has_counterpart) return;  // all of it goes
-            if (!names[i].empty()) path.append(say(path.empty() ? "" : ".", names[i]));
-        }
-        note(unknown_severity(), where, say("unknown field `", field->name, "`; ", field->advice),
-             path.view());
-    }
-    /// Counts a field of another format; whether it is the first of its name.
-    [[gnu::cold, gnu::noinline]] constexpr bool meets(const ForeignField& field, const char* where) {
-        if (first_foreign_ == nullptr) first_foreign_ = where;
-        for (const ForeignField* f : met_)
-            if (f == &field) return false;
-        met_.push_back(&field);
-        origins_.add(field.origins);
-        return true;
-    }
-    /// The field of another format that a misspelled name is nearer to than to any of `own`.
-    [[gnu::cold, gnu::noinline]] constexpr const ForeignField* nearest_foreign(std::string_view name,
-                                                                               std::string_view own) const {
-        if (std::is_constant_evaluated()) return nullptr;  // too many steps
-        const ForeignField* best = nullptr;
-        std::size_t least = own.empty() ? name.size() : edit_distance(name, own);
-        for (const ForeignField& f : foreign_.fields) {
-            if (nearest(name, std::array<std::string_view, 1>{f.name}).empty()) continue;
-            std::size_t const distance = edit_distance(name, f.name);
-            if (distance >= least) continue;
-            least = distance;
-            best = &f;
-        }
-        return best;
-    }
-    constexpr Severity unknown_severity() const {
-        return options_.unknown_fields_are_warnings ? Severity::warning : Severity::error;
-    }
-    /// One sentence for all of them: what the text seems to be written for.
-    [[gnu::cold, gnu::noinline]] constexpr void note_foreign_format(bool has_own_fields) {
-        if (first_foreign_ == nullptr) return;
-        note_first(unknown_severity(), first_foreign_,
-                   say(has_own_fields ? "this configuration has fields of one for "
-                                      : "this looks like a configuration for ",
-                       foreign_.family, ' ', names_of(origins_, foreign_), ": ", foreign_.here));
-    }
-
-    constexpr bool skip_scalar(TextBuffer* kept = nullptr) {
-        auto const keep = [&](std::string_view before, std::string_view piece) {
-            if (kept == nullptr) return;
-            kept->append(before);
-            kept->append(piece);
-        };
-        bool const negative = take('-');
-        std::string_view piece = token(grammar::number);
-        if (piece.empty()) piece = token(grammar::identifier);
-        if (!piece.empty()) {
-            keep(negative ? "-" : "", piece);
-        } else {
-            if (negative || !sees(grammar::quoted)) return no_value();
-            for (piece = token(grammar::quoted); !piece.empty(); piece = token(grammar::quoted)) {
-                keep("", piece);
-                if (sees(grammar::quoted)) keep(" ", "");
-            }
-        }
-        keep("\n", "");
-        return true;
-    }
-    /// Nothing here is a value: an error of syntax.
-    [[gnu::cold, gnu::noinline]] constexpr bool no_value() {
-        if (peek('"') || peek('\'')) return stop(at_, say("the string is not closed on its line"));
-        if (sees(grammar::word)) return stop(at_, say(found(), " is not a number"));
-        return stop(at_, say("expected a value, found ", found()));
-    }
-    [[gnu::cold, gnu::noinline]] constexpr bool wrong_type(std::string_view expected) {
-        // A value of another kind is passed over; anything else is an error of syntax.
-        bool const is_value = peek('-') || peek('{') || peek('<') || peek('[') || sees(grammar::number) ||
-                              sees(grammar::identifier) || sees(grammar::quoted);
-        if (!is_value) {
-            if (peek('"') || peek('\'') || sees(grammar::word)) return no_value();
-            return stop(at_, say("expected ", expected, ", found ", found()));
-        }
-        error(at_, say("expected ", expected, ", found ", found()));
-        return skip_value();
-    }
-
-    ForeignFields foreign_{};                 // of the outermost message
-    const char* first_foreign_ = nullptr;     // where the first of them stands
-    std::vector<const ForeignField*> met_{};  // each once
-    ForeignOrigins origins_{};
-};
-
-}  // namespace amct_distill::detail
-
-// ---- amct_distill/text/scalars.hpp
-
-/// The scalar values of protobuf's text format: numbers, bool, enums, strings.
-
-namespace amct_distill::detail {
-
-template <std::integral T>
-requires(!std::same_as<T, bool>) constexpr std::string_view integer_name() {
-    if constexpr (std::signed_integral<T>)
-        return sizeof(T) == 4 ? "int32 (-2147483648 to 2147483647)"
-                              : "int64 (-9223372036854775808 to 9223372036854775807)";
-    else
-        return sizeof(T) == 4 ? "uint32 (0 to 4294967295)" : "uint64 (0 to 18446744073709551615)";
-}
-
-/// Characters of strings that are not one piece of the text, for messages of string_view.
-struct StringArena {
-    std::vector<char> chars{};
-    const char* placed = nullptr;  // where they will stand; null: not known yet, and no string points to them
-};
-
-/// Reads one scalar into a variable of its type. False: an error of syntax, reading stops.
-class ScalarReader : public ValueSkipper {
-protected:
-    using ValueSkipper::ValueSkipper;
-
-    enum class Base { none, decimal, octal, hex };
-    static constexpr Base base_of(std::string_view number) {
-        const char *const b = number.data(), *const e = b + number.size();
-        if (grammar::match_all(grammar::whole, b, e)) return Base::decimal;
-        if (grammar::match_all(grammar::octal, b, e)) return Base::octal;
-        return grammar::match_all(grammar::hex, b, e) ? Base::hex : Base::none;
-    }
-    /// The value of a whole number; saturates far above any range.
-    struct WholeNumber {
-        std::uint64_t value = 0;
-        bool fits = true;
-    };
-    static constexpr WholeNumber to_whole(std::string_view number, Base b) {
-        std::uint64_t const radix = b == Base::hex ? 16 : b == Base::octal ? 8 : 10;
-        number.remove_prefix(b == Base::hex ? 2 : 0);
-        WholeNumber n;
-        for (char c : number) {
-            auto const d = static_cast<std::uint64_t>(hex_value(c));
-            if (n.value > ((std::numeric_limits<std::uint64_t>::max)() - d) / radix) n.fits = false;
-            n.value = n.value * radix + d;
-        }
-        return n;
-    }
-    template <std::integral T>
-    requires(!std::same_as<T, bool>) constexpr bool scalar(T& v) {
-        const char* const where = at_;
-        constexpr std::string_view wanted = std::signed_integral<T> ? "an integer" : "an unsigned integer";
-        if (std::unsigned_integral<T> && peek('-')) return wrong_type(wanted);
-        bool const negative = std::signed_integral<T> && take('-');
-        const char* const number_at = at_;
-        std::string_view const number = token(grammar::number);
-        if (number.empty()) return wrong_type(wanted);
-        Base const b = base_of(number);
-        if (b == Base::none) return error(number_at, say("expected ", wanted, ", found `", number, "`"));
-        WholeNumber const n = to_whole(number, b);
-        std::uint64_t const most =
-            static_cast<std::uint64_t>((std::numeric_limits<T>::max)()) + (negative ? 1u : 0u);
-        if (!n.fits || n.value > most)
-            return error(where,
-                         say("`", negative ? "-" : "", number, "` is out of range for ", integer_name<T>()));
-        v = static_cast<T>(negative ? std::uint64_t{0} - n.value : n.value);
-        return true;
-    }
-    constexpr bool scalar(bool& v) {
-        const char* const where = at_;
-        constexpr std::string_view wanted = "true or false";
-        if (std::string_view const number = token(grammar::number); !number.empty()) {
-            Base const b = base_of(number);
-            WholeNumber const n = b == Base::none ? WholeNumber{2, false} : to_whole(number, b);
-            if (!n.fits || n.value > 1)
-                return error(where, say("expected ", wanted, ", found `", number, "`"));
-            v = n.value == 1;
-            return true;
-        }
-        std::string_view const word = token(grammar::identifier);
-        if (word.empty()) return wrong_type(wanted);
-        if (sees_foreign()) return stop(at_, say("expected ", wanted, ", found ", found()));
-        v = word == "true" || word == "True" || word == "t";
-        return v || word == "false" || word == "False" || word == "f" ||
-               error(where, say("expected ", wanted, ", found `", word, "`"));
-    }
-    template <std::floating_point T>
-    constexpr bool scalar(T& v) {
-        constexpr std::string_view wanted = "a number";
-        const char* const where = at_;
-        bool const negative = take('-');
-        const char* const number_at = at_;
-        if (std::string_view number = token(grammar::number); !number.empty()) {
-            const char *const b = number.data(), *const e = b + number.size();
-            if (!grammar::match_all(grammar::decimal, b, e))
-                return error(number_at, say("expected a decimal number, found `", number, "`"));
-            if (number.back() == 'f' || number.back() == 'F') number.remove_suffix(1);
-            v = to_floating<T>(number);
-        } else if (std::string_view const word = token(grammar::identifier); !word.empty()) {
-            if (sees_foreign()) return stop(at_, say("expected ", wanted, ", found ", found()));
-            if (same_ignoring_case(word, "inf") || same_ignoring_case(word, "infinity"))
-                v = std::numeric_limits<T>::infinity();
-            else if (same_ignoring_case(word, "nan"))
-                v = std::numeric_limits<T>::quiet_NaN();
-            else
-                return error(number_at, say("expected ", wanted, ", found `", word, "`"));
-        } else {
-            if (negative) return stop(number_at, say("expected a number after `-`, found ", found()));
-            at_ = where;
-            return wrong_type(wanted);
-        }
-        if (negative) v = -v;
-        return true;
-    }
-    static constexpr bool same_ignoring_case(std::string_view a, std::string_view lower) {
-        return std::equal(a.begin(), a.end(), lower.begin(), lower.end(), [](char x, char y) {
-            return (x >= 'A' && x <= 'Z' ? static_cast<char>(x - 'A' + 'a') : x) == y;
-        });
-    }
-    template <class E>
-    requires std::is_enum_v<E>
-    constexpr bool scalar(E& v) {
-        const char* const where = at_;
-        constexpr auto all = enumerators(E{});
-        std::array<std::string_view, all.size()> names{};
-        for (std::size_t i = 0; i != all.size(); ++i) names[i] = all[i].first;
-        auto const wanted = [&] {
-            TextBuffer list;
-            for (std::size_t i = 0; i != names.size(); ++i)
-                list.append(say(i == 0 ? "" : i + 1 == names.size() ? " or " : ", ", "`", names[i], "`"));
-            return list;
-        };
-        auto const unknown = [&](std::string_view seen) {
-            return error(where, say("expected ", wanted(), ", found `", seen, "`", suggestion(seen, names)));
-        };
-        if (std::string_view const word = token(grammar::identifier); !word.empty()) {
-            for (auto const& [name, value] : all)
-                if (name == word) return v = value, true;
-            if (sees_foreign()) return stop(at_, say("expected ", wanted(), ", found ", found()));
-            return unknown(word);
-        }
-        bool const negative = take('-');
-        if (std::string_view const number = token(grammar::number); !number.empty()) {
-            Base const b = base_of(number);
-            if (b == Base::none) return unknown(number);
-            WholeNumber const n = to_whole(number, b);
-            for (auto const& [name, value] : all) {
-                auto const known = static_cast<std::int64_t>(value);
-                std::uint64_t const size = static_cast<std::uint64_t>(known < 0 ? -known : known);
-                if (n.fits && size == n.value && (known < 0) == (negative && n.value != 0))
-                    return v = value, true;
-            }
-            return unknown(
-                std::string_view(where, static_cast<std::size_t>(number.data() + number.size() - where)));
-        }
-        if (negative) return stop(at_, say("expected a number after `-`, found ", found()));
-        return wrong_type(wanted().view());
-    }
-    static constexpr std::string_view a_string = "a string in quotes";
-
-    /// Appends what the quoted pieces here mean.
-    template <class Out>
-    constexpr bool pieces(Out& out, bool must_be_utf8) {
-        const char* const where = at_;
-        std::size_t const start = out.size();
-        bool escapes = false;
-        std::string_view piece = token(grammar::quoted);
-        if (piece.empty()) return wrong_type(a_string);
-        for (; !piece.empty(); piece = token(grammar::quoted)) {
-            piece = piece.substr(1, piece.size() - 2);
-            if (piece.find('\\') == piece.npos) {
-                out.insert(out.end(), piece.begin(), piece.end());
-                continue;
-            }
-            escapes = true;
-            if (auto const bad = unescape(piece, out); !bad.message.empty()) {
-                error(piece.data() + bad.offset, say(bad.message));
-                while (!token(grammar::quoted).empty()) {}
-                return true;
-            }
-        }
-        // Raw bytes were checked with the whole text; escapes can spell bytes that are no UTF-8.
-        if (must_be_utf8 && escapes &&
-            first_invalid_utf8({out.data() + start, out.size() - start}) != std::string_view::npos)
-            error(where, say("the escapes of this string do not spell valid UTF-8"));
-        return true;
-    }
-    constexpr bool scalar(std::string& v) {
-        v.clear();
-        return pieces(v, true);
-    }
-    constexpr bool scalar(bytes& v) {
-        v.clear();
-        return pieces(v, false);
-    }
-    /// For constant evaluation: a part of the text where the string is one piece without escapes, else of the
-    /// arena.
-    constexpr bool scalar(std::string_view& v) {
-        const char* probe = at_;
-        if (arena_ == nullptr || !grammar::match(grammar::quoted, probe, end_)) return wrong_type(a_string);
-        std::string_view const piece(at_ + 1, static_cast<std::size_t>(probe - at_ - 2));
-        grammar::match(grammar::skipped, probe, end_);
-        if (piece.find('\\') == piece.npos && (probe == end_ || (*probe != '"' && *probe != '\''))) {
-            v = piece;
-            at_ = probe;
-            return true;
-        }
-        std::size_t const start = arena_->chars.size();
-        if (!pieces(arena_->chars, true)) return false;
-        if (arena_->placed != nullptr) v = {arena_->placed + start, arena_->chars.size() - start};
-        return true;
-    }
-    StringArena* arena_ = nullptr;
-};
-
-}  // namespace amct_distill::detail
-
-// ---- amct_distill/text/text_reader.hpp
-
-/// How protobuf's text format is read into a message, at run time and in constant evaluation.
-///
-///     detail::TextReader reader(text, options);
-///     bool ok = reader.read(message);             // else reader.notes() says what is wrong, and where
-///
-/// A reflective descent: the message's fields decide what is expected, the token rules are those of
-/// grammar.hpp. Syntax errors stop it; errors of meaning (unknown field, wrong type, range, duplicate,
-/// missing) are collected, up to `max_diagnostics`. It never throws on any input but for lack of memory.
-
-namespace amct_distill {
-
-namespace detail {
-
-class TextReader : public ScalarReader {
-public:
-    using ScalarReader::ScalarReader;
-    /// For messages of string_view, in constant evaluation.
-    constexpr TextReader(std::string_view text, const ReaderOptions& options, StringArena& arena)
-        : ScalarReader(text, options) {
-        arena_ = &arena;
-    }
-
-    /// Reads the whole text into `message`; whether it is free of errors.
-    template <class M>
-    constexpr bool read(M& message) {
-        if (!check_characters()) return false;
-        skip();
-        foreign_ = foreign_fields_of<M>();
-        if (is_json()) {
-            stop(at_,
-                 say("expected a field name, found ", found(), "; ",
-                     foreign_.json.empty() ? "the outermost fields stand without braces" : foreign_.json));
-            return false;
-        }
-        fields_of(message, '\0', at_, false);
-        note_foreign_format(has_own_fields<M>());
-        return errors_ == 0;
-    }
-
-private:
-    /// A text format's fields never begin with a brace, and JSON nearly always does.
-    constexpr bool is_json() const {
-        const char* probe = at_;
-        if (peek('[')) grammar::match(grammar::skipped, ++probe, end_);
-        return probe != end_ && *probe == '{';
-    }
-    /// Whether a field was read that no other format has.
-    template <class M>
-    constexpr bool has_own_fields() const {
-        for (std::size_t k = 0; k != text_fields<M>.size() && k != 64; ++k)
-            if ((outermost_ >> k & 1u) != 0 && foreign_.owns(text_fields<M>[k].name)) return true;
-        return false;
-    }
-
-    template <class M>
-    struct Places {
-        std::array<const char*, text_fields<M>.size()> first{};  // where each field was first set
-        std::array<bool, text_fields<M>.size()> misspelled{};    // an unknown field that may have meant it
-        bool merging = false;                                    // into a message that was read before
-    };
-
-    /// The fields up to `closer` ('\0': the end of the text).
-    template <class M>
-    constexpr bool fields_of(M& m, char closer, const char* opened, bool merging) {
-        Places<M> seen{.merging = merging};
-        for (;;) {
-            if (closer != '\0' ? take(closer) : at_ == end_) break;
-            const char* const where = at_;
-            Position const position = here();
-            std::string_view const name = token(grammar::identifier);
-            if (name.empty()) {
-                if (sees(grammar::number) || peek('[')) {
-                    if (!unknown_name(m)) return false;
-                } else {
-                    if (closer == '\0') return stop(where, say("expected a field name, found ", found()));
-                    if (at_ == end_)
-                        return stop(where, say("expected `", closer, "` to close the message that begins at ",
-                                               place(opened), ", found the end of the text"));
-                    return stop(where, say("expected a field name or `", closer, "`, found ", found()));
-                }
-            } else if (!dispatch(m, name, where, position, seen,
-                                 std::make_index_sequence<text_fields<M>.size()>{})) {
-                return false;
-            }
-            if (!take(',')) take(';');
-        }
-        if (!merging) check_required<M>(seen, opened, std::make_index_sequence<text_fields<M>.size()>{});
-        return true;
-    }
-    template <class M, std::size_t... K>
-    constexpr void check_required(const Places<M>& seen, const char* opened, std::index_sequence<K...>) {
-        TextBuffer missing;
-        auto const look_for = [&](std::size_t k, bool is_one) {
-            if (is_one && seen.first[k] == nullptr && !seen.misspelled[k])
-                missing.append(say(missing.empty() ? "`" : ", `", text_fields<M>[k].name, "`"));
-        };
-        (look_for(K, is_required<reflect::field_type<M, text_fields<M>[K].member>>), ...);
-        if (!missing.empty()) error(opened, say("missing required ", missing));
-    }
-    template <class M, std::size_t... K>
-    constexpr bool dispatch(M& m, std::string_view name, const char* where, Position position,
-                            Places<M>& seen, std::index_sequence<K...>) {
-        using handler = bool (TextReader::*)(M&, const char*, Position, Places<M>&);
-        constexpr std::array<handler, sizeof...(K)> handlers{&TextReader::template field<M, K>...};
-        for (std::size_t k = 0; k != sizeof...(K); ++k)
-            if (text_fields<M>[k].name == name) {
-                if (depth_ == 0 && k < 64) outermost_ |= std::uint64_t{1} << k;
-                return (this->*handlers[k])(m, where, position, seen);
-            }
-        if (sees_foreign())
-            return stop(at_, say("expected `:` or `{` after the field name `", name, "`, found ", found()));
-        std::array<std::string_view, sizeof...(K)> const names{text_fields<M>[K].name...};
-        if (const ForeignField* const field = foreign_.find(name); field != nullptr) {
-            if (meets(*field, where))
-                note(unknown_severity(), where, say("unknown field `", name, "`; ", field->advice));
-            else if (unknown_severity() == Severity::error)
-                ++errors_;
-            return skip_field(name);
-        }
-        if constexpr (keeps_unknown_fields<M>) return keep(m, name, where, suggestion(name, names));
-        std::string_view const meant = nearest(name, names);
-        if (const ForeignField* const field = nearest_foreign(name, meant); field != nullptr) {
-            meets(*field, where);
-            note(unknown_severity(), where,
-                 say("unknown field `", name, "`; for `", field->name, "`: ", field->advice));
-            return skip_field(name);
-        }
-        ((seen.misspelled[K] = seen.misspelled[K] || names[K] == meant), ...);
-        note(unknown_severity(), where, say("unknown field `", name, "`", suggestion(name, names)));
-        return skip_field(name);
-    }
-    /// An unknown field of a message that keeps those.
-    template <class M>
-    [[gnu::cold, gnu::noinline]] constexpr bool keep(M& m, std::string_view name, const char* where,
-                                                     const TextBuffer& meant) {
-        note(Severity::warning, where, say("unknown field `", name, "`, which is kept as it stands", meant));
-        TextBuffer text;
-        if (!skip_field(name, &text)) return false;
-        reflect::get<unknown_fields_member<M>>(m).append(text.view());
-        return true;
-    }
-    /// `[extension]`, `[type.url/Any]` or a field number: valid text format, but nothing that a message's
-    /// members can hold.
-    template <class M>
-    constexpr bool unknown_name(M& m) {
-        const char* const where = at_;
-        if (peek('[')) {
-            std::string_view const name = bracketed_name();
-            if (name.empty()) return stop(where, say("expected `]` on the line of its `[`"));
-            if constexpr (keeps_unknown_fields<M>) return keep(m, name, where, {});
-            error(where, say("extensions and Any are not supported; name a field"));
-        } else {
-            auto const number = token(grammar::number);
-            auto const is_digit = [](char c) { return c >= '0' && c <= '9'; };
-            if (offset(where) > 1 && where[-1] == ',' && is_digit(where[-2]) &&
-                number.find('.') == number.npos)
-                return error(where - 1, say("a decimal point is written `.`"));
-            if constexpr (keeps_unknown_fields<M>) return keep(m, number, where, {});
-            error(where, say("fields go by name, not by number; found `", number, "`"));
-        }
-        return skip_field({});
-    }
-    template <class M, std::size_t K>
-    constexpr bool field(M& m, const char* where, Position position, Places<M>& seen) {
-        auto& first = seen.first;
-        constexpr TextField entry = text_fields<M>[K];
-        using F = reflect::field_type<M, entry.member>;
-        auto& f = reflect::get<entry.member>(m);
-        Step here{entry.name, no_index, path_};
-        path_ = &here;
-        bool const ok = [&] {
-            if constexpr (ListField<F>) {
-                return elements(f, position);
-            } else {
-                bool const again = first[K] != nullptr, merge = again || seen.merging;
-                if (!again) first[K] = where;
-                if (again && !duplicate(where, say("set more than once; first at ", place(first[K]))))
-                    return skip_field(entry.name);
-                if constexpr (is_oneof<F>) {
-                    for (std::size_t k = 0; k != text_fields<M>.size(); ++k)
-                        if (k != K && text_fields<M>[k].member == entry.member && first[k] != nullptr) {
-                            if (!duplicate(where,
-                                           say("only one of a oneof can be set; `", text_fields<M>[k].name,
-                                               "` already is, at ", place(first[k]))))
-                                return skip_field(entry.name);
-                            first[k] = nullptr;
-                        }
-                    f.set_position(position);
-                    using T = reflect::field_type<typename F::alternatives, entry.alternative>;
-                    if (merge && f.value().index() == entry.alternative + 1)
-                        return value_of(std::get<entry.alternative + 1>(f.value()), true);
-                    return value_of(f.template emplace<entry.alternative>(blank_value<T>()), false);
-                } else {
-                    f.set_position(position);
-                    if constexpr (is_required<F>) {
-                        return value_of(*f, merge);
-                    } else {
-                        static_assert(
-                            is_optional<F>,
-                            "a member of a message is required<T>, optional<T>, oneof<T> or a list");
-                        if (merge && f.has_value()) return value_of(*f, true);
-                        return value_of(f.emplace(blank_value<typename F::value_type>()), false);
-                    }
-                }
-            }
-        }();
-        path_ = here.outer;
-        return ok;
-    }
-    /// Notes a duplicate; whether to read it all the same.
-    constexpr bool duplicate(const char* where, TextBuffer message) {
-        if (options_.on_duplicate == Duplicates::error) return error(where, std::move(message)), false;
-        message.append("; the last one counts");
-        note(Severity::warning, where, std::move(message));
-        return true;
-    }
-    /// A repeated field: one value, or a list in brackets.
-    template <class L>
-    constexpr bool elements(L& list, Position position) {
-        using T = typename L::value_type;
-        auto const one = [&](Position p) {
-            path_->index = list.size();
-            bool ok = true;
-            if constexpr (std::is_same_v<T, bool>) {  // std::vector<bool> has no bool to read into
-                bool v = false;
-                ok = value(v, false);
-                list.push_back(v);
-            } else {
-                list.push_back(blank_value<T>());
-                ok = value(list.back(), false);
-            }
-            if constexpr (requires { list.note_position(p); }) {
-                if (!std::is_constant_evaluated()) list.note_position(p);
-            }
-            return ok;
-        };
-        bool const colon = take(':');
-        const char* const opened = at_;
-        if (!take('[')) {
-            if (!colon && !MessageType<T>) return stop(at_, say("expected `:`, found ", found()));
-            return one(position);
-        }
-        if (!colon && !MessageType<T>) return stop(opened, say("expected `:` before the list"));
-        if (take(']')) return true;
-        do
-            if (!one(here())) return false;
-        while (take(','));
-        path_->index = no_index;
-        if (at_ == end_)
-            return stop(at_, say("expected `]` to close the list that begins at ", place(opened),
-                                 ", found the end of the text"));
-        return take(']') || stop(at_, say("expected `,` or `]`, found ", found()));
-    }
-    /// `: value`, the colon being optional before a message.
-    template <class T>
-    constexpr bool value_of(T& v, bool merging) {
-        if (!take(':') && !MessageType<T>) return stop(at_, say("expected `:`, found ", found()));
-        return value(v, merging);
-    }
-    template <class T>
-    constexpr bool value(T& v, bool merging) {
-        if constexpr (MessageType<T>) {
-            const char* const opened = at_;
-            char const closer = peek('{') ? '}' : '>';
-            if (!peek('{') && !peek('<')) return wrong_type("a message in `{ }`");
-            if (depth_ == options_.max_depth)
-                return stop(opened, say("nested more than ", options_.max_depth, " messages deep"));
-            ++depth_;
-            ++at_;
-            skip();
-            bool const ok = fields_of(v, closer, opened, merging);
-            --depth_;
-            return ok;
-        } else {
-            if (sees_field()) return error(at_, say("expected a value, found the next field, ", found()));
-            return scalar(v);
-        }
-    }
-
-    std::uint64_t outermost_ = 0;  // which fields of the outermost message were met, the first 64
-};
-
-}  // namespace detail
-}  // namespace amct_distill
-
-// ---- amct_distill/text/reader-inl.hpp
-
-/// The definitions of reader.hpp.
-
-namespace amct_distill {
-namespace detail {
-
-template <class M>
-result<M> read_text(std::string_view name, std::string_view text, const ReaderOptions& options) {
-    M message = blank_message<M>();
-    TextReader reader(text, options);
-    bool const ok = reader.read(message);
-    std::vector<ReaderNote> notes = reader.notes();
-    std::stable_sort(notes.begin(), notes.end(),
-                     [](const auto& a, const auto& b) { return a.offset < b.offset; });
-    Diagnostics diagnostics;
-    for (const ReaderNote& n : notes)
-        diagnostics.push_back(diagnostic_at(n.severity, name, text, n.offset, std::string(n.path.view()),
-                                            std::string(n.message.view())));
-    if (!ok) return diagnostics;
-    return {std::move(message), std::move(diagnostics)};
-}
-
-}  // namespace detail
-
-template <class M>
-result<M> read(const SourceText& source, const ReaderOptions& options) {
-    return detail::read_text<M>(source.name, source.text, options);
-}
-template <class M>
-result<M> read(std::string_view text, const ReaderOptions& options) {
-    return detail::read_text<M>(options.source, text, options);
-}
-
-}  // namespace amct_distill
-
-#endif  // definitions
-
 // ---- amct_distill/compiled.hpp
 
 /// What a compiled library has: the templates of the standard algorithms, instantiated once.
@@ -21436,6 +23027,9 @@ AMCT_DISTILL_TEMPLATE result<Student> make_student<StandardAlgorithms>(const nn:
 AMCT_DISTILL_TEMPLATE result<CalibrationReport> calibrate<StandardAlgorithms>(Student&, DataSource,
                                                                               const RunOptions&,
                                                                               const CalibrateOptions&);
+AMCT_DISTILL_TEMPLATE result<BiasReport> correct_biases<StandardAlgorithms>(const nn::Network&, Student&,
+                                                                            DataSource, const RunOptions&,
+                                                                            const BiasOptions&);
 AMCT_DISTILL_TEMPLATE result<DistillReport> distill<MeanSquaredError, AdamW, StandardAlgorithms>(
     const nn::Network&, Student&, DataSource, const DistillOptions&, const RunOptions&);
 AMCT_DISTILL_TEMPLATE result<std::vector<LayerReport>> report_layers<StandardAlgorithms>(const Student&,
@@ -21498,7 +23092,7 @@ AMCT_DISTILL_TEMPLATE class CertifiedHistogram<false, 12>;
 #if defined(__GNUC__)
 #define AMCT_DISTILL_LOOP_ON(RUN, ...) \
     AMCT_DISTILL_TEMPLATE decltype(std::declval<__VA_ARGS__&>().template run<16>()) RUN(__VA_ARGS__)
-#if defined(__x86_64__) || defined(__i386__)
+#if (defined(__x86_64__) || defined(__i386__)) && !defined(AMCT_DISTILL_NO_DISPATCH)
 #define AMCT_DISTILL_LOOP(...)                      \
     AMCT_DISTILL_LOOP_ON(run_vectors, __VA_ARGS__); \
     AMCT_DISTILL_LOOP_ON(run_avx2, __VA_ARGS__);    \
@@ -21530,138 +23124,6 @@ AMCT_DISTILL_LOOP(BlockSumLoop<BlockOf<ClipGradient<true>>>);
 #endif
 
 #if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
-
-// ---- amct_distill/reflect/field_number.hpp
-
-/// The numbers of a message's fields in protobuf's binary format, found as `enumerators` is.
-///
-///     struct Point { optional<float> x{}; repeated<std::int32_t> path{}; };
-///     constexpr std::array<FieldNumber, 2> field_numbers(const Point*) {
-///         return {{{"x", 1}, {"path", 2, Packing::packed}}};
-///     }
-///
-/// A oneof has no number of its own: those of its alternatives belong to the aggregate that names them.
-
-namespace amct_distill {
-
-/// How a repeated number is written: each with a tag of its own (proto2's default), or all as one run of
-/// bytes. Readers take both.
-enum class Packing : bool { unpacked, packed };
-
-/// How a whole number is written. `varint`: int32, uint32, int64, uint64 of the schema; `zigzag`: sint32,
-/// sint64; `fixed`: fixed32, sfixed32, fixed64, sfixed64.
-enum class IntegerCoding : std::uint8_t { varint, zigzag, fixed };
-
-struct FieldNumber {
-    std::string_view name;
-    std::uint32_t number = 0;
-    Packing packing = Packing::unpacked;
-    IntegerCoding coding = IntegerCoding::varint;
-};
-
-}  // namespace amct_distill
-
-// ---- amct_distill/config/field_numbers.hpp
-
-/// The field numbers of AMCT's configuration and of its record: what their binary files need beside the
-/// messages.
-///
-///     result<AMCTDistillConfig> config = read_binary<AMCTDistillConfig>(bytes);     // wire/reader.hpp
-///     std::string record = write_binary(make_record(...));                          // wire/writer.hpp
-///
-/// A message of one's own among the algorithms tells its numbers in the same way, and so does the list of
-/// alternatives that names it.
-
-namespace amct_distill {
-
-constexpr std::array<FieldNumber, 2> field_numbers(const ClipMaxMin*) {
-    return {{{"clip_max", 1}, {"clip_min", 2}}};
-}
-constexpr std::array<FieldNumber, 3> field_numbers(const ActULQquantize*) {
-    return {{{"clip_max_min", 1}, {"fixed_min", 2}, {"dst_type", 3}}};
-}
-constexpr std::array<FieldNumber, 2> field_numbers(const ARQDistill*) {
-    return {{{"dst_type", 1}, {"channel_wise", 2}}};
-}
-constexpr std::array<FieldNumber, 2> field_numbers(const WtsULQDistill*) {
-    return {{{"dst_type", 1}, {"channel_wise", 2}}};
-}
-constexpr std::array<FieldNumber, 1> field_numbers(const StandardAlgorithms::data*) {
-    return {{{"ulq_quantize", 1}}};
-}
-constexpr std::array<FieldNumber, 2> field_numbers(const StandardAlgorithms::weights*) {
-    return {{{"arq_distill", 1}, {"ulq_distill", 2}}};
-}
-template <class Algorithms>
-constexpr std::array<FieldNumber, 0> field_numbers(const BasicDataQuantConfig<Algorithms>*) {
-    return {};  // a oneof alone
-}
-template <class Algorithms>
-constexpr std::array<FieldNumber, 0> field_numbers(const BasicWeightQuantConfig<Algorithms>*) {
-    return {};
-}
-template <class Storage>
-constexpr std::array<FieldNumber, 2> field_numbers(const BasicDistillGroup<Storage>*) {
-    return {{{"start_layer_name", 1}, {"end_layer_name", 2}}};
-}
-template <class Algorithms, class Storage>
-constexpr std::array<FieldNumber, 3> field_numbers(const BasicOverrideLayer<Algorithms, Storage>*) {
-    return {{{"layer_name", 1}, {"distill_data_quant_config", 10}, {"distill_weight_quant_config", 11}}};
-}
-template <class Algorithms, class Storage>
-constexpr std::array<FieldNumber, 3> field_numbers(const BasicOverrideLayerType<Algorithms, Storage>*) {
-    return {{{"layer_type", 1}, {"distill_data_quant_config", 10}, {"distill_weight_quant_config", 11}}};
-}
-template <class Algorithms, class Storage>
-constexpr std::array<FieldNumber, 10> field_numbers(const BasicConfig<Algorithms, Storage>*) {
-    return {{{"batch_num", 1},
-             {"group_size", 2},
-             {"data_dump", 3},
-             {"distill_group", 10},
-             {"distill_data_quant_config", 11},
-             {"distill_weight_quant_config", 12},
-             {"distill_override_layers", 110},
-             {"distill_override_layer_types", 111},
-             {"quant_skip_layers", 120},
-             {"quant_skip_layer_types", 121}}};
-}
-
-constexpr std::array<FieldNumber, 15> field_numbers(const SingleLayerRecord*) {
-    return {{{"scale_d", 1},
-             {"offset_d", 2},
-             {"scale_w", 3},
-             {"offset_w", 4},
-             {"shift_bit", 5},
-             {"tensor_balance_factor", 6},
-             {"skip_fusion", 9},
-             {"dst_type", 10},
-             {"act_type", 11},
-             {"wts_type", 12},
-             {"fakequant_precision_mode", 13},
-             {"scale_h", 21},
-             {"offset_h", 22},
-             {"scale_r", 23},
-             {"offset_r", 24}}};
-}
-constexpr std::array<FieldNumber, 2> field_numbers(const SingleLayerKVCacheRecord*) {
-    return {{{"scale", 1}, {"offset", 2}}};
-}
-constexpr std::array<FieldNumber, 3> field_numbers(const MapFiledEntry*) {
-    return {{{"key", 1}, {"value", 2}, {"kv_cache_value", 3}}};
-}
-constexpr std::array<FieldNumber, 8> field_numbers(const AttrProto*) {
-    return {
-        {{"name", 1}, {"type", 2}, {"f", 3}, {"i", 4}, {"s", 5}, {"floats", 6}, {"ints", 7}, {"strings", 8}}};
-}
-constexpr std::array<FieldNumber, 2> field_numbers(const PruneNode*) { return {{{"name", 1}, {"attr", 2}}}; }
-constexpr std::array<FieldNumber, 3> field_numbers(const PruneRecord*) {
-    return {{{"producer", 1}, {"consumer", 2}, {"selective_prune", 3}}};
-}
-constexpr std::array<FieldNumber, 2> field_numbers(const ScaleOffsetRecord*) {
-    return {{{"record", 1}, {"prune_record", 2}}};
-}
-
-}  // namespace amct_distill
 
 // ---- amct_distill/config/static_config.hpp
 
@@ -25224,6 +26686,10 @@ result<Network> load(const std::filesystem::path& path) {
     std::string const source = path.string();
     return detail::NetworkReader<modules>(*text, *archive, source).read();
 }
+
+#ifdef AMCT_DISTILL_COMPILED_ONNX  // whose import has all of the library's modules anyway
+extern template result<Network> load<>(const std::filesystem::path&);
+#endif
 
 }  // namespace amct_distill::nn
 
@@ -30136,6 +31602,115 @@ result<ReportPage> make_page(std::string model, const nn::Network& teacher,
 
 }  // namespace amct_distill
 
+#endif  // definitions
+
+// ---- amct_distill/student/equalize_report.hpp
+
+/// What an equalization has done: see equalize.hpp.
+///
+///     for (const EqualizedPair& p : report.pairs) std::cout << p.first << " -> " << p.second << '\n';
+///     for (const NotEqualized& n : report.others) std::cout << n.layer << ": " << n.why << '\n';
+
+namespace amct_distill {
+
+/// Ranges are the largest magnitudes of the channels of the value that `second` reads, those of dead channels
+/// left out.
+struct EqualizedPair {
+    std::string first{};   ///< the layer whose outputs are scaled
+    std::string second{};  ///< the convolution that reads them
+    std::size_t channels = 0;
+    double narrowest_before = 0, widest_before = 0;
+    double narrowest_after = 0, widest_after = 0;
+};
+
+/// A convolution into which is not equalized, and why: "its input is read by `add` too".
+struct NotEqualized {
+    std::string layer{};
+    std::string why{};
+};
+
+struct EqualizeReport {
+    std::vector<EqualizedPair> pairs{};
+    std::vector<NotEqualized> others{};  ///< every other convolution of the kind that was asked for
+};
+
+}  // namespace amct_distill
+
+// ---- amct_distill/report/preparation_text.hpp
+
+/// An equalization and a bias correction as tables.
+///
+///     std::cout << to_table(equalize(teacher, batches).value(), terminal_width());
+///     std::cout << to_table(correct_biases(teacher, student, batches).value(), terminal_width());
+
+namespace amct_distill {
+
+std::string to_table(const EqualizeReport& report, std::size_t width = default_text_width);
+std::string to_table(const BiasReport& report, std::size_t width = default_text_width);
+
+}  // namespace amct_distill
+
+#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
+
+// ---- amct_distill/report/preparation_text-inl.hpp
+
+/// The definitions of preparation_text.hpp.
+
+namespace amct_distill {
+namespace detail {
+
+/// "`a`: why; `b`: why.", at most some of them.
+template <class Others>
+std::string others_text(std::string_view none, std::string_view these, const Others& others,
+                        std::size_t width) {
+    if (others.empty()) return std::string(none);
+    constexpr std::size_t most = 5;
+    std::string text(these);
+    for (std::size_t k = 0; k != others.size() && k != most; ++k)
+        text += concat(k == 0 ? " `" : "; `", others[k].layer, "`: ", others[k].why);
+    if (others.size() > most) text += concat("; and ", others.size() - most, " more");
+    return wrapped(text + '.', width);
+}
+
+}  // namespace detail
+
+AMCT_DISTILL_INLINE std::string to_table(const EqualizeReport& report, std::size_t width) {
+    using detail::short_number;
+    std::string out;
+    if (!report.pairs.empty()) {
+        Table table({{.heading = "outputs of", .least = 10},
+                     {.heading = "read by", .least = 10},
+                     {.heading = "channels", .drop = 1},
+                     {"narrowest"},
+                     {"now"},
+                     {"widest"},
+                     {"now"}});
+        for (const EqualizedPair& p : report.pairs)
+            table.add({p.first, p.second, number(p.channels), short_number(p.narrowest_before),
+                       short_number(p.narrowest_after), short_number(p.widest_before),
+                       short_number(p.widest_after)});
+        out = table.text(width);
+    }
+    return out + detail::others_text("", "Not equalized:", report.others, width);
+}
+
+AMCT_DISTILL_INLINE std::string to_table(const BiasReport& report, std::size_t width) {
+    using detail::short_number;
+    std::string out;
+    if (!report.layers.empty()) {
+        Table table({{.heading = "layer", .least = 10},
+                     {.heading = "bias of", .least = 10, .drop = 1},
+                     {"shift"},
+                     {"deviation"}});
+        for (const CorrectedBias& l : report.layers)
+            table.add({l.layer, l.into, short_number(l.shift), short_number(l.deviation)});
+        out = table.text(width);
+    }
+    return out + detail::others_text("", "Not corrected:", report.others, width);
+}
+
+}  // namespace amct_distill
+
 // ---- amct_distill/report/progress.hpp
 
 /// A distillation's progress on the terminal.
@@ -30345,6 +31920,315 @@ AMCT_DISTILL_INLINE std::string to_table(const VerifyReport& report, std::size_t
                                detail::short_number(report.output_square), "), at most ",
                                detail::short_number(report.output_largest), "."),
                 width));
+}
+
+}  // namespace amct_distill
+
+#endif  // definitions
+
+// ---- amct_distill/student/equalize.hpp
+
+/// Equalization: the channels of a value that a convolution reads are scaled to one range, and its weights
+/// inversely, so that one scale for all of them serves each. The network computes what it did.
+///
+///     EqualizeReport const report = equalize(teacher, batches, {.threads = 4}).value();
+///     for (const EqualizedPair& p : report.pairs)
+///         std::cout << p.first << " -> " << p.second << ": " << p.narrowest_before << " became "
+///                   << p.narrowest_after << '\n';
+///     Student student = make_student(teacher, plan).value();             // afterwards
+///
+/// Source: cross-layer equalization (Nagel et al. 2019), with the ranges that data shows in place of the
+/// weights'. What is scaled is the layer before, a convolution or the BatchNorm after it, and only where
+/// nothing but positively homogeneous operations of each channel (ReLU, LeakyReLU, PReLU, pooling) stands
+/// between the two, and nothing else reads what is scaled. In float the outputs are the same but for
+/// rounding, and deployment costs nothing.
+
+namespace amct_distill {
+
+/// Into which layers is equalized. A depthwise convolution has a scale for each channel anyway, so that its
+/// weights lose nothing; those of other convolutions do: a channel's factor is then the square root of what
+/// its range and its weights ask for.
+enum class EqualizeInto { depthwise, convolutions };
+
+struct EqualizeOptions {
+    EqualizeInto into = EqualizeInto::depthwise;
+    std::size_t batch_num = 0;    ///< take the first so many batches; 0: all
+    double largest_factor = 256;  ///< a channel is widened, against the widest, by no more; at least 1
+
+    /// Throws std::invalid_argument when they make no sense.
+    void check_options() const;
+};
+
+/// Changes parameters of a float network, never its structure. Errors, the network being as before: no
+/// batches, or one that cannot be loaded; parameters that cannot be computed with; a value that is not
+/// finite, with the layer that reads it. Throws std::invalid_argument when a batch does not fit the network's
+/// inputs, or an option makes no sense. The result has the same bits with any number of threads.
+result<EqualizeReport> equalize(nn::Network& network, DataSource batches, const RunOptions& run = {},
+                                const EqualizeOptions& options = {});
+
+}  // namespace amct_distill
+
+#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
+
+// ---- amct_distill/student/equalize-inl.hpp
+
+/// The definitions of equalize.hpp.
+
+namespace amct_distill {
+namespace detail {
+
+/// What is asked of a convolution that reads a value.
+struct ReadingConvolution {
+    nn::Index channels = 0, groups = 0;
+    bool is_depthwise() const { return groups == channels; }
+};
+inline std::optional<ReadingConvolution> reading_convolution(const nn::Module& module) {
+    if (const auto* c = module.get_if<nn::Conv2d>())
+        return ReadingConvolution{c->options().in_channels, c->options().groups};
+    if (const auto* c = module.get_if<nn::Conv1d>())
+        return ReadingConvolution{c->options().in_channels, c->options().groups};
+    return std::nullopt;
+}
+
+/// f(a x) = a f(x) for a above 0, each channel (dimension 1) for itself.
+inline bool is_homogeneous(std::string_view type) {
+    constexpr std::array<std::string_view, 9> names{"ReLU",     "LeakyReLU",         "PReLU",
+                                                    "Relu",     "LeakyRelu",         "PRelu",
+                                                    "Identity", "GlobalAveragePool", "GlobalMaxPool"};
+    return std::ranges::find(names, type) != names.end() || type.starts_with("Dropout") ||
+           type.starts_with("MaxPool") || type.starts_with("AvgPool") || type == "AveragePool" ||
+           type.starts_with("AdaptiveAvgPool") || type.starts_with("AdaptiveMaxPool");
+}
+
+/// Of a convolution the layer whose outputs can be scaled, or why there is none.
+struct ScalableLayer {
+    std::optional<nn::NodeId> node{};
+    std::string why{};
+};
+inline ScalableLayer layer_to_scale(const nn::Network& network, nn::NodeId reader) {
+    const Graph& graph = network.graph();
+    for (nn::NodeId at = reader;;) {
+        nn::NodeId const from = network.node(at).inputs[0];
+        auto const named = [&](auto... pieces) { return ScalableLayer{{}, concat(pieces...)}; };
+        if (graph.is_output(from))
+            return named("what it reads, `", graph.name(from), "`, is an output of the network");
+        if (auto const only = graph.only_consumer(from); !only || *only != at)
+            return named("what it reads, `", graph.name(from), "`, is read by others too");
+        if (graph.kind(from) != NodeKind::operation)
+            return named("what it reads, `", graph.name(from), "`, is no output of a layer");
+        std::string_view const type = network.operation(from).type();
+        bool const scales = network.operation(from).weighted() != nullptr ||
+                            nn::as_batch_norm(network.operation(from)) != nullptr;
+        if (scales && graph.has_module(from)) {
+            if (graph.is_shared(from))
+                return named("the layer before it, `", graph.name(from), "`, is shared");
+            // The channels of what it reads are dimension 1, which only a convolution's output has.
+            if (type.starts_with("Conv") || type.starts_with("BatchNorm")) return {from, {}};
+            return named("the layer before it, `", graph.name(from), "`, is a ", type);
+        }
+        if (!is_homogeneous(type) || network.node(from).inputs.size() != 1)
+            return named("`", graph.name(from), "` (", type,
+                         ") stands before it, through which channels cannot be scaled");
+        at = from;
+    }
+}
+
+/// The largest and the smallest value of each channel, 0 among them.
+struct ChannelRanges {
+    std::vector<float> above{}, below{};  ///< both at least 0: the largest value, minus the smallest
+};
+inline bool add_channel_ranges(const nn::Tensor& x, ChannelRanges& to, const nn::Executor& executor) {
+    auto const samples = x.dim(0), channels = x.dim(1);
+    auto const pixels = static_cast<std::size_t>(nn::product(x.shape(), 2, x.rank()));
+    to.above.resize(static_cast<std::size_t>(channels));
+    to.below.resize(static_cast<std::size_t>(channels));
+    std::vector<char> finite(static_cast<std::size_t>(channels), 1);
+    executor.parallel_for(static_cast<std::size_t>(channels), [&](std::size_t c) {
+        for (nn::Index n = 0; n != samples; ++n) {
+            auto const first = (static_cast<std::size_t>(n * channels) + c) * pixels;
+            ValueRange const r = range_of(x.span().subspan(first, pixels));
+            to.above[c] = (std::max)(to.above[c], r.max);
+            to.below[c] = (std::max)(to.below[c], -r.min);
+            if (!r.finite) finite[c] = 0;
+        }
+    });
+    return std::ranges::all_of(finite, [](char f) { return f != 0; });
+}
+
+/// What divides each channel. `weights[c]`: the sum of squares of what the channel is multiplied by.
+///
+/// A scale that all channels share is as wide as the widest, [-low, high], and an error of it goes on through
+/// a channel's weights, divided as the channel is widened. So channels are widened until they touch an end
+/// of the range, and how much of the range is below 0 is chosen for the least sum of those errors' squares.
+inline std::vector<double> channel_factors(const ChannelRanges& ranges, std::span<const double> weights,
+                                           double largest_factor) {
+    std::size_t const channels = ranges.above.size();
+    double high = 0, low = 0;
+    for (std::size_t c = 0; c != channels; ++c) {
+        high = (std::max)(high, double(ranges.above[c]));
+        low = (std::max)(low, double(ranges.below[c]));
+    }
+    double const width = high + low;
+    std::vector<double> best(channels, 1.0), factors(channels);
+    double least = std::numeric_limits<double>::infinity();
+    constexpr int parts = 64;
+    for (int k = 0; k <= parts; ++k) {
+        double const below = double(k) / parts;
+        if ((k == 0 && low > 0) || (k == parts && high > 0)) continue;
+        double sum = 0, largest = 0;
+        for (std::size_t c = 0; c != channels; ++c) {
+            double const up = ranges.above[c] > 0 ? double(ranges.above[c]) / ((1 - below) * width) : 0;
+            double const down = ranges.below[c] > 0 ? double(ranges.below[c]) / (below * width) : 0;
+            factors[c] = (std::max)(up, down);
+            largest = (std::max)(largest, factors[c]);
+            sum += weights[c] * factors[c] * factors[c];
+        }
+        if (!(sum < least)) continue;
+        least = sum;
+        for (std::size_t c = 0; c != channels; ++c)
+            best[c] = factors[c] > 0 ? (std::max)(factors[c], largest / largest_factor) : 1.0;
+    }
+    return best;
+}
+
+/// f(weight, channel) for each weight of a convolution and the channel of its input that it multiplies.
+template <class F>
+void for_each_input_weight(nn::Tensor& weight, const ReadingConvolution& reader, F f) {
+    auto const rows = static_cast<std::size_t>(weight.dim(0)),
+               columns = static_cast<std::size_t>(weight.dim(1));
+    std::size_t const taps = weight.size() / (rows * columns);
+    auto const groups = static_cast<std::size_t>(reader.groups);
+    for (std::size_t i = 0; i != weight.size(); ++i) {
+        std::size_t const row = i / (columns * taps), column = i / taps % columns;
+        f(weight[i], row * groups / rows * columns + column);
+    }
+}
+
+/// Divides the outputs of a layer, a factor for each channel.
+inline void divide_outputs(nn::Module& module, std::span<const double> factors) {
+    auto const divide = [](float& v, double factor) { v = static_cast<float>(double(v) / factor); };
+    if (nn::Weighted* const layer = module.weighted()) {
+        nn::WeightRows const rows(*layer);
+        nn::Tensor buffer, changed = rows.gather(layer->weight(), buffer);
+        std::size_t const length = changed.size() / factors.size();
+        for (std::size_t i = 0; i != changed.size(); ++i) divide(changed[i], factors[i / length]);
+        if (rows.in_order())
+            layer->weight() = std::move(changed);
+        else
+            rows.scatter(changed, layer->weight());
+        for (std::size_t c = 0; c != layer->bias().size(); ++c) divide(layer->bias()[c], factors[c]);
+        return;
+    }
+    for (const nn::Parameter& p : module.parameters())  // of a BatchNorm
+        if (p.name == "weight" || p.name == "bias")
+            for (std::size_t c = 0; c != p.values.size(); ++c) divide(p.values[c], factors[c]);
+}
+
+}  // namespace detail
+
+AMCT_DISTILL_INLINE void EqualizeOptions::check_options() const {
+    if (!(largest_factor >= 1) || !std::isfinite(largest_factor))
+        throw std::invalid_argument(detail::concat("equalize: largest_factor must be at least 1, found ",
+                                                   detail::number(largest_factor)));
+}
+
+AMCT_DISTILL_INLINE result<EqualizeReport> equalize(nn::Network& network, DataSource batches,
+                                                    const RunOptions& run, const EqualizeOptions& options) {
+    run.check_options("equalize");
+    options.check_options();
+    if (batches.empty()) return general_error("equalize: no batches; give at least one");
+    if (Diagnostics errors = detail::check_parameters(network); !errors.empty()) return errors;
+
+    const Graph& graph = network.graph();
+    EqualizeReport report;
+    struct Pair {
+        nn::NodeId first, second;
+        detail::ReadingConvolution reader;
+        detail::ChannelRanges ranges{};
+    };
+    std::vector<Pair> pairs;
+    for (nn::NodeId id : network.operations()) {
+        if (!graph.has_module(id)) continue;
+        auto const reader = detail::reading_convolution(network.operation(id));
+        if (!reader || (options.into == EqualizeInto::depthwise && !reader->is_depthwise())) continue;
+        if (graph.is_shared(id)) {
+            report.others.push_back({graph.name(id), "it is used more than once"});
+            continue;
+        }
+        detail::ScalableLayer const before = detail::layer_to_scale(network, id);
+        if (before.node)
+            pairs.push_back({*before.node, id, *reader});
+        else
+            report.others.push_back({graph.name(id), before.why});
+    }
+    if (pairs.empty()) return report;
+
+    nn::Executor const executor(run.threads);
+    SliceRunner runner(network, &executor);
+    std::vector<nn::NodeId> nodes;  // each is read by one convolution alone
+    for (const Pair& p : pairs) nodes.push_back(network.node(p.second).inputs[0]);
+    std::vector<nn::Tensor> values(nodes.size());
+    Batch buffer;
+    std::size_t const count =
+        options.batch_num == 0 ? batches.size() : (std::min)(options.batch_num, batches.size());
+    for (std::size_t i = 0; i != count; ++i) {
+        auto const batch = batches.load(i, buffer);
+        if (!batch) return batch.diagnostics();
+        detail::require_batch(network, *batch, "equalize", i);
+        runner.run_batch(*batch, nodes, values);
+        for (std::size_t k = 0; k != pairs.size(); ++k)
+            if (!detail::add_channel_ranges(values[k], pairs[k].ranges, executor))
+                return general_error(detail::concat("equalize: layer `", graph.name(pairs[k].second),
+                                                    "`: a value that it reads is not finite; only finite "
+                                                    "values can be equalized: check where it comes from"));
+    }
+
+    nn::Network changed = network;
+    for (const Pair& p : pairs) {
+        nn::Tensor& weight = changed.module(*graph.module_of(p.second)).weighted()->weight();
+        std::size_t const channels = p.ranges.above.size();
+        std::vector<double> squares(channels), largest(channels);
+        detail::for_each_input_weight(weight, p.reader, [&](float w, std::size_t c) {
+            squares[c] += double(w) * double(w);
+            largest[c] = (std::max)(largest[c], std::abs(double(w)));
+        });
+        std::vector<double> factors;
+        if (p.reader.is_depthwise()) {
+            factors = detail::channel_factors(p.ranges, squares, options.largest_factor);
+        } else {
+            // Equal ranges of both cannot be had: the root shares the difference between them.
+            double widest = 0;
+            factors.assign(channels, 1.0);
+            for (std::size_t c = 0; c != channels; ++c)
+                if (double const r = double((std::max)(p.ranges.above[c], p.ranges.below[c]));
+                    r > 0 && largest[c] > 0)
+                    widest = (std::max)(widest, factors[c] = std::sqrt(r / largest[c]));
+            for (double& f : factors)
+                if (widest > 0) f = (std::max)(f / widest, 1 / options.largest_factor);
+        }
+        detail::divide_outputs(changed.module(*graph.module_of(p.first)), factors);
+        detail::for_each_input_weight(weight, p.reader, [&](float& w, std::size_t c) {
+            w = static_cast<float>(double(w) * factors[c]);
+        });
+
+        EqualizedPair& told = report.pairs.emplace_back();
+        told.first = graph.name(p.first);
+        told.second = graph.name(p.second);
+        told.channels = channels;
+        for (std::size_t c = 0; c != channels; ++c) {
+            double const before = double((std::max)(p.ranges.above[c], p.ranges.below[c]));
+            if (before == 0) continue;
+            double const after = before / factors[c];
+            bool const is_first = told.widest_before == 0;
+            told.narrowest_before = is_first ? before : (std::min)(told.narrowest_before, before);
+            told.narrowest_after = is_first ? after : (std::min)(told.narrowest_after, after);
+            told.widest_before = (std::max)(told.widest_before, before);
+            told.widest_after = (std::max)(told.widest_after, after);
+        }
+    }
+    if (Diagnostics errors = detail::check_parameters(changed); !errors.empty()) return errors;
+    network = std::move(changed);
+    return report;
 }
 
 }  // namespace amct_distill
@@ -32524,18 +34408,10 @@ inline std::int64_t integer_attribute(const NodeProto& node, std::string_view na
 
 /// A model as bytes to write: one file, or, where that would be too large, one beside it with the weights.
 ///
-///     result<onnx::ModelBytes> bytes = onnx::to_bytes(proto, {.data_file = "net.onnx.data"});
+///     result<onnx::ModelBytes> bytes = onnx::qdq_bytes(model, deployment);
 ///     onnx::write_model(*bytes, "net.onnx").value();                  // both files, or none
-///
-/// protobuf reads no message of 2 GiB. Above `largest` the tensors of 1 KiB and more go to the other file,
-/// each at a multiple of 64 bytes, as ONNX's external data.
 
 namespace amct_distill::onnx {
-
-/// ONNX's table of versions: the least ir_version, of 7 on, that may name an opset.
-constexpr std::int64_t ir_version_of(std::int64_t opset) {
-    return opset <= 14 ? 7 : opset <= 18 ? 8 : opset <= 20 ? 9 : 10;
-}
 
 struct ModelBytes {
     std::string model{};
@@ -32547,39 +34423,6 @@ struct BytesOptions {
     std::string data_file = "model.onnx.data";  ///< how the file beside the model will be called
     std::size_t largest = 1'900'000'000;        ///< of one file; above, weights go to the file beside it
 };
-
-/// Only raw_data is moved. Error: the model is too large without it as well.
-inline result<ModelBytes> to_bytes(ModelProto proto, const BytesOptions& options = {}) {
-    constexpr std::size_t least = 1024, step = 64, protobuf = (std::size_t{1} << 31) - 1;
-    ModelBytes out;
-    if (binary_size(proto) > options.largest && proto.graph) {
-        out.data_file = options.data_file;
-        std::deque<std::string> texts;
-        for (TensorProto& t : proto.graph->initializer) {
-            std::string_view const raw = t.raw_data.get();
-            if (raw.size() < least) continue;
-            out.data.resize((out.data.size() + step - 1) / step * step);
-            std::string_view const offset = texts.emplace_back(amct_distill::detail::concat(out.data.size()));
-            std::string_view const length = texts.emplace_back(amct_distill::detail::concat(raw.size()));
-            out.data.append(raw);
-            t.raw_data = {};
-            t.data_location = 1;
-            t.external_data = {
-                {.key = std::string_view("location"), .value = std::string_view(out.data_file)},
-                {.key = std::string_view("offset"), .value = offset},
-                {.key = std::string_view("length"), .value = length}};
-        }
-        if (out.data.empty()) out.data_file.clear();
-        if (std::size_t const size = binary_size(proto); size > protobuf)
-            return general_error(amct_distill::detail::concat(
-                "the model takes ", size,
-                " bytes without its weights; protobuf's files have less than 2 GiB"));
-        out.model = write_binary(proto);
-        return out;
-    }
-    out.model = write_binary(proto);
-    return out;
-}
 
 /// Writes the file, and the one beside it. After an error what was there before is as it was.
 inline result<void> write_model(const ModelBytes& bytes, const std::filesystem::path& path) {
@@ -32618,6 +34461,57 @@ inline std::string raw_int4(std::span<const std::int8_t> codes) {
         unsigned const half = static_cast<unsigned char>(codes[i]) & 0xFu;
         out[i / 2] = static_cast<char>(static_cast<unsigned char>(out[i / 2]) | (half << (i % 2 * 4)));
     }
+    return out;
+}
+
+}  // namespace amct_distill::onnx
+
+// ---- amct_distill/onnx/to_bytes.hpp
+
+/// The bytes of a model's message.
+///
+///     result<onnx::ModelBytes> bytes = onnx::to_bytes(proto, {.data_file = "net.onnx.data"});
+///
+/// protobuf reads no message of 2 GiB. Above `largest` the tensors of 1 KiB and more go to the other file,
+/// each at a multiple of 64 bytes, as ONNX's external data.
+
+namespace amct_distill::onnx {
+
+/// ONNX's table of versions: the least ir_version, of 7 on, that may name an opset.
+constexpr std::int64_t ir_version_of(std::int64_t opset) {
+    return opset <= 14 ? 7 : opset <= 18 ? 8 : opset <= 20 ? 9 : 10;
+}
+
+/// Only raw_data is moved. Error: the model is too large without it as well.
+inline result<ModelBytes> to_bytes(ModelProto proto, const BytesOptions& options = {}) {
+    constexpr std::size_t least = 1024, step = 64, protobuf = (std::size_t{1} << 31) - 1;
+    ModelBytes out;
+    if (binary_size(proto) > options.largest && proto.graph) {
+        out.data_file = options.data_file;
+        std::deque<std::string> texts;
+        for (TensorProto& t : proto.graph->initializer) {
+            std::string_view const raw = t.raw_data.get();
+            if (raw.size() < least) continue;
+            out.data.resize((out.data.size() + step - 1) / step * step);
+            std::string_view const offset = texts.emplace_back(amct_distill::detail::concat(out.data.size()));
+            std::string_view const length = texts.emplace_back(amct_distill::detail::concat(raw.size()));
+            out.data.append(raw);
+            t.raw_data = {};
+            t.data_location = 1;
+            t.external_data = {
+                {.key = std::string_view("location"), .value = std::string_view(out.data_file)},
+                {.key = std::string_view("offset"), .value = offset},
+                {.key = std::string_view("length"), .value = length}};
+        }
+        if (out.data.empty()) out.data_file.clear();
+        if (std::size_t const size = binary_size(proto); size > protobuf)
+            return general_error(amct_distill::detail::concat(
+                "the model takes ", size,
+                " bytes without its weights; protobuf's files have less than 2 GiB"));
+        out.model = write_binary(proto);
+        return out;
+    }
+    out.model = write_binary(proto);
     return out;
 }
 
@@ -33689,6 +35583,74 @@ inline std::string_view put_after(GraphEdit& edit, const QuantizedNode& layer, s
 
 }  // namespace amct_distill::onnx::detail
 
+// ---- amct_distill/onnx/amct_models.hpp
+
+/// The two models that AMCT writes of a distilled network, and its record.
+///
+///     auto model = onnx::FloatModel::open("net.onnx").value();           // of which `device` was made
+///     onnx::export_deploy_model(model, device, "net_deploy_model.onnx").value();           // for ATC
+///     onnx::export_fake_quant_model(model, device, "net_fake_quant_model.onnx").value();   // for any engine
+///     write_file("net_scale_offset_record.txt", print(onnx::amct_record(device))).value();
+///
+/// The deploy model has AscendQuant and AscendDequant around layers with integer weights: no program but ATC
+/// reads it. The fake-quant model computes the same in float32 with ONNX's own operators, and any runtime
+/// reads it. Names of nodes and tensors are AMCT's. docs/export.md lists what differs from AMCT's files on
+/// purpose.
+
+namespace amct_distill::onnx {
+
+class ModelFile;
+
+struct AmctOptions {
+    std::size_t largest_file = BytesOptions{}.largest;  ///< above, the weights go to a file beside it
+};
+
+/// The record as AMCT's passes read it: with act_type and wts_type where they are not INT8.
+ScaleOffsetRecord amct_record(const Deployment& deployment);
+
+/// The bytes of the model for ATC. `imported`: what the import of `source` gave, of which the deployment's
+/// student was made. Errors, all at once: what ATC would refuse (ascend.hpp); a layer that the model has
+/// not.
+result<ModelBytes> deploy_bytes(const ModelFile& source, const Imported& imported,
+                                const Deployment& deployment, const AmctOptions& options = {},
+                                std::string data_file = "model.onnx.data");
+/// The bytes of the model for any runtime, which computes what the deploy model does: its sums are integers
+/// in float32, exact below 2^24.
+result<ModelBytes> fake_quant_bytes(const ModelFile& source, const Imported& imported,
+                                    const Deployment& deployment, const AmctOptions& options = {},
+                                    std::string data_file = "model.onnx.data");
+
+/// Writes the one or the other to a file; where it is large, its weights to one beside it, called PATH.data.
+/// After an error what was there before is as it was.
+result<void> export_deploy_model(const ModelFile& source, const Imported& imported,
+                                 const Deployment& deployment, const std::filesystem::path& path,
+                                 const AmctOptions& options = {});
+result<void> export_fake_quant_model(const ModelFile& source, const Imported& imported,
+                                     const Deployment& deployment, const std::filesystem::path& path,
+                                     const AmctOptions& options = {});
+
+/// `model`: a FloatModel (float_model.hpp).
+template <class M>
+requires requires(const M& m) {
+    m.file();
+    m.imported();
+}
+result<void> export_deploy_model(const M& model, const Deployment& deployment,
+                                 const std::filesystem::path& path, const AmctOptions& options = {}) {
+    return export_deploy_model(model.file(), model.imported(), deployment, path, options);
+}
+template <class M>
+requires requires(const M& m) {
+    m.file();
+    m.imported();
+}
+result<void> export_fake_quant_model(const M& model, const Deployment& deployment,
+                                     const std::filesystem::path& path, const AmctOptions& options = {}) {
+    return export_fake_quant_model(model.file(), model.imported(), deployment, path, options);
+}
+
+}  // namespace amct_distill::onnx
+
 // ---- amct_distill/onnx/ascend.hpp
 
 /// What ATC, the compiler of Ascend devices, would refuse of a deployed network, before it is written.
@@ -34052,19 +36014,9 @@ inline result<void> convert_opset(GraphEdit& edit, std::int64_t least) {
 
 }  // namespace amct_distill::onnx
 
-// ---- amct_distill/onnx/amct_models.hpp
+// ---- amct_distill/onnx/amct_models-inl.hpp
 
-/// The two models that AMCT writes of a distilled network, and its record.
-///
-///     auto model = onnx::FloatModel::open("net.onnx").value();           // of which `device` was made
-///     onnx::export_deploy_model(model, device, "net_deploy_model.onnx").value();           // for ATC
-///     onnx::export_fake_quant_model(model, device, "net_fake_quant_model.onnx").value();   // for any engine
-///     write_file("net_scale_offset_record.txt", print(onnx::amct_record(device))).value();
-///
-/// The deploy model has AscendQuant and AscendDequant around layers with integer weights: no program but ATC
-/// reads it. The fake-quant model computes the same in float32 with ONNX's own operators, and any runtime
-/// reads it. Names of nodes and tensors are AMCT's. docs/export.md lists what differs from AMCT's files on
-/// purpose.
+/// The definitions of amct_models.hpp.
 
 namespace amct_distill::onnx {
 
@@ -34254,24 +36206,16 @@ private:
 
 }  // namespace detail
 
-/// The record as AMCT's passes read it: with act_type and wts_type where they are not INT8.
-inline ScaleOffsetRecord amct_record(const Deployment& deployment) {
+AMCT_DISTILL_ONNX_INLINE ScaleOffsetRecord amct_record(const Deployment& deployment) {
     ScaleOffsetRecord record = make_record(deployment);
     // With dst_type alone the passes would store weights of 4 bits in a type that ATC's opset has not.
     for (MapFiledEntry& entry : record.record) entry.value->dst_type = {};
     return record;
 }
 
-struct AmctOptions {
-    std::size_t largest_file = BytesOptions{}.largest;  ///< above, the weights go to a file beside it
-};
-
-/// The bytes of the model for ATC. `imported`: what the import of `source` gave, of which the deployment's
-/// student was made. Errors, all at once: what ATC would refuse (ascend.hpp); a layer that the model has
-/// not.
-inline result<ModelBytes> deploy_bytes(const ModelFile& source, const Imported& imported,
-                                       const Deployment& deployment, const AmctOptions& options = {},
-                                       std::string data_file = "model.onnx.data") {
+AMCT_DISTILL_ONNX_INLINE result<ModelBytes> deploy_bytes(const ModelFile& source, const Imported& imported,
+                                                         const Deployment& deployment,
+                                                         const AmctOptions& options, std::string data_file) {
     result<QuantizedGraph> graph = detail::amct_graph(source, imported, deployment);
     if (!graph) return graph.diagnostics();
     Diagnostics found = check_ascend(*graph);
@@ -34285,11 +36229,12 @@ inline result<ModelBytes> deploy_bytes(const ModelFile& source, const Imported& 
     if (!bytes) return bytes;
     return {*std::move(bytes), std::move(found)};
 }
-/// The bytes of the model for any runtime, which computes what the deploy model does: its sums are integers
-/// in float32, exact below 2^24.
-inline result<ModelBytes> fake_quant_bytes(const ModelFile& source, const Imported& imported,
-                                           const Deployment& deployment, const AmctOptions& options = {},
-                                           std::string data_file = "model.onnx.data") {
+
+AMCT_DISTILL_ONNX_INLINE result<ModelBytes> fake_quant_bytes(const ModelFile& source,
+                                                             const Imported& imported,
+                                                             const Deployment& deployment,
+                                                             const AmctOptions& options,
+                                                             std::string data_file) {
     result<QuantizedGraph> graph = detail::amct_graph(source, imported, deployment);
     if (!graph) return graph.diagnostics();
     constexpr std::int64_t least = 11;  // that has Round
@@ -34300,28 +36245,28 @@ inline result<ModelBytes> fake_quant_bytes(const ModelFile& source, const Import
 }
 
 namespace detail {
-template <class M, class Bytes>
-result<void> export_amct(const M& model, const Deployment& deployment, const std::filesystem::path& path,
-                         const AmctOptions& options, Bytes bytes_of) {
-    result<ModelBytes> const bytes =
-        bytes_of(model.file(), model.imported(), deployment, options, path.filename().string() + ".data");
+/// Writes what is there, and hands its warnings on.
+inline result<void> write_amct(const result<ModelBytes>& bytes, const std::filesystem::path& path) {
     if (!bytes) return bytes.diagnostics();
     if (auto written = write_model(*bytes, path); !written) return written;
     return result<void>::with_warnings(bytes.diagnostics());
 }
 }  // namespace detail
 
-/// Writes the one or the other to a file; where it is large, its weights to one beside it, called PATH.data.
-/// After an error what was there before is as it was. `model`: a FloatModel (float_model.hpp).
-template <class M>
-result<void> export_deploy_model(const M& model, const Deployment& deployment,
-                                 const std::filesystem::path& path, const AmctOptions& options = {}) {
-    return detail::export_amct(model, deployment, path, options, deploy_bytes);
+AMCT_DISTILL_ONNX_INLINE result<void> export_deploy_model(const ModelFile& source, const Imported& imported,
+                                                          const Deployment& deployment,
+                                                          const std::filesystem::path& path,
+                                                          const AmctOptions& options) {
+    return detail::write_amct(
+        deploy_bytes(source, imported, deployment, options, path.filename().string() + ".data"), path);
 }
-template <class M>
-result<void> export_fake_quant_model(const M& model, const Deployment& deployment,
-                                     const std::filesystem::path& path, const AmctOptions& options = {}) {
-    return detail::export_amct(model, deployment, path, options, fake_quant_bytes);
+AMCT_DISTILL_ONNX_INLINE result<void> export_fake_quant_model(const ModelFile& source,
+                                                              const Imported& imported,
+                                                              const Deployment& deployment,
+                                                              const std::filesystem::path& path,
+                                                              const AmctOptions& options) {
+    return detail::write_amct(
+        fake_quant_bytes(source, imported, deployment, options, path.filename().string() + ".data"), path);
 }
 
 }  // namespace amct_distill::onnx
@@ -40918,6 +42863,8 @@ private:
 
 namespace amct_distill::onnx {
 
+class ModelFile;
+
 /// How codes of 4 bits are written; those of 8 are INT8 always.
 enum class QdqForm {
     int8,      ///< as INT8; what is quantized is clipped to 4 bits before. Opset 13
@@ -40930,6 +42877,43 @@ struct QdqOptions {
     bool seven_bit_weights = false;  ///< see narrow_weights.hpp: other numbers than the deployment's
     std::size_t largest_file = BytesOptions{}.largest;  ///< above, the weights go to a file beside it
 };
+
+/// The model's bytes; warnings say what some engines compute otherwise. `imported`: what the import of
+/// `source` gave. Errors, all at once, name the layers and nodes: see quantized_graph.hpp and
+/// opset_conversion.hpp; INT4 is asked for, and no layer has it.
+result<ModelBytes> qdq_bytes(const ModelFile& source, const Imported& imported, const Deployment& deployment,
+                             const QdqOptions& options = {}, std::string data_file = "model.onnx.data");
+/// Writes it to a file; where it is large, its weights to one beside it, called PATH.data. After an error
+/// what was there before is as it was.
+result<void> export_qdq(const ModelFile& source, const Imported& imported, const Deployment& deployment,
+                        const std::filesystem::path& path, const QdqOptions& options = {});
+
+/// `model`: a FloatModel (float_model.hpp).
+template <class M>
+requires requires(const M& m) {
+    m.file();
+    m.imported();
+}
+result<ModelBytes> qdq_bytes(const M& model, const Deployment& deployment, const QdqOptions& options = {}) {
+    return qdq_bytes(model.file(), model.imported(), deployment, options);
+}
+template <class M>
+requires requires(const M& m) {
+    m.file();
+    m.imported();
+}
+result<void> export_qdq(const M& model, const Deployment& deployment, const std::filesystem::path& path,
+                        const QdqOptions& options = {}) {
+    return export_qdq(model.file(), model.imported(), deployment, path, options);
+}
+
+}  // namespace amct_distill::onnx
+
+// ---- amct_distill/onnx/qdq-inl.hpp
+
+/// The definitions of qdq.hpp.
+
+namespace amct_distill::onnx {
 
 namespace detail {
 
@@ -41097,12 +43081,9 @@ inline Diagnostics qdq_warnings(const QuantizedGraph& graph, const QdqOptions& o
 
 }  // namespace detail
 
-/// The model's bytes; warnings say what some engines compute otherwise. `imported`: what the import of
-/// `source` gave. Errors, all at once, name the layers and nodes: see quantized_graph.hpp and
-/// opset_conversion.hpp; INT4 is asked for, and no layer has it.
-inline result<ModelBytes> qdq_bytes(const ModelFile& source, const Imported& imported,
-                                    const Deployment& deployment, const QdqOptions& options = {},
-                                    std::string data_file = "model.onnx.data") {
+AMCT_DISTILL_ONNX_INLINE result<ModelBytes> qdq_bytes(const ModelFile& source, const Imported& imported,
+                                                      const Deployment& deployment, const QdqOptions& options,
+                                                      std::string data_file) {
     if (options.seven_bit_weights) {
         QdqOptions others = options;
         others.seven_bit_weights = false;
@@ -41129,22 +43110,12 @@ inline result<ModelBytes> qdq_bytes(const ModelFile& source, const Imported& imp
     return {*std::move(bytes), std::move(warnings)};
 }
 
-/// `model`: a FloatModel (float_model.hpp).
-template <class M>
-requires requires(const M& m) {
-    m.file();
-    m.imported();
-}
-result<ModelBytes> qdq_bytes(const M& model, const Deployment& deployment, const QdqOptions& options = {}) {
-    return qdq_bytes(model.file(), model.imported(), deployment, options);
-}
-/// Writes it to a file; where it is large, its weights to one beside it, called PATH.data. After an error
-/// what was there before is as it was.
-template <class M>
-result<void> export_qdq(const M& model, const Deployment& deployment, const std::filesystem::path& path,
-                        const QdqOptions& options = {}) {
+AMCT_DISTILL_ONNX_INLINE result<void> export_qdq(const ModelFile& source, const Imported& imported,
+                                                 const Deployment& deployment,
+                                                 const std::filesystem::path& path,
+                                                 const QdqOptions& options) {
     result<ModelBytes> const bytes =
-        qdq_bytes(model.file(), model.imported(), deployment, options, path.filename().string() + ".data");
+        qdq_bytes(source, imported, deployment, options, path.filename().string() + ".data");
     if (!bytes) return bytes.diagnostics();
     auto written = write_model(*bytes, path);
     if (!written) return written;

@@ -122,6 +122,24 @@ concept Granularity = std::same_as<G, ChannelWise> || std::same_as<G, TensorWise
 
 }  // namespace amct_distill
 
+// ---- amct_distill/policy/initial_range.hpp
+
+/// How the first scale of a weight is found.
+///
+///     adaround_distill { initial_range: MSE }
+
+namespace amct_distill {
+
+/// MAX: of the largest magnitude, as ARQ has it. MSE: of the shrunk range whose codes have the least squared
+/// error.
+enum class InitialRange { MAX = 0, MSE = 1 };
+
+constexpr std::array<std::pair<std::string_view, InitialRange>, 2> enumerators(InitialRange) {
+    return {{{"MAX", InitialRange::MAX}, {"MSE", InitialRange::MSE}}};
+}
+
+}  // namespace amct_distill
+
 // ---- amct_distill/policy/symmetry.hpp
 
 /// Whether the integer 0 stands for the real 0: offset 0 (symmetric), or an offset fitted to the range.
@@ -150,7 +168,8 @@ concept Symmetry = std::same_as<S, Symmetric> || std::same_as<S, Asymmetric>;
 ///
 ///     template <class B, class G> using quantizer = Arq<B, G>;   // in the message ARQDistill
 ///
-/// Their definitions are in quant/arq.hpp, quant/ulq.hpp, quant/act_ulq.hpp and quant/ifmr.hpp.
+/// Their definitions are in quant/arq.hpp, quant/ulq.hpp, quant/adaround.hpp, quant/act_ulq.hpp and
+/// quant/ifmr.hpp.
 
 namespace amct_distill {
 
@@ -158,6 +177,8 @@ template <BitWidth B, Granularity G, Symmetry S = Symmetric>
 class Arq;
 template <BitWidth B, Granularity G>
 class Ulq;
+template <BitWidth B, Granularity G>
+class AdaRound;
 template <BitWidth B, Symmetry S = Asymmetric>
 class ActUlq;
 template <BitWidth B, Symmetry S = Symmetric>
@@ -985,6 +1006,9 @@ namespace amct_distill {
 /// (SSE2 on x86-64, NEON on AArch64). `scalar` is for compilers without vector extensions; where there are
 /// vectors it runs those, unless all of a program is compiled with AMCT_DISTILL_SCALAR_LOOPS, as the tests
 /// are.
+///
+/// All of a program compiled with AMCT_DISTILL_NO_DISPATCH has each loop once, for `vectors`: it is smaller
+/// and compiles sooner, is slower where the machine has more, and gives the same bits.
 enum class InstructionSet { scalar, vectors, avx2, avx512 };
 
 inline constexpr InstructionSet all_instruction_sets[] = {InstructionSet::scalar, InstructionSet::vectors,
@@ -1003,7 +1027,7 @@ inline bool available(InstructionSet set) {
 #if defined(__GNUC__)
         case InstructionSet::vectors:
             return true;
-#if defined(__x86_64__) || defined(__i386__)
+#if (defined(__x86_64__) || defined(__i386__)) && !defined(AMCT_DISTILL_NO_DISPATCH)
         case InstructionSet::avx2:
             return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
         case InstructionSet::avx512:
@@ -1071,7 +1095,7 @@ template <class Kernel>
 [[gnu::noinline]] auto run_vectors(Kernel kernel) -> decltype(kernel.template run<16>()) {
     return kernel.template run<16>();
 }
-#if defined(__x86_64__) || defined(__i386__)
+#if (defined(__x86_64__) || defined(__i386__)) && !defined(AMCT_DISTILL_NO_DISPATCH)
 template <class Kernel>
 [[gnu::noinline, gnu::target("avx2,fma")]] auto run_avx2(Kernel kernel)
     -> decltype(kernel.template run<32>()) {
@@ -1090,7 +1114,7 @@ template <class Kernel>
 auto run_on(InstructionSet set, const Kernel& kernel) {
     switch (set) {
 #if defined(__GNUC__)
-#if defined(__x86_64__) || defined(__i386__)
+#if (defined(__x86_64__) || defined(__i386__)) && !defined(AMCT_DISTILL_NO_DISPATCH)
         case InstructionSet::avx512:
             return run_avx512(kernel);
         case InstructionSet::avx2:
@@ -3588,6 +3612,687 @@ private:
 
 }  // namespace amct_distill
 
+// ---- amct_distill/run/training_step.hpp
+
+/// Where the training of a block is: what quantizers and modules are told before each of its steps.
+///
+///     TrainingStep const at{.step = 30, .steps = 120};
+///     at.progress();                  // 0.25
+///     at.random;                      // a number of this step and of who is told: see random_bits.hpp
+
+namespace amct_distill {
+
+struct TrainingStep {
+    std::size_t step = 0;   ///< from 0
+    std::size_t steps = 1;  ///< in all
+    /// The same in every run with the same seed, whatever the threads, and however often it was resumed;
+    /// another one for every step, and for every module of a step.
+    std::uint64_t random = 0;
+    /// How likely an element of a quantized input stays float in this step.
+    double drop_probability = 0;
+
+    /// What is done of the whole before this step, 0 to below 1.
+    double progress() const { return static_cast<double>(step) / static_cast<double>(steps); }
+};
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/adaround_options.hpp
+
+/// How AdaRound learns: its penalty over a block's training, and when it decides.
+///
+///     AdaRoundOptions const options{.hard_phase = 0.3};
+///     options.penalty(at.progress());                // {weight, exponent} at this step
+///     options.learning_rate_at(at.progress());
+///     options.is_hard(at.progress());
+
+namespace amct_distill {
+
+struct AdaRoundOptions {
+    double regularization = 1;        ///< weight of the penalty after the warm-up; 0: no penalty
+    double regularization_end = 100;  ///< and at the end, where it comes to along an exponential
+    double warm_up = 0.2;             ///< share of the steps without the penalty
+    double beta_start = 20;           ///< the penalty's exponent after the warm-up
+    double beta_end = 2;              ///< and at the end, along half a cosine
+    double hard_phase = 0.5;          ///< share of the steps, the last, that compute what is deployed
+    double learning_rate = 0.05;      ///< until the hard phase, in which it falls to 2 % along half a cosine
+    InitialRange initial_range = InitialRange::MSE;
+
+    struct Penalty {
+        double weight = 0;    ///< lambda
+        double exponent = 2;  ///< beta
+    };
+    /// At a share of the steps. The last step is just below 1.
+    Penalty penalty(double progress) const {
+        if (progress < warm_up || regularization == 0) return {0, beta_start};
+        double const t = (progress - warm_up) / (1 - warm_up);
+        return {regularization * std::pow(regularization_end / regularization, t),
+                beta_end + (beta_start - beta_end) * half_cosine(t)};
+    }
+    bool is_hard(double progress) const { return progress >= 1 - hard_phase; }
+    double learning_rate_at(double progress) const {
+        if (!is_hard(progress)) return learning_rate;
+        return learning_rate * (0.02 + 0.98 * half_cosine((progress - (1 - hard_phase)) / hard_phase));
+    }
+
+    /// Error: one makes no sense, with its name.
+    result<void> check() const {
+        auto const wrong = [](std::string_view name, std::string_view range, double found) {
+            return general_error(
+                detail::concat("adaround_distill: ", name, " must be ", range, ", found ", number(found)));
+        };
+        auto const not_negative = [](double v) { return v >= 0 && std::isfinite(v); };
+        auto const share = [](double v) { return v >= 0 && v <= 1; };
+        if (!not_negative(regularization)) return wrong("regularization", "at least 0", regularization);
+        if (!(regularization_end > 0 && std::isfinite(regularization_end)))
+            return wrong("regularization_end", "above 0", regularization_end);
+        if (!(warm_up >= 0 && warm_up < 1)) return wrong("warm_up", "0 to below 1", warm_up);
+        for (auto [name, beta] : {NamedBeta{"beta_start", beta_start}, {"beta_end", beta_end}})
+            if (!(beta >= 1 && beta <= 1000)) return wrong(name, "1 to 1000", beta);
+        if (!share(hard_phase)) return wrong("hard_phase", "0 to 1", hard_phase);
+        if (!not_negative(learning_rate)) return wrong("learning_rate", "at least 0", learning_rate);
+        return {};
+    }
+
+private:
+    struct NamedBeta {
+        std::string_view name;
+        double beta;
+    };
+    /// From 1 down to 0.
+    static double half_cosine(double t) {
+        constexpr double pi = 3.141592653589793;
+        return 0.5 * (1 + std::cos(pi * t));
+    }
+};
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/kernels/fake_quantize_rows.hpp
+
+/// The loop of ARQ's forward, per channel: the range of a row, its scale, and the values its codes stand for.
+///
+///     run_on(set, FakeQuantizeRowsLoop<false>{x, y, rows, cols, x_stride, y_stride, {-128, 127}, true});
+///
+/// The codes' limits are numbers here: one loop serves all widths.
+
+namespace amct_distill::detail {
+
+/// Rows, each with the range of its own: a row is still in the cache when it is read again.
+template <bool Streaming>
+struct FakeQuantizeRowsLoop {
+    const float* x;
+    float* y;
+    std::size_t rows, cols;
+    std::size_t x_stride, y_stride;  ///< from row to row, in floats
+    CodeLimits limits;
+    bool symmetric;
+
+    [[gnu::always_inline]] AffineConstants constants_of(ValueRange range) const {
+        if (symmetric) return symmetric_constants(range.max, range.min, 1, limits);
+        return asymmetric_constants(range.max, range.min, limits);
+    }
+
+    /// The range of a short row is found before the row ahead of it is written: from a range to its scale is
+    /// a chain of some 50 cycles, which a processor fills with the other row. A long row is written at once,
+    /// while the next comes from memory.
+    template <int Bytes>
+    [[gnu::always_inline]] void run() const {
+        constexpr std::size_t longest_short = 1024;
+        std::size_t const delay = cols <= longest_short ? 1 : 0;
+        AffineConstants before{}, now{};
+        for (std::size_t r = 0; r != rows + delay; ++r) {
+            if (r < rows) now = constants_of(RangeLoop{x + r * x_stride, cols}.template run<Bytes>());
+            if (r >= delay) {
+                const float* const row = x + (r - delay) * x_stride;
+                const float* const next = delay == 0 && r + 1 < rows ? row + x_stride : nullptr;
+                FakeQuantizeLoop<Streaming>{row, y + (r - delay) * y_stride, cols, delay == 0 ? now : before,
+                                            next}
+                    .template run<Bytes>();
+            }
+            before = now;
+        }
+        if constexpr (Streaming) streaming_fence();
+    }
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/quant/scales.hpp
+
+/// The scales of a weight: one for all of its rows, or one per row.
+///
+///     Scales const one{{0.5f, 0}}, by_row{{0.5f, 0}, {0.25f, 0}};
+///     one.of_row(7);       // {0.5, 0}: the one there is
+///     by_row.of_row(1);    // {0.25, 0}
+///     for (ScaleOffset p : by_row) ...                       // as they are kept: by_row.size() of them
+
+namespace amct_distill {
+
+class Scales {
+public:
+    /// None yet.
+    Scales() = default;
+    Scales(std::vector<ScaleOffset> all) : all_(std::move(all)) {}
+    Scales(std::initializer_list<ScaleOffset> all) : all_(all) {}
+
+    /// Of row r. Precondition: there is one for all, or one for r.
+    ScaleOffset of_row(std::size_t r) const {
+        std::size_t const i = all_.size() == 1 ? 0 : r;
+        assert(i < all_.size());
+        return all_[i];
+    }
+    /// Whether a matrix of so many rows can have them.
+    bool fit(std::size_t rows) const { return all_.size() == 1 || all_.size() == rows; }
+
+    // As they are kept.
+    std::size_t size() const { return all_.size(); }
+    bool empty() const { return all_.empty(); }
+    const ScaleOffset& operator[](std::size_t i) const { return all_[i]; }
+    ScaleOffset& operator[](std::size_t i) { return all_[i]; }
+    auto begin() const { return all_.begin(); }
+    auto end() const { return all_.end(); }
+    auto begin() { return all_.begin(); }
+    auto end() { return all_.end(); }
+    const std::vector<ScaleOffset>& values() const { return all_; }
+
+    friend bool operator==(const Scales&, const Scales&) = default;
+
+private:
+    std::vector<ScaleOffset> all_{};
+};
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/quantized_matrix.hpp
+
+/// The integers of a weight, a code in each byte, with their scales.
+///
+///     QuantizedMatrix const q = quantize<Int4>(w, Scales{{0.5f, 0}});
+///     q.codes[r * q.cols + c];          // in -8..7
+///     q.scales.of_row(r);
+///
+/// Codes as they are stored and shipped, typed by their width, are in codes.hpp.
+
+namespace amct_distill {
+
+struct QuantizedMatrix {
+    std::size_t rows = 0;
+    std::size_t cols = 0;
+    std::vector<std::int8_t> codes{};  ///< row-major
+    Scales scales{};
+};
+
+namespace detail {
+
+/// quantize_row(row of w, its part of `out`, its scale, execution), `out` being equal parts, one per row.
+template <class Code, class QuantizeRow>
+void quantize_rows(const Execution& on, const ConstMatrixRef& w, const Scales& scales, std::span<Code> out,
+                   const QuantizeRow& quantize_row) {
+    assert(scales.fit(static_cast<std::size_t>(w.rows())));
+    std::size_t const size = w.rows() == 0 ? 0 : out.size() / static_cast<std::size_t>(w.rows());
+    for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
+        auto const k = static_cast<std::size_t>(r);
+        quantize_row(row(w, r), out.subspan(k * size, size), scales.of_row(k), serial);
+    });
+}
+
+}  // namespace detail
+
+/// The codes of a matrix. Preconditions: `scales` has 1 or w.rows() entries; w has no NaN.
+template <BitWidth B>
+QuantizedMatrix quantize(const ConstMatrixRef& w, Scales scales, const Execution& on = {}) {
+    QuantizedMatrix q{static_cast<std::size_t>(w.rows()), static_cast<std::size_t>(w.cols()), {}, {}};
+    q.codes.resize(q.rows * q.cols);
+    detail::quantize_rows(
+        on, w, scales, std::span(q.codes),
+        [](auto x, auto codes, ScaleOffset p, const Execution& serial) { quantize<B>(x, codes, p, serial); });
+    q.scales = std::move(scales);
+    return q;
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/arq.hpp
+
+/// ARQ, adaptive range quantization of weights: the largest weight of a row, or of all, sets the scale.
+///
+///     Arq<Int4, ChannelWise> arq;
+///     arq.fake_quantize(w, out);                  // w: one row per output channel
+///     result<QuantizedMatrix> q = arq.quantize(w);
+///
+/// Source: AMCT's ARQ; equal to it bit for bit. Nothing is trained and nothing is kept: scales are recomputed
+/// from the weights each time.
+
+namespace amct_distill {
+
+/// Symmetric: `symmetric_scale` of the range; asymmetric: `asymmetric_scale` of it (scale.hpp).
+template <BitWidth B, Granularity G, Symmetry S>
+class Arq {
+public:
+    using bits = B;
+    using granularity = G;
+    using symmetry = S;
+
+    /// Errors: w is empty, has a value that is not finite, or a range so wide that codes would stand for
+    /// values that are not. Warning, one for all rows: ranges so narrow that they have no scale, `use_of`;
+    /// their weights become 0.
+    result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
+        auto const found = ranges(w, on);
+        if (auto ok = check_weights(w, found, on); !ok) return ok;
+        Diagnostics warnings;
+        std::size_t narrow = 0;
+        for (std::size_t r = 0; r != found.size(); ++r)
+            if (ClipRange const range = detail::clips(found[r]); use_of<B, S>(range) == RangeUse::too_narrow)
+                if (++narrow == 1) warnings.push_back(detail::too_narrow(name_of(r), range, B::name));
+        if (narrow > 1)
+            warnings.front().message += detail::concat("; so it is with ", narrow - 1, " more of its rows");
+        return result<void>::with_warnings(std::move(warnings));
+    }
+
+    /// out = the values w's codes stand for. Preconditions: equal shapes, not empty; out may be w.
+    void fake_quantize(const ConstMatrixRef& w, MatrixRef out, const Execution& on = {}) const {
+        assert(w.rows() == out.rows() && w.cols() == out.cols());
+        if constexpr (std::same_as<G, ChannelWise>) {
+            auto const stream = w.data() != out.data() &&
+                                static_cast<std::size_t>(w.size()) * sizeof(float) > on.streaming_size;
+            auto const cols = static_cast<std::size_t>(w.cols());
+            auto const from = static_cast<std::size_t>(w.outerStride());
+            auto const to = static_cast<std::size_t>(out.outerStride());
+            detail::in_parts(on, static_cast<std::size_t>(w.rows()), detail::rows_per_task(w),
+                             [&](std::size_t begin, std::size_t end) {
+                                 auto const run = [&]<bool Stream>(std::bool_constant<Stream>) {
+                                     detail::run_on(on.instructions,
+                                                    detail::FakeQuantizeRowsLoop<Stream>{
+                                                        w.data() + begin * from, out.data() + begin * to,
+                                                        end - begin, cols, from, to, detail::limits_of<B>(),
+                                                        std::same_as<S, Symmetric>});
+                                 };
+                                 stream ? run(std::true_type{}) : run(std::false_type{});
+                             });
+        } else {
+            ScaleOffset const p = scale_of(detail::range_of(w, on));
+            detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
+                amct_distill::fake_quantize<B>(detail::row(w, r), detail::row(out, r), p, serial);
+            });
+        }
+    }
+
+    /// Straight through: grad_w = grad_out. `grad_parameters` is empty.
+    void backward(const ConstMatrixRef&, const ConstMatrixRef& grad_out, MatrixRef grad_w,
+                  [[maybe_unused]] std::span<float> grad_parameters) const {
+        assert(grad_parameters.empty());
+        grad_w = grad_out;
+    }
+
+    /// Nothing is trained.
+    std::span<float> parameters() { return {}; }
+    std::span<const float> parameters() const { return {}; }
+    void constrain() {}
+
+    /// One per row, or one.
+    Scales scale_offsets(const ConstMatrixRef& w, const Execution& on = {}) const {
+        return scales_of(ranges(w, on));
+    }
+
+    /// The integers. Errors as in `initialize`.
+    result<QuantizedMatrix> quantize(const ConstMatrixRef& w, const Execution& on = {}) const {
+        auto const found = ranges(w, on);
+        if (auto ok = check_weights(w, found, on); !ok) return ok.diagnostics();
+        return amct_distill::quantize<B>(w, scales_of(found), on);
+    }
+
+private:
+    using Ranges = std::vector<detail::ValueRange>;
+
+    /// One per row, or one.
+    static Ranges ranges(const ConstMatrixRef& w, const Execution& on) {
+        if constexpr (!std::same_as<G, ChannelWise>) return {detail::range_of(w, on)};
+        Ranges all(static_cast<std::size_t>(w.rows()));
+        detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
+            all[static_cast<std::size_t>(r)] = detail::range_of(detail::row(w, r), serial);
+        });
+        return all;
+    }
+    static Scales scales_of(const Ranges& all) {
+        std::vector<ScaleOffset> scales;
+        scales.reserve(all.size());
+        for (const detail::ValueRange& range : all) scales.push_back(scale_of(range));
+        return scales;
+    }
+    static std::string name_of(std::size_t r) {
+        return std::same_as<G, ChannelWise> ? detail::concat("weights: row ", r) : "weights";
+    }
+    static result<void> check_weights(const ConstMatrixRef& w, const Ranges& all, const Execution& on) {
+        bool const finite =
+            std::all_of(all.begin(), all.end(), [](const detail::ValueRange& r) { return r.finite; });
+        if (w.size() == 0 || !finite) return check_finite(w, "weights", on);  // says where
+        for (std::size_t r = 0; r != all.size(); ++r)
+            if (ClipRange const range = detail::clips(all[r]); use_of<B, S>(range) == RangeUse::too_wide)
+                return detail::too_wide(name_of(r), range, B::name);
+        return {};
+    }
+
+    static ScaleOffset scale_of(detail::ValueRange range) {
+        if constexpr (std::same_as<S, Symmetric>)
+            return symmetric_scale<B>(detail::clips(range));
+        else
+            return asymmetric_scale<B>(detail::clips(range));
+    }
+};
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/range_search.hpp
+
+/// A weight's symmetric scales by least squared error: of shrunk ranges, the one whose codes lie nearest.
+///
+///     std::vector<float> const ratios = search_ratios<Int4, ChannelWise>(w);      // one per row: 0.3 to 1
+///     Scales const scales = searched_scales<Int4, ChannelWise>(w);
+///     // scales[r] is symmetric_scale<Int4>(range of row r, ratios[r])
+///
+/// Candidates are 1.00, 0.99, ..., 0.30 of the range; of equal errors the widest wins. At 4 bits clipping a
+/// few large weights costs less than a coarse step for all of them; at 8 bits the whole range is the better
+/// choice for a network, although the error of the weights alone is less here too.
+
+namespace amct_distill {
+
+inline constexpr std::size_t range_candidates = 71;
+
+/// From the widest.
+constexpr float range_candidate(std::size_t k) { return static_cast<float>(100 - k) / 100.0f; }
+
+namespace detail {
+
+/// The sum of (w - q(w))^2 with this scale, the errors being those of float32.
+template <BitWidth B>
+double squared_error(std::span<const float> w, float scale, const Execution& on) {
+    CodeLimits const limits = limits_of<B>();
+    return ordered_sums(on, w.size(),
+                        SquaredError{w.data(), scale * limits.qmax, scale * limits.qmin, scale})[0];
+}
+
+/// The candidate of the least error, 1 where there is no scale; `error_of(scale)`.
+template <BitWidth B, class Error>
+float best_ratio(ClipRange range, Error error_of) {
+    float best = 1;
+    double least = std::numeric_limits<double>::infinity();
+    for (std::size_t k = 0; k != range_candidates; ++k) {
+        float const scale = symmetric_quotient(range.max, range.min, range_candidate(k), limits_of<B>());
+        if (!is_usable<B>({scale, 0})) continue;
+        if (double const error = error_of(k, scale); error < least) {
+            least = error;
+            best = range_candidate(k);
+        }
+    }
+    return best;
+}
+
+/// The ratios, and the ranges that they shrink.
+template <BitWidth B, Granularity G>
+std::pair<std::vector<float>, std::vector<ClipRange>> search_ranges(const ConstMatrixRef& w,
+                                                                    const Execution& on) {
+    if constexpr (std::same_as<G, ChannelWise>) {
+        auto const rows = static_cast<std::size_t>(w.rows());
+        std::pair<std::vector<float>, std::vector<ClipRange>> out(rows, rows);
+        for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
+            auto const i = static_cast<std::size_t>(r);
+            std::span<const float> const values = row(w, r);
+            out.second[i] = clips(range_of(values, serial));
+            out.first[i] = best_ratio<B>(out.second[i], [&](std::size_t, float scale) {
+                return squared_error<B>(values, scale, serial);
+            });
+        });
+        return out;
+    } else {
+        ClipRange const range = clips(range_of(w, on));
+        Execution serial;
+        serial.instructions = on.instructions;
+        std::array<double, range_candidates> errors{};  // threads share the candidates
+        in_parts(on, range_candidates, 1, [&](std::size_t begin, std::size_t end) {
+            for (std::size_t k = begin; k != end; ++k) {
+                float const scale =
+                    symmetric_quotient(range.max, range.min, range_candidate(k), limits_of<B>());
+                if (!is_usable<B>({scale, 0})) continue;
+                for (Eigen::Index r = 0; r != w.rows(); ++r)
+                    errors[k] += squared_error<B>(row(w, r), scale, serial);
+            }
+        });
+        return {{best_ratio<B>(range, [&](std::size_t k, float) { return errors[k]; })}, {range}};
+    }
+}
+
+}  // namespace detail
+
+/// One per row, or one. Precondition: w is finite and not empty.
+template <BitWidth B, Granularity G>
+std::vector<float> search_ratios(const ConstMatrixRef& w, const Execution& on = {}) {
+    return detail::search_ranges<B, G>(w, on).first;
+}
+
+/// One per row, or one; where a range has no scale it is 1, as `symmetric_scale` has it.
+template <BitWidth B, Granularity G>
+Scales searched_scales(const ConstMatrixRef& w, const Execution& on = {}) {
+    auto const found = detail::search_ranges<B, G>(w, on);
+    std::vector<ScaleOffset> scales;
+    scales.reserve(found.first.size());
+    for (std::size_t i = 0; i != found.first.size(); ++i)
+        scales.push_back(symmetric_scale<B>(found.second[i], found.first[i]));
+    return scales;
+}
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/adaround.hpp
+
+/// AdaRound, learned rounding of weights: for each of them it is trained whether it goes up or down.
+///
+///     AdaRound<Int4, ChannelWise> q({.hard_phase = 0.3});
+///     q.initialize(w).value();
+///     q.begin_step({.step = 3, .steps = 120});         // from now on as at this step of the training
+///     q.fake_quantize(w, out);
+///     q.backward(w, grad_out, grad_w, grad_v);
+///     q.regularize(w, 1, grad_w, grad_v);
+///     q.end_steps();                                   // as deployed: each weight up or down
+///
+/// Source: Nagel et al. 2020 and Li et al. 2021 (BRECQ), with a last phase in which the forward is rounded
+/// and the gradient is not: without it the decisions at the end undo what was learned.
+
+namespace amct_distill {
+
+/// Symmetric, offset 0. A weight w of scale s stands for s * clamp(floor(w / s) + h(v), qmin, qmax), where v,
+/// one for each weight, is what is trained, and h(v) = clamp(1.2 sigmoid(v) - 0.1, 0, 1). It begins where
+/// w / s is met; deployed, h is 1 where it is at least a half, else 0. Weights and scales stay as they are.
+/// `initialize` comes first; every w after it is the same.
+template <BitWidth B, Granularity G>
+class AdaRound {
+public:
+    using bits = B;
+    using granularity = G;
+    using symmetry = Symmetric;
+    static constexpr bool freezes_weights = true;
+
+    AdaRound() = default;
+    explicit AdaRound(const AdaRoundOptions& options) : options_(options) {}
+    /// From the message of a configuration.
+    template <class Message>
+    requires requires(const Message& m) {
+        m.regularization.get();
+        m.initial_range.get();
+    }
+    explicit AdaRound(const Message& m)
+        : options_{.regularization = static_cast<double>(m.regularization.get()),
+                   .regularization_end = static_cast<double>(m.regularization_end.get()),
+                   .warm_up = static_cast<double>(m.warm_up.get()),
+                   .beta_start = static_cast<double>(m.beta_start.get()),
+                   .beta_end = static_cast<double>(m.beta_end.get()),
+                   .hard_phase = static_cast<double>(m.hard_phase.get()),
+                   .learning_rate = static_cast<double>(m.learning_rate.get()),
+                   .initial_range = m.initial_range.get()} {}
+
+    const AdaRoundOptions& options() const { return options_; }
+
+    /// Errors: an option makes no sense; those of ARQ, whose warnings these are too. After an error all is as
+    /// before.
+    result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
+        if (auto ok = options_.check(); !ok) return ok;
+        Arq<B, G> arq;
+        auto checked = arq.initialize(w, on);
+        if (!checked) return checked;
+        scales_ = options_.initial_range == InitialRange::MSE ? searched_scales<B, G>(w, on)
+                                                              : arq.scale_offsets(w, on);
+        values_.resize(static_cast<std::size_t>(w.size()));
+        detail::for_each_row(on, w, [&](Eigen::Index r, const Execution&) {
+            auto const row = detail::row(w, r);
+            float const scale = scale_of(r);
+            std::span<float> const v = of_row(values_, w, r);
+            for (std::size_t i = 0; i != row.size(); ++i) {
+                float const t = row[i] / scale;
+                v[i] = value_of(t - std::floor(t));
+            }
+        });
+        now_.reset();
+        return checked;
+    }
+
+    // ---- training
+
+    void begin_step(const TrainingStep& at) { now_ = at.progress(); }
+    /// What it computes is what is deployed, until the next step begins.
+    void end_steps() { now_.reset(); }
+    /// Whether the step computes what is deployed: in the hard phase, and outside of the training.
+    bool is_settled() const { return !now_ || options_.is_hard(*now_); }
+    /// Of the values, at this step.
+    double learning_rate() const { return options_.learning_rate_at(now_.value_or(0)); }
+
+    /// out = the values w stands for at this step. Precondition: equal shapes; out may be w.
+    void fake_quantize(const ConstMatrixRef& w, MatrixRef out, const Execution& on = {}) const {
+        assert(w.rows() == out.rows() && w.cols() == out.cols());
+        bool const hard = is_settled();
+        detail::for_each_row(on, w, [&](Eigen::Index r, const Execution&) {
+            auto const from = detail::row(w, r);
+            auto const to = detail::row(out, r);
+            auto const v = of_row(values_, w, r);
+            float const scale = scale_of(r);
+            for (std::size_t i = 0; i != from.size(); ++i)
+                to[i] = clamped(std::floor(from[i] / scale) + (hard ? rounded(v[i]) : soft(v[i]))) * scale;
+        });
+    }
+
+    /// grad_w = 0. Of a value: grad_out * s * dh/dv, h as if it were not rounded; 0 where both codes are one
+    /// after clamping.
+    void backward(const ConstMatrixRef& w, const ConstMatrixRef& grad_out, MatrixRef grad_w,
+                  std::span<float> grad_values, const Execution& on = {}) const {
+        assert(grad_values.size() == values_.size());
+        detail::for_each_row(on, w, [&](Eigen::Index r, const Execution&) {
+            auto const from = detail::row(w, r), grad = detail::row(grad_out, r);
+            auto const v = of_row(values_, w, r);
+            auto const to = of_row(grad_values, w, r);
+            float const scale = scale_of(r);
+            for (std::size_t i = 0; i != from.size(); ++i) {
+                float const low = std::floor(from[i] / scale);
+                bool const has_choice = low >= lowest && low < highest;
+                to[i] = has_choice ? grad[i] * scale * slope(v[i]) : 0;
+            }
+        });
+        grad_w.setZero();
+    }
+
+    /// The penalty of weights that are not decided, lambda * sum of 1 - |2 h - 1|^beta at this step; `factor`
+    /// times its gradient is added.
+    double regularize(const ConstMatrixRef& w, double factor, MatrixRef, std::span<float> grad_values,
+                      const Execution& on = {}) const {
+        assert(grad_values.size() == values_.size());
+        auto const [weight, exponent] = options_.penalty(now_.value_or(0));
+        if (!now_ || weight == 0) return 0;
+        auto const power = static_cast<float>(exponent - 1);
+        auto const share = static_cast<float>(-2 * factor * weight * exponent);
+        std::array<double, 256> sums;  // of some rows, on the stack
+        auto const step = static_cast<Eigen::Index>(sums.size());
+        double sum = 0;
+        for (Eigen::Index first = 0; first < w.rows(); first += step) {
+            Eigen::Index const rows = (std::min)(step, w.rows() - first);
+            detail::for_each_row(on, w.middleRows(first, rows), [&](Eigen::Index k, const Execution&) {
+                auto const v = of_row(values_, w, first + k);
+                auto const grad = of_row(grad_values, w, first + k);
+                double of_this = 0;
+                for (std::size_t i = 0; i != v.size(); ++i) {
+                    float const u = 2 * soft(v[i]) - 1, size = std::abs(u);
+                    if (size == 1) continue;  // decided
+                    float const p = std::pow(size, power);
+                    of_this += 1 - static_cast<double>(p * size);
+                    grad[i] += share * std::copysign(p, u) * slope(v[i]);
+                }
+                sums[static_cast<std::size_t>(k)] = of_this;
+            });
+            for (Eigen::Index k = 0; k != rows; ++k) sum += sums[static_cast<std::size_t>(k)];
+        }
+        return weight * sum;
+    }
+
+    /// What is trained, a value for each weight, in the order of the rows.
+    std::span<float> parameters() { return values_; }
+    std::span<const float> parameters() const { return values_; }
+    void constrain() {}
+
+    // ---- what is deployed
+
+    Scales scale_offsets(const ConstMatrixRef&) const { return scales_; }
+
+    /// The integers. An error when w is empty or has a value that is not finite.
+    result<QuantizedMatrix> quantize(const ConstMatrixRef& w, const Execution& on = {}) const {
+        if (auto ok = check_finite(w, "weights", on); !ok) return ok.diagnostics();
+        QuantizedMatrix q{
+            static_cast<std::size_t>(w.rows()), static_cast<std::size_t>(w.cols()), {}, scales_};
+        q.codes.resize(q.rows * q.cols);
+        detail::for_each_row(on, w, [&](Eigen::Index r, const Execution&) {
+            auto const from = detail::row(w, r);
+            auto const v = of_row(values_, w, r);
+            auto const to = of_row(std::span(q.codes), w, r);
+            float const scale = scale_of(r);
+            for (std::size_t i = 0; i != from.size(); ++i)
+                to[i] = static_cast<std::int8_t>(clamped(std::floor(from[i] / scale) + rounded(v[i])));
+        });
+        return q;
+    }
+
+private:
+    static constexpr auto lowest = static_cast<float>(B::qmin), highest = static_cast<float>(B::qmax);
+    static constexpr float stretch = 1.2f, below = 0.1f;  // h reaches 0 and 1 at finite values
+
+    static float sigmoid(float v) { return 1 / (1 + std::exp(-v)); }
+    static float clamped(float code) { return (std::min)((std::max)(code, lowest), highest); }
+    static float soft(float v) { return (std::min)((std::max)(stretch * sigmoid(v) - below, 0.0f), 1.0f); }
+    /// h is at least a half where v is not negative.
+    static float rounded(float v) { return v >= 0 ? 1.0f : 0.0f; }
+    /// dh/dv.
+    static float slope(float v) {
+        float const s = sigmoid(v), h = stretch * s - below;
+        return h > 0 && h < 1 ? stretch * s * (1 - s) : 0;
+    }
+    /// Where h is `part`, which is kept off 0 and 1.
+    static float value_of(float part) {
+        double const h = (std::min)((std::max)(static_cast<double>(part), 1e-4), 1 - 1e-4);
+        double const s = (h + 0.1) / 1.2;
+        return static_cast<float>(std::log(s / (1 - s)));
+    }
+
+    template <class Values>
+    static auto of_row(Values&& values, const ConstMatrixRef& w, Eigen::Index r) {
+        auto const cols = static_cast<std::size_t>(w.cols());
+        assert(values.size() == cols * static_cast<std::size_t>(w.rows()));
+        return std::span(values).subspan(static_cast<std::size_t>(r) * cols, cols);
+    }
+    float scale_of(Eigen::Index r) const { return scales_.of_row(static_cast<std::size_t>(r)).scale; }
+
+    AdaRoundOptions options_{};
+    Scales scales_{};
+    std::vector<float> values_{};
+    std::optional<double> now_{};  // the progress of the step; none: as deployed
+};
+
+}  // namespace amct_distill
+
 // ---- amct_distill/quant/fixed_codes.hpp
 
 /// A matrix of codes whose size the compiler knows, for an engine's constants: no allocation, usable in
@@ -3723,101 +4428,6 @@ void quantize_int4(std::span<const float> x, std::span<std::uint8_t> bytes, Scal
     static_assert(B::width <= 4, "quantize_int4: a nibble holds at most 4 bits");
     assert(bytes.size() == packed_row_bytes(x.size()));
     detail::quantize_parts<true>(x, bytes.data(), detail::constants<B>(p), on);
-}
-
-}  // namespace amct_distill
-
-// ---- amct_distill/quant/scales.hpp
-
-/// The scales of a weight: one for all of its rows, or one per row.
-///
-///     Scales const one{{0.5f, 0}}, by_row{{0.5f, 0}, {0.25f, 0}};
-///     one.of_row(7);       // {0.5, 0}: the one there is
-///     by_row.of_row(1);    // {0.25, 0}
-///     for (ScaleOffset p : by_row) ...                       // as they are kept: by_row.size() of them
-
-namespace amct_distill {
-
-class Scales {
-public:
-    /// None yet.
-    Scales() = default;
-    Scales(std::vector<ScaleOffset> all) : all_(std::move(all)) {}
-    Scales(std::initializer_list<ScaleOffset> all) : all_(all) {}
-
-    /// Of row r. Precondition: there is one for all, or one for r.
-    ScaleOffset of_row(std::size_t r) const {
-        std::size_t const i = all_.size() == 1 ? 0 : r;
-        assert(i < all_.size());
-        return all_[i];
-    }
-    /// Whether a matrix of so many rows can have them.
-    bool fit(std::size_t rows) const { return all_.size() == 1 || all_.size() == rows; }
-
-    // As they are kept.
-    std::size_t size() const { return all_.size(); }
-    bool empty() const { return all_.empty(); }
-    const ScaleOffset& operator[](std::size_t i) const { return all_[i]; }
-    ScaleOffset& operator[](std::size_t i) { return all_[i]; }
-    auto begin() const { return all_.begin(); }
-    auto end() const { return all_.end(); }
-    auto begin() { return all_.begin(); }
-    auto end() { return all_.end(); }
-    const std::vector<ScaleOffset>& values() const { return all_; }
-
-    friend bool operator==(const Scales&, const Scales&) = default;
-
-private:
-    std::vector<ScaleOffset> all_{};
-};
-
-}  // namespace amct_distill
-
-// ---- amct_distill/quant/quantized_matrix.hpp
-
-/// The integers of a weight, a code in each byte, with their scales.
-///
-///     QuantizedMatrix const q = quantize<Int4>(w, Scales{{0.5f, 0}});
-///     q.codes[r * q.cols + c];          // in -8..7
-///     q.scales.of_row(r);
-///
-/// Codes as they are stored and shipped, typed by their width, are in codes.hpp.
-
-namespace amct_distill {
-
-struct QuantizedMatrix {
-    std::size_t rows = 0;
-    std::size_t cols = 0;
-    std::vector<std::int8_t> codes{};  ///< row-major
-    Scales scales{};
-};
-
-namespace detail {
-
-/// quantize_row(row of w, its part of `out`, its scale, execution), `out` being equal parts, one per row.
-template <class Code, class QuantizeRow>
-void quantize_rows(const Execution& on, const ConstMatrixRef& w, const Scales& scales, std::span<Code> out,
-                   const QuantizeRow& quantize_row) {
-    assert(scales.fit(static_cast<std::size_t>(w.rows())));
-    std::size_t const size = w.rows() == 0 ? 0 : out.size() / static_cast<std::size_t>(w.rows());
-    for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
-        auto const k = static_cast<std::size_t>(r);
-        quantize_row(row(w, r), out.subspan(k * size, size), scales.of_row(k), serial);
-    });
-}
-
-}  // namespace detail
-
-/// The codes of a matrix. Preconditions: `scales` has 1 or w.rows() entries; w has no NaN.
-template <BitWidth B>
-QuantizedMatrix quantize(const ConstMatrixRef& w, Scales scales, const Execution& on = {}) {
-    QuantizedMatrix q{static_cast<std::size_t>(w.rows()), static_cast<std::size_t>(w.cols()), {}, {}};
-    q.codes.resize(q.rows * q.cols);
-    detail::quantize_rows(
-        on, w, scales, std::span(q.codes),
-        [](auto x, auto codes, ScaleOffset p, const Execution& serial) { quantize<B>(x, codes, p, serial); });
-    q.scales = std::move(scales);
-    return q;
 }
 
 }  // namespace amct_distill
@@ -4029,186 +4639,6 @@ inline std::vector<std::int8_t> unpack(const AnyCodes& codes) {
 
 }  // namespace amct_distill
 
-// ---- amct_distill/quant/kernels/fake_quantize_rows.hpp
-
-/// The loop of ARQ's forward, per channel: the range of a row, its scale, and the values its codes stand for.
-///
-///     run_on(set, FakeQuantizeRowsLoop<false>{x, y, rows, cols, x_stride, y_stride, {-128, 127}, true});
-///
-/// The codes' limits are numbers here: one loop serves all widths.
-
-namespace amct_distill::detail {
-
-/// Rows, each with the range of its own: a row is still in the cache when it is read again.
-template <bool Streaming>
-struct FakeQuantizeRowsLoop {
-    const float* x;
-    float* y;
-    std::size_t rows, cols;
-    std::size_t x_stride, y_stride;  ///< from row to row, in floats
-    CodeLimits limits;
-    bool symmetric;
-
-    [[gnu::always_inline]] AffineConstants constants_of(ValueRange range) const {
-        if (symmetric) return symmetric_constants(range.max, range.min, 1, limits);
-        return asymmetric_constants(range.max, range.min, limits);
-    }
-
-    /// The range of a short row is found before the row ahead of it is written: from a range to its scale is
-    /// a chain of some 50 cycles, which a processor fills with the other row. A long row is written at once,
-    /// while the next comes from memory.
-    template <int Bytes>
-    [[gnu::always_inline]] void run() const {
-        constexpr std::size_t longest_short = 1024;
-        std::size_t const delay = cols <= longest_short ? 1 : 0;
-        AffineConstants before{}, now{};
-        for (std::size_t r = 0; r != rows + delay; ++r) {
-            if (r < rows) now = constants_of(RangeLoop{x + r * x_stride, cols}.template run<Bytes>());
-            if (r >= delay) {
-                const float* const row = x + (r - delay) * x_stride;
-                const float* const next = delay == 0 && r + 1 < rows ? row + x_stride : nullptr;
-                FakeQuantizeLoop<Streaming>{row, y + (r - delay) * y_stride, cols, delay == 0 ? now : before,
-                                            next}
-                    .template run<Bytes>();
-            }
-            before = now;
-        }
-        if constexpr (Streaming) streaming_fence();
-    }
-};
-
-}  // namespace amct_distill::detail
-
-// ---- amct_distill/quant/arq.hpp
-
-/// ARQ, adaptive range quantization of weights: the largest weight of a row, or of all, sets the scale.
-///
-///     Arq<Int4, ChannelWise> arq;
-///     arq.fake_quantize(w, out);                  // w: one row per output channel
-///     result<QuantizedMatrix> q = arq.quantize(w);
-///
-/// Source: AMCT's ARQ; equal to it bit for bit. Nothing is trained and nothing is kept: scales are recomputed
-/// from the weights each time.
-
-namespace amct_distill {
-
-/// Symmetric: `symmetric_scale` of the range; asymmetric: `asymmetric_scale` of it (scale.hpp).
-template <BitWidth B, Granularity G, Symmetry S>
-class Arq {
-public:
-    using bits = B;
-    using granularity = G;
-    using symmetry = S;
-
-    /// Errors: w is empty, has a value that is not finite, or a range so wide that codes would stand for
-    /// values that are not. Warning, one for all rows: ranges so narrow that they have no scale, `use_of`;
-    /// their weights become 0.
-    result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
-        auto const found = ranges(w, on);
-        if (auto ok = check_weights(w, found, on); !ok) return ok;
-        Diagnostics warnings;
-        std::size_t narrow = 0;
-        for (std::size_t r = 0; r != found.size(); ++r)
-            if (ClipRange const range = detail::clips(found[r]); use_of<B, S>(range) == RangeUse::too_narrow)
-                if (++narrow == 1) warnings.push_back(detail::too_narrow(name_of(r), range, B::name));
-        if (narrow > 1)
-            warnings.front().message += detail::concat("; so it is with ", narrow - 1, " more of its rows");
-        return result<void>::with_warnings(std::move(warnings));
-    }
-
-    /// out = the values w's codes stand for. Preconditions: equal shapes, not empty; out may be w.
-    void fake_quantize(const ConstMatrixRef& w, MatrixRef out, const Execution& on = {}) const {
-        assert(w.rows() == out.rows() && w.cols() == out.cols());
-        if constexpr (std::same_as<G, ChannelWise>) {
-            auto const stream = w.data() != out.data() &&
-                                static_cast<std::size_t>(w.size()) * sizeof(float) > on.streaming_size;
-            auto const cols = static_cast<std::size_t>(w.cols());
-            auto const from = static_cast<std::size_t>(w.outerStride());
-            auto const to = static_cast<std::size_t>(out.outerStride());
-            detail::in_parts(on, static_cast<std::size_t>(w.rows()), detail::rows_per_task(w),
-                             [&](std::size_t begin, std::size_t end) {
-                                 auto const run = [&]<bool Stream>(std::bool_constant<Stream>) {
-                                     detail::run_on(on.instructions,
-                                                    detail::FakeQuantizeRowsLoop<Stream>{
-                                                        w.data() + begin * from, out.data() + begin * to,
-                                                        end - begin, cols, from, to, detail::limits_of<B>(),
-                                                        std::same_as<S, Symmetric>});
-                                 };
-                                 stream ? run(std::true_type{}) : run(std::false_type{});
-                             });
-        } else {
-            ScaleOffset const p = scale_of(detail::range_of(w, on));
-            detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
-                amct_distill::fake_quantize<B>(detail::row(w, r), detail::row(out, r), p, serial);
-            });
-        }
-    }
-
-    /// Straight through: grad_w = grad_out. `grad_parameters` is empty.
-    void backward(const ConstMatrixRef&, const ConstMatrixRef& grad_out, MatrixRef grad_w,
-                  [[maybe_unused]] std::span<float> grad_parameters) const {
-        assert(grad_parameters.empty());
-        grad_w = grad_out;
-    }
-
-    /// Nothing is trained.
-    std::span<float> parameters() { return {}; }
-    std::span<const float> parameters() const { return {}; }
-    void constrain() {}
-
-    /// One per row, or one.
-    Scales scale_offsets(const ConstMatrixRef& w, const Execution& on = {}) const {
-        return scales_of(ranges(w, on));
-    }
-
-    /// The integers. Errors as in `initialize`.
-    result<QuantizedMatrix> quantize(const ConstMatrixRef& w, const Execution& on = {}) const {
-        auto const found = ranges(w, on);
-        if (auto ok = check_weights(w, found, on); !ok) return ok.diagnostics();
-        return amct_distill::quantize<B>(w, scales_of(found), on);
-    }
-
-private:
-    using Ranges = std::vector<detail::ValueRange>;
-
-    /// One per row, or one.
-    static Ranges ranges(const ConstMatrixRef& w, const Execution& on) {
-        if constexpr (!std::same_as<G, ChannelWise>) return {detail::range_of(w, on)};
-        Ranges all(static_cast<std::size_t>(w.rows()));
-        detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
-            all[static_cast<std::size_t>(r)] = detail::range_of(detail::row(w, r), serial);
-        });
-        return all;
-    }
-    static Scales scales_of(const Ranges& all) {
-        std::vector<ScaleOffset> scales;
-        scales.reserve(all.size());
-        for (const detail::ValueRange& range : all) scales.push_back(scale_of(range));
-        return scales;
-    }
-    static std::string name_of(std::size_t r) {
-        return std::same_as<G, ChannelWise> ? detail::concat("weights: row ", r) : "weights";
-    }
-    static result<void> check_weights(const ConstMatrixRef& w, const Ranges& all, const Execution& on) {
-        bool const finite =
-            std::all_of(all.begin(), all.end(), [](const detail::ValueRange& r) { return r.finite; });
-        if (w.size() == 0 || !finite) return check_finite(w, "weights", on);  // says where
-        for (std::size_t r = 0; r != all.size(); ++r)
-            if (ClipRange const range = detail::clips(all[r]); use_of<B, S>(range) == RangeUse::too_wide)
-                return detail::too_wide(name_of(r), range, B::name);
-        return {};
-    }
-
-    static ScaleOffset scale_of(detail::ValueRange range) {
-        if constexpr (std::same_as<S, Symmetric>)
-            return symmetric_scale<B>(detail::clips(range));
-        else
-            return asymmetric_scale<B>(detail::clips(range));
-    }
-};
-
-}  // namespace amct_distill
-
 // ---- amct_distill/quant/calibrator.hpp
 
 /// What finds the first clips of a layer's input, from the values of some batches: Ifmr, or one of your own.
@@ -4399,6 +4829,42 @@ concept WeightQuantizer = HasParameters<Q> && BitWidth<typename Q::bits> &&
     { c.quantize(w) } -> std::same_as<result<QuantizedMatrix>>;
 };
 
+// ---- what a weight quantizer may have besides; each part is found by its members
+//
+// A misspelt one is not there: check_weight_quantizer() names what looks like a half of it.
+
+/// Is told where the training is: `begin_step` before each step, and `end_steps` before its loss is judged,
+/// and at the end: from then on `fake_quantize` must be what `quantize` deploys. It begins like that. With
+/// `bool is_settled() const`, whether a step computes what is deployed already, it is judged in such steps
+/// only, and at the end.
+template <class Q>
+concept SteppedQuantizer = requires(Q q, const TrainingStep& at) {
+    { q.begin_step(at) } -> std::same_as<void>;
+    { q.end_steps() } -> std::same_as<void>;
+};
+
+/// Trains its parameters at a rate of its own, at the step it was told last, in the place of that which the
+/// options have for scales; they are then kept out of the weight decay, too.
+template <class Q>
+concept HasLearningRate = requires(const Q& c) {
+    { c.learning_rate() } -> std::convertible_to<double>;
+};
+
+/// The float weight stays as it is: no update, no decay.
+template <class Q>
+concept FreezesWeights = requires {
+    requires Q::freezes_weights;
+};
+
+/// Adds a term to the block's loss: the sum that `regularize` returns, over all of the block's quantizers,
+/// divided by the number of their weights. `factor` times its gradients is added. The loss itself is then
+/// divided by the variance of what the block shall give, so that one weight of the term fits all blocks.
+template <class Q>
+concept RegularizedQuantizer = requires(const Q& c, const ConstMatrixRef& w, MatrixRef grad_w,
+                                        std::span<float> grad_parameters) {
+    { c.regularize(w, /*factor*/ 1.0, grad_w, grad_parameters) } -> std::convertible_to<double>;
+};
+
 /// Constructed from the initial clips and fixed_min (the lower clip is 0 and stays it). `x` is the input of
 /// the layer, of any shape; the other spans of elements have its size, `grad_parameters` is
 /// {d clip_max, d clip_min}, as `parameters()` is {clip_max, clip_min}. Gradients are written, not added.
@@ -4446,6 +4912,18 @@ concept BackwardOfWeights = requires(const Q& c, const ConstMatrixRef& w, Matrix
 template <class Q>
 concept ScalesOfWeights = requires(const Q& c, const ConstMatrixRef& w) {
     { c.scale_offsets(w) } -> std::convertible_to<Scales>;
+};
+template <class Q>
+concept NamesBeginStep = requires {
+    &Q::begin_step;
+};
+template <class Q>
+concept NamesEndSteps = requires {
+    &Q::end_steps;
+};
+template <class Q>
+concept NamesRegularize = requires {
+    &Q::regularize;
 };
 template <class Q>
 concept QuantizesWeights = requires(const Q& c, const ConstMatrixRef& w) {
@@ -4507,6 +4985,12 @@ consteval bool check_weight_quantizer() {
     static_assert(detail::QuantizesWeights<Q>,
                   "a weight quantizer gives the integers: add "
                   "`result<QuantizedMatrix> quantize(const ConstMatrixRef& w) const`");
+    static_assert(SteppedQuantizer<Q> || !(detail::NamesBeginStep<Q> || detail::NamesEndSteps<Q>),
+                  "a weight quantizer that is told its steps has both: `void begin_step(const TrainingStep& "
+                  "at)` and `void end_steps()`");
+    static_assert(RegularizedQuantizer<Q> || !detail::NamesRegularize<Q>,
+                  "a weight quantizer's regularizer is `double regularize(const ConstMatrixRef& w, double "
+                  "factor, MatrixRef grad_w, std::span<float> grad_parameters) const`");
     return WeightQuantizer<Q>;
 }
 
