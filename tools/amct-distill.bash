@@ -19,6 +19,7 @@ _amct_distill() {
         ;;
     --weights) COMPREPLY=($(compgen -W "8bit 7bit" -- "$word")) ;;
     --log) COMPREPLY=($(compgen -W "text json" -- "$word")) ;;
+    --recipe) COMPREPLY=($(compgen -W "amct fast best" -- "$word")) ;;
     --equalize) COMPREPLY=($(compgen -W "none depthwise convolutions" -- "$word")) ;;
     --calibration) COMPREPLY=($(compgen -W "ifmr range" -- "$word")) ;;
     --blocks) COMPREPLY=($(compgen -W "amct residual automatic" -- "$word")) ;;

@@ -84,6 +84,12 @@ public:
     }
     /// What is done before anything is learned.
     void preparation() {
+        app_.add_option("--recipe", o_.recipe,
+                        "options that go together, where they are not given: amct, AMCT's steps alone; fast, "
+                        "--equalize depthwise --epochs 0; best, --equalize depthwise --blocks automatic "
+                        "--drop-probability 0.5 --epochs 20")
+            ->capture_default_str()
+            ->check(CLI::IsMember({"amct", "fast", "best"}));
         app_.add_option("--equalize", o_.equalize,
                         "scale channels to one range first, inversely in the weights that read them: into "
                         "depthwise convolutions, all convolutions, or none")
@@ -119,9 +125,22 @@ public:
             if (data && o->data.data.empty())
                 bad_command_line(app->get_name(), ": --data is missing: the samples; amct-distill ",
                                  app->get_name(), " --help says how");
+            follow_recipe(*app, *o);
             chosen = f;
             shared = is_shared;
         });
+    }
+    static void follow_recipe(const CLI::App& app, Options& o) {
+        if (o.recipe == "amct") return;
+        auto const is_given = [&](const char* name) {
+            const CLI::Option* const option = app.get_option_no_throw(name);
+            return option != nullptr && option->count() != 0;
+        };
+        if (!is_given("--equalize")) o.equalize = "depthwise";
+        bool const best = o.recipe == "best";
+        if (!is_given("--epochs")) o.epochs = best ? 20 : 0;
+        if (best && !is_given("--blocks")) o.blocks = "automatic";
+        if (best && !is_given("--drop-probability")) o.drop_probability = 0.5;
     }
 
     /// What all ranks do together; of the others, the first rank does the work.

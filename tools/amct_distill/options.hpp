@@ -55,6 +55,7 @@ struct Options {
     int threads = 0;         ///< 0: the machine's
     std::string memory{};
     std::string blocks = "amct";
+    std::string recipe = "amct";    ///< what these are where they are not given
     std::string input = "student";  ///< of blocks
     double drop_probability = 0;
     std::string equalize = "none";     ///< or depthwise, convolutions
