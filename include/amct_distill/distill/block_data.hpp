@@ -93,8 +93,8 @@ public:
     }
 
     /// `count` sums over the samples of a step, on all ranks the same: f(values_of, to) adds those of a slice
-    /// to `to`, values_of(tensor) being what the slice has of a tensor of this rank's samples. Valid until the
-    /// next sums.
+    /// to `to`, values_of(tensor) being what the slice has of a tensor of this rank's samples. Valid until
+    /// the next sums.
     template <class F>
     std::span<const double> sum_over(const Step& step, std::size_t count, F&& f) {
         sums_.begin(step.samples, count);
