@@ -17,6 +17,9 @@ if command -v apt-get >/dev/null; then
         need_packages clang-format-14 clang-tidy-14
     # ONNX's own tests; its Python module checks the models that are written.
     (need_packages libonnx-testdata python3-onnx) || true
+    # Several processes; without it the program's tests on ranks are left out. MPICH is compiled with only.
+    (need_packages libopenmpi-dev openmpi-bin procps) || true
+    (need_packages libmpich-dev) || true
     # An example's; without it the example is left out.
     (need_packages libdnnl-dev) || true
 fi

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <amct_distill/definitions.hpp>
+#include <amct_distill/student/own_batches.hpp>
+#include <amct_distill/student/slice_sums.hpp>
 #include <cmath>
 #include <deque>
 
@@ -39,9 +41,9 @@ void check_labels(const Dataset& data, const ad::nn::Network& teacher) {
 
 std::vector<NetworkResult> compare(
     const Dataset& data, const ad::nn::Network& teacher,
-    const std::vector<std::pair<std::string, const ad::nn::Network*>>& networks, int threads,
+    const std::vector<std::pair<std::string, const ad::nn::Network*>>& networks, const ad::RunOptions& run,
     Console& console, std::string name_of_teacher) {
-    ad::nn::Executor const executor(threads);
+    ad::nn::Executor const executor(run.threads, ad::best_instructions(), run.ranks);
     std::vector<NetworkResult> out{{.network = std::move(name_of_teacher)}};
     std::deque<ad::SliceRunner> runners;
     runners.emplace_back(teacher, &executor);
@@ -54,35 +56,55 @@ std::vector<NetworkResult> compare(
     check_labels(data, teacher);
     std::vector<std::vector<ad::nn::Tensor>> values(runners.size(),
                                                     std::vector<ad::nn::Tensor>(teacher.outputs().size()));
+    bool const labels = classes && !data.labels().empty();
+    if (labels)
+        for (NetworkResult& r : out) r.accuracy = 0;
     double count = 0;
     std::size_t sample = 0;
-    for (std::size_t i = 0; i != data.size(); ++i) {
-        auto const batch = data.load(i);
-        const ad::Batch& tensors = batch.value();
+    ad::OwnBatches own(data, teacher, &executor, ad::default_slices, "compare");
+    ad::SliceSums sums(runners[0]);
+    ad::Batch buffer;
+    for (std::size_t i = 0; i != own.size(); ++i) {
+        auto const loaded = own.load(i, buffer);
+        const ad::OwnBatches::Loaded& batch = loaded.value();
         for (std::size_t k = 0; k != runners.size(); ++k)
-            runners[k].run_batch(tensors, k == 0 ? teacher.outputs() : networks[k - 1].second->outputs(),
-                                 values[k]);
-        for (std::size_t o = 0; o != values[0].size(); ++o) {
-            const ad::nn::Tensor& of_teacher = values[0][o];
-            count += static_cast<double>(of_teacher.size());
-            for (float v : of_teacher) out[0].signal += static_cast<double>(v) * static_cast<double>(v);
-            for (std::size_t k = 1; k != runners.size(); ++k)
-                for (std::size_t v = 0; v != of_teacher.size(); ++v) {
-                    double const d =
-                        static_cast<double>(values[k][o][v]) - static_cast<double>(of_teacher[v]);
-                    out[k].error += d * d;
-                }
-        }
-        if (classes)
-            for (std::size_t s = 0; s != static_cast<std::size_t>(values[0][0].dim(0)); ++s, ++sample)
+            runners[k].run_batch(batch.tensors,
+                                 k == 0 ? teacher.outputs() : networks[k - 1].second->outputs(), values[k],
+                                 batch.samples);
+        // The number of values, and of each network its error (the first one's: its signal), how often it
+        // says the same class, and the label's.
+        sums.begin(batch.samples, 1 + 3 * runners.size());
+        sums.for_each([&](ad::BatchSlice slice, std::span<double> to) {
+            for (std::size_t o = 0; o != values[0].size(); ++o) {
+                auto const of_teacher = sums.values(values[0][o], slice);
+                to[0] += static_cast<double>(of_teacher.size());
                 for (std::size_t k = 0; k != runners.size(); ++k) {
-                    std::size_t const found = class_of(values[k][0], s);
-                    out[k].agreement += found == class_of(values[0][0], s);
-                    if (!data.labels().empty()) {
-                        if (out[k].accuracy < 0) out[k].accuracy = 0;
-                        out[k].accuracy += found == static_cast<std::size_t>(data.labels()[sample]);
+                    auto const found = sums.values(values[k][o], slice);
+                    for (std::size_t v = 0; v != found.size(); ++v) {
+                        double const d =
+                            static_cast<double>(found[v]) - (k == 0 ? 0 : static_cast<double>(of_teacher[v]));
+                        to[1 + 3 * k] += d * d;
                     }
                 }
+            }
+            for (ad::nn::Index s = slice.begin; classes && s != slice.end; ++s)
+                for (std::size_t k = 0; k != runners.size(); ++k) {
+                    auto const at = static_cast<std::size_t>(s);
+                    std::size_t const found = class_of(values[k][0], at);
+                    to[2 + 3 * k] += found == class_of(values[0][0], at);
+                    std::size_t const in_batch = static_cast<std::size_t>(slice.first + s - slice.begin);
+                    if (labels)
+                        to[3 + 3 * k] += found == static_cast<std::size_t>(data.labels()[sample + in_batch]);
+                }
+        });
+        auto const of_batch = sums.finish();
+        count += of_batch[0];
+        for (std::size_t k = 0; k != runners.size(); ++k) {
+            (k == 0 ? out[0].signal : out[k].error) += of_batch[1 + 3 * k];
+            out[k].agreement += of_batch[2 + 3 * k];
+            if (labels) out[k].accuracy += of_batch[3 + 3 * k];
+        }
+        sample += static_cast<std::size_t>(batch.samples);
         if (data.size() > 1)
             console.progress("comparing", concat("batch ", i + 1, " of ", data.size()),
                              static_cast<double>(i + 1) / static_cast<double>(data.size()));

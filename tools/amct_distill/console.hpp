@@ -21,6 +21,7 @@
 #include <string_view>
 
 #include "program.hpp"
+#include "ranks.hpp"
 
 namespace tool {
 
@@ -61,7 +62,10 @@ inline std::string duration_text(double seconds) {
 class Console {
 public:
     explicit Console(const Options& options)
-        : quiet_(options.quiet), json_(options.log == "json"), begin_(Clock::now()) {}
+        : quiet_(options.quiet),
+          json_(options.log == "json"),
+          warns_(is_first(options)),
+          begin_(Clock::now()) {}
     Console(const Console&) = delete;
     Console& operator=(const Console&) = delete;
     ~Console() { finish(); }
@@ -102,6 +106,7 @@ public:
     /// On standard error, also when the program is quiet.
     void warn(std::string_view text) {
         finish();
+        if (!warns_) return;  // the first rank says the same
         if (json_)
             event("warning", {{"text", json_text(text)}});
         else
@@ -179,7 +184,7 @@ private:
         std::fflush(log_.get());
     }
 
-    bool quiet_, json_;
+    bool quiet_, json_, warns_;
     Clock::time_point begin_, started_{}, last_line_{}, last_draw_{};
     double last_part_ = -1, first_part_ = 0;
     std::string task_{};

@@ -464,9 +464,10 @@ Dataset open_data(const DataOptions& options, const Model& model) {
     return out;
 }
 
-ad::result<ad::Batch> Dataset::load(std::size_t i) const {
+ad::result<ad::Batch> Dataset::load(std::size_t i, ad::BatchSlice part) const {
     if (interrupted()) return ad::general_error("interrupted");
-    std::size_t const first = i * batch_, n = (std::min)(batch_, limit_ - first);
+    std::size_t const first = i * batch_ + static_cast<std::size_t>(part.begin),
+                      n = static_cast<std::size_t>(part.size());
     ad::Batch out;
     for (std::size_t k = 0; k != inputs_.size(); ++k) {
         Shape shape = inputs_[k].shape;

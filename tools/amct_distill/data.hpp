@@ -8,6 +8,7 @@
 ///
 /// A batch is read anew whenever it is loaded, and has the same values each time.
 #pragma once
+#include <algorithm>
 #include <amct_distill/core/result.hpp>
 #include <amct_distill/student/data_source.hpp>
 #include <cstdint>
@@ -52,7 +53,12 @@ public:
     std::size_t samples() const { return limit_; }
     std::size_t size() const { return (limit_ + batch_ - 1) / batch_; }
     std::size_t batch_size() const { return batch_; }
-    amct_distill::result<amct_distill::Batch> load(std::size_t i) const;
+    amct_distill::result<amct_distill::Batch> load(std::size_t i) const { return load(i, {0, samples(i)}); }
+    /// The samples of batch i, and some of them.
+    std::int64_t samples(std::size_t i) const {
+        return static_cast<std::int64_t>((std::min)(batch_, limit_ - i * batch_));
+    }
+    amct_distill::result<amct_distill::Batch> load(std::size_t i, amct_distill::BatchSlice part) const;
 
     const std::vector<InputFacts>& inputs() const { return inputs_; }
     const Samples& samples_of(std::size_t input) const { return *sources_[input]; }

@@ -44,7 +44,8 @@ ad::DistillOptions distill_options(const Options& options) {
             .blocks = block_shape(options),
             .input = block_input(options),
             .drop_probability = options.drop_probability,
-            .seed = options.data.seed.value_or(1)};
+            .seed = options.data.seed.value_or(1),
+            .slices = options.slices};
 }
 
 struct Phases {
@@ -70,13 +71,16 @@ public:
         console_.table("The plan: each layer's settings, and where they come from",
                        ad::to_table(configuration_.plan, console_.width()));
         std::optional<OutputFolder> folder;
-        if (!o_.dry_run) folder.emplace(o_.out, o_.resume, o_.force);
-        facts_ = look_at(data_, console_);
+        if (is_first(o_)) {
+            if (!o_.dry_run) folder.emplace(o_.out, o_.resume, o_.force);
+            facts_ = look_at(data_, console_);
+        }
         phases_.end("read", console_.seconds());
         int const threads = thread_count(o_);
         MemoryPlan const memory =
             plan_memory(o_, model_.network, configuration_.plan, data_.batch_size(), threads);
         run_.threads = threads;
+        run_.ranks = o_.ranks;
         run_.memory_bytes = memory.cache();
         console_.line();
         console_.say(concat("memory: at most ", bytes_text(memory.bound), " and the model's ",
@@ -89,11 +93,16 @@ public:
                 ", more than ", bytes_text(memory.bound), ", a quarter of this machine's memory; --batch ",
                 (std::max)(std::size_t{1}, data_.batch_size() * memory.bound / memory.work / 2),
                 " takes less"));
-        if (o_.dry_run) return estimate();
-        folder->make();
-        console_.log_to(folder->path() / "log.txt").value();
-        log_beginning();
-        return work_in(*folder);
+        if (ad::detail::are_several(o_.ranks))
+            console_.say(concat("ranks: ", o_.ranks->size(), ", each with that memory and so many threads"));
+        if (o_.dry_run) return is_first(o_) ? estimate() : exit_done;
+        if (folder) {
+            folder->make();
+            console_.log_to(folder->path() / "log.txt").value();
+            log_beginning();
+        }
+        ad::detail::meet(o_.ranks);  // no rank writes to the folder before it is made
+        return work_in(folder ? &*folder : nullptr);
     }
 
 private:
@@ -122,20 +131,21 @@ private:
         return exit_done;
     }
 
-    int work_in(OutputFolder& folder) {
-        run_.directory = folder.run();
+    /// `folder`: the first rank's.
+    int work_in(OutputFolder* folder) {
+        run_.directory = fs::path(o_.out) / OutputFolder::run_name;
         run_.resume = o_.resume;
         console_.line();
         std::size_t const observed =
             (std::min)(std::size_t{configuration_.plan.batch_num.value}, data_.size());
         preparation_.emplace(o_, observed, console_);
-        if (!preparation_->equalize(model_.network, data_, run_)) return stopped(folder);
+        if (broke_off(preparation_->equalize(model_.network, data_, run_))) return stopped(folder);
         ad::ExtendedStudent student = taken(ad::make_student(model_.network, configuration_.plan));
         console_.say(concat("Calibrating on ", observed, observed == 1 ? " batch ..." : " batches ..."));
         auto const calibration = ad::calibrate(student, data_, run_, preparation_->calibration());
-        if (interrupted()) return stopped(folder);
+        if (are_interrupted()) return stopped(folder);
         taken(calibration);
-        if (!preparation_->correct(model_.network, student, data_, run_)) return stopped(folder);
+        if (broke_off(preparation_->correct(model_.network, student, data_, run_))) return stopped(folder);
         preparation_->print();
         ad::nn::Network const calibrated = student.network();
         phases_.end("calibrate", console_.seconds());
@@ -154,8 +164,8 @@ private:
         };
         auto distilled = ad::distill(model_.network, student, data_, distill_options(o_), run_);
         console_.finish();
-        if (interrupted()) return stopped(folder);
-        if (!distilled) folder_stays(folder);
+        if (are_interrupted()) return stopped(folder);
+        if (!distilled && folder != nullptr) folder_stays(*folder);
         ad::DistillReport const report = taken(std::move(distilled));
         phases_.end("distill", console_.seconds());
         console_.table("The quantized layers (SQNR: signal to quantization noise), and the blocks",
@@ -170,12 +180,12 @@ private:
         std::vector<NetworkResult> const results =
             compare(data_, model_.network,
                     {{"calibrated", &calibrated}, {"distilled", &student.network()}, {"integers", &integers}},
-                    run_.threads, console_);
+                    run_, console_);
         console_.table("The whole network, on the data", to_table(results, console_.width()));
         phases_.end("verify", console_.seconds());
-        if (interrupted()) return stopped(folder);
+        if (are_interrupted()) return stopped(folder);
 
-        write_results(folder, device, page(student, report, verified, results));
+        if (folder != nullptr) write_results(*folder, device, page(student, report, verified, results));
         return verified.agrees() ? exit_done : exit_difference;
     }
 
@@ -187,8 +197,23 @@ private:
                                  "; --resume continues"));
         }
     }
-    int stopped(OutputFolder& folder) {
+    /// After what each rank does alone.
+    bool broke_off(bool went) const {
+        if (!went && o_.ranks != nullptr) o_.ranks->fail("interrupted");
+        return !went;
+    }
+    /// The same on all ranks.
+    bool are_interrupted() const {
+        try {
+            return ad::detail::first_says(o_.ranks, interrupted());
+        } catch (const ad::RankFailure&) {
+            return interrupted();
+        }
+    }
+    int stopped(OutputFolder* of_first) {
         console_.finish();
+        if (of_first == nullptr) return exit_interrupted;
+        OutputFolder& folder = *of_first;
         std::size_t const n = folder.finished_blocks();
         if (n == 0) {
             console_.warn("interrupted; no block was finished, and nothing is kept");

@@ -9,6 +9,7 @@
 #include <new>
 #include <string>
 
+#include "ranks.hpp"
 #include "verbs.hpp"
 
 using namespace tool;
@@ -117,7 +118,7 @@ public:
             ->check(CLI::IsMember({"text", "json"}));
     }
     void runs(int (*f)(const Options&)) {
-        app_.callback([f, app = &app_, o = &o_, needs = needs_, data = needs_data_] {
+        app_.callback([f, app = &app_, o = &o_, needs = needs_, data = needs_data_, is_shared = is_shared_] {
             if (!needs.empty() && o->model.path.empty())
                 bad_command_line(app->get_name(), ": ", needs, " is missing; amct-distill ", app->get_name(),
                                  " --help says how");
@@ -126,6 +127,7 @@ public:
                                  app->get_name(), " --help says how");
             follow_recipe(*app, *o);
             chosen = f;
+            shared = is_shared;
         });
     }
     static void follow_recipe(const CLI::App& app, Options& o) {
@@ -141,13 +143,17 @@ public:
         if (best && !is_given("--drop-probability")) o.drop_probability = 0.5;
     }
 
+    /// What all ranks do together; of the others, the first rank does the work.
+    void is_shared() { is_shared_ = true; }
+
     static inline int (*chosen)(const Options&) = nullptr;
+    static inline bool shared = false;
 
 private:
     CLI::App& app_;
     Options& o_;
     std::string needs_{};
-    bool needs_data_ = false;
+    bool needs_data_ = false, is_shared_ = false;
 };
 
 void add_inspecting(CLI::App& program, Options& o) {
@@ -219,6 +225,12 @@ void add_working(CLI::App& program, Options& o) {
         ->capture_default_str()
         ->check(CLI::IsMember({"amct", "residual", "automatic"}));
     distill.app()
+        .add_option("--slices", o.slices,
+                    "into how many a batch is cut; not fewer than processes (mpirun); another number changes "
+                    "the last bits")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 1024));
+    distill.app()
         .add_option("--input", o.input, "of a block in training: the student's, the teacher's or mix")
         ->capture_default_str()
         ->check(CLI::IsMember({"student", "teacher", "mix"}));
@@ -234,6 +246,7 @@ void add_working(CLI::App& program, Options& o) {
     distill.app().add_flag("--force", o.force, "replace what is in the folder");
     distill.app().add_flag("--dry-run", o.dry_run, "print the plan, the memory and the time, and stop");
     distill.quiet();
+    distill.is_shared();
     distill.runs(run_distill);
 
     Verb infer(program, "infer", "run a model, or a deployed folder in integers, and write the outputs",
@@ -253,6 +266,7 @@ void add_working(CLI::App& program, Options& o) {
     verify.data();
     verify.threads();
     verify.quiet();
+    verify.is_shared();
     verify.runs(run_verify);
 
     Verb export_(program, "export", "write a model, or a folder's network, for other programs",
@@ -281,13 +295,9 @@ void add_working(CLI::App& program, Options& o) {
     report.runs(run_report);
 }
 
-int failed(const char* text, int code) {
-    if (*text != '\0') std::fprintf(stderr, "%s\n", text);
-    return code;
-}
-
 int run(int argc, char** argv) {
     Options o;
+    o.ranks = begin_ranks(argc, argv);
     CLI::App program("Quantizes and distills a model, block by block, for integer devices.", "amct-distill");
     program.require_subcommand(1);
     program.set_version_flag("--version", version);
@@ -312,20 +322,23 @@ int run(int argc, char** argv) {
                      verb == &program ? "" : verb->get_name().c_str(), verb == &program ? "" : " ");
         return exit_command_line;
     }
-    return Verb::chosen(o);
+    return is_first(o) || Verb::shared ? Verb::chosen(o) : exit_done;
 }
 
 }  // namespace
 
-int main(int argc, char** argv) try {
-    keep_no_freed_memory();
-    return run(argc, argv);
-} catch (const Stop& stop) {
-    return failed(stop.what(), stop.code());
-} catch (const std::bad_alloc&) {
-    return failed("error: there is not enough memory", exit_input);
-} catch (const amct_distill::ConfigError& e) {
-    return failed(e.what(), exit_input);
-} catch (const std::exception& e) {
-    return failed((std::string("error: ") + e.what()).c_str(), exit_input);
+int main(int argc, char** argv) {
+    auto const failed = [](const std::string& text, int code) { return end_ranks(code, text, true); };
+    try {
+        keep_no_freed_memory();
+        return end_ranks(run(argc, argv), {}, false);
+    } catch (const Stop& stop) {
+        return failed(stop.what(), stop.code());
+    } catch (const std::bad_alloc&) {
+        return failed("error: there is not enough memory", exit_input);
+    } catch (const amct_distill::ConfigError& e) {
+        return failed(e.what(), exit_input);
+    } catch (const std::exception& e) {
+        return failed(std::string("error: ") + e.what(), exit_input);
+    }
 }

@@ -9,6 +9,10 @@
 #include <string>
 #include <vector>
 
+namespace amct_distill {
+class Ranks;
+}  // namespace amct_distill
+
 namespace tool {
 
 /// The model, and what it leaves open.
@@ -47,7 +51,8 @@ struct Options {
     std::string weights = "8bit";      ///< export, of qdq-int8
     int epochs = 5;
     std::optional<std::uint32_t> batch_num{};
-    int threads = 0;  ///< 0: the machine's
+    std::size_t slices = 8;  ///< of a batch; at least the ranks
+    int threads = 0;         ///< 0: the machine's
     std::string memory{};
     std::string blocks = "amct";
     std::string recipe = "amct";    ///< what these are where they are not given
@@ -58,7 +63,8 @@ struct Options {
     bool bias_correction = false;
     std::string log = "text";
     bool quiet = false, resume = false, force = false, dry_run = false, simulate = false;
-    std::string command{};  ///< as it was typed, for the log and the report
+    amct_distill::Ranks* ranks = nullptr;  ///< the processes that share the work; null: this one is alone
+    std::string command{};                 ///< as it was typed, for the log and the report
 };
 
 }  // namespace tool

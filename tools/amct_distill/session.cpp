@@ -8,6 +8,7 @@
 #include <charconv>
 #include <thread>
 
+#include "ranks.hpp"
 #include "sensitivity_file.hpp"
 
 namespace tool {
@@ -17,7 +18,8 @@ namespace fs = std::filesystem;
 
 int thread_count(const Options& options) {
     if (options.threads != 0) return options.threads;
-    return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 64u));
+    std::size_t const here = std::thread::hardware_concurrency() / ranks_here();
+    return static_cast<int>(std::clamp(here, std::size_t{1}, std::size_t{64}));
 }
 
 std::size_t memory_bound(const Options& options) {
@@ -25,7 +27,7 @@ std::size_t memory_bound(const Options& options) {
     if (text.empty()) {
         long const pages = ::sysconf(_SC_PHYS_PAGES), size = ::sysconf(_SC_PAGE_SIZE);
         if (pages <= 0 || size <= 0) return std::size_t{1} << 30;
-        return static_cast<std::size_t>(pages) / 4 * static_cast<std::size_t>(size);
+        return static_cast<std::size_t>(pages) / (4 * ranks_here()) * static_cast<std::size_t>(size);
     }
     double value = 0;
     auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);

@@ -37,7 +37,8 @@ public:
     void make();
     void keep() { kept_ = true; }
     const std::filesystem::path& path() const { return path_; }
-    std::filesystem::path run() const { return path_ / "run"; }
+    static constexpr const char* run_name = "run";
+    std::filesystem::path run() const { return path_ / run_name; }
     /// Blocks that are finished in run/.
     std::size_t finished_blocks() const;
 

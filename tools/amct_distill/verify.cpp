@@ -22,7 +22,8 @@ int run_verify(const Options& options) {
     Model const model = deployed_model(options.model.path, device.network());
     Dataset const data = open_data(options.data, model);
     check_labels(data, model.network);
-    auto const report = ad::verify(device, data, {.threads = thread_count(options)});
+    ad::RunOptions const run{.threads = thread_count(options), .ranks = options.ranks};
+    auto const report = ad::verify(device, data, run);
     if (!report && interrupted()) throw Stop(exit_interrupted, "interrupted");
     ad::VerifyReport const& found = report.value();
     console.table("The integers, layer by layer, against the simulation",
@@ -30,8 +31,7 @@ int run_verify(const Options& options) {
     if (!data.labels().empty()) {
         ad::nn::Network const simulation = ad::simulation_network(device),
                               integers = ad::integer_network(device);
-        auto const results = compare(data, simulation, {{"integers", &integers}}, thread_count(options),
-                                     console, "simulation");
+        auto const results = compare(data, simulation, {{"integers", &integers}}, run, console, "simulation");
         console.table("The whole network, on the data", to_table(results, console.width()));
     }
     return found.agrees() ? exit_done : exit_difference;

@@ -13,7 +13,10 @@
 #include <vector>
 
 #include "../core/inline.hpp"
-#include "../student/same_network.hpp"
+#include "../io/binary.hpp"
+#include "../run/together.hpp"
+#include "../student/own_batches.hpp"
+#include "../student/slice_sums.hpp"
 #include "../student/slices.hpp"
 #include "integer.hpp"
 #include "simulation.hpp"
@@ -87,27 +90,65 @@ public:
         }
     }
 
-    void add(std::span<const nn::Tensor> batch, const nn::Network& reference, const nn::Executor& executor) {
-        for (nn::Tape* tape : {&simulated_, &mixed_, &other_}) tape->use(&executor);
-        scratch_.use(&executor);
-        if (!can_be_cut(reference) || batch[0].dim(0) <= verified_at_a_time)
-            return add_part(batch, reference);
-        parts_.resize(batch.size());
-        for (nn::Index begin = 0, end = batch[0].dim(0); begin < end; begin += verified_at_a_time) {
-            BatchSlice const part{begin, (std::min)(begin + verified_at_a_time, end)};
-            for (std::size_t k = 0; k != batch.size(); ++k)
-                take_slice(batch[k], reference.node(reference.inputs()[k]).shape, part, parts_[k]);
-            add_part(parts_, reference);
-        }
+    /// This rank's samples of a batch; `slices` is of the network to compare with.
+    void add(const OwnBatches::Loaded& batch, SliceRunner& slices) {
+        const nn::Network& reference = slices.network();
+        for (nn::Tape* tape : {&simulated_, &mixed_, &other_}) tape->use(slices.executor());
+        scratch_.use(slices.executor());
+        SliceSums sums(slices);
+        sums.begin(batch.samples, 3);
+        // One slice after the other, each on all threads: the values of all layers are in memory.
+        sums.for_each_in_order([&](BatchSlice slice, std::span<double> to) {
+            if (!slices.is_cut()) return add_part(batch.tensors, reference, to);
+            parts_.resize(batch.tensors.size());
+            for (nn::Index begin = slice.begin; begin < slice.end; begin += verified_at_a_time) {
+                BatchSlice const part{begin, (std::min)(begin + verified_at_a_time, slice.end)};
+                for (std::size_t k = 0; k != parts_.size(); ++k)
+                    take_slice(batch.tensors[k], reference.node(reference.inputs()[k]).shape, part,
+                               parts_[k]);
+                add_part(parts_, reference, to);
+            }
+        });
+        auto const of_batch = sums.finish();
+        report_.output_error += of_batch[0];
+        report_.output_square += of_batch[1];
+        values_ += of_batch[2];
     }
-    VerifyReport finish() {
+    /// `ranks`: those that have looked at other samples.
+    VerifyReport finish(Ranks* ranks) {
         report_.output_error /= values_;
         report_.output_square /= values_;
+        for (const VerifyReport& other : others(ranks)) {
+            report_.output_largest = (std::max)(report_.output_largest, other.output_largest);
+            for (std::size_t k = 0; k != report_.layers.size(); ++k) {
+                VerifiedLayer& to = report_.layers[k];
+                const VerifiedLayer& from = other.layers[k];
+                to.outputs += from.outputs;
+                to.different += from.different;
+                to.largest = (std::max)(to.largest, from.largest);
+                to.inputs += from.inputs;
+                to.inputs_different += from.inputs_different;
+                to.inputs_largest = (std::max)(to.inputs_largest, from.inputs_largest);
+            }
+        }
         return std::move(report_);
     }
 
 private:
-    void add_part(std::span<const nn::Tensor> part, const nn::Network& reference) {
+    /// What the other ranks have found.
+    std::vector<VerifyReport> others(Ranks* ranks) const {
+        std::vector<VerifyReport> found;
+        if (!are_several(ranks)) return found;
+        BinaryWriter out;
+        out.put(report_);
+        std::vector<std::string> const texts = gather_texts(ranks, std::move(out.text));
+        for (std::size_t r = 0; r != texts.size(); ++r)
+            if (r != ranks->rank())
+                if (VerifyReport other; BinaryReader(texts[r]).get(other)) found.push_back(std::move(other));
+        return found;
+    }
+    /// Adds to the outputs' squared error, their square, and their number.
+    void add_part(std::span<const nn::Tensor> part, const nn::Network& reference, std::span<double> to) {
         std::vector<const nn::Tensor*> inputs;
         for (const nn::Tensor& t : part) inputs.push_back(&t);
         simulation_.forward(inputs, simulated_, nn::Mode::evaluate);
@@ -116,7 +157,7 @@ private:
         device_.forward(inputs, mixed_, nn::Mode::evaluate);
         reference.forward(inputs, other_, nn::Mode::evaluate);
         for (nn::NodeId output : device_.outputs())
-            compare_outputs(device_.value(output, mixed_), reference.value(output, other_));
+            compare_outputs(device_.value(output, mixed_), reference.value(output, other_), to);
     }
     void compare_layers() {
         for (nn::NodeId id : simulation_.operations()) {
@@ -134,14 +175,14 @@ private:
             integers_[k]->dequantize_sums(sums_, mixed_.output(id));
         }
     }
-    void compare_outputs(const nn::Tensor& ours, const nn::Tensor& theirs) {
+    void compare_outputs(const nn::Tensor& ours, const nn::Tensor& theirs, std::span<double> to) {
         for (std::size_t i = 0; i != ours.size(); ++i) {
             double const y = static_cast<double>(theirs[i]), d = static_cast<double>(ours[i]) - y;
-            report_.output_error += d * d;
-            report_.output_square += y * y;
+            to[0] += d * d;
+            to[1] += y * y;
             report_.output_largest = (std::max)(report_.output_largest, std::abs(d));
         }
-        values_ += static_cast<double>(ours.size());
+        to[2] += static_cast<double>(ours.size());
     }
 
     const Deployment& deployment_;
@@ -156,26 +197,32 @@ private:
     VerifyReport report_{};
 };
 
-AMCT_DISTILL_INLINE result<VerifyReport> run_verification(const Deployment& deployment,
-                                                          const nn::Network* reference,
-                                                          const DataSource& batches, const RunOptions& run) {
-    run.check_options("verify");
-    if (batches.empty()) return general_error("verify: no batches; give at least one");
+AMCT_DISTILL_INLINE result<VerifyReport> verify_together(const Deployment& deployment,
+                                                         const nn::Network* reference,
+                                                         const DataSource& batches, const RunOptions& run) {
     nn::Network simulation;
     if (reference == nullptr) {
         simulation = simulation_network(deployment);
         reference = &simulation;
     }
     Verification verification(deployment);
-    nn::Executor const executor(run.threads);
+    nn::Executor const executor(run.threads, best_instructions(), run.ranks);
+    SliceRunner slices(*reference, &executor);
+    OwnBatches own(batches, *reference, &executor, default_slices, "verify");
     Batch buffer;
-    for (std::size_t i = 0; i != batches.size(); ++i) {
-        auto const batch = batches.load(i, buffer);
+    for (std::size_t i = 0; i != own.size(); ++i) {
+        auto const batch = own.load(i, buffer);
         if (!batch) return batch.diagnostics();
-        require_batch(*reference, *batch, "verify", i);
-        verification.add(*batch, *reference, executor);
+        verification.add(*batch, slices);
     }
-    return verification.finish();
+    return verification.finish(slices.ranks());
+}
+AMCT_DISTILL_INLINE result<VerifyReport> run_verification(const Deployment& deployment,
+                                                          const nn::Network* reference,
+                                                          const DataSource& batches, const RunOptions& run) {
+    run.check_options("verify");
+    if (batches.empty()) return general_error("verify: no batches; give at least one");
+    return together(run.ranks, [&] { return verify_together(deployment, reference, batches, run); });
 }
 
 /// What a student has that its deployment does not: the first difference, or "". Quantized layers and

@@ -34,17 +34,18 @@ namespace amct_distill {
 
 namespace detail {
 
-/// Sums of what a block shall give.
+/// Sums of what a block shall give: of a slice, then of all.
 struct TargetMoments {
     double count = 0, sum = 0, squares = 0;
-    void add(const nn::Tensor& t) {
-        for (float const value : t) {
+    void add(std::span<const float> values) {
+        for (float const value : values) {
             auto const v = static_cast<double>(value);
             sum += v;
             squares += v * v;
         }
-        count += static_cast<double>(t.size());
+        count += static_cast<double>(values.size());
     }
+    void add(const TargetMoments& other) { count += other.count, sum += other.sum, squares += other.squares; }
     double variance() const { return squares / count - sum / count * (sum / count); }
 };
 
@@ -61,7 +62,8 @@ public:
         : student_(student),
           data_(data),
           modules_(modules_of(student, data.block())),
-          gradient_(student, data.block(), modules_, executor, slices) {}
+          gradient_(student, data.block(), modules_, executor, slices),
+          ranks_(executor == nullptr ? nullptr : executor->ranks()) {}
 
     /// `progress` has the block's number; it is told `on_progress` after every step, and `cancelled` is set
     /// when that said so. Errors: a batch cannot be loaded, the teacher's dump cannot be read.
@@ -111,7 +113,8 @@ public:
                 progress.epoch = epoch;
                 progress.step = i - 1;
                 progress.loss = *loss;
-                if (on_progress && !on_progress(progress)) cancelled = true;
+                if (on_progress && detail::is_first(ranks_) && !on_progress(progress)) cancelled = true;
+                cancelled = detail::first_says(ranks_, cancelled);
                 // After the last step in any case.
                 bool const due =
                     i * evaluations / data_.size() != (i - 1) * evaluations / data_.size() || cancelled;
@@ -236,8 +239,14 @@ private:
         for (std::size_t i = 0; i != data_.size(); ++i) {
             auto const step = data_.load(i);
             if (!step) return step.diagnostics();
-            if (targets != nullptr)
-                for (const nn::Tensor& t : (*step)->targets) targets->add(t);
+            if (targets != nullptr) {
+                auto const found = data_.sum_over(**step, 3, [&](auto&& values_of, std::span<double> to) {
+                    detail::TargetMoments of_slice;
+                    for (const nn::Tensor& t : (*step)->targets) of_slice.add(values_of(t));
+                    to[0] = of_slice.count, to[1] = of_slice.sum, to[2] = of_slice.squares;
+                });
+                targets->add(detail::TargetMoments{found[0], found[1], found[2]});
+            }
             auto const size = static_cast<double>(gradient_.values(**step));
             sum += gradient_.loss(**step, loss) * size;
             values += size;
@@ -324,6 +333,7 @@ private:
     BlockData& data_;
     std::vector<ModuleId> modules_;  // the block's
     BlockGradient<Loss> gradient_;
+    Ranks* ranks_;
     std::vector<nn::Module*> constrained_{};
     std::vector<nn::NamedParameter> trained_{};
     std::vector<nn::Tensor> average_{};  // parallel to `trained_`, or empty

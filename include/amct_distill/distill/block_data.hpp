@@ -10,9 +10,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
+#include "../student/slice_sums.hpp"
 #include "blocks.hpp"
 #include "distance.hpp"
 #include "distill_options.hpp"
@@ -25,7 +27,8 @@ namespace amct_distill {
 class BlockData {
 public:
     struct Step {
-        std::vector<nn::Tensor> inputs{}, targets{};  // parallel to those of the block
+        std::vector<nn::Tensor> inputs{}, targets{};  // parallel to those of the block; this rank's samples
+        nn::Index samples = 0;                        // of the whole batch
         /// The inputs are the teacher's, since that is asked for, or: the student's were off by more than
         /// half of the smaller signal's power, mean((t - s)^2) > 0.5 min(mean t^2, mean s^2), and had nothing
         /// left to teach.
@@ -46,7 +49,9 @@ public:
           input_(input),
           steps_(batches),
           file_(budget.directory()),
-          places_(batches) {
+          places_(batches),
+          is_far_(batches),
+          sums_(student.runner()) {
         const nn::Network& network = student.network();
         // A module that is trained here and also used before makes the inputs change with every step.
         for (nn::NodeId id : network.operations())
@@ -87,14 +92,28 @@ public:
         return &current_;
     }
 
+    /// `count` sums over the samples of a step, on all ranks the same: f(values_of, to) adds those of a slice
+    /// to `to`, values_of(tensor) being what the slice has of a tensor of this rank's samples. Valid until
+    /// the next sums.
+    template <class F>
+    std::span<const double> sum_over(const Step& step, std::size_t count, F&& f) {
+        sums_.begin(step.samples, count);
+        sums_.for_each([&](BatchSlice slice, std::span<double> to) {
+            f([&](const nn::Tensor& tensor) { return sums_.values(tensor, slice); }, to);
+        });
+        return sums_.finish();
+    }
+
 private:
     /// Of a step in the file.
     struct Places {
         std::vector<SpillFile::Place> inputs{}, targets{};
         bool from_teacher = false;
+        nn::Index samples = 0;
     };
     result<void> write(Places& places) {
         places.from_teacher = current_.from_teacher;
+        places.samples = current_.samples;
         for (auto [tensors, to] :
              {std::pair{&current_.inputs, &places.inputs}, {&current_.targets, &places.targets}})
             for (const nn::Tensor& t : *tensors)
@@ -103,6 +122,7 @@ private:
     }
     result<void> read(const Places& places) {
         current_.from_teacher = places.from_teacher;
+        current_.samples = places.samples;
         for (auto [tensors, from] :
              {std::pair{&current_.inputs, &places.inputs}, {&current_.targets, &places.targets}})
             for (std::size_t k = 0; k != tensors->size(); ++k)
@@ -124,15 +144,25 @@ private:
             for (std::size_t k = 0; k != block_.outputs.size(); ++k)
                 current_.targets[k] = teacher_.value(block_.outputs[k]);
         }
-        detail::Distance distance;
-        for (std::size_t k = 0; k != block_.inputs.size(); ++k)
-            distance.add(current_.inputs[k], student_.value(block_.inputs[k]));
+        current_.samples = student_.samples(i);
         current_.from_teacher =
-            distance.is_far() || input_ == BlockInput::teacher || (input_ == BlockInput::mix && i % 2 != 0);
+            is_far(i) || input_ == BlockInput::teacher || (input_ == BlockInput::mix && i % 2 != 0);
         if (!current_.from_teacher)
             for (std::size_t k = 0; k != block_.inputs.size(); ++k)
                 current_.inputs[k] = student_.value(block_.inputs[k]);
         return {};
+    }
+    /// Found once where the inputs stay: a rank that computes them again does not ask the others again.
+    bool is_far(std::size_t i) {
+        if (is_far_[i] && !changes_) return *is_far_[i];
+        auto const found = sum_over(current_, 3, [&](auto&& values_of, std::span<double> to) {
+            detail::Distance distance;
+            for (std::size_t k = 0; k != block_.inputs.size(); ++k)
+                distance.add(values_of(current_.inputs[k]), values_of(student_.value(block_.inputs[k])));
+            to[0] = distance.error, to[1] = distance.teacher, to[2] = distance.student;
+        });
+        is_far_[i] = detail::Distance{found[0], found[1], found[2]}.is_far();
+        return *is_far_[i];
     }
 
     PrefixRunner &student_, &teacher_;
@@ -146,6 +176,8 @@ private:
     std::vector<std::optional<Step>> steps_;
     SpillFile file_;
     std::vector<std::optional<Places>> places_;
+    std::vector<std::optional<bool>> is_far_;
+    SliceSums sums_;
     std::size_t bytes_ = 0;
     Step current_{};
 };

@@ -5,7 +5,7 @@
 ///     double loss = block.loss(step, loss_function);               // forward
 ///     loss = block.loss_and_gradients(step, loss_function);        // and backward, into block.gradients()
 ///
-/// Losses and gradients of the slices are added along one binary tree, whatever the threads.
+/// Losses and gradients of the slices are added along one binary tree, whatever the threads and ranks.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -18,6 +18,7 @@
 #include "block_data.hpp"
 #include "blocks.hpp"
 #include "loss.hpp"
+#include "rank_sums.hpp"
 
 namespace amct_distill {
 
@@ -33,7 +34,8 @@ public:
           runner_(network, executor, slices),
           work_(runner_.tapes().size()),
           losses_((std::max)(slices, std::size_t{1})),
-          slices_(losses_.size()) {
+          slices_(losses_.size()),
+          rank_sums_(runner_.ranks()) {
         for (Work& w : work_) {
             w.targets.resize(block.outputs.size());
             w.gradients.resize(block.outputs.size());
@@ -56,7 +58,11 @@ public:
         }
         sums_.clear();
         for (const nn::NamedParameter& p : trained) sums_.emplace_back(p.gradient->shape());
-        for (auto& slice : slices_) slice = sums_;
+        for (auto& slice : slices_)
+            if (runner_.ranks() == nullptr)
+                slice = sums_;
+            else
+                slice.clear();  // made where it is this rank's
         return trained;
     }
     /// Of the last `loss_and_gradients`, parallel to the parameters.
@@ -69,6 +75,8 @@ public:
                          [&](std::size_t k, BatchSlice slice, nn::Tape& tape, std::size_t worker) {
                              losses_[k] = forward(step, loss, slice, tape, work_[worker]);
                          });
+        std::size_t const count = runner_.count(samples(step));
+        detail::gather_ranges(runner_.ranks(), std::span(losses_).first(count), count, exchange_);
         return sum_of_losses(step);
     }
     /// What the loss is multiplied by where its gradients are taken, and the sum of the modules' own terms.
@@ -93,18 +101,28 @@ public:
             for (ModuleId m : modules_)
                 for (nn::Tensor& g : tape.parameter_gradients(m)) g.fill(0);
             network_.backward_nodes(block_.nodes, block_.outputs, work.views, tape, nn::Mode::evaluate);
+            if (slices_[k].empty()) slices_[k] = sums_;
             for (std::size_t p = 0; p != at_.size(); ++p)
                 std::swap(tape.parameter_gradients(at_[p].first)[at_[p].second], slices_[k][p]);
         };
         if (!std::exchange(has_room_, true)) runner_.make_room(samples(step), one);
         runner_.for_each(samples(step), one);
-        add_up(runner_.count(samples(step)));
+        if (std::size_t const count = runner_.count(samples(step)); runner_.ranks() != nullptr)
+            rank_sums_.add_up(slices_, count, losses_, sums_);
+        else
+            add_up(count);
         finish_gradients(factors.regularizers);
         return sum_of_losses(step);
     }
-    static std::size_t values(const BlockData::Step& step) {
+    /// Of the block's outputs, on the whole batch.
+    std::size_t values(const BlockData::Step& step) const {
         std::size_t n = 0;
-        for (const nn::Tensor& t : step.targets) n += t.size();
+        for (std::size_t k = 0; k != step.targets.size(); ++k) {
+            const nn::Shape& shape = network_.node(block_.outputs[k]).shape;
+            n += runner_.ranks() == nullptr
+                     ? step.targets[k].size()
+                     : static_cast<std::size_t>(step.samples * nn::product(shape, 1, shape.size()));
+        }
         return n;
     }
 
@@ -115,9 +133,7 @@ private:
         std::vector<const nn::Tensor*> views{};
     };
 
-    static nn::Index samples(const BlockData::Step& step) {
-        return step.inputs.empty() ? 1 : step.inputs[0].dim(0);
-    }
+    static nn::Index samples(const BlockData::Step& step) { return step.samples; }
     /// The loss of a slice times its number of elements.
     double forward(const BlockData::Step& step, const Loss& loss, BatchSlice slice, nn::Tape& tape,
                    Work& work) const {
@@ -183,6 +199,8 @@ private:
     std::vector<std::pair<ModuleId, std::size_t>> at_{};  // of each trained parameter
     std::vector<nn::Tensor> sums_{};
     nn::Scratch finishing_{};
+    detail::RankSums rank_sums_;
+    detail::Exchange exchange_{};
     bool has_room_ = false;
 };
 

@@ -4,7 +4,8 @@
 ///
 ///     RunDirectory run("out/run", fingerprint, blocks);
 ///     run.save(2, student, report).value();                  // out/run/block_2.checkpoint
-///     std::optional<BlockReport> done = run.load(2, student).value();    // none: not finished yet
+///     std::optional<std::string> file = run.read(2).value();             // none: not finished yet
+///     BlockReport done = run.load(2, student, *file).value();
 ///
 /// A file is whole or not there, whatever ends the process, or the machine. Numbers are little-endian as in
 /// memory; the last eight bytes are a hash of those before.
@@ -32,7 +33,7 @@ namespace amct_distill {
 
 namespace detail {
 
-inline constexpr std::string_view checkpoint_magic = "amct_distill block 4\n";
+inline constexpr std::string_view checkpoint_magic = "amct_distill block 5\n";
 
 }  // namespace detail
 
@@ -74,19 +75,25 @@ public:
         return write_file(file(block), out.text, Durability::after_power_loss);
     }
 
-    /// Gives the student the block's parameters. None: there is no such file. Errors: it cannot be read, is
-    /// damaged, or is of another run; the student is then as it was.
-    template <class Algorithms>
-    result<std::optional<BlockReport>> load(std::size_t block, BasicStudent<Algorithms>& student) const {
+    /// What is in a block's file. None: there is no such file. Error: it cannot be read.
+    result<std::optional<std::string>> read(std::size_t block) const {
         std::error_code unknown;
-        if (!std::filesystem::exists(file(block), unknown) && !unknown) return std::optional<BlockReport>{};
-        auto const content = read_file(file(block));
+        if (!std::filesystem::exists(file(block), unknown) && !unknown) return std::optional<std::string>{};
+        auto content = read_file(file(block));
         if (!content) return content.diagnostics();
+        return std::optional<std::string>(*std::move(content));
+    }
+
+    /// Gives the student the block's parameters. Errors: what was read is damaged, or is of another run; the
+    /// student is then as it was.
+    template <class Algorithms>
+    result<BlockReport> load(std::size_t block, BasicStudent<Algorithms>& student,
+                             std::string_view content) const {
         auto const bad = [&](std::string_view why) {
             return general_error(detail::concat("cannot resume from ", file(block).string(), ": ", why,
                                                 "; remove the file, and its block is trained again"));
         };
-        std::string_view text = *content;
+        std::string_view text = content;
         std::uint64_t hash = 0;
         if (!text.starts_with(detail::checkpoint_magic)) return bad("it is no checkpoint of this version");
         if (text.size() < detail::checkpoint_magic.size() + sizeof hash) return bad("it is cut off");
@@ -134,7 +141,7 @@ public:
             });
             return bad("its parameters do not fit the student");
         }
-        return std::optional<BlockReport>(std::move(report));
+        return report;
     }
 
 private:

@@ -2,13 +2,12 @@
 /// How far what a student computes is from what its teacher does.
 ///
 ///     detail::Distance distance;
-///     distance.add(of_teacher, of_student);
+///     distance.add(of_teacher, of_student);          // of a slice; its sums are those of all
 ///     if (distance.is_far()) ...
 #pragma once
 #include <algorithm>
 #include <cstddef>
-
-#include "loss.hpp"
+#include <span>
 
 namespace amct_distill::detail {
 
@@ -16,7 +15,7 @@ namespace amct_distill::detail {
 /// order.
 struct Distance {
     double error = 0, teacher = 0, student = 0;
-    void add(const nn::Tensor& t, const nn::Tensor& s) {
+    void add(std::span<const float> t, std::span<const float> s) {
         for (std::size_t i = 0; i != t.size(); ++i) {
             double const a = static_cast<double>(t[i]), b = static_cast<double>(s[i]);
             error += (a - b) * (a - b);
@@ -27,8 +26,5 @@ struct Distance {
     /// By more than half of the smaller power; what is not finite is too far as well.
     bool is_far() const { return !(error <= 0.5 * (std::min)(teacher, student)); }
 };
-inline double mean_squared_error(const nn::Tensor& a, const nn::Tensor& b) {
-    return MeanSquaredError{}(a, b);
-}
 
 }  // namespace amct_distill::detail

@@ -6,18 +6,21 @@
 #include <optional>
 #include <span>
 #include <stdexcept>
+#include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "../io/directory_lock.hpp"
 #include "../run/executor.hpp"
+#include "../run/together.hpp"
+#include "../student/own_batches.hpp"
 #include "../student/same_network.hpp"
+#include "../student/slice_sums.hpp"
 #include "block.hpp"
 #include "block_data.hpp"
 #include "blocks.hpp"
 #include "checkpoint.hpp"
-#include "distance.hpp"
 #include "distill.hpp"
 #include "dump.hpp"
 #include "fingerprint.hpp"
@@ -29,15 +32,15 @@ namespace detail {
 /// The teacher's outputs, batch by batch: computed once, and kept where the budget allows.
 class TeacherOutputs {
 public:
-    TeacherOutputs(const nn::Network& teacher, DataSource batches, CacheBudget& budget,
+    TeacherOutputs(const nn::Network& teacher, std::size_t batches, CacheBudget& budget,
                    const nn::Executor* executor, std::size_t slices)
-        : batches_(batches), budget_(budget), runner_(teacher, executor, slices), kept_(batches.size()) {
+        : budget_(budget), runner_(teacher, executor, slices), kept_(batches) {
         current_.resize(teacher.outputs().size());
     }
     /// Of batch i, which `batch` is. Valid until the next call.
-    std::span<const nn::Tensor> of(std::size_t i, std::span<const nn::Tensor> batch) {
+    std::span<const nn::Tensor> of(std::size_t i, const OwnBatches::Loaded& batch) {
         if (!kept_[i].empty()) return kept_[i];
-        runner_.run_batch(batch, runner_.network().outputs(), current_);
+        runner_.run_batch(batch.tensors, runner_.network().outputs(), current_, batch.samples);
         std::size_t bytes = 0;
         for (const nn::Tensor& t : current_) bytes += t.size() * sizeof(float);
         if (!budget_.take(bytes)) return current_;
@@ -45,7 +48,6 @@ public:
     }
 
 private:
-    DataSource batches_;
     CacheBudget& budget_;
     SliceRunner runner_;
     std::vector<Batch> kept_;  // by batch; empty: not kept
@@ -53,16 +55,31 @@ private:
 };
 
 /// The mean squared error over all values of the outputs, as the batches come in.
-struct OutputError {
-    double sum = 0, values = 0;
-    void add(std::span<const nn::Tensor> teacher, std::span<const nn::Tensor> student) {
-        for (std::size_t k = 0; k != teacher.size(); ++k) {
-            auto const size = static_cast<double>(teacher[k].size());
-            sum += mean_squared_error(student[k], teacher[k]) * size;
-            values += size;
-        }
+class OutputError {
+public:
+    /// Of networks that are cut as the runner's is, which outlives it.
+    explicit OutputError(SliceRunner& runner) : sums_(runner) {}
+    void add(std::span<const nn::Tensor> teacher, std::span<const nn::Tensor> student, nn::Index samples) {
+        sums_.begin(samples, 2);
+        sums_.for_each([&](BatchSlice slice, std::span<double> to) {
+            for (std::size_t k = 0; k != teacher.size(); ++k) {
+                auto const t = sums_.values(teacher[k], slice), s = sums_.values(student[k], slice);
+                for (std::size_t i = 0; i != t.size(); ++i) {
+                    double const d = static_cast<double>(s[i]) - static_cast<double>(t[i]);
+                    to[0] += d * d;
+                }
+                to[1] += static_cast<double>(t.size());
+            }
+        });
+        auto const of_batch = sums_.finish();
+        sum_ += of_batch[0];
+        values_ += of_batch[1];
     }
-    double mean() const { return sum / values; }
+    double mean() const { return sum_ / values_; }
+
+private:
+    SliceSums sums_;
+    double sum_ = 0, values_ = 0;
 };
 
 /// Of a network's outputs over all batches. Error: a batch cannot be loaded. Throws std::invalid_argument
@@ -70,14 +87,14 @@ struct OutputError {
 inline result<double> output_error(TeacherOutputs& teacher, const nn::Network& student, DataSource batches,
                                    const nn::Executor* executor, std::size_t slices) {
     SliceRunner runner(student, executor, slices);
+    OwnBatches own(batches, student, executor, slices, "distill");
     Batch buffer, outputs(student.outputs().size());
-    OutputError error;
-    for (std::size_t i = 0; i != batches.size(); ++i) {
-        auto const batch = batches.load(i, buffer);
+    OutputError error(runner);
+    for (std::size_t i = 0; i != own.size(); ++i) {
+        auto const batch = own.load(i, buffer);
         if (!batch) return batch.diagnostics();
-        require_batch(student, *batch, "distill", i);
-        runner.run_batch(*batch, student.outputs(), outputs);
-        error.add(teacher.of(i, *batch), outputs);
+        runner.run_batch(batch->tensors, student.outputs(), outputs, batch->samples);
+        error.add(teacher.of(i, *batch), outputs, batch->samples);
     }
     return error.mean();
 }
@@ -105,10 +122,10 @@ private:
     bool kept_ = false;
 };
 
-/// The run's directory, and that it is this process's.
+/// The run's directory, and that it is this run's: the first rank has the lock.
 struct OpenRun {
     RunDirectory files;
-    DirectoryLock lock;
+    std::optional<DirectoryLock> lock;
 };
 
 /// Nothing without a directory. Errors: it cannot be made; another process works in it; it has checkpoints,
@@ -116,33 +133,43 @@ struct OpenRun {
 template <class Algorithms, class Options>
 result<std::optional<OpenRun>> open_run(const nn::Network& teacher, const BasicStudent<Algorithms>& student,
                                         DataSource batches, std::span<const TrainedBlock> blocks,
-                                        const Options& options, const RunOptions& run) {
+                                        const Options& options, const RunOptions& run,
+                                        const nn::Executor& executor) {
     if (run.directory.empty()) return std::optional<OpenRun>{};
     std::error_code error;  // rather now than after the first block
     std::filesystem::create_directories(run.directory, error);
     if (error) return file_error("create", run.directory, error.value());
-    auto lock = DirectoryLock::take(run.directory);
-    if (!lock) return lock.diagnostics();
-    auto const mark = fingerprint(teacher, student, batches, options);
+    std::optional<DirectoryLock> lock;
+    Diagnostics warnings;
+    if (is_first(run.ranks)) {
+        auto taken = DirectoryLock::take(run.directory);
+        if (!taken) return taken.diagnostics();
+        warnings = taken.diagnostics();
+        lock.emplace(*std::move(taken));
+    }
+    auto const mark = fingerprint(teacher, student, batches, options, &executor);
     if (!mark) return mark.diagnostics();
     RunDirectory files(run.directory, *mark, blocks);
-    if (!run.resume && files.has_checkpoints())
+    if (!run.resume && is_first(run.ranks) && files.has_checkpoints())
         return general_error(concat("distill: ", run.directory.string(),
                                     " has the checkpoints of an earlier run; set resume to continue it, or "
                                     "remove the directory"));
-    Diagnostics warnings = lock.diagnostics();
-    return {std::optional<OpenRun>(OpenRun{std::move(files), *std::move(lock)}), std::move(warnings)};
+    return {std::optional<OpenRun>(OpenRun{std::move(files), std::move(lock)}), std::move(warnings)};
 }
 
-/// Takes the blocks that an earlier run has finished.
+/// Takes the blocks that an earlier run has finished; the first rank reads them for all.
 template <class Algorithms>
 result<void> load_finished(const RunDirectory& files, BasicStudent<Algorithms>& student, std::size_t blocks,
-                           DistillReport& report) {
+                           Ranks* ranks, DistillReport& report) {
     for (; report.blocks.size() != blocks; ++report.resumed_blocks) {
-        auto done = files.load(report.blocks.size(), student);
+        std::size_t const b = report.blocks.size();
+        result<std::optional<std::string>> content = std::optional<std::string>{};
+        if (is_first(ranks)) content = files.read(b);
+        if (!content) return content.diagnostics();
+        if (!first_says(ranks, content->has_value())) break;
+        auto done = files.load(b, student, first_text(ranks, std::move(*content).value_or(std::string())));
         if (!done) return done.diagnostics();
-        if (!*done) break;
-        report.blocks.push_back(**std::move(done));
+        report.blocks.push_back(*std::move(done));
     }
     return {};
 }
@@ -158,7 +185,9 @@ result<void> train_blocks(const nn::Network& teacher, BasicStudent<Algorithms>& 
     std::filesystem::path const dumps =
         files != nullptr ? run.directory / "dump" : std::filesystem::temp_directory_path();
     std::error_code ignored;
-    if (files != nullptr) std::filesystem::remove_all(dumps, ignored);  // of a run that was killed
+    if (files != nullptr && is_first(run.ranks))
+        std::filesystem::remove_all(dumps, ignored);  // of a run that was killed
+    meet(run.ranks);
     if (student.plan().data_dump.value) {
         auto written = TeacherDump::write(teacher, blocks, batches, dumps, &executor, options.slices);
         if (!written) return written.diagnostics();
@@ -178,7 +207,7 @@ result<void> train_blocks(const nn::Network& teacher, BasicStudent<Algorithms>& 
         auto block =
             trainer.train(training, {.block = b, .blocks = blocks.size()}, report.cancelled, run.on_progress);
         if (!block) return failed(block.diagnostics());
-        if (files != nullptr && !report.cancelled)
+        if (files != nullptr && is_first(run.ranks) && !report.cancelled)
             if (auto saved = files->save(b, student, *block); !saved) return failed(saved.diagnostics());
         report.blocks.push_back(*std::move(block));
     }
@@ -195,6 +224,54 @@ void require_same(const nn::Network& teacher, const BasicStudent<Algorithms>& st
                                            "; make it from this teacher by make_student()"));
 }
 
+/// `distill`, when the arguments make sense.
+template <class Loss, class Optimizer, class Algorithms>
+result<DistillReport> distill_together(const nn::Network& teacher, BasicStudent<Algorithms>& student,
+                                       DataSource batches,
+                                       const BasicDistillOptions<Loss, Optimizer>& options,
+                                       const RunOptions& run) {
+    auto const blocks = blocks_of(teacher, student.plan(), options.blocks);
+    nn::Executor const executor(run.threads, best_instructions(), run.ranks);
+    CacheBudget budget(run.memory_bytes, run.directory);
+    TeacherOutputs outputs(teacher, batches.size(), budget, &executor, options.slices);
+    Rollback rollback(student.network());
+    DistillReport report;
+    auto const calibrated = output_error(outputs, rollback.before(), batches, &executor, options.slices);
+    if (!calibrated) return calibrated.diagnostics();
+    report.output_error_calibrated = *calibrated;
+
+    auto const opened = open_run(teacher, student, batches, blocks, options, run, executor);
+    if (!opened) return opened.diagnostics();
+    const RunDirectory* const files = *opened ? &(*opened)->files : nullptr;
+    if (files != nullptr)
+        if (auto ok = load_finished(*files, student, blocks.size(), run.ranks, report); !ok)
+            return ok.diagnostics();
+    if (auto ok =
+            train_blocks(teacher, student, batches, blocks, options, run, files, budget, executor, report);
+        !ok)
+        return ok.diagnostics();
+
+    SliceRunner runner(student.network(), &executor, options.slices);
+    OutputError error(runner);
+    auto layers = measure_layers(
+        student, batches, runner,
+        [&](std::size_t i, const OwnBatches::Loaded& batch, std::span<const nn::Tensor> values) {
+            error.add(outputs.of(i, batch), values, batch.samples);
+        });
+    if (!layers) return layers.diagnostics();
+    report.output_error_distilled = error.mean();
+    if (!(report.output_error_distilled <= largest_error_left * report.output_error_calibrated)) {
+        student.network() = rollback.before();
+        report.output_error_distilled = report.output_error_calibrated;
+        report.kept_calibrated = true;
+        layers = report_layers(student, batches, &executor);
+        if (!layers) return layers.diagnostics();
+    }
+    report.layers = *std::move(layers);
+    rollback.keep();
+    return {std::move(report), opened.diagnostics()};
+}
+
 }  // namespace detail
 
 template <BlockLoss Loss, BlockOptimizer Optimizer, class Algorithms>
@@ -209,46 +286,11 @@ result<DistillReport> distill(const nn::Network& teacher, BasicStudent<Algorithm
         if (const auto* const q = student.quantizers(layer.name); q != nullptr && !q->is_calibrated())
             return general_error(detail::concat("distill: layer `", layer.name,
                                                 "` is not calibrated; call calibrate() first"));
-    auto const blocks = blocks_of(teacher, student.plan(), options.blocks);
-    nn::Executor const executor(run.threads);
-    CacheBudget budget(run.memory_bytes, run.directory);
-    detail::TeacherOutputs outputs(teacher, batches, budget, &executor, options.slices);
-    detail::Rollback rollback(student.network());
-    DistillReport report;
-    auto const calibrated =
-        detail::output_error(outputs, rollback.before(), batches, &executor, options.slices);
-    if (!calibrated) return calibrated.diagnostics();
-    report.output_error_calibrated = *calibrated;
-
-    auto const opened = detail::open_run(teacher, student, batches, blocks, options, run);
-    if (!opened) return opened.diagnostics();
-    const RunDirectory* const files = *opened ? &(*opened)->files : nullptr;
-    if (files != nullptr)
-        if (auto ok = detail::load_finished(*files, student, blocks.size(), report); !ok)
-            return ok.diagnostics();
-    if (auto ok = detail::train_blocks(teacher, student, batches, blocks, options, run, files, budget,
-                                       executor, report);
-        !ok)
-        return ok.diagnostics();
-
-    detail::OutputError error;
-    auto layers = detail::measure_layers(
-        student, batches, &executor, options.slices,
-        [&](std::size_t i, std::span<const nn::Tensor> batch, std::span<const nn::Tensor> values) {
-            error.add(outputs.of(i, batch), values);
-        });
-    if (!layers) return layers.diagnostics();
-    report.output_error_distilled = error.mean();
-    if (!(report.output_error_distilled <= detail::largest_error_left * report.output_error_calibrated)) {
-        student.network() = rollback.before();
-        report.output_error_distilled = report.output_error_calibrated;
-        report.kept_calibrated = true;
-        layers = report_layers(student, batches, &executor);
-        if (!layers) return layers.diagnostics();
-    }
-    report.layers = *std::move(layers);
-    rollback.keep();
-    return {std::move(report), opened.diagnostics()};
+    if (std::size_t const n = run.ranks == nullptr ? 1 : run.ranks->size(); n > options.slices)
+        return general_error(detail::concat("distill: there are ", n, " ranks, and a batch is cut into ",
+                                            options.slices, " slices; set slices to ", n, " or more"));
+    return detail::together(
+        run.ranks, [&] { return detail::distill_together(teacher, student, batches, options, run); });
 }
 
 }  // namespace amct_distill

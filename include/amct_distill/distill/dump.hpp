@@ -4,6 +4,8 @@
 ///     auto dump = TeacherDump::write(teacher, blocks, batches, "/tmp");   // a new directory in there
 ///     dump->load(block, step, inputs, outputs).value();                        // the same bits
 ///
+/// Of several ranks each has a dump of its own samples.
+///
 /// The directory is the run's own and is removed with the object. When something fails, it stays, for looking
 /// into, and the diagnostics say where.
 #pragma once
@@ -23,7 +25,7 @@
 #include "../nn/network.hpp"
 #include "../nn/npy.hpp"
 #include "../student/data_source.hpp"
-#include "../student/same_network.hpp"
+#include "../student/own_batches.hpp"
 #include "../student/slices.hpp"
 #include "blocks.hpp"
 
@@ -51,12 +53,12 @@ public:
         auto const value = [&](nn::NodeId id) -> const nn::Tensor& {
             return values[static_cast<std::size_t>(std::ranges::lower_bound(nodes, id) - nodes.begin())];
         };
+        OwnBatches own(batches, teacher, executor, slices, "distill");
         Batch buffer;
-        for (std::size_t i = 0; i != batches.size(); ++i) {
-            auto const batch = batches.load(i, buffer);
+        for (std::size_t i = 0; i != own.size(); ++i) {
+            auto const batch = own.load(i, buffer);
             if (!batch) return dump.failed(batch.diagnostics());
-            detail::require_batch(teacher, *batch, "distill", i);
-            runner.run_batch(*batch, nodes, values);
+            runner.run_batch(batch->tensors, nodes, values, batch->samples);
             for (std::size_t b = 0; b != blocks.size(); ++b)
                 for (auto [what, all] :
                      {std::pair{"input", &blocks[b].inputs}, {"output", &blocks[b].outputs}})

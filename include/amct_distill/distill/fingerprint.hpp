@@ -5,8 +5,10 @@
 ///     Fingerprint now = fingerprint(teacher, student, batches, options).value();
 ///     if (auto what = difference(now, saved); !what.empty()) ...       // "the data"
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <type_traits>
 #include <typeinfo>
@@ -15,7 +17,7 @@
 
 #include "../io/hash.hpp"
 #include "../student/data_source.hpp"
-#include "../student/same_network.hpp"
+#include "../student/own_batches.hpp"
 #include "../student/student.hpp"
 #include "../text/printer.hpp"
 #include "distill_options.hpp"
@@ -43,6 +45,37 @@ namespace detail {
 inline void add(Hash& hash, const nn::Tensor& t) {
     for (nn::Index d : t.shape()) hash.add(static_cast<std::uint64_t>(d));
     hash.add_bytes(t.span());
+}
+/// Values that are told apart by samples, a rank's in each rank: of each sample a hash, in order.
+inline void add_samples(Hash& hash, std::span<const nn::Tensor> own, SliceRunner& runner, nn::Index samples) {
+    Exchange exchange;
+    for (const nn::Tensor& t : own) {
+        for (std::size_t d = 1; d < t.shape().size(); ++d) hash.add(static_cast<std::uint64_t>(t.dim(d)));
+        if (!runner.is_cut()) {
+            hash.add_bytes(t.span());
+            continue;
+        }
+        std::vector<std::uint64_t> all(static_cast<std::size_t>(samples));
+        std::size_t const one = t.size() / (std::max)(static_cast<std::size_t>(t.dim(0)), std::size_t{1});
+        BatchSlice const part = runner.own_part(samples);
+        for (nn::Index s = 0; s != part.size(); ++s) {
+            Hash of_sample;
+            of_sample.add_bytes(t.span().subspan(static_cast<std::size_t>(s) * one, one));
+            all[static_cast<std::size_t>(part.begin + s)] = of_sample.value();
+        }
+        exchange.begin(runner.ranks());
+        if (Ranks* const ranks = runner.ranks(); ranks != nullptr)
+            for (std::size_t r = 0; r != ranks->size(); ++r) {
+                auto const of = [&](BatchSlice p) {
+                    return std::span(all).subspan(static_cast<std::size_t>(p.begin),
+                                                  static_cast<std::size_t>(p.size()));
+                };
+                exchange.send(r, std::span<const std::uint64_t>(of(part)));
+                exchange.receive(r, of(runner.part_of(samples, r)));
+            }
+        exchange.run(runner.ranks());
+        hash.add_bytes(std::span<const std::uint64_t>(all));
+    }
 }
 /// Structure and parameters.
 inline void add(Hash& hash, const nn::Network& network) {
@@ -85,26 +118,26 @@ void add_settings(Hash& hash, const T& t) {
 /// What a run computes depends on. What does not change a bit of the result is not in it: dump, memory,
 /// threads. The teacher's outputs for the first batch stand for the settings that its modules do not show.
 /// Errors: no batches; one cannot be loaded. Throws std::invalid_argument when a batch does not fit the
-/// teacher's inputs.
+/// teacher's inputs. Of several ranks (the executor's) each looks at its own samples.
 template <class Algorithms, class Loss, class Optimizer>
 result<Fingerprint> fingerprint(const nn::Network& teacher, const BasicStudent<Algorithms>& student,
-                                DataSource batches, const BasicDistillOptions<Loss, Optimizer>& options) {
+                                DataSource batches, const BasicDistillOptions<Loss, Optimizer>& options,
+                                const nn::Executor* executor = nullptr) {
     if (batches.empty()) return general_error("fingerprint: no batches; give at least one");
     detail::Hash of_teacher, of_configuration, of_data, of_calibration, of_training;
     detail::add(of_teacher, teacher);
     of_data.add(std::uint64_t{batches.size()});
-    Batch buffer;
-    for (std::size_t i = 0; i != batches.size(); ++i) {
-        auto const batch = batches.load(i, buffer);
+    SliceRunner runner(teacher, executor, options.slices);
+    OwnBatches own(batches, teacher, executor, options.slices, "distill");
+    Batch buffer, outputs(teacher.outputs().size());
+    for (std::size_t i = 0; i != own.size(); ++i) {
+        auto const batch = own.load(i, buffer);
         if (!batch) return batch.diagnostics();
-        for (const nn::Tensor& t : *batch) detail::add(of_data, t);
+        of_data.add(static_cast<std::uint64_t>(batch->samples));
+        detail::add_samples(of_data, batch->tensors, runner, batch->samples);
         if (i != 0) continue;
-        detail::require_batch(teacher, *batch, "distill", i);
-        std::vector<const nn::Tensor*> inputs;
-        for (const nn::Tensor& t : *batch) inputs.push_back(&t);
-        nn::Tape tape;
-        teacher.forward(inputs, tape, nn::Mode::evaluate);
-        for (nn::NodeId id : teacher.outputs()) detail::add(of_teacher, tape.output(id));
+        runner.run_batch(batch->tensors, teacher.outputs(), outputs, batch->samples);
+        detail::add_samples(of_teacher, outputs, runner, batch->samples);
     }
     const auto& plan = student.plan();
     of_configuration.add(std::uint64_t{plan.batch_num.value});

@@ -8,15 +8,14 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
-
-#include "../nn/tensor.hpp"
+#include <span>
 
 namespace amct_distill::detail {
 
 /// Signal and noise of a quantized tensor, in squares.
 struct Noise {
     double signal = 0, error = 0;
-    void add(const nn::Tensor& x, const nn::Tensor& quantized) {
+    void add(std::span<const float> x, std::span<const float> quantized) {
         for (std::size_t i = 0; i != x.size(); ++i) {
             double const v = static_cast<double>(x[i]), d = v - static_cast<double>(quantized[i]);
             signal += v * v;

@@ -20,7 +20,7 @@
 
 #include "../nn/network.hpp"
 #include "../student/data_source.hpp"
-#include "../student/same_network.hpp"
+#include "../student/own_batches.hpp"
 #include "../student/slices.hpp"
 #include "spill_file.hpp"
 
@@ -51,7 +51,10 @@ public:
     /// All outlive it. The network's parameters may change for nodes that advance() has not evaluated.
     PrefixRunner(const nn::Network& network, DataSource batches, CacheBudget& budget,
                  const nn::Executor* executor = nullptr, std::size_t slices = default_slices)
-        : batches_(batches), budget_(budget), runner_(network, executor, slices), file_(budget.directory()) {}
+        : batches_(batches, network, executor, slices, "distill"),
+          budget_(budget),
+          runner_(network, executor, slices),
+          file_(budget.directory()) {}
     PrefixRunner(const PrefixRunner&) = delete;
     PrefixRunner& operator=(const PrefixRunner&) = delete;
     ~PrefixRunner() { forget(); }
@@ -83,8 +86,8 @@ public:
         } else {
             auto const loaded = batches_.load(i, buffer_);
             if (!loaded) return loaded.diagnostics();
-            batch = *loaded;
-            detail::require_batch(network(), batch, "distill", i);
+            batch = loaded->tensors;
+            kept.samples = loaded->samples;
             for (std::size_t k = 0; k != batch.size(); ++k)
                 given_.push_back({network().inputs()[k], &batch[k]});
         }
@@ -104,11 +107,14 @@ public:
         nodes_.clear();
         for (nn::NodeId id : network().operations())
             if (id.index >= from && id < to) nodes_.push_back(id);
-        if (!nodes_.empty()) runner_.run(nodes_, given_, wanted_);
+        if (!nodes_.empty()) runner_.run(nodes_, given_, wanted_, kept.samples);
         before_.clear();
         live_.resize(live);
         return keep(kept, to);
     }
+    /// Of the whole batch, after `advance`.
+    nn::Index samples(std::size_t i) const { return kept_[i].samples; }
+    SliceRunner& runner() { return runner_; }
     /// After `advance`, until the next.
     const nn::Tensor& value(nn::NodeId id) const {
         const nn::Tensor* const found = find(after_, id);
@@ -130,6 +136,7 @@ private:
         std::vector<SpillFile::Place> places{};  // or in the file; some may be left of earlier nodes
         std::size_t bytes = 0;
         bool in_file = false;
+        nn::Index samples = 0;  // of the whole batch
         bool has(nn::NodeId id) const { return std::ranges::find(nodes, id) != nodes.end(); }
     };
 
@@ -177,7 +184,7 @@ private:
             if (live[i]) live_.push_back({i});
     }
 
-    DataSource batches_;
+    OwnBatches batches_;
     Batch buffer_{};
     CacheBudget& budget_;
     SliceRunner runner_;

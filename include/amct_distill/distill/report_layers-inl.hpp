@@ -6,7 +6,8 @@
 #include <span>
 #include <vector>
 
-#include "../student/same_network.hpp"
+#include "../student/own_batches.hpp"
+#include "../student/slice_sums.hpp"
 #include "../student/slices.hpp"
 #include "noise.hpp"
 #include "report_layers.hpp"
@@ -14,18 +15,13 @@
 namespace amct_distill {
 namespace detail {
 
-/// Counts the values outside of the clips, which always hold 0.
-struct ClippedShare {
-    std::size_t values = 0, clipped = 0;
-    void add(const nn::Tensor& x, ClipRange clip) {
-        float const high = (std::max)(clip.max, 0.0f), low = (std::min)(clip.min, 0.0f);
-        for (float v : x) clipped += static_cast<std::size_t>(v > high || v < low);
-        values += x.size();
-    }
-    double share() const {
-        return values == 0 ? 0 : static_cast<double>(clipped) / static_cast<double>(values);
-    }
-};
+/// The values outside of the clips, which always hold 0.
+inline std::size_t clipped_values(std::span<const float> x, ClipRange clip) {
+    float const high = (std::max)(clip.max, 0.0f), low = (std::min)(clip.min, 0.0f);
+    std::size_t clipped = 0;
+    for (float v : x) clipped += static_cast<std::size_t>(v > high || v < low);
+    return clipped;
+}
 
 /// The rows of a quantized weight that are all 0.
 inline std::vector<std::size_t> zero_rows(const nn::Tensor& weight) {
@@ -38,9 +34,10 @@ inline std::vector<std::size_t> zero_rows(const nn::Tensor& weight) {
 }
 
 /// `report_layers`, and f(i, batch, outputs) for each batch: the network's outputs are computed on the way.
+/// The runner is of the student's network.
 template <class Algorithms, class F>
 result<std::vector<LayerReport>> measure_layers(const BasicStudent<Algorithms>& student, DataSource batches,
-                                                const nn::Executor* executor, std::size_t slices, F f) {
+                                                SliceRunner& runner, F f) {
     const nn::Network& network = student.network();
     std::vector<LayerReport> reports;
     std::vector<nn::NodeId> inputs;
@@ -71,31 +68,41 @@ result<std::vector<LayerReport>> measure_layers(const BasicStudent<Algorithms>& 
         inputs.push_back(network.node(layer.node).inputs.at(0));
         quantizers.push_back(q);
     }
-    std::vector<detail::Noise> noises(reports.size());
-    std::vector<detail::ClippedShare> clipped(reports.size());
+    // Of each layer the signal, the noise, the values outside of the clips, and all.
+    std::vector<double> totals(4 * reports.size());
+    SliceSums sums(runner);
     // The network's outputs, then the layers' inputs.
     std::vector<nn::NodeId> nodes(network.outputs().begin(), network.outputs().end());
     std::size_t const outputs = nodes.size();
     nodes.insert(nodes.end(), inputs.begin(), inputs.end());
     std::vector<nn::Tensor> values(nodes.size());
-    SliceRunner runner(network, executor, slices);
+    OwnBatches own(batches, network, runner.executor(), runner.slices(), "report_layers");
     Batch buffer;
-    for (std::size_t i = 0; i != batches.size(); ++i) {
-        auto const batch = batches.load(i, buffer);
+    for (std::size_t i = 0; i != own.size(); ++i) {
+        auto const batch = own.load(i, buffer);
         if (!batch) return batch.diagnostics();
-        require_batch(network, *batch, "report_layers", i);
-        runner.run_batch(*batch, nodes, values);
+        runner.run_batch(batch->tensors, nodes, values, batch->samples);
+        sums.begin(batch->samples, totals.size());
         for (std::size_t k = 0; k != reports.size(); ++k) {
-            const nn::Tensor& x = values[outputs + k];
-            quantizers[k]->quantize_data(x, quantized);
-            noises[k].add(x, quantized);
-            clipped[k].add(x, reports[k].data_clip);
+            const nn::Tensor& whole = values[outputs + k];
+            quantizers[k]->quantize_data(whole, quantized);
+            sums.for_each([&](BatchSlice slice, std::span<double> to) {
+                auto const x = sums.values(whole, slice);
+                Noise noise;
+                noise.add(x, sums.values(quantized, slice));
+                to[4 * k] = noise.signal, to[4 * k + 1] = noise.error;
+                to[4 * k + 2] = static_cast<double>(clipped_values(x, reports[k].data_clip));
+                to[4 * k + 3] = static_cast<double>(x.size());
+            });
         }
+        auto const of_batch = sums.finish();
+        for (std::size_t k = 0; k != totals.size(); ++k) totals[k] += of_batch[k];
         f(i, *batch, std::span<const nn::Tensor>(values).first(outputs));
     }
     for (std::size_t k = 0; k != reports.size(); ++k) {
-        reports[k].data_sqnr = noises[k].sqnr();
-        reports[k].saturation = clipped[k].share();
+        double const* const of = totals.data() + 4 * k;
+        reports[k].data_sqnr = Noise{of[0], of[1]}.sqnr();
+        reports[k].saturation = of[3] == 0 ? 0 : of[2] / of[3];
     }
     return reports;
 }
@@ -105,7 +112,8 @@ result<std::vector<LayerReport>> measure_layers(const BasicStudent<Algorithms>& 
 template <class Algorithms>
 result<std::vector<LayerReport>> report_layers(const BasicStudent<Algorithms>& student, DataSource batches,
                                                const nn::Executor* executor) {
-    return detail::measure_layers(student, batches, executor, default_slices, [](auto&&...) {});
+    SliceRunner runner(student.network(), executor);
+    return detail::measure_layers(student, batches, runner, [](auto&&...) {});
 }
 
 }  // namespace amct_distill

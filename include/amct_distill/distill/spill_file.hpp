@@ -11,6 +11,7 @@
 #pragma once
 #include <cerrno>
 #include <cstddef>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <ios>
@@ -74,11 +75,18 @@ private:
     result<void> open() {
         if (file_.is_open()) return {};
         std::error_code error;
-        for (int i = 0; path_.empty() || std::filesystem::exists(path_, error); ++i)
-            path_ = directory_ / detail::concat("values_", i);
-        file_.pubsetbuf(nullptr, 0);
         errno = 0;
-        if (!file_.open(path_, std::ios::in | std::ios::out | std::ios::trunc | std::ios::binary)) {
+        for (int i = 0; path_.empty(); ++i) {  // one that was not there before, also between processes
+            path_ = directory_ / detail::concat("values_", i);
+            if (std::FILE* const made = std::fopen(path_.string().c_str(), "wbx"))
+                std::fclose(made);
+            else if (errno == EEXIST)
+                path_.clear();
+            else
+                break;
+        }
+        file_.pubsetbuf(nullptr, 0);
+        if (!file_.open(path_, std::ios::in | std::ios::out | std::ios::binary)) {
             path_.clear();
             return failed("make");
         }

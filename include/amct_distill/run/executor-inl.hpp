@@ -50,7 +50,8 @@ struct Job {
 
 namespace amct_distill::nn {
 
-AMCT_DISTILL_INLINE Executor::Executor(int threads, InstructionSet instructions) : threads_(threads) {
+AMCT_DISTILL_INLINE Executor::Executor(int threads, InstructionSet instructions, Ranks* ranks)
+    : threads_(threads), ranks_(ranks) {
     if (threads < 1 || threads > 1024)
         throw std::invalid_argument(detail::concat("Executor: expected 1 to 1024 threads, found ", threads));
     if (!available(instructions))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The threads of a run: one pool for all that is computed in it.
+/// The threads of a run: one pool for all that is computed in it; and the ranks that share it, if there are
+/// several.
 ///
 ///     Executor executor(4);
 ///     tape.use(&executor);                                        // the modules' loops
@@ -14,6 +15,7 @@
 #include <type_traits>
 
 #include "execution.hpp"
+#include "ranks.hpp"
 
 namespace amct_distill::detail {
 class ThreadPool;
@@ -24,13 +26,15 @@ namespace amct_distill::nn {
 class Executor {
 public:
     /// The caller of `parallel_for` is one of the threads. Throws std::invalid_argument unless 1 to 1024, and
-    /// for instructions that this machine does not have.
-    explicit Executor(int threads, InstructionSet instructions = best_instructions());
+    /// for instructions that this machine does not have. The ranks, which may be null, outlive it.
+    explicit Executor(int threads, InstructionSet instructions = best_instructions(), Ranks* ranks = nullptr);
     ~Executor();
     Executor(const Executor&) = delete;
     Executor& operator=(const Executor&) = delete;
 
     int threads() const { return threads_; }
+    /// Null: this process has the whole run.
+    Ranks* ranks() const { return ranks_; }
 
     /// f(i), or f(i, worker), for every i below `count`; returns when all are done. `worker` is below
     /// threads(), and no two calls at the same time have the same: an index of buffers. A call from within
@@ -63,6 +67,7 @@ private:
     void run(std::size_t count, Function f) const;
 
     int threads_;
+    Ranks* ranks_;
     std::unique_ptr<detail::ThreadPool> pool_;
     Execution execution_{};
 };

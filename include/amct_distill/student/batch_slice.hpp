@@ -12,9 +12,9 @@ namespace amct_distill {
 /// Into how many slices a batch is cut; one of fewer samples into one for each.
 inline constexpr std::size_t default_slices = 8;
 
-/// Samples begin..end of a batch.
+/// Samples begin..end of what a rank has of a batch; `first` is the first one's number in the whole batch.
 struct BatchSlice {
-    nn::Index begin = 0, end = 0;
+    nn::Index begin = 0, end = 0, first = begin;
     nn::Index size() const { return end - begin; }
 };
 

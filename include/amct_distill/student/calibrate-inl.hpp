@@ -3,50 +3,77 @@
 #pragma once
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <filesystem>
-#include <limits>
+#include <span>
 #include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
 
+#include "../io/binary.hpp"
 #include "../io/file.hpp"
+#include "../run/together.hpp"
 #include "calibrate.hpp"
 #include "input_calibration.hpp"
-#include "same_network.hpp"
+#include "layer_owners.hpp"
+#include "own_batches.hpp"
 #include "slices.hpp"
 
 namespace amct_distill {
 
+namespace detail {
+
+/// A layer that is being calibrated.
 template <class Algorithms>
-result<CalibrationReport> calibrate(BasicStudent<Algorithms>& student, DataSource batches,
-                                    const RunOptions& run, const CalibrateOptions& options) {
-    run.check_options("calibrate");
-    options.check_options();
-    if (batches.empty()) return general_error("calibrate: no batches; give at least one");
+struct CalibratedLayer {
+    CalibratedLayer(const std::string& layer, nn::NodeId node, LayerQuantizers<Algorithms>& quantizers,
+                    const IfmrOptions& ifmr, std::size_t memory, const std::string& directory)
+        : name(layer), input(node), calibration(quantizers, ifmr, memory, directory) {}
+    const std::string& name;
+    nn::NodeId input;
+    InputCalibration<Algorithms> calibration;
+};
+
+/// What the owners of the layers have found, to all ranks.
+template <class Algorithms>
+void tell_all(Ranks* ranks, std::deque<CalibratedLayer<Algorithms>>& layers, const LayerOwners& owners) {
+    if (!are_several(ranks)) return;
+    BinaryWriter out;
+    for (std::size_t k = 0; k != layers.size(); ++k) {
+        if (!owners.is_own(k)) continue;
+        out.put(std::uint64_t{k});
+        out.put(layers[k].calibration.clip());
+        put(out, layers[k].calibration.warnings());
+    }
+    for (const std::string& text : gather_texts(ranks, out.text)) {
+        std::uint64_t k = 0;
+        for (BinaryReader in(text); in.get(k) && k < layers.size();) {
+            ClipRange clip;
+            Diagnostics warnings;
+            if (!in.get(clip) || !get(in, warnings)) break;
+            layers[k].calibration.set_found(clip, std::move(warnings));
+        }
+    }
+}
+
+template <class Algorithms>
+result<CalibrationReport> calibrate_together(BasicStudent<Algorithms>& student, DataSource batches,
+                                             const RunOptions& run, const CalibrateOptions& options) {
     const nn::Network& network = student.network();
     std::size_t const asked = student.plan().batch_num.value;
     CalibrationReport report{(std::min)(asked, batches.size())};
-
-    struct Waiting {  // a layer that is being calibrated
-        Waiting(const std::string& layer, nn::NodeId node, LayerQuantizers<Algorithms>& quantizers,
-                const IfmrOptions& ifmr, std::size_t memory, const std::string& directory)
-            : name(layer), input(node), calibration(quantizers, ifmr, memory, directory) {}
-        const std::string& name;
-        nn::NodeId input;
-        InputCalibration<Algorithms> calibration;
-    };
     if (!run.directory.empty()) {
         std::error_code error;
         std::filesystem::create_directories(run.directory, error);
-        if (error) return detail::file_error("create", run.directory, error.value());
+        if (error) return file_error("create", run.directory, error.value());
     }
-    std::deque<Waiting> waiting;
-    double values = 0;  // of one sample, of all layers' inputs
+    nn::Executor const executor(run.threads, best_instructions(), run.ranks);
+    SliceRunner runner(network, &executor);
     auto const size_of = [&](nn::NodeId id) {
-        double size = 1;
-        for (nn::Index d : network.node(id).shape) size *= d > 0 ? static_cast<double>(d) : 1;
+        std::size_t size = 1;
+        for (nn::Index d : network.node(id).shape) size *= d > 0 ? static_cast<std::size_t>(d) : 1;
         return size;
     };
     auto const inputs_of = [&](auto f) {
@@ -54,47 +81,74 @@ result<CalibrationReport> calibrate(BasicStudent<Algorithms>& student, DataSourc
             if (auto* const q = student.quantizers(layer.name); q != nullptr && !q->has_user_clips())
                 f(layer, *q, network.node(layer.node).inputs[0]);
     };
-    inputs_of([&](const auto&, auto&, nn::NodeId input) { values += size_of(input); });
+    std::vector<std::size_t> sizes;  // values of one sample
+    inputs_of([&](const auto&, auto&, nn::NodeId input) { sizes.push_back(size_of(input)); });
+    LayerOwners owners(runner, sizes);
+    double values = 0;  // of one sample, of all of this rank's layers
+    for (std::size_t k = 0; k != sizes.size(); ++k)
+        if (owners.is_own(k)) values += static_cast<double>(sizes[k]);
+    std::deque<CalibratedLayer<Algorithms>> layers;
     inputs_of([&](const auto& layer, auto& quantizers, nn::NodeId input) {
-        double const share = static_cast<double>(run.memory_bytes) * (size_of(input) / values);
-        waiting.emplace_back(layer.name, input, quantizers, options.ifmr, static_cast<std::size_t>(share),
-                             run.directory.string());
+        std::size_t const k = layers.size();
+        double const share = owners.is_own(k) ? static_cast<double>(run.memory_bytes) *
+                                                    (static_cast<double>(sizes[k]) / values)
+                                              : 0;
+        layers.emplace_back(layer.name, input, quantizers, options.ifmr, static_cast<std::size_t>(share),
+                            run.directory.string());
     });
 
-    nn::Executor const executor(run.threads);
-    SliceRunner runner(network, &executor);
     std::vector<nn::NodeId> nodes;  // that layers read, each once
-    for (const Waiting& w : waiting) nodes.push_back(w.input);
+    for (const auto& layer : layers) nodes.push_back(layer.input);
     std::ranges::sort(nodes);
     nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
     std::vector<nn::Tensor> read(nodes.size());
+    std::vector<const nn::Tensor*> inputs;  // by layer
+    for (const auto& layer : layers)
+        inputs.push_back(
+            &read[static_cast<std::size_t>(std::ranges::lower_bound(nodes, layer.input) - nodes.begin())]);
+    OwnBatches own(batches, network, &executor, default_slices, "calibrate");
     Batch buffer;
     for (std::size_t i = 0; i != report.batches; ++i) {
-        auto const batch = batches.load(i, buffer);
+        auto const batch = own.load(i, buffer);
         if (!batch) return batch.diagnostics();
-        detail::require_batch(network, *batch, "calibrate", i);
-        runner.run_batch(*batch, nodes, read);
-        for (Waiting& w : waiting) {
-            auto const at = std::ranges::lower_bound(nodes, w.input) - nodes.begin();
-            const nn::Tensor& x = read[static_cast<std::size_t>(at)];
-            if (auto ok = w.calibration.observe(x.span(), executor.execution()); !ok)
-                return detail::of_layer(w.name, ok.diagnostics());
-        }
+        runner.run_batch(batch->tensors, nodes, read, batch->samples);
+        auto const observed = owners.collect(
+            batch->samples, inputs, [&](std::size_t k, std::span<const float> x) -> result<void> {
+                if (auto ok = layers[k].calibration.observe(x, executor.execution()); !ok)
+                    return of_layer(layers[k].name, ok.diagnostics());
+                return {};
+            });
+        if (!observed) return observed.diagnostics();
     }
-    for (Waiting& w : waiting)
-        if (auto ok = w.calibration.finish(executor.execution()); !ok)
-            return detail::of_layer(w.name, ok.diagnostics());
+    for (std::size_t k = 0; k != layers.size(); ++k)
+        if (owners.is_own(k))
+            if (auto ok = layers[k].calibration.finish(executor.execution()); !ok)
+                return of_layer(layers[k].name, ok.diagnostics());
+    tell_all(runner.ranks(), layers, owners);
+    meet(run.ranks);  // before anything changes, all have come so far
     Diagnostics warnings;
     if (report.batches != asked)
-        warnings.push_back(general_warning(detail::concat(
-            "calibrate: batch_num is ", asked, ", and ", report.batches,
-            report.batches == 1 ? " batch was" : " batches were", " given; each counts once")));
-    for (Waiting& w : waiting) {
-        w.calibration.take();
-        Diagnostics const of_layer = detail::of_layer(w.name, w.calibration.warnings());
-        warnings.insert(warnings.end(), of_layer.begin(), of_layer.end());
+        warnings.push_back(general_warning(concat("calibrate: batch_num is ", asked, ", and ", report.batches,
+                                                  report.batches == 1 ? " batch was" : " batches were",
+                                                  " given; each counts once")));
+    for (auto& layer : layers) {
+        layer.calibration.take();
+        Diagnostics const of_this = of_layer(layer.name, layer.calibration.warnings());
+        warnings.insert(warnings.end(), of_this.begin(), of_this.end());
     }
     return {report, std::move(warnings)};
+}
+
+}  // namespace detail
+
+template <class Algorithms>
+result<CalibrationReport> calibrate(BasicStudent<Algorithms>& student, DataSource batches,
+                                    const RunOptions& run, const CalibrateOptions& options) {
+    run.check_options("calibrate");
+    options.check_options();
+    if (batches.empty()) return general_error("calibrate: no batches; give at least one");
+    return detail::together(run.ranks,
+                            [&] { return detail::calibrate_together(student, batches, run, options); });
 }
 
 }  // namespace amct_distill

@@ -8,6 +8,11 @@
 ///         result<Batch> load(std::size_t i) const;        // the same values at every call
 ///     };
 ///     calibrate(student, Files{...});
+///
+/// A source that can load some samples of a batch has two more, and a rank of several loads no others:
+///
+///         std::size_t samples(std::size_t i) const;                          // of batch i
+///         result<Batch> load(std::size_t i, BatchSlice part) const;
 #pragma once
 #include <concepts>
 #include <cstddef>
@@ -18,6 +23,7 @@
 
 #include "../core/result.hpp"
 #include "../nn/tensor.hpp"
+#include "batch_slice.hpp"
 
 namespace amct_distill {
 
@@ -29,6 +35,13 @@ template <class S>
 concept LoadsBatches = requires(const S& source, std::size_t i) {
     { source.size() } -> std::convertible_to<std::size_t>;
     { source.load(i) } -> std::same_as<result<Batch>>;
+};
+
+/// Loads some samples of a batch as well.
+template <class S>
+concept LoadsParts = LoadsBatches<S> && requires(const S& source, std::size_t i, BatchSlice part) {
+    { source.samples(i) } -> std::convertible_to<std::size_t>;
+    { source.load(i, part) } -> std::same_as<result<Batch>>;
 };
 
 /// A reference to batches: what it refers to outlives it, as with std::span.
@@ -52,7 +65,16 @@ public:
     requires(!std::same_as<Source, DataSource>) DataSource(const Source& source)
         : source_(&source),
           load_([](const void* from, std::size_t i) { return static_cast<const Source*>(from)->load(i); }),
-          size_(static_cast<std::size_t>(source.size())) {}
+          size_(static_cast<std::size_t>(source.size())) {
+        if constexpr (LoadsParts<Source>) {
+            samples_ = [](const void* from, std::size_t i) {
+                return static_cast<nn::Index>(static_cast<const Source*>(from)->samples(i));
+            };
+            load_part_ = [](const void* from, std::size_t i, BatchSlice part) {
+                return static_cast<const Source*>(from)->load(i, part);
+            };
+        }
+    }
 
     std::size_t size() const { return size_; }
     bool empty() const { return size_ == 0; }
@@ -60,11 +82,18 @@ public:
     /// The tensors of batch i; valid until `buffer`, which holds a batch that was loaded, changes.
     result<std::span<const nn::Tensor>> load(std::size_t i, Batch& buffer) const;
 
+    /// Whether there are the two below.
+    bool loads_parts() const { return load_part_ != nullptr; }
+    nn::Index samples(std::size_t i) const { return samples_(source_, i); }
+    result<Batch> load_part(std::size_t i, BatchSlice part) const { return load_part_(source_, i, part); }
+
 private:
     std::span<const nn::Tensor> tensors_{};
     std::span<const Batch> batches_{};
     const void* source_ = nullptr;
     result<Batch> (*load_)(const void*, std::size_t) = nullptr;
+    nn::Index (*samples_)(const void*, std::size_t) = nullptr;
+    result<Batch> (*load_part_)(const void*, std::size_t, BatchSlice) = nullptr;
     std::size_t size_ = 0;
 };
 

@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <variant>
 
 #include "../core/result.hpp"
@@ -84,7 +85,13 @@ public:
     }
     /// Of `finish`.
     const Diagnostics& warnings() const { return warnings_; }
-    /// After `finish`.
+    ClipRange clip() const { return clip_.value(); }
+    /// What another's `finish` found, instead of it.
+    void set_found(ClipRange clip, Diagnostics warnings) {
+        clip_ = clip;
+        warnings_ = std::move(warnings);
+    }
+    /// After `finish`, or `set_found`.
     void take() {
         quantizers_.set_clips(clip_.value());
         taken_ = true;

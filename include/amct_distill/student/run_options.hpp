@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "../core/concat.hpp"
+#include "../run/ranks.hpp"
 
 namespace amct_distill {
 
@@ -41,7 +42,10 @@ struct RunOptions {
     std::filesystem::path directory{};
     /// Whether blocks that the directory has are taken from there. If not, it must have none.
     bool resume = false;
-    ProgressCallback on_progress{};
+    ProgressCallback on_progress{};  ///< of several ranks, the first one's
+    /// The processes that share the run, each with a part of every batch (see run/ranks.hpp); null: this one
+    /// has all of it. Then threads and memory are each rank's, and all see the directory.
+    Ranks* ranks = nullptr;
 
     /// Throws std::invalid_argument when they make no sense; `who` begins the message.
     void check_options(std::string_view who) const {

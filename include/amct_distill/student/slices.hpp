@@ -10,15 +10,22 @@
 /// How a batch is cut depends on its samples alone, never on the threads; whoever adds up what the slices
 /// gave does it along one binary tree (`tree_sum`). So results have the same bits on any number of threads.
 /// Where there are more threads than slices, all of them share one slice after the other.
+///
+/// Of several ranks (those of the executor) each runs its range of the slices, on tensors that have the
+/// samples of that range (own_batches.hpp). Where samples cannot be told apart, every rank runs everything.
 #pragma once
 #include <algorithm>
 #include <cstddef>
 #include <deque>
+#include <optional>
 #include <span>
+#include <stdexcept>
 #include <vector>
 
+#include "../core/concat.hpp"
 #include "../nn/network.hpp"
 #include "../run/executor.hpp"
+#include "../run/ranks.hpp"
 #include "batch_slice.hpp"
 
 namespace amct_distill {
@@ -31,6 +38,13 @@ inline BatchSlice slice_of(nn::Index samples, std::size_t k, std::size_t count) 
         return samples * static_cast<nn::Index>(i) / static_cast<nn::Index>(count);
     };
     return {at(k), at(k + 1)};
+}
+
+/// The samples that a rank has of a batch, as a slice of it.
+inline BatchSlice part_of_rank(nn::Index samples, std::size_t slices, std::size_t rank, std::size_t ranks) {
+    IndexRange const own = range_of_rank(slices, rank, ranks);
+    if (own.size() == 0) return {};
+    return {slice_of(samples, own.begin, slices).begin, slice_of(samples, own.end - 1, slices).end};
 }
 
 /// Whether dimension 0 of all values is the batch: then samples have nothing to do with each other.
@@ -102,9 +116,32 @@ public:
     const nn::Executor* executor() const { return executor_; }
     /// The workspaces, one for each slice that runs at a time.
     std::deque<nn::Tape>& tapes() { return tapes_; }
+    bool is_cut() const { return is_cut_; }
+    /// At most so many a batch.
+    std::size_t slices() const { return slices_; }
     std::size_t count(nn::Index samples) const {
         return is_cut_ ? (std::max)(std::size_t{1}, (std::min)(slices_, static_cast<std::size_t>(samples)))
                        : 1;
+    }
+    /// The ranks that share batches; null where this one runs all slices.
+    Ranks* ranks() const {
+        return is_cut_ && executor_ != nullptr && detail::are_several(executor_->ranks()) ? executor_->ranks()
+                                                                                          : nullptr;
+    }
+    /// The slices of a batch that are this rank's.
+    detail::IndexRange own(nn::Index samples) const { return detail::own_range(ranks(), count(samples)); }
+    /// The samples of rank r, as a slice of the batch.
+    BatchSlice part_of(nn::Index samples, std::size_t r) const {
+        if (ranks() == nullptr) return {0, samples};
+        return detail::part_of_rank(samples, count(samples), r, ranks()->size());
+    }
+    BatchSlice own_part(nn::Index samples) const {
+        return part_of(samples, ranks() == nullptr ? 0 : ranks()->rank());
+    }
+
+    /// Slice k of this rank's, counted from its first sample.
+    BatchSlice slice(nn::Index samples, std::size_t k) const {
+        return own_slice(samples, k, count(samples), own(samples));
     }
 
     /// What the modules of some nodes can compute once for all slices: after a change of their parameters.
@@ -116,24 +153,26 @@ public:
                 network_.module(*m).prepare(prepared_[*m], preparing_);
     }
 
-    /// f(k, slice, tape, worker) for every slice; `worker` is an index of `tapes()`, and no two calls at the
-    /// same time have the same. What f throws is thrown here.
+    /// f(k, slice, tape, worker) for every slice of this rank; `samples` are the whole batch's, k counts its
+    /// slices. `worker` is an index of `tapes()`, and no two calls at the same time have the same. What f
+    /// throws is thrown here.
     template <class F>
     void for_each(nn::Index samples, F&& f) {
         std::size_t const n = count(samples);
-        bool const share = shares_threads(n);
-        auto const one = [&](std::size_t k, std::size_t worker) {
+        detail::IndexRange const mine = own(samples);
+        bool const share = shares_threads(mine.size());
+        auto const one = [&](std::size_t i, std::size_t worker) {
             nn::Tape& tape = tapes_[worker];
             tape.use(share ? executor_ : nullptr);
             tape.use_prepared(&prepared_);
-            BatchSlice const slice = detail::slice_of(samples, k, n);
-            tape.use_first_sample(slice.begin);
-            f(k, slice, tape, worker);
+            BatchSlice const slice = own_slice(samples, mine.begin + i, n, mine);
+            tape.use_first_sample(slice.first);
+            f(mine.begin + i, slice, tape, worker);
         };
         if (share)
-            nn::Executor::run_here(n, one);
+            nn::Executor::run_here(mine.size(), one);
         else
-            executor_->parallel_for(n, one);
+            executor_->parallel_for(mine.size(), one);
     }
 
     /// f for one of the largest slices on every workspace, which then has room for any: which slice comes to
@@ -141,20 +180,33 @@ public:
     template <class F>
     void make_room(nn::Index samples, F&& f) {
         std::size_t const n = count(samples);
-        for (std::size_t w = 0; w != (shares_threads(n) ? 1 : tapes_.size()); ++w) {
-            tapes_[w].use(shares_threads(n) ? executor_ : nullptr);
+        detail::IndexRange const mine = own(samples);
+        if (mine.size() == 0) return;
+        std::size_t largest = mine.begin;
+        auto const size = [&](std::size_t k) { return detail::slice_of(samples, k, n).size(); };
+        for (std::size_t k = mine.begin; k != mine.end; ++k)
+            if (size(k) >= size(largest)) largest = k;
+        bool const share = shares_threads(mine.size());
+        for (std::size_t w = 0; w != (share ? 1 : tapes_.size()); ++w) {
+            tapes_[w].use(share ? executor_ : nullptr);
             tapes_[w].use_prepared(&prepared_);
-            f(n - 1, detail::slice_of(samples, n - 1, n), tapes_[w], w);
+            f(largest, own_slice(samples, largest, n, mine), tapes_[w], w);
         }
     }
 
     /// Runs some nodes, in graph order, in Mode::evaluate, from values that they read; `wanted` are
-    /// overwritten.
-    void run(std::span<const nn::NodeId> nodes, std::span<const Given> given,
-             std::span<const Wanted> wanted) {
-        nn::Index const samples = given.empty() ? 1 : given[0].value->dim(0);
+    /// overwritten. `samples_of_all`: of the whole batch, where ranks share it. Throws std::invalid_argument
+    /// when the values do not have this rank's samples of it.
+    void run(std::span<const nn::NodeId> nodes, std::span<const Given> given, std::span<const Wanted> wanted,
+             std::optional<nn::Index> samples_of_all = {}) {
+        nn::Index const given_here = given.empty() ? 1 : given[0].value->dim(0);
+        nn::Index const samples = samples_of_all.value_or(given_here);
+        if (is_cut_ && own_part(samples).size() != given_here)
+            throw std::invalid_argument(detail::concat("SliceRunner: of ", samples, " samples this rank has ",
+                                                       own_part(samples).size(), ", and ", given_here,
+                                                       " were given"));
         prepare(nodes);
-        for (const Wanted& w : wanted) w.value->resize_batch(network_.node(w.node).shape, samples);
+        for (const Wanted& w : wanted) w.value->resize_batch(network_.node(w.node).shape, given_here);
         for_each(samples, [&](std::size_t, BatchSlice slice, nn::Tape& tape, std::size_t) {
             for (const Given& g : given)
                 detail::take_slice(*g.value, network_.node(g.node).shape, slice, tape.output(g.node));
@@ -171,15 +223,21 @@ public:
 
     /// The whole network on a batch, one tensor for each input; `values` become those of `nodes`.
     void run_batch(std::span<const nn::Tensor> batch, std::span<const nn::NodeId> nodes,
-                   std::span<nn::Tensor> values) {
+                   std::span<nn::Tensor> values, std::optional<nn::Index> samples_of_all = {}) {
         given_.clear();
         wanted_.clear();
         for (std::size_t k = 0; k != batch.size(); ++k) given_.push_back({network_.inputs()[k], &batch[k]});
         for (std::size_t k = 0; k != nodes.size(); ++k) wanted_.push_back({nodes[k], &values[k]});
-        run(network_.operations(), given_, wanted_);
+        run(network_.operations(), given_, wanted_, samples_of_all);
     }
 
 private:
+    /// Slice k of n, counted from this rank's first sample.
+    static BatchSlice own_slice(nn::Index samples, std::size_t k, std::size_t n, detail::IndexRange own) {
+        BatchSlice const slice = detail::slice_of(samples, k, n);
+        nn::Index const before = detail::slice_of(samples, own.begin, n).begin;
+        return {slice.begin - before, slice.end - before, slice.begin};
+    }
     bool shares_threads(std::size_t slices) const {
         return executor_ == nullptr || slices < static_cast<std::size_t>(executor_->threads());
     }

@@ -172,12 +172,12 @@ TEST_CASE("a damaged checkpoint is an error that names it") {
     auto const blocks = blocks_of(fresh.teacher, fresh.student.plan(), BlockShape::amct);
     RunDirectory const run(dir.path(), mark, blocks);
     Student scratch = fresh.student;
-    REQUIRE(run.load(1, scratch).value().has_value());
+    REQUIRE(run.load(1, scratch, content).has_value());
 
     std::size_t accepted = 0;
     auto const loads = [&](const std::string& damaged) {
         REQUIRE(write_file(path, damaged));
-        return run.load(1, scratch).has_value();
+        return run.load(1, scratch, run.read(1).value().value()).has_value();
     };
     for (std::size_t size = 0; size < content.size(); size += 7) accepted += loads(content.substr(0, size));
     for (std::size_t i = 0; i < content.size(); i += 11) {
