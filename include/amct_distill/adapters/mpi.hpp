@@ -129,15 +129,15 @@ private:
             return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
         }
         void once() {
-            if (++times_ < 2000)
+            double const waited = seconds();
+            if (waited < 100e-6)
                 std::this_thread::yield();
             else
-                std::this_thread::sleep_for(std::chrono::microseconds(times_ < 10000 ? 20 : 200));
+                std::this_thread::sleep_for(std::chrono::microseconds(waited < 10e-3 ? 20 : 200));
         }
 
     private:
         std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
-        int times_ = 0;
     };
 
     template <class Bytes, class F>
