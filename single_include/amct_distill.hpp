@@ -4154,12 +4154,17 @@ public:
             }
         });
         now_.reset();
+        take_values();
         return checked;
     }
 
     // ---- training
 
-    void begin_step(const TrainingStep& at) { now_ = at.progress(); }
+    /// Looks at the values, which must not change until the next one begins.
+    void begin_step(const TrainingStep& at) {
+        now_ = at.progress();
+        take_values();
+    }
     /// What it computes is what is deployed, until the next step begins.
     void end_steps() { now_.reset(); }
     /// Whether the step computes what is deployed: in the hard phase, and outside of the training.
@@ -4174,10 +4179,10 @@ public:
         detail::for_each_row(on, w, [&](Eigen::Index r, const Execution&) {
             auto const from = detail::row(w, r);
             auto const to = detail::row(out, r);
-            auto const v = of_row(values_, w, r);
+            auto const v = of_row(hard ? values_ : parts_, w, r);
             float const scale = scale_of(r);
             for (std::size_t i = 0; i != from.size(); ++i)
-                to[i] = clamped(std::floor(from[i] / scale) + (hard ? rounded(v[i]) : soft(v[i]))) * scale;
+                to[i] = clamped(std::floor(from[i] / scale) + (hard ? rounded(v[i]) : v[i])) * scale;
         });
     }
 
@@ -4188,13 +4193,13 @@ public:
         assert(grad_values.size() == values_.size());
         detail::for_each_row(on, w, [&](Eigen::Index r, const Execution&) {
             auto const from = detail::row(w, r), grad = detail::row(grad_out, r);
-            auto const v = of_row(values_, w, r);
+            auto const slope = of_row(slopes_, w, r);
             auto const to = of_row(grad_values, w, r);
             float const scale = scale_of(r);
             for (std::size_t i = 0; i != from.size(); ++i) {
                 float const low = std::floor(from[i] / scale);
                 bool const has_choice = low >= lowest && low < highest;
-                to[i] = has_choice ? grad[i] * scale * slope(v[i]) : 0;
+                to[i] = has_choice ? grad[i] * scale * slope[i] : 0;
             }
         });
         grad_w.setZero();
@@ -4215,15 +4220,15 @@ public:
         for (Eigen::Index first = 0; first < w.rows(); first += step) {
             Eigen::Index const rows = (std::min)(step, w.rows() - first);
             detail::for_each_row(on, w.middleRows(first, rows), [&](Eigen::Index k, const Execution&) {
-                auto const v = of_row(values_, w, first + k);
+                auto const part = of_row(parts_, w, first + k), slope = of_row(slopes_, w, first + k);
                 auto const grad = of_row(grad_values, w, first + k);
                 double of_this = 0;
-                for (std::size_t i = 0; i != v.size(); ++i) {
-                    float const u = 2 * soft(v[i]) - 1, size = std::abs(u);
-                    if (size == 1) continue;  // decided
-                    float const p = std::pow(size, power);
+                for (std::size_t i = 0; i != part.size(); ++i) {
+                    float const u = 2 * part[i] - 1, size = std::abs(u);
+                    if (size == 1) continue;                           // decided
+                    float const p = std::exp(power * std::log(size));  // in half of std::pow's time
                     of_this += 1 - static_cast<double>(p * size);
-                    grad[i] += share * std::copysign(p, u) * slope(v[i]);
+                    grad[i] += share * std::copysign(p, u) * slope[i];
                 }
                 sums[static_cast<std::size_t>(k)] = of_this;
             });
@@ -4259,19 +4264,22 @@ public:
     }
 
 private:
+    void take_values() {
+        parts_.resize(values_.size());
+        slopes_.resize(values_.size());
+        for (std::size_t i = 0; i != values_.size(); ++i) {
+            float const s = 1 / (1 + std::exp(-values_[i])), h = stretch * s - below;
+            parts_[i] = (std::min)((std::max)(h, 0.0f), 1.0f);
+            slopes_[i] = h > 0 && h < 1 ? stretch * s * (1 - s) : 0;
+        }
+    }
+
     static constexpr auto lowest = static_cast<float>(B::qmin), highest = static_cast<float>(B::qmax);
     static constexpr float stretch = 1.2f, below = 0.1f;  // h reaches 0 and 1 at finite values
 
-    static float sigmoid(float v) { return 1 / (1 + std::exp(-v)); }
     static float clamped(float code) { return (std::min)((std::max)(code, lowest), highest); }
-    static float soft(float v) { return (std::min)((std::max)(stretch * sigmoid(v) - below, 0.0f), 1.0f); }
     /// h is at least a half where v is not negative.
     static float rounded(float v) { return v >= 0 ? 1.0f : 0.0f; }
-    /// dh/dv.
-    static float slope(float v) {
-        float const s = sigmoid(v), h = stretch * s - below;
-        return h > 0 && h < 1 ? stretch * s * (1 - s) : 0;
-    }
     /// Where h is `part`, which is kept off 0 and 1.
     static float value_of(float part) {
         double const h = (std::min)((std::max)(static_cast<double>(part), 1e-4), 1 - 1e-4);
@@ -4290,7 +4298,8 @@ private:
     AdaRoundOptions options_{};
     Scales scales_{};
     std::vector<float> values_{};
-    std::optional<double> now_{};  // the progress of the step; none: as deployed
+    std::vector<float> parts_{}, slopes_{};  // h and dh/dv of the values when the step began
+    std::optional<double> now_{};            // the progress of the step; none: as deployed
 };
 
 }  // namespace amct_distill
@@ -6740,9 +6749,166 @@ AMCT_DISTILL_INLINE std::string difference(const Graph& a, const Graph& b, std::
 
 #endif  // definitions
 
+// ---- amct_distill/run/ranks.hpp
+
+/// The processes that share one run, each with memory of its own: on one machine, or on many.
+///
+///     RunOptions run{.threads = 4, .ranks = &ranks};      // of adapters/mpi.hpp; null: this process alone
+///     distill(teacher, student, batches, {}, run);        // called by every rank, with the same arguments
+///
+/// Each rank takes a range of the slices of a batch. What it tells the others goes through `exchange`; what
+/// they then add up, they add in an order that the slices alone determine: the same bits on any number of
+/// ranks. A rank that cannot go on calls `fail`, and the `exchange` of the others throws what it says.
+
+namespace amct_distill {
+
+/// Another rank cannot go on; the text is what it said.
+class RankFailure : public std::runtime_error {
+public:
+    RankFailure(std::size_t rank, std::string_view why)
+        : std::runtime_error(detail::concat("rank ", rank, ": ", why)), rank_(rank) {}
+    std::size_t rank() const { return rank_; }
+
+private:
+    std::size_t rank_;
+};
+
+class Ranks {
+public:
+    Ranks() = default;
+    Ranks(const Ranks&) = delete;
+    Ranks& operator=(const Ranks&) = delete;
+    virtual ~Ranks() = default;
+
+    virtual std::size_t rank() const = 0;
+    virtual std::size_t size() const = 0;
+    /// to[r] is for rank r; from[r] becomes what rank r has for this one, in the size that both know. What is
+    /// for itself is not looked at. All ranks call it, from the thread that began the run, and it returns
+    /// when all that was given and asked for is through. Throws RankFailure.
+    virtual void exchange(std::span<const std::span<const std::byte>> to,
+                          std::span<const std::span<std::byte>> from) = 0;
+    /// Nothing is exchanged after it: the others' exchanges throw.
+    virtual void fail(std::string_view why) noexcept = 0;
+};
+
+namespace detail {
+
+/// i in begin..end.
+struct IndexRange {
+    std::size_t begin = 0, end = 0;
+    std::size_t size() const { return end - begin; }
+};
+
+/// Which of `count` things rank `rank` of `size` has.
+constexpr IndexRange range_of_rank(std::size_t count, std::size_t rank, std::size_t size) {
+    return {count * rank / size, count * (rank + 1) / size};
+}
+inline IndexRange own_range(const Ranks* ranks, std::size_t count) {
+    return ranks == nullptr ? IndexRange{0, count} : range_of_rank(count, ranks->rank(), ranks->size());
+}
+
+/// The rank that writes files and tells of progress.
+inline bool is_first(const Ranks* ranks) { return ranks == nullptr || ranks->rank() == 0; }
+inline bool are_several(const Ranks* ranks) { return ranks != nullptr && ranks->size() > 1; }
+
+/// What an exchange needs, kept from one to the next.
+class Exchange {
+public:
+    /// Of a rank, before `run`: null ranks are one.
+    void begin(const Ranks* ranks) {
+        to_.assign(ranks == nullptr ? 1 : ranks->size(), {});
+        from_.assign(to_.size(), {});
+    }
+    template <class T>
+    void send(std::size_t rank, std::span<const T> values) {
+        static_assert(std::is_trivially_copyable_v<T>);
+        to_[rank] = std::as_bytes(values);
+    }
+    template <class T>
+    void receive(std::size_t rank, std::span<T> values) {
+        static_assert(std::is_trivially_copyable_v<T>);
+        from_[rank] = std::as_writable_bytes(values);
+    }
+    void run(Ranks* ranks) {
+        if (are_several(ranks)) ranks->exchange(to_, from_);
+    }
+
+private:
+    std::vector<std::span<const std::byte>> to_{};
+    std::vector<std::span<std::byte>> from_{};
+};
+
+/// `values` are `count` things of one size, in order. This rank has its range of them; then it has all.
+template <class T>
+void gather_ranges(Ranks* ranks, std::span<T> values, std::size_t count, Exchange& exchange) {
+    if (!are_several(ranks) || count == 0) return;
+    std::size_t const each = values.size() / count;
+    auto const of = [&](std::size_t r) {
+        IndexRange const range = range_of_rank(count, r, ranks->size());
+        return values.subspan(range.begin * each, range.size() * each);
+    };
+    exchange.begin(ranks);
+    for (std::size_t r = 0; r != ranks->size(); ++r) {
+        exchange.send(r, std::span<const T>(of(ranks->rank())));
+        exchange.receive(r, of(r));
+    }
+    exchange.run(ranks);
+}
+
+/// What every rank says, in the order of the ranks.
+inline std::vector<std::string> gather_texts(Ranks* ranks, std::string text) {
+    if (!are_several(ranks)) return {std::move(text)};
+    std::size_t const n = ranks->size(), own = ranks->rank();
+    std::vector<std::size_t> sizes(n);
+    sizes[own] = text.size();
+    Exchange exchange;
+    gather_ranges(ranks, std::span(sizes), n, exchange);
+    std::vector<std::string> texts(n);
+    texts[own] = std::move(text);
+    exchange.begin(ranks);
+    for (std::size_t r = 0; r != n; ++r) {
+        if (r != own) texts[r].resize(sizes[r]);
+        exchange.send(r, std::span<const char>(texts[own]));
+        exchange.receive(r, std::span<char>(texts[r]));
+    }
+    exchange.run(ranks);
+    return texts;
+}
+
+/// The first rank's; the others' does not matter.
+inline std::string first_text(Ranks* ranks, std::string text) {
+    if (!are_several(ranks)) return text;
+    return std::move(gather_texts(ranks, is_first(ranks) ? std::move(text) : std::string())[0]);
+}
+inline bool first_says(Ranks* ranks, bool value) {
+    if (!are_several(ranks)) return value;
+    Exchange exchange;
+    unsigned char byte = value ? 1 : 0;
+    exchange.begin(ranks);
+    if (ranks->rank() == 0)
+        for (std::size_t r = 1; r != ranks->size(); ++r)
+            exchange.send(r, std::span<const unsigned char>(&byte, 1));
+    else
+        exchange.receive(0, std::span<unsigned char>(&byte, 1));
+    exchange.run(ranks);
+    return byte != 0;
+}
+
+/// Returns when all ranks have come here.
+inline void meet(Ranks* ranks) {
+    if (!are_several(ranks)) return;
+    std::vector<unsigned char> here(ranks->size());
+    Exchange exchange;
+    gather_ranges(ranks, std::span(here), here.size(), exchange);
+}
+
+}  // namespace detail
+}  // namespace amct_distill
+
 // ---- amct_distill/run/executor.hpp
 
-/// The threads of a run: one pool for all that is computed in it.
+/// The threads of a run: one pool for all that is computed in it; and the ranks that share it, if there are
+/// several.
 ///
 ///     Executor executor(4);
 ///     tape.use(&executor);                                        // the modules' loops
@@ -6761,13 +6927,15 @@ namespace amct_distill::nn {
 class Executor {
 public:
     /// The caller of `parallel_for` is one of the threads. Throws std::invalid_argument unless 1 to 1024, and
-    /// for instructions that this machine does not have.
-    explicit Executor(int threads, InstructionSet instructions = best_instructions());
+    /// for instructions that this machine does not have. The ranks, which may be null, outlive it.
+    explicit Executor(int threads, InstructionSet instructions = best_instructions(), Ranks* ranks = nullptr);
     ~Executor();
     Executor(const Executor&) = delete;
     Executor& operator=(const Executor&) = delete;
 
     int threads() const { return threads_; }
+    /// Null: this process has the whole run.
+    Ranks* ranks() const { return ranks_; }
 
     /// f(i), or f(i, worker), for every i below `count`; returns when all are done. `worker` is below
     /// threads(), and no two calls at the same time have the same: an index of buffers. A call from within
@@ -6800,6 +6968,7 @@ private:
     void run(std::size_t count, Function f) const;
 
     int threads_;
+    Ranks* ranks_;
     std::unique_ptr<detail::ThreadPool> pool_;
     Execution execution_{};
 };
@@ -6972,7 +7141,8 @@ struct Job {
 
 namespace amct_distill::nn {
 
-AMCT_DISTILL_INLINE Executor::Executor(int threads, InstructionSet instructions) : threads_(threads) {
+AMCT_DISTILL_INLINE Executor::Executor(int threads, InstructionSet instructions, Ranks* ranks)
+    : threads_(threads), ranks_(ranks) {
     if (threads < 1 || threads > 1024)
         throw std::invalid_argument(detail::concat("Executor: expected 1 to 1024 threads, found ", threads));
     if (!available(instructions))
@@ -12586,6 +12756,25 @@ result<ScaleOffsetRecord> make_record(const BasicStudent<Algorithms>& student) {
 
 #endif  // definitions
 
+// ---- amct_distill/student/batch_slice.hpp
+
+/// A part of a batch: some of its samples. How batches are cut says slices.hpp.
+///
+///     BatchSlice slice{.begin = 0, .end = 4};     // the first four samples
+
+namespace amct_distill {
+
+/// Into how many slices a batch is cut; one of fewer samples into one for each.
+inline constexpr std::size_t default_slices = 8;
+
+/// Samples begin..end of what a rank has of a batch; `first` is the first one's number in the whole batch.
+struct BatchSlice {
+    nn::Index begin = 0, end = 0, first = begin;
+    nn::Index size() const { return end - begin; }
+};
+
+}  // namespace amct_distill
+
 // ---- amct_distill/student/data_source.hpp
 
 /// Where the batches of a run come from: held in memory, or loaded one at a time.
@@ -12597,6 +12786,11 @@ result<ScaleOffsetRecord> make_record(const BasicStudent<Algorithms>& student) {
 ///         result<Batch> load(std::size_t i) const;        // the same values at every call
 ///     };
 ///     calibrate(student, Files{...});
+///
+/// A source that can load some samples of a batch has two more, and a rank of several loads no others:
+///
+///         std::size_t samples(std::size_t i) const;                          // of batch i
+///         result<Batch> load(std::size_t i, BatchSlice part) const;
 
 namespace amct_distill {
 
@@ -12608,6 +12802,13 @@ template <class S>
 concept LoadsBatches = requires(const S& source, std::size_t i) {
     { source.size() } -> std::convertible_to<std::size_t>;
     { source.load(i) } -> std::same_as<result<Batch>>;
+};
+
+/// Loads some samples of a batch as well.
+template <class S>
+concept LoadsParts = LoadsBatches<S> && requires(const S& source, std::size_t i, BatchSlice part) {
+    { source.samples(i) } -> std::convertible_to<std::size_t>;
+    { source.load(i, part) } -> std::same_as<result<Batch>>;
 };
 
 /// A reference to batches: what it refers to outlives it, as with std::span.
@@ -12631,7 +12832,16 @@ public:
     requires(!std::same_as<Source, DataSource>) DataSource(const Source& source)
         : source_(&source),
           load_([](const void* from, std::size_t i) { return static_cast<const Source*>(from)->load(i); }),
-          size_(static_cast<std::size_t>(source.size())) {}
+          size_(static_cast<std::size_t>(source.size())) {
+        if constexpr (LoadsParts<Source>) {
+            samples_ = [](const void* from, std::size_t i) {
+                return static_cast<nn::Index>(static_cast<const Source*>(from)->samples(i));
+            };
+            load_part_ = [](const void* from, std::size_t i, BatchSlice part) {
+                return static_cast<const Source*>(from)->load(i, part);
+            };
+        }
+    }
 
     std::size_t size() const { return size_; }
     bool empty() const { return size_ == 0; }
@@ -12639,11 +12849,18 @@ public:
     /// The tensors of batch i; valid until `buffer`, which holds a batch that was loaded, changes.
     result<std::span<const nn::Tensor>> load(std::size_t i, Batch& buffer) const;
 
+    /// Whether there are the two below.
+    bool loads_parts() const { return load_part_ != nullptr; }
+    nn::Index samples(std::size_t i) const { return samples_(source_, i); }
+    result<Batch> load_part(std::size_t i, BatchSlice part) const { return load_part_(source_, i, part); }
+
 private:
     std::span<const nn::Tensor> tensors_{};
     std::span<const Batch> batches_{};
     const void* source_ = nullptr;
     result<Batch> (*load_)(const void*, std::size_t) = nullptr;
+    nn::Index (*samples_)(const void*, std::size_t) = nullptr;
+    result<Batch> (*load_part_)(const void*, std::size_t, BatchSlice) = nullptr;
     std::size_t size_ = 0;
 };
 
@@ -12708,7 +12925,10 @@ struct RunOptions {
     std::filesystem::path directory{};
     /// Whether blocks that the directory has are taken from there. If not, it must have none.
     bool resume = false;
-    ProgressCallback on_progress{};
+    ProgressCallback on_progress{};  ///< of several ranks, the first one's
+    /// The processes that share the run, each with a part of every batch (see run/ranks.hpp); null: this one
+    /// has all of it. Then threads and memory are each rank's, and all see the directory.
+    Ranks* ranks = nullptr;
 
     /// Throws std::invalid_argument when they make no sense; `who` begins the message.
     void check_options(std::string_view who) const {
@@ -12794,26 +13014,134 @@ result<VerifyReport>(verify)(const Deployment& deployment, const BasicStudent<Al
 
 }  // namespace amct_distill
 
-// ---- amct_distill/student/batch_slice.hpp
+#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
 
-/// A part of a batch: some of its samples. How batches are cut says slices.hpp.
+// ---- amct_distill/io/binary.hpp
+
+/// Numbers, texts, lists and aggregates as bytes, as in memory and in order: little-endian.
 ///
-///     BatchSlice slice{.begin = 0, .end = 4};     // the first four samples
+///     detail::BinaryWriter out;
+///     out.put(std::uint64_t{3}); out.put("conv1"); out.put_values(std::span<const float>(weights));
+///     out.put(report);                                    // an aggregate: its fields, by reflection
+///     detail::BinaryReader in(out.text);
+///     in.get(n) && in.get(name) && in.get_values(std::span(weights)) && in.get(report) && in.at_end();
 
-namespace amct_distill {
+namespace amct_distill::detail {
 
-/// Into how many slices a batch is cut; one of fewer samples into one for each.
-inline constexpr std::size_t default_slices = 8;
+static_assert(std::endian::native == std::endian::little,
+              "amct_distill: checkpoints are written little-endian");
 
-/// Samples begin..end of a batch.
-struct BatchSlice {
-    nn::Index begin = 0, end = 0;
-    nn::Index size() const { return end - begin; }
+class BinaryWriter {
+public:
+    template <class T>
+    requires std::is_arithmetic_v<T>
+    void put(T v) { text.append(reinterpret_cast<const char*>(&v), sizeof v); }
+    void put(std::string_view s) {
+        put(std::uint64_t{s.size()});
+        text.append(s);
+    }
+    template <class T>
+    void put(const std::vector<T>& list) {
+        put(std::uint64_t{list.size()});
+        for (const T& v : list) put(v);
+    }
+    template <class T>
+    requires(std::is_aggregate_v<T>&& std::is_class_v<T>) void put(const T& v) {
+        [&]<std::size_t... I>(std::index_sequence<I...>) { (put(reflect::get<I>(v)), ...); }
+        (std::make_index_sequence<reflect::field_count<T>>{});
+    }
+    /// Their number, and the values.
+    void put_values(std::span<const float> values) {
+        put(std::uint64_t{values.size()});
+        text.append(reinterpret_cast<const char*>(values.data()), values.size_bytes());
+    }
+    std::string text{};
 };
 
-}  // namespace amct_distill
+/// Reads what BinaryWriter wrote; false after the end, and where the values do not make sense.
+class BinaryReader {
+public:
+    explicit BinaryReader(std::string_view rest) : rest_(rest) {}
+    template <class T>
+    requires std::is_arithmetic_v<T>
+    bool get(T& v) { return bytes(&v, sizeof v); }
+    bool get(std::string& s) {
+        std::uint64_t size = 0;
+        if (!get(size) || size > rest_.size()) return false;
+        s = rest_.substr(0, size);
+        rest_.remove_prefix(size);
+        return true;
+    }
+    template <class T>
+    bool get(std::vector<T>& list) {
+        std::uint64_t size = 0;
+        if (!get(size) || size > rest_.size()) return false;  // each takes a byte at least
+        list.clear();
+        for (std::uint64_t i = 0; i != size; ++i)
+            if (!get(list.emplace_back())) return false;
+        return true;
+    }
+    template <class T>
+    requires(std::is_aggregate_v<T>&& std::is_class_v<T>) bool get(T& v) {
+        return [&]<std::size_t... I>(std::index_sequence<I...>) { return (get(reflect::get<I>(v)) && ...); }
+        (std::make_index_sequence<reflect::field_count<T>>{});
+    }
+    /// As many values as were written, no others.
+    bool get_values(std::span<float> values) {
+        std::uint64_t size = 0;
+        return get(size) && size == values.size() && bytes(values.data(), values.size_bytes());
+    }
+    bool at_end() const { return rest_.empty(); }
 
-#if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
+private:
+    bool bytes(void* to, std::size_t n) {
+        if (n > rest_.size()) return false;
+        if (n != 0) std::memcpy(to, rest_.data(), n);
+        rest_.remove_prefix(n);
+        return true;
+    }
+    std::string_view rest_;
+};
+
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/run/together.hpp
+
+/// What several ranks do comes to an end on all of them, or fails on all of them.
+///
+///     return detail::together(run.ranks, [&]() -> result<Report> { ... });
+
+namespace amct_distill::detail {
+
+/// What is said to other ranks, which put before it who says so.
+inline std::string text_of_failure(std::span<const Diagnostic> why) {
+    std::string text = to_string(why);
+    return text.starts_with("error: ") ? text.substr(7) : text;
+}
+
+/// f(), a result, whose error or exception the other ranks learn of: theirs is then an error that says so.
+template <class F>
+auto together(Ranks* ranks, F&& f) -> decltype(f()) {
+    if (!are_several(ranks)) return f();
+    try {
+        auto done = f();
+        if (!done)
+            ranks->fail(text_of_failure(done.diagnostics()));
+        else
+            meet(ranks);
+        return done;
+    } catch (const RankFailure& of_other) {
+        return general_error(of_other.what());
+    } catch (const std::exception& e) {
+        ranks->fail(e.what());
+        throw;
+    } catch (...) {
+        ranks->fail("an exception of an unknown type");
+        throw;
+    }
+}
+
+}  // namespace amct_distill::detail
 
 // ---- amct_distill/student/slices.hpp
 
@@ -12828,6 +13156,9 @@ struct BatchSlice {
 /// How a batch is cut depends on its samples alone, never on the threads; whoever adds up what the slices
 /// gave does it along one binary tree (`tree_sum`). So results have the same bits on any number of threads.
 /// Where there are more threads than slices, all of them share one slice after the other.
+///
+/// Of several ranks (those of the executor) each runs its range of the slices, on tensors that have the
+/// samples of that range (own_batches.hpp). Where samples cannot be told apart, every rank runs everything.
 
 namespace amct_distill {
 
@@ -12839,6 +13170,13 @@ inline BatchSlice slice_of(nn::Index samples, std::size_t k, std::size_t count) 
         return samples * static_cast<nn::Index>(i) / static_cast<nn::Index>(count);
     };
     return {at(k), at(k + 1)};
+}
+
+/// The samples that a rank has of a batch, as a slice of it.
+inline BatchSlice part_of_rank(nn::Index samples, std::size_t slices, std::size_t rank, std::size_t ranks) {
+    IndexRange const own = range_of_rank(slices, rank, ranks);
+    if (own.size() == 0) return {};
+    return {slice_of(samples, own.begin, slices).begin, slice_of(samples, own.end - 1, slices).end};
 }
 
 /// Whether dimension 0 of all values is the batch: then samples have nothing to do with each other.
@@ -12910,9 +13248,32 @@ public:
     const nn::Executor* executor() const { return executor_; }
     /// The workspaces, one for each slice that runs at a time.
     std::deque<nn::Tape>& tapes() { return tapes_; }
+    bool is_cut() const { return is_cut_; }
+    /// At most so many a batch.
+    std::size_t slices() const { return slices_; }
     std::size_t count(nn::Index samples) const {
         return is_cut_ ? (std::max)(std::size_t{1}, (std::min)(slices_, static_cast<std::size_t>(samples)))
                        : 1;
+    }
+    /// The ranks that share batches; null where this one runs all slices.
+    Ranks* ranks() const {
+        return is_cut_ && executor_ != nullptr && detail::are_several(executor_->ranks()) ? executor_->ranks()
+                                                                                          : nullptr;
+    }
+    /// The slices of a batch that are this rank's.
+    detail::IndexRange own(nn::Index samples) const { return detail::own_range(ranks(), count(samples)); }
+    /// The samples of rank r, as a slice of the batch.
+    BatchSlice part_of(nn::Index samples, std::size_t r) const {
+        if (ranks() == nullptr) return {0, samples};
+        return detail::part_of_rank(samples, count(samples), r, ranks()->size());
+    }
+    BatchSlice own_part(nn::Index samples) const {
+        return part_of(samples, ranks() == nullptr ? 0 : ranks()->rank());
+    }
+
+    /// Slice k of this rank's, counted from its first sample.
+    BatchSlice slice(nn::Index samples, std::size_t k) const {
+        return own_slice(samples, k, count(samples), own(samples));
     }
 
     /// What the modules of some nodes can compute once for all slices: after a change of their parameters.
@@ -12924,24 +13285,26 @@ public:
                 network_.module(*m).prepare(prepared_[*m], preparing_);
     }
 
-    /// f(k, slice, tape, worker) for every slice; `worker` is an index of `tapes()`, and no two calls at the
-    /// same time have the same. What f throws is thrown here.
+    /// f(k, slice, tape, worker) for every slice of this rank; `samples` are the whole batch's, k counts its
+    /// slices. `worker` is an index of `tapes()`, and no two calls at the same time have the same. What f
+    /// throws is thrown here.
     template <class F>
     void for_each(nn::Index samples, F&& f) {
         std::size_t const n = count(samples);
-        bool const share = shares_threads(n);
-        auto const one = [&](std::size_t k, std::size_t worker) {
+        detail::IndexRange const mine = own(samples);
+        bool const share = shares_threads(mine.size());
+        auto const one = [&](std::size_t i, std::size_t worker) {
             nn::Tape& tape = tapes_[worker];
             tape.use(share ? executor_ : nullptr);
             tape.use_prepared(&prepared_);
-            BatchSlice const slice = detail::slice_of(samples, k, n);
-            tape.use_first_sample(slice.begin);
-            f(k, slice, tape, worker);
+            BatchSlice const slice = own_slice(samples, mine.begin + i, n, mine);
+            tape.use_first_sample(slice.first);
+            f(mine.begin + i, slice, tape, worker);
         };
         if (share)
-            nn::Executor::run_here(n, one);
+            nn::Executor::run_here(mine.size(), one);
         else
-            executor_->parallel_for(n, one);
+            executor_->parallel_for(mine.size(), one);
     }
 
     /// f for one of the largest slices on every workspace, which then has room for any: which slice comes to
@@ -12949,20 +13312,33 @@ public:
     template <class F>
     void make_room(nn::Index samples, F&& f) {
         std::size_t const n = count(samples);
-        for (std::size_t w = 0; w != (shares_threads(n) ? 1 : tapes_.size()); ++w) {
-            tapes_[w].use(shares_threads(n) ? executor_ : nullptr);
+        detail::IndexRange const mine = own(samples);
+        if (mine.size() == 0) return;
+        std::size_t largest = mine.begin;
+        auto const size = [&](std::size_t k) { return detail::slice_of(samples, k, n).size(); };
+        for (std::size_t k = mine.begin; k != mine.end; ++k)
+            if (size(k) >= size(largest)) largest = k;
+        bool const share = shares_threads(mine.size());
+        for (std::size_t w = 0; w != (share ? 1 : tapes_.size()); ++w) {
+            tapes_[w].use(share ? executor_ : nullptr);
             tapes_[w].use_prepared(&prepared_);
-            f(n - 1, detail::slice_of(samples, n - 1, n), tapes_[w], w);
+            f(largest, own_slice(samples, largest, n, mine), tapes_[w], w);
         }
     }
 
     /// Runs some nodes, in graph order, in Mode::evaluate, from values that they read; `wanted` are
-    /// overwritten.
-    void run(std::span<const nn::NodeId> nodes, std::span<const Given> given,
-             std::span<const Wanted> wanted) {
-        nn::Index const samples = given.empty() ? 1 : given[0].value->dim(0);
+    /// overwritten. `samples_of_all`: of the whole batch, where ranks share it. Throws std::invalid_argument
+    /// when the values do not have this rank's samples of it.
+    void run(std::span<const nn::NodeId> nodes, std::span<const Given> given, std::span<const Wanted> wanted,
+             std::optional<nn::Index> samples_of_all = {}) {
+        nn::Index const given_here = given.empty() ? 1 : given[0].value->dim(0);
+        nn::Index const samples = samples_of_all.value_or(given_here);
+        if (is_cut_ && own_part(samples).size() != given_here)
+            throw std::invalid_argument(detail::concat("SliceRunner: of ", samples, " samples this rank has ",
+                                                       own_part(samples).size(), ", and ", given_here,
+                                                       " were given"));
         prepare(nodes);
-        for (const Wanted& w : wanted) w.value->resize_batch(network_.node(w.node).shape, samples);
+        for (const Wanted& w : wanted) w.value->resize_batch(network_.node(w.node).shape, given_here);
         for_each(samples, [&](std::size_t, BatchSlice slice, nn::Tape& tape, std::size_t) {
             for (const Given& g : given)
                 detail::take_slice(*g.value, network_.node(g.node).shape, slice, tape.output(g.node));
@@ -12979,15 +13355,21 @@ public:
 
     /// The whole network on a batch, one tensor for each input; `values` become those of `nodes`.
     void run_batch(std::span<const nn::Tensor> batch, std::span<const nn::NodeId> nodes,
-                   std::span<nn::Tensor> values) {
+                   std::span<nn::Tensor> values, std::optional<nn::Index> samples_of_all = {}) {
         given_.clear();
         wanted_.clear();
         for (std::size_t k = 0; k != batch.size(); ++k) given_.push_back({network_.inputs()[k], &batch[k]});
         for (std::size_t k = 0; k != nodes.size(); ++k) wanted_.push_back({nodes[k], &values[k]});
-        run(network_.operations(), given_, wanted_);
+        run(network_.operations(), given_, wanted_, samples_of_all);
     }
 
 private:
+    /// Slice k of n, counted from this rank's first sample.
+    static BatchSlice own_slice(nn::Index samples, std::size_t k, std::size_t n, detail::IndexRange own) {
+        BatchSlice const slice = detail::slice_of(samples, k, n);
+        nn::Index const before = detail::slice_of(samples, own.begin, n).begin;
+        return {slice.begin - before, slice.end - before, slice.begin};
+    }
     bool shares_threads(std::size_t slices) const {
         return executor_ == nullptr || slices < static_cast<std::size_t>(executor_->threads());
     }
@@ -13001,6 +13383,141 @@ private:
     nn::Scratch preparing_{};
     std::vector<Given> given_{};
     std::vector<Wanted> wanted_{};
+};
+
+}  // namespace amct_distill
+
+// ---- amct_distill/student/own_batches.hpp
+
+/// The samples that this rank has of every batch: those of its slices. Without ranks, all of them.
+///
+///     OwnBatches own(batches, network, executor, slices, "distill");
+///     OwnBatches::Loaded const batch = *own.load(3, buffer);
+///     runner.run_batch(batch.tensors, nodes, values, batch.samples);
+///
+/// A source that can load parts of a batch (data_source.hpp) is asked for no others; of another the batch is
+/// loaded, and cut here.
+
+namespace amct_distill {
+
+class OwnBatches {
+public:
+    struct Loaded {
+        std::span<const nn::Tensor> tensors{};  ///< of this rank's samples; valid until the buffer changes
+        nn::Index samples = 0;                  ///< of the whole batch
+    };
+
+    /// Network and executor, which may be null, outlive it. `who` begins the message about a batch that does
+    /// not fit the network.
+    OwnBatches(DataSource batches, const nn::Network& network, const nn::Executor* executor,
+               std::size_t slices, std::string_view who)
+        : batches_(batches), network_(network), cut_(network, executor, slices), who_(who) {}
+
+    std::size_t size() const { return batches_.size(); }
+
+    /// Error: the batch cannot be loaded. Throws std::invalid_argument when it does not fit the network.
+    result<Loaded> load(std::size_t i, Batch& buffer) {
+        if (cut_.ranks() != nullptr && batches_.loads_parts()) return load_part(i, buffer);
+        auto const loaded = batches_.load(i, cut_.ranks() == nullptr ? buffer : whole_);
+        if (!loaded) return loaded.diagnostics();
+        detail::require_batch(network_, *loaded, who_, i);
+        nn::Index const samples = loaded->empty() ? 1 : (*loaded)[0].dim(0);
+        if (cut_.ranks() == nullptr) return Loaded{*loaded, samples};
+        buffer.resize(loaded->size());
+        for (std::size_t k = 0; k != buffer.size(); ++k)
+            detail::take_slice((*loaded)[k], shape(k), cut_.own_part(samples), buffer[k]);
+        whole_.clear();
+        return Loaded{buffer, samples};
+    }
+
+private:
+    const nn::Shape& shape(std::size_t k) const { return network_.node(network_.inputs()[k]).shape; }
+    result<Loaded> load_part(std::size_t i, Batch& buffer) {
+        nn::Index const samples = batches_.samples(i);
+        BatchSlice const part = cut_.own_part(samples);
+        if (part.size() == 0) {
+            buffer.resize(network_.inputs().size());
+            for (std::size_t k = 0; k != buffer.size(); ++k) buffer[k].resize_batch(shape(k), 0);
+            return Loaded{buffer, samples};
+        }
+        auto loaded = batches_.load_part(i, part);
+        if (!loaded) return loaded.diagnostics();
+        buffer = *std::move(loaded);
+        detail::require_batch(network_, buffer, who_, i);
+        if (buffer[0].dim(0) != part.size())
+            return general_error(detail::concat(who_, ": batch ", i, ": samples ", part.begin, " to ",
+                                                part.end, " were asked for, and ", buffer[0].dim(0),
+                                                " loaded"));
+        return Loaded{buffer, samples};
+    }
+
+    DataSource batches_;
+    const nn::Network& network_;
+    SliceRunner cut_;
+    std::string who_;
+    Batch whole_{};
+};
+
+}  // namespace amct_distill
+
+// ---- amct_distill/student/slice_sums.hpp
+
+/// Sums over the samples of a batch, slice by slice: the same bits on any number of threads and ranks.
+///
+///     SliceSums sums(runner);
+///     sums.begin(samples, 2);                                      // two sums; samples of the whole batch
+///     sums.for_each([&](BatchSlice slice, std::span<double> to) { to[0] += ...; to[1] += ...; });
+///     std::span<const double> found = sums.finish();               // of all slices, along the tree
+
+namespace amct_distill {
+
+class SliceSums {
+public:
+    /// The runner, whose network is not run, outlives it.
+    explicit SliceSums(SliceRunner& runner) : runner_(runner) {}
+
+    void begin(nn::Index samples, std::size_t sums) {
+        samples_ = samples;
+        sums_ = sums;
+        parts_.assign(runner_.count(samples) * sums, 0);
+    }
+    /// f(slice, to) for every slice of this rank, counted from its first sample; adds to `to`. Any number of
+    /// times.
+    template <class F>
+    void for_each(F&& f) {
+        runner_.for_each(samples_, [&](std::size_t k, BatchSlice slice, nn::Tape&, std::size_t) {
+            f(slice, std::span(parts_).subspan(k * sums_, sums_));
+        });
+    }
+    /// The same on this thread, in order.
+    template <class F>
+    void for_each_in_order(F&& f) {
+        detail::IndexRange const own = runner_.own(samples_);
+        for (std::size_t k = own.begin; k != own.end; ++k)
+            f(runner_.slice(samples_, k), std::span(parts_).subspan(k * sums_, sums_));
+    }
+    /// Valid until the next `begin`.
+    std::span<const double> finish() {
+        std::size_t const count = runner_.count(samples_);
+        detail::gather_ranges(runner_.ranks(), std::span(parts_), count, exchange_);
+        for (std::size_t stride = 1; stride < count; stride *= 2)
+            for (std::size_t i = 0; i + stride < count; i += 2 * stride)
+                for (std::size_t s = 0; s != sums_; ++s)
+                    parts_[i * sums_ + s] += parts_[(i + stride) * sums_ + s];
+        return std::span<const double>(parts_).first(sums_);
+    }
+    /// The values of a slice in a tensor of this rank's samples; all of them where samples cannot be told
+    /// apart.
+    std::span<const float> values(const nn::Tensor& tensor, BatchSlice slice) const {
+        return runner_.is_cut() ? detail::values_of(tensor, slice) : tensor.span();
+    }
+
+private:
+    SliceRunner& runner_;
+    nn::Index samples_ = 0;
+    std::size_t sums_ = 0;
+    std::vector<double> parts_{};  // by slice
+    detail::Exchange exchange_{};
 };
 
 }  // namespace amct_distill
@@ -13283,27 +13800,65 @@ public:
         }
     }
 
-    void add(std::span<const nn::Tensor> batch, const nn::Network& reference, const nn::Executor& executor) {
-        for (nn::Tape* tape : {&simulated_, &mixed_, &other_}) tape->use(&executor);
-        scratch_.use(&executor);
-        if (!can_be_cut(reference) || batch[0].dim(0) <= verified_at_a_time)
-            return add_part(batch, reference);
-        parts_.resize(batch.size());
-        for (nn::Index begin = 0, end = batch[0].dim(0); begin < end; begin += verified_at_a_time) {
-            BatchSlice const part{begin, (std::min)(begin + verified_at_a_time, end)};
-            for (std::size_t k = 0; k != batch.size(); ++k)
-                take_slice(batch[k], reference.node(reference.inputs()[k]).shape, part, parts_[k]);
-            add_part(parts_, reference);
-        }
+    /// This rank's samples of a batch; `slices` is of the network to compare with.
+    void add(const OwnBatches::Loaded& batch, SliceRunner& slices) {
+        const nn::Network& reference = slices.network();
+        for (nn::Tape* tape : {&simulated_, &mixed_, &other_}) tape->use(slices.executor());
+        scratch_.use(slices.executor());
+        SliceSums sums(slices);
+        sums.begin(batch.samples, 3);
+        // One slice after the other, each on all threads: the values of all layers are in memory.
+        sums.for_each_in_order([&](BatchSlice slice, std::span<double> to) {
+            if (!slices.is_cut()) return add_part(batch.tensors, reference, to);
+            parts_.resize(batch.tensors.size());
+            for (nn::Index begin = slice.begin; begin < slice.end; begin += verified_at_a_time) {
+                BatchSlice const part{begin, (std::min)(begin + verified_at_a_time, slice.end)};
+                for (std::size_t k = 0; k != parts_.size(); ++k)
+                    take_slice(batch.tensors[k], reference.node(reference.inputs()[k]).shape, part,
+                               parts_[k]);
+                add_part(parts_, reference, to);
+            }
+        });
+        auto const of_batch = sums.finish();
+        report_.output_error += of_batch[0];
+        report_.output_square += of_batch[1];
+        values_ += of_batch[2];
     }
-    VerifyReport finish() {
+    /// `ranks`: those that have looked at other samples.
+    VerifyReport finish(Ranks* ranks) {
         report_.output_error /= values_;
         report_.output_square /= values_;
+        for (const VerifyReport& other : others(ranks)) {
+            report_.output_largest = (std::max)(report_.output_largest, other.output_largest);
+            for (std::size_t k = 0; k != report_.layers.size(); ++k) {
+                VerifiedLayer& to = report_.layers[k];
+                const VerifiedLayer& from = other.layers[k];
+                to.outputs += from.outputs;
+                to.different += from.different;
+                to.largest = (std::max)(to.largest, from.largest);
+                to.inputs += from.inputs;
+                to.inputs_different += from.inputs_different;
+                to.inputs_largest = (std::max)(to.inputs_largest, from.inputs_largest);
+            }
+        }
         return std::move(report_);
     }
 
 private:
-    void add_part(std::span<const nn::Tensor> part, const nn::Network& reference) {
+    /// What the other ranks have found.
+    std::vector<VerifyReport> others(Ranks* ranks) const {
+        std::vector<VerifyReport> found;
+        if (!are_several(ranks)) return found;
+        BinaryWriter out;
+        out.put(report_);
+        std::vector<std::string> const texts = gather_texts(ranks, std::move(out.text));
+        for (std::size_t r = 0; r != texts.size(); ++r)
+            if (r != ranks->rank())
+                if (VerifyReport other; BinaryReader(texts[r]).get(other)) found.push_back(std::move(other));
+        return found;
+    }
+    /// Adds to the outputs' squared error, their square, and their number.
+    void add_part(std::span<const nn::Tensor> part, const nn::Network& reference, std::span<double> to) {
         std::vector<const nn::Tensor*> inputs;
         for (const nn::Tensor& t : part) inputs.push_back(&t);
         simulation_.forward(inputs, simulated_, nn::Mode::evaluate);
@@ -13312,7 +13867,7 @@ private:
         device_.forward(inputs, mixed_, nn::Mode::evaluate);
         reference.forward(inputs, other_, nn::Mode::evaluate);
         for (nn::NodeId output : device_.outputs())
-            compare_outputs(device_.value(output, mixed_), reference.value(output, other_));
+            compare_outputs(device_.value(output, mixed_), reference.value(output, other_), to);
     }
     void compare_layers() {
         for (nn::NodeId id : simulation_.operations()) {
@@ -13330,14 +13885,14 @@ private:
             integers_[k]->dequantize_sums(sums_, mixed_.output(id));
         }
     }
-    void compare_outputs(const nn::Tensor& ours, const nn::Tensor& theirs) {
+    void compare_outputs(const nn::Tensor& ours, const nn::Tensor& theirs, std::span<double> to) {
         for (std::size_t i = 0; i != ours.size(); ++i) {
             double const y = static_cast<double>(theirs[i]), d = static_cast<double>(ours[i]) - y;
-            report_.output_error += d * d;
-            report_.output_square += y * y;
+            to[0] += d * d;
+            to[1] += y * y;
             report_.output_largest = (std::max)(report_.output_largest, std::abs(d));
         }
-        values_ += static_cast<double>(ours.size());
+        to[2] += static_cast<double>(ours.size());
     }
 
     const Deployment& deployment_;
@@ -13352,26 +13907,32 @@ private:
     VerifyReport report_{};
 };
 
-AMCT_DISTILL_INLINE result<VerifyReport> run_verification(const Deployment& deployment,
-                                                          const nn::Network* reference,
-                                                          const DataSource& batches, const RunOptions& run) {
-    run.check_options("verify");
-    if (batches.empty()) return general_error("verify: no batches; give at least one");
+AMCT_DISTILL_INLINE result<VerifyReport> verify_together(const Deployment& deployment,
+                                                         const nn::Network* reference,
+                                                         const DataSource& batches, const RunOptions& run) {
     nn::Network simulation;
     if (reference == nullptr) {
         simulation = simulation_network(deployment);
         reference = &simulation;
     }
     Verification verification(deployment);
-    nn::Executor const executor(run.threads);
+    nn::Executor const executor(run.threads, best_instructions(), run.ranks);
+    SliceRunner slices(*reference, &executor);
+    OwnBatches own(batches, *reference, &executor, default_slices, "verify");
     Batch buffer;
-    for (std::size_t i = 0; i != batches.size(); ++i) {
-        auto const batch = batches.load(i, buffer);
+    for (std::size_t i = 0; i != own.size(); ++i) {
+        auto const batch = own.load(i, buffer);
         if (!batch) return batch.diagnostics();
-        require_batch(*reference, *batch, "verify", i);
-        verification.add(*batch, *reference, executor);
+        verification.add(*batch, slices);
     }
-    return verification.finish();
+    return verification.finish(slices.ranks());
+}
+AMCT_DISTILL_INLINE result<VerifyReport> run_verification(const Deployment& deployment,
+                                                          const nn::Network* reference,
+                                                          const DataSource& batches, const RunOptions& run) {
+    run.check_options("verify");
+    if (batches.empty()) return general_error("verify: no batches; give at least one");
+    return together(run.ranks, [&] { return verify_together(deployment, reference, batches, run); });
 }
 
 /// What a student has that its deployment does not: the first difference, or "". Quantized layers and
@@ -14271,7 +14832,7 @@ std::vector<TrainedBlock> blocks_of(const nn::Network& network, const BasicDisti
 /// How far what a student computes is from what its teacher does.
 ///
 ///     detail::Distance distance;
-///     distance.add(of_teacher, of_student);
+///     distance.add(of_teacher, of_student);          // of a slice; its sums are those of all
 ///     if (distance.is_far()) ...
 
 namespace amct_distill::detail {
@@ -14280,7 +14841,7 @@ namespace amct_distill::detail {
 /// order.
 struct Distance {
     double error = 0, teacher = 0, student = 0;
-    void add(const nn::Tensor& t, const nn::Tensor& s) {
+    void add(std::span<const float> t, std::span<const float> s) {
         for (std::size_t i = 0; i != t.size(); ++i) {
             double const a = static_cast<double>(t[i]), b = static_cast<double>(s[i]);
             error += (a - b) * (a - b);
@@ -14291,9 +14852,6 @@ struct Distance {
     /// By more than half of the smaller power; what is not finite is too far as well.
     bool is_far() const { return !(error <= 0.5 * (std::min)(teacher, student)); }
 };
-inline double mean_squared_error(const nn::Tensor& a, const nn::Tensor& b) {
-    return MeanSquaredError{}(a, b);
-}
 
 }  // namespace amct_distill::detail
 
@@ -14467,6 +15025,8 @@ inline result<nn::Tensor> read_npy(const std::filesystem::path& path) {
 ///     auto dump = TeacherDump::write(teacher, blocks, batches, "/tmp");   // a new directory in there
 ///     dump->load(block, step, inputs, outputs).value();                        // the same bits
 ///
+/// Of several ranks each has a dump of its own samples.
+///
 /// The directory is the run's own and is removed with the object. When something fails, it stays, for looking
 /// into, and the diagnostics say where.
 
@@ -14494,12 +15054,12 @@ public:
         auto const value = [&](nn::NodeId id) -> const nn::Tensor& {
             return values[static_cast<std::size_t>(std::ranges::lower_bound(nodes, id) - nodes.begin())];
         };
+        OwnBatches own(batches, teacher, executor, slices, "distill");
         Batch buffer;
-        for (std::size_t i = 0; i != batches.size(); ++i) {
-            auto const batch = batches.load(i, buffer);
+        for (std::size_t i = 0; i != own.size(); ++i) {
+            auto const batch = own.load(i, buffer);
             if (!batch) return dump.failed(batch.diagnostics());
-            detail::require_batch(teacher, *batch, "distill", i);
-            runner.run_batch(*batch, nodes, values);
+            runner.run_batch(batch->tensors, nodes, values, batch->samples);
             for (std::size_t b = 0; b != blocks.size(); ++b)
                 for (auto [what, all] :
                      {std::pair{"input", &blocks[b].inputs}, {"output", &blocks[b].outputs}})
@@ -14632,11 +15192,18 @@ private:
     result<void> open() {
         if (file_.is_open()) return {};
         std::error_code error;
-        for (int i = 0; path_.empty() || std::filesystem::exists(path_, error); ++i)
-            path_ = directory_ / detail::concat("values_", i);
-        file_.pubsetbuf(nullptr, 0);
         errno = 0;
-        if (!file_.open(path_, std::ios::in | std::ios::out | std::ios::trunc | std::ios::binary)) {
+        for (int i = 0; path_.empty(); ++i) {  // one that was not there before, also between processes
+            path_ = directory_ / detail::concat("values_", i);
+            if (std::FILE* const made = std::fopen(path_.string().c_str(), "wbx"))
+                std::fclose(made);
+            else if (errno == EEXIST)
+                path_.clear();
+            else
+                break;
+        }
+        file_.pubsetbuf(nullptr, 0);
+        if (!file_.open(path_, std::ios::in | std::ios::out | std::ios::binary)) {
             path_.clear();
             return failed("make");
         }
@@ -14700,7 +15267,10 @@ public:
     /// All outlive it. The network's parameters may change for nodes that advance() has not evaluated.
     PrefixRunner(const nn::Network& network, DataSource batches, CacheBudget& budget,
                  const nn::Executor* executor = nullptr, std::size_t slices = default_slices)
-        : batches_(batches), budget_(budget), runner_(network, executor, slices), file_(budget.directory()) {}
+        : batches_(batches, network, executor, slices, "distill"),
+          budget_(budget),
+          runner_(network, executor, slices),
+          file_(budget.directory()) {}
     PrefixRunner(const PrefixRunner&) = delete;
     PrefixRunner& operator=(const PrefixRunner&) = delete;
     ~PrefixRunner() { forget(); }
@@ -14732,8 +15302,8 @@ public:
         } else {
             auto const loaded = batches_.load(i, buffer_);
             if (!loaded) return loaded.diagnostics();
-            batch = *loaded;
-            detail::require_batch(network(), batch, "distill", i);
+            batch = loaded->tensors;
+            kept.samples = loaded->samples;
             for (std::size_t k = 0; k != batch.size(); ++k)
                 given_.push_back({network().inputs()[k], &batch[k]});
         }
@@ -14753,11 +15323,14 @@ public:
         nodes_.clear();
         for (nn::NodeId id : network().operations())
             if (id.index >= from && id < to) nodes_.push_back(id);
-        if (!nodes_.empty()) runner_.run(nodes_, given_, wanted_);
+        if (!nodes_.empty()) runner_.run(nodes_, given_, wanted_, kept.samples);
         before_.clear();
         live_.resize(live);
         return keep(kept, to);
     }
+    /// Of the whole batch, after `advance`.
+    nn::Index samples(std::size_t i) const { return kept_[i].samples; }
+    SliceRunner& runner() { return runner_; }
     /// After `advance`, until the next.
     const nn::Tensor& value(nn::NodeId id) const {
         const nn::Tensor* const found = find(after_, id);
@@ -14779,6 +15352,7 @@ private:
         std::vector<SpillFile::Place> places{};  // or in the file; some may be left of earlier nodes
         std::size_t bytes = 0;
         bool in_file = false;
+        nn::Index samples = 0;  // of the whole batch
         bool has(nn::NodeId id) const { return std::ranges::find(nodes, id) != nodes.end(); }
     };
 
@@ -14826,7 +15400,7 @@ private:
             if (live[i]) live_.push_back({i});
     }
 
-    DataSource batches_;
+    OwnBatches batches_;
     Batch buffer_{};
     CacheBudget& budget_;
     SliceRunner runner_;
@@ -14855,7 +15429,8 @@ namespace amct_distill {
 class BlockData {
 public:
     struct Step {
-        std::vector<nn::Tensor> inputs{}, targets{};  // parallel to those of the block
+        std::vector<nn::Tensor> inputs{}, targets{};  // parallel to those of the block; this rank's samples
+        nn::Index samples = 0;                        // of the whole batch
         /// The inputs are the teacher's, since that is asked for, or: the student's were off by more than
         /// half of the smaller signal's power, mean((t - s)^2) > 0.5 min(mean t^2, mean s^2), and had nothing
         /// left to teach.
@@ -14876,7 +15451,9 @@ public:
           input_(input),
           steps_(batches),
           file_(budget.directory()),
-          places_(batches) {
+          places_(batches),
+          is_far_(batches),
+          sums_(student.runner()) {
         const nn::Network& network = student.network();
         // A module that is trained here and also used before makes the inputs change with every step.
         for (nn::NodeId id : network.operations())
@@ -14917,14 +15494,28 @@ public:
         return &current_;
     }
 
+    /// `count` sums over the samples of a step, on all ranks the same: f(values_of, to) adds those of a slice
+    /// to `to`, values_of(tensor) being what the slice has of a tensor of this rank's samples. Valid until
+    /// the next sums.
+    template <class F>
+    std::span<const double> sum_over(const Step& step, std::size_t count, F&& f) {
+        sums_.begin(step.samples, count);
+        sums_.for_each([&](BatchSlice slice, std::span<double> to) {
+            f([&](const nn::Tensor& tensor) { return sums_.values(tensor, slice); }, to);
+        });
+        return sums_.finish();
+    }
+
 private:
     /// Of a step in the file.
     struct Places {
         std::vector<SpillFile::Place> inputs{}, targets{};
         bool from_teacher = false;
+        nn::Index samples = 0;
     };
     result<void> write(Places& places) {
         places.from_teacher = current_.from_teacher;
+        places.samples = current_.samples;
         for (auto [tensors, to] :
              {std::pair{&current_.inputs, &places.inputs}, {&current_.targets, &places.targets}})
             for (const nn::Tensor& t : *tensors)
@@ -14933,6 +15524,7 @@ private:
     }
     result<void> read(const Places& places) {
         current_.from_teacher = places.from_teacher;
+        current_.samples = places.samples;
         for (auto [tensors, from] :
              {std::pair{&current_.inputs, &places.inputs}, {&current_.targets, &places.targets}})
             for (std::size_t k = 0; k != tensors->size(); ++k)
@@ -14954,15 +15546,25 @@ private:
             for (std::size_t k = 0; k != block_.outputs.size(); ++k)
                 current_.targets[k] = teacher_.value(block_.outputs[k]);
         }
-        detail::Distance distance;
-        for (std::size_t k = 0; k != block_.inputs.size(); ++k)
-            distance.add(current_.inputs[k], student_.value(block_.inputs[k]));
+        current_.samples = student_.samples(i);
         current_.from_teacher =
-            distance.is_far() || input_ == BlockInput::teacher || (input_ == BlockInput::mix && i % 2 != 0);
+            is_far(i) || input_ == BlockInput::teacher || (input_ == BlockInput::mix && i % 2 != 0);
         if (!current_.from_teacher)
             for (std::size_t k = 0; k != block_.inputs.size(); ++k)
                 current_.inputs[k] = student_.value(block_.inputs[k]);
         return {};
+    }
+    /// Found once where the inputs stay: a rank that computes them again does not ask the others again.
+    bool is_far(std::size_t i) {
+        if (is_far_[i] && !changes_) return *is_far_[i];
+        auto const found = sum_over(current_, 3, [&](auto&& values_of, std::span<double> to) {
+            detail::Distance distance;
+            for (std::size_t k = 0; k != block_.inputs.size(); ++k)
+                distance.add(values_of(current_.inputs[k]), values_of(student_.value(block_.inputs[k])));
+            to[0] = distance.error, to[1] = distance.teacher, to[2] = distance.student;
+        });
+        is_far_[i] = detail::Distance{found[0], found[1], found[2]}.is_far();
+        return *is_far_[i];
     }
 
     PrefixRunner &student_, &teacher_;
@@ -14976,11 +15578,168 @@ private:
     std::vector<std::optional<Step>> steps_;
     SpillFile file_;
     std::vector<std::optional<Places>> places_;
+    std::vector<std::optional<bool>> is_far_;
+    SliceSums sums_;
     std::size_t bytes_ = 0;
     Step current_{};
 };
 
 }  // namespace amct_distill
+
+// ---- amct_distill/distill/rank_sums.hpp
+
+/// Adds up the slices' gradients of all ranks along the tree of `tree_sum`.
+///
+///     RankSums sums(ranks);
+///     sums.add_up(slices, 8, losses, result);      // slices[k]: a tensor for each parameter; this rank's k
+///
+/// A rank first adds what is a subtree of its own slices. Then each rank has a part of the elements, of which
+/// it is sent the subtrees, adds them up, and sends the sums to all: as many bytes for two ranks as for a
+/// hundred. Where that is little, all of it goes to all at once.
+
+namespace amct_distill::detail {
+
+/// Calls f(i, stride) for the additions v[i] += v[i + stride] of `count` values along the tree, in order.
+template <class F>
+void for_each_addition(std::size_t count, F&& f) {
+    for (std::size_t stride = 1; stride < count; stride *= 2)
+        for (std::size_t i = 0; i + stride < count; i += 2 * stride) f(i, stride);
+}
+
+/// Whether an addition is of values that are all in a range.
+inline bool is_within(IndexRange range, std::size_t i, std::size_t stride, std::size_t count) {
+    return i >= range.begin && (std::min)(i + 2 * stride, count) <= range.end;
+}
+
+/// The values of a range that are left after the additions within it: each the sum of a subtree.
+inline std::vector<std::size_t> roots_of(IndexRange range, std::size_t count) {
+    std::vector<bool> is_added(count, false);
+    for_each_addition(count, [&](std::size_t i, std::size_t stride) {
+        if (is_within(range, i, stride, count)) is_added[i + stride] = true;
+    });
+    std::vector<std::size_t> roots;
+    for (std::size_t k = range.begin; k != range.end; ++k)
+        if (!is_added[k]) roots.push_back(k);
+    return roots;
+}
+
+class RankSums {
+public:
+    /// Up to how many bytes of gradients everything goes to all.
+    static constexpr std::size_t least_to_part = 1 << 16;
+
+    explicit RankSums(Ranks* ranks, std::size_t to_part = least_to_part) : ranks_(ranks), to_part_(to_part) {}
+
+    /// slices[k][p]: the gradient of parameter p on slice k, of this rank's slices; overwritten. sums[p]
+    /// becomes that of all. `losses`, one a slice, become everyone's.
+    void add_up(std::vector<std::vector<nn::Tensor>>& slices, std::size_t count, std::span<double> losses,
+                std::span<nn::Tensor> sums) {
+        IndexRange const own = own_range(ranks_, count);
+        for_each_addition(count, [&](std::size_t i, std::size_t stride) {
+            if (is_within(own, i, stride, count))
+                for (std::size_t p = 0; p != sums.size(); ++p)
+                    nn::array(slices[i][p]) += nn::array(slices[i + stride][p]);
+        });
+        prepare(count, sums);
+        std::size_t const me = ranks_->rank(), n = ranks_->size();
+        // What goes to rank r: the losses, then the elements of r's part, root by root.
+        exchange_.begin(ranks_);
+        for (std::size_t r = 0; r != n; ++r) {
+            if (r == me) continue;
+            IndexRange const part = part_of(r);
+            std::vector<std::byte>& out = out_[r];
+            out.resize(own.size() * sizeof(double) + roots_[me].size() * part.size() * sizeof(float));
+            std::memcpy(out.data(), losses.data() + own.begin, own.size() * sizeof(double));
+            auto* to = reinterpret_cast<float*>(out.data() + own.size() * sizeof(double));
+            for (std::size_t root : roots_[me]) to = copy(slices[root], part, to);
+            exchange_.send(r, std::span<const std::byte>(out));
+            IndexRange const theirs = range_of_rank(count, r, n);
+            in_[r].resize(theirs.size() * sizeof(double) +
+                          roots_[r].size() * part_of(me).size() * sizeof(float));
+            exchange_.receive(r, std::span(in_[r]));
+        }
+        exchange_.run(ranks_);
+        IndexRange const part = part_of(me);
+        own_.resize(roots_[me].size() * part.size());
+        float* to = own_.data();
+        for (std::size_t root : roots_[me]) to = copy(slices[root], part, to);
+        at_.assign(count, nullptr);
+        for (std::size_t r = 0; r != n; ++r) {
+            IndexRange const theirs = range_of_rank(count, r, n);
+            float* from = own_.data();
+            if (r != me) {
+                std::memcpy(losses.data() + theirs.begin, in_[r].data(), theirs.size() * sizeof(double));
+                from = reinterpret_cast<float*>(in_[r].data() + theirs.size() * sizeof(double));
+            }
+            for (std::size_t root : roots_[r]) at_[root] = from, from += part.size();
+        }
+        auto const size = static_cast<nn::Index>(part.size());
+        for_each_addition(count, [&](std::size_t i, std::size_t stride) {
+            for (std::size_t r = 0; r != n; ++r)
+                if (is_within(range_of_rank(count, r, n), i, stride, count)) return;
+            nn::ArrayMap<float>(at_[i], size) += nn::ArrayMap<float>(at_[i + stride], size);
+        });
+        all_.resize(total_);
+        std::copy_n(at_[0], part.size(), all_.data() + part.begin);
+        if (!in_parts_) return give(sums);
+        exchange_.begin(ranks_);
+        for (std::size_t r = 0; r != n; ++r) {
+            auto const of = [&](IndexRange range) {
+                return std::span(all_).subspan(range.begin, range.size());
+            };
+            exchange_.send(r, std::span<const float>(of(part)));
+            exchange_.receive(r, of(part_of(r)));
+        }
+        exchange_.run(ranks_);
+        give(sums);
+    }
+
+private:
+    void prepare(std::size_t count, std::span<const nn::Tensor> sums) {
+        total_ = 0;
+        for (const nn::Tensor& t : sums) total_ += t.size();
+        in_parts_ = total_ * sizeof(float) > to_part_;
+        std::size_t const n = ranks_->size();
+        out_.resize(n);
+        in_.resize(n);
+        if (count == count_) return;
+        count_ = count;
+        roots_.clear();
+        for (std::size_t r = 0; r != n; ++r) roots_.push_back(roots_of(range_of_rank(count, r, n), count));
+    }
+    /// The elements, of all parameters one after the other, that rank r adds up.
+    IndexRange part_of(std::size_t r) const {
+        return in_parts_ ? range_of_rank(total_, r, ranks_->size()) : IndexRange{0, total_};
+    }
+    /// Elements of some tensors, as if they were one.
+    static float* copy(std::span<const nn::Tensor> from, IndexRange part, float* to) {
+        std::size_t at = 0;
+        for (const nn::Tensor& t : from) {
+            std::size_t const begin = (std::max)(at, part.begin), end = (std::min)(at + t.size(), part.end);
+            if (begin < end) to = std::copy_n(t.data() + (begin - at), end - begin, to);
+            at += t.size();
+        }
+        return to;
+    }
+    void give(std::span<nn::Tensor> sums) const {
+        const float* from = all_.data();
+        for (nn::Tensor& t : sums) {
+            std::copy_n(from, t.size(), t.data());
+            from += t.size();
+        }
+    }
+
+    Ranks* ranks_;
+    std::size_t to_part_, total_ = 0, count_ = 0;
+    bool in_parts_ = false;
+    std::vector<std::vector<std::size_t>> roots_{};  // by rank
+    std::vector<std::vector<std::byte>> out_{}, in_{};
+    std::vector<float> own_{}, all_{};
+    std::vector<float*> at_{};  // of each root, the elements that this rank adds up
+    Exchange exchange_{};
+};
+
+}  // namespace amct_distill::detail
 
 // ---- amct_distill/distill/block_gradient.hpp
 
@@ -14990,7 +15749,7 @@ private:
 ///     double loss = block.loss(step, loss_function);               // forward
 ///     loss = block.loss_and_gradients(step, loss_function);        // and backward, into block.gradients()
 ///
-/// Losses and gradients of the slices are added along one binary tree, whatever the threads.
+/// Losses and gradients of the slices are added along one binary tree, whatever the threads and ranks.
 
 namespace amct_distill {
 
@@ -15006,7 +15765,8 @@ public:
           runner_(network, executor, slices),
           work_(runner_.tapes().size()),
           losses_((std::max)(slices, std::size_t{1})),
-          slices_(losses_.size()) {
+          slices_(losses_.size()),
+          rank_sums_(runner_.ranks()) {
         for (Work& w : work_) {
             w.targets.resize(block.outputs.size());
             w.gradients.resize(block.outputs.size());
@@ -15029,7 +15789,11 @@ public:
         }
         sums_.clear();
         for (const nn::NamedParameter& p : trained) sums_.emplace_back(p.gradient->shape());
-        for (auto& slice : slices_) slice = sums_;
+        for (auto& slice : slices_)
+            if (runner_.ranks() == nullptr)
+                slice = sums_;
+            else
+                slice.clear();  // made where it is this rank's
         return trained;
     }
     /// Of the last `loss_and_gradients`, parallel to the parameters.
@@ -15042,6 +15806,8 @@ public:
                          [&](std::size_t k, BatchSlice slice, nn::Tape& tape, std::size_t worker) {
                              losses_[k] = forward(step, loss, slice, tape, work_[worker]);
                          });
+        std::size_t const count = runner_.count(samples(step));
+        detail::gather_ranges(runner_.ranks(), std::span(losses_).first(count), count, exchange_);
         return sum_of_losses(step);
     }
     /// What the loss is multiplied by where its gradients are taken, and the sum of the modules' own terms.
@@ -15066,18 +15832,28 @@ public:
             for (ModuleId m : modules_)
                 for (nn::Tensor& g : tape.parameter_gradients(m)) g.fill(0);
             network_.backward_nodes(block_.nodes, block_.outputs, work.views, tape, nn::Mode::evaluate);
+            if (slices_[k].empty()) slices_[k] = sums_;
             for (std::size_t p = 0; p != at_.size(); ++p)
                 std::swap(tape.parameter_gradients(at_[p].first)[at_[p].second], slices_[k][p]);
         };
         if (!std::exchange(has_room_, true)) runner_.make_room(samples(step), one);
         runner_.for_each(samples(step), one);
-        add_up(runner_.count(samples(step)));
+        if (std::size_t const count = runner_.count(samples(step)); runner_.ranks() != nullptr)
+            rank_sums_.add_up(slices_, count, losses_, sums_);
+        else
+            add_up(count);
         finish_gradients(factors.regularizers);
         return sum_of_losses(step);
     }
-    static std::size_t values(const BlockData::Step& step) {
+    /// Of the block's outputs, on the whole batch.
+    std::size_t values(const BlockData::Step& step) const {
         std::size_t n = 0;
-        for (const nn::Tensor& t : step.targets) n += t.size();
+        for (std::size_t k = 0; k != step.targets.size(); ++k) {
+            const nn::Shape& shape = network_.node(block_.outputs[k]).shape;
+            n += runner_.ranks() == nullptr
+                     ? step.targets[k].size()
+                     : static_cast<std::size_t>(step.samples * nn::product(shape, 1, shape.size()));
+        }
         return n;
     }
 
@@ -15088,9 +15864,7 @@ private:
         std::vector<const nn::Tensor*> views{};
     };
 
-    static nn::Index samples(const BlockData::Step& step) {
-        return step.inputs.empty() ? 1 : step.inputs[0].dim(0);
-    }
+    static nn::Index samples(const BlockData::Step& step) { return step.samples; }
     /// The loss of a slice times its number of elements.
     double forward(const BlockData::Step& step, const Loss& loss, BatchSlice slice, nn::Tape& tape,
                    Work& work) const {
@@ -15156,6 +15930,8 @@ private:
     std::vector<std::pair<ModuleId, std::size_t>> at_{};  // of each trained parameter
     std::vector<nn::Tensor> sums_{};
     nn::Scratch finishing_{};
+    detail::RankSums rank_sums_;
+    detail::Exchange exchange_{};
     bool has_room_ = false;
 };
 
@@ -15175,17 +15951,18 @@ namespace amct_distill {
 
 namespace detail {
 
-/// Sums of what a block shall give.
+/// Sums of what a block shall give: of a slice, then of all.
 struct TargetMoments {
     double count = 0, sum = 0, squares = 0;
-    void add(const nn::Tensor& t) {
-        for (float const value : t) {
+    void add(std::span<const float> values) {
+        for (float const value : values) {
             auto const v = static_cast<double>(value);
             sum += v;
             squares += v * v;
         }
-        count += static_cast<double>(t.size());
+        count += static_cast<double>(values.size());
     }
+    void add(const TargetMoments& other) { count += other.count, sum += other.sum, squares += other.squares; }
     double variance() const { return squares / count - sum / count * (sum / count); }
 };
 
@@ -15202,7 +15979,8 @@ public:
         : student_(student),
           data_(data),
           modules_(modules_of(student, data.block())),
-          gradient_(student, data.block(), modules_, executor, slices) {}
+          gradient_(student, data.block(), modules_, executor, slices),
+          ranks_(executor == nullptr ? nullptr : executor->ranks()) {}
 
     /// `progress` has the block's number; it is told `on_progress` after every step, and `cancelled` is set
     /// when that said so. Errors: a batch cannot be loaded, the teacher's dump cannot be read.
@@ -15252,7 +16030,8 @@ public:
                 progress.epoch = epoch;
                 progress.step = i - 1;
                 progress.loss = *loss;
-                if (on_progress && !on_progress(progress)) cancelled = true;
+                if (on_progress && detail::is_first(ranks_) && !on_progress(progress)) cancelled = true;
+                cancelled = detail::first_says(ranks_, cancelled);
                 // After the last step in any case.
                 bool const due =
                     i * evaluations / data_.size() != (i - 1) * evaluations / data_.size() || cancelled;
@@ -15377,8 +16156,14 @@ private:
         for (std::size_t i = 0; i != data_.size(); ++i) {
             auto const step = data_.load(i);
             if (!step) return step.diagnostics();
-            if (targets != nullptr)
-                for (const nn::Tensor& t : (*step)->targets) targets->add(t);
+            if (targets != nullptr) {
+                auto const found = data_.sum_over(**step, 3, [&](auto&& values_of, std::span<double> to) {
+                    detail::TargetMoments of_slice;
+                    for (const nn::Tensor& t : (*step)->targets) of_slice.add(values_of(t));
+                    to[0] = of_slice.count, to[1] = of_slice.sum, to[2] = of_slice.squares;
+                });
+                targets->add(detail::TargetMoments{found[0], found[1], found[2]});
+            }
             auto const size = static_cast<double>(gradient_.values(**step));
             sum += gradient_.loss(**step, loss) * size;
             values += size;
@@ -15465,6 +16250,7 @@ private:
     BlockData& data_;
     std::vector<ModuleId> modules_;  // the block's
     BlockGradient<Loss> gradient_;
+    Ranks* ranks_;
     std::vector<nn::Module*> constrained_{};
     std::vector<nn::NamedParameter> trained_{};
     std::vector<nn::Tensor> average_{};  // parallel to `trained_`, or empty
@@ -15486,95 +16272,6 @@ private:
 };
 
 }  // namespace amct_distill
-
-// ---- amct_distill/io/binary.hpp
-
-/// Numbers, texts, lists and aggregates as bytes, as in memory and in order: little-endian.
-///
-///     detail::BinaryWriter out;
-///     out.put(std::uint64_t{3}); out.put("conv1"); out.put_values(std::span<const float>(weights));
-///     out.put(report);                                    // an aggregate: its fields, by reflection
-///     detail::BinaryReader in(out.text);
-///     in.get(n) && in.get(name) && in.get_values(std::span(weights)) && in.get(report) && in.at_end();
-
-namespace amct_distill::detail {
-
-static_assert(std::endian::native == std::endian::little,
-              "amct_distill: checkpoints are written little-endian");
-
-class BinaryWriter {
-public:
-    template <class T>
-    requires std::is_arithmetic_v<T>
-    void put(T v) { text.append(reinterpret_cast<const char*>(&v), sizeof v); }
-    void put(std::string_view s) {
-        put(std::uint64_t{s.size()});
-        text.append(s);
-    }
-    template <class T>
-    void put(const std::vector<T>& list) {
-        put(std::uint64_t{list.size()});
-        for (const T& v : list) put(v);
-    }
-    template <class T>
-    requires(std::is_aggregate_v<T>&& std::is_class_v<T>) void put(const T& v) {
-        [&]<std::size_t... I>(std::index_sequence<I...>) { (put(reflect::get<I>(v)), ...); }
-        (std::make_index_sequence<reflect::field_count<T>>{});
-    }
-    /// Their number, and the values.
-    void put_values(std::span<const float> values) {
-        put(std::uint64_t{values.size()});
-        text.append(reinterpret_cast<const char*>(values.data()), values.size_bytes());
-    }
-    std::string text{};
-};
-
-/// Reads what BinaryWriter wrote; false after the end, and where the values do not make sense.
-class BinaryReader {
-public:
-    explicit BinaryReader(std::string_view rest) : rest_(rest) {}
-    template <class T>
-    requires std::is_arithmetic_v<T>
-    bool get(T& v) { return bytes(&v, sizeof v); }
-    bool get(std::string& s) {
-        std::uint64_t size = 0;
-        if (!get(size) || size > rest_.size()) return false;
-        s = rest_.substr(0, size);
-        rest_.remove_prefix(size);
-        return true;
-    }
-    template <class T>
-    bool get(std::vector<T>& list) {
-        std::uint64_t size = 0;
-        if (!get(size) || size > rest_.size()) return false;  // each takes a byte at least
-        list.clear();
-        for (std::uint64_t i = 0; i != size; ++i)
-            if (!get(list.emplace_back())) return false;
-        return true;
-    }
-    template <class T>
-    requires(std::is_aggregate_v<T>&& std::is_class_v<T>) bool get(T& v) {
-        return [&]<std::size_t... I>(std::index_sequence<I...>) { return (get(reflect::get<I>(v)) && ...); }
-        (std::make_index_sequence<reflect::field_count<T>>{});
-    }
-    /// As many values as were written, no others.
-    bool get_values(std::span<float> values) {
-        std::uint64_t size = 0;
-        return get(size) && size == values.size() && bytes(values.data(), values.size_bytes());
-    }
-    bool at_end() const { return rest_.empty(); }
-
-private:
-    bool bytes(void* to, std::size_t n) {
-        if (n > rest_.size()) return false;
-        if (n != 0) std::memcpy(to, rest_.data(), n);
-        rest_.remove_prefix(n);
-        return true;
-    }
-    std::string_view rest_;
-};
-
-}  // namespace amct_distill::detail
 
 // ---- amct_distill/io/hash.hpp
 
@@ -15783,6 +16480,37 @@ inline void add(Hash& hash, const nn::Tensor& t) {
     for (nn::Index d : t.shape()) hash.add(static_cast<std::uint64_t>(d));
     hash.add_bytes(t.span());
 }
+/// Values that are told apart by samples, a rank's in each rank: of each sample a hash, in order.
+inline void add_samples(Hash& hash, std::span<const nn::Tensor> own, SliceRunner& runner, nn::Index samples) {
+    Exchange exchange;
+    for (const nn::Tensor& t : own) {
+        for (std::size_t d = 1; d < t.shape().size(); ++d) hash.add(static_cast<std::uint64_t>(t.dim(d)));
+        if (!runner.is_cut()) {
+            hash.add_bytes(t.span());
+            continue;
+        }
+        std::vector<std::uint64_t> all(static_cast<std::size_t>(samples));
+        std::size_t const one = t.size() / (std::max)(static_cast<std::size_t>(t.dim(0)), std::size_t{1});
+        BatchSlice const part = runner.own_part(samples);
+        for (nn::Index s = 0; s != part.size(); ++s) {
+            Hash of_sample;
+            of_sample.add_bytes(t.span().subspan(static_cast<std::size_t>(s) * one, one));
+            all[static_cast<std::size_t>(part.begin + s)] = of_sample.value();
+        }
+        exchange.begin(runner.ranks());
+        if (Ranks* const ranks = runner.ranks(); ranks != nullptr)
+            for (std::size_t r = 0; r != ranks->size(); ++r) {
+                auto const of = [&](BatchSlice p) {
+                    return std::span(all).subspan(static_cast<std::size_t>(p.begin),
+                                                  static_cast<std::size_t>(p.size()));
+                };
+                exchange.send(r, std::span<const std::uint64_t>(of(part)));
+                exchange.receive(r, of(runner.part_of(samples, r)));
+            }
+        exchange.run(runner.ranks());
+        hash.add_bytes(std::span<const std::uint64_t>(all));
+    }
+}
 /// Structure and parameters.
 inline void add(Hash& hash, const nn::Network& network) {
     for (nn::NodeId id : network.operations()) {
@@ -15824,26 +16552,26 @@ void add_settings(Hash& hash, const T& t) {
 /// What a run computes depends on. What does not change a bit of the result is not in it: dump, memory,
 /// threads. The teacher's outputs for the first batch stand for the settings that its modules do not show.
 /// Errors: no batches; one cannot be loaded. Throws std::invalid_argument when a batch does not fit the
-/// teacher's inputs.
+/// teacher's inputs. Of several ranks (the executor's) each looks at its own samples.
 template <class Algorithms, class Loss, class Optimizer>
 result<Fingerprint> fingerprint(const nn::Network& teacher, const BasicStudent<Algorithms>& student,
-                                DataSource batches, const BasicDistillOptions<Loss, Optimizer>& options) {
+                                DataSource batches, const BasicDistillOptions<Loss, Optimizer>& options,
+                                const nn::Executor* executor = nullptr) {
     if (batches.empty()) return general_error("fingerprint: no batches; give at least one");
     detail::Hash of_teacher, of_configuration, of_data, of_calibration, of_training;
     detail::add(of_teacher, teacher);
     of_data.add(std::uint64_t{batches.size()});
-    Batch buffer;
-    for (std::size_t i = 0; i != batches.size(); ++i) {
-        auto const batch = batches.load(i, buffer);
+    SliceRunner runner(teacher, executor, options.slices);
+    OwnBatches own(batches, teacher, executor, options.slices, "distill");
+    Batch buffer, outputs(teacher.outputs().size());
+    for (std::size_t i = 0; i != own.size(); ++i) {
+        auto const batch = own.load(i, buffer);
         if (!batch) return batch.diagnostics();
-        for (const nn::Tensor& t : *batch) detail::add(of_data, t);
+        of_data.add(static_cast<std::uint64_t>(batch->samples));
+        detail::add_samples(of_data, batch->tensors, runner, batch->samples);
         if (i != 0) continue;
-        detail::require_batch(teacher, *batch, "distill", i);
-        std::vector<const nn::Tensor*> inputs;
-        for (const nn::Tensor& t : *batch) inputs.push_back(&t);
-        nn::Tape tape;
-        teacher.forward(inputs, tape, nn::Mode::evaluate);
-        for (nn::NodeId id : teacher.outputs()) detail::add(of_teacher, tape.output(id));
+        runner.run_batch(batch->tensors, teacher.outputs(), outputs, batch->samples);
+        detail::add_samples(of_teacher, outputs, runner, batch->samples);
     }
     const auto& plan = student.plan();
     of_configuration.add(std::uint64_t{plan.batch_num.value});
@@ -15885,7 +16613,8 @@ result<Fingerprint> fingerprint(const nn::Network& teacher, const BasicStudent<A
 ///
 ///     RunDirectory run("out/run", fingerprint, blocks);
 ///     run.save(2, student, report).value();                  // out/run/block_2.checkpoint
-///     std::optional<BlockReport> done = run.load(2, student).value();    // none: not finished yet
+///     std::optional<std::string> file = run.read(2).value();             // none: not finished yet
+///     BlockReport done = run.load(2, student, *file).value();
 ///
 /// A file is whole or not there, whatever ends the process, or the machine. Numbers are little-endian as in
 /// memory; the last eight bytes are a hash of those before.
@@ -15894,7 +16623,7 @@ namespace amct_distill {
 
 namespace detail {
 
-inline constexpr std::string_view checkpoint_magic = "amct_distill block 4\n";
+inline constexpr std::string_view checkpoint_magic = "amct_distill block 5\n";
 
 }  // namespace detail
 
@@ -15936,19 +16665,25 @@ public:
         return write_file(file(block), out.text, Durability::after_power_loss);
     }
 
-    /// Gives the student the block's parameters. None: there is no such file. Errors: it cannot be read, is
-    /// damaged, or is of another run; the student is then as it was.
-    template <class Algorithms>
-    result<std::optional<BlockReport>> load(std::size_t block, BasicStudent<Algorithms>& student) const {
+    /// What is in a block's file. None: there is no such file. Error: it cannot be read.
+    result<std::optional<std::string>> read(std::size_t block) const {
         std::error_code unknown;
-        if (!std::filesystem::exists(file(block), unknown) && !unknown) return std::optional<BlockReport>{};
-        auto const content = read_file(file(block));
+        if (!std::filesystem::exists(file(block), unknown) && !unknown) return std::optional<std::string>{};
+        auto content = read_file(file(block));
         if (!content) return content.diagnostics();
+        return std::optional<std::string>(*std::move(content));
+    }
+
+    /// Gives the student the block's parameters. Errors: what was read is damaged, or is of another run; the
+    /// student is then as it was.
+    template <class Algorithms>
+    result<BlockReport> load(std::size_t block, BasicStudent<Algorithms>& student,
+                             std::string_view content) const {
         auto const bad = [&](std::string_view why) {
             return general_error(detail::concat("cannot resume from ", file(block).string(), ": ", why,
                                                 "; remove the file, and its block is trained again"));
         };
-        std::string_view text = *content;
+        std::string_view text = content;
         std::uint64_t hash = 0;
         if (!text.starts_with(detail::checkpoint_magic)) return bad("it is no checkpoint of this version");
         if (text.size() < detail::checkpoint_magic.size() + sizeof hash) return bad("it is cut off");
@@ -15996,7 +16731,7 @@ public:
             });
             return bad("its parameters do not fit the student");
         }
-        return std::optional<BlockReport>(std::move(report));
+        return report;
     }
 
 private:
@@ -16035,7 +16770,7 @@ namespace amct_distill::detail {
 /// Signal and noise of a quantized tensor, in squares.
 struct Noise {
     double signal = 0, error = 0;
-    void add(const nn::Tensor& x, const nn::Tensor& quantized) {
+    void add(std::span<const float> x, std::span<const float> quantized) {
         for (std::size_t i = 0; i != x.size(); ++i) {
             double const v = static_cast<double>(x[i]), d = v - static_cast<double>(quantized[i]);
             signal += v * v;
@@ -16077,18 +16812,13 @@ result<std::vector<LayerReport>> report_layers(const BasicStudent<Algorithms>& s
 namespace amct_distill {
 namespace detail {
 
-/// Counts the values outside of the clips, which always hold 0.
-struct ClippedShare {
-    std::size_t values = 0, clipped = 0;
-    void add(const nn::Tensor& x, ClipRange clip) {
-        float const high = (std::max)(clip.max, 0.0f), low = (std::min)(clip.min, 0.0f);
-        for (float v : x) clipped += static_cast<std::size_t>(v > high || v < low);
-        values += x.size();
-    }
-    double share() const {
-        return values == 0 ? 0 : static_cast<double>(clipped) / static_cast<double>(values);
-    }
-};
+/// The values outside of the clips, which always hold 0.
+inline std::size_t clipped_values(std::span<const float> x, ClipRange clip) {
+    float const high = (std::max)(clip.max, 0.0f), low = (std::min)(clip.min, 0.0f);
+    std::size_t clipped = 0;
+    for (float v : x) clipped += static_cast<std::size_t>(v > high || v < low);
+    return clipped;
+}
 
 /// The rows of a quantized weight that are all 0.
 inline std::vector<std::size_t> zero_rows(const nn::Tensor& weight) {
@@ -16101,9 +16831,10 @@ inline std::vector<std::size_t> zero_rows(const nn::Tensor& weight) {
 }
 
 /// `report_layers`, and f(i, batch, outputs) for each batch: the network's outputs are computed on the way.
+/// The runner is of the student's network.
 template <class Algorithms, class F>
 result<std::vector<LayerReport>> measure_layers(const BasicStudent<Algorithms>& student, DataSource batches,
-                                                const nn::Executor* executor, std::size_t slices, F f) {
+                                                SliceRunner& runner, F f) {
     const nn::Network& network = student.network();
     std::vector<LayerReport> reports;
     std::vector<nn::NodeId> inputs;
@@ -16134,31 +16865,41 @@ result<std::vector<LayerReport>> measure_layers(const BasicStudent<Algorithms>& 
         inputs.push_back(network.node(layer.node).inputs.at(0));
         quantizers.push_back(q);
     }
-    std::vector<detail::Noise> noises(reports.size());
-    std::vector<detail::ClippedShare> clipped(reports.size());
+    // Of each layer the signal, the noise, the values outside of the clips, and all.
+    std::vector<double> totals(4 * reports.size());
+    SliceSums sums(runner);
     // The network's outputs, then the layers' inputs.
     std::vector<nn::NodeId> nodes(network.outputs().begin(), network.outputs().end());
     std::size_t const outputs = nodes.size();
     nodes.insert(nodes.end(), inputs.begin(), inputs.end());
     std::vector<nn::Tensor> values(nodes.size());
-    SliceRunner runner(network, executor, slices);
+    OwnBatches own(batches, network, runner.executor(), runner.slices(), "report_layers");
     Batch buffer;
-    for (std::size_t i = 0; i != batches.size(); ++i) {
-        auto const batch = batches.load(i, buffer);
+    for (std::size_t i = 0; i != own.size(); ++i) {
+        auto const batch = own.load(i, buffer);
         if (!batch) return batch.diagnostics();
-        require_batch(network, *batch, "report_layers", i);
-        runner.run_batch(*batch, nodes, values);
+        runner.run_batch(batch->tensors, nodes, values, batch->samples);
+        sums.begin(batch->samples, totals.size());
         for (std::size_t k = 0; k != reports.size(); ++k) {
-            const nn::Tensor& x = values[outputs + k];
-            quantizers[k]->quantize_data(x, quantized);
-            noises[k].add(x, quantized);
-            clipped[k].add(x, reports[k].data_clip);
+            const nn::Tensor& whole = values[outputs + k];
+            quantizers[k]->quantize_data(whole, quantized);
+            sums.for_each([&](BatchSlice slice, std::span<double> to) {
+                auto const x = sums.values(whole, slice);
+                Noise noise;
+                noise.add(x, sums.values(quantized, slice));
+                to[4 * k] = noise.signal, to[4 * k + 1] = noise.error;
+                to[4 * k + 2] = static_cast<double>(clipped_values(x, reports[k].data_clip));
+                to[4 * k + 3] = static_cast<double>(x.size());
+            });
         }
+        auto const of_batch = sums.finish();
+        for (std::size_t k = 0; k != totals.size(); ++k) totals[k] += of_batch[k];
         f(i, *batch, std::span<const nn::Tensor>(values).first(outputs));
     }
     for (std::size_t k = 0; k != reports.size(); ++k) {
-        reports[k].data_sqnr = noises[k].sqnr();
-        reports[k].saturation = clipped[k].share();
+        double const* const of = totals.data() + 4 * k;
+        reports[k].data_sqnr = Noise{of[0], of[1]}.sqnr();
+        reports[k].saturation = of[3] == 0 ? 0 : of[2] / of[3];
     }
     return reports;
 }
@@ -16168,7 +16909,8 @@ result<std::vector<LayerReport>> measure_layers(const BasicStudent<Algorithms>& 
 template <class Algorithms>
 result<std::vector<LayerReport>> report_layers(const BasicStudent<Algorithms>& student, DataSource batches,
                                                const nn::Executor* executor) {
-    return detail::measure_layers(student, batches, executor, default_slices, [](auto&&...) {});
+    SliceRunner runner(student.network(), executor);
+    return detail::measure_layers(student, batches, runner, [](auto&&...) {});
 }
 
 }  // namespace amct_distill
@@ -16183,15 +16925,15 @@ namespace detail {
 /// The teacher's outputs, batch by batch: computed once, and kept where the budget allows.
 class TeacherOutputs {
 public:
-    TeacherOutputs(const nn::Network& teacher, DataSource batches, CacheBudget& budget,
+    TeacherOutputs(const nn::Network& teacher, std::size_t batches, CacheBudget& budget,
                    const nn::Executor* executor, std::size_t slices)
-        : batches_(batches), budget_(budget), runner_(teacher, executor, slices), kept_(batches.size()) {
+        : budget_(budget), runner_(teacher, executor, slices), kept_(batches) {
         current_.resize(teacher.outputs().size());
     }
     /// Of batch i, which `batch` is. Valid until the next call.
-    std::span<const nn::Tensor> of(std::size_t i, std::span<const nn::Tensor> batch) {
+    std::span<const nn::Tensor> of(std::size_t i, const OwnBatches::Loaded& batch) {
         if (!kept_[i].empty()) return kept_[i];
-        runner_.run_batch(batch, runner_.network().outputs(), current_);
+        runner_.run_batch(batch.tensors, runner_.network().outputs(), current_, batch.samples);
         std::size_t bytes = 0;
         for (const nn::Tensor& t : current_) bytes += t.size() * sizeof(float);
         if (!budget_.take(bytes)) return current_;
@@ -16199,7 +16941,6 @@ public:
     }
 
 private:
-    DataSource batches_;
     CacheBudget& budget_;
     SliceRunner runner_;
     std::vector<Batch> kept_;  // by batch; empty: not kept
@@ -16207,16 +16948,31 @@ private:
 };
 
 /// The mean squared error over all values of the outputs, as the batches come in.
-struct OutputError {
-    double sum = 0, values = 0;
-    void add(std::span<const nn::Tensor> teacher, std::span<const nn::Tensor> student) {
-        for (std::size_t k = 0; k != teacher.size(); ++k) {
-            auto const size = static_cast<double>(teacher[k].size());
-            sum += mean_squared_error(student[k], teacher[k]) * size;
-            values += size;
-        }
+class OutputError {
+public:
+    /// Of networks that are cut as the runner's is, which outlives it.
+    explicit OutputError(SliceRunner& runner) : sums_(runner) {}
+    void add(std::span<const nn::Tensor> teacher, std::span<const nn::Tensor> student, nn::Index samples) {
+        sums_.begin(samples, 2);
+        sums_.for_each([&](BatchSlice slice, std::span<double> to) {
+            for (std::size_t k = 0; k != teacher.size(); ++k) {
+                auto const t = sums_.values(teacher[k], slice), s = sums_.values(student[k], slice);
+                for (std::size_t i = 0; i != t.size(); ++i) {
+                    double const d = static_cast<double>(s[i]) - static_cast<double>(t[i]);
+                    to[0] += d * d;
+                }
+                to[1] += static_cast<double>(t.size());
+            }
+        });
+        auto const of_batch = sums_.finish();
+        sum_ += of_batch[0];
+        values_ += of_batch[1];
     }
-    double mean() const { return sum / values; }
+    double mean() const { return sum_ / values_; }
+
+private:
+    SliceSums sums_;
+    double sum_ = 0, values_ = 0;
 };
 
 /// Of a network's outputs over all batches. Error: a batch cannot be loaded. Throws std::invalid_argument
@@ -16224,14 +16980,14 @@ struct OutputError {
 inline result<double> output_error(TeacherOutputs& teacher, const nn::Network& student, DataSource batches,
                                    const nn::Executor* executor, std::size_t slices) {
     SliceRunner runner(student, executor, slices);
+    OwnBatches own(batches, student, executor, slices, "distill");
     Batch buffer, outputs(student.outputs().size());
-    OutputError error;
-    for (std::size_t i = 0; i != batches.size(); ++i) {
-        auto const batch = batches.load(i, buffer);
+    OutputError error(runner);
+    for (std::size_t i = 0; i != own.size(); ++i) {
+        auto const batch = own.load(i, buffer);
         if (!batch) return batch.diagnostics();
-        require_batch(student, *batch, "distill", i);
-        runner.run_batch(*batch, student.outputs(), outputs);
-        error.add(teacher.of(i, *batch), outputs);
+        runner.run_batch(batch->tensors, student.outputs(), outputs, batch->samples);
+        error.add(teacher.of(i, *batch), outputs, batch->samples);
     }
     return error.mean();
 }
@@ -16259,10 +17015,10 @@ private:
     bool kept_ = false;
 };
 
-/// The run's directory, and that it is this process's.
+/// The run's directory, and that it is this run's: the first rank has the lock.
 struct OpenRun {
     RunDirectory files;
-    DirectoryLock lock;
+    std::optional<DirectoryLock> lock;
 };
 
 /// Nothing without a directory. Errors: it cannot be made; another process works in it; it has checkpoints,
@@ -16270,33 +17026,43 @@ struct OpenRun {
 template <class Algorithms, class Options>
 result<std::optional<OpenRun>> open_run(const nn::Network& teacher, const BasicStudent<Algorithms>& student,
                                         DataSource batches, std::span<const TrainedBlock> blocks,
-                                        const Options& options, const RunOptions& run) {
+                                        const Options& options, const RunOptions& run,
+                                        const nn::Executor& executor) {
     if (run.directory.empty()) return std::optional<OpenRun>{};
     std::error_code error;  // rather now than after the first block
     std::filesystem::create_directories(run.directory, error);
     if (error) return file_error("create", run.directory, error.value());
-    auto lock = DirectoryLock::take(run.directory);
-    if (!lock) return lock.diagnostics();
-    auto const mark = fingerprint(teacher, student, batches, options);
+    std::optional<DirectoryLock> lock;
+    Diagnostics warnings;
+    if (is_first(run.ranks)) {
+        auto taken = DirectoryLock::take(run.directory);
+        if (!taken) return taken.diagnostics();
+        warnings = taken.diagnostics();
+        lock.emplace(*std::move(taken));
+    }
+    auto const mark = fingerprint(teacher, student, batches, options, &executor);
     if (!mark) return mark.diagnostics();
     RunDirectory files(run.directory, *mark, blocks);
-    if (!run.resume && files.has_checkpoints())
+    if (!run.resume && is_first(run.ranks) && files.has_checkpoints())
         return general_error(concat("distill: ", run.directory.string(),
                                     " has the checkpoints of an earlier run; set resume to continue it, or "
                                     "remove the directory"));
-    Diagnostics warnings = lock.diagnostics();
-    return {std::optional<OpenRun>(OpenRun{std::move(files), *std::move(lock)}), std::move(warnings)};
+    return {std::optional<OpenRun>(OpenRun{std::move(files), std::move(lock)}), std::move(warnings)};
 }
 
-/// Takes the blocks that an earlier run has finished.
+/// Takes the blocks that an earlier run has finished; the first rank reads them for all.
 template <class Algorithms>
 result<void> load_finished(const RunDirectory& files, BasicStudent<Algorithms>& student, std::size_t blocks,
-                           DistillReport& report) {
+                           Ranks* ranks, DistillReport& report) {
     for (; report.blocks.size() != blocks; ++report.resumed_blocks) {
-        auto done = files.load(report.blocks.size(), student);
+        std::size_t const b = report.blocks.size();
+        result<std::optional<std::string>> content = std::optional<std::string>{};
+        if (is_first(ranks)) content = files.read(b);
+        if (!content) return content.diagnostics();
+        if (!first_says(ranks, content->has_value())) break;
+        auto done = files.load(b, student, first_text(ranks, std::move(*content).value_or(std::string())));
         if (!done) return done.diagnostics();
-        if (!*done) break;
-        report.blocks.push_back(**std::move(done));
+        report.blocks.push_back(*std::move(done));
     }
     return {};
 }
@@ -16312,7 +17078,9 @@ result<void> train_blocks(const nn::Network& teacher, BasicStudent<Algorithms>& 
     std::filesystem::path const dumps =
         files != nullptr ? run.directory / "dump" : std::filesystem::temp_directory_path();
     std::error_code ignored;
-    if (files != nullptr) std::filesystem::remove_all(dumps, ignored);  // of a run that was killed
+    if (files != nullptr && is_first(run.ranks))
+        std::filesystem::remove_all(dumps, ignored);  // of a run that was killed
+    meet(run.ranks);
     if (student.plan().data_dump.value) {
         auto written = TeacherDump::write(teacher, blocks, batches, dumps, &executor, options.slices);
         if (!written) return written.diagnostics();
@@ -16332,7 +17100,7 @@ result<void> train_blocks(const nn::Network& teacher, BasicStudent<Algorithms>& 
         auto block =
             trainer.train(training, {.block = b, .blocks = blocks.size()}, report.cancelled, run.on_progress);
         if (!block) return failed(block.diagnostics());
-        if (files != nullptr && !report.cancelled)
+        if (files != nullptr && is_first(run.ranks) && !report.cancelled)
             if (auto saved = files->save(b, student, *block); !saved) return failed(saved.diagnostics());
         report.blocks.push_back(*std::move(block));
     }
@@ -16349,6 +17117,54 @@ void require_same(const nn::Network& teacher, const BasicStudent<Algorithms>& st
                                            "; make it from this teacher by make_student()"));
 }
 
+/// `distill`, when the arguments make sense.
+template <class Loss, class Optimizer, class Algorithms>
+result<DistillReport> distill_together(const nn::Network& teacher, BasicStudent<Algorithms>& student,
+                                       DataSource batches,
+                                       const BasicDistillOptions<Loss, Optimizer>& options,
+                                       const RunOptions& run) {
+    auto const blocks = blocks_of(teacher, student.plan(), options.blocks);
+    nn::Executor const executor(run.threads, best_instructions(), run.ranks);
+    CacheBudget budget(run.memory_bytes, run.directory);
+    TeacherOutputs outputs(teacher, batches.size(), budget, &executor, options.slices);
+    Rollback rollback(student.network());
+    DistillReport report;
+    auto const calibrated = output_error(outputs, rollback.before(), batches, &executor, options.slices);
+    if (!calibrated) return calibrated.diagnostics();
+    report.output_error_calibrated = *calibrated;
+
+    auto const opened = open_run(teacher, student, batches, blocks, options, run, executor);
+    if (!opened) return opened.diagnostics();
+    const RunDirectory* const files = *opened ? &(*opened)->files : nullptr;
+    if (files != nullptr)
+        if (auto ok = load_finished(*files, student, blocks.size(), run.ranks, report); !ok)
+            return ok.diagnostics();
+    if (auto ok =
+            train_blocks(teacher, student, batches, blocks, options, run, files, budget, executor, report);
+        !ok)
+        return ok.diagnostics();
+
+    SliceRunner runner(student.network(), &executor, options.slices);
+    OutputError error(runner);
+    auto layers = measure_layers(
+        student, batches, runner,
+        [&](std::size_t i, const OwnBatches::Loaded& batch, std::span<const nn::Tensor> values) {
+            error.add(outputs.of(i, batch), values, batch.samples);
+        });
+    if (!layers) return layers.diagnostics();
+    report.output_error_distilled = error.mean();
+    if (!(report.output_error_distilled <= largest_error_left * report.output_error_calibrated)) {
+        student.network() = rollback.before();
+        report.output_error_distilled = report.output_error_calibrated;
+        report.kept_calibrated = true;
+        layers = report_layers(student, batches, &executor);
+        if (!layers) return layers.diagnostics();
+    }
+    report.layers = *std::move(layers);
+    rollback.keep();
+    return {std::move(report), opened.diagnostics()};
+}
+
 }  // namespace detail
 
 template <BlockLoss Loss, BlockOptimizer Optimizer, class Algorithms>
@@ -16363,46 +17179,11 @@ result<DistillReport> distill(const nn::Network& teacher, BasicStudent<Algorithm
         if (const auto* const q = student.quantizers(layer.name); q != nullptr && !q->is_calibrated())
             return general_error(detail::concat("distill: layer `", layer.name,
                                                 "` is not calibrated; call calibrate() first"));
-    auto const blocks = blocks_of(teacher, student.plan(), options.blocks);
-    nn::Executor const executor(run.threads);
-    CacheBudget budget(run.memory_bytes, run.directory);
-    detail::TeacherOutputs outputs(teacher, batches, budget, &executor, options.slices);
-    detail::Rollback rollback(student.network());
-    DistillReport report;
-    auto const calibrated =
-        detail::output_error(outputs, rollback.before(), batches, &executor, options.slices);
-    if (!calibrated) return calibrated.diagnostics();
-    report.output_error_calibrated = *calibrated;
-
-    auto const opened = detail::open_run(teacher, student, batches, blocks, options, run);
-    if (!opened) return opened.diagnostics();
-    const RunDirectory* const files = *opened ? &(*opened)->files : nullptr;
-    if (files != nullptr)
-        if (auto ok = detail::load_finished(*files, student, blocks.size(), report); !ok)
-            return ok.diagnostics();
-    if (auto ok = detail::train_blocks(teacher, student, batches, blocks, options, run, files, budget,
-                                       executor, report);
-        !ok)
-        return ok.diagnostics();
-
-    detail::OutputError error;
-    auto layers = detail::measure_layers(
-        student, batches, &executor, options.slices,
-        [&](std::size_t i, std::span<const nn::Tensor> batch, std::span<const nn::Tensor> values) {
-            error.add(outputs.of(i, batch), values);
-        });
-    if (!layers) return layers.diagnostics();
-    report.output_error_distilled = error.mean();
-    if (!(report.output_error_distilled <= detail::largest_error_left * report.output_error_calibrated)) {
-        student.network() = rollback.before();
-        report.output_error_distilled = report.output_error_calibrated;
-        report.kept_calibrated = true;
-        layers = report_layers(student, batches, &executor);
-        if (!layers) return layers.diagnostics();
-    }
-    report.layers = *std::move(layers);
-    rollback.keep();
-    return {std::move(report), opened.diagnostics()};
+    if (std::size_t const n = run.ranks == nullptr ? 1 : run.ranks->size(); n > options.slices)
+        return general_error(detail::concat("distill: there are ", n, " ranks, and a batch is cut into ",
+                                            options.slices, " slices; set slices to ", n, " or more"));
+    return detail::together(
+        run.ranks, [&] { return detail::distill_together(teacher, student, batches, options, run); });
 }
 
 }  // namespace amct_distill
@@ -18492,7 +19273,13 @@ public:
     }
     /// Of `finish`.
     const Diagnostics& warnings() const { return warnings_; }
-    /// After `finish`.
+    ClipRange clip() const { return clip_.value(); }
+    /// What another's `finish` found, instead of it.
+    void set_found(ClipRange clip, Diagnostics warnings) {
+        clip_ = clip;
+        warnings_ = std::move(warnings);
+    }
+    /// After `finish`, or `set_found`.
     void take() {
         quantizers_.set_clips(clip_.value());
         taken_ = true;
@@ -18520,40 +19307,172 @@ private:
 
 }  // namespace amct_distill
 
+// ---- amct_distill/student/layer_owners.hpp
+
+/// Which rank calibrates which layer, and how the layer's inputs come to it from all ranks.
+///
+///     LayerOwners owners(runner, sizes);          // sizes: of each layer's input, values a sample
+///     if (owners.is_own(2)) ...
+///     owners.collect(samples, inputs, [&](std::size_t layer, std::span<const float> whole) -> result<void> {
+///         return calibrators[layer].observe(whole);          // all samples of the batch, in their order
+///     });
+///
+/// So a calibrator sees the same values in the same order on any number of ranks, whatever it computes of
+/// them, and each rank keeps those of its layers alone.
+
+namespace amct_distill {
+
+class LayerOwners {
+public:
+    /// The runner outlives it.
+    LayerOwners(SliceRunner& runner, std::vector<std::size_t> sizes)
+        : runner_(runner), sizes_(std::move(sizes)), order_(sizes_.size()) {
+        std::iota(order_.begin(), order_.end(), std::size_t{0});
+        // Large ones first, in rounds of a layer for each rank, back and forth.
+        if (ranks() > 1)
+            std::ranges::stable_sort(order_,
+                                     [&](std::size_t a, std::size_t b) { return sizes_[a] > sizes_[b]; });
+    }
+
+    bool is_own(std::size_t layer) const {
+        auto const at = static_cast<std::size_t>(std::ranges::find(order_, layer) - order_.begin());
+        return owner_of(at) == rank();
+    }
+
+    /// f(layer, values) for the layers of this rank; inputs[layer] has this rank's samples.
+    template <class F>
+    result<void> collect(nn::Index samples, std::span<const nn::Tensor* const> inputs, F&& f) {
+        for (std::size_t first = 0; first < order_.size(); first += ranks()) {
+            std::size_t const end = (std::min)(first + ranks(), order_.size());
+            std::span<const float> own{};
+            std::size_t layer = order_.size();
+            exchange_.begin(runner_.ranks());
+            for (std::size_t at = first; at != end; ++at) {
+                std::span<const float> const part = inputs[order_[at]]->span();
+                exchange_.send(owner_of(at), part);
+                if (owner_of(at) != rank()) continue;
+                layer = order_[at];
+                own = part;
+            }
+            if (layer != order_.size() && ranks() > 1) {
+                whole_.resize(sizes_[layer] * static_cast<std::size_t>(samples));
+                std::size_t begin = 0;
+                for (std::size_t r = 0; r != ranks(); ++r) {
+                    auto const of_rank = static_cast<std::size_t>(runner_.part_of(samples, r).size());
+                    std::span<float> const to = std::span(whole_).subspan(begin, of_rank * sizes_[layer]);
+                    if (r == rank())
+                        std::ranges::copy(own, to.begin());
+                    else
+                        exchange_.receive(r, to);
+                    begin += to.size();
+                }
+                own = whole_;
+            }
+            exchange_.run(runner_.ranks());
+            if (layer == order_.size()) continue;
+            if (auto ok = f(layer, own); !ok) return ok;
+        }
+        return {};
+    }
+
+private:
+    std::size_t ranks() const { return runner_.ranks() == nullptr ? 1 : runner_.ranks()->size(); }
+    std::size_t rank() const { return runner_.ranks() == nullptr ? 0 : runner_.ranks()->rank(); }
+    std::size_t owner_of(std::size_t at) const {
+        std::size_t const place = at % ranks();
+        return at / ranks() % 2 == 0 ? place : ranks() - 1 - place;
+    }
+
+    SliceRunner& runner_;
+    std::vector<std::size_t> sizes_, order_;
+    std::vector<float> whole_{};
+    detail::Exchange exchange_{};
+};
+
+namespace detail {
+
+inline void put(BinaryWriter& out, const Diagnostics& all) {
+    out.put(std::uint64_t{all.size()});
+    for (const Diagnostic& d : all) {
+        out.put(std::uint8_t{d.severity == Severity::warning});
+        out.put(std::string_view(d.source));
+        out.put(std::string_view(d.path));
+        out.put(std::string_view(d.message));
+    }
+}
+inline bool get(BinaryReader& in, Diagnostics& all) {
+    std::uint64_t size = 0;
+    if (!in.get(size)) return false;
+    for (std::uint64_t i = 0; i != size; ++i) {
+        Diagnostic d;
+        std::uint8_t is_warning = 0;
+        if (!in.get(is_warning) || !in.get(d.source) || !in.get(d.path) || !in.get(d.message)) return false;
+        d.severity = is_warning != 0 ? Severity::warning : Severity::error;
+        all.push_back(std::move(d));
+    }
+    return true;
+}
+
+}  // namespace detail
+}  // namespace amct_distill
+
 // ---- amct_distill/student/calibrate-inl.hpp
 
 /// The definitions of calibrate.hpp.
 
 namespace amct_distill {
 
+namespace detail {
+
+/// A layer that is being calibrated.
 template <class Algorithms>
-result<CalibrationReport> calibrate(BasicStudent<Algorithms>& student, DataSource batches,
-                                    const RunOptions& run, const CalibrateOptions& options) {
-    run.check_options("calibrate");
-    options.check_options();
-    if (batches.empty()) return general_error("calibrate: no batches; give at least one");
+struct CalibratedLayer {
+    CalibratedLayer(const std::string& layer, nn::NodeId node, LayerQuantizers<Algorithms>& quantizers,
+                    const IfmrOptions& ifmr, std::size_t memory, const std::string& directory)
+        : name(layer), input(node), calibration(quantizers, ifmr, memory, directory) {}
+    const std::string& name;
+    nn::NodeId input;
+    InputCalibration<Algorithms> calibration;
+};
+
+/// What the owners of the layers have found, to all ranks.
+template <class Algorithms>
+void tell_all(Ranks* ranks, std::deque<CalibratedLayer<Algorithms>>& layers, const LayerOwners& owners) {
+    if (!are_several(ranks)) return;
+    BinaryWriter out;
+    for (std::size_t k = 0; k != layers.size(); ++k) {
+        if (!owners.is_own(k)) continue;
+        out.put(std::uint64_t{k});
+        out.put(layers[k].calibration.clip());
+        put(out, layers[k].calibration.warnings());
+    }
+    for (const std::string& text : gather_texts(ranks, out.text)) {
+        std::uint64_t k = 0;
+        for (BinaryReader in(text); in.get(k) && k < layers.size();) {
+            ClipRange clip;
+            Diagnostics warnings;
+            if (!in.get(clip) || !get(in, warnings)) break;
+            layers[k].calibration.set_found(clip, std::move(warnings));
+        }
+    }
+}
+
+template <class Algorithms>
+result<CalibrationReport> calibrate_together(BasicStudent<Algorithms>& student, DataSource batches,
+                                             const RunOptions& run, const CalibrateOptions& options) {
     const nn::Network& network = student.network();
     std::size_t const asked = student.plan().batch_num.value;
     CalibrationReport report{(std::min)(asked, batches.size())};
-
-    struct Waiting {  // a layer that is being calibrated
-        Waiting(const std::string& layer, nn::NodeId node, LayerQuantizers<Algorithms>& quantizers,
-                const IfmrOptions& ifmr, std::size_t memory, const std::string& directory)
-            : name(layer), input(node), calibration(quantizers, ifmr, memory, directory) {}
-        const std::string& name;
-        nn::NodeId input;
-        InputCalibration<Algorithms> calibration;
-    };
     if (!run.directory.empty()) {
         std::error_code error;
         std::filesystem::create_directories(run.directory, error);
-        if (error) return detail::file_error("create", run.directory, error.value());
+        if (error) return file_error("create", run.directory, error.value());
     }
-    std::deque<Waiting> waiting;
-    double values = 0;  // of one sample, of all layers' inputs
+    nn::Executor const executor(run.threads, best_instructions(), run.ranks);
+    SliceRunner runner(network, &executor);
     auto const size_of = [&](nn::NodeId id) {
-        double size = 1;
-        for (nn::Index d : network.node(id).shape) size *= d > 0 ? static_cast<double>(d) : 1;
+        std::size_t size = 1;
+        for (nn::Index d : network.node(id).shape) size *= d > 0 ? static_cast<std::size_t>(d) : 1;
         return size;
     };
     auto const inputs_of = [&](auto f) {
@@ -18561,47 +19480,74 @@ result<CalibrationReport> calibrate(BasicStudent<Algorithms>& student, DataSourc
             if (auto* const q = student.quantizers(layer.name); q != nullptr && !q->has_user_clips())
                 f(layer, *q, network.node(layer.node).inputs[0]);
     };
-    inputs_of([&](const auto&, auto&, nn::NodeId input) { values += size_of(input); });
+    std::vector<std::size_t> sizes;  // values of one sample
+    inputs_of([&](const auto&, auto&, nn::NodeId input) { sizes.push_back(size_of(input)); });
+    LayerOwners owners(runner, sizes);
+    double values = 0;  // of one sample, of all of this rank's layers
+    for (std::size_t k = 0; k != sizes.size(); ++k)
+        if (owners.is_own(k)) values += static_cast<double>(sizes[k]);
+    std::deque<CalibratedLayer<Algorithms>> layers;
     inputs_of([&](const auto& layer, auto& quantizers, nn::NodeId input) {
-        double const share = static_cast<double>(run.memory_bytes) * (size_of(input) / values);
-        waiting.emplace_back(layer.name, input, quantizers, options.ifmr, static_cast<std::size_t>(share),
-                             run.directory.string());
+        std::size_t const k = layers.size();
+        double const share = owners.is_own(k) ? static_cast<double>(run.memory_bytes) *
+                                                    (static_cast<double>(sizes[k]) / values)
+                                              : 0;
+        layers.emplace_back(layer.name, input, quantizers, options.ifmr, static_cast<std::size_t>(share),
+                            run.directory.string());
     });
 
-    nn::Executor const executor(run.threads);
-    SliceRunner runner(network, &executor);
     std::vector<nn::NodeId> nodes;  // that layers read, each once
-    for (const Waiting& w : waiting) nodes.push_back(w.input);
+    for (const auto& layer : layers) nodes.push_back(layer.input);
     std::ranges::sort(nodes);
     nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
     std::vector<nn::Tensor> read(nodes.size());
+    std::vector<const nn::Tensor*> inputs;  // by layer
+    for (const auto& layer : layers)
+        inputs.push_back(
+            &read[static_cast<std::size_t>(std::ranges::lower_bound(nodes, layer.input) - nodes.begin())]);
+    OwnBatches own(batches, network, &executor, default_slices, "calibrate");
     Batch buffer;
     for (std::size_t i = 0; i != report.batches; ++i) {
-        auto const batch = batches.load(i, buffer);
+        auto const batch = own.load(i, buffer);
         if (!batch) return batch.diagnostics();
-        detail::require_batch(network, *batch, "calibrate", i);
-        runner.run_batch(*batch, nodes, read);
-        for (Waiting& w : waiting) {
-            auto const at = std::ranges::lower_bound(nodes, w.input) - nodes.begin();
-            const nn::Tensor& x = read[static_cast<std::size_t>(at)];
-            if (auto ok = w.calibration.observe(x.span(), executor.execution()); !ok)
-                return detail::of_layer(w.name, ok.diagnostics());
-        }
+        runner.run_batch(batch->tensors, nodes, read, batch->samples);
+        auto const observed = owners.collect(
+            batch->samples, inputs, [&](std::size_t k, std::span<const float> x) -> result<void> {
+                if (auto ok = layers[k].calibration.observe(x, executor.execution()); !ok)
+                    return of_layer(layers[k].name, ok.diagnostics());
+                return {};
+            });
+        if (!observed) return observed.diagnostics();
     }
-    for (Waiting& w : waiting)
-        if (auto ok = w.calibration.finish(executor.execution()); !ok)
-            return detail::of_layer(w.name, ok.diagnostics());
+    for (std::size_t k = 0; k != layers.size(); ++k)
+        if (owners.is_own(k))
+            if (auto ok = layers[k].calibration.finish(executor.execution()); !ok)
+                return of_layer(layers[k].name, ok.diagnostics());
+    tell_all(runner.ranks(), layers, owners);
+    meet(run.ranks);  // before anything changes, all have come so far
     Diagnostics warnings;
     if (report.batches != asked)
-        warnings.push_back(general_warning(detail::concat(
-            "calibrate: batch_num is ", asked, ", and ", report.batches,
-            report.batches == 1 ? " batch was" : " batches were", " given; each counts once")));
-    for (Waiting& w : waiting) {
-        w.calibration.take();
-        Diagnostics const of_layer = detail::of_layer(w.name, w.calibration.warnings());
-        warnings.insert(warnings.end(), of_layer.begin(), of_layer.end());
+        warnings.push_back(general_warning(concat("calibrate: batch_num is ", asked, ", and ", report.batches,
+                                                  report.batches == 1 ? " batch was" : " batches were",
+                                                  " given; each counts once")));
+    for (auto& layer : layers) {
+        layer.calibration.take();
+        Diagnostics const of_this = of_layer(layer.name, layer.calibration.warnings());
+        warnings.insert(warnings.end(), of_this.begin(), of_this.end());
     }
     return {report, std::move(warnings)};
+}
+
+}  // namespace detail
+
+template <class Algorithms>
+result<CalibrationReport> calibrate(BasicStudent<Algorithms>& student, DataSource batches,
+                                    const RunOptions& run, const CalibrateOptions& options) {
+    run.check_options("calibrate");
+    options.check_options();
+    if (batches.empty()) return general_error("calibrate: no batches; give at least one");
+    return detail::together(run.ranks,
+                            [&] { return detail::calibrate_together(student, batches, run, options); });
 }
 
 }  // namespace amct_distill

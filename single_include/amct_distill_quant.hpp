@@ -4152,12 +4152,17 @@ public:
             }
         });
         now_.reset();
+        take_values();
         return checked;
     }
 
     // ---- training
 
-    void begin_step(const TrainingStep& at) { now_ = at.progress(); }
+    /// Looks at the values, which must not change until the next one begins.
+    void begin_step(const TrainingStep& at) {
+        now_ = at.progress();
+        take_values();
+    }
     /// What it computes is what is deployed, until the next step begins.
     void end_steps() { now_.reset(); }
     /// Whether the step computes what is deployed: in the hard phase, and outside of the training.
@@ -4172,10 +4177,10 @@ public:
         detail::for_each_row(on, w, [&](Eigen::Index r, const Execution&) {
             auto const from = detail::row(w, r);
             auto const to = detail::row(out, r);
-            auto const v = of_row(values_, w, r);
+            auto const v = of_row(hard ? values_ : parts_, w, r);
             float const scale = scale_of(r);
             for (std::size_t i = 0; i != from.size(); ++i)
-                to[i] = clamped(std::floor(from[i] / scale) + (hard ? rounded(v[i]) : soft(v[i]))) * scale;
+                to[i] = clamped(std::floor(from[i] / scale) + (hard ? rounded(v[i]) : v[i])) * scale;
         });
     }
 
@@ -4186,13 +4191,13 @@ public:
         assert(grad_values.size() == values_.size());
         detail::for_each_row(on, w, [&](Eigen::Index r, const Execution&) {
             auto const from = detail::row(w, r), grad = detail::row(grad_out, r);
-            auto const v = of_row(values_, w, r);
+            auto const slope = of_row(slopes_, w, r);
             auto const to = of_row(grad_values, w, r);
             float const scale = scale_of(r);
             for (std::size_t i = 0; i != from.size(); ++i) {
                 float const low = std::floor(from[i] / scale);
                 bool const has_choice = low >= lowest && low < highest;
-                to[i] = has_choice ? grad[i] * scale * slope(v[i]) : 0;
+                to[i] = has_choice ? grad[i] * scale * slope[i] : 0;
             }
         });
         grad_w.setZero();
@@ -4213,15 +4218,15 @@ public:
         for (Eigen::Index first = 0; first < w.rows(); first += step) {
             Eigen::Index const rows = (std::min)(step, w.rows() - first);
             detail::for_each_row(on, w.middleRows(first, rows), [&](Eigen::Index k, const Execution&) {
-                auto const v = of_row(values_, w, first + k);
+                auto const part = of_row(parts_, w, first + k), slope = of_row(slopes_, w, first + k);
                 auto const grad = of_row(grad_values, w, first + k);
                 double of_this = 0;
-                for (std::size_t i = 0; i != v.size(); ++i) {
-                    float const u = 2 * soft(v[i]) - 1, size = std::abs(u);
-                    if (size == 1) continue;  // decided
-                    float const p = std::pow(size, power);
+                for (std::size_t i = 0; i != part.size(); ++i) {
+                    float const u = 2 * part[i] - 1, size = std::abs(u);
+                    if (size == 1) continue;                           // decided
+                    float const p = std::exp(power * std::log(size));  // in half of std::pow's time
                     of_this += 1 - static_cast<double>(p * size);
-                    grad[i] += share * std::copysign(p, u) * slope(v[i]);
+                    grad[i] += share * std::copysign(p, u) * slope[i];
                 }
                 sums[static_cast<std::size_t>(k)] = of_this;
             });
@@ -4257,19 +4262,22 @@ public:
     }
 
 private:
+    void take_values() {
+        parts_.resize(values_.size());
+        slopes_.resize(values_.size());
+        for (std::size_t i = 0; i != values_.size(); ++i) {
+            float const s = 1 / (1 + std::exp(-values_[i])), h = stretch * s - below;
+            parts_[i] = (std::min)((std::max)(h, 0.0f), 1.0f);
+            slopes_[i] = h > 0 && h < 1 ? stretch * s * (1 - s) : 0;
+        }
+    }
+
     static constexpr auto lowest = static_cast<float>(B::qmin), highest = static_cast<float>(B::qmax);
     static constexpr float stretch = 1.2f, below = 0.1f;  // h reaches 0 and 1 at finite values
 
-    static float sigmoid(float v) { return 1 / (1 + std::exp(-v)); }
     static float clamped(float code) { return (std::min)((std::max)(code, lowest), highest); }
-    static float soft(float v) { return (std::min)((std::max)(stretch * sigmoid(v) - below, 0.0f), 1.0f); }
     /// h is at least a half where v is not negative.
     static float rounded(float v) { return v >= 0 ? 1.0f : 0.0f; }
-    /// dh/dv.
-    static float slope(float v) {
-        float const s = sigmoid(v), h = stretch * s - below;
-        return h > 0 && h < 1 ? stretch * s * (1 - s) : 0;
-    }
     /// Where h is `part`, which is kept off 0 and 1.
     static float value_of(float part) {
         double const h = (std::min)((std::max)(static_cast<double>(part), 1e-4), 1 - 1e-4);
@@ -4288,7 +4296,8 @@ private:
     AdaRoundOptions options_{};
     Scales scales_{};
     std::vector<float> values_{};
-    std::optional<double> now_{};  // the progress of the step; none: as deployed
+    std::vector<float> parts_{}, slopes_{};  // h and dh/dv of the values when the step began
+    std::optional<double> now_{};            // the progress of the step; none: as deployed
 };
 
 }  // namespace amct_distill
