@@ -74,7 +74,7 @@ public:
     /// Errors: an option makes no sense; those of ARQ, whose warnings these are too. After an error all is as
     /// before.
     result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
-        if (auto ok = options_.check(); !ok) return ok;
+        if (auto ok = options_.check_options(); !ok) return ok;
         Arq<B, G> arq;
         auto checked = arq.initialize(w, on);
         if (!checked) return checked;

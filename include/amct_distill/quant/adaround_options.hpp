@@ -44,7 +44,7 @@ struct AdaRoundOptions {
     }
 
     /// Error: one makes no sense, with its name.
-    result<void> check() const {
+    result<void> check_options() const {
         auto const wrong = [](std::string_view name, std::string_view range, double found) {
             return general_error(
                 detail::concat("adaround_distill: ", name, " must be ", range, ", found ", number(found)));
