@@ -3684,7 +3684,7 @@ struct AdaRoundOptions {
     }
 
     /// Error: one makes no sense, with its name.
-    result<void> check() const {
+    result<void> check_options() const {
         auto const wrong = [](std::string_view name, std::string_view range, double found) {
             return general_error(
                 detail::concat("adaround_distill: ", name, " must be ", range, ", found ", number(found)));
@@ -4143,7 +4143,7 @@ public:
     /// Errors: an option makes no sense; those of ARQ, whose warnings these are too. After an error all is as
     /// before.
     result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
-        if (auto ok = options_.check(); !ok) return ok;
+        if (auto ok = options_.check_options(); !ok) return ok;
         Arq<B, G> arq;
         auto checked = arq.initialize(w, on);
         if (!checked) return checked;
