@@ -62,6 +62,15 @@ string(REGEX MATCHALL "${figures}" found "${out}")
 list(LENGTH found count)
 check("the same is said: ${count} lines" found STREQUAL alone AND count EQUAL 6)
 
+# analyze: the same measurements and suggestion, layers being shared.
+set(analyze analyze ${DATA}/digits.npz --data ${DATA}/images.npy --batch 16 --limit 64 --threads 1)
+run("analyze alone" 0 ${analyze} --json alone_costs.json --suggest alone.cfg)
+foreach(ranks IN ITEMS 2 3)
+    on_ranks("analyze on ${ranks} ranks" 0 ${ranks} ${analyze} --json costs${ranks}.json --suggest r${ranks}.cfg)
+    check_same("${WORK}/alone_costs.json" "${WORK}/costs${ranks}.json")
+    check_same("${WORK}/alone.cfg" "${WORK}/r${ranks}.cfg")
+endforeach()
+
 # What is wrong is said once.
 on_ranks("a model that is not there" 1 2 distill none.onnx --data ${DATA}/images.npy --out none)
 string(REGEX MATCHALL "none.onnx" said "${err}")

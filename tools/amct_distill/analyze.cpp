@@ -58,13 +58,16 @@ public:
           configuration_(load_configuration(options, model_.network, console)),
           data_(open_data(options.data, model_)) {
         run_.threads = thread_count(options);
+        run_.ranks = options.ranks;
         run_.memory_bytes = memory_bound(options);
     }
 
     int run() {
         std::optional<Budget> const asked = budget();
         if (!o_.out.empty()) check_analysis_folder(o_.out);
-        look_at(data_, console_);
+        if (is_first(o_)) look_at(data_, console_);
+        if (ad::detail::are_several(o_.ranks))
+            console_.say(concat("ranks: ", o_.ranks->size(), ", which share the layers"));
         batch_num_ = (std::min)(std::size_t{configuration_.plan.batch_num.value}, data_.size());
         preparation_.emplace(o_, batch_num_, console_);
         if (!preparation_->equalize(model_.network, data_, run_)) stop();
@@ -73,11 +76,10 @@ public:
         ad::ExtendedStudent const int8 = calibrated(text_of(all(Choice::int8), false)),
                                   int4 = calibrated(uniform_int4()),
                                   planned = calibrated(configuration_.plan);
-        Costs const costs =
-            layer_costs(model_.network, {&int8, &int4, &planned}, data_, run_.threads, console_);
+        Costs const costs = layer_costs(model_.network, {&int8, &int4, &planned}, data_, run_, console_);
         print(costs);
         suggest(costs, asked);
-        write(costs);
+        if (is_first(o_)) write(costs);
         return exit_done;
     }
 
@@ -312,7 +314,7 @@ private:
         if (o_.suggest.empty()) {
             console_.table("The configuration:", text);
         } else {
-            ad::write_file(o_.suggest, text).value();
+            if (is_first(o_)) ad::write_file(o_.suggest, text).value();
             console_.say(concat("written: ", o_.suggest));
         }
     }

@@ -206,6 +206,7 @@ void add_working(CLI::App& program, Options& o) {
     analyze.threads();
     analyze.memory("bounds what is kept of the layers' inputs");
     analyze.quiet();
+    analyze.is_shared();
     analyze.runs(run_analyze);
 
     Verb distill(program, "distill", "calibrate, distill, deploy, verify, report: the main job",

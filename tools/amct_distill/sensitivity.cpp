@@ -4,9 +4,11 @@
 #include <amct_distill/core/concat.hpp>
 #include <amct_distill/nn/weight_rows.hpp>
 #include <amct_distill/run/executor.hpp>
+#include <amct_distill/run/ranks.hpp>
 #include <amct_distill/student/slices.hpp>
 #include <atomic>
 #include <deque>
+#include <span>
 
 #include "interrupt.hpp"
 
@@ -90,6 +92,14 @@ struct Trial {
     OutputNoise LayerCost::*to = nullptr;
 };
 
+/// The trials of early layers take the longest: each rank has a share of those.
+std::vector<std::size_t> dealt(std::size_t trials, std::size_t ranks) {
+    std::vector<std::size_t> order;
+    for (std::size_t r = 0; r != ranks; ++r)
+        for (std::size_t t = r; t < trials; t += ranks) order.push_back(t);
+    return order;
+}
+
 void add_noise(OutputNoise& to, const ad::nn::Network& net, ad::nn::Tape& reference, ad::nn::Tape& found,
                const std::vector<bool>& computed) {
     for (ad::NodeId output : net.outputs()) {
@@ -112,8 +122,8 @@ void add_noise(OutputNoise& to, const ad::nn::Network& net, ad::nn::Tape& refere
 
 }  // namespace
 
-Costs layer_costs(const ad::nn::Network& net, const Students& students, const Dataset& data, int threads,
-                  Console& console) {
+Costs layer_costs(const ad::nn::Network& net, const Students& students, const Dataset& data,
+                  const ad::RunOptions& run, Console& console) {
     Costs out;
     const auto& plan = students.planned->plan();
     std::vector<Downstream> after;
@@ -139,8 +149,12 @@ Costs layer_costs(const ad::nn::Network& net, const Students& students, const Da
     std::vector<ad::ModuleId> module_of;
     for (const LayerCost& c : out.layers) module_of.push_back(*net.graph().module_named(c.name));
 
-    ad::nn::Executor const executor(threads);
-    auto const workers = static_cast<std::size_t>(threads);
+    std::vector<std::size_t> const order = dealt(trials.size(), run.ranks == nullptr ? 1 : run.ranks->size());
+    ad::detail::IndexRange const own = ad::detail::own_range(run.ranks, order.size());
+    std::vector<OutputNoise> found(order.size());
+
+    ad::nn::Executor const executor(run.threads);
+    auto const workers = static_cast<std::size_t>(run.threads);
     struct Worker {
         ad::nn::Network of_float, of_planned;
         ad::nn::Tape tape{};
@@ -159,9 +173,9 @@ Costs layer_costs(const ad::nn::Network& net, const Students& students, const Da
         net.forward(inputs, teacher, ad::nn::Mode::evaluate);
         students.planned->network().forward(inputs, student, ad::nn::Mode::evaluate);
         add_noise(out.planned, net, teacher, student, {});
-        executor.parallel_for(trials.size(), [&](std::size_t t, std::size_t w) {
+        executor.parallel_for(own.size(), [&](std::size_t k, std::size_t w) {
             if (interrupted()) return;
-            const Trial& trial = trials[t];
+            const Trial& trial = trials[order[own.begin + k]];
             Worker& worker = all[w];
             ad::nn::Network& network = trial.of_planned ? worker.of_planned : worker.of_float;
             ad::nn::Tape& from = trial.of_planned ? student : teacher;
@@ -176,7 +190,7 @@ Costs layer_costs(const ad::nn::Network& net, const Students& students, const Da
             for (ad::NodeId id : after[trial.layer].nodes)
                 for (ad::NodeId port : net.outputs_of(id)) computed[port.index] = true;
             // An output that does not depend on the layer is, of the planned student, as noisy as before.
-            OutputNoise& to = out.layers[trial.layer].*trial.to;
+            OutputNoise& to = found[own.begin + k];
             add_noise(to, net, teacher, worker.tape, computed);
             if (trial.of_planned)
                 for (ad::NodeId output : net.outputs())
@@ -190,13 +204,17 @@ Costs layer_costs(const ad::nn::Network& net, const Students& students, const Da
             if (w == 0) {
                 std::size_t const n = done.load();
                 console.progress("analyzing", concat("batch ", i + 1, " of ", data.size()),
-                                 static_cast<double>(n) / static_cast<double>(trials.size() * data.size()));
+                                 static_cast<double>(n) / static_cast<double>(own.size() * data.size()));
             }
             done.fetch_add(1);
         });
         if (interrupted()) throw Stop(exit_interrupted, "interrupted; nothing was written");
     }
     console.finish();
+    ad::detail::Exchange exchange;
+    ad::detail::gather_ranges(run.ranks, std::span(found), found.size(), exchange);
+    for (std::size_t k = 0; k != order.size(); ++k)
+        out.layers[trials[order[k]].layer].*trials[order[k]].to = found[k];
     for (LayerCost& c : out.layers)
         if (c.quantized && out.planned.noise > 0)
             c.noise_share = (std::max)(0.0, 1 - c.all_but_this.noise / out.planned.noise);

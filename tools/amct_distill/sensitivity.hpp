@@ -2,13 +2,14 @@
 /// What quantizing each layer costs at the network's outputs: its weights and its inputs apart, with only
 /// this layer quantized, and with all but this one.
 ///
-///     std::vector<LayerCost> costs = layer_costs(net, students, data, threads, console);
-///     costs[0].weights_int4.sqnr();           // dB
+///     Costs costs = layer_costs(net, students, data, run, console);
+///     costs.layers[0].weights_int4.sqnr();    // dB
 ///
-/// Only what comes after a layer is computed again. Layers are taken in parallel; each is computed by one
-/// thread, so that the bits do not depend on their number.
+/// Only what comes after a layer is computed again. Layers are shared among ranks, and there taken in
+/// parallel; each is computed by one thread, so that the bits depend on the number of neither.
 #pragma once
 #include <amct_distill/student/extended.hpp>
+#include <amct_distill/student/run_options.hpp>
 #include <cmath>
 #include <cstddef>
 #include <limits>
@@ -50,9 +51,9 @@ struct Costs {
     OutputNoise planned{};  ///< everything quantized as planned
     std::vector<LayerCost> layers{};
 };
-/// Throws ConfigError when a batch cannot be loaded.
+/// Throws ConfigError when a batch cannot be loaded. All ranks have the same.
 Costs layer_costs(const amct_distill::nn::Network& net, const Students& students, const Dataset& data,
-                  int threads, Console& console);
+                  const amct_distill::RunOptions& run, Console& console);
 
 /// Of a whole network against the float one.
 OutputNoise output_noise(const amct_distill::nn::Network& net, const amct_distill::nn::Network& other,
