@@ -29,7 +29,7 @@ nn::Network network() {
     nn::NodeId const shortcut = x;
     x = net.add("conv3", nn::Conv2d({.in_channels = 4, .out_channels = 4, .bias = false}), {x});
     x = net.add_function("sum", nn::Add{}, {x, shortcut});
-    x = net.add_function("rows", nn::Reshape({.shape = {-1, 8, 8}}), {x});
+    x = net.add_function("rows", nn::Reshape(nn::Shape{-1, 8, 8}), {x});
     x = net.add("fc", nn::Linear({.in_features = 8, .out_features = 3}), {x});
     net.output(x);
     nn::initialize(net, 5);
