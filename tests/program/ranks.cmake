@@ -66,9 +66,9 @@ check("the same is said: ${count} lines" found STREQUAL alone AND count EQUAL 6)
 set(analyze analyze ${DATA}/digits.npz --data ${DATA}/images.npy --batch 16 --limit 64 --threads 1)
 run("analyze alone" 0 ${analyze} --json alone_costs.json --suggest alone.cfg)
 foreach(ranks IN ITEMS 2 3)
-    on_ranks("analyze on ${ranks} ranks" 0 ${ranks} ${analyze} --json costs${ranks}.json --suggest r${ranks}.cfg)
-    check_same("${WORK}/alone_costs.json" "${WORK}/costs${ranks}.json")
-    check_same("${WORK}/alone.cfg" "${WORK}/r${ranks}.cfg")
+    on_ranks("analyze on ${ranks} ranks" 0 ${ranks} ${analyze} --json costs.json --suggest of_ranks.cfg)
+    check_same("${WORK}/alone_costs.json" "${WORK}/costs.json")
+    check_same("${WORK}/alone.cfg" "${WORK}/of_ranks.cfg")
 endforeach()
 
 # What is wrong is said once.
