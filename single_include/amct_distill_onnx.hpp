@@ -15655,7 +15655,7 @@ public:
             IndexRange const part = part_of(r);
             std::vector<std::byte>& out = out_[r];
             out.resize(own.size() * sizeof(double) + roots_[me].size() * part.size() * sizeof(float));
-            std::memcpy(out.data(), losses.data() + own.begin, own.size() * sizeof(double));
+            std::ranges::copy(std::as_bytes(losses.subspan(own.begin, own.size())), out.begin());
             auto* to = reinterpret_cast<float*>(out.data() + own.size() * sizeof(double));
             for (std::size_t root : roots_[me]) to = copy(slices[root], part, to);
             exchange_.send(r, std::span<const std::byte>(out));
@@ -15674,7 +15674,9 @@ public:
             IndexRange const theirs = range_of_rank(count, r, n);
             float* from = own_.data();
             if (r != me) {
-                std::memcpy(losses.data() + theirs.begin, in_[r].data(), theirs.size() * sizeof(double));
+                std::ranges::copy(
+                    std::span(in_[r]).first(theirs.size() * sizeof(double)),
+                    std::as_writable_bytes(losses.subspan(theirs.begin, theirs.size())).begin());
                 from = reinterpret_cast<float*>(in_[r].data() + theirs.size() * sizeof(double));
             }
             for (std::size_t root : roots_[r]) at_[root] = from, from += part.size();

@@ -77,6 +77,7 @@ struct NumberView {
     std::size_t count() const { return bytes.size() / size_of(type); }
     /// Precondition: first + out.size() <= count().
     void read(std::size_t first, std::span<float> out) const {
+        if (out.empty()) return;
         const char* const at = bytes.data() + first * size_of(type);
         switch (type) {
             case NumberType::f32:
