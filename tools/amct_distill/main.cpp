@@ -86,8 +86,8 @@ public:
     void preparation() {
         app_.add_option("--recipe", o_.recipe,
                         "options that go together, where they are not given: amct, AMCT's steps alone; fast, "
-                        "--equalize depthwise --epochs 0; best, --equalize depthwise --blocks automatic "
-                        "--drop-probability 0.5 --epochs 20")
+                        "--equalize depthwise --epochs 0; best, --equalize depthwise --blocks residual "
+                        "--drop-probability 0.5 --batch 2 --epochs 5")
             ->capture_default_str()
             ->check(CLI::IsMember({"amct", "fast", "best"}));
         app_.add_option("--equalize", o_.equalize,
@@ -137,9 +137,11 @@ public:
             return option != nullptr && option->count() != 0;
         };
         if (!is_given("--equalize")) o.equalize = "depthwise";
+        if (app.get_option_no_throw("--epochs") == nullptr) return;  // nothing is learned
         bool const best = o.recipe == "best";
-        if (!is_given("--epochs")) o.epochs = best ? 20 : 0;
-        if (best && !is_given("--blocks")) o.blocks = "automatic";
+        if (!is_given("--epochs")) o.epochs = best ? 5 : 0;
+        if (best && !is_given("--batch")) o.data.batch = 2;
+        if (best && !is_given("--blocks")) o.blocks = "residual";
         if (best && !is_given("--drop-probability")) o.drop_probability = 0.5;
     }
 
