@@ -13217,12 +13217,19 @@ inline void take_slice(const nn::Tensor& whole, const nn::Shape& shape, BatchSli
     std::ranges::copy(values_of(whole, slice), to.begin());
 }
 
-/// values[0] + values[1] + ..., added along a binary tree that the count alone determines: neighbours, then
-/// neighbours of those. Overwrites them.
+/// Calls f(i, stride) for the additions v[i] += v[i + stride] that add `count` values up, in order, along a
+/// binary tree that the count alone determines: neighbours, then neighbours of those. The sum is v[0].
+template <class F>
+void for_each_addition(std::size_t count, F&& f) {
+    for (std::size_t stride = 1; stride < count; stride *= 2)
+        for (std::size_t i = 0; i + stride < count; i += 2 * stride) f(i, stride);
+}
+
+/// values[0] + values[1] + ..., along that tree. Overwrites them.
 template <class T>
 T tree_sum(std::span<T> values) {
-    for (std::size_t stride = 1; stride < values.size(); stride *= 2)
-        for (std::size_t i = 0; i + stride < values.size(); i += 2 * stride) values[i] += values[i + stride];
+    for_each_addition(values.size(),
+                      [&](std::size_t i, std::size_t stride) { values[i] += values[i + stride]; });
     return values.empty() ? T{} : values[0];
 }
 
@@ -13506,10 +13513,10 @@ public:
     std::span<const double> finish() {
         std::size_t const count = runner_.count(samples_);
         detail::gather_ranges(runner_.ranks(), std::span(parts_), count, exchange_);
-        for (std::size_t stride = 1; stride < count; stride *= 2)
-            for (std::size_t i = 0; i + stride < count; i += 2 * stride)
-                for (std::size_t s = 0; s != sums_; ++s)
-                    parts_[i * sums_ + s] += parts_[(i + stride) * sums_ + s];
+        detail::for_each_addition(count, [&](std::size_t i, std::size_t stride) {
+            for (std::size_t s = 0; s != sums_; ++s)
+                parts_[i * sums_ + s] += parts_[(i + stride) * sums_ + s];
+        });
         return std::span<const double>(parts_).first(sums_);
     }
     /// The values of a slice in a tensor of this rank's samples; all of them where samples cannot be told
@@ -15605,13 +15612,6 @@ private:
 
 namespace amct_distill::detail {
 
-/// Calls f(i, stride) for the additions v[i] += v[i + stride] of `count` values along the tree, in order.
-template <class F>
-void for_each_addition(std::size_t count, F&& f) {
-    for (std::size_t stride = 1; stride < count; stride *= 2)
-        for (std::size_t i = 0; i + stride < count; i += 2 * stride) f(i, stride);
-}
-
 /// Whether an addition is of values that are all in a range.
 inline bool is_within(IndexRange range, std::size_t i, std::size_t stride, std::size_t count) {
     return i >= range.begin && (std::min)(i + 2 * stride, count) <= range.end;
@@ -15915,9 +15915,9 @@ private:
                 auto const begin = static_cast<nn::Index>(k * part);
                 auto const n = static_cast<nn::Index>((std::min)(part, size - k * part));
                 auto const of = [&](nn::Tensor& t) { return nn::ArrayMap<float>(t.data() + begin, n); };
-                for (std::size_t stride = 1; stride < count; stride *= 2)
-                    for (std::size_t i = 0; i + stride < count; i += 2 * stride)
-                        of(slices_[i][p]) += of(slices_[i + stride][p]);
+                detail::for_each_addition(count, [&](std::size_t i, std::size_t stride) {
+                    of(slices_[i][p]) += of(slices_[i + stride][p]);
+                });
                 of(sums_[p]) = of(slices_[0][p]);
             };
             if (runner_.executor() != nullptr && parts > 1)
@@ -32609,9 +32609,8 @@ namespace detail {
 
 /// "`a`: why; `b`: why.", at most some of them.
 template <class Others>
-std::string others_text(std::string_view none, std::string_view these, const Others& others,
-                        std::size_t width) {
-    if (others.empty()) return std::string(none);
+std::string others_text(std::string_view these, const Others& others, std::size_t width) {
+    if (others.empty()) return {};
     constexpr std::size_t most = 5;
     std::string text(these);
     for (std::size_t k = 0; k != others.size() && k != most; ++k)
@@ -32639,7 +32638,7 @@ AMCT_DISTILL_INLINE std::string to_table(const EqualizeReport& report, std::size
                        short_number(p.widest_after)});
         out = table.text(width);
     }
-    return out + detail::others_text("", "Not equalized:", report.others, width);
+    return out + detail::others_text("Not equalized:", report.others, width);
 }
 
 AMCT_DISTILL_INLINE std::string to_table(const BiasReport& report, std::size_t width) {
@@ -32654,7 +32653,7 @@ AMCT_DISTILL_INLINE std::string to_table(const BiasReport& report, std::size_t w
             table.add({l.layer, l.into, short_number(l.shift), short_number(l.deviation)});
         out = table.text(width);
     }
-    return out + detail::others_text("", "Not corrected:", report.others, width);
+    return out + detail::others_text("Not corrected:", report.others, width);
 }
 
 }  // namespace amct_distill
@@ -35883,6 +35882,13 @@ struct Imported {
     std::vector<std::string> inputs{}, outputs{};  ///< as the model calls them
 };
 
+/// A FloatModel (float_model.hpp), whose header need not be read to write what was made of it.
+template <class M>
+concept HasFileAndImport = requires(const M& m) {
+    m.file();
+    m.imported();
+};
+
 }  // namespace amct_distill::onnx
 
 // ---- amct_distill/onnx/layer_nodes.hpp
@@ -36578,20 +36584,12 @@ result<void> export_fake_quant_model(const ModelFile& source, const Imported& im
                                      const AmctOptions& options = {});
 
 /// `model`: a FloatModel (float_model.hpp).
-template <class M>
-requires requires(const M& m) {
-    m.file();
-    m.imported();
-}
+template <HasFileAndImport M>
 result<void> export_deploy_model(const M& model, const Deployment& deployment,
                                  const std::filesystem::path& path, const AmctOptions& options = {}) {
     return export_deploy_model(model.file(), model.imported(), deployment, path, options);
 }
-template <class M>
-requires requires(const M& m) {
-    m.file();
-    m.imported();
-}
+template <HasFileAndImport M>
 result<void> export_fake_quant_model(const M& model, const Deployment& deployment,
                                      const std::filesystem::path& path, const AmctOptions& options = {}) {
     return export_fake_quant_model(model.file(), model.imported(), deployment, path, options);
@@ -43837,19 +43835,11 @@ result<void> export_qdq(const ModelFile& source, const Imported& imported, const
                         const std::filesystem::path& path, const QdqOptions& options = {});
 
 /// `model`: a FloatModel (float_model.hpp).
-template <class M>
-requires requires(const M& m) {
-    m.file();
-    m.imported();
-}
+template <HasFileAndImport M>
 result<ModelBytes> qdq_bytes(const M& model, const Deployment& deployment, const QdqOptions& options = {}) {
     return qdq_bytes(model.file(), model.imported(), deployment, options);
 }
-template <class M>
-requires requires(const M& m) {
-    m.file();
-    m.imported();
-}
+template <HasFileAndImport M>
 result<void> export_qdq(const M& model, const Deployment& deployment, const std::filesystem::path& path,
                         const QdqOptions& options = {}) {
     return export_qdq(model.file(), model.imported(), deployment, path, options);

@@ -176,9 +176,9 @@ private:
                 auto const begin = static_cast<nn::Index>(k * part);
                 auto const n = static_cast<nn::Index>((std::min)(part, size - k * part));
                 auto const of = [&](nn::Tensor& t) { return nn::ArrayMap<float>(t.data() + begin, n); };
-                for (std::size_t stride = 1; stride < count; stride *= 2)
-                    for (std::size_t i = 0; i + stride < count; i += 2 * stride)
-                        of(slices_[i][p]) += of(slices_[i + stride][p]);
+                detail::for_each_addition(count, [&](std::size_t i, std::size_t stride) {
+                    of(slices_[i][p]) += of(slices_[i + stride][p]);
+                });
                 of(sums_[p]) = of(slices_[0][p]);
             };
             if (runner_.executor() != nullptr && parts > 1)

@@ -15,15 +15,9 @@
 
 #include "../nn/tensor.hpp"
 #include "../run/ranks.hpp"
+#include "../student/slices.hpp"
 
 namespace amct_distill::detail {
-
-/// Calls f(i, stride) for the additions v[i] += v[i + stride] of `count` values along the tree, in order.
-template <class F>
-void for_each_addition(std::size_t count, F&& f) {
-    for (std::size_t stride = 1; stride < count; stride *= 2)
-        for (std::size_t i = 0; i + stride < count; i += 2 * stride) f(i, stride);
-}
 
 /// Whether an addition is of values that are all in a range.
 inline bool is_within(IndexRange range, std::size_t i, std::size_t stride, std::size_t count) {

@@ -54,20 +54,12 @@ result<void> export_fake_quant_model(const ModelFile& source, const Imported& im
                                      const AmctOptions& options = {});
 
 /// `model`: a FloatModel (float_model.hpp).
-template <class M>
-requires requires(const M& m) {
-    m.file();
-    m.imported();
-}
+template <HasFileAndImport M>
 result<void> export_deploy_model(const M& model, const Deployment& deployment,
                                  const std::filesystem::path& path, const AmctOptions& options = {}) {
     return export_deploy_model(model.file(), model.imported(), deployment, path, options);
 }
-template <class M>
-requires requires(const M& m) {
-    m.file();
-    m.imported();
-}
+template <HasFileAndImport M>
 result<void> export_fake_quant_model(const M& model, const Deployment& deployment,
                                      const std::filesystem::path& path, const AmctOptions& options = {}) {
     return export_fake_quant_model(model.file(), model.imported(), deployment, path, options);

@@ -19,4 +19,11 @@ struct Imported {
     std::vector<std::string> inputs{}, outputs{};  ///< as the model calls them
 };
 
+/// A FloatModel (float_model.hpp), whose header need not be read to write what was made of it.
+template <class M>
+concept HasFileAndImport = requires(const M& m) {
+    m.file();
+    m.imported();
+};
+
 }  // namespace amct_distill::onnx

@@ -48,19 +48,11 @@ result<void> export_qdq(const ModelFile& source, const Imported& imported, const
                         const std::filesystem::path& path, const QdqOptions& options = {});
 
 /// `model`: a FloatModel (float_model.hpp).
-template <class M>
-requires requires(const M& m) {
-    m.file();
-    m.imported();
-}
+template <HasFileAndImport M>
 result<ModelBytes> qdq_bytes(const M& model, const Deployment& deployment, const QdqOptions& options = {}) {
     return qdq_bytes(model.file(), model.imported(), deployment, options);
 }
-template <class M>
-requires requires(const M& m) {
-    m.file();
-    m.imported();
-}
+template <HasFileAndImport M>
 result<void> export_qdq(const M& model, const Deployment& deployment, const std::filesystem::path& path,
                         const QdqOptions& options = {}) {
     return export_qdq(model.file(), model.imported(), deployment, path, options);

@@ -17,9 +17,8 @@ namespace detail {
 
 /// "`a`: why; `b`: why.", at most some of them.
 template <class Others>
-std::string others_text(std::string_view none, std::string_view these, const Others& others,
-                        std::size_t width) {
-    if (others.empty()) return std::string(none);
+std::string others_text(std::string_view these, const Others& others, std::size_t width) {
+    if (others.empty()) return {};
     constexpr std::size_t most = 5;
     std::string text(these);
     for (std::size_t k = 0; k != others.size() && k != most; ++k)
@@ -47,7 +46,7 @@ AMCT_DISTILL_INLINE std::string to_table(const EqualizeReport& report, std::size
                        short_number(p.widest_after)});
         out = table.text(width);
     }
-    return out + detail::others_text("", "Not equalized:", report.others, width);
+    return out + detail::others_text("Not equalized:", report.others, width);
 }
 
 AMCT_DISTILL_INLINE std::string to_table(const BiasReport& report, std::size_t width) {
@@ -62,7 +61,7 @@ AMCT_DISTILL_INLINE std::string to_table(const BiasReport& report, std::size_t w
             table.add({l.layer, l.into, short_number(l.shift), short_number(l.deviation)});
         out = table.text(width);
     }
-    return out + detail::others_text("", "Not corrected:", report.others, width);
+    return out + detail::others_text("Not corrected:", report.others, width);
 }
 
 }  // namespace amct_distill

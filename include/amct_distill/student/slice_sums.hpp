@@ -43,10 +43,10 @@ public:
     std::span<const double> finish() {
         std::size_t const count = runner_.count(samples_);
         detail::gather_ranges(runner_.ranks(), std::span(parts_), count, exchange_);
-        for (std::size_t stride = 1; stride < count; stride *= 2)
-            for (std::size_t i = 0; i + stride < count; i += 2 * stride)
-                for (std::size_t s = 0; s != sums_; ++s)
-                    parts_[i * sums_ + s] += parts_[(i + stride) * sums_ + s];
+        detail::for_each_addition(count, [&](std::size_t i, std::size_t stride) {
+            for (std::size_t s = 0; s != sums_; ++s)
+                parts_[i * sums_ + s] += parts_[(i + stride) * sums_ + s];
+        });
         return std::span<const double>(parts_).first(sums_);
     }
     /// The values of a slice in a tensor of this rank's samples; all of them where samples cannot be told

@@ -79,12 +79,19 @@ inline void take_slice(const nn::Tensor& whole, const nn::Shape& shape, BatchSli
     std::ranges::copy(values_of(whole, slice), to.begin());
 }
 
-/// values[0] + values[1] + ..., added along a binary tree that the count alone determines: neighbours, then
-/// neighbours of those. Overwrites them.
+/// Calls f(i, stride) for the additions v[i] += v[i + stride] that add `count` values up, in order, along a
+/// binary tree that the count alone determines: neighbours, then neighbours of those. The sum is v[0].
+template <class F>
+void for_each_addition(std::size_t count, F&& f) {
+    for (std::size_t stride = 1; stride < count; stride *= 2)
+        for (std::size_t i = 0; i + stride < count; i += 2 * stride) f(i, stride);
+}
+
+/// values[0] + values[1] + ..., along that tree. Overwrites them.
 template <class T>
 T tree_sum(std::span<T> values) {
-    for (std::size_t stride = 1; stride < values.size(); stride *= 2)
-        for (std::size_t i = 0; i + stride < values.size(); i += 2 * stride) values[i] += values[i + stride];
+    for_each_addition(values.size(),
+                      [&](std::size_t i, std::size_t stride) { values[i] += values[i + stride]; });
     return values.empty() ? T{} : values[0];
 }
 
