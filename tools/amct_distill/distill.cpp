@@ -44,6 +44,7 @@ ad::DistillOptions distill_options(const Options& options) {
             .blocks = block_shape(options),
             .input = block_input(options),
             .drop_probability = options.drop_probability,
+            .loss_weights = options.loss == "fisher" ? ad::LossWeights::fisher : ad::LossWeights::none,
             .seed = options.data.seed.value_or(1),
             .slices = options.slices};
 }
