@@ -238,6 +238,13 @@ void add_working(CLI::App& program, Options& o) {
         ->capture_default_str()
         ->check(CLI::IsMember({"student", "teacher", "mix"}));
     distill.app()
+        .add_option("--rates", o.rates,
+                    "learning rates of parameters, of clips and of weights' scales (default: AMCT's, "
+                    "0.001,0.1,0.0001); the first, the first two, or all")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->check(CLI::Range(0.0, 1000.0));
+    distill.app()
         .add_option("--loss", o.loss,
                     "of a block: mean_squared_error, or fisher, in which an element counts as much as it "
                     "moves the model's outputs")
