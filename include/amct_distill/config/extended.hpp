@@ -27,8 +27,8 @@ struct Fraction {
 
 }  // namespace detail
 
-/// AMCT's, with a range of the weights that may be searched: at four bits clipping a few large ones may cost less
-/// than a coarse step for all.
+/// AMCT's, with a range of the weights that may be searched: at four bits clipping a few large ones may cost
+/// less than a coarse step for all.
 struct ExtendedARQDistill {
     template <class Bits, class Granularity>
     using quantizer = Arq<Bits, Granularity>;

@@ -2,8 +2,8 @@
 /// What the elements of a block's outputs count for the network's: weights of the block's squared error.
 ///
 ///     FisherWeights fisher(runner_of_teacher, block, {.seed = 7});
-///     // values of fisher.given() and block.outputs are the teacher's, of batch i
-///     fisher.compute(i, samples, [&](nn::NodeId id) -> const nn::Tensor& { return prefix.value(id); }, weights);
+///     // value_of(id): the teacher's tensor, of fisher.given() and of block.outputs, for batch i
+///     fisher.compute(i, samples, value_of, weights);
 ///
 /// The weight of an element is the squared gradient there of half the squared distance between the network's
 /// outputs and such that are off by plus or minus one, at random, in every element. Its expectation is the

@@ -5,8 +5,8 @@
 ///     arq.fake_quantize(w, out);                  // w: one row per output channel
 ///     result<QuantizedMatrix> q = arq.quantize(w);
 ///
-/// Source: AMCT's ARQ; equal to it bit for bit. Nothing is trained: scales are recomputed from the weights each
-/// time. Kept is, with InitialRange::MSE, which part of its range a row has lost.
+/// Source: AMCT's ARQ; equal to it bit for bit. Nothing is trained: scales are recomputed from the weights
+/// each time. Kept is, with InitialRange::MSE, which part of its range a row has left.
 #pragma once
 #include <algorithm>
 #include <cassert>

@@ -50,7 +50,8 @@ public:
     requires requires(const Message& m) { InitialRange(m.initial_range.get()); }
     explicit Ulq(const Message& m) : initial_(m.initial_range.get()) {}
 
-    /// Takes ARQ's scales of w, those of the range that it was made with. Errors and warnings are those of ARQ; after an error all is as before.
+    /// Takes ARQ's scales of w, of the range that it was made with. Errors and warnings are those of ARQ;
+    /// after an error all is as before.
     result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
         Arq<B, G> arq(initial_);
         auto checked = arq.initialize(w, on);

@@ -5,12 +5,18 @@
 #include <amct_distill/distill/distill.hpp>
 #include <amct_distill/student/calibrate.hpp>
 
+#include <algorithm>
+#include <atomic>
+#include <cmath>
 #include <map>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "support/catch.hpp"
 #include "support/small_network.hpp"
 #include "support/temporary_directory.hpp"
+#include "support/thread_ranks.hpp"
 
 namespace distill_fisher_test {
 
@@ -178,6 +184,11 @@ TEST_CASE("blocks weighted by fisher are the same bits whatever memory, threads 
     CHECK(run(int4.c_str(), fisher, {.threads = 3}) == expected);
     CHECK(run(int4.c_str(), fisher, {.memory_bytes = 0}) == expected);
     CHECK(run(dumped.c_str(), fisher, {.memory_bytes = 0}) == expected);
+    std::atomic<int> same{0};
+    support::run_ranks(3, [&](Ranks* ranks) {
+        if (run(int4.c_str(), fisher, {.ranks = ranks}) == expected) ++same;
+    });
+    CHECK(same == 3);
     support::temporary_directory const dir;
     run(int4.c_str(), fisher,
         {.memory_bytes = 0, .directory = dir.path(), .on_progress = [](const Progress& p) {
