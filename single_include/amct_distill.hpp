@@ -5178,6 +5178,7 @@ private:
 #include <stdexcept>
 #include <system_error>
 #include <tuple>
+#include <typeinfo>
 #include <unordered_map>
 #if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
 #include <boost/spirit/home/x3/char/char.hpp>
@@ -5193,7 +5194,6 @@ private:
 #include <set>
 #include <sys/ioctl.h>
 #include <thread>
-#include <typeinfo>
 #include <unistd.h>
 #endif  // definitions
 
@@ -8194,6 +8194,8 @@ struct ModuleInterface {
     virtual void update_statistics(BasicInputs<T>) = 0;
     virtual BasicWeighted<T>* weighted() = 0;
     virtual BasicGuidedModule<T>* guided() = 0;
+    /// The module that is held, when it is of this type; else null.
+    virtual void* find(const std::type_info& type) = 0;
 };
 
 /// Any module, by value: a copy is a copy of the parameters.
@@ -8289,16 +8291,15 @@ public:
     const BasicGuidedModule<T>* guided() const { return held_->guided(); }
     BasicGuidedModule<T>* guided() { return held_->guided(); }
 
-    /// The module itself when it is an `M`, else null.
+    /// The module itself when it is an `M`, else null. (Asked by type_info: a cast to Holder<M> would compile
+    /// all functions of every `M` that a program only asks for.)
     template <class M>
     M* get_if() {
-        auto* const holder = dynamic_cast<Holder<M>*>(held_.get());
-        return holder ? &holder->module : nullptr;
+        return static_cast<M*>(held_->find(typeid(M)));
     }
     template <class M>
     const M* get_if() const {
-        auto const* const holder = dynamic_cast<const Holder<M>*>(held_.get());
-        return holder ? &holder->module : nullptr;
+        return static_cast<const M*>(held_->find(typeid(M)));
     }
 
 private:
@@ -8399,6 +8400,8 @@ private:
             else
                 return nullptr;
         }
+
+        void* find(const std::type_info& type) override { return type == typeid(M) ? &module : nullptr; }
 
         M module;
         struct None {
