@@ -7213,6 +7213,41 @@ struct AlignedAllocator {
 
 }  // namespace amct_distill::detail
 
+// ---- amct_distill/nn/value_limit.hpp
+
+/// A bound on the memory that tensors take while something is made of a file.
+///
+///     detail::ValueLimit const limit(4 * bytes.size());    // on this thread, until it goes out of scope
+///     nn::Conv2d(options);                                 // throws when options ask for more
+///
+/// A layer's options are a few numbers, its weights their product: a file of some bytes could ask for all
+/// memory that there is. One that was saved has the values of its layers, and so bounds them.
+
+namespace amct_distill::detail {
+
+class ValueLimit {
+public:
+    /// No more bytes than these, in all tensors that are made or grow while this one is there.
+    explicit ValueLimit(std::size_t bytes) : outer_(left_) { left_ = bytes; }
+    ValueLimit(const ValueLimit&) = delete;
+    ValueLimit& operator=(const ValueLimit&) = delete;
+    ~ValueLimit() { left_ = outer_; }
+
+    /// Of a tensor that grows. Throws std::invalid_argument when they are too many.
+    static void take(std::size_t bytes) {
+        if (left_ == none) return;
+        if (bytes > left_) throw std::invalid_argument("its options ask for more values than the file has");
+        left_ -= bytes;
+    }
+
+private:
+    static constexpr std::size_t none = (std::numeric_limits<std::size_t>::max)();
+    static inline thread_local std::size_t left_ = none;
+    std::size_t outer_;
+};
+
+}  // namespace amct_distill::detail
+
 // ---- amct_distill/nn/tensor.hpp
 
 /// A row-major tensor that owns its values, and Eigen's view of it as a matrix. The batch is always dimension
@@ -7242,6 +7277,20 @@ inline Index product(const Shape& shape, std::size_t first, std::size_t last) {
     return n;
 }
 
+/// The largest dimension, and size of a layer's options: what a file says may be anything, and products of
+/// two of these can still be counted.
+inline constexpr Index largest_size = Index{1} << 30;
+
+/// A dimension above that, or more values, of a sample or without a batch, than any machine holds.
+inline bool is_too_large(const Shape& shape) {
+    Index n = 1;
+    for (Index d : shape) {
+        if (d > largest_size || (d > 1 && n > (Index{1} << 40) / d)) return true;
+        if (d > 1) n *= d;
+    }
+    return false;
+}
+
 template <class T>
 class BasicTensor {
 public:
@@ -7249,7 +7298,8 @@ public:
 
     /// Rank 0 and no values; what `resize` has yet to give a shape.
     BasicTensor() = default;
-    /// Zeros.
+    /// Zeros. Throws std::invalid_argument, as `resize` does, when a dimension is negative, or there are more
+    /// values than can be counted.
     explicit BasicTensor(const Shape& shape) { resize(shape); }
     /// The values in row-major order; throws std::invalid_argument when their number is not the shape's.
     BasicTensor(const Shape& shape, std::span<const T> values) : BasicTensor(shape) {
@@ -7283,20 +7333,18 @@ public:
     /// Gives it a shape. Does not allocate when it has held as many values before; which values it holds
     /// then is unspecified, unless the number of values stays the same: then they stay too.
     void resize(const Shape& shape) {
-        values_.resize(count(shape));
+        resize_values(count(shape));
         shape_ = shape;
     }
     /// resize({8, 3}), without a Shape that would be allocated for it.
     void resize(std::initializer_list<Index> shape) {
-        values_.resize(count({shape.begin(), shape.size()}));
+        resize_values(count({shape.begin(), shape.size()}));
         shape_.assign(shape);
     }
     /// resize(shape), with the batch's size where dimension 0 is `any_batch`.
     void resize_batch(const Shape& shape, Index batch) {
         if (shape[0] != any_batch) return resize(shape);
-        std::size_t n = static_cast<std::size_t>(batch);
-        for (std::size_t i = 1; i != shape.size(); ++i) n *= static_cast<std::size_t>(shape[i]);
-        values_.resize(n);
+        resize_values(count(std::span(shape).subspan(1), batch));
         shape_.assign(shape.begin(), shape.end());
         shape_[0] = batch;
     }
@@ -7305,16 +7353,33 @@ public:
     friend bool operator==(const BasicTensor&, const BasicTensor&) = default;
 
 private:
+    void resize_values(std::size_t n) {
+        if (n > values_.capacity()) detail::ValueLimit::take(n * sizeof(T));
+        values_.resize(n);
+    }
     static std::size_t count(std::span<const Index> shape) {
-        std::size_t n = shape.empty() ? 0 : 1;
-        for (Index d : shape) {
-            if (d < 0)
-                throw std::invalid_argument(detail::concat("Tensor: shape ",
-                                                           to_string(Shape(shape.begin(), shape.end())),
-                                                           " has a negative dimension"));
-            n *= static_cast<std::size_t>(d);
+        return shape.empty() ? 0 : count(shape.subspan(1), shape[0]);
+    }
+    static std::size_t count(std::span<const Index> rest, Index first) {
+        constexpr Index most = (std::numeric_limits<Index>::max)() / static_cast<Index>(sizeof(T));
+        Index n =
+            first == 0 ? 1 : first;  // without the zeros, so that the product of any part can be counted
+        bool negative = first<0, zero = first == 0, overflow = n> most;
+        for (Index d : rest) {
+            negative |= d < 0;
+            zero |= d == 0;
+            overflow |= __builtin_mul_overflow(n, d == 0 ? 1 : d, &n) || n > most;
         }
-        return n;
+        if (negative || overflow) [[unlikely]]
+            wrong_shape(rest, first, negative);
+        return zero ? 0 : static_cast<std::size_t>(n);
+    }
+    [[noreturn, gnu::cold]] static void wrong_shape(std::span<const Index> rest, Index first, bool negative) {
+        Shape shape{first};
+        shape.insert(shape.end(), rest.begin(), rest.end());
+        throw std::invalid_argument(
+            detail::concat("Tensor: shape ", to_string(shape),
+                           negative ? " has a negative dimension" : " has more values than can be counted"));
     }
 
     Shape shape_{};
@@ -8642,6 +8707,8 @@ protected:
         if (shape.empty() || std::ranges::any_of(shape, [](Index d) { return d < 1; }))
             fail("input ", quoted(name), ": expected ", what, ", each dimension at least 1, found ",
                  to_string(shape));
+        if (is_too_large(shape))
+            fail("input ", quoted(name), ": its shape ", to_string(shape), " has too many values");
     }
 
     static bool has_batch(const Shape& shape) { return shape[0] == any_batch; }
@@ -8677,11 +8744,15 @@ protected:
         result<std::vector<Shape>> found = module.output_shapes(shapes);
         if (!found)
             fail("layer ", quoted(name), " (", module.type(), "): ", found.diagnostics().front().message);
-        for (const Shape& shape : *found)
+        for (const Shape& shape : *found) {
             if (inputs.empty() || shape.empty() || (batch && !has_batch(shape)))
                 fail("layer ", quoted(name), " (", module.type(),
                      "): expected inputs, and an output that keeps the batch as dimension 0, found ",
                      inputs.size(), " inputs and an output ", to_string(shape));
+            if (is_too_large(shape))
+                fail("layer ", quoted(name), " (", module.type(), "): its output would be ", to_string(shape),
+                     ", which is too large");
+        }
         if (found->empty()) fail("layer ", quoted(name), " (", module.type(), "): it has no output");
         return *std::move(found);
     }
@@ -12058,7 +12129,7 @@ public:
     /// Throws std::invalid_argument without parts, or where one is smaller than 1.
     explicit BasicSplit(SplitOptions options) : options_(std::move(options)) {
         if (options_.dim < 0 || options_.sizes.empty() ||
-            std::ranges::any_of(options_.sizes, [](Index size) { return size < 1; }))
+            std::ranges::any_of(options_.sizes, [](Index size) { return size < 1 || size > largest_size; }))
             throw std::invalid_argument("Split: expected a dimension from 0 on and parts of at least 1");
     }
     const SplitOptions& options() const { return options_; }
@@ -12189,7 +12260,8 @@ public:
         const Shape& sample = options_.sample;
         auto const free = std::count(sample.begin(), sample.end(), Index(-1));
         auto const known = std::count_if(sample.begin(), sample.end(), [](Index d) { return d > 0; });
-        if ((options_.whole && sample.empty()) || free > 1 || free + known != std::ssize(sample))
+        if ((options_.whole && sample.empty()) || free > 1 || free + known != std::ssize(sample) ||
+            is_too_large(sample))
             throw std::invalid_argument(detail::concat("Reshape: expected the dimensions",
                                                        options_.whole ? "" : " after the batch",
                                                        ", each at least 1, one of them perhaps -1"));
@@ -14978,7 +15050,9 @@ result<NpyValues<T>> parse_npy_of(std::string_view bytes, std::string_view what)
     header.remove_prefix(begin.size());
 
     NpyShape shape;
+    constexpr std::size_t most = (std::numeric_limits<std::ptrdiff_t>::max)() / sizeof(T);
     std::size_t count = 1;
+    bool empty = false;
     while (!header.empty() && header.front() != ')') {
         std::ptrdiff_t d = 0;
         auto const [end, error] = std::from_chars(header.data(), header.data() + header.size(), d);
@@ -14986,9 +15060,13 @@ result<NpyValues<T>> parse_npy_of(std::string_view bytes, std::string_view what)
         header.remove_prefix(static_cast<std::size_t>(end - header.data()));
         while (!header.empty() && (header.front() == ',' || header.front() == ' ')) header.remove_prefix(1);
         shape.push_back(d);
+        empty = empty || d == 0;
+        if (d == 0) continue;
+        // Divided: a product of what any file says may overflow.
+        if (static_cast<std::size_t>(d) > most / count) return bad("its values are cut off");
         count *= static_cast<std::size_t>(d);
-        if (count > rest.size()) return bad("its values are cut off");
     }
+    if (empty) count = 0;
     if (shape.empty() || rest.size() != count * sizeof(T))
         return bad(detail::concat("its shape ", detail::npy_shape(shape), " does not fit its ", rest.size(),
                                   " bytes"));
@@ -22793,6 +22871,17 @@ protected:
             throw std::invalid_argument(concat(Derived::type_name,
                                                ": channels, groups, kernel, stride, dilation must be at "
                                                "least 1, padding at least 0"));
+        auto const large = [](const Size& size) {
+            return plane(size, 0)[0] > nn::largest_size || plane(size, 0)[1] > nn::largest_size;
+        };
+        bool far = false;
+        if constexpr (transposed) {
+            nn::Size2 const more = plane(o.output_padding, 0);
+            far = (std::max)(std::abs(more[0]), std::abs(more[1])) > nn::largest_size;
+        }
+        if (far || o.in_channels > nn::largest_size || o.out_channels > nn::largest_size || large(o.kernel) ||
+            large(o.stride) || large(o.dilation) || large(o.padding))
+            throw std::invalid_argument(concat(Derived::type_name, ": a size is above ", nn::largest_size));
         if (o.in_channels % o.groups != 0 || o.out_channels % o.groups != 0)
             throw std::invalid_argument(concat(Derived::type_name, ": ", o.groups, " groups must divide the ",
                                                o.in_channels, " input and the ", o.out_channels,
@@ -23521,6 +23610,9 @@ public:
                 o.end_padding[d] < 0)
                 throw std::invalid_argument(
                     "pooling: kernel, stride and dilation must be at least 1, padding at least 0");
+            if ((std::max)({o.kernel[d], o.stride[d], o.dilation[d], o.padding[d], o.end_padding[d]}) >
+                nn::largest_size)
+                throw std::invalid_argument(concat("pooling: a size is above ", nn::largest_size));
             nn::Index const extent = o.dilation[d] * (o.kernel[d] - 1) + 1;
             if (o.padding[d] >= extent || o.end_padding[d] >= extent)
                 throw std::invalid_argument(concat("pooling: padding ", sizes_text(o.padding),
@@ -24469,6 +24561,12 @@ public:
         std::string_view name{}, content{};
     };
     const std::vector<File>& files() const { return files_; }
+    /// Of all files, in bytes.
+    std::size_t size() const {
+        std::size_t sum = 0;
+        for (const File& f : files_) sum += f.content.size();
+        return sum;
+    }
     std::optional<std::string_view> find(std::string_view name) const {
         auto const found = std::ranges::find(files_, name, &File::name);
         if (found == files_.end()) return std::nullopt;
@@ -24489,6 +24587,7 @@ public:
         std::size_t const count = detail::little(bytes, end + 10, 2);
         std::size_t at = detail::little(bytes, end + 16, 4);
         ZipReader reader;
+        std::size_t left = end;  // files that overlap would let a small archive take hours
         for (std::size_t i = 0; i != count; ++i) {
             if (at > end || end - at < 46 || detail::little(bytes, at, 4) != 0x02014B50)
                 return bad("has a damaged directory");
@@ -24509,6 +24608,8 @@ public:
             std::size_t const data =
                 local + 30 + detail::little(bytes, local + 26, 2) + detail::little(bytes, local + 28, 2);
             if (data > end || end - data < size) return bad(detail::concat("is cut off at `", name, "`"));
+            if (size > left) return bad("has files that overlap");
+            left -= size;
             std::string_view const content = bytes.substr(data, size);
             if (detail::crc32(content) != crc) return bad(detail::concat("is damaged at `", name, "`"));
             reader.files_.push_back({name, content});
@@ -24944,8 +25045,9 @@ public:
     static constexpr std::string_view type_name = "Expand";
     /// Throws std::invalid_argument when a dimension is smaller than 1.
     explicit BasicExpand(Shape shape) : options_{std::move(shape)} {
-        if (std::ranges::any_of(options_.shape, [](Index d) { return d < 1; }))
-            throw std::invalid_argument("Expand: expected dimensions of at least 1");
+        if (std::ranges::any_of(options_.shape, [](Index d) { return d < 1 || d > largest_size; }))
+            throw std::invalid_argument(
+                detail::concat("Expand: expected dimensions from 1 to ", largest_size));
     }
     template <std::same_as<ExpandOptions> O>
     explicit BasicExpand(O options) : BasicExpand(std::move(options.shape)) {}
@@ -24991,8 +25093,8 @@ public:
     static constexpr std::string_view type_name = "Tile";
     /// Throws std::invalid_argument when a number is smaller than 1.
     explicit BasicTile(Shape repeats) : options_{std::move(repeats)} {
-        if (std::ranges::any_of(options_.repeats, [](Index n) { return n < 1; }))
-            throw std::invalid_argument("Tile: expected numbers of at least 1");
+        if (std::ranges::any_of(options_.repeats, [](Index n) { return n < 1 || n > largest_size; }))
+            throw std::invalid_argument(detail::concat("Tile: expected numbers from 1 to ", largest_size));
     }
     template <std::same_as<TileOptions> O>
     explicit BasicTile(O options) : BasicTile(std::move(options.repeats)) {}
@@ -25647,7 +25749,9 @@ public:
 
     /// Throws std::invalid_argument when `begin` and `end` are not of one length.
     explicit BasicPad(PadOptions options) : options_(std::move(options)) {
+        auto const large = [](Index n) { return n > largest_size || n < -largest_size; };
         if (options_.begin.empty() || options_.begin.size() != options_.end.size() ||
+            std::ranges::any_of(options_.begin, large) || std::ranges::any_of(options_.end, large) ||
             options_.mode < PadMode::constant || options_.mode > PadMode::edge)
             throw std::invalid_argument(
                 "Pad: expected a beginning and an end for each dimension, and a mode");
@@ -26289,8 +26393,9 @@ private:
         // Of a step's size as an unsigned number: the smallest one has no positive counterpart.
         std::size_t const stride =
             step > 0 ? static_cast<std::size_t>(step) : 0 - static_cast<std::size_t>(step);
-        if (length <= 0) return {0, step, 0};
-        return {start, step, static_cast<Index>((static_cast<std::size_t>(length) - 1) / stride) + 1};
+        if (length <= 0) return {0, 1, 0};
+        auto const count = static_cast<Index>((static_cast<std::size_t>(length) - 1) / stride) + 1;
+        return {start, count == 1 ? 1 : step, count};  // a step past the end may be any number
     }
     SliceOptions options_;
 };
@@ -26311,7 +26416,7 @@ public:
     explicit BasicGather(GatherOptions options) : options_(std::move(options)) {
         const GatherOptions& o = options_;
         if (o.dim < 0 || o.indices.empty() || std::ranges::any_of(o.shape, [](Index d) { return d < 1; }) ||
-            product(o.shape, 0, o.shape.size()) != std::ssize(o.indices))
+            is_too_large(o.shape) || product(o.shape, 0, o.shape.size()) != std::ssize(o.indices))
             throw std::invalid_argument(
                 "Gather: expected a dimension from 0 on and indices, as many as their shape says");
     }
@@ -26630,10 +26735,11 @@ namespace amct_distill::detail {
 template <class Derived, class T>
 class BlockModule : public MovingModule<Derived, T> {
 public:
-    /// Throws std::invalid_argument when the block is smaller than 1.
+    /// Throws std::invalid_argument when the block is smaller than 1, or above largest_size.
     explicit BlockModule(nn::BlockOptions options) : options_(options) {
-        if (options.block < 1)
-            throw std::invalid_argument(concat(Derived::type_name, ": expected a block of at least 1"));
+        if (options.block < 1 || options.block > nn::largest_size)
+            throw std::invalid_argument(
+                concat(Derived::type_name, ": expected a block from 1 to ", nn::largest_size));
     }
     const nn::BlockOptions& options() const { return options_; }
 
@@ -27179,7 +27285,7 @@ public:
         const UpsampleOptions& o = options_;
         if (o.scales.empty() == o.sizes.empty() ||
             std::ranges::any_of(o.scales, [](float s) { return !(s > 0 && s < 1e6f); }) ||
-            std::ranges::any_of(o.sizes, [](Index s) { return s < 0; }))
+            std::ranges::any_of(o.sizes, [](Index s) { return s < 0 || s > largest_size; }))
             throw std::invalid_argument("Upsample: expected scales above 0, or sizes, of all dimensions");
     }
     const UpsampleOptions& options() const { return options_; }
@@ -27450,8 +27556,17 @@ std::optional<result<nn::Module>> make_module_of(ModuleList<M...>, std::string_v
     return made;
 }
 
+/// One of the library's own. (A template, for the compiled library to have it and no others.)
+template <class = void>
+std::optional<result<nn::Module>> make_standard_module(std::string_view type, std::string_view options) {
+    return make_module_of(standard_modules{}, type, options);
+}
+#ifdef AMCT_DISTILL_COMPILED_ONNX  // whose import has all of the library's modules anyway
+extern template std::optional<result<nn::Module>> make_standard_module<>(std::string_view, std::string_view);
+#endif
+
 /// Takes a network from the text that `nn::print` gave, line by line, and its tensors from an archive.
-template <class Modules>
+template <class... Own>
 class NetworkReader {
 public:
     NetworkReader(std::string_view text, const ZipReader& archive, std::string_view source)
@@ -27460,20 +27575,23 @@ public:
     result<nn::Network> read() {
         if (!text_.starts_with(nn::network_text_begins))
             return fail("expected the line `amct_distill network 1`: it is not a network of this version");
-        std::string_view rest = text_;
-        for (line_ = 1; !rest.empty(); ++line_) {
-            std::size_t const end = (std::min)(rest.find('\n'), rest.size());
-            std::string_view const line = rest.substr(0, end);
-            rest.remove_prefix((std::min)(end + 1, rest.size()));
-            if (line_ == 1 || line.empty()) continue;
-            try {
+        // Each value is read, and held by a module or a constant; and a module may have some of its own.
+        ValueLimit const limit(4 * archive_.size() + (std::size_t{1} << 20));
+        try {
+            std::string_view rest = text_;
+            for (line_ = 1; !rest.empty(); ++line_) {
+                std::size_t const end = (std::min)(rest.find('\n'), rest.size());
+                std::string_view const line = rest.substr(0, end);
+                rest.remove_prefix((std::min)(end + 1, rest.size()));
+                if (line_ == 1 || line.empty()) continue;
                 if (auto ok = read_line(line); !ok) return ok.diagnostics();
-            } catch (const std::invalid_argument& e) {
-                return fail(e.what());
             }
+            line_ = 0;
+            for (const auto& m : net_.modules())
+                if (auto ok = read_parameters(m.name); !ok) return ok.diagnostics();
+        } catch (const std::invalid_argument& e) {
+            return fail(e.what());
         }
-        for (const auto& m : net_.modules())
-            if (auto ok = read_parameters(m.name); !ok) return ok.diagnostics();
         return std::move(net_);
     }
 
@@ -27518,7 +27636,8 @@ private:
             std::string_view const rest = in.rest();
             std::size_t const end = end_of_options(rest);
             if (end == rest.npos) return fail("expected `}` after the options");
-            auto made = make_module_of(Modules{}, type, rest.substr(0, end));
+            auto made = make_module_of(ModuleList<Own...>{}, type, rest.substr(0, end));
+            if (!made) made = make_standard_module(type, rest.substr(0, end));
             if (!made)
                 return fail(concat("no module of type `", type,
                                    "` is known; name your own: nn::load<YourModule>(...)"));
@@ -27560,7 +27679,6 @@ private:
     }
 
     result<void> read_parameters(const std::string& name) {
-        line_ = 0;
         for (auto& p : net_.module(name).parameters()) {
             auto value = tensor(concat(name, '.', p.name, ".npy"));
             if (!value) return value.diagnostics();
@@ -27630,17 +27748,9 @@ result<Network> load(const std::filesystem::path& path) {
     if (!text)
         return general_error(detail::concat("cannot load ", path.string(),
                                             ": it has no network.txt; nn::save writes files that have"));
-    auto const with_own = []<class... M>(detail::ModuleList<M...>) -> detail::ModuleList<Own..., M...> {
-        return {};
-    };
-    using modules = decltype(with_own(detail::standard_modules{}));
     std::string const source = path.string();
-    return detail::NetworkReader<modules>(*text, *archive, source).read();
+    return detail::NetworkReader<Own...>(*text, *archive, source).read();
 }
-
-#ifdef AMCT_DISTILL_COMPILED_ONNX  // whose import has all of the library's modules anyway
-extern template result<Network> load<>(const std::filesystem::path&);
-#endif
 
 }  // namespace amct_distill::nn
 
@@ -28719,20 +28829,21 @@ result<Deployment> read_deployment(const std::filesystem::path& directory) {
         d.source = (directory / file).string();
         errors.push_back(std::move(d));
     };
+    std::map<std::string, const SingleLayerRecord*> entries;
+    for (const MapFiledEntry& e : record->record)
+        if (e.value.has_value()) entries[e.key.get()] = &*e.value;
     for (const LayerFiles& one : files->files) {
         if (!seen.insert(one.layer.get()).second) {
             bad("files.txt", detail::concat("layer `", std::string(one.layer.get()), "` stands there twice"));
             continue;
         }
-        const SingleLayerRecord* entry = nullptr;
-        for (const MapFiledEntry& e : record->record)
-            if (e.key.get() == one.layer.get() && e.value.has_value()) entry = &*e.value;
-        if (entry == nullptr) {
+        auto const entry = entries.find(one.layer.get());
+        if (entry == entries.end()) {
             bad("record.txt",
                 detail::concat("there is no entry of layer `", std::string(one.layer.get()), "`"));
             continue;
         }
-        auto layer = reader.read_layer(one, *entry);
+        auto layer = reader.read_layer(one, *entry->second);
         if (layer)
             layers.push_back(*std::move(layer));
         else
