@@ -15061,6 +15061,7 @@ result<NpyValues<T>> parse_npy_of(std::string_view bytes, std::string_view what)
         count *= static_cast<std::size_t>(d);
     }
     if (empty) count = 0;
+    if (count > rest.size()) return bad("its values are cut off");
     if (shape.empty() || rest.size() != count * sizeof(T))
         return bad(detail::concat("its shape ", detail::npy_shape(shape), " does not fit its ", rest.size(),
                                   " bytes"));
@@ -27543,8 +27544,8 @@ result<nn::Module> make_module(std::string_view options) {
     }
 }
 template <class... M>
-std::optional<result<nn::Module>> make_module_of(ModuleList<M...>, std::string_view type,
-                                                 std::string_view options) {
+std::optional<result<nn::Module>> make_module_of(ModuleList<M...>, [[maybe_unused]] std::string_view type,
+                                                 [[maybe_unused]] std::string_view options) {
     std::optional<result<nn::Module>> made;
     ((made || M::type_name != type ? void() : void(made.emplace(make_module<M>(options)))), ...);
     return made;

@@ -139,6 +139,7 @@ result<NpyValues<T>> parse_npy_of(std::string_view bytes, std::string_view what)
         count *= static_cast<std::size_t>(d);
     }
     if (empty) count = 0;
+    if (count > rest.size()) return bad("its values are cut off");
     if (shape.empty() || rest.size() != count * sizeof(T))
         return bad(detail::concat("its shape ", detail::npy_shape(shape), " does not fit its ", rest.size(),
                                   " bytes"));

@@ -112,8 +112,8 @@ result<nn::Module> make_module(std::string_view options) {
     }
 }
 template <class... M>
-std::optional<result<nn::Module>> make_module_of(ModuleList<M...>, std::string_view type,
-                                                 std::string_view options) {
+std::optional<result<nn::Module>> make_module_of(ModuleList<M...>, [[maybe_unused]] std::string_view type,
+                                                 [[maybe_unused]] std::string_view options) {
     std::optional<result<nn::Module>> made;
     ((made || M::type_name != type ? void() : void(made.emplace(make_module<M>(options)))), ...);
     return made;
