@@ -5,8 +5,12 @@
 #include <cstdlib>
 #include <new>
 
-#if defined(__SANITIZE_ADDRESS__) || (defined(__has_feature) && __has_feature(address_sanitizer))
+#if defined(__SANITIZE_ADDRESS__)
 #define AMCT_DISTILL_WITH_ASAN
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define AMCT_DISTILL_WITH_ASAN
+#endif
 #endif
 
 using namespace counted;
