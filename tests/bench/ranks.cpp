@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <random>
 #include <string>
@@ -133,13 +134,16 @@ int main(int argc, char** argv) {
 
     ranks.bytes = ranks.seconds = ranks.times = 0;
     begin = now();
+    std::clock_t const clock = std::clock();
     DistillReport const report = distill(teacher, student, data, {.epochs = 1}, run).value();
-    double const seconds = now() - begin;
+    double const seconds = now() - begin,
+                 processor = static_cast<double>(std::clock() - clock) / CLOCKS_PER_SEC;
     double parameters = 0;
     for (const auto& m : teacher.modules())
         for (const auto& p : m.module.parameters()) parameters += static_cast<double>(p.values.size());
     std::printf(
-        "rank %zu of %zu: blocks %zu steps %zu parameters %.0f seconds %.4f in_exchange %.4f times %.0f "
+        "rank %zu of %zu: blocks %zu steps %zu parameters %.0f seconds %.4f processor %.4f in_exchange %.4f "
+        "times %.0f "
         "bytes %.0f peak %.0f empty %.9f full %.6f\n",
         mpi.rank(), mpi.size(), report.blocks.size(), report.blocks.size() * data.size(), parameters, seconds,
         ranks.seconds, ranks.times, ranks.bytes, peak(), empty, full);

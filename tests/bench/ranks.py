@@ -83,16 +83,19 @@ def measure(program):
     cores = sorted(os.sched_getaffinity(0))
     print(f"{len(cores)} cores, load before {os.getloadavg()[0]:.1f}")
     for case, samples, batch in (("convolutions", 256, 32), ("matrices", 1024, 64)):
-        # Half of the samples in as many steps: what of time and memory does not come of samples.
+        # Half of the samples in as many steps: what of time and memory does not come of samples. Of the
+        # processor's time, which other programs do not change much; the clock's beside it says how idle the
+        # machine was.
         alone = run(program, case, samples, batch, 1, cores)[0]
         half = run(program, case, samples // 2, batch // 2, 1, cores)[0]
-        fixed = max(2 * half["seconds"] - alone["seconds"], 0)
+        fixed = max(2 * half["processor"] - alone["processor"], 0)
         held = 2 * half["peak"] - alone["peak"]
         steps, blocks = alone["steps"], alone["blocks"]
         parameters = alone["parameters"] / blocks
         each = 1e9 * fixed / steps / parameters
         print(f"{case}: {blocks:.0f} blocks of {parameters:.0f} parameters, {steps:.0f} steps of {batch} "
-              f"samples; alone {alone['seconds']:.2f} s, {alone['seconds'] / blocks:.2f} a block, of which "
+              f"samples; alone {alone['processor']:.2f} s of a processor ({alone['seconds']:.2f} by the "
+              f"clock), {alone['processor'] / blocks:.2f} a block, of which "
               f"{fixed:.2f} s are not of samples ({each:.1f} ns a parameter and step); "
               f"{alone['peak'] / 1e6:.0f} MB, {held / 1e6:.0f} not of samples")
         for ranks in range(1, 5):
@@ -100,19 +103,22 @@ def measure(program):
             slices = [SLICES * (r + 1) // ranks - SLICES * r // ranks for r in range(ranks)]
             on_core = [range(core, ranks, len(cores)) for core in range(min(ranks, len(cores)))]
             share = max(sum(slices[r] for r in own) for own in on_core) / SLICES
-            seconds = (alone["seconds"] - fixed) * share + fixed * max(len(own) for own in on_core)
+            seconds = (alone["processor"] - fixed) * share + fixed * max(len(own) for own in on_core)
             gradients = max(steps * sent(parameters, r, ranks) for r in range(ranks))
             if ranks > 1:
-                speed = (ranks - 1) * 4 * 2**20 / max(f["full"] for f in found)
-                seconds += gradients / speed + 7 * steps * max(f["empty"] for f in found)
+                speed = (ranks - 1) * 4 * 2**20 / min(f["full"] for f in found)
+                exchange = gradients / speed + 7 * steps * min(f["empty"] for f in found)
+                seconds += exchange * max(len(own) for own in on_core)
+            busiest = max(sum(found[r]["processor"] for r in own) for own in on_core)
             memory = held + (alone["peak"] - held) * max(slices) / SLICES
-            pairs = ((seconds, max(f["seconds"] for f in found), "s", 2),
+            pairs = ((seconds, busiest, "s", 2),
                      (gradients / 1e6, max(f["bytes"] for f in found) / 1e6, "MB sent", 1),
                      (memory / 1e6, max(f["peak"] for f in found) / 1e6, "MB held", 0))
             print(f"  {ranks} ranks: " + "; ".join(
                 f"{what} predicted {a:.{digits}f}, measured {b:.{digits}f}" +
                 (f", ratio {b / a:.2f}" if a > 0 else "") for a, b, what, digits in pairs) +
-                f"; in exchanges {max(f['in_exchange'] for f in found):.2f} s, {found[0]['times']:.0f} of "
+                f"; {max(f['seconds'] for f in found):.2f} s by the clock, in exchanges "
+                f"{max(f['in_exchange'] for f in found):.2f}, {found[0]['times']:.0f} of "
                 f"them, an empty one {1e6 * max(f['empty'] for f in found):.0f} us")
     print(f"load after {os.getloadavg()[0]:.1f}")
 
