@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Each allocation fails once, and from there on: std::bad_alloc comes out, nothing is left allocated, and what
-// was given is as before.
+// Each allocation fails once, and from there on: std::bad_alloc comes out, nothing is left allocated, and
+// what was given is as before.
 #include <amct_distill/definitions.hpp>
 #include <amct_distill/onnx/import.hpp>
 #include <amct_distill/onnx/model_file.hpp>

@@ -146,6 +146,6 @@ int main(int argc, char** argv) {
         "times %.0f "
         "bytes %.0f peak %.0f empty %.9f full %.6f\n",
         mpi.rank(), mpi.size(), report.blocks.size(), report.blocks.size() * data.size(), parameters, seconds,
-        ranks.seconds, ranks.times, ranks.bytes, peak(), empty, full);
+        processor, ranks.seconds, ranks.times, ranks.bytes, peak(), empty, full);
     return mpi.finish(0);
 }

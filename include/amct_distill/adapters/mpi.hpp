@@ -113,7 +113,7 @@ public:
         std::fflush(stderr);
         if (rank_ != 0) {
             std::this_thread::sleep_for(std::chrono::seconds(failed_ == rank_ ? 5 : 6));
-            std::fprintf(stderr, "error: rank %d: %s\n", failed_, failure_.c_str());
+            std::fputs(detail::concat("error: rank ", failed_, ": ", failure_, "\n").c_str(), stderr);
         }
         MPI_Abort(world_, code == 0 ? 1 : code);
         return code;
