@@ -13207,6 +13207,9 @@ auto together(Ranks* ranks, F&& f) -> decltype(f()) {
         return done;
     } catch (const RankFailure& of_other) {
         return general_error(of_other.what());
+    } catch (const std::bad_alloc&) {
+        ranks->fail("there is not enough memory");
+        throw;
     } catch (const std::exception& e) {
         ranks->fail(e.what());
         throw;
@@ -18895,8 +18898,8 @@ struct BiasOptions {
 ///
 /// Errors, the student then being as before: no batches, or one that cannot be loaded; outputs whose mean is
 /// not finite, with the layer's name. Throws std::invalid_argument when the teacher is not the student's, or
-/// a batch does not fit its inputs. The result has the same bits with any number of threads and any
-/// memory_bytes: where what layers read has no room, it is computed again for each of them.
+/// a batch does not fit its inputs. The result has the same bits with any number of threads and
+/// ranks, and any memory_bytes: where what layers read has no room, it is computed again for each of them.
 template <class Algorithms>
 result<BiasReport> correct_biases(const nn::Network& teacher, BasicStudent<Algorithms>& student,
                                   DataSource batches, const RunOptions& run = {},
@@ -18911,7 +18914,7 @@ result<BiasReport> correct_biases(const nn::Network& teacher, BasicStudent<Algor
 /// Sums of a value's channels over the samples of batches, in double and in a fixed order.
 ///
 ///     detail::ChannelSums sums(detail::channels_of_bias(layer, sample_shape), channels);
-///     sums.add(y, runner.count(samples), executor);              // y: [samples, ...]
+///     sums.add(y, by_slice, samples);              // y: [this rank's samples, ...]; the batch has `samples`
 ///     sums.mean(c);
 
 namespace amct_distill::detail {
@@ -18954,41 +18957,34 @@ public:
     }
     std::size_t channels() const { return sums_.size(); }
 
-    /// The values of a batch, in so many slices, which are added along their tree.
-    void add(const nn::Tensor& values, std::size_t slices, const nn::Executor& executor) {
-        std::size_t const samples = values.size() / channel_of_.size();
-        std::vector<std::vector<double>> parts(slices);
-        std::vector<double> squares(slices);
-        executor.parallel_for(slices, [&](std::size_t k) {
-            BatchSlice const slice = slice_of(static_cast<nn::Index>(samples), k, slices);
-            parts[k].assign(channels(), 0.0);
-            for (nn::Index s = slice.begin; s != slice.end; ++s)
-                add_sample(values.span().subspan(static_cast<std::size_t>(s) * channel_of_.size(),
-                                                 channel_of_.size()),
-                           parts[k], squares[k]);
+    /// The values of a batch, of which ranks have a part each. `samples`: of the whole batch.
+    void add(const nn::Tensor& values, SliceSums& by_slice, nn::Index samples) {
+        by_slice.begin(samples, channels() + 2);
+        by_slice.for_each([&](BatchSlice slice, std::span<double> to) {
+            std::span<const float> const of_slice = by_slice.values(values, slice);
+            for (std::size_t i = 0; i != of_slice.size(); i += channel_of_.size())
+                add_sample(of_slice.subspan(i, channel_of_.size()), to.first(channels()), to[channels()]);
+            to[channels() + 1] += static_cast<double>(of_slice.size() / channel_of_.size());
         });
-        std::vector<double> column(slices);
-        for (std::size_t c = 0; c != channels(); ++c) {
-            for (std::size_t k = 0; k != slices; ++k) column[k] = parts[k][c];
-            sums_[c] += tree_sum(std::span(column));
-        }
-        squares_ += tree_sum(std::span(squares));
-        samples_ += samples;
+        std::span<const double> const all = by_slice.finish();
+        for (std::size_t c = 0; c != channels(); ++c) sums_[c] += all[c];
+        squares_ += all[channels()];
+        samples_ += all[channels() + 1];
     }
     double mean(std::size_t c) const {
-        return each_[c] == 0 ? 0 : sums_[c] / (static_cast<double>(each_[c]) * static_cast<double>(samples_));
+        return each_[c] == 0 ? 0 : sums_[c] / (static_cast<double>(each_[c]) * samples_);
     }
     /// Of all values.
     double deviation() const {
         double sum = 0;
         for (double s : sums_) sum += s;
-        double const n = static_cast<double>(samples_) * static_cast<double>(channel_of_.size());
+        double const n = samples_ * static_cast<double>(channel_of_.size());
         double const mean = sum / n, variance = squares_ / n - mean * mean;
         return variance > 0 ? std::sqrt(variance) : 0;
     }
 
 private:
-    void add_sample(std::span<const float> values, std::vector<double>& sums, double& squares) const {
+    void add_sample(std::span<const float> values, std::span<double> sums, double& squares) const {
         // Channels mostly come in runs, and a run in one register.
         for (std::size_t i = 0; i != values.size();) {
             std::uint32_t const c = channel_of_[i];
@@ -19005,8 +19001,7 @@ private:
     std::vector<std::uint32_t> channel_of_;
     std::vector<std::size_t> each_;  // elements of a sample, by channel
     std::vector<double> sums_;
-    double squares_ = 0;
-    std::size_t samples_ = 0;
+    double squares_ = 0, samples_ = 0;
 };
 
 }  // namespace amct_distill::detail
@@ -19019,21 +19014,23 @@ namespace amct_distill {
 namespace detail {
 
 /// Some batches on their way through a network: what nodes that are still to come read of those that have
-/// been run. Where that has no room, a run begins at the inputs each time.
+/// been run, of this rank's samples. Where that has no room, a run begins at the inputs each time.
 class NetworkProgress {
 public:
     /// `samples`: of a batch, about.
     NetworkProgress(const nn::Network& network, DataSource batches, std::size_t count, nn::Index samples,
                     std::size_t memory_bytes, const nn::Executor& executor)
         : network_(network),
-          batches_(batches),
+          own_(batches, network, &executor, default_slices, "correct_biases"),
           memory_(memory_bytes),
-          samples_(samples),
-          runner_(network, &executor) {
+          runner_(network, &executor),
+          samples_(runner_.own_part(samples).size()) {
         states_.resize(count);
+        samples_of_.resize(count);
     }
 
-    const SliceRunner& runner() const { return runner_; }
+    /// As batches are cut here.
+    SliceSums sums() { return SliceSums(runner_); }
 
     /// Runs all operations before the one at `end` (an index of `operations()`), for good.
     result<void> advance(std::size_t end) {
@@ -19055,7 +19052,8 @@ public:
         begin_ = end;
         return {};
     }
-    /// f(value of a node) for each batch, the node being run, and what it takes; nothing is kept.
+    /// f(value of a node, samples of the whole batch) for each batch, the node being run, and what it takes;
+    /// nothing is kept.
     template <class F>
     result<void> look_at(nn::NodeId node, std::size_t end, F f) {
         auto const nodes = network_.operations().subspan(begin_, end - begin_);
@@ -19063,7 +19061,7 @@ public:
             State wanted(1);
             wanted[0].node = node;
             if (auto ok = run(i, nodes, wanted); !ok) return ok;
-            f(wanted[0].value);
+            f(wanted[0].value, samples_of_[i]);
         }
         return {};
     }
@@ -19104,19 +19102,19 @@ private:
         wanted_.clear();
         Batch buffer;
         if (begin_ == 0) {
-            auto const batch = batches_.load(i, buffer);
+            auto const batch = own_.load(i, buffer);
             if (!batch) return batch.diagnostics();
-            require_batch(network_, *batch, "correct_biases", i);
-            for (std::size_t k = 0; k != batch->size(); ++k)
-                given_.push_back({network_.inputs()[k], &(*batch)[k]});
-            give(wanted, nodes);
+            samples_of_[i] = batch->samples;
+            for (std::size_t k = 0; k != batch->tensors.size(); ++k)
+                given_.push_back({network_.inputs()[k], &batch->tensors[k]});
+            give(wanted, nodes, samples_of_[i]);
             return {};
         }
         for (const Value& v : states_[i]) given_.push_back({v.node, &v.value});
-        give(wanted, nodes);
+        give(wanted, nodes, samples_of_[i]);
         return {};
     }
-    void give(State& wanted, std::span<const nn::NodeId> nodes) {
+    void give(State& wanted, std::span<const nn::NodeId> nodes, nn::Index samples) {
         for (Value& w : wanted) {
             auto const there = std::ranges::find_if(given_, [&](const auto& g) { return g.node == w.node; });
             if (there != given_.end())
@@ -19124,16 +19122,17 @@ private:
             else
                 wanted_.push_back({w.node, &w.value});
         }
-        runner_.run(nodes, given_, wanted_);
+        runner_.run(nodes, given_, wanted_, samples);
     }
 
     const nn::Network& network_;
-    DataSource batches_;
+    OwnBatches own_;
     std::size_t memory_, begin_ = 0;
-    nn::Index samples_;
     bool is_kept_ = true;
     SliceRunner runner_;
-    std::vector<State> states_{};  // by batch
+    nn::Index samples_;                    // of this rank, about
+    std::vector<State> states_{};          // by batch
+    std::vector<nn::Index> samples_of_{};  // the whole batches'
     std::vector<SliceRunner::Given> given_{};
     std::vector<SliceRunner::Wanted> wanted_{};
 };
@@ -19146,17 +19145,11 @@ struct BiasTarget {
     ChannelSums teacher, student;
 };
 
-}  // namespace detail
-
+/// `correct_biases`, when the arguments make sense.
 template <class Algorithms>
-result<BiasReport> correct_biases(const nn::Network& teacher, BasicStudent<Algorithms>& student,
-                                  DataSource batches, const RunOptions& run, const BiasOptions& options) {
-    run.check_options("correct_biases");
-    if (batches.empty()) return general_error("correct_biases: no batches; give at least one");
-    if (auto const what = detail::difference(teacher, student.network(), "the teacher", "the student");
-        !what.empty())
-        throw std::invalid_argument(detail::concat("correct_biases: ", what));
-
+result<BiasReport> correct_biases_together(const nn::Network& teacher, BasicStudent<Algorithms>& student,
+                                           DataSource batches, const RunOptions& run,
+                                           const BiasOptions& options) {
     nn::Network network = student.network();  // becomes the student's when all is well
     const Graph& graph = network.graph();
     BiasReport report;
@@ -19164,7 +19157,7 @@ result<BiasReport> correct_biases(const nn::Network& teacher, BasicStudent<Algor
         options.batch_num != 0 ? options.batch_num : std::size_t{student.plan().batch_num.value};
     report.batches = (std::min)(asked, batches.size());
 
-    std::vector<detail::BiasTarget> targets;
+    std::vector<BiasTarget> targets;
     for (nn::NodeId id : network.operations()) {
         auto const module = graph.module_of(id);
         if (!module || graph.is_shared(id)) continue;
@@ -19173,44 +19166,43 @@ result<BiasReport> correct_biases(const nn::Network& teacher, BasicStudent<Algor
         const nn::Weighted& weighted = layer->layer();
         auto const add = [&](nn::NodeId measured, nn::ModuleId into, std::vector<std::uint32_t> channels) {
             auto const count = static_cast<std::size_t>(weighted.output_channels());
-            detail::ChannelSums const sums(std::move(channels), count);
+            ChannelSums const sums(std::move(channels), count);
             targets.push_back({report.layers.size(), id, measured, into, sums, sums});
             report.layers.push_back({graph.module(*module).name, graph.module(into).name, 0, 0});
         };
         if (!weighted.bias().empty())
             add(id, *module,
-                detail::channels_of_bias(weighted, network.node(network.node(id).inputs[0]).shape,
-                                         network.node(id).shape));
+                channels_of_bias(weighted, network.node(network.node(id).inputs[0]).shape,
+                                 network.node(id).shape));
         else if (auto const norm = batch_norm_after(network, *module))
             add(graph.uses(*norm).front(), *norm,
-                detail::channels_of_planes(network.node(graph.uses(*norm).front()).shape));
+                channels_of_planes(network.node(graph.uses(*norm).front()).shape));
         else
             report.others.push_back(
                 {graph.module(*module).name, "it has no bias, and no BatchNorm after it that has one"});
     }
     if (targets.empty()) return report;
 
-    nn::Executor const executor(run.threads);
+    nn::Executor const executor(run.threads, best_instructions(), run.ranks);
     auto const position = [&](nn::NodeId id) {
         return static_cast<std::size_t>(std::ranges::lower_bound(network.operations(), id) -
                                         network.operations().begin());
     };
-    auto const measure = [&](detail::NetworkProgress& progress, nn::NodeId node, detail::ChannelSums& sums) {
-        return progress.look_at(node, position(node) + 1, [&](const nn::Tensor& y) {
-            bool const batch = network.node(node).shape[0] == nn::any_batch;
-            sums.add(y, batch ? progress.runner().count(y.dim(0)) : 1, executor);
+    auto const measure = [&](NetworkProgress& progress, nn::NodeId node, ChannelSums& sums) {
+        SliceSums by_slice = progress.sums();
+        return progress.look_at(node, position(node) + 1, [&](const nn::Tensor& y, nn::Index samples) {
+            sums.add(y, by_slice, samples);
         });
     };
     Batch buffer;
-    auto const first = batches.load(0, buffer);
+    auto const first =
+        OwnBatches(batches, network, &executor, default_slices, "correct_biases").load(0, buffer);
     if (!first) return first.diagnostics();
-    detail::require_batch(network, *first, "correct_biases", 0);
-    nn::Index const samples = (*first)[0].dim(0);
-    detail::NetworkProgress of_teacher(teacher, batches, report.batches, samples, run.memory_bytes / 2,
-                                       executor),
+    nn::Index const samples = first->samples;
+    NetworkProgress of_teacher(teacher, batches, report.batches, samples, run.memory_bytes / 2, executor),
         of_student(network, batches, report.batches, samples, run.memory_bytes / 2, executor);
-    for (detail::BiasTarget& t : targets) {
-        for (detail::NetworkProgress* progress : {&of_teacher, &of_student}) {
+    for (BiasTarget& t : targets) {
+        for (NetworkProgress* progress : {&of_teacher, &of_student}) {
             if (auto ok = progress->advance(position(t.layer)); !ok) return ok.diagnostics();
             if (auto ok = measure(*progress, t.measured, progress == &of_teacher ? t.teacher : t.student);
                 !ok)
@@ -19225,8 +19217,8 @@ result<BiasReport> correct_biases(const nn::Network& teacher, BasicStudent<Algor
                 double const shift = t.teacher.mean(c) - t.student.mean(c);
                 if (!std::isfinite(shift))
                     return general_error(
-                        detail::concat("correct_biases: layer `", told.layer, "`: the mean of channel ", c,
-                                       " of its outputs is not finite: check the data and the clips"));
+                        concat("correct_biases: layer `", told.layer, "`: the mean of channel ", c,
+                               " of its outputs is not finite: check the data and the clips"));
                 p.values[c] = static_cast<float>(static_cast<double>(p.values[c]) + shift);
                 squares += shift * shift;
             }
@@ -19236,6 +19228,20 @@ result<BiasReport> correct_biases(const nn::Network& teacher, BasicStudent<Algor
     }
     student.network() = std::move(network);
     return report;
+}
+
+}  // namespace detail
+
+template <class Algorithms>
+result<BiasReport> correct_biases(const nn::Network& teacher, BasicStudent<Algorithms>& student,
+                                  DataSource batches, const RunOptions& run, const BiasOptions& options) {
+    run.check_options("correct_biases");
+    if (batches.empty()) return general_error("correct_biases: no batches; give at least one");
+    if (auto const what = detail::difference(teacher, student.network(), "the teacher", "the student");
+        !what.empty())
+        throw std::invalid_argument(detail::concat("correct_biases: ", what));
+    return detail::together(
+        run.ranks, [&] { return detail::correct_biases_together(teacher, student, batches, run, options); });
 }
 
 }  // namespace amct_distill
@@ -33018,7 +33024,8 @@ struct EqualizeOptions {
 /// Changes parameters of a float network, never its structure. Errors, the network being as before: no
 /// batches, or one that cannot be loaded; parameters that cannot be computed with; a value that is not
 /// finite, with the layer that reads it. Throws std::invalid_argument when a batch does not fit the network's
-/// inputs, or an option makes no sense. The result has the same bits with any number of threads.
+/// inputs, or an option makes no sense. The result has the same bits with any number of threads
+/// and ranks.
 result<EqualizeReport> equalize(nn::Network& network, DataSource batches, const RunOptions& run = {},
                                 const EqualizeOptions& options = {});
 
@@ -33111,6 +33118,20 @@ inline bool add_channel_ranges(const nn::Tensor& x, ChannelRanges& to, const nn:
     return std::ranges::all_of(finite, [](char f) { return f != 0; });
 }
 
+/// The ranges of all ranks' samples.
+inline void join_channel_ranges(Ranks* ranks, ChannelRanges& ranges) {
+    if (!are_several(ranks)) return;
+    for (std::vector<float>* const side : {&ranges.above, &ranges.below}) {
+        std::size_t const channels = side->size();
+        std::vector<float> all(channels * ranks->size());
+        std::ranges::copy(*side, all.begin() + static_cast<std::ptrdiff_t>(channels * ranks->rank()));
+        Exchange exchange;
+        gather_ranges(ranks, std::span(all), ranks->size(), exchange);
+        for (std::size_t i = 0; i != all.size(); ++i)
+            (*side)[i % channels] = (std::max)((*side)[i % channels], all[i]);
+    }
+}
+
 /// What divides each channel. `weights[c]`: the sum of squares of what the channel is multiplied by.
 ///
 /// A scale that all channels share is as wide as the widest, [-low, high], and an error of it goes on through
@@ -33180,38 +33201,26 @@ inline void divide_outputs(nn::Module& module, std::span<const double> factors) 
             for (std::size_t c = 0; c != p.values.size(); ++c) divide(p.values[c], factors[c]);
 }
 
-}  // namespace detail
-
-AMCT_DISTILL_INLINE void EqualizeOptions::check_options() const {
-    if (!(largest_factor >= 1) || !std::isfinite(largest_factor))
-        throw std::invalid_argument(detail::concat("equalize: largest_factor must be at least 1, found ",
-                                                   detail::number(largest_factor)));
-}
-
-AMCT_DISTILL_INLINE result<EqualizeReport> equalize(nn::Network& network, DataSource batches,
-                                                    const RunOptions& run, const EqualizeOptions& options) {
-    run.check_options("equalize");
-    options.check_options();
-    if (batches.empty()) return general_error("equalize: no batches; give at least one");
-    if (Diagnostics errors = detail::check_parameters(network); !errors.empty()) return errors;
-
+/// `equalize`, when the arguments make sense.
+inline result<EqualizeReport> equalize_together(nn::Network& network, DataSource batches,
+                                                const RunOptions& run, const EqualizeOptions& options) {
     const Graph& graph = network.graph();
     EqualizeReport report;
     struct Pair {
         nn::NodeId first, second;
-        detail::ReadingConvolution reader;
-        detail::ChannelRanges ranges{};
+        ReadingConvolution reader;
+        ChannelRanges ranges{};
     };
     std::vector<Pair> pairs;
     for (nn::NodeId id : network.operations()) {
         if (!graph.has_module(id)) continue;
-        auto const reader = detail::reading_convolution(network.operation(id));
+        auto const reader = reading_convolution(network.operation(id));
         if (!reader || (options.into == EqualizeInto::depthwise && !reader->is_depthwise())) continue;
         if (graph.is_shared(id)) {
             report.others.push_back({graph.name(id), "it is used more than once"});
             continue;
         }
-        detail::ScalableLayer const before = detail::layer_to_scale(network, id);
+        ScalableLayer const before = layer_to_scale(network, id);
         if (before.node)
             pairs.push_back({*before.node, id, *reader});
         else
@@ -33219,38 +33228,40 @@ AMCT_DISTILL_INLINE result<EqualizeReport> equalize(nn::Network& network, DataSo
     }
     if (pairs.empty()) return report;
 
-    nn::Executor const executor(run.threads);
+    nn::Executor const executor(run.threads, best_instructions(), run.ranks);
     SliceRunner runner(network, &executor);
     std::vector<nn::NodeId> nodes;  // each is read by one convolution alone
     for (const Pair& p : pairs) nodes.push_back(network.node(p.second).inputs[0]);
     std::vector<nn::Tensor> values(nodes.size());
+    OwnBatches own(batches, network, &executor, default_slices, "equalize");
     Batch buffer;
     std::size_t const count =
         options.batch_num == 0 ? batches.size() : (std::min)(options.batch_num, batches.size());
     for (std::size_t i = 0; i != count; ++i) {
-        auto const batch = batches.load(i, buffer);
+        auto const batch = own.load(i, buffer);
         if (!batch) return batch.diagnostics();
-        detail::require_batch(network, *batch, "equalize", i);
-        runner.run_batch(*batch, nodes, values);
+        runner.run_batch(batch->tensors, nodes, values, batch->samples);
         for (std::size_t k = 0; k != pairs.size(); ++k)
-            if (!detail::add_channel_ranges(values[k], pairs[k].ranges, executor))
-                return general_error(detail::concat("equalize: layer `", graph.name(pairs[k].second),
-                                                    "`: a value that it reads is not finite; only finite "
-                                                    "values can be equalized: check where it comes from"));
+            if (!add_channel_ranges(values[k], pairs[k].ranges, executor))
+                return general_error(concat("equalize: layer `", graph.name(pairs[k].second),
+                                            "`: a value that it reads is not finite; only finite "
+                                            "values can be equalized: check where it comes from"));
     }
+
+    for (Pair& p : pairs) join_channel_ranges(runner.ranks(), p.ranges);
 
     nn::Network changed = network;
     for (const Pair& p : pairs) {
         nn::Tensor& weight = changed.module(*graph.module_of(p.second)).weighted()->weight();
         std::size_t const channels = p.ranges.above.size();
         std::vector<double> squares(channels), largest(channels);
-        detail::for_each_input_weight(weight, p.reader, [&](float w, std::size_t c) {
+        for_each_input_weight(weight, p.reader, [&](float w, std::size_t c) {
             squares[c] += double(w) * double(w);
             largest[c] = (std::max)(largest[c], std::abs(double(w)));
         });
         std::vector<double> factors;
         if (p.reader.is_depthwise()) {
-            factors = detail::channel_factors(p.ranges, squares, options.largest_factor);
+            factors = channel_factors(p.ranges, squares, options.largest_factor);
         } else {
             // Equal ranges of both cannot be had: the root shares the difference between them.
             double widest = 0;
@@ -33262,8 +33273,8 @@ AMCT_DISTILL_INLINE result<EqualizeReport> equalize(nn::Network& network, DataSo
             for (double& f : factors)
                 if (widest > 0) f = (std::max)(f / widest, 1 / options.largest_factor);
         }
-        detail::divide_outputs(changed.module(*graph.module_of(p.first)), factors);
-        detail::for_each_input_weight(weight, p.reader, [&](float& w, std::size_t c) {
+        divide_outputs(changed.module(*graph.module_of(p.first)), factors);
+        for_each_input_weight(weight, p.reader, [&](float& w, std::size_t c) {
             w = static_cast<float>(double(w) * factors[c]);
         });
 
@@ -33282,9 +33293,27 @@ AMCT_DISTILL_INLINE result<EqualizeReport> equalize(nn::Network& network, DataSo
             told.widest_after = (std::max)(told.widest_after, after);
         }
     }
-    if (Diagnostics errors = detail::check_parameters(changed); !errors.empty()) return errors;
+    if (Diagnostics errors = check_parameters(changed); !errors.empty()) return errors;
     network = std::move(changed);
     return report;
+}
+
+}  // namespace detail
+
+AMCT_DISTILL_INLINE void EqualizeOptions::check_options() const {
+    if (!(largest_factor >= 1) || !std::isfinite(largest_factor))
+        throw std::invalid_argument(detail::concat("equalize: largest_factor must be at least 1, found ",
+                                                   detail::number(largest_factor)));
+}
+
+AMCT_DISTILL_INLINE result<EqualizeReport> equalize(nn::Network& network, DataSource batches,
+                                                    const RunOptions& run, const EqualizeOptions& options) {
+    run.check_options("equalize");
+    options.check_options();
+    if (batches.empty()) return general_error("equalize: no batches; give at least one");
+    if (Diagnostics errors = detail::check_parameters(network); !errors.empty()) return errors;
+    return detail::together(run.ranks,
+                            [&] { return detail::equalize_together(network, batches, run, options); });
 }
 
 }  // namespace amct_distill
