@@ -14,47 +14,11 @@
 #include <amct_distill/student/extended.hpp>
 #include <amct_distill/student/student.hpp>
 
-#include <atomic>
-#include <cerrno>
-#include <cstdlib>
-
+#include "counted.hpp"
 #include "support/catch.hpp"
 #include "support/small_network.hpp"
 
-#if defined(__SANITIZE_ADDRESS__) || (defined(__has_feature) && __has_feature(address_sanitizer))
-#define AMCT_DISTILL_WITH_ASAN
-#include <sanitizer/allocator_interface.h>
-#endif
-
-namespace {
-std::atomic<long> allocations{0};
-}
-
-#if defined(AMCT_DISTILL_WITH_ASAN)
-namespace {
-int const installed = __sanitizer_install_malloc_and_free_hooks(
-    [](const volatile void*, std::size_t) { ++allocations; }, [](const volatile void*) {});
-}
-#elif defined(__GLIBC__)
-// The C library's own, under the names that it keeps for this; operator new and Eigen call malloc.
-extern "C" {
-void* __libc_malloc(std::size_t);
-void* __libc_calloc(std::size_t, std::size_t);
-void* __libc_realloc(void*, std::size_t);
-void* __libc_memalign(std::size_t, std::size_t);
-void* malloc(std::size_t n) { return ++allocations, __libc_malloc(n); }
-void* calloc(std::size_t n, std::size_t size) { return ++allocations, __libc_calloc(n, size); }
-void* realloc(void* p, std::size_t n) { return ++allocations, __libc_realloc(p, n); }
-void* memalign(std::size_t alignment, std::size_t n) { return ++allocations, __libc_memalign(alignment, n); }
-void* aligned_alloc(std::size_t alignment, std::size_t n) { return memalign(alignment, n); }
-int posix_memalign(void** p, std::size_t alignment, std::size_t n) {
-    return (*p = memalign(alignment, n)) == nullptr ? ENOMEM : 0;
-}
-}
-#else
-#error "this test counts the allocations of glibc or of AddressSanitizer"
-#endif
-
+using counted::allocations;
 using namespace amct_distill;
 
 namespace {

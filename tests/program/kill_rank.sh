@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # kill_rank.sh RANK FILES SECONDS COMMAND...: runs mpirun's command, waits for a file that the pattern FILES
 # names (empty: does not) and so many seconds more, kills that rank, and waits for the end of all. Prints how
-# long that took, in milliseconds; exit code: mpirun's own.
+# long that took, in milliseconds; exit code: mpirun's own. HOW: what is done in place of kill -KILL $process.
 rank=$1 files=$2 delay=$3
 shift 3
 "$@" &
@@ -21,7 +21,7 @@ for parent in $all $(pgrep -P "$all"); do
     ranks+=("${found[@]}")
 done
 begin=$(date +%s%N)
-[ -n "${ranks[$rank]:-}" ] && kill -KILL "${ranks[$rank]}" && echo "killed: rank $rank"
+process=${ranks[$rank]:-} bash -c "${HOW:-kill -KILL \$process}" && echo "killed: rank $rank"
 wait "$all"
 code=$?
 echo "ended after $((($(date +%s%N) - begin) / 1000000)) ms"

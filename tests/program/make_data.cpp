@@ -195,6 +195,8 @@ void write_all(const char* csv, const fs::path& dir) {
     write_file(dir / "broken" / "b.png", "this is no picture").value();
     fs::create_directories(dir / "cut_pngs");
     write_file(dir / "cut_pngs" / "a.png", png.substr(0, png.size() / 2)).value();
+    fs::create_directories(dir / "vast");
+    write_file(dir / "vast" / "a.ppm", "P6\n20000 20000\n255\n").value();
     fs::create_directories(dir / "mixed");
     write_npy(dir / "mixed" / "a.npy", nn::Tensor({1, 8, 8})).value();
     write_file(dir / "mixed" / "b.png", png).value();

@@ -1,5 +1,5 @@
 # mpirun -n N amct-distill: the same bytes on 1, 2 and 3 ranks, what is wrong is said once, and a rank that is
-# killed ends all of them within seconds, with what was finished kept.
+# killed, has bad data or no memory ends all of them within seconds, with what was finished kept.
 include(${CMAKE_CURRENT_LIST_DIR}/common.cmake)
 set(ENV{OMPI_ALLOW_RUN_AS_ROOT} 1)
 set(ENV{OMPI_ALLOW_RUN_AS_ROOT_CONFIRM} 1)
@@ -54,6 +54,12 @@ foreach(ranks IN ITEMS 1 2 3)
     run("their model" 0 export ranks${ranks} --format qdq-int8 --out ranks${ranks}.onnx -q)
     check_same("${WORK}/alone.onnx" "${WORK}/ranks${ranks}.onnx")
 endforeach()
+# What is done before anything is learned, and learning with noise.
+set(prepared --equalize convolutions --bias-correction --epochs 1 --drop-probability 0.5)
+run("prepared alone" 0 ${distill} ${prepared} --out prepared1 -q)
+on_ranks("prepared on 3 ranks" 0 3 ${distill} ${prepared} --out prepared3 -q)
+same_result(prepared1 prepared3)
+
 run("verify alone" 0 verify alone --data ${DATA}/images.npy --labels ${DATA}/labels.npy)
 set(figures "\n *(conv|simulation|integers|Of the outputs)[^\r\n]*")  # mpirun shows a bar as well
 string(REGEX MATCHALL "${figures}" alone "${out}")
@@ -80,29 +86,67 @@ on_ranks("a command line that cannot be meant" 2 2 distill ${DATA}/digits.npz --
 on_ranks("more ranks than slices" 1 9 ${distill} --out many -q)
 check("it says what to set" err MATCHES "there are 9 ranks, and a batch is cut into 8 slices")
 
-# Killed, and continued by another number of ranks.
+
+# What is wrong with one rank alone names it. Of one sample, the last rank has the slice.
+set(one distill ${DATA}/digits.npz --limit 1 --threads 1 --memory 300M --out one -q --data)
+foreach(wrong IN ITEMS "wrong_shape.npy;wrong_shape.npy: the input `image` takes"
+        "cut_pngs;cannot read .*cut_pngs/a.png")
+    list(GET wrong 0 data)
+    list(GET wrong 1 text)
+    string(TIMESTAMP begin "%s")
+    on_ranks("the second rank has ${data}" 1
+        1 ${one} ${DATA}/images.npy : -n 1 "${program}" ${one} ${DATA}/${data})
+    string(TIMESTAMP end "%s")
+    math(EXPR took "${end} - ${begin}")
+    check("within ten seconds: ${took} s" took LESS 10)
+    check("it is said whose it is" err MATCHES "error: rank 1: [^\n]*${text}")
+endforeach()
+
+# Killed, or with bad data or no memory all at once, and continued by another number of ranks.
 find_program(pgrep pgrep)
 if(NOT pgrep)
     message(STATUS "no rank is killed here: there is no pgrep")
     return()
 endif()
 run("from the beginning to the end" 0 ${distill} --epochs 16 --out whole -q)
+# The last sample is the last rank's. A value of it becomes a NaN in place.
+file(COPY_FILE ${DATA}/images.npy "${WORK}/own.npy")
+file(SIZE "${WORK}/own.npy" size)
+math(EXPR last "${size} - 4")
+set(do_damage "printf '\\000\\000\\300\\177' | dd of=own.npy bs=1 seek=${last} conv=notrunc status=none")
+set(do_starve "prlimit --as=1:1 --pid $process")
+find_program(prlimit prlimit)
+string(REPLACE "${DATA}/images.npy" own.npy distill "${distill}")
 set(number 0)
-foreach(kill IN ITEMS "0 2 3" "1 3 1")
-    string(REPLACE " " ";" kill "${kill}")
-    list(GET kill 0 rank)
-    list(GET kill 1 ranks)
-    list(GET kill 2 resumed)
+set(do_kill "kill -KILL $process")
+foreach(case IN ITEMS "0 2 3 kill" "1 3 1 kill" "1 2 3 damage" "0 2 1 starve" "1 2 1 starve")
+    string(REPLACE " " ";" case "${case}")
+    list(GET case 0 rank)
+    list(GET case 1 ranks)
+    list(GET case 2 resumed)
+    list(GET case 3 how)
+    if(how STREQUAL "starve" AND NOT prlimit)
+        message(STATUS "no rank is without memory here: there is no prlimit")
+        continue()
+    endif()
     math(EXPR number "${number} + 1")
-    set(folder killed${number})
-    execute_process(COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/kill_rank.sh ${rank} "${folder}/run/*.checkpoint" 0
+    set(folder ${how}${number})
+    execute_process(COMMAND ${CMAKE_COMMAND} -E env "HOW=${do_${how}}"
+        bash ${CMAKE_CURRENT_LIST_DIR}/kill_rank.sh ${rank} "${folder}/run/*.checkpoint" 0
         ${MPIEXEC} -n ${ranks} "${PROGRAM}" ${distill} --epochs 16 --out ${folder} -q
         WORKING_DIRECTORY "${WORK}" RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE err)
-    check("rank ${rank} of ${ranks} was killed, and all ended with a message: ${code}"
+    set(why_kill "[Kk]illed|exited on signal 9")
+    set(why_damage "error: rank 1: own.npy, sample [0-9]+: value 63 is nan")
+    set(why_starve "error: rank ${rank}: there is not enough memory")
+    check("${how} of rank ${rank} of ${ranks} ended all with a message: ${code}"
         NOT code EQUAL 0 AND out MATCHES "killed: rank ${rank}.*ended after ([0-9]+) ms"
-        AND err MATCHES "[Kk]illed|exited on signal 9")
+        AND err MATCHES "${why_${how}}")
     string(REGEX REPLACE ".*ended after ([0-9]+) ms.*" "\\1" took "${out}")
-    check("within ten seconds: ${took} ms" took LESS 10000)
+    # What is damaged is read when all blocks are through.
+    check("within ten seconds: ${took} ms" took LESS 10000 OR how STREQUAL "damage")
+    check("it is said what is kept" how STREQUAL "kill" OR
+        err MATCHES "blocks? (is|are) kept in ${folder}/run. --resume continues")
+    file(COPY_FILE ${DATA}/images.npy "${WORK}/own.npy")
     on_ranks("resumed by ${resumed}" 0 ${resumed} ${distill} --epochs 16 --out ${folder} --resume)
     check("it says so" out MATCHES "Blocks taken from an earlier run: [1-9]")
     foreach(file IN ITEMS record.txt network.npz weights/conv1.weight.npy weights/conv3.bias.npy)

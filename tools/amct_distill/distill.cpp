@@ -5,6 +5,7 @@
 #include <amct_distill/report/make_page.hpp>
 #include <ctime>
 #include <filesystem>
+#include <new>
 #include <optional>
 
 #include "compare.hpp"
@@ -172,7 +173,7 @@ private:
                 (static_cast<double>(p.block) + epoch) / static_cast<double>(p.blocks));
             return !interrupted();
         };
-        auto distilled = ad::distill(model_.network, student, data_, distill_options(o_), run_);
+        auto distilled = distilled_student(student, folder);
         console_.finish();
         if (are_interrupted()) return stopped(folder);
         if (!distilled && folder != nullptr) folder_stays(*folder);
@@ -197,6 +198,17 @@ private:
 
         if (folder != nullptr) write_results(*folder, device, page(student, report, verified, results));
         return verified.agrees() ? exit_done : exit_difference;
+    }
+
+    /// Without memory, what was finished is kept too.
+    ad::result<ad::DistillReport> distilled_student(ad::ExtendedStudent& student, OutputFolder* folder) {
+        try {
+            return ad::distill(model_.network, student, data_, distill_options(o_), run_);
+        } catch (const std::bad_alloc&) {
+            console_.finish();
+            if (folder != nullptr) folder_stays(*folder);
+            throw;
+        }
     }
 
     /// An error after blocks were finished: they can be resumed.

@@ -6,7 +6,9 @@
 #include <amct_distill/io/file.hpp>
 #include <charconv>
 #include <cmath>
+#include <cstdint>
 #include <memory>
+#include <string_view>
 
 #include "program.hpp"
 
@@ -186,22 +188,35 @@ ad::result<ImageRules> image_rules(const DataOptions& options, const ad::nn::Sha
     return out;
 }
 
+namespace {
+/// A small file may hold a picture that takes all memory.
+constexpr std::int64_t most_pixels = std::int64_t{1} << 27;
+
+ad::result<void> check_header(const std::filesystem::path& path, std::string_view bytes) {
+    int w = 0, h = 0, c = 0;
+    if (bytes.size() > 0x7FFFFFFF)
+        return ad::general_error(concat("cannot read ", path.string(), ": too large"));
+    if (stbi_info_from_memory(reinterpret_cast<const stbi_uc*>(bytes.data()), static_cast<int>(bytes.size()),
+                              &w, &h, &c) == 0)
+        return ad::general_error(
+            concat("cannot read ", path.string(), ": it is no PNG, JPEG, BMP or PPM picture"));
+    if (std::int64_t{w} * h > most_pixels)
+        return ad::general_error(concat("cannot read ", path.string(), ": it has ", w, " x ", h,
+                                        " pixels; expected at most ", most_pixels, " of them"));
+    return {};
+}
+}  // namespace
+
 ad::result<void> check_image(const std::filesystem::path& path) {
     auto const bytes = ad::read_file(path);
     if (!bytes) return bytes.diagnostics();
-    int w = 0, h = 0, c = 0;
-    if (stbi_info_from_memory(reinterpret_cast<const stbi_uc*>(bytes->data()),
-                              static_cast<int>(bytes->size()), &w, &h, &c) == 0)
-        return ad::general_error(
-            concat("cannot read ", path.string(), ": it is no PNG, JPEG, BMP or PPM picture"));
-    return {};
+    return check_header(path, *bytes);
 }
 
 ad::result<Pixels> decode_image(const std::filesystem::path& path, std::size_t channels) {
     auto const bytes = ad::read_file(path);
     if (!bytes) return bytes.diagnostics();
-    if (bytes->size() > 0x7FFFFFFF)
-        return ad::general_error(concat("cannot read ", path.string(), ": too large"));
+    if (auto const ok = check_header(path, *bytes); !ok) return ok.diagnostics();
     int w = 0, h = 0, c = 0;
     std::unique_ptr<stbi_uc, void (*)(void*)> const pixels(
         stbi_load_from_memory(reinterpret_cast<const stbi_uc*>(bytes->data()),

@@ -351,7 +351,7 @@ int main(int argc, char** argv) {
     } catch (const Stop& stop) {
         return failed(stop.what(), stop.code());
     } catch (const std::bad_alloc&) {
-        return failed("error: there is not enough memory", exit_input);
+        return failed(no_memory, exit_input);
     } catch (const amct_distill::ConfigError& e) {
         return failed(e.what(), exit_input);
     } catch (const std::exception& e) {

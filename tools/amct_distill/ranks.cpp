@@ -47,8 +47,8 @@ std::size_t ranks_here() { return held() == nullptr ? 1 : held()->size_here(); }
 
 int end_ranks(int code, const std::string& why, bool has_failed) {
     if (held() == nullptr) return say(why), code;
-    if (held()->rank() == 0) say(why);
-    if (has_failed) held()->fail(why.starts_with("error: ") ? why.substr(7) : why);
+    if (held()->rank() == 0) say(why == no_memory ? "error: rank 0: there is not enough memory" : why);
+    if (has_failed) held()->fail(std::string_view(why).substr(why.starts_with("error: ") ? 7 : 0));
     return held()->finish(code);
 }
 #else

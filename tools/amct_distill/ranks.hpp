@@ -15,6 +15,9 @@
 
 namespace tool {
 
+/// What is said of std::bad_alloc. Of one of several ranks it is said which.
+inline constexpr const char* no_memory = "error: there is not enough memory";
+
 /// Throws when several processes were started and the program was built without MPI.
 amct_distill::Ranks* begin_ranks(int& argc, char**& argv);
 /// Prints `why`, unless it is empty, and tells the other ranks. The exit code.

@@ -47,6 +47,8 @@ public:
         MPI_Comm_split_type(world_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &here);
         MPI_Comm_size(here, &size_here_);
         MPI_Comm_free(&here);
+        failure_.reserve(longest_failure);  // a rank that has no memory left can still say so
+        telling_.resize(static_cast<std::size_t>(size_), MPI_REQUEST_NULL);
     }
     ~MpiRanks() override {
         if (!is_finished_) MPI_Abort(world_, 1);
@@ -82,13 +84,12 @@ public:
         if (has_failed()) return;
         failure_ = why.substr(0, longest_failure);
         failed_ = rank_;
-        std::vector<MPI_Request> sent(static_cast<std::size_t>(size_), MPI_REQUEST_NULL);
         for (int r = 0; r != size_; ++r)
             if (r != rank_)
                 MPI_Isend(failure_.data(), static_cast<int>(failure_.size()), MPI_CHAR, r, tag_of_failure,
-                          world_, &sent[static_cast<std::size_t>(r)]);
+                          world_, &telling_[static_cast<std::size_t>(r)]);
         Wait wait;
-        while (!are_through(sent) && wait.seconds() < 1) wait.once();
+        while (!are_through(telling_) && wait.seconds() < 1) wait.once();
     }
     /// Whether a rank, this one or another, could not go on.
     bool has_failed() const { return failed_ >= 0; }
@@ -104,7 +105,7 @@ public:
                 MPI_Finalize();
                 return code;
             } catch (const RankFailure& failure) {
-                if (rank_ == 0) std::fputs(detail::concat("error: ", failure.what(), "\n").c_str(), stderr);
+                if (rank_ == 0) std::fprintf(stderr, "error: %s\n", failure.what());
                 code = 1;
             }
         }
@@ -171,7 +172,7 @@ private:
     int rank_ = 0, size_ = 1, size_here_ = 1, failed_ = -1;
     bool is_finished_ = false;
     std::string failure_{};
-    std::vector<MPI_Request> requests_{};
+    std::vector<MPI_Request> requests_{}, telling_{};
 };
 
 }  // namespace amct_distill

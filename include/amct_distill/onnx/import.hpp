@@ -2,7 +2,7 @@
 /// An ONNX model as a network, or every reason why not.
 ///
 ///     result<onnx::Imported> model = onnx::import_network("resnet18.onnx");
-///     if (!model) std::cerr << describe(model.diagnostics());       // all at once: node, operator, remedy
+///     if (!model) std::cerr << to_string(model.diagnostics());      // all at once: node, operator, remedy
 ///     nn::Network& net = model->network;                            // modules are named as in PyTorch
 ///     onnx::import_network("detector.onnx", {.shapes = {{"image", {-1, 3, 320, 320}}}});    // -1: the batch
 ///

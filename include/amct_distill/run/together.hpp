@@ -4,6 +4,7 @@
 ///     return detail::together(run.ranks, [&]() -> result<Report> { ... });
 #pragma once
 #include <exception>
+#include <new>
 #include <span>
 #include <string>
 #include <utility>
@@ -32,6 +33,9 @@ auto together(Ranks* ranks, F&& f) -> decltype(f()) {
         return done;
     } catch (const RankFailure& of_other) {
         return general_error(of_other.what());
+    } catch (const std::bad_alloc&) {
+        ranks->fail("there is not enough memory");
+        throw;
     } catch (const std::exception& e) {
         ranks->fail(e.what());
         throw;

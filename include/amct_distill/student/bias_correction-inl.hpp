@@ -13,8 +13,10 @@
 
 #include "../core/concat.hpp"
 #include "../nn/batch_norm_after.hpp"
+#include "../run/together.hpp"
 #include "bias_correction.hpp"
 #include "channel_sums.hpp"
+#include "own_batches.hpp"
 #include "same_network.hpp"
 #include "slices.hpp"
 
@@ -22,21 +24,23 @@ namespace amct_distill {
 namespace detail {
 
 /// Some batches on their way through a network: what nodes that are still to come read of those that have
-/// been run. Where that has no room, a run begins at the inputs each time.
+/// been run, of this rank's samples. Where that has no room, a run begins at the inputs each time.
 class NetworkProgress {
 public:
     /// `samples`: of a batch, about.
     NetworkProgress(const nn::Network& network, DataSource batches, std::size_t count, nn::Index samples,
                     std::size_t memory_bytes, const nn::Executor& executor)
         : network_(network),
-          batches_(batches),
+          own_(batches, network, &executor, default_slices, "correct_biases"),
           memory_(memory_bytes),
-          samples_(samples),
-          runner_(network, &executor) {
+          runner_(network, &executor),
+          samples_(runner_.own_part(samples).size()) {
         states_.resize(count);
+        samples_of_.resize(count);
     }
 
-    const SliceRunner& runner() const { return runner_; }
+    /// As batches are cut here.
+    SliceSums sums() { return SliceSums(runner_); }
 
     /// Runs all operations before the one at `end` (an index of `operations()`), for good.
     result<void> advance(std::size_t end) {
@@ -58,7 +62,8 @@ public:
         begin_ = end;
         return {};
     }
-    /// f(value of a node) for each batch, the node being run, and what it takes; nothing is kept.
+    /// f(value of a node, samples of the whole batch) for each batch, the node being run, and what it takes;
+    /// nothing is kept.
     template <class F>
     result<void> look_at(nn::NodeId node, std::size_t end, F f) {
         auto const nodes = network_.operations().subspan(begin_, end - begin_);
@@ -66,7 +71,7 @@ public:
             State wanted(1);
             wanted[0].node = node;
             if (auto ok = run(i, nodes, wanted); !ok) return ok;
-            f(wanted[0].value);
+            f(wanted[0].value, samples_of_[i]);
         }
         return {};
     }
@@ -107,19 +112,19 @@ private:
         wanted_.clear();
         Batch buffer;
         if (begin_ == 0) {
-            auto const batch = batches_.load(i, buffer);
+            auto const batch = own_.load(i, buffer);
             if (!batch) return batch.diagnostics();
-            require_batch(network_, *batch, "correct_biases", i);
-            for (std::size_t k = 0; k != batch->size(); ++k)
-                given_.push_back({network_.inputs()[k], &(*batch)[k]});
-            give(wanted, nodes);
+            samples_of_[i] = batch->samples;
+            for (std::size_t k = 0; k != batch->tensors.size(); ++k)
+                given_.push_back({network_.inputs()[k], &batch->tensors[k]});
+            give(wanted, nodes, samples_of_[i]);
             return {};
         }
         for (const Value& v : states_[i]) given_.push_back({v.node, &v.value});
-        give(wanted, nodes);
+        give(wanted, nodes, samples_of_[i]);
         return {};
     }
-    void give(State& wanted, std::span<const nn::NodeId> nodes) {
+    void give(State& wanted, std::span<const nn::NodeId> nodes, nn::Index samples) {
         for (Value& w : wanted) {
             auto const there = std::ranges::find_if(given_, [&](const auto& g) { return g.node == w.node; });
             if (there != given_.end())
@@ -127,16 +132,17 @@ private:
             else
                 wanted_.push_back({w.node, &w.value});
         }
-        runner_.run(nodes, given_, wanted_);
+        runner_.run(nodes, given_, wanted_, samples);
     }
 
     const nn::Network& network_;
-    DataSource batches_;
+    OwnBatches own_;
     std::size_t memory_, begin_ = 0;
-    nn::Index samples_;
     bool is_kept_ = true;
     SliceRunner runner_;
-    std::vector<State> states_{};  // by batch
+    nn::Index samples_;                    // of this rank, about
+    std::vector<State> states_{};          // by batch
+    std::vector<nn::Index> samples_of_{};  // the whole batches'
     std::vector<SliceRunner::Given> given_{};
     std::vector<SliceRunner::Wanted> wanted_{};
 };
@@ -149,17 +155,11 @@ struct BiasTarget {
     ChannelSums teacher, student;
 };
 
-}  // namespace detail
-
+/// `correct_biases`, when the arguments make sense.
 template <class Algorithms>
-result<BiasReport> correct_biases(const nn::Network& teacher, BasicStudent<Algorithms>& student,
-                                  DataSource batches, const RunOptions& run, const BiasOptions& options) {
-    run.check_options("correct_biases");
-    if (batches.empty()) return general_error("correct_biases: no batches; give at least one");
-    if (auto const what = detail::difference(teacher, student.network(), "the teacher", "the student");
-        !what.empty())
-        throw std::invalid_argument(detail::concat("correct_biases: ", what));
-
+result<BiasReport> correct_biases_together(const nn::Network& teacher, BasicStudent<Algorithms>& student,
+                                           DataSource batches, const RunOptions& run,
+                                           const BiasOptions& options) {
     nn::Network network = student.network();  // becomes the student's when all is well
     const Graph& graph = network.graph();
     BiasReport report;
@@ -167,7 +167,7 @@ result<BiasReport> correct_biases(const nn::Network& teacher, BasicStudent<Algor
         options.batch_num != 0 ? options.batch_num : std::size_t{student.plan().batch_num.value};
     report.batches = (std::min)(asked, batches.size());
 
-    std::vector<detail::BiasTarget> targets;
+    std::vector<BiasTarget> targets;
     for (nn::NodeId id : network.operations()) {
         auto const module = graph.module_of(id);
         if (!module || graph.is_shared(id)) continue;
@@ -176,44 +176,43 @@ result<BiasReport> correct_biases(const nn::Network& teacher, BasicStudent<Algor
         const nn::Weighted& weighted = layer->layer();
         auto const add = [&](nn::NodeId measured, nn::ModuleId into, std::vector<std::uint32_t> channels) {
             auto const count = static_cast<std::size_t>(weighted.output_channels());
-            detail::ChannelSums const sums(std::move(channels), count);
+            ChannelSums const sums(std::move(channels), count);
             targets.push_back({report.layers.size(), id, measured, into, sums, sums});
             report.layers.push_back({graph.module(*module).name, graph.module(into).name, 0, 0});
         };
         if (!weighted.bias().empty())
             add(id, *module,
-                detail::channels_of_bias(weighted, network.node(network.node(id).inputs[0]).shape,
-                                         network.node(id).shape));
+                channels_of_bias(weighted, network.node(network.node(id).inputs[0]).shape,
+                                 network.node(id).shape));
         else if (auto const norm = batch_norm_after(network, *module))
             add(graph.uses(*norm).front(), *norm,
-                detail::channels_of_planes(network.node(graph.uses(*norm).front()).shape));
+                channels_of_planes(network.node(graph.uses(*norm).front()).shape));
         else
             report.others.push_back(
                 {graph.module(*module).name, "it has no bias, and no BatchNorm after it that has one"});
     }
     if (targets.empty()) return report;
 
-    nn::Executor const executor(run.threads);
+    nn::Executor const executor(run.threads, best_instructions(), run.ranks);
     auto const position = [&](nn::NodeId id) {
         return static_cast<std::size_t>(std::ranges::lower_bound(network.operations(), id) -
                                         network.operations().begin());
     };
-    auto const measure = [&](detail::NetworkProgress& progress, nn::NodeId node, detail::ChannelSums& sums) {
-        return progress.look_at(node, position(node) + 1, [&](const nn::Tensor& y) {
-            bool const batch = network.node(node).shape[0] == nn::any_batch;
-            sums.add(y, batch ? progress.runner().count(y.dim(0)) : 1, executor);
+    auto const measure = [&](NetworkProgress& progress, nn::NodeId node, ChannelSums& sums) {
+        SliceSums by_slice = progress.sums();
+        return progress.look_at(node, position(node) + 1, [&](const nn::Tensor& y, nn::Index samples) {
+            sums.add(y, by_slice, samples);
         });
     };
     Batch buffer;
-    auto const first = batches.load(0, buffer);
+    auto const first =
+        OwnBatches(batches, network, &executor, default_slices, "correct_biases").load(0, buffer);
     if (!first) return first.diagnostics();
-    detail::require_batch(network, *first, "correct_biases", 0);
-    nn::Index const samples = (*first)[0].dim(0);
-    detail::NetworkProgress of_teacher(teacher, batches, report.batches, samples, run.memory_bytes / 2,
-                                       executor),
+    nn::Index const samples = first->samples;
+    NetworkProgress of_teacher(teacher, batches, report.batches, samples, run.memory_bytes / 2, executor),
         of_student(network, batches, report.batches, samples, run.memory_bytes / 2, executor);
-    for (detail::BiasTarget& t : targets) {
-        for (detail::NetworkProgress* progress : {&of_teacher, &of_student}) {
+    for (BiasTarget& t : targets) {
+        for (NetworkProgress* progress : {&of_teacher, &of_student}) {
             if (auto ok = progress->advance(position(t.layer)); !ok) return ok.diagnostics();
             if (auto ok = measure(*progress, t.measured, progress == &of_teacher ? t.teacher : t.student);
                 !ok)
@@ -228,8 +227,8 @@ result<BiasReport> correct_biases(const nn::Network& teacher, BasicStudent<Algor
                 double const shift = t.teacher.mean(c) - t.student.mean(c);
                 if (!std::isfinite(shift))
                     return general_error(
-                        detail::concat("correct_biases: layer `", told.layer, "`: the mean of channel ", c,
-                                       " of its outputs is not finite: check the data and the clips"));
+                        concat("correct_biases: layer `", told.layer, "`: the mean of channel ", c,
+                               " of its outputs is not finite: check the data and the clips"));
                 p.values[c] = static_cast<float>(static_cast<double>(p.values[c]) + shift);
                 squares += shift * shift;
             }
@@ -239,6 +238,20 @@ result<BiasReport> correct_biases(const nn::Network& teacher, BasicStudent<Algor
     }
     student.network() = std::move(network);
     return report;
+}
+
+}  // namespace detail
+
+template <class Algorithms>
+result<BiasReport> correct_biases(const nn::Network& teacher, BasicStudent<Algorithms>& student,
+                                  DataSource batches, const RunOptions& run, const BiasOptions& options) {
+    run.check_options("correct_biases");
+    if (batches.empty()) return general_error("correct_biases: no batches; give at least one");
+    if (auto const what = detail::difference(teacher, student.network(), "the teacher", "the student");
+        !what.empty())
+        throw std::invalid_argument(detail::concat("correct_biases: ", what));
+    return detail::together(
+        run.ranks, [&] { return detail::correct_biases_together(teacher, student, batches, run, options); });
 }
 
 }  // namespace amct_distill

@@ -28,8 +28,8 @@ struct BiasOptions {
 ///
 /// Errors, the student then being as before: no batches, or one that cannot be loaded; outputs whose mean is
 /// not finite, with the layer's name. Throws std::invalid_argument when the teacher is not the student's, or
-/// a batch does not fit its inputs. The result has the same bits with any number of threads and any
-/// memory_bytes: where what layers read has no room, it is computed again for each of them.
+/// a batch does not fit its inputs. The result has the same bits with any number of threads and
+/// ranks, and any memory_bytes: where what layers read has no room, it is computed again for each of them.
 template <class Algorithms>
 result<BiasReport> correct_biases(const nn::Network& teacher, BasicStudent<Algorithms>& student,
                                   DataSource batches, const RunOptions& run = {},

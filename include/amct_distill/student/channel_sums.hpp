@@ -2,7 +2,7 @@
 /// Sums of a value's channels over the samples of batches, in double and in a fixed order.
 ///
 ///     detail::ChannelSums sums(detail::channels_of_bias(layer, sample_shape), channels);
-///     sums.add(y, runner.count(samples), executor);              // y: [samples, ...]
+///     sums.add(y, by_slice, samples);              // y: [this rank's samples, ...]; the batch has `samples`
 ///     sums.mean(c);
 #pragma once
 #include <cassert>
@@ -15,8 +15,7 @@
 
 #include "../nn/module.hpp"
 #include "../nn/tensor.hpp"
-#include "../run/executor.hpp"
-#include "slices.hpp"
+#include "slice_sums.hpp"
 
 namespace amct_distill::detail {
 
@@ -58,41 +57,34 @@ public:
     }
     std::size_t channels() const { return sums_.size(); }
 
-    /// The values of a batch, in so many slices, which are added along their tree.
-    void add(const nn::Tensor& values, std::size_t slices, const nn::Executor& executor) {
-        std::size_t const samples = values.size() / channel_of_.size();
-        std::vector<std::vector<double>> parts(slices);
-        std::vector<double> squares(slices);
-        executor.parallel_for(slices, [&](std::size_t k) {
-            BatchSlice const slice = slice_of(static_cast<nn::Index>(samples), k, slices);
-            parts[k].assign(channels(), 0.0);
-            for (nn::Index s = slice.begin; s != slice.end; ++s)
-                add_sample(values.span().subspan(static_cast<std::size_t>(s) * channel_of_.size(),
-                                                 channel_of_.size()),
-                           parts[k], squares[k]);
+    /// The values of a batch, of which ranks have a part each. `samples`: of the whole batch.
+    void add(const nn::Tensor& values, SliceSums& by_slice, nn::Index samples) {
+        by_slice.begin(samples, channels() + 2);
+        by_slice.for_each([&](BatchSlice slice, std::span<double> to) {
+            std::span<const float> const of_slice = by_slice.values(values, slice);
+            for (std::size_t i = 0; i != of_slice.size(); i += channel_of_.size())
+                add_sample(of_slice.subspan(i, channel_of_.size()), to.first(channels()), to[channels()]);
+            to[channels() + 1] += static_cast<double>(of_slice.size() / channel_of_.size());
         });
-        std::vector<double> column(slices);
-        for (std::size_t c = 0; c != channels(); ++c) {
-            for (std::size_t k = 0; k != slices; ++k) column[k] = parts[k][c];
-            sums_[c] += tree_sum(std::span(column));
-        }
-        squares_ += tree_sum(std::span(squares));
-        samples_ += samples;
+        std::span<const double> const all = by_slice.finish();
+        for (std::size_t c = 0; c != channels(); ++c) sums_[c] += all[c];
+        squares_ += all[channels()];
+        samples_ += all[channels() + 1];
     }
     double mean(std::size_t c) const {
-        return each_[c] == 0 ? 0 : sums_[c] / (static_cast<double>(each_[c]) * static_cast<double>(samples_));
+        return each_[c] == 0 ? 0 : sums_[c] / (static_cast<double>(each_[c]) * samples_);
     }
     /// Of all values.
     double deviation() const {
         double sum = 0;
         for (double s : sums_) sum += s;
-        double const n = static_cast<double>(samples_) * static_cast<double>(channel_of_.size());
+        double const n = samples_ * static_cast<double>(channel_of_.size());
         double const mean = sum / n, variance = squares_ / n - mean * mean;
         return variance > 0 ? std::sqrt(variance) : 0;
     }
 
 private:
-    void add_sample(std::span<const float> values, std::vector<double>& sums, double& squares) const {
+    void add_sample(std::span<const float> values, std::span<double> sums, double& squares) const {
         // Channels mostly come in runs, and a run in one register.
         for (std::size_t i = 0; i != values.size();) {
             std::uint32_t const c = channel_of_[i];
@@ -109,8 +101,7 @@ private:
     std::vector<std::uint32_t> channel_of_;
     std::vector<std::size_t> each_;  // elements of a sample, by channel
     std::vector<double> sums_;
-    double squares_ = 0;
-    std::size_t samples_ = 0;
+    double squares_ = 0, samples_ = 0;
 };
 
 }  // namespace amct_distill::detail

@@ -21,9 +21,10 @@
 #include "../nn/layers/conv2d.hpp"
 #include "../nn/weight_rows.hpp"
 #include "../run/executor.hpp"
+#include "../run/together.hpp"
 #include "check_parameters.hpp"
 #include "equalize.hpp"
-#include "same_network.hpp"
+#include "own_batches.hpp"
 #include "slices.hpp"
 
 namespace amct_distill {
@@ -107,6 +108,20 @@ inline bool add_channel_ranges(const nn::Tensor& x, ChannelRanges& to, const nn:
     return std::ranges::all_of(finite, [](char f) { return f != 0; });
 }
 
+/// The ranges of all ranks' samples.
+inline void join_channel_ranges(Ranks* ranks, ChannelRanges& ranges) {
+    if (!are_several(ranks)) return;
+    for (std::vector<float>* const side : {&ranges.above, &ranges.below}) {
+        std::size_t const channels = side->size();
+        std::vector<float> all(channels * ranks->size());
+        std::ranges::copy(*side, all.begin() + static_cast<std::ptrdiff_t>(channels * ranks->rank()));
+        Exchange exchange;
+        gather_ranges(ranks, std::span(all), ranks->size(), exchange);
+        for (std::size_t i = 0; i != all.size(); ++i)
+            (*side)[i % channels] = (std::max)((*side)[i % channels], all[i]);
+    }
+}
+
 /// What divides each channel. `weights[c]`: the sum of squares of what the channel is multiplied by.
 ///
 /// A scale that all channels share is as wide as the widest, [-low, high], and an error of it goes on through
@@ -176,38 +191,26 @@ inline void divide_outputs(nn::Module& module, std::span<const double> factors) 
             for (std::size_t c = 0; c != p.values.size(); ++c) divide(p.values[c], factors[c]);
 }
 
-}  // namespace detail
-
-AMCT_DISTILL_INLINE void EqualizeOptions::check_options() const {
-    if (!(largest_factor >= 1) || !std::isfinite(largest_factor))
-        throw std::invalid_argument(detail::concat("equalize: largest_factor must be at least 1, found ",
-                                                   detail::number(largest_factor)));
-}
-
-AMCT_DISTILL_INLINE result<EqualizeReport> equalize(nn::Network& network, DataSource batches,
-                                                    const RunOptions& run, const EqualizeOptions& options) {
-    run.check_options("equalize");
-    options.check_options();
-    if (batches.empty()) return general_error("equalize: no batches; give at least one");
-    if (Diagnostics errors = detail::check_parameters(network); !errors.empty()) return errors;
-
+/// `equalize`, when the arguments make sense.
+inline result<EqualizeReport> equalize_together(nn::Network& network, DataSource batches,
+                                                const RunOptions& run, const EqualizeOptions& options) {
     const Graph& graph = network.graph();
     EqualizeReport report;
     struct Pair {
         nn::NodeId first, second;
-        detail::ReadingConvolution reader;
-        detail::ChannelRanges ranges{};
+        ReadingConvolution reader;
+        ChannelRanges ranges{};
     };
     std::vector<Pair> pairs;
     for (nn::NodeId id : network.operations()) {
         if (!graph.has_module(id)) continue;
-        auto const reader = detail::reading_convolution(network.operation(id));
+        auto const reader = reading_convolution(network.operation(id));
         if (!reader || (options.into == EqualizeInto::depthwise && !reader->is_depthwise())) continue;
         if (graph.is_shared(id)) {
             report.others.push_back({graph.name(id), "it is used more than once"});
             continue;
         }
-        detail::ScalableLayer const before = detail::layer_to_scale(network, id);
+        ScalableLayer const before = layer_to_scale(network, id);
         if (before.node)
             pairs.push_back({*before.node, id, *reader});
         else
@@ -215,38 +218,40 @@ AMCT_DISTILL_INLINE result<EqualizeReport> equalize(nn::Network& network, DataSo
     }
     if (pairs.empty()) return report;
 
-    nn::Executor const executor(run.threads);
+    nn::Executor const executor(run.threads, best_instructions(), run.ranks);
     SliceRunner runner(network, &executor);
     std::vector<nn::NodeId> nodes;  // each is read by one convolution alone
     for (const Pair& p : pairs) nodes.push_back(network.node(p.second).inputs[0]);
     std::vector<nn::Tensor> values(nodes.size());
+    OwnBatches own(batches, network, &executor, default_slices, "equalize");
     Batch buffer;
     std::size_t const count =
         options.batch_num == 0 ? batches.size() : (std::min)(options.batch_num, batches.size());
     for (std::size_t i = 0; i != count; ++i) {
-        auto const batch = batches.load(i, buffer);
+        auto const batch = own.load(i, buffer);
         if (!batch) return batch.diagnostics();
-        detail::require_batch(network, *batch, "equalize", i);
-        runner.run_batch(*batch, nodes, values);
+        runner.run_batch(batch->tensors, nodes, values, batch->samples);
         for (std::size_t k = 0; k != pairs.size(); ++k)
-            if (!detail::add_channel_ranges(values[k], pairs[k].ranges, executor))
-                return general_error(detail::concat("equalize: layer `", graph.name(pairs[k].second),
-                                                    "`: a value that it reads is not finite; only finite "
-                                                    "values can be equalized: check where it comes from"));
+            if (!add_channel_ranges(values[k], pairs[k].ranges, executor))
+                return general_error(concat("equalize: layer `", graph.name(pairs[k].second),
+                                            "`: a value that it reads is not finite; only finite "
+                                            "values can be equalized: check where it comes from"));
     }
+
+    for (Pair& p : pairs) join_channel_ranges(runner.ranks(), p.ranges);
 
     nn::Network changed = network;
     for (const Pair& p : pairs) {
         nn::Tensor& weight = changed.module(*graph.module_of(p.second)).weighted()->weight();
         std::size_t const channels = p.ranges.above.size();
         std::vector<double> squares(channels), largest(channels);
-        detail::for_each_input_weight(weight, p.reader, [&](float w, std::size_t c) {
+        for_each_input_weight(weight, p.reader, [&](float w, std::size_t c) {
             squares[c] += double(w) * double(w);
             largest[c] = (std::max)(largest[c], std::abs(double(w)));
         });
         std::vector<double> factors;
         if (p.reader.is_depthwise()) {
-            factors = detail::channel_factors(p.ranges, squares, options.largest_factor);
+            factors = channel_factors(p.ranges, squares, options.largest_factor);
         } else {
             // Equal ranges of both cannot be had: the root shares the difference between them.
             double widest = 0;
@@ -258,8 +263,8 @@ AMCT_DISTILL_INLINE result<EqualizeReport> equalize(nn::Network& network, DataSo
             for (double& f : factors)
                 if (widest > 0) f = (std::max)(f / widest, 1 / options.largest_factor);
         }
-        detail::divide_outputs(changed.module(*graph.module_of(p.first)), factors);
-        detail::for_each_input_weight(weight, p.reader, [&](float& w, std::size_t c) {
+        divide_outputs(changed.module(*graph.module_of(p.first)), factors);
+        for_each_input_weight(weight, p.reader, [&](float& w, std::size_t c) {
             w = static_cast<float>(double(w) * factors[c]);
         });
 
@@ -278,9 +283,27 @@ AMCT_DISTILL_INLINE result<EqualizeReport> equalize(nn::Network& network, DataSo
             told.widest_after = (std::max)(told.widest_after, after);
         }
     }
-    if (Diagnostics errors = detail::check_parameters(changed); !errors.empty()) return errors;
+    if (Diagnostics errors = check_parameters(changed); !errors.empty()) return errors;
     network = std::move(changed);
     return report;
+}
+
+}  // namespace detail
+
+AMCT_DISTILL_INLINE void EqualizeOptions::check_options() const {
+    if (!(largest_factor >= 1) || !std::isfinite(largest_factor))
+        throw std::invalid_argument(detail::concat("equalize: largest_factor must be at least 1, found ",
+                                                   detail::number(largest_factor)));
+}
+
+AMCT_DISTILL_INLINE result<EqualizeReport> equalize(nn::Network& network, DataSource batches,
+                                                    const RunOptions& run, const EqualizeOptions& options) {
+    run.check_options("equalize");
+    options.check_options();
+    if (batches.empty()) return general_error("equalize: no batches; give at least one");
+    if (Diagnostics errors = detail::check_parameters(network); !errors.empty()) return errors;
+    return detail::together(run.ranks,
+                            [&] { return detail::equalize_together(network, batches, run, options); });
 }
 
 }  // namespace amct_distill

@@ -41,7 +41,8 @@ struct EqualizeOptions {
 /// Changes parameters of a float network, never its structure. Errors, the network being as before: no
 /// batches, or one that cannot be loaded; parameters that cannot be computed with; a value that is not
 /// finite, with the layer that reads it. Throws std::invalid_argument when a batch does not fit the network's
-/// inputs, or an option makes no sense. The result has the same bits with any number of threads.
+/// inputs, or an option makes no sense. The result has the same bits with any number of threads
+/// and ranks.
 result<EqualizeReport> equalize(nn::Network& network, DataSource batches, const RunOptions& run = {},
                                 const EqualizeOptions& options = {});
 

@@ -16,6 +16,7 @@
 #include "support/catch.hpp"
 #include "support/small_network.hpp"
 #include "support/temporary_directory.hpp"
+#include "support/thread_ranks.hpp"
 
 namespace distill_block_test {
 
@@ -173,6 +174,28 @@ TEST_CASE("learned rounding and dropped quantization give the same bits on any t
     CHECK(other.values() != expected);
     none.run({.epochs = 3});
     CHECK(none.values() != expected);
+}
+
+TEST_CASE("learned rounding and dropped quantization have the same bits on any number of ranks") {
+    DistillOptions const options{.epochs = 2, .drop_probability = 0.5};
+    auto const values_on = [&](std::size_t count) {
+        std::vector<std::vector<float>> values(count);
+        support::run_ranks(count, [&](Ranks* ranks) {
+            Work work;
+            work.run(options, {.ranks = ranks});
+            values[ranks == nullptr ? 0 : ranks->rank()] = work.values();
+        });
+        for (const auto& v : values)
+            if (v != values[0]) throw std::logic_error("the ranks do not agree");
+        return values[0];
+    };
+    std::vector<float> const alone = values_on(1);
+    for (std::size_t count : {2u, 3u, 5u}) CHECK(values_on(count) == alone);
+    Work other;
+    DistillOptions others = options;
+    others.seed = 2;
+    other.run(others);
+    CHECK(other.values() != alone);  // what is dropped does matter
 }
 
 TEST_CASE("AMCT's algorithms among the extended ones give the same bits") {

@@ -7,6 +7,7 @@
 
 #include "support/catch.hpp"
 #include "support/small_network.hpp"
+#include "support/thread_ranks.hpp"
 
 namespace student_bias_correction_test {
 
@@ -119,12 +120,12 @@ TEST_CASE("the means of a corrected layer's channels are the teacher's") {
                     if (q.name == p.name) CHECK(std::ranges::equal(p.values, q.values));
 }
 
-TEST_CASE("corrected biases have the same bits with any threads, and without memory") {
+TEST_CASE("corrected biases have the same bits with any threads and ranks, and without memory") {
     nn::Network const teacher = network();
     auto const batches = support::small_batches(3, 5);
     Student const before = student_of(teacher, batches);
     Student one = before;
-    correct_biases(teacher, one, batches).value();
+    BiasReport const told = correct_biases(teacher, one, batches).value();
     for (RunOptions const& run : {RunOptions{.threads = 3}, RunOptions{.threads = 2, .memory_bytes = 0},
                                   RunOptions{.threads = 16, .memory_bytes = 4000}}) {
         Student other = before;
@@ -135,6 +136,20 @@ TEST_CASE("corrected biases have the same bits with any threads, and without mem
             for (std::size_t k = 0; k != a.size(); ++k) CHECK(std::ranges::equal(a[k].values, b[k].values));
         }
     }
+    // On ranks too, where some batches have fewer samples than there are ranks.
+    for (std::size_t count : {2u, 3u, 8u})
+        support::run_ranks(count, [&](Ranks* ranks) {
+            Student other = before;
+            BiasReport const report =
+                correct_biases(teacher, other, batches, {.memory_bytes = 4000, .ranks = ranks}).value();
+            if (report.layers[2].shift != told.layers[2].shift) throw std::logic_error("another shift");
+            for (const auto& m : one.network().modules()) {
+                auto const a = m.module.parameters();
+                auto const b = std::as_const(other).network().module(m.name).parameters();
+                for (std::size_t k = 0; k != a.size(); ++k)
+                    if (!std::ranges::equal(a[k].values, b[k].values)) throw std::logic_error("other bits");
+            }
+        });
     Student fewer = before, same = before;
     CHECK(correct_biases(teacher, fewer, batches, {}, {.batch_num = 1})->batches == 1);
     correct_biases(teacher, same, std::span(batches).first(1)).value();

@@ -10,6 +10,7 @@
 
 #include "support/catch.hpp"
 #include "support/small_network.hpp"
+#include "support/thread_ranks.hpp"
 
 namespace student_equalize_test {
 
@@ -244,7 +245,8 @@ TEST_CASE("what cannot be equalized is told with its reason") {
     CHECK(report->others[0].why == "it is used more than once");
 }
 
-TEST_CASE("a failed equalization leaves the network as it was, and threads do not change its bits") {
+TEST_CASE(
+    "a failed equalization leaves the network as it was, and threads and ranks do not change its bits") {
     auto batches = support::small_batches(2, 5);
     nn::Network one = network(convolution, nothing);
     spread(one, "conv", 4);
@@ -257,6 +259,17 @@ TEST_CASE("a failed equalization leaves the network as it was, and threads do no
         auto const b = std::as_const(three).module(m.name).parameters();
         for (std::size_t k = 0; k != a.size(); ++k) CHECK(std::ranges::equal(a[k].values, b[k].values));
     }
+    for (std::size_t count : {2u, 3u, 8u})
+        support::run_ranks(count, [&](Ranks* ranks) {
+            nn::Network of_rank = before;
+            equalize(of_rank, batches, {.ranks = ranks}).value();
+            for (const auto& m : one.modules()) {
+                auto const a = m.module.parameters();
+                auto const b = std::as_const(of_rank).module(m.name).parameters();
+                for (std::size_t k = 0; k != a.size(); ++k)
+                    if (!std::ranges::equal(a[k].values, b[k].values)) throw std::logic_error("other bits");
+            }
+        });
     equalize(first, batches, {}, {.batch_num = 1}).value();
     equalize(only, std::span(batches).first(1)).value();
     CHECK(first.module("conv").weighted()->weight() == only.module("conv").weighted()->weight());
@@ -269,6 +282,15 @@ TEST_CASE("a failed equalization leaves the network as it was, and threads do no
     CHECK_THAT(bad.diagnostics()[0].message,
                Catch::Contains("equalize: layer `depthwise`: a value that it reads"));
     CHECK(failed.module("conv").weighted()->weight() == before.module("conv").weighted()->weight());
+
+    // Sample 0 is the first rank's.
+    std::vector<std::string> said(3);
+    support::run_ranks(3, [&](Ranks* ranks) {
+        nn::Network of_rank = before;
+        said[ranks->rank()] = equalize(of_rank, batches, {.ranks = ranks}).diagnostics().at(0).message;
+    });
+    CHECK(said[0].starts_with("equalize: layer `depthwise`: a value that it reads"));
+    CHECK(said[2].starts_with("rank 0: equalize: layer `depthwise`: a value that it reads"));
 }
 
 }  // namespace student_equalize_test
