@@ -5184,6 +5184,7 @@ private:
 #include <stdexcept>
 #include <system_error>
 #include <tuple>
+#include <typeinfo>
 #include <unordered_map>
 #if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
 #include <boost/spirit/home/x3/char/char.hpp>
@@ -5199,7 +5200,6 @@ private:
 #include <set>
 #include <sys/ioctl.h>
 #include <thread>
-#include <typeinfo>
 #include <unistd.h>
 #endif  // definitions
 
@@ -7213,6 +7213,41 @@ struct AlignedAllocator {
 
 }  // namespace amct_distill::detail
 
+// ---- amct_distill/nn/value_limit.hpp
+
+/// A bound on the memory that tensors take while something is made of a file.
+///
+///     detail::ValueLimit const limit(4 * bytes.size());    // on this thread, until it goes out of scope
+///     nn::Conv2d(options);                                 // throws when options ask for more
+///
+/// A layer's options are a few numbers, its weights their product: a file of some bytes could ask for all
+/// memory that there is. One that was saved has the values of its layers, and so bounds them.
+
+namespace amct_distill::detail {
+
+class ValueLimit {
+public:
+    /// No more bytes than these, in all tensors that are made or grow while this one is there.
+    explicit ValueLimit(std::size_t bytes) : outer_(left_) { left_ = bytes; }
+    ValueLimit(const ValueLimit&) = delete;
+    ValueLimit& operator=(const ValueLimit&) = delete;
+    ~ValueLimit() { left_ = outer_; }
+
+    /// Of a tensor that grows. Throws std::invalid_argument when they are too many.
+    static void take(std::size_t bytes) {
+        if (left_ == none) return;
+        if (bytes > left_) throw std::invalid_argument("its options ask for more values than the file has");
+        left_ -= bytes;
+    }
+
+private:
+    static constexpr std::size_t none = (std::numeric_limits<std::size_t>::max)();
+    static inline thread_local std::size_t left_ = none;
+    std::size_t outer_;
+};
+
+}  // namespace amct_distill::detail
+
 // ---- amct_distill/nn/tensor.hpp
 
 /// A row-major tensor that owns its values, and Eigen's view of it as a matrix. The batch is always dimension
@@ -7242,6 +7277,20 @@ inline Index product(const Shape& shape, std::size_t first, std::size_t last) {
     return n;
 }
 
+/// The largest dimension, and size of a layer's options: what a file says may be anything, and products of
+/// two of these can still be counted.
+inline constexpr Index largest_size = Index{1} << 30;
+
+/// A dimension above that, or more values, of a sample or without a batch, than any machine holds.
+inline bool is_too_large(const Shape& shape) {
+    Index n = 1;
+    for (Index d : shape) {
+        if (d > largest_size || (d > 1 && n > (Index{1} << 40) / d)) return true;
+        if (d > 1) n *= d;
+    }
+    return false;
+}
+
 template <class T>
 class BasicTensor {
 public:
@@ -7249,7 +7298,8 @@ public:
 
     /// Rank 0 and no values; what `resize` has yet to give a shape.
     BasicTensor() = default;
-    /// Zeros.
+    /// Zeros. Throws std::invalid_argument, as `resize` does, when a dimension is negative, or there are more
+    /// values than can be counted.
     explicit BasicTensor(const Shape& shape) { resize(shape); }
     /// The values in row-major order; throws std::invalid_argument when their number is not the shape's.
     BasicTensor(const Shape& shape, std::span<const T> values) : BasicTensor(shape) {
@@ -7283,20 +7333,18 @@ public:
     /// Gives it a shape. Does not allocate when it has held as many values before; which values it holds
     /// then is unspecified, unless the number of values stays the same: then they stay too.
     void resize(const Shape& shape) {
-        values_.resize(count(shape));
+        resize_values(count(shape));
         shape_ = shape;
     }
     /// resize({8, 3}), without a Shape that would be allocated for it.
     void resize(std::initializer_list<Index> shape) {
-        values_.resize(count({shape.begin(), shape.size()}));
+        resize_values(count({shape.begin(), shape.size()}));
         shape_.assign(shape);
     }
     /// resize(shape), with the batch's size where dimension 0 is `any_batch`.
     void resize_batch(const Shape& shape, Index batch) {
         if (shape[0] != any_batch) return resize(shape);
-        std::size_t n = static_cast<std::size_t>(batch);
-        for (std::size_t i = 1; i != shape.size(); ++i) n *= static_cast<std::size_t>(shape[i]);
-        values_.resize(n);
+        resize_values(count(std::span(shape).subspan(1), batch));
         shape_.assign(shape.begin(), shape.end());
         shape_[0] = batch;
     }
@@ -7305,16 +7353,33 @@ public:
     friend bool operator==(const BasicTensor&, const BasicTensor&) = default;
 
 private:
+    void resize_values(std::size_t n) {
+        if (n > values_.capacity()) detail::ValueLimit::take(n * sizeof(T));
+        values_.resize(n);
+    }
     static std::size_t count(std::span<const Index> shape) {
-        std::size_t n = shape.empty() ? 0 : 1;
-        for (Index d : shape) {
-            if (d < 0)
-                throw std::invalid_argument(detail::concat("Tensor: shape ",
-                                                           to_string(Shape(shape.begin(), shape.end())),
-                                                           " has a negative dimension"));
-            n *= static_cast<std::size_t>(d);
+        return shape.empty() ? 0 : count(shape.subspan(1), shape[0]);
+    }
+    static std::size_t count(std::span<const Index> rest, Index first) {
+        constexpr Index most = (std::numeric_limits<Index>::max)() / static_cast<Index>(sizeof(T));
+        Index n =
+            first == 0 ? 1 : first;  // without the zeros, so that the product of any part can be counted
+        bool negative = first<0, zero = first == 0, overflow = n> most;
+        for (Index d : rest) {
+            negative |= d < 0;
+            zero |= d == 0;
+            overflow |= __builtin_mul_overflow(n, d == 0 ? 1 : d, &n) || n > most;
         }
-        return n;
+        if (negative || overflow) [[unlikely]]
+            wrong_shape(rest, first, negative);
+        return zero ? 0 : static_cast<std::size_t>(n);
+    }
+    [[noreturn, gnu::cold]] static void wrong_shape(std::span<const Index> rest, Index first, bool negative) {
+        Shape shape{first};
+        shape.insert(shape.end(), rest.begin(), rest.end());
+        throw std::invalid_argument(
+            detail::concat("Tensor: shape ", to_string(shape),
+                           negative ? " has a negative dimension" : " has more values than can be counted"));
     }
 
     Shape shape_{};
@@ -8200,6 +8265,8 @@ struct ModuleInterface {
     virtual void update_statistics(BasicInputs<T>) = 0;
     virtual BasicWeighted<T>* weighted() = 0;
     virtual BasicGuidedModule<T>* guided() = 0;
+    /// The module that is held, when it is of this type; else null.
+    virtual void* find(const std::type_info& type) = 0;
 };
 
 /// Any module, by value: a copy is a copy of the parameters.
@@ -8295,16 +8362,15 @@ public:
     const BasicGuidedModule<T>* guided() const { return held_->guided(); }
     BasicGuidedModule<T>* guided() { return held_->guided(); }
 
-    /// The module itself when it is an `M`, else null.
+    /// The module itself when it is an `M`, else null. (Asked by type_info: a cast to Holder<M> would compile
+    /// all functions of every `M` that a program only asks for.)
     template <class M>
     M* get_if() {
-        auto* const holder = dynamic_cast<Holder<M>*>(held_.get());
-        return holder ? &holder->module : nullptr;
+        return static_cast<M*>(held_->find(typeid(M)));
     }
     template <class M>
     const M* get_if() const {
-        auto const* const holder = dynamic_cast<const Holder<M>*>(held_.get());
-        return holder ? &holder->module : nullptr;
+        return static_cast<const M*>(held_->find(typeid(M)));
     }
 
 private:
@@ -8405,6 +8471,8 @@ private:
             else
                 return nullptr;
         }
+
+        void* find(const std::type_info& type) override { return type == typeid(M) ? &module : nullptr; }
 
         M module;
         struct None {
@@ -8639,6 +8707,8 @@ protected:
         if (shape.empty() || std::ranges::any_of(shape, [](Index d) { return d < 1; }))
             fail("input ", quoted(name), ": expected ", what, ", each dimension at least 1, found ",
                  to_string(shape));
+        if (is_too_large(shape))
+            fail("input ", quoted(name), ": its shape ", to_string(shape), " has too many values");
     }
 
     static bool has_batch(const Shape& shape) { return shape[0] == any_batch; }
@@ -8674,11 +8744,15 @@ protected:
         result<std::vector<Shape>> found = module.output_shapes(shapes);
         if (!found)
             fail("layer ", quoted(name), " (", module.type(), "): ", found.diagnostics().front().message);
-        for (const Shape& shape : *found)
+        for (const Shape& shape : *found) {
             if (inputs.empty() || shape.empty() || (batch && !has_batch(shape)))
                 fail("layer ", quoted(name), " (", module.type(),
                      "): expected inputs, and an output that keeps the batch as dimension 0, found ",
                      inputs.size(), " inputs and an output ", to_string(shape));
+            if (is_too_large(shape))
+                fail("layer ", quoted(name), " (", module.type(), "): its output would be ", to_string(shape),
+                     ", which is too large");
+        }
         if (found->empty()) fail("layer ", quoted(name), " (", module.type(), "): it has no output");
         return *std::move(found);
     }
@@ -12055,7 +12129,7 @@ public:
     /// Throws std::invalid_argument without parts, or where one is smaller than 1.
     explicit BasicSplit(SplitOptions options) : options_(std::move(options)) {
         if (options_.dim < 0 || options_.sizes.empty() ||
-            std::ranges::any_of(options_.sizes, [](Index size) { return size < 1; }))
+            std::ranges::any_of(options_.sizes, [](Index size) { return size < 1 || size > largest_size; }))
             throw std::invalid_argument("Split: expected a dimension from 0 on and parts of at least 1");
     }
     const SplitOptions& options() const { return options_; }
@@ -12186,7 +12260,8 @@ public:
         const Shape& sample = options_.sample;
         auto const free = std::count(sample.begin(), sample.end(), Index(-1));
         auto const known = std::count_if(sample.begin(), sample.end(), [](Index d) { return d > 0; });
-        if ((options_.whole && sample.empty()) || free > 1 || free + known != std::ssize(sample))
+        if ((options_.whole && sample.empty()) || free > 1 || free + known != std::ssize(sample) ||
+            is_too_large(sample))
             throw std::invalid_argument(detail::concat("Reshape: expected the dimensions",
                                                        options_.whole ? "" : " after the batch",
                                                        ", each at least 1, one of them perhaps -1"));
@@ -13138,6 +13213,9 @@ auto together(Ranks* ranks, F&& f) -> decltype(f()) {
         return done;
     } catch (const RankFailure& of_other) {
         return general_error(of_other.what());
+    } catch (const std::bad_alloc&) {
+        ranks->fail("there is not enough memory");
+        throw;
     } catch (const std::exception& e) {
         ranks->fail(e.what());
         throw;
@@ -14975,7 +15053,9 @@ result<NpyValues<T>> parse_npy_of(std::string_view bytes, std::string_view what)
     header.remove_prefix(begin.size());
 
     NpyShape shape;
+    constexpr std::size_t most = (std::numeric_limits<std::ptrdiff_t>::max)() / sizeof(T);
     std::size_t count = 1;
+    bool empty = false;
     while (!header.empty() && header.front() != ')') {
         std::ptrdiff_t d = 0;
         auto const [end, error] = std::from_chars(header.data(), header.data() + header.size(), d);
@@ -14983,9 +15063,14 @@ result<NpyValues<T>> parse_npy_of(std::string_view bytes, std::string_view what)
         header.remove_prefix(static_cast<std::size_t>(end - header.data()));
         while (!header.empty() && (header.front() == ',' || header.front() == ' ')) header.remove_prefix(1);
         shape.push_back(d);
+        empty = empty || d == 0;
+        if (d == 0) continue;
+        // Divided: a product of what any file says may overflow.
+        if (static_cast<std::size_t>(d) > most / count) return bad("its values are cut off");
         count *= static_cast<std::size_t>(d);
-        if (count > rest.size()) return bad("its values are cut off");
     }
+    if (empty) count = 0;
+    if (count > rest.size()) return bad("its values are cut off");
     if (shape.empty() || rest.size() != count * sizeof(T))
         return bad(detail::concat("its shape ", detail::npy_shape(shape), " does not fit its ", rest.size(),
                                   " bytes"));
@@ -18819,8 +18904,8 @@ struct BiasOptions {
 ///
 /// Errors, the student then being as before: no batches, or one that cannot be loaded; outputs whose mean is
 /// not finite, with the layer's name. Throws std::invalid_argument when the teacher is not the student's, or
-/// a batch does not fit its inputs. The result has the same bits with any number of threads and any
-/// memory_bytes: where what layers read has no room, it is computed again for each of them.
+/// a batch does not fit its inputs. The result has the same bits with any number of threads and
+/// ranks, and any memory_bytes: where what layers read has no room, it is computed again for each of them.
 template <class Algorithms>
 result<BiasReport> correct_biases(const nn::Network& teacher, BasicStudent<Algorithms>& student,
                                   DataSource batches, const RunOptions& run = {},
@@ -18835,7 +18920,7 @@ result<BiasReport> correct_biases(const nn::Network& teacher, BasicStudent<Algor
 /// Sums of a value's channels over the samples of batches, in double and in a fixed order.
 ///
 ///     detail::ChannelSums sums(detail::channels_of_bias(layer, sample_shape), channels);
-///     sums.add(y, runner.count(samples), executor);              // y: [samples, ...]
+///     sums.add(y, by_slice, samples);              // y: [this rank's samples, ...]; the batch has `samples`
 ///     sums.mean(c);
 
 namespace amct_distill::detail {
@@ -18878,41 +18963,34 @@ public:
     }
     std::size_t channels() const { return sums_.size(); }
 
-    /// The values of a batch, in so many slices, which are added along their tree.
-    void add(const nn::Tensor& values, std::size_t slices, const nn::Executor& executor) {
-        std::size_t const samples = values.size() / channel_of_.size();
-        std::vector<std::vector<double>> parts(slices);
-        std::vector<double> squares(slices);
-        executor.parallel_for(slices, [&](std::size_t k) {
-            BatchSlice const slice = slice_of(static_cast<nn::Index>(samples), k, slices);
-            parts[k].assign(channels(), 0.0);
-            for (nn::Index s = slice.begin; s != slice.end; ++s)
-                add_sample(values.span().subspan(static_cast<std::size_t>(s) * channel_of_.size(),
-                                                 channel_of_.size()),
-                           parts[k], squares[k]);
+    /// The values of a batch, of which ranks have a part each. `samples`: of the whole batch.
+    void add(const nn::Tensor& values, SliceSums& by_slice, nn::Index samples) {
+        by_slice.begin(samples, channels() + 2);
+        by_slice.for_each([&](BatchSlice slice, std::span<double> to) {
+            std::span<const float> const of_slice = by_slice.values(values, slice);
+            for (std::size_t i = 0; i != of_slice.size(); i += channel_of_.size())
+                add_sample(of_slice.subspan(i, channel_of_.size()), to.first(channels()), to[channels()]);
+            to[channels() + 1] += static_cast<double>(of_slice.size() / channel_of_.size());
         });
-        std::vector<double> column(slices);
-        for (std::size_t c = 0; c != channels(); ++c) {
-            for (std::size_t k = 0; k != slices; ++k) column[k] = parts[k][c];
-            sums_[c] += tree_sum(std::span(column));
-        }
-        squares_ += tree_sum(std::span(squares));
-        samples_ += samples;
+        std::span<const double> const all = by_slice.finish();
+        for (std::size_t c = 0; c != channels(); ++c) sums_[c] += all[c];
+        squares_ += all[channels()];
+        samples_ += all[channels() + 1];
     }
     double mean(std::size_t c) const {
-        return each_[c] == 0 ? 0 : sums_[c] / (static_cast<double>(each_[c]) * static_cast<double>(samples_));
+        return each_[c] == 0 ? 0 : sums_[c] / (static_cast<double>(each_[c]) * samples_);
     }
     /// Of all values.
     double deviation() const {
         double sum = 0;
         for (double s : sums_) sum += s;
-        double const n = static_cast<double>(samples_) * static_cast<double>(channel_of_.size());
+        double const n = samples_ * static_cast<double>(channel_of_.size());
         double const mean = sum / n, variance = squares_ / n - mean * mean;
         return variance > 0 ? std::sqrt(variance) : 0;
     }
 
 private:
-    void add_sample(std::span<const float> values, std::vector<double>& sums, double& squares) const {
+    void add_sample(std::span<const float> values, std::span<double> sums, double& squares) const {
         // Channels mostly come in runs, and a run in one register.
         for (std::size_t i = 0; i != values.size();) {
             std::uint32_t const c = channel_of_[i];
@@ -18929,8 +19007,7 @@ private:
     std::vector<std::uint32_t> channel_of_;
     std::vector<std::size_t> each_;  // elements of a sample, by channel
     std::vector<double> sums_;
-    double squares_ = 0;
-    std::size_t samples_ = 0;
+    double squares_ = 0, samples_ = 0;
 };
 
 }  // namespace amct_distill::detail
@@ -18943,21 +19020,23 @@ namespace amct_distill {
 namespace detail {
 
 /// Some batches on their way through a network: what nodes that are still to come read of those that have
-/// been run. Where that has no room, a run begins at the inputs each time.
+/// been run, of this rank's samples. Where that has no room, a run begins at the inputs each time.
 class NetworkProgress {
 public:
     /// `samples`: of a batch, about.
     NetworkProgress(const nn::Network& network, DataSource batches, std::size_t count, nn::Index samples,
                     std::size_t memory_bytes, const nn::Executor& executor)
         : network_(network),
-          batches_(batches),
+          own_(batches, network, &executor, default_slices, "correct_biases"),
           memory_(memory_bytes),
-          samples_(samples),
-          runner_(network, &executor) {
+          runner_(network, &executor),
+          samples_(runner_.own_part(samples).size()) {
         states_.resize(count);
+        samples_of_.resize(count);
     }
 
-    const SliceRunner& runner() const { return runner_; }
+    /// As batches are cut here.
+    SliceSums sums() { return SliceSums(runner_); }
 
     /// Runs all operations before the one at `end` (an index of `operations()`), for good.
     result<void> advance(std::size_t end) {
@@ -18979,7 +19058,8 @@ public:
         begin_ = end;
         return {};
     }
-    /// f(value of a node) for each batch, the node being run, and what it takes; nothing is kept.
+    /// f(value of a node, samples of the whole batch) for each batch, the node being run, and what it takes;
+    /// nothing is kept.
     template <class F>
     result<void> look_at(nn::NodeId node, std::size_t end, F f) {
         auto const nodes = network_.operations().subspan(begin_, end - begin_);
@@ -18987,7 +19067,7 @@ public:
             State wanted(1);
             wanted[0].node = node;
             if (auto ok = run(i, nodes, wanted); !ok) return ok;
-            f(wanted[0].value);
+            f(wanted[0].value, samples_of_[i]);
         }
         return {};
     }
@@ -19028,19 +19108,19 @@ private:
         wanted_.clear();
         Batch buffer;
         if (begin_ == 0) {
-            auto const batch = batches_.load(i, buffer);
+            auto const batch = own_.load(i, buffer);
             if (!batch) return batch.diagnostics();
-            require_batch(network_, *batch, "correct_biases", i);
-            for (std::size_t k = 0; k != batch->size(); ++k)
-                given_.push_back({network_.inputs()[k], &(*batch)[k]});
-            give(wanted, nodes);
+            samples_of_[i] = batch->samples;
+            for (std::size_t k = 0; k != batch->tensors.size(); ++k)
+                given_.push_back({network_.inputs()[k], &batch->tensors[k]});
+            give(wanted, nodes, samples_of_[i]);
             return {};
         }
         for (const Value& v : states_[i]) given_.push_back({v.node, &v.value});
-        give(wanted, nodes);
+        give(wanted, nodes, samples_of_[i]);
         return {};
     }
-    void give(State& wanted, std::span<const nn::NodeId> nodes) {
+    void give(State& wanted, std::span<const nn::NodeId> nodes, nn::Index samples) {
         for (Value& w : wanted) {
             auto const there = std::ranges::find_if(given_, [&](const auto& g) { return g.node == w.node; });
             if (there != given_.end())
@@ -19048,16 +19128,17 @@ private:
             else
                 wanted_.push_back({w.node, &w.value});
         }
-        runner_.run(nodes, given_, wanted_);
+        runner_.run(nodes, given_, wanted_, samples);
     }
 
     const nn::Network& network_;
-    DataSource batches_;
+    OwnBatches own_;
     std::size_t memory_, begin_ = 0;
-    nn::Index samples_;
     bool is_kept_ = true;
     SliceRunner runner_;
-    std::vector<State> states_{};  // by batch
+    nn::Index samples_;                    // of this rank, about
+    std::vector<State> states_{};          // by batch
+    std::vector<nn::Index> samples_of_{};  // the whole batches'
     std::vector<SliceRunner::Given> given_{};
     std::vector<SliceRunner::Wanted> wanted_{};
 };
@@ -19070,17 +19151,11 @@ struct BiasTarget {
     ChannelSums teacher, student;
 };
 
-}  // namespace detail
-
+/// `correct_biases`, when the arguments make sense.
 template <class Algorithms>
-result<BiasReport> correct_biases(const nn::Network& teacher, BasicStudent<Algorithms>& student,
-                                  DataSource batches, const RunOptions& run, const BiasOptions& options) {
-    run.check_options("correct_biases");
-    if (batches.empty()) return general_error("correct_biases: no batches; give at least one");
-    if (auto const what = detail::difference(teacher, student.network(), "the teacher", "the student");
-        !what.empty())
-        throw std::invalid_argument(detail::concat("correct_biases: ", what));
-
+result<BiasReport> correct_biases_together(const nn::Network& teacher, BasicStudent<Algorithms>& student,
+                                           DataSource batches, const RunOptions& run,
+                                           const BiasOptions& options) {
     nn::Network network = student.network();  // becomes the student's when all is well
     const Graph& graph = network.graph();
     BiasReport report;
@@ -19088,7 +19163,7 @@ result<BiasReport> correct_biases(const nn::Network& teacher, BasicStudent<Algor
         options.batch_num != 0 ? options.batch_num : std::size_t{student.plan().batch_num.value};
     report.batches = (std::min)(asked, batches.size());
 
-    std::vector<detail::BiasTarget> targets;
+    std::vector<BiasTarget> targets;
     for (nn::NodeId id : network.operations()) {
         auto const module = graph.module_of(id);
         if (!module || graph.is_shared(id)) continue;
@@ -19097,44 +19172,43 @@ result<BiasReport> correct_biases(const nn::Network& teacher, BasicStudent<Algor
         const nn::Weighted& weighted = layer->layer();
         auto const add = [&](nn::NodeId measured, nn::ModuleId into, std::vector<std::uint32_t> channels) {
             auto const count = static_cast<std::size_t>(weighted.output_channels());
-            detail::ChannelSums const sums(std::move(channels), count);
+            ChannelSums const sums(std::move(channels), count);
             targets.push_back({report.layers.size(), id, measured, into, sums, sums});
             report.layers.push_back({graph.module(*module).name, graph.module(into).name, 0, 0});
         };
         if (!weighted.bias().empty())
             add(id, *module,
-                detail::channels_of_bias(weighted, network.node(network.node(id).inputs[0]).shape,
-                                         network.node(id).shape));
+                channels_of_bias(weighted, network.node(network.node(id).inputs[0]).shape,
+                                 network.node(id).shape));
         else if (auto const norm = batch_norm_after(network, *module))
             add(graph.uses(*norm).front(), *norm,
-                detail::channels_of_planes(network.node(graph.uses(*norm).front()).shape));
+                channels_of_planes(network.node(graph.uses(*norm).front()).shape));
         else
             report.others.push_back(
                 {graph.module(*module).name, "it has no bias, and no BatchNorm after it that has one"});
     }
     if (targets.empty()) return report;
 
-    nn::Executor const executor(run.threads);
+    nn::Executor const executor(run.threads, best_instructions(), run.ranks);
     auto const position = [&](nn::NodeId id) {
         return static_cast<std::size_t>(std::ranges::lower_bound(network.operations(), id) -
                                         network.operations().begin());
     };
-    auto const measure = [&](detail::NetworkProgress& progress, nn::NodeId node, detail::ChannelSums& sums) {
-        return progress.look_at(node, position(node) + 1, [&](const nn::Tensor& y) {
-            bool const batch = network.node(node).shape[0] == nn::any_batch;
-            sums.add(y, batch ? progress.runner().count(y.dim(0)) : 1, executor);
+    auto const measure = [&](NetworkProgress& progress, nn::NodeId node, ChannelSums& sums) {
+        SliceSums by_slice = progress.sums();
+        return progress.look_at(node, position(node) + 1, [&](const nn::Tensor& y, nn::Index samples) {
+            sums.add(y, by_slice, samples);
         });
     };
     Batch buffer;
-    auto const first = batches.load(0, buffer);
+    auto const first =
+        OwnBatches(batches, network, &executor, default_slices, "correct_biases").load(0, buffer);
     if (!first) return first.diagnostics();
-    detail::require_batch(network, *first, "correct_biases", 0);
-    nn::Index const samples = (*first)[0].dim(0);
-    detail::NetworkProgress of_teacher(teacher, batches, report.batches, samples, run.memory_bytes / 2,
-                                       executor),
+    nn::Index const samples = first->samples;
+    NetworkProgress of_teacher(teacher, batches, report.batches, samples, run.memory_bytes / 2, executor),
         of_student(network, batches, report.batches, samples, run.memory_bytes / 2, executor);
-    for (detail::BiasTarget& t : targets) {
-        for (detail::NetworkProgress* progress : {&of_teacher, &of_student}) {
+    for (BiasTarget& t : targets) {
+        for (NetworkProgress* progress : {&of_teacher, &of_student}) {
             if (auto ok = progress->advance(position(t.layer)); !ok) return ok.diagnostics();
             if (auto ok = measure(*progress, t.measured, progress == &of_teacher ? t.teacher : t.student);
                 !ok)
@@ -19149,8 +19223,8 @@ result<BiasReport> correct_biases(const nn::Network& teacher, BasicStudent<Algor
                 double const shift = t.teacher.mean(c) - t.student.mean(c);
                 if (!std::isfinite(shift))
                     return general_error(
-                        detail::concat("correct_biases: layer `", told.layer, "`: the mean of channel ", c,
-                                       " of its outputs is not finite: check the data and the clips"));
+                        concat("correct_biases: layer `", told.layer, "`: the mean of channel ", c,
+                               " of its outputs is not finite: check the data and the clips"));
                 p.values[c] = static_cast<float>(static_cast<double>(p.values[c]) + shift);
                 squares += shift * shift;
             }
@@ -19160,6 +19234,20 @@ result<BiasReport> correct_biases(const nn::Network& teacher, BasicStudent<Algor
     }
     student.network() = std::move(network);
     return report;
+}
+
+}  // namespace detail
+
+template <class Algorithms>
+result<BiasReport> correct_biases(const nn::Network& teacher, BasicStudent<Algorithms>& student,
+                                  DataSource batches, const RunOptions& run, const BiasOptions& options) {
+    run.check_options("correct_biases");
+    if (batches.empty()) return general_error("correct_biases: no batches; give at least one");
+    if (auto const what = detail::difference(teacher, student.network(), "the teacher", "the student");
+        !what.empty())
+        throw std::invalid_argument(detail::concat("correct_biases: ", what));
+    return detail::together(
+        run.ranks, [&] { return detail::correct_biases_together(teacher, student, batches, run, options); });
 }
 
 }  // namespace amct_distill
@@ -22790,6 +22878,17 @@ protected:
             throw std::invalid_argument(concat(Derived::type_name,
                                                ": channels, groups, kernel, stride, dilation must be at "
                                                "least 1, padding at least 0"));
+        auto const large = [](const Size& size) {
+            return plane(size, 0)[0] > nn::largest_size || plane(size, 0)[1] > nn::largest_size;
+        };
+        bool far = false;
+        if constexpr (transposed) {
+            nn::Size2 const more = plane(o.output_padding, 0);
+            far = (std::max)(std::abs(more[0]), std::abs(more[1])) > nn::largest_size;
+        }
+        if (far || o.in_channels > nn::largest_size || o.out_channels > nn::largest_size || large(o.kernel) ||
+            large(o.stride) || large(o.dilation) || large(o.padding))
+            throw std::invalid_argument(concat(Derived::type_name, ": a size is above ", nn::largest_size));
         if (o.in_channels % o.groups != 0 || o.out_channels % o.groups != 0)
             throw std::invalid_argument(concat(Derived::type_name, ": ", o.groups, " groups must divide the ",
                                                o.in_channels, " input and the ", o.out_channels,
@@ -23518,6 +23617,9 @@ public:
                 o.end_padding[d] < 0)
                 throw std::invalid_argument(
                     "pooling: kernel, stride and dilation must be at least 1, padding at least 0");
+            if ((std::max)({o.kernel[d], o.stride[d], o.dilation[d], o.padding[d], o.end_padding[d]}) >
+                nn::largest_size)
+                throw std::invalid_argument(concat("pooling: a size is above ", nn::largest_size));
             nn::Index const extent = o.dilation[d] * (o.kernel[d] - 1) + 1;
             if (o.padding[d] >= extent || o.end_padding[d] >= extent)
                 throw std::invalid_argument(concat("pooling: padding ", sizes_text(o.padding),
@@ -24466,6 +24568,12 @@ public:
         std::string_view name{}, content{};
     };
     const std::vector<File>& files() const { return files_; }
+    /// Of all files, in bytes.
+    std::size_t size() const {
+        std::size_t sum = 0;
+        for (const File& f : files_) sum += f.content.size();
+        return sum;
+    }
     std::optional<std::string_view> find(std::string_view name) const {
         auto const found = std::ranges::find(files_, name, &File::name);
         if (found == files_.end()) return std::nullopt;
@@ -24486,6 +24594,7 @@ public:
         std::size_t const count = detail::little(bytes, end + 10, 2);
         std::size_t at = detail::little(bytes, end + 16, 4);
         ZipReader reader;
+        std::size_t left = end;  // files that overlap would let a small archive take hours
         for (std::size_t i = 0; i != count; ++i) {
             if (at > end || end - at < 46 || detail::little(bytes, at, 4) != 0x02014B50)
                 return bad("has a damaged directory");
@@ -24506,6 +24615,8 @@ public:
             std::size_t const data =
                 local + 30 + detail::little(bytes, local + 26, 2) + detail::little(bytes, local + 28, 2);
             if (data > end || end - data < size) return bad(detail::concat("is cut off at `", name, "`"));
+            if (size > left) return bad("has files that overlap");
+            left -= size;
             std::string_view const content = bytes.substr(data, size);
             if (detail::crc32(content) != crc) return bad(detail::concat("is damaged at `", name, "`"));
             reader.files_.push_back({name, content});
@@ -24941,8 +25052,9 @@ public:
     static constexpr std::string_view type_name = "Expand";
     /// Throws std::invalid_argument when a dimension is smaller than 1.
     explicit BasicExpand(Shape shape) : options_{std::move(shape)} {
-        if (std::ranges::any_of(options_.shape, [](Index d) { return d < 1; }))
-            throw std::invalid_argument("Expand: expected dimensions of at least 1");
+        if (std::ranges::any_of(options_.shape, [](Index d) { return d < 1 || d > largest_size; }))
+            throw std::invalid_argument(
+                detail::concat("Expand: expected dimensions from 1 to ", largest_size));
     }
     template <std::same_as<ExpandOptions> O>
     explicit BasicExpand(O options) : BasicExpand(std::move(options.shape)) {}
@@ -24988,8 +25100,8 @@ public:
     static constexpr std::string_view type_name = "Tile";
     /// Throws std::invalid_argument when a number is smaller than 1.
     explicit BasicTile(Shape repeats) : options_{std::move(repeats)} {
-        if (std::ranges::any_of(options_.repeats, [](Index n) { return n < 1; }))
-            throw std::invalid_argument("Tile: expected numbers of at least 1");
+        if (std::ranges::any_of(options_.repeats, [](Index n) { return n < 1 || n > largest_size; }))
+            throw std::invalid_argument(detail::concat("Tile: expected numbers from 1 to ", largest_size));
     }
     template <std::same_as<TileOptions> O>
     explicit BasicTile(O options) : BasicTile(std::move(options.repeats)) {}
@@ -25644,7 +25756,9 @@ public:
 
     /// Throws std::invalid_argument when `begin` and `end` are not of one length.
     explicit BasicPad(PadOptions options) : options_(std::move(options)) {
+        auto const large = [](Index n) { return n > largest_size || n < -largest_size; };
         if (options_.begin.empty() || options_.begin.size() != options_.end.size() ||
+            std::ranges::any_of(options_.begin, large) || std::ranges::any_of(options_.end, large) ||
             options_.mode < PadMode::constant || options_.mode > PadMode::edge)
             throw std::invalid_argument(
                 "Pad: expected a beginning and an end for each dimension, and a mode");
@@ -26286,8 +26400,9 @@ private:
         // Of a step's size as an unsigned number: the smallest one has no positive counterpart.
         std::size_t const stride =
             step > 0 ? static_cast<std::size_t>(step) : 0 - static_cast<std::size_t>(step);
-        if (length <= 0) return {0, step, 0};
-        return {start, step, static_cast<Index>((static_cast<std::size_t>(length) - 1) / stride) + 1};
+        if (length <= 0) return {0, 1, 0};
+        auto const count = static_cast<Index>((static_cast<std::size_t>(length) - 1) / stride) + 1;
+        return {start, count == 1 ? 1 : step, count};  // a step past the end may be any number
     }
     SliceOptions options_;
 };
@@ -26308,7 +26423,7 @@ public:
     explicit BasicGather(GatherOptions options) : options_(std::move(options)) {
         const GatherOptions& o = options_;
         if (o.dim < 0 || o.indices.empty() || std::ranges::any_of(o.shape, [](Index d) { return d < 1; }) ||
-            product(o.shape, 0, o.shape.size()) != std::ssize(o.indices))
+            is_too_large(o.shape) || product(o.shape, 0, o.shape.size()) != std::ssize(o.indices))
             throw std::invalid_argument(
                 "Gather: expected a dimension from 0 on and indices, as many as their shape says");
     }
@@ -26627,10 +26742,11 @@ namespace amct_distill::detail {
 template <class Derived, class T>
 class BlockModule : public MovingModule<Derived, T> {
 public:
-    /// Throws std::invalid_argument when the block is smaller than 1.
+    /// Throws std::invalid_argument when the block is smaller than 1, or above largest_size.
     explicit BlockModule(nn::BlockOptions options) : options_(options) {
-        if (options.block < 1)
-            throw std::invalid_argument(concat(Derived::type_name, ": expected a block of at least 1"));
+        if (options.block < 1 || options.block > nn::largest_size)
+            throw std::invalid_argument(
+                concat(Derived::type_name, ": expected a block from 1 to ", nn::largest_size));
     }
     const nn::BlockOptions& options() const { return options_; }
 
@@ -27176,7 +27292,7 @@ public:
         const UpsampleOptions& o = options_;
         if (o.scales.empty() == o.sizes.empty() ||
             std::ranges::any_of(o.scales, [](float s) { return !(s > 0 && s < 1e6f); }) ||
-            std::ranges::any_of(o.sizes, [](Index s) { return s < 0; }))
+            std::ranges::any_of(o.sizes, [](Index s) { return s < 0 || s > largest_size; }))
             throw std::invalid_argument("Upsample: expected scales above 0, or sizes, of all dimensions");
     }
     const UpsampleOptions& options() const { return options_; }
@@ -27440,15 +27556,24 @@ result<nn::Module> make_module(std::string_view options) {
     }
 }
 template <class... M>
-std::optional<result<nn::Module>> make_module_of(ModuleList<M...>, std::string_view type,
-                                                 std::string_view options) {
+std::optional<result<nn::Module>> make_module_of(ModuleList<M...>, [[maybe_unused]] std::string_view type,
+                                                 [[maybe_unused]] std::string_view options) {
     std::optional<result<nn::Module>> made;
     ((made || M::type_name != type ? void() : void(made.emplace(make_module<M>(options)))), ...);
     return made;
 }
 
+/// One of the library's own. (A template, for the compiled library to have it and no others.)
+template <class = void>
+std::optional<result<nn::Module>> make_standard_module(std::string_view type, std::string_view options) {
+    return make_module_of(standard_modules{}, type, options);
+}
+#ifdef AMCT_DISTILL_COMPILED_ONNX  // whose import has all of the library's modules anyway
+extern template std::optional<result<nn::Module>> make_standard_module<>(std::string_view, std::string_view);
+#endif
+
 /// Takes a network from the text that `nn::print` gave, line by line, and its tensors from an archive.
-template <class Modules>
+template <class... Own>
 class NetworkReader {
 public:
     NetworkReader(std::string_view text, const ZipReader& archive, std::string_view source)
@@ -27457,20 +27582,23 @@ public:
     result<nn::Network> read() {
         if (!text_.starts_with(nn::network_text_begins))
             return fail("expected the line `amct_distill network 1`: it is not a network of this version");
-        std::string_view rest = text_;
-        for (line_ = 1; !rest.empty(); ++line_) {
-            std::size_t const end = (std::min)(rest.find('\n'), rest.size());
-            std::string_view const line = rest.substr(0, end);
-            rest.remove_prefix((std::min)(end + 1, rest.size()));
-            if (line_ == 1 || line.empty()) continue;
-            try {
+        // Each value is read, and held by a module or a constant; and a module may have some of its own.
+        ValueLimit const limit(4 * archive_.size() + (std::size_t{1} << 20));
+        try {
+            std::string_view rest = text_;
+            for (line_ = 1; !rest.empty(); ++line_) {
+                std::size_t const end = (std::min)(rest.find('\n'), rest.size());
+                std::string_view const line = rest.substr(0, end);
+                rest.remove_prefix((std::min)(end + 1, rest.size()));
+                if (line_ == 1 || line.empty()) continue;
                 if (auto ok = read_line(line); !ok) return ok.diagnostics();
-            } catch (const std::invalid_argument& e) {
-                return fail(e.what());
             }
+            line_ = 0;
+            for (const auto& m : net_.modules())
+                if (auto ok = read_parameters(m.name); !ok) return ok.diagnostics();
+        } catch (const std::invalid_argument& e) {
+            return fail(e.what());
         }
-        for (const auto& m : net_.modules())
-            if (auto ok = read_parameters(m.name); !ok) return ok.diagnostics();
         return std::move(net_);
     }
 
@@ -27515,7 +27643,8 @@ private:
             std::string_view const rest = in.rest();
             std::size_t const end = end_of_options(rest);
             if (end == rest.npos) return fail("expected `}` after the options");
-            auto made = make_module_of(Modules{}, type, rest.substr(0, end));
+            auto made = make_module_of(ModuleList<Own...>{}, type, rest.substr(0, end));
+            if (!made) made = make_standard_module(type, rest.substr(0, end));
             if (!made)
                 return fail(concat("no module of type `", type,
                                    "` is known; name your own: nn::load<YourModule>(...)"));
@@ -27557,7 +27686,6 @@ private:
     }
 
     result<void> read_parameters(const std::string& name) {
-        line_ = 0;
         for (auto& p : net_.module(name).parameters()) {
             auto value = tensor(concat(name, '.', p.name, ".npy"));
             if (!value) return value.diagnostics();
@@ -27627,17 +27755,9 @@ result<Network> load(const std::filesystem::path& path) {
     if (!text)
         return general_error(detail::concat("cannot load ", path.string(),
                                             ": it has no network.txt; nn::save writes files that have"));
-    auto const with_own = []<class... M>(detail::ModuleList<M...>) -> detail::ModuleList<Own..., M...> {
-        return {};
-    };
-    using modules = decltype(with_own(detail::standard_modules{}));
     std::string const source = path.string();
-    return detail::NetworkReader<modules>(*text, *archive, source).read();
+    return detail::NetworkReader<Own...>(*text, *archive, source).read();
 }
-
-#ifdef AMCT_DISTILL_COMPILED_ONNX  // whose import has all of the library's modules anyway
-extern template result<Network> load<>(const std::filesystem::path&);
-#endif
 
 }  // namespace amct_distill::nn
 
@@ -28716,20 +28836,21 @@ result<Deployment> read_deployment(const std::filesystem::path& directory) {
         d.source = (directory / file).string();
         errors.push_back(std::move(d));
     };
+    std::map<std::string, const SingleLayerRecord*> entries;
+    for (const MapFiledEntry& e : record->record)
+        if (e.value.has_value()) entries[e.key.get()] = &*e.value;
     for (const LayerFiles& one : files->files) {
         if (!seen.insert(one.layer.get()).second) {
             bad("files.txt", detail::concat("layer `", std::string(one.layer.get()), "` stands there twice"));
             continue;
         }
-        const SingleLayerRecord* entry = nullptr;
-        for (const MapFiledEntry& e : record->record)
-            if (e.key.get() == one.layer.get() && e.value.has_value()) entry = &*e.value;
-        if (entry == nullptr) {
+        auto const entry = entries.find(one.layer.get());
+        if (entry == entries.end()) {
             bad("record.txt",
                 detail::concat("there is no entry of layer `", std::string(one.layer.get()), "`"));
             continue;
         }
-        auto layer = reader.read_layer(one, *entry);
+        auto layer = reader.read_layer(one, *entry->second);
         if (layer)
             layers.push_back(*std::move(layer));
         else
@@ -32909,7 +33030,8 @@ struct EqualizeOptions {
 /// Changes parameters of a float network, never its structure. Errors, the network being as before: no
 /// batches, or one that cannot be loaded; parameters that cannot be computed with; a value that is not
 /// finite, with the layer that reads it. Throws std::invalid_argument when a batch does not fit the network's
-/// inputs, or an option makes no sense. The result has the same bits with any number of threads.
+/// inputs, or an option makes no sense. The result has the same bits with any number of threads
+/// and ranks.
 result<EqualizeReport> equalize(nn::Network& network, DataSource batches, const RunOptions& run = {},
                                 const EqualizeOptions& options = {});
 
@@ -33002,6 +33124,20 @@ inline bool add_channel_ranges(const nn::Tensor& x, ChannelRanges& to, const nn:
     return std::ranges::all_of(finite, [](char f) { return f != 0; });
 }
 
+/// The ranges of all ranks' samples.
+inline void join_channel_ranges(Ranks* ranks, ChannelRanges& ranges) {
+    if (!are_several(ranks)) return;
+    for (std::vector<float>* const side : {&ranges.above, &ranges.below}) {
+        std::size_t const channels = side->size();
+        std::vector<float> all(channels * ranks->size());
+        std::ranges::copy(*side, all.begin() + static_cast<std::ptrdiff_t>(channels * ranks->rank()));
+        Exchange exchange;
+        gather_ranges(ranks, std::span(all), ranks->size(), exchange);
+        for (std::size_t i = 0; i != all.size(); ++i)
+            (*side)[i % channels] = (std::max)((*side)[i % channels], all[i]);
+    }
+}
+
 /// What divides each channel. `weights[c]`: the sum of squares of what the channel is multiplied by.
 ///
 /// A scale that all channels share is as wide as the widest, [-low, high], and an error of it goes on through
@@ -33071,38 +33207,26 @@ inline void divide_outputs(nn::Module& module, std::span<const double> factors) 
             for (std::size_t c = 0; c != p.values.size(); ++c) divide(p.values[c], factors[c]);
 }
 
-}  // namespace detail
-
-AMCT_DISTILL_INLINE void EqualizeOptions::check_options() const {
-    if (!(largest_factor >= 1) || !std::isfinite(largest_factor))
-        throw std::invalid_argument(detail::concat("equalize: largest_factor must be at least 1, found ",
-                                                   detail::number(largest_factor)));
-}
-
-AMCT_DISTILL_INLINE result<EqualizeReport> equalize(nn::Network& network, DataSource batches,
-                                                    const RunOptions& run, const EqualizeOptions& options) {
-    run.check_options("equalize");
-    options.check_options();
-    if (batches.empty()) return general_error("equalize: no batches; give at least one");
-    if (Diagnostics errors = detail::check_parameters(network); !errors.empty()) return errors;
-
+/// `equalize`, when the arguments make sense.
+inline result<EqualizeReport> equalize_together(nn::Network& network, DataSource batches,
+                                                const RunOptions& run, const EqualizeOptions& options) {
     const Graph& graph = network.graph();
     EqualizeReport report;
     struct Pair {
         nn::NodeId first, second;
-        detail::ReadingConvolution reader;
-        detail::ChannelRanges ranges{};
+        ReadingConvolution reader;
+        ChannelRanges ranges{};
     };
     std::vector<Pair> pairs;
     for (nn::NodeId id : network.operations()) {
         if (!graph.has_module(id)) continue;
-        auto const reader = detail::reading_convolution(network.operation(id));
+        auto const reader = reading_convolution(network.operation(id));
         if (!reader || (options.into == EqualizeInto::depthwise && !reader->is_depthwise())) continue;
         if (graph.is_shared(id)) {
             report.others.push_back({graph.name(id), "it is used more than once"});
             continue;
         }
-        detail::ScalableLayer const before = detail::layer_to_scale(network, id);
+        ScalableLayer const before = layer_to_scale(network, id);
         if (before.node)
             pairs.push_back({*before.node, id, *reader});
         else
@@ -33110,38 +33234,40 @@ AMCT_DISTILL_INLINE result<EqualizeReport> equalize(nn::Network& network, DataSo
     }
     if (pairs.empty()) return report;
 
-    nn::Executor const executor(run.threads);
+    nn::Executor const executor(run.threads, best_instructions(), run.ranks);
     SliceRunner runner(network, &executor);
     std::vector<nn::NodeId> nodes;  // each is read by one convolution alone
     for (const Pair& p : pairs) nodes.push_back(network.node(p.second).inputs[0]);
     std::vector<nn::Tensor> values(nodes.size());
+    OwnBatches own(batches, network, &executor, default_slices, "equalize");
     Batch buffer;
     std::size_t const count =
         options.batch_num == 0 ? batches.size() : (std::min)(options.batch_num, batches.size());
     for (std::size_t i = 0; i != count; ++i) {
-        auto const batch = batches.load(i, buffer);
+        auto const batch = own.load(i, buffer);
         if (!batch) return batch.diagnostics();
-        detail::require_batch(network, *batch, "equalize", i);
-        runner.run_batch(*batch, nodes, values);
+        runner.run_batch(batch->tensors, nodes, values, batch->samples);
         for (std::size_t k = 0; k != pairs.size(); ++k)
-            if (!detail::add_channel_ranges(values[k], pairs[k].ranges, executor))
-                return general_error(detail::concat("equalize: layer `", graph.name(pairs[k].second),
-                                                    "`: a value that it reads is not finite; only finite "
-                                                    "values can be equalized: check where it comes from"));
+            if (!add_channel_ranges(values[k], pairs[k].ranges, executor))
+                return general_error(concat("equalize: layer `", graph.name(pairs[k].second),
+                                            "`: a value that it reads is not finite; only finite "
+                                            "values can be equalized: check where it comes from"));
     }
+
+    for (Pair& p : pairs) join_channel_ranges(runner.ranks(), p.ranges);
 
     nn::Network changed = network;
     for (const Pair& p : pairs) {
         nn::Tensor& weight = changed.module(*graph.module_of(p.second)).weighted()->weight();
         std::size_t const channels = p.ranges.above.size();
         std::vector<double> squares(channels), largest(channels);
-        detail::for_each_input_weight(weight, p.reader, [&](float w, std::size_t c) {
+        for_each_input_weight(weight, p.reader, [&](float w, std::size_t c) {
             squares[c] += double(w) * double(w);
             largest[c] = (std::max)(largest[c], std::abs(double(w)));
         });
         std::vector<double> factors;
         if (p.reader.is_depthwise()) {
-            factors = detail::channel_factors(p.ranges, squares, options.largest_factor);
+            factors = channel_factors(p.ranges, squares, options.largest_factor);
         } else {
             // Equal ranges of both cannot be had: the root shares the difference between them.
             double widest = 0;
@@ -33153,8 +33279,8 @@ AMCT_DISTILL_INLINE result<EqualizeReport> equalize(nn::Network& network, DataSo
             for (double& f : factors)
                 if (widest > 0) f = (std::max)(f / widest, 1 / options.largest_factor);
         }
-        detail::divide_outputs(changed.module(*graph.module_of(p.first)), factors);
-        detail::for_each_input_weight(weight, p.reader, [&](float& w, std::size_t c) {
+        divide_outputs(changed.module(*graph.module_of(p.first)), factors);
+        for_each_input_weight(weight, p.reader, [&](float& w, std::size_t c) {
             w = static_cast<float>(double(w) * factors[c]);
         });
 
@@ -33173,9 +33299,27 @@ AMCT_DISTILL_INLINE result<EqualizeReport> equalize(nn::Network& network, DataSo
             told.widest_after = (std::max)(told.widest_after, after);
         }
     }
-    if (Diagnostics errors = detail::check_parameters(changed); !errors.empty()) return errors;
+    if (Diagnostics errors = check_parameters(changed); !errors.empty()) return errors;
     network = std::move(changed);
     return report;
+}
+
+}  // namespace detail
+
+AMCT_DISTILL_INLINE void EqualizeOptions::check_options() const {
+    if (!(largest_factor >= 1) || !std::isfinite(largest_factor))
+        throw std::invalid_argument(detail::concat("equalize: largest_factor must be at least 1, found ",
+                                                   detail::number(largest_factor)));
+}
+
+AMCT_DISTILL_INLINE result<EqualizeReport> equalize(nn::Network& network, DataSource batches,
+                                                    const RunOptions& run, const EqualizeOptions& options) {
+    run.check_options("equalize");
+    options.check_options();
+    if (batches.empty()) return general_error("equalize: no batches; give at least one");
+    if (Diagnostics errors = detail::check_parameters(network); !errors.empty()) return errors;
+    return detail::together(run.ranks,
+                            [&] { return detail::equalize_together(network, batches, run, options); });
 }
 
 }  // namespace amct_distill
@@ -39893,7 +40037,7 @@ struct ImportOptions {
 /// An ONNX model as a network, or every reason why not.
 ///
 ///     result<onnx::Imported> model = onnx::import_network("resnet18.onnx");
-///     if (!model) std::cerr << describe(model.diagnostics());       // all at once: node, operator, remedy
+///     if (!model) std::cerr << to_string(model.diagnostics());      // all at once: node, operator, remedy
 ///     nn::Network& net = model->network;                            // modules are named as in PyTorch
 ///     onnx::import_network("detector.onnx", {.shapes = {{"image", {-1, 3, 320, 320}}}});    // -1: the batch
 ///

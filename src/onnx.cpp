@@ -17,8 +17,8 @@ template result<void> export_network<>(const nn::Network&, const std::filesystem
                                        const ExportOptions&);
 
 }  // namespace amct_distill::onnx
-namespace amct_distill::nn {
+namespace amct_distill::detail {
 
-template result<Network> load<>(const std::filesystem::path&);
+template std::optional<result<nn::Module>> make_standard_module<>(std::string_view, std::string_view);
 
-}  // namespace amct_distill::nn
+}  // namespace amct_distill::detail

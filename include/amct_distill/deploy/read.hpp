@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <limits>
+#include <map>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -221,20 +222,21 @@ result<Deployment> read_deployment(const std::filesystem::path& directory) {
         d.source = (directory / file).string();
         errors.push_back(std::move(d));
     };
+    std::map<std::string, const SingleLayerRecord*> entries;
+    for (const MapFiledEntry& e : record->record)
+        if (e.value.has_value()) entries[e.key.get()] = &*e.value;
     for (const LayerFiles& one : files->files) {
         if (!seen.insert(one.layer.get()).second) {
             bad("files.txt", detail::concat("layer `", std::string(one.layer.get()), "` stands there twice"));
             continue;
         }
-        const SingleLayerRecord* entry = nullptr;
-        for (const MapFiledEntry& e : record->record)
-            if (e.key.get() == one.layer.get() && e.value.has_value()) entry = &*e.value;
-        if (entry == nullptr) {
+        auto const entry = entries.find(one.layer.get());
+        if (entry == entries.end()) {
             bad("record.txt",
                 detail::concat("there is no entry of layer `", std::string(one.layer.get()), "`"));
             continue;
         }
-        auto layer = reader.read_layer(one, *entry);
+        auto layer = reader.read_layer(one, *entry->second);
         if (layer)
             layers.push_back(*std::move(layer));
         else

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -121,7 +122,9 @@ result<NpyValues<T>> parse_npy_of(std::string_view bytes, std::string_view what)
     header.remove_prefix(begin.size());
 
     NpyShape shape;
+    constexpr std::size_t most = (std::numeric_limits<std::ptrdiff_t>::max)() / sizeof(T);
     std::size_t count = 1;
+    bool empty = false;
     while (!header.empty() && header.front() != ')') {
         std::ptrdiff_t d = 0;
         auto const [end, error] = std::from_chars(header.data(), header.data() + header.size(), d);
@@ -129,9 +132,14 @@ result<NpyValues<T>> parse_npy_of(std::string_view bytes, std::string_view what)
         header.remove_prefix(static_cast<std::size_t>(end - header.data()));
         while (!header.empty() && (header.front() == ',' || header.front() == ' ')) header.remove_prefix(1);
         shape.push_back(d);
+        empty = empty || d == 0;
+        if (d == 0) continue;
+        // Divided: a product of what any file says may overflow.
+        if (static_cast<std::size_t>(d) > most / count) return bad("its values are cut off");
         count *= static_cast<std::size_t>(d);
-        if (count > rest.size()) return bad("its values are cut off");
     }
+    if (empty) count = 0;
+    if (count > rest.size()) return bad("its values are cut off");
     if (shape.empty() || rest.size() != count * sizeof(T))
         return bad(detail::concat("its shape ", detail::npy_shape(shape), " does not fit its ", rest.size(),
                                   " bytes"));

@@ -99,6 +99,12 @@ public:
         std::string_view name{}, content{};
     };
     const std::vector<File>& files() const { return files_; }
+    /// Of all files, in bytes.
+    std::size_t size() const {
+        std::size_t sum = 0;
+        for (const File& f : files_) sum += f.content.size();
+        return sum;
+    }
     std::optional<std::string_view> find(std::string_view name) const {
         auto const found = std::ranges::find(files_, name, &File::name);
         if (found == files_.end()) return std::nullopt;
@@ -119,6 +125,7 @@ public:
         std::size_t const count = detail::little(bytes, end + 10, 2);
         std::size_t at = detail::little(bytes, end + 16, 4);
         ZipReader reader;
+        std::size_t left = end;  // files that overlap would let a small archive take hours
         for (std::size_t i = 0; i != count; ++i) {
             if (at > end || end - at < 46 || detail::little(bytes, at, 4) != 0x02014B50)
                 return bad("has a damaged directory");
@@ -139,6 +146,8 @@ public:
             std::size_t const data =
                 local + 30 + detail::little(bytes, local + 26, 2) + detail::little(bytes, local + 28, 2);
             if (data > end || end - data < size) return bad(detail::concat("is cut off at `", name, "`"));
+            if (size > left) return bad("has files that overlap");
+            left -= size;
             std::string_view const content = bytes.substr(data, size);
             if (detail::crc32(content) != crc) return bad(detail::concat("is damaged at `", name, "`"));
             reader.files_.push_back({name, content});

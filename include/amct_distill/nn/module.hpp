@@ -19,6 +19,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -112,6 +113,8 @@ struct ModuleInterface {
     virtual void update_statistics(BasicInputs<T>) = 0;
     virtual BasicWeighted<T>* weighted() = 0;
     virtual BasicGuidedModule<T>* guided() = 0;
+    /// The module that is held, when it is of this type; else null.
+    virtual void* find(const std::type_info& type) = 0;
 };
 
 /// Any module, by value: a copy is a copy of the parameters.
@@ -207,16 +210,15 @@ public:
     const BasicGuidedModule<T>* guided() const { return held_->guided(); }
     BasicGuidedModule<T>* guided() { return held_->guided(); }
 
-    /// The module itself when it is an `M`, else null.
+    /// The module itself when it is an `M`, else null. (Asked by type_info: a cast to Holder<M> would compile
+    /// all functions of every `M` that a program only asks for.)
     template <class M>
     M* get_if() {
-        auto* const holder = dynamic_cast<Holder<M>*>(held_.get());
-        return holder ? &holder->module : nullptr;
+        return static_cast<M*>(held_->find(typeid(M)));
     }
     template <class M>
     const M* get_if() const {
-        auto const* const holder = dynamic_cast<const Holder<M>*>(held_.get());
-        return holder ? &holder->module : nullptr;
+        return static_cast<const M*>(held_->find(typeid(M)));
     }
 
 private:
@@ -317,6 +319,8 @@ private:
             else
                 return nullptr;
         }
+
+        void* find(const std::type_info& type) override { return type == typeid(M) ? &module : nullptr; }
 
         M module;
         struct None {

@@ -155,6 +155,8 @@ protected:
         if (shape.empty() || std::ranges::any_of(shape, [](Index d) { return d < 1; }))
             fail("input ", quoted(name), ": expected ", what, ", each dimension at least 1, found ",
                  to_string(shape));
+        if (is_too_large(shape))
+            fail("input ", quoted(name), ": its shape ", to_string(shape), " has too many values");
     }
 
     static bool has_batch(const Shape& shape) { return shape[0] == any_batch; }
@@ -190,11 +192,15 @@ protected:
         result<std::vector<Shape>> found = module.output_shapes(shapes);
         if (!found)
             fail("layer ", quoted(name), " (", module.type(), "): ", found.diagnostics().front().message);
-        for (const Shape& shape : *found)
+        for (const Shape& shape : *found) {
             if (inputs.empty() || shape.empty() || (batch && !has_batch(shape)))
                 fail("layer ", quoted(name), " (", module.type(),
                      "): expected inputs, and an output that keeps the batch as dimension 0, found ",
                      inputs.size(), " inputs and an output ", to_string(shape));
+            if (is_too_large(shape))
+                fail("layer ", quoted(name), " (", module.type(), "): its output would be ", to_string(shape),
+                     ", which is too large");
+        }
         if (found->empty()) fail("layer ", quoted(name), " (", module.type(), "): it has no output");
         return *std::move(found);
     }

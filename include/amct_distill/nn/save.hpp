@@ -112,15 +112,24 @@ result<nn::Module> make_module(std::string_view options) {
     }
 }
 template <class... M>
-std::optional<result<nn::Module>> make_module_of(ModuleList<M...>, std::string_view type,
-                                                 std::string_view options) {
+std::optional<result<nn::Module>> make_module_of(ModuleList<M...>, [[maybe_unused]] std::string_view type,
+                                                 [[maybe_unused]] std::string_view options) {
     std::optional<result<nn::Module>> made;
     ((made || M::type_name != type ? void() : void(made.emplace(make_module<M>(options)))), ...);
     return made;
 }
 
+/// One of the library's own. (A template, for the compiled library to have it and no others.)
+template <class = void>
+std::optional<result<nn::Module>> make_standard_module(std::string_view type, std::string_view options) {
+    return make_module_of(standard_modules{}, type, options);
+}
+#ifdef AMCT_DISTILL_COMPILED_ONNX  // whose import has all of the library's modules anyway
+extern template std::optional<result<nn::Module>> make_standard_module<>(std::string_view, std::string_view);
+#endif
+
 /// Takes a network from the text that `nn::print` gave, line by line, and its tensors from an archive.
-template <class Modules>
+template <class... Own>
 class NetworkReader {
 public:
     NetworkReader(std::string_view text, const ZipReader& archive, std::string_view source)
@@ -129,20 +138,23 @@ public:
     result<nn::Network> read() {
         if (!text_.starts_with(nn::network_text_begins))
             return fail("expected the line `amct_distill network 1`: it is not a network of this version");
-        std::string_view rest = text_;
-        for (line_ = 1; !rest.empty(); ++line_) {
-            std::size_t const end = (std::min)(rest.find('\n'), rest.size());
-            std::string_view const line = rest.substr(0, end);
-            rest.remove_prefix((std::min)(end + 1, rest.size()));
-            if (line_ == 1 || line.empty()) continue;
-            try {
+        // Each value is read, and held by a module or a constant; and a module may have some of its own.
+        ValueLimit const limit(4 * archive_.size() + (std::size_t{1} << 20));
+        try {
+            std::string_view rest = text_;
+            for (line_ = 1; !rest.empty(); ++line_) {
+                std::size_t const end = (std::min)(rest.find('\n'), rest.size());
+                std::string_view const line = rest.substr(0, end);
+                rest.remove_prefix((std::min)(end + 1, rest.size()));
+                if (line_ == 1 || line.empty()) continue;
                 if (auto ok = read_line(line); !ok) return ok.diagnostics();
-            } catch (const std::invalid_argument& e) {
-                return fail(e.what());
             }
+            line_ = 0;
+            for (const auto& m : net_.modules())
+                if (auto ok = read_parameters(m.name); !ok) return ok.diagnostics();
+        } catch (const std::invalid_argument& e) {
+            return fail(e.what());
         }
-        for (const auto& m : net_.modules())
-            if (auto ok = read_parameters(m.name); !ok) return ok.diagnostics();
         return std::move(net_);
     }
 
@@ -187,7 +199,8 @@ private:
             std::string_view const rest = in.rest();
             std::size_t const end = end_of_options(rest);
             if (end == rest.npos) return fail("expected `}` after the options");
-            auto made = make_module_of(Modules{}, type, rest.substr(0, end));
+            auto made = make_module_of(ModuleList<Own...>{}, type, rest.substr(0, end));
+            if (!made) made = make_standard_module(type, rest.substr(0, end));
             if (!made)
                 return fail(concat("no module of type `", type,
                                    "` is known; name your own: nn::load<YourModule>(...)"));
@@ -229,7 +242,6 @@ private:
     }
 
     result<void> read_parameters(const std::string& name) {
-        line_ = 0;
         for (auto& p : net_.module(name).parameters()) {
             auto value = tensor(concat(name, '.', p.name, ".npy"));
             if (!value) return value.diagnostics();
@@ -299,16 +311,8 @@ result<Network> load(const std::filesystem::path& path) {
     if (!text)
         return general_error(detail::concat("cannot load ", path.string(),
                                             ": it has no network.txt; nn::save writes files that have"));
-    auto const with_own = []<class... M>(detail::ModuleList<M...>) -> detail::ModuleList<Own..., M...> {
-        return {};
-    };
-    using modules = decltype(with_own(detail::standard_modules{}));
     std::string const source = path.string();
-    return detail::NetworkReader<modules>(*text, *archive, source).read();
+    return detail::NetworkReader<Own...>(*text, *archive, source).read();
 }
-
-#ifdef AMCT_DISTILL_COMPILED_ONNX  // whose import has all of the library's modules anyway
-extern template result<Network> load<>(const std::filesystem::path&);
-#endif
 
 }  // namespace amct_distill::nn

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <initializer_list>
+#include <limits>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -20,6 +21,7 @@
 
 #include "../core/concat.hpp"
 #include "../run/aligned_allocator.hpp"
+#include "value_limit.hpp"
 
 namespace amct_distill::nn {
 
@@ -39,6 +41,20 @@ inline Index product(const Shape& shape, std::size_t first, std::size_t last) {
     return n;
 }
 
+/// The largest dimension, and size of a layer's options: what a file says may be anything, and products of
+/// two of these can still be counted.
+inline constexpr Index largest_size = Index{1} << 30;
+
+/// A dimension above that, or more values, of a sample or without a batch, than any machine holds.
+inline bool is_too_large(const Shape& shape) {
+    Index n = 1;
+    for (Index d : shape) {
+        if (d > largest_size || (d > 1 && n > (Index{1} << 40) / d)) return true;
+        if (d > 1) n *= d;
+    }
+    return false;
+}
+
 template <class T>
 class BasicTensor {
 public:
@@ -46,7 +62,8 @@ public:
 
     /// Rank 0 and no values; what `resize` has yet to give a shape.
     BasicTensor() = default;
-    /// Zeros.
+    /// Zeros. Throws std::invalid_argument, as `resize` does, when a dimension is negative, or there are more
+    /// values than can be counted.
     explicit BasicTensor(const Shape& shape) { resize(shape); }
     /// The values in row-major order; throws std::invalid_argument when their number is not the shape's.
     BasicTensor(const Shape& shape, std::span<const T> values) : BasicTensor(shape) {
@@ -80,20 +97,18 @@ public:
     /// Gives it a shape. Does not allocate when it has held as many values before; which values it holds
     /// then is unspecified, unless the number of values stays the same: then they stay too.
     void resize(const Shape& shape) {
-        values_.resize(count(shape));
+        resize_values(count(shape));
         shape_ = shape;
     }
     /// resize({8, 3}), without a Shape that would be allocated for it.
     void resize(std::initializer_list<Index> shape) {
-        values_.resize(count({shape.begin(), shape.size()}));
+        resize_values(count({shape.begin(), shape.size()}));
         shape_.assign(shape);
     }
     /// resize(shape), with the batch's size where dimension 0 is `any_batch`.
     void resize_batch(const Shape& shape, Index batch) {
         if (shape[0] != any_batch) return resize(shape);
-        std::size_t n = static_cast<std::size_t>(batch);
-        for (std::size_t i = 1; i != shape.size(); ++i) n *= static_cast<std::size_t>(shape[i]);
-        values_.resize(n);
+        resize_values(count(std::span(shape).subspan(1), batch));
         shape_.assign(shape.begin(), shape.end());
         shape_[0] = batch;
     }
@@ -102,16 +117,33 @@ public:
     friend bool operator==(const BasicTensor&, const BasicTensor&) = default;
 
 private:
+    void resize_values(std::size_t n) {
+        if (n > values_.capacity()) detail::ValueLimit::take(n * sizeof(T));
+        values_.resize(n);
+    }
     static std::size_t count(std::span<const Index> shape) {
-        std::size_t n = shape.empty() ? 0 : 1;
-        for (Index d : shape) {
-            if (d < 0)
-                throw std::invalid_argument(detail::concat("Tensor: shape ",
-                                                           to_string(Shape(shape.begin(), shape.end())),
-                                                           " has a negative dimension"));
-            n *= static_cast<std::size_t>(d);
+        return shape.empty() ? 0 : count(shape.subspan(1), shape[0]);
+    }
+    static std::size_t count(std::span<const Index> rest, Index first) {
+        constexpr Index most = (std::numeric_limits<Index>::max)() / static_cast<Index>(sizeof(T));
+        Index n =
+            first == 0 ? 1 : first;  // without the zeros, so that the product of any part can be counted
+        bool negative = first<0, zero = first == 0, overflow = n> most;
+        for (Index d : rest) {
+            negative |= d < 0;
+            zero |= d == 0;
+            overflow |= __builtin_mul_overflow(n, d == 0 ? 1 : d, &n) || n > most;
         }
-        return n;
+        if (negative || overflow) [[unlikely]]
+            wrong_shape(rest, first, negative);
+        return zero ? 0 : static_cast<std::size_t>(n);
+    }
+    [[noreturn, gnu::cold]] static void wrong_shape(std::span<const Index> rest, Index first, bool negative) {
+        Shape shape{first};
+        shape.insert(shape.end(), rest.begin(), rest.end());
+        throw std::invalid_argument(
+            detail::concat("Tensor: shape ", to_string(shape),
+                           negative ? " has a negative dimension" : " has more values than can be counted"));
     }
 
     Shape shape_{};

@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <amct_distill/nn/initialize.hpp>
 #include <amct_distill/nn/save.hpp>
+#include <array>
+#include <cctype>
 #include <cmath>
+#include <cstddef>
 #include <limits>
+#include <random>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "support/catch.hpp"
 #include "support/temporary_directory.hpp"
@@ -66,32 +74,8 @@ Network everything() {
     return net;
 }
 
-std::string load_error(const std::filesystem::path& path) {
-    auto const net = load(path);
-    return net ? "" : to_string(net.diagnostics());
-}
-
-}  // namespace
-
-TEST_CASE("a network is saved whole and loaded with the same bits") {
-    support::temporary_directory dir;
-    Network const net = everything();
-    auto const file = dir.path() / "net.npz";
-    save(net, file).value();
-    Network const back = load(file).value();
-    CHECK(print(back) == print(net));
-    CHECK(difference(back.graph(), net.graph(), "one", "the other").empty());
-    std::vector<Tensor> inputs{Tensor({3, 2, 8, 8}), Tensor({3, 4})};
-    for (Tensor& t : inputs)
-        for (std::size_t i = 0; i != t.size(); ++i) t[i] = std::sin(static_cast<float>(i));
-    CHECK(back.predict(inputs) == net.predict(inputs));
-    CHECK(back.node(*back.find("grid \\ {}")).constant == net.node(*net.find("grid \\ {}")).constant);
-
-    save(back, dir.path() / "again.npz").value();
-    CHECK(read_file(dir.path() / "again.npz").value() == read_file(file).value());
-}
-
-TEST_CASE("modules that move, pool and resize are loaded with the options they had") {
+/// Modules that move, pool and resize, an output each.
+Network moving() {
     Embedding table({.num_embeddings = 5, .embedding_dim = 2});
     for (std::size_t i = 0; i != 10; ++i) table.weight()[i] = static_cast<float>(i);
     Network net;
@@ -138,19 +122,11 @@ TEST_CASE("modules that move, pool and resize are loaded with the options they h
           Module(GlobalLpPool3d({}))})
         add(m, {cube});
 
-    support::temporary_directory dir;
-    auto const file = dir.path() / "net.npz";
-    save(net, file).value();
-    CHECK(load_error(file) == "");
-    Network const back = load(file).value();
-    CHECK(print(back) == print(net));
-    Tensor x({2, 4, 6, 6});
-    for (std::size_t i = 0; i != x.size(); ++i) x[i] = std::sin(static_cast<float>(i));
-    Tensor const chosen({2, 3}, {0, 1, 4, -1, 2, 2});
-    CHECK(back.predict(std::vector{x, chosen}) == net.predict(std::vector{x, chosen}));
+    return net;
 }
 
-TEST_CASE("element-wise modules, arithmetic and reductions are loaded with the options they had") {
+/// Element-wise modules, arithmetic and reductions.
+Network computing() {
     double const infinity = std::numeric_limits<double>::infinity();
     PReLU slopes({.num_parameters = 4});
     slopes.weight() = Tensor({4}, {0.1f, 0.2f, -0.3f, 4});
@@ -215,6 +191,71 @@ TEST_CASE("element-wise modules, arithmetic and reductions are loaded with the o
                             Module(Sum{}), Module(Mean{}), Module(Max{}), Module(Min{})})
         add(m, {image, one});
 
+    return net;
+}
+
+std::string load_error(const std::filesystem::path& path) {
+    auto const net = load(path);
+    return net ? "" : to_string(net.diagnostics());
+}
+
+/// The file of a network with another text.
+std::string with_text(const Network& net, std::string_view text) {
+    std::string const bytes = to_bytes(net).value();
+    ZipReader const archive = ZipReader::open(bytes).value();
+    ZipWriter zip;
+    for (const ZipReader::File& f : archive.files())
+        zip.add(std::string(f.name), f.name == "network.txt" ? text : f.content);
+    return std::move(zip).finish().value();
+}
+
+/// All its nodes, for a sample.
+double values_of(const Network& net) {
+    double sum = 0;
+    for (std::size_t i = 0; i != net.graph().size(); ++i) {
+        double n = 1;
+        for (Index d : net.node({i}).shape) n *= d == any_batch ? 1 : double(d);
+        sum += n;
+    }
+    return sum;
+}
+
+}  // namespace
+
+TEST_CASE("a network is saved whole and loaded with the same bits") {
+    support::temporary_directory dir;
+    Network const net = everything();
+    auto const file = dir.path() / "net.npz";
+    save(net, file).value();
+    Network const back = load(file).value();
+    CHECK(print(back) == print(net));
+    CHECK(difference(back.graph(), net.graph(), "one", "the other").empty());
+    std::vector<Tensor> inputs{Tensor({3, 2, 8, 8}), Tensor({3, 4})};
+    for (Tensor& t : inputs)
+        for (std::size_t i = 0; i != t.size(); ++i) t[i] = std::sin(static_cast<float>(i));
+    CHECK(back.predict(inputs) == net.predict(inputs));
+    CHECK(back.node(*back.find("grid \\ {}")).constant == net.node(*net.find("grid \\ {}")).constant);
+
+    save(back, dir.path() / "again.npz").value();
+    CHECK(read_file(dir.path() / "again.npz").value() == read_file(file).value());
+}
+
+TEST_CASE("modules that move, pool and resize are loaded with the options they had") {
+    Network const net = moving();
+    support::temporary_directory dir;
+    auto const file = dir.path() / "net.npz";
+    save(net, file).value();
+    CHECK(load_error(file) == "");
+    Network const back = load(file).value();
+    CHECK(print(back) == print(net));
+    Tensor x({2, 4, 6, 6});
+    for (std::size_t i = 0; i != x.size(); ++i) x[i] = std::sin(static_cast<float>(i));
+    Tensor const chosen({2, 3}, {0, 1, 4, -1, 2, 2});
+    CHECK(back.predict(std::vector{x, chosen}) == net.predict(std::vector{x, chosen}));
+}
+
+TEST_CASE("element-wise modules, arithmetic and reductions are loaded with the options they had") {
+    Network const net = computing();
     support::temporary_directory dir;
     save(net, dir.path() / "net.npz").value();
     Network const back = load(dir.path() / "net.npz").value();
@@ -302,6 +343,115 @@ TEST_CASE("a damaged or cut archive is an error, wherever it is damaged") {
     damaged[whole.find("amct_distill network") + 3] ^= 1;
     REQUIRE(write_file(file, damaged));
     CHECK(load_error(file).find("is damaged at `network.txt`") != std::string::npos);
+}
+
+TEST_CASE("sizes of a file that no memory holds are errors, and what is taken can be run") {
+    support::temporary_directory dir;
+    auto const file = dir.path() / "net.npz";
+    std::mt19937 random(1);
+    constexpr std::array<std::string_view, 12> sizes{"0",
+                                                     "-1",
+                                                     "2",
+                                                     "7",
+                                                     "1073741824",
+                                                     "1073741825",
+                                                     "2147483648",
+                                                     "-2147483649",
+                                                     "4294967296",
+                                                     "-1073741825",
+                                                     "9223372036854775807",
+                                                     "-9223372036854775808"};
+    int refused = 0, taken = 0;
+    for (const Network& net : {everything(), moving(), computing()}) {
+        std::string const text = print(net);
+        std::vector<std::size_t> numbers;  // where an integer begins
+        for (std::size_t i = text.find('\n'); i != text.size(); ++i)
+            if (std::isdigit(static_cast<unsigned char>(text[i])) != 0 &&
+                std::string_view(" [-").find(text[i - 1]) != std::string_view::npos)
+                numbers.push_back(text[i - 1] == '-' ? i - 1 : i);
+        REQUIRE(numbers.size() > 3);
+        for (int k = 0; k != 200; ++k) {
+            std::string changed = text;
+            std::size_t const at = numbers[random() % numbers.size()],
+                              end = changed.find_first_not_of("-0123456789", at);
+            changed.replace(at, end - at, sizes[random() % sizes.size()]);
+            INFO(changed);
+            REQUIRE(write_file(file, with_text(net, changed)));
+            auto const back = load(file);
+            if (!back) {
+                CHECK_FALSE(to_string(back.diagnostics()).empty());
+                ++refused;
+                continue;
+            }
+            ++taken;
+            if (values_of(*back) > 1e5) continue;
+            std::vector<Tensor> batch;
+            for (NodeId id : back->inputs()) {
+                Shape shape = back->node(id).shape;
+                if (shape[0] == any_batch) shape[0] = 1;
+                batch.push_back(Tensor(shape));
+            }
+            CHECK(back->predict(batch).size() == back->outputs().size());
+        }
+    }
+    CHECK(refused > 100);
+    CHECK(taken > 20);
+}
+
+TEST_CASE("a file of some bytes cannot ask for all memory") {
+    support::temporary_directory dir;
+    auto const file = dir.path() / "net.npz";
+    auto const says = [&](std::string_view layer, std::string_view part) {
+        ZipWriter zip;
+        zip.add("network.txt", amct_distill::detail::concat(
+                                   "amct_distill network 1\ninput \"x\" [N, 8, 8, 8]\n", layer, " \"x\"\n"));
+        REQUIRE(write_file(file, std::move(zip).finish().value()));
+        std::string const error = load_error(file);
+        INFO(error);
+        CHECK(error.find(part) != std::string::npos);
+    };
+    says("layer \"c\" Conv2d { in_channels: 8 out_channels: 200000000 kernel: [3, 3] }",
+         "its options ask for more values than the file has");
+    says("layer \"f\" Linear { in_features: 1000000000 out_features: 1000000000 }",
+         "its options ask for more values than the file has");
+    says("layer \"f\" Linear { in_features: 4611686018427387904 out_features: 4611686018427387904 }",
+         "more values than can be counted");
+    says("function \"r\" Reshape { sample: [1073741824, 1073741824, -1] }", "Reshape: expected");
+    says("function \"t\" Tile { repeats: [1, 1073741824, 1073741824, 1073741824] }", "which is too large");
+    says(
+        "layer \"c\" Conv2d { in_channels: 8 out_channels: 1 kernel: [1, 1] padding: [4611686018427387904, "
+        "0] }",
+        "a size is above 1073741824");
+}
+
+TEST_CASE("an array's shape cannot say more than its values, nor an archive more than its bytes") {
+    std::string const four = amct_distill::detail::npy_content<float>({4}, std::vector<float>(4));
+    auto const with_shape = [&](std::string_view shape) {
+        std::string bytes = four;
+        std::size_t const at = bytes.find("(4, )");
+        bytes.replace(at, 5 + shape.size() - 5, shape);  // the header's spaces make room
+        return parse_npy(bytes, "x.npy");
+    };
+    CHECK(with_shape("(2, 2, )"));
+    CHECK_FALSE(with_shape("(4, 4611686018427387905, )"));  // 4 values, in 64 bits
+    CHECK_FALSE(with_shape("(4, 2305843009213693952, 8, )"));
+    CHECK_FALSE(with_shape("(0, 4611686018427387905, 4611686018427387905, )"));
+
+    // A thousand names of one content.
+    ZipWriter one;
+    one.add("a", std::string(1000, 'x'));
+    std::string bytes = std::move(one).finish().value();
+    std::size_t const entry = bytes.find("PK\x01\x02"), end = bytes.find("PK\x05\x06");
+    std::string const name = bytes.substr(entry, end - entry);
+    REQUIRE(ZipReader::open(bytes));
+    std::string many;
+    for (int i = 0; i != 1000; ++i) many += name;
+    bytes.replace(entry, end - entry, many);
+    bytes[bytes.size() - 12] = bytes[bytes.size() - 14] = '\xE8';  // 1000 files
+    bytes[bytes.size() - 11] = bytes[bytes.size() - 13] = '\x03';
+    auto const archive = ZipReader::open(bytes);
+    REQUIRE_FALSE(archive);
+    CHECK(to_string(archive.diagnostics()).find("has files that overlap") != std::string::npos);
 }
 
 }  // namespace nn_save_test

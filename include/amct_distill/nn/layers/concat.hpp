@@ -109,7 +109,7 @@ public:
     /// Throws std::invalid_argument without parts, or where one is smaller than 1.
     explicit BasicSplit(SplitOptions options) : options_(std::move(options)) {
         if (options_.dim < 0 || options_.sizes.empty() ||
-            std::ranges::any_of(options_.sizes, [](Index size) { return size < 1; }))
+            std::ranges::any_of(options_.sizes, [](Index size) { return size < 1 || size > largest_size; }))
             throw std::invalid_argument("Split: expected a dimension from 0 on and parts of at least 1");
     }
     const SplitOptions& options() const { return options_; }

@@ -28,8 +28,9 @@ public:
     static constexpr std::string_view type_name = "Expand";
     /// Throws std::invalid_argument when a dimension is smaller than 1.
     explicit BasicExpand(Shape shape) : options_{std::move(shape)} {
-        if (std::ranges::any_of(options_.shape, [](Index d) { return d < 1; }))
-            throw std::invalid_argument("Expand: expected dimensions of at least 1");
+        if (std::ranges::any_of(options_.shape, [](Index d) { return d < 1 || d > largest_size; }))
+            throw std::invalid_argument(
+                detail::concat("Expand: expected dimensions from 1 to ", largest_size));
     }
     template <std::same_as<ExpandOptions> O>
     explicit BasicExpand(O options) : BasicExpand(std::move(options.shape)) {}
@@ -75,8 +76,8 @@ public:
     static constexpr std::string_view type_name = "Tile";
     /// Throws std::invalid_argument when a number is smaller than 1.
     explicit BasicTile(Shape repeats) : options_{std::move(repeats)} {
-        if (std::ranges::any_of(options_.repeats, [](Index n) { return n < 1; }))
-            throw std::invalid_argument("Tile: expected numbers of at least 1");
+        if (std::ranges::any_of(options_.repeats, [](Index n) { return n < 1 || n > largest_size; }))
+            throw std::invalid_argument(detail::concat("Tile: expected numbers from 1 to ", largest_size));
     }
     template <std::same_as<TileOptions> O>
     explicit BasicTile(O options) : BasicTile(std::move(options.repeats)) {}

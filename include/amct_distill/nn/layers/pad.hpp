@@ -34,7 +34,9 @@ public:
 
     /// Throws std::invalid_argument when `begin` and `end` are not of one length.
     explicit BasicPad(PadOptions options) : options_(std::move(options)) {
+        auto const large = [](Index n) { return n > largest_size || n < -largest_size; };
         if (options_.begin.empty() || options_.begin.size() != options_.end.size() ||
+            std::ranges::any_of(options_.begin, large) || std::ranges::any_of(options_.end, large) ||
             options_.mode < PadMode::constant || options_.mode > PadMode::edge)
             throw std::invalid_argument(
                 "Pad: expected a beginning and an end for each dimension, and a mode");

@@ -90,7 +90,8 @@ public:
         const Shape& sample = options_.sample;
         auto const free = std::count(sample.begin(), sample.end(), Index(-1));
         auto const known = std::count_if(sample.begin(), sample.end(), [](Index d) { return d > 0; });
-        if ((options_.whole && sample.empty()) || free > 1 || free + known != std::ssize(sample))
+        if ((options_.whole && sample.empty()) || free > 1 || free + known != std::ssize(sample) ||
+            is_too_large(sample))
             throw std::invalid_argument(detail::concat("Reshape: expected the dimensions",
                                                        options_.whole ? "" : " after the batch",
                                                        ", each at least 1, one of them perhaps -1"));

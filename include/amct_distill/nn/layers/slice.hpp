@@ -90,8 +90,9 @@ private:
         // Of a step's size as an unsigned number: the smallest one has no positive counterpart.
         std::size_t const stride =
             step > 0 ? static_cast<std::size_t>(step) : 0 - static_cast<std::size_t>(step);
-        if (length <= 0) return {0, step, 0};
-        return {start, step, static_cast<Index>((static_cast<std::size_t>(length) - 1) / stride) + 1};
+        if (length <= 0) return {0, 1, 0};
+        auto const count = static_cast<Index>((static_cast<std::size_t>(length) - 1) / stride) + 1;
+        return {start, count == 1 ? 1 : step, count};  // a step past the end may be any number
     }
     SliceOptions options_;
 };
@@ -112,7 +113,7 @@ public:
     explicit BasicGather(GatherOptions options) : options_(std::move(options)) {
         const GatherOptions& o = options_;
         if (o.dim < 0 || o.indices.empty() || std::ranges::any_of(o.shape, [](Index d) { return d < 1; }) ||
-            product(o.shape, 0, o.shape.size()) != std::ssize(o.indices))
+            is_too_large(o.shape) || product(o.shape, 0, o.shape.size()) != std::ssize(o.indices))
             throw std::invalid_argument(
                 "Gather: expected a dimension from 0 on and indices, as many as their shape says");
     }

@@ -123,6 +123,9 @@ public:
                 o.end_padding[d] < 0)
                 throw std::invalid_argument(
                     "pooling: kernel, stride and dilation must be at least 1, padding at least 0");
+            if ((std::max)({o.kernel[d], o.stride[d], o.dilation[d], o.padding[d], o.end_padding[d]}) >
+                nn::largest_size)
+                throw std::invalid_argument(concat("pooling: a size is above ", nn::largest_size));
             nn::Index const extent = o.dilation[d] * (o.kernel[d] - 1) + 1;
             if (o.padding[d] >= extent || o.end_padding[d] >= extent)
                 throw std::invalid_argument(concat("pooling: padding ", sizes_text(o.padding),

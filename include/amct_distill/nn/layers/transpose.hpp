@@ -73,10 +73,11 @@ namespace amct_distill::detail {
 template <class Derived, class T>
 class BlockModule : public MovingModule<Derived, T> {
 public:
-    /// Throws std::invalid_argument when the block is smaller than 1.
+    /// Throws std::invalid_argument when the block is smaller than 1, or above largest_size.
     explicit BlockModule(nn::BlockOptions options) : options_(options) {
-        if (options.block < 1)
-            throw std::invalid_argument(concat(Derived::type_name, ": expected a block of at least 1"));
+        if (options.block < 1 || options.block > nn::largest_size)
+            throw std::invalid_argument(
+                concat(Derived::type_name, ": expected a block from 1 to ", nn::largest_size));
     }
     const nn::BlockOptions& options() const { return options_; }
 

@@ -130,7 +130,7 @@ public:
         const UpsampleOptions& o = options_;
         if (o.scales.empty() == o.sizes.empty() ||
             std::ranges::any_of(o.scales, [](float s) { return !(s > 0 && s < 1e6f); }) ||
-            std::ranges::any_of(o.sizes, [](Index s) { return s < 0; }))
+            std::ranges::any_of(o.sizes, [](Index s) { return s < 0 || s > largest_size; }))
             throw std::invalid_argument("Upsample: expected scales above 0, or sizes, of all dimensions");
     }
     const UpsampleOptions& options() const { return options_; }

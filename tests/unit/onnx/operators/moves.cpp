@@ -84,7 +84,7 @@ TEST_CASE("onnx moves: Transpose and blocks of pixels") {
           "PixelShuffle { block: 2 }");
     CHECK(contains(OneOperator("DepthToSpace", {8, 1, 1}).integer("blocksize", 2).text("mode", "X").layer(),
                    "expected DCR or CRD"));
-    CHECK(contains(OneOperator("DepthToSpace", {8, 1, 1}).layer(), "expected a block of at least 1"));
+    CHECK(contains(OneOperator("DepthToSpace", {8, 1, 1}).layer(), "expected a block from 1 to 1073741824"));
     CHECK(OneOperator("SpaceToDepth", {1, 2, 2}).integer("blocksize", 2).layer() ==
           "SpaceToDepth { block: 2 }");
 }
