@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// mpirun -n 2 bench_ranks CASE SAMPLES BATCH SLICES: a distillation of one epoch, what each rank sent and held,
-// and what an exchange costs. A line of numbers, which ranks.py compares with the model of docs/scaling.md.
+// mpirun -n 2 bench_ranks CASE SAMPLES BATCH SLICES: a distillation of one epoch, what each rank sent and
+// held, and what an exchange costs. A line of numbers, which ranks.py compares with the model of
+// docs/scaling.md.
 #include <amct_distill/adapters/mpi.hpp>
 #include <amct_distill/amct_distill.hpp>
 #include <chrono>
