@@ -153,7 +153,11 @@ public:
 
     /// Gives the workspaces' memory back; the next run makes what it needs.
     void release() {
-        for (nn::Tape& tape : tapes_) tape = nn::Tape();
+        for (nn::Tape& tape : tapes_) {
+            bool const input_gradients = tape.input_gradients;  // what is asked of it stays
+            tape = nn::Tape();
+            tape.input_gradients = input_gradients;
+        }
         prepared_.clear();
         preparing_ = nn::Scratch();
     }
