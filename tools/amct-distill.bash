@@ -23,6 +23,7 @@ _amct_distill() {
     --equalize) COMPREPLY=($(compgen -W "none depthwise convolutions" -- "$word")) ;;
     --calibration) COMPREPLY=($(compgen -W "ifmr range" -- "$word")) ;;
     --blocks) COMPREPLY=($(compgen -W "amct residual automatic" -- "$word")) ;;
+    --loss) COMPREPLY=($(compgen -W "mean_squared_error fisher" -- "$word")) ;;
     --input) COMPREPLY=($(compgen -W "student teacher mix" -- "$word")) ;;
     *)
         if [[ $word == -* ]]; then

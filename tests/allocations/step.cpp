@@ -11,6 +11,7 @@
 #include <amct_distill/nn/layers/smooth_activation.hpp>
 #include <amct_distill/nn/layers/softmax.hpp>
 #include <amct_distill/student/calibrate.hpp>
+#include <amct_distill/student/extended.hpp>
 #include <amct_distill/student/student.hpp>
 
 #include "counted.hpp"
@@ -158,23 +159,26 @@ TEST_CASE("the memory of a step is what the tape says it is") {
     }
 }
 
-TEST_CASE("training a block allocates nothing from its second step to its next evaluation") {
-    int const threads = GENERATE(1, 3, 12);
-    nn::Network const teacher = support::small_network();
+namespace {
+/// Trains the blocks of a student of the small network one after another.
+template <class AnyStudent>
+void check_no_allocation(const nn::Network& teacher, AnyStudent& student, const DistillOptions& options,
+                         int threads) {
     auto const batches = support::small_batches(6, 8);
-    Student student = make_student(teacher, support::plan_for(teacher, support::int4_config)).value();
     calibrate(student, std::span(batches)).value();
     CacheBudget budget(1 << 20);
     PrefixRunner of_student(student.network(), batches, budget), of_teacher(teacher, batches, budget);
     auto const blocks = blocks_of(teacher, student.plan(), BlockShape::amct);
+    FisherOptions const fisher{.seed = 3};
     for (std::size_t b = 0; b != 3; ++b) {
         nn::Executor const executor(threads);
-        BlockData data(of_student, of_teacher, budget, batches.size(), blocks[b], nullptr, b);
+        BlockData data(of_student, of_teacher, budget, batches.size(), blocks[b], nullptr, b, options.input,
+                       options.loss_weights == LossWeights::fisher ? &fisher : nullptr);
         BlockTrainer<> trainer(student.network(), data, &executor);
         long at[6] = {};
         bool cancelled = false;
         trainer
-            .train({.search = {.evaluations_per_epoch = 1}}, {}, cancelled,
+            .train(options, {}, cancelled,
                    [&](const Progress& p) {
                        at[p.step] = allocations;
                        return true;
@@ -182,4 +186,24 @@ TEST_CASE("training a block allocates nothing from its second step to its next e
             .value();
         CHECK(at[5] == at[0]);
     }
+}
+}  // namespace
+
+TEST_CASE("training a block allocates nothing from its second step to its next evaluation") {
+    int const threads = GENERATE(1, 3, 12);
+    nn::Network const teacher = support::small_network();
+    Student student = make_student(teacher, support::plan_for(teacher, support::int4_config)).value();
+    check_no_allocation(teacher, student, {.search = {.evaluations_per_epoch = 1}}, threads);
+}
+
+TEST_CASE("nor do learned rounding, dropped quantization and a weighted loss") {
+    int const threads = GENERATE(1, 3);
+    nn::Network const teacher = support::small_network();
+    auto const config = read<ExtendedConfig>("distill_weight_quant_config { adaround_distill { } }").value();
+    ExtendedStudent student = make_student(teacher, resolve(config, teacher.graph()).value()).value();
+    check_no_allocation(teacher, student,
+                        {.search = {.evaluations_per_epoch = 1},
+                         .drop_probability = 0.5,
+                         .loss_weights = LossWeights::fisher},
+                        threads);
 }

@@ -40,11 +40,21 @@ ad::BlockInput block_input(const Options& options) {
            : options.input == "mix"   ? ad::BlockInput::mix
                                       : ad::BlockInput::student;
 }
+ad::LearningRates learning_rates(const Options& options) {
+    ad::LearningRates rates;
+    if (options.rates.size() > 3)
+        bad_command_line("--rates: expected three at most, found ", options.rates.size());
+    double* const each[] = {&rates.parameters, &rates.clips, &rates.scales};
+    for (std::size_t k = 0; k != options.rates.size(); ++k) *each[k] = options.rates[k];
+    return rates;
+}
 ad::DistillOptions distill_options(const Options& options) {
     return {.epochs = options.epochs,
+            .learning_rates = learning_rates(options),
             .blocks = block_shape(options),
             .input = block_input(options),
             .drop_probability = options.drop_probability,
+            .loss_weights = options.loss == "fisher" ? ad::LossWeights::fisher : ad::LossWeights::none,
             .seed = options.data.seed.value_or(1),
             .slices = options.slices};
 }

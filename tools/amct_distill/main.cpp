@@ -86,7 +86,7 @@ public:
     void preparation() {
         app_.add_option("--recipe", o_.recipe,
                         "options that go together, where they are not given: amct, AMCT's steps alone; fast, "
-                        "--equalize depthwise --epochs 0; best, --equalize depthwise --blocks residual "
+                        "--equalize depthwise --epochs 0; best, --equalize depthwise --blocks automatic "
                         "--drop-probability 0.5 --batch 2 --epochs 5")
             ->capture_default_str()
             ->check(CLI::IsMember({"amct", "fast", "best"}));
@@ -141,7 +141,7 @@ public:
         bool const best = o.recipe == "best";
         if (!is_given("--epochs")) o.epochs = best ? 5 : 0;
         if (best && !is_given("--batch")) o.data.batch = 2;
-        if (best && !is_given("--blocks")) o.blocks = "residual";
+        if (best && !is_given("--blocks")) o.blocks = "automatic";
         if (best && !is_given("--drop-probability")) o.drop_probability = 0.5;
     }
 
@@ -237,6 +237,19 @@ void add_working(CLI::App& program, Options& o) {
         .add_option("--input", o.input, "of a block in training: the student's, the teacher's or mix")
         ->capture_default_str()
         ->check(CLI::IsMember({"student", "teacher", "mix"}));
+    distill.app()
+        .add_option("--rates", o.rates,
+                    "learning rates of parameters, of clips and of weights' scales (default: AMCT's, "
+                    "0.001,0.1,0.0001); the first, the first two, or all")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->check(CLI::Range(0.0, 1000.0));
+    distill.app()
+        .add_option("--loss", o.loss,
+                    "of a block: mean_squared_error, or fisher, in which an element counts as much as it "
+                    "moves the model's outputs")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"mean_squared_error", "fisher"}));
     distill.app()
         .add_option("--drop-probability", o.drop_probability,
                     "how likely an input's element is not quantized in a training step (QDrop: 0.5)")

@@ -86,7 +86,8 @@ Sizes sizes_of(const ad::nn::Network& net, const ad::ExtendedPlan& plan) {
 }
 
 /// Bytes that the work holds at most, without the model and the caches.
-double work_of(const Sizes& s, const ad::ExtendedPlan& plan, std::size_t batch, int threads) {
+double work_of(const Sizes& s, const ad::ExtendedPlan& plan, std::size_t batch, int threads,
+               bool has_loss_weights) {
     auto const n = static_cast<double>(batch);
     double const slice = std::ceil(n / 8), at_once = (std::min)({static_cast<double>(threads), n, 8.0}),
                  running = slice * at_once;  // samples of which a runner has all values
@@ -98,10 +99,13 @@ double work_of(const Sizes& s, const ad::ExtendedPlan& plan, std::size_t batch, 
     // The runners of the teacher's outputs, of both networks' beginnings, and of the block.
     double const distill = (2 * s.all + of_student) * running + 4 * s.block * running + 4 * s.live * n +
                            2 * s.outputs * n + (plan.data_dump.value ? s.boundary * n : 0);
+    // The teacher runs backward, each of its threads with gradients of all parameters.
+    double const backward =
+        has_loss_weights ? 3 * s.all * running + s.live * n + 2 * s.parameters * at_once : 0;
     double const measure = (s.all + of_student) * running + (2 * s.layers + 2 * s.outputs) * n;
     double const verify = 3.5 * of_student * (std::min)(n, 8.0);
     double const compare = (2 * s.all + 2 * of_student) * running + 4 * s.outputs * n;
-    double const values = read + (std::max)({calibrate, distill, measure, verify, compare});
+    double const values = read + (std::max)({calibrate, distill + backward, measure, verify, compare});
     // The student and what it was before, as calibrated and deployed; what a block is trained with.
     double const networks = 6 * s.parameters + 14 * s.trained;
     return 4 * (values + networks);
@@ -117,7 +121,9 @@ MemoryPlan plan_memory(const Options& options, const ad::nn::Network& network, c
     double const model = 4 * sizes.parameters, now = static_cast<double>(held_now());
     // And what small pieces, stacks and the report take.
     double const besides = (std::max)(now - model, 0x1p23) + 0x1p23;
-    auto const needed = [&](std::size_t n) { return besides + 1.05 * work_of(sizes, plan, n, threads); };
+    auto const needed = [&](std::size_t n) {
+        return besides + 1.05 * work_of(sizes, plan, n, threads, options.loss == "fisher");
+    };
     out.model = static_cast<std::size_t>(model);
     out.work = static_cast<std::size_t>(needed(batch));
     if (out.work <= out.bound || options.memory.empty()) return out;

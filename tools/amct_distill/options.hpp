@@ -55,8 +55,10 @@ struct Options {
     int threads = 0;         ///< 0: the machine's
     std::string memory{};
     std::string blocks = "amct";
-    std::string recipe = "amct";    ///< what these are where they are not given
-    std::string input = "student";  ///< of blocks
+    std::string recipe = "amct";              ///< what these are where they are not given
+    std::string input = "student";            ///< of blocks
+    std::string loss = "mean_squared_error";  ///< or fisher
+    std::vector<double> rates{};  ///< of parameters, clips and weights' scales; those not given: AMCT's
     double drop_probability = 0;
     std::string equalize = "none";     ///< or depthwise, convolutions
     std::string calibration = "ifmr";  ///< or range

@@ -27,6 +27,27 @@ struct Fraction {
 
 }  // namespace detail
 
+/// AMCT's, with a range of the weights that may be searched: at four bits clipping a few large ones may cost
+/// less than a coarse step for all.
+struct ExtendedARQDistill {
+    template <class Bits, class Granularity>
+    using quantizer = Arq<Bits, Granularity>;
+
+    optional<DataType, DataType::INT8> dst_type{};
+    optional<bool> channel_wise{};                              ///< as in ARQDistill
+    optional<InitialRange, InitialRange::MAX> initial_range{};  ///< MSE: ranges stay as much smaller
+    friend bool operator==(const ExtendedARQDistill&, const ExtendedARQDistill&) = default;
+};
+struct ExtendedULQDistill {
+    template <class Bits, class Granularity>
+    using quantizer = Ulq<Bits, Granularity>;
+
+    optional<DataType, DataType::INT8> dst_type{};
+    optional<bool> channel_wise{};                              ///< as in ARQDistill
+    optional<InitialRange, InitialRange::MAX> initial_range{};  ///< of the scales at first
+    friend bool operator==(const ExtendedULQDistill&, const ExtendedULQDistill&) = default;
+};
+
 /// Weights by learned rounding: see quant/adaround.hpp, and quant/adaround_options.hpp for what the numbers
 /// do.
 struct AdaRoundDistill {
@@ -50,8 +71,8 @@ struct AdaRoundDistill {
 /// The first of each list is the default, as in AMCT.
 struct ExtendedAlgorithms : StandardAlgorithms {
     struct weights {
-        ARQDistill arq_distill;
-        WtsULQDistill ulq_distill;
+        ExtendedARQDistill arq_distill;
+        ExtendedULQDistill ulq_distill;
         AdaRoundDistill adaround_distill;
     };
 };
@@ -69,6 +90,12 @@ constexpr std::array<FieldNumber, 10> field_numbers(const AdaRoundDistill*) {
              {"hard_phase", 8},
              {"learning_rate", 9},
              {"initial_range", 10}}};
+}
+constexpr std::array<FieldNumber, 3> field_numbers(const ExtendedARQDistill*) {
+    return {{{"dst_type", 1}, {"channel_wise", 2}, {"initial_range", 1001}}};
+}
+constexpr std::array<FieldNumber, 3> field_numbers(const ExtendedULQDistill*) {
+    return {{{"dst_type", 1}, {"channel_wise", 2}, {"initial_range", 1001}}};
 }
 constexpr std::array<FieldNumber, 3> field_numbers(const ExtendedAlgorithms::weights*) {
     return {{{"arq_distill", 1}, {"ulq_distill", 2}, {"adaround_distill", 1001}}};

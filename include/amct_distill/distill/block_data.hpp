@@ -19,6 +19,7 @@
 #include "distance.hpp"
 #include "distill_options.hpp"
 #include "dump.hpp"
+#include "fisher.hpp"
 #include "loss.hpp"
 #include "prefix_cache.hpp"
 
@@ -28,6 +29,7 @@ class BlockData {
 public:
     struct Step {
         std::vector<nn::Tensor> inputs{}, targets{};  // parallel to those of the block; this rank's samples
+        std::vector<nn::Tensor> weights{};            // of the targets' elements in the loss; empty: none
         nn::Index samples = 0;                        // of the whole batch
         /// The inputs are the teacher's, since that is asked for, or: the student's were off by more than
         /// half of the smaller signal's power, mean((t - s)^2) > 0.5 min(mean t^2, mean s^2), and had nothing
@@ -39,7 +41,7 @@ public:
     /// it.
     BlockData(PrefixRunner& student, PrefixRunner& teacher, CacheBudget& budget, std::size_t batches,
               const TrainedBlock& block, const TeacherDump* dump, std::size_t index,
-              BlockInput input = BlockInput::student)
+              BlockInput input = BlockInput::student, const FisherOptions* fisher = nullptr)
         : student_(student),
           teacher_(teacher),
           budget_(budget),
@@ -52,6 +54,7 @@ public:
           places_(batches),
           is_far_(batches),
           sums_(student.runner()) {
+        if (fisher != nullptr) fisher_.emplace(teacher.runner(), block, *fisher);
         const nn::Network& network = student.network();
         // A module that is trained here and also used before makes the inputs change with every step.
         for (nn::NodeId id : network.operations())
@@ -60,6 +63,7 @@ public:
                     if (network.node(own).module == network.node(id).module) changes_ = true;
         asked_ = block.inputs;
         asked_.insert(asked_.end(), block.outputs.begin(), block.outputs.end());
+        if (fisher_) asked_.insert(asked_.end(), fisher_->given().begin(), fisher_->given().end());
     }
     BlockData(const BlockData&) = delete;
     BlockData& operator=(const BlockData&) = delete;
@@ -80,7 +84,7 @@ public:
         }
         if (auto ok = compute(i); !ok) return ok.diagnostics();
         std::size_t bytes = 0;
-        for (const auto* all : {&current_.inputs, &current_.targets})
+        for (const auto* all : {&current_.inputs, &current_.targets, &current_.weights})
             for (const nn::Tensor& t : *all) bytes += t.size() * sizeof(float);
         if (changes_) return &current_;
         if (budget_.take(bytes)) {
@@ -107,15 +111,16 @@ public:
 private:
     /// Of a step in the file.
     struct Places {
-        std::vector<SpillFile::Place> inputs{}, targets{};
+        std::vector<SpillFile::Place> inputs{}, targets{}, weights{};
         bool from_teacher = false;
         nn::Index samples = 0;
     };
     result<void> write(Places& places) {
         places.from_teacher = current_.from_teacher;
         places.samples = current_.samples;
-        for (auto [tensors, to] :
-             {std::pair{&current_.inputs, &places.inputs}, {&current_.targets, &places.targets}})
+        for (auto [tensors, to] : {std::pair{&current_.inputs, &places.inputs},
+                                   {&current_.targets, &places.targets},
+                                   {&current_.weights, &places.weights}})
             for (const nn::Tensor& t : *tensors)
                 if (auto ok = file_.write(t, to->emplace_back()); !ok) return ok;
         return {};
@@ -123,8 +128,9 @@ private:
     result<void> read(const Places& places) {
         current_.from_teacher = places.from_teacher;
         current_.samples = places.samples;
-        for (auto [tensors, from] :
-             {std::pair{&current_.inputs, &places.inputs}, {&current_.targets, &places.targets}})
+        for (auto [tensors, from] : {std::pair{&current_.inputs, &places.inputs},
+                                     {&current_.targets, &places.targets},
+                                     {&current_.weights, &places.weights}})
             for (std::size_t k = 0; k != tensors->size(); ++k)
                 if (auto ok = file_.read((*from)[k], (*tensors)[k]); !ok) return ok;
         return {};
@@ -134,7 +140,7 @@ private:
         if (auto ok = student_.advance(i, block_.nodes.front()); !ok) return ok;
         current_.inputs.resize(block_.inputs.size());
         current_.targets.resize(block_.outputs.size());
-        if (dump_ != nullptr) {
+        if (dump_ != nullptr && !fisher_) {
             if (auto ok = dump_->load(index_, i, current_.inputs, current_.targets); !ok) return ok;
         } else {
             // Past the block at once: its outputs are what the next one goes on from.
@@ -145,6 +151,10 @@ private:
                 current_.targets[k] = teacher_.value(block_.outputs[k]);
         }
         current_.samples = student_.samples(i);
+        if (fisher_)
+            fisher_->compute(
+                i, current_.samples, [&](nn::NodeId id) -> const nn::Tensor& { return teacher_.value(id); },
+                current_.weights);
         current_.from_teacher =
             is_far(i) || input_ == BlockInput::teacher || (input_ == BlockInput::mix && i % 2 != 0);
         if (!current_.from_teacher)
@@ -171,6 +181,7 @@ private:
     const TeacherDump* dump_;
     std::size_t index_;
     BlockInput input_;
+    std::optional<FisherWeights> fisher_{};
     std::vector<nn::NodeId> asked_{};
     bool changes_ = false;
     std::vector<std::optional<Step>> steps_;

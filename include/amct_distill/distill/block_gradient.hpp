@@ -38,6 +38,7 @@ public:
           rank_sums_(runner_.ranks()) {
         for (Work& w : work_) {
             w.targets.resize(block.outputs.size());
+            w.weights.resize(block.outputs.size());
             w.gradients.resize(block.outputs.size());
             for (const nn::Tensor& g : w.gradients) w.views.push_back(&g);
         }
@@ -94,7 +95,14 @@ public:
                 const nn::Tensor& output = tape.output(block_.outputs[o]);
                 nn::Tensor& gradient = work.gradients[o];
                 gradient.resize(output.shape());
-                loss.gradient(output, work.targets[o], gradient);
+                if constexpr (WeightedBlockLoss<Loss>) {
+                    if (step.weights.empty())
+                        loss.gradient(output, work.targets[o], gradient);
+                    else
+                        loss.gradient(output, work.targets[o], work.weights[o], gradient);
+                } else {
+                    loss.gradient(output, work.targets[o], gradient);
+                }
                 if (auto const share = static_cast<double>(output.size()) / all; share != 1)
                     nn::array(gradient) *= static_cast<float>(share);
             }
@@ -129,7 +137,7 @@ public:
 private:
     /// What a slice needs besides its tape; one for each that runs at a time.
     struct Work {
-        std::vector<nn::Tensor> targets{}, gradients{};
+        std::vector<nn::Tensor> targets{}, weights{}, gradients{};
         std::vector<const nn::Tensor*> views{};
     };
 
@@ -146,7 +154,15 @@ private:
             detail::take_slice(step.targets[k], network_.node(block_.outputs[k]).shape, slice,
                                work.targets[k]);
             const nn::Tensor& output = tape.output(block_.outputs[k]);
-            sum += static_cast<double>(loss(output, work.targets[k])) * static_cast<double>(output.size());
+            auto const size = static_cast<double>(output.size());
+            if constexpr (WeightedBlockLoss<Loss>)
+                if (!step.weights.empty()) {
+                    detail::take_slice(step.weights[k], network_.node(block_.outputs[k]).shape, slice,
+                                       work.weights[k]);
+                    sum += static_cast<double>(loss(output, work.targets[k], work.weights[k])) * size;
+                    continue;
+                }
+            sum += static_cast<double>(loss(output, work.targets[k])) * size;
         }
         return sum;
     }

@@ -199,8 +199,9 @@ result<void> train_blocks(const nn::Network& teacher, BasicStudent<Algorithms>& 
         of_student(student.network(), batches, budget, &executor, options.slices);
     Options training = options;
     for (std::size_t b = report.blocks.size(); b != blocks.size(); ++b) {
+        FisherOptions const fisher{.seed = mixed(options.seed, b)};
         BlockData data(of_student, of_teacher, budget, batches.size(), blocks[b], dump ? &*dump : nullptr, b,
-                       options.input);
+                       options.input, options.loss_weights == LossWeights::fisher ? &fisher : nullptr);
         BlockTrainer<decltype(options.loss), decltype(options.optimizer)> trainer(student.network(), data,
                                                                                   &executor, options.slices);
         if (report.cancelled) training.epochs = 0;

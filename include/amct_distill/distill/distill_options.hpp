@@ -66,6 +66,10 @@ struct SearchOptions {
 /// teacher's in every other batch.
 enum class BlockInput { student, teacher, mix };
 
+/// What the elements of a block's outputs count in its loss: all the same; or, each, the squared gradient of
+/// the distance between the network's outputs and such a little off (BRECQ): see fisher.hpp.
+enum class LossWeights { none, fisher };
+
 /// `Loss` and `Optimizer` are as in loss.hpp and optimizer.hpp.
 template <BlockLoss Loss = MeanSquaredError, BlockOptimizer Optimizer = AdamW>
 struct BasicDistillOptions {
@@ -80,7 +84,8 @@ struct BasicDistillOptions {
     /// How likely an element of a layer's quantized input stays float, in training only (QDrop, Wei et al.
     /// 2022, with 0.5): what is learned then depends less on the batches' very values.
     double drop_probability = 0;
-    std::uint64_t seed = 1;  ///< of all random numbers; without drop_probability there are none
+    LossWeights loss_weights = LossWeights::none;
+    std::uint64_t seed = 1;  ///< of all random numbers, which the two above use
     /// Into how many slices a batch is cut along its samples (one of fewer samples into one for each);
     /// threads take slices. It changes the last bits of the result, threads do not. 1 for modules in which
     /// samples depend on each other.
@@ -95,6 +100,10 @@ struct BasicDistillOptions {
             fail("blocks must be one of BlockShape's values, found ", static_cast<int>(blocks));
         if (input != BlockInput::student && input != BlockInput::teacher && input != BlockInput::mix)
             fail("input must be one of BlockInput's values, found ", static_cast<int>(input));
+        if (loss_weights != LossWeights::none && loss_weights != LossWeights::fisher)
+            fail("loss_weights must be one of LossWeights's values, found ", static_cast<int>(loss_weights));
+        if (loss_weights != LossWeights::none && !WeightedBlockLoss<Loss>)
+            fail("loss_weights must be none: the loss takes no weights (see loss.hpp)");
         if (!(drop_probability >= 0 && drop_probability < 1))
             fail("drop_probability must be in [0, 1), found ", number(drop_probability));
         if (slices < 1 || slices > 1024) fail("slices must be 1 to 1024, found ", slices);

@@ -163,7 +163,9 @@ result<Fingerprint> fingerprint(const nn::Network& teacher, const BasicStudent<A
         of_training.add(v);
     of_training.add(static_cast<std::uint64_t>(options.input));
     of_training.add(options.drop_probability);
-    of_training.add(options.drop_probability > 0 ? options.seed : 0);
+    of_training.add(static_cast<std::uint64_t>(options.loss_weights));
+    of_training.add(options.drop_probability > 0 || options.loss_weights != LossWeights::none ? options.seed
+                                                                                              : 0);
     detail::add_settings(of_training, options.loss);
     detail::add_settings(of_training, options.optimizer);
     return Fingerprint{of_teacher.value(), of_configuration.value(), of_data.value(), of_calibration.value(),

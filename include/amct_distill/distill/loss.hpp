@@ -25,10 +25,22 @@ concept BlockLoss = std::copyable<L> && std::default_initializable<L> &&
     loss.gradient(t, t, gradient);
 };
 
-/// mean((output - target)^2), summed in double, in order; 2 (output - target) / n in float32.
+/// One whose elements can be weighted (see fisher.hpp): the mean of weight times what an element adds.
+template <class L>
+concept WeightedBlockLoss = BlockLoss<L> &&
+    requires(const L& loss, const nn::Tensor& t, nn::Tensor& gradient) {
+    { loss(t, t, t) } -> std::convertible_to<double>;
+    loss.gradient(t, t, t, gradient);
+};
+
+/// mean((output - target)^2), summed in double, in order; 2 (output - target) / n in float32. With weights
+/// mean(weight (output - target)^2).
 struct MeanSquaredError {
     double operator()(const nn::Tensor& output, const nn::Tensor& target) const;
     void gradient(const nn::Tensor& output, const nn::Tensor& target, nn::Tensor& gradient) const;
+    double operator()(const nn::Tensor& output, const nn::Tensor& target, const nn::Tensor& weights) const;
+    void gradient(const nn::Tensor& output, const nn::Tensor& target, const nn::Tensor& weights,
+                  nn::Tensor& gradient) const;
 };
 
 }  // namespace amct_distill

@@ -5,8 +5,8 @@
 ///     arq.fake_quantize(w, out);                  // w: one row per output channel
 ///     result<QuantizedMatrix> q = arq.quantize(w);
 ///
-/// Source: AMCT's ARQ; equal to it bit for bit. Nothing is trained and nothing is kept: scales are recomputed
-/// from the weights each time.
+/// Source: AMCT's ARQ; equal to it bit for bit. Nothing is trained: scales are recomputed from the weights
+/// each time. Kept is, with InitialRange::MSE, which part of its range a row has left.
 #pragma once
 #include <algorithm>
 #include <cassert>
@@ -20,6 +20,7 @@
 
 #include "../core/concat.hpp"
 #include "../core/result.hpp"
+#include "../policy/initial_range.hpp"
 #include "../policy/quantizer_names.hpp"
 #include "../run/execution.hpp"
 #include "affine.hpp"
@@ -27,6 +28,7 @@
 #include "kernels/fake_quantize_rows.hpp"
 #include "matrix.hpp"
 #include "quantized_matrix.hpp"
+#include "range_search.hpp"
 #include "scale.hpp"
 #include "scales.hpp"
 
@@ -39,6 +41,15 @@ public:
     using bits = B;
     using granularity = G;
     using symmetry = S;
+
+    Arq() = default;
+    /// MSE: a row's range, now and later, is as much smaller as the one of the least squared error is in
+    /// `initialize` (range_search.hpp).
+    explicit Arq(InitialRange initial) requires std::same_as<S, Symmetric> : initial_(initial) {}
+    /// From the message of a configuration.
+    template <class Message>
+    requires requires(const Message& m) { InitialRange(m.initial_range.get()); } && std::same_as<S, Symmetric>
+    explicit Arq(const Message& m) : initial_(m.initial_range.get()) {}
 
     /// Errors: w is empty, has a value that is not finite, or a range so wide that codes would stand for
     /// values that are not. Warning, one for all rows: ranges so narrow that they have no scale, `use_of`;
@@ -53,6 +64,8 @@ public:
                 if (++narrow == 1) warnings.push_back(detail::too_narrow(name_of(r), range, B::name));
         if (narrow > 1)
             warnings.front().message += detail::concat("; so it is with ", narrow - 1, " more of its rows");
+        if constexpr (std::same_as<S, Symmetric>)
+            if (initial_ == InitialRange::MSE) ratios_ = search_ratios<B, G>(w, on);
         return result<void>::with_warnings(std::move(warnings));
     }
 
@@ -60,6 +73,15 @@ public:
     void fake_quantize(const ConstMatrixRef& w, MatrixRef out, const Execution& on = {}) const {
         assert(w.rows() == out.rows() && w.cols() == out.cols());
         if constexpr (std::same_as<G, ChannelWise>) {
+            if (!ratios_.empty()) {
+                detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
+                    auto const row = detail::row(w, r);
+                    amct_distill::fake_quantize<B>(
+                        row, detail::row(out, r),
+                        scale_of(detail::range_of(row, serial), static_cast<std::size_t>(r)), serial);
+                });
+                return;
+            }
             auto const stream = w.data() != out.data() &&
                                 static_cast<std::size_t>(w.size()) * sizeof(float) > on.streaming_size;
             auto const cols = static_cast<std::size_t>(w.cols());
@@ -77,7 +99,7 @@ public:
                                  stream ? run(std::true_type{}) : run(std::false_type{});
                              });
         } else {
-            ScaleOffset const p = scale_of(detail::range_of(w, on));
+            ScaleOffset const p = scale_of(detail::range_of(w, on), 0);
             detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
                 amct_distill::fake_quantize<B>(detail::row(w, r), detail::row(out, r), p, serial);
             });
@@ -120,10 +142,10 @@ private:
         });
         return all;
     }
-    static Scales scales_of(const Ranges& all) {
+    Scales scales_of(const Ranges& all) const {
         std::vector<ScaleOffset> scales;
         scales.reserve(all.size());
-        for (const detail::ValueRange& range : all) scales.push_back(scale_of(range));
+        for (const detail::ValueRange& range : all) scales.push_back(scale_of(range, scales.size()));
         return scales;
     }
     static std::string name_of(std::size_t r) {
@@ -139,12 +161,15 @@ private:
         return {};
     }
 
-    static ScaleOffset scale_of(detail::ValueRange range) {
+    ScaleOffset scale_of(detail::ValueRange range, [[maybe_unused]] std::size_t r) const {
         if constexpr (std::same_as<S, Symmetric>)
-            return symmetric_scale<B>(detail::clips(range));
+            return symmetric_scale<B>(detail::clips(range), ratios_.empty() ? 1.0f : ratios_[r]);
         else
             return asymmetric_scale<B>(detail::clips(range));
     }
+
+    InitialRange initial_ = InitialRange::MAX;
+    std::vector<float> ratios_{};  // one per row, or one, of the ranges; empty: all of them 1
 };
 
 }  // namespace amct_distill

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "../core/result.hpp"
+#include "../policy/initial_range.hpp"
 #include "../policy/quantizer_names.hpp"
 #include "../run/execution.hpp"
 #include "../run/ordered_sum.hpp"
@@ -42,9 +43,17 @@ public:
     using granularity = G;
     using symmetry = Symmetric;
 
-    /// Takes ARQ's scales of w. Errors and warnings are those of ARQ; after an error all is as before.
+    Ulq() = default;
+    explicit Ulq(InitialRange initial) : initial_(initial) {}
+    /// From the message of a configuration.
+    template <class Message>
+    requires requires(const Message& m) { InitialRange(m.initial_range.get()); }
+    explicit Ulq(const Message& m) : initial_(m.initial_range.get()) {}
+
+    /// Takes ARQ's scales of w, of the range that it was made with. Errors and warnings are those of ARQ;
+    /// after an error all is as before.
     result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
-        Arq<B, G> arq;
+        Arq<B, G> arq(initial_);
         auto checked = arq.initialize(w, on);
         if (!checked) return checked;
         std::vector<float> scales;
@@ -143,6 +152,7 @@ private:
             detail::ScaleGradient{w.data(), g.data(), scale, qmax, qmin, scale * qmax, scale * qmin})[0];
     }
 
+    InitialRange initial_ = InitialRange::MAX;
     std::vector<float> scales_{};
     std::vector<float> last_good_{};
 };

@@ -66,6 +66,18 @@ TEST_CASE("learned rounding is a message like the others") {
     CHECK(none.learning_rate.get() == 0.05f);
     CHECK(none.initial_range.get() == InitialRange::MSE);
 
+    // ARQ and ULQ have a range of their own choice here, AMCT's unless they say so.
+    CHECK(ExtendedARQDistill{}.initial_range.get() == InitialRange::MAX);
+    CHECK(ExtendedULQDistill{}.initial_range.get() == InitialRange::MAX);
+    for (std::string_view name : {"arq_distill", "ulq_distill"}) {
+        auto const searched = detail::concat("distill_weight_quant_config { ", name,
+                                             " { dst_type: INT4 initial_range: MSE } }");
+        auto const read_back =
+            read_binary<ExtendedConfig>(write_binary(read<ExtendedConfig>(searched).value()));
+        CHECK(read_back.value() == read<ExtendedConfig>(searched).value());
+        CHECK_FALSE(read<AMCTDistillConfig>(searched));
+    }
+
     // AMCT's configurations do not have it, and theirs are the same bytes in both.
     CHECK_FALSE(read<AMCTDistillConfig>(text));
     std::string_view const theirs = "distill_weight_quant_config { ulq_distill { dst_type: INT4 } }";

@@ -472,6 +472,8 @@ TEST_CASE("all options are checked before work, each with its name") {
           "distill: search.evaluations_per_epoch must be at least 1, found 0");
     CHECK(error({.schedule = static_cast<Schedule>(7)}) ==
           "distill: schedule must be one of Schedule's values, found 7");
+    CHECK(error({.loss_weights = static_cast<LossWeights>(2)}) ==
+          "distill: loss_weights must be one of LossWeights's values, found 2");
     CHECK(error({}, {.threads = 0}) == "distill: threads must be 1 to 1024, found 0");
     CHECK(error({}, {.resume = true}).starts_with("distill: resume needs the directory"));
     CHECK(error({.learning_rates = {.parameters = 0, .clips = 0, .scales = 0}}) == "done");

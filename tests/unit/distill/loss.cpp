@@ -8,6 +8,7 @@ namespace distill_loss_test {
 using namespace amct_distill;
 
 static_assert(BlockLoss<MeanSquaredError>);
+static_assert(WeightedBlockLoss<MeanSquaredError>);
 static_assert(!BlockLoss<int>);
 
 TEST_CASE("the mean squared error, and its gradient by differences") {
@@ -24,6 +25,23 @@ TEST_CASE("the mean squared error, and its gradient by differences") {
         up[i] += h;
         down[i] -= h;
         CHECK(static_cast<double>(gradient[i]) == (loss(up, target) - loss(down, target)) / (2 * h));
+    }
+}
+
+TEST_CASE("weights multiply what each element adds to the mean squared error, and its gradient") {
+    nn::Tensor output({2, 2}, {1, 2, 3, 4});
+    nn::Tensor const target({2, 2}, {0.5f, 2, 5, 3}), weights({2, 2}, {2, 1, 0.5f, 0});
+    MeanSquaredError const loss;
+    CHECK(loss(output, target, weights) == (0.5 + 0 + 2 + 0) / 4);
+    nn::Tensor gradient({2, 2});
+    loss.gradient(output, target, weights, gradient);
+    for (std::size_t i = 0; i != 4; ++i) {
+        constexpr float h = 0.0009765625f;
+        nn::Tensor up = output, down = output;
+        up[i] += h;
+        down[i] -= h;
+        CHECK(static_cast<double>(gradient[i]) ==
+              (loss(up, target, weights) - loss(down, target, weights)) / (2 * h));
     }
 }
 

@@ -264,4 +264,31 @@ TEST_CASE("a row too narrow for a scale becomes zeros, with a warning") {
     CHECK(arq.initialize(RowMajorMatrix::Constant(1, 1, least / 2)).diagnostics().size() == 1);
 }
 
+TEMPLATE_TEST_CASE("a range that is searched is shrunk, and stays so", "", ChannelWise, TensorWise) {
+    RowMajorMatrix w(2, 9), out(2, 9);
+    w << 1, 1.1f, 0.9f, -1, -1.1f, -0.9f, 1, 1, 8,  // one large weight
+        -2, 1, 2, -1, 0, 2, 1, -1, 2;
+    Arq<Int4, TestType> arq(InitialRange::MSE);
+    Arq<Int4, TestType> const whole;
+    REQUIRE(arq.initialize(w));
+    auto const found = arq.scale_offsets(w), widest = whole.scale_offsets(w);
+    CHECK(found == searched_scales<Int4, TestType>(w));
+    CHECK(found[0].scale < widest[0].scale);
+    auto const error_of = [&](const auto& quantizer) {
+        quantizer.fake_quantize(w, out);
+        return (w - out).squaredNorm();
+    };
+    CHECK(error_of(arq) < error_of(whole));
+
+    RowMajorMatrix const larger = 2 * w;
+    CHECK(arq.scale_offsets(larger)[0].scale == 2 * found[0].scale);
+    auto const codes = arq.quantize(larger).value();
+    for (const auto& on : support::executions()) {
+        INFO(on.name);
+        arq.fake_quantize(larger, out, on.how);
+        for (std::size_t i = 0; i != codes.codes.size(); ++i)
+            CHECK(out.data()[i] == dequantize(codes.codes[i], codes.scales.of_row(i / 9)));
+    }
+}
+
 }  // namespace quant_arq_test

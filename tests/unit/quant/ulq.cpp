@@ -161,6 +161,15 @@ TEST_CASE("training begins with ARQ's scales") {
     CHECK(by_row.quantize(w)->scales == by_row.scale_offsets(w));
 }
 
+TEST_CASE("or with those of the ranges of the least squared error") {
+    RowMajorMatrix w(1, 9);
+    w << 1, 1.1f, 0.9f, -1, -1.1f, -0.9f, 1, 1, 8;  // one large weight
+    Ulq<Int4, ChannelWise> ulq(InitialRange::MSE);
+    REQUIRE(ulq.initialize(w));
+    CHECK(ulq.scale_offsets(w) == searched_scales<Int4, ChannelWise>(w));
+    CHECK(ulq.parameters()[0] < Arq<Int4, ChannelWise>{}.scale_offsets(w)[0].scale);
+}
+
 TEST_CASE("codes are those of the trained scales") {
     RowMajorMatrix w(2, 2), out(2, 2);
     w << 1, -9, 0.25f, 0.75f;
