@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// mpirun -n 2 bench_ranks CASE SAMPLES BATCH: a distillation of one epoch, what each rank sent and held, and
-// what an exchange costs. A line of numbers, which ranks.py compares with the model of docs/scaling.md.
+// mpirun -n 2 bench_ranks CASE SAMPLES BATCH SLICES: a distillation of one epoch, what each rank sent and
+// held, and what an exchange costs. A line of numbers, which ranks.py compares with the model of
+// docs/scaling.md.
 #include <amct_distill/adapters/mpi.hpp>
 #include <amct_distill/amct_distill.hpp>
 #include <chrono>
@@ -100,8 +101,8 @@ double peak() {
 
 int main(int argc, char** argv) {
     MpiRanks mpi(argc, argv);
-    if (argc != 4) {
-        std::fputs("bench_ranks convolutions|matrices SAMPLES BATCH\n", stderr);
+    if (argc != 5) {
+        std::fputs("bench_ranks convolutions|matrices SAMPLES BATCH SLICES\n", stderr);
         return mpi.finish(2);
     }
     CountedRanks ranks(mpi);
@@ -135,7 +136,9 @@ int main(int argc, char** argv) {
     ranks.bytes = ranks.seconds = ranks.times = 0;
     begin = now();
     std::clock_t const clock = std::clock();
-    DistillReport const report = distill(teacher, student, data, {.epochs = 1}, run).value();
+    DistillReport const report =
+        distill(teacher, student, data, {.epochs = 1, .slices = std::strtoul(argv[4], nullptr, 10)}, run)
+            .value();
     double const seconds = now() - begin,
                  processor = static_cast<double>(std::clock() - clock) / CLOCKS_PER_SEC;
     double parameters = 0;
@@ -143,8 +146,7 @@ int main(int argc, char** argv) {
         for (const auto& p : m.module.parameters()) parameters += static_cast<double>(p.values.size());
     std::printf(
         "rank %zu of %zu: blocks %zu steps %zu parameters %.0f seconds %.4f processor %.4f in_exchange %.4f "
-        "times %.0f "
-        "bytes %.0f peak %.0f empty %.9f full %.6f\n",
+        "times %.0f bytes %.0f peak %.0f empty %.9f full %.6f\n",
         mpi.rank(), mpi.size(), report.blocks.size(), report.blocks.size() * data.size(), parameters, seconds,
         processor, ranks.seconds, ranks.times, ranks.bytes, peak(), empty, full);
     return mpi.finish(0);
