@@ -3855,136 +3855,6 @@ QuantizedMatrix quantize(const ConstMatrixRef& w, Scales scales, const Execution
 
 }  // namespace amct_distill
 
-// ---- amct_distill/quant/arq.hpp
-
-/// ARQ, adaptive range quantization of weights: the largest weight of a row, or of all, sets the scale.
-///
-///     Arq<Int4, ChannelWise> arq;
-///     arq.fake_quantize(w, out);                  // w: one row per output channel
-///     result<QuantizedMatrix> q = arq.quantize(w);
-///
-/// Source: AMCT's ARQ; equal to it bit for bit. Nothing is trained and nothing is kept: scales are recomputed
-/// from the weights each time.
-
-namespace amct_distill {
-
-/// Symmetric: `symmetric_scale` of the range; asymmetric: `asymmetric_scale` of it (scale.hpp).
-template <BitWidth B, Granularity G, Symmetry S>
-class Arq {
-public:
-    using bits = B;
-    using granularity = G;
-    using symmetry = S;
-
-    /// Errors: w is empty, has a value that is not finite, or a range so wide that codes would stand for
-    /// values that are not. Warning, one for all rows: ranges so narrow that they have no scale, `use_of`;
-    /// their weights become 0.
-    result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
-        auto const found = ranges(w, on);
-        if (auto ok = check_weights(w, found, on); !ok) return ok;
-        Diagnostics warnings;
-        std::size_t narrow = 0;
-        for (std::size_t r = 0; r != found.size(); ++r)
-            if (ClipRange const range = detail::clips(found[r]); use_of<B, S>(range) == RangeUse::too_narrow)
-                if (++narrow == 1) warnings.push_back(detail::too_narrow(name_of(r), range, B::name));
-        if (narrow > 1)
-            warnings.front().message += detail::concat("; so it is with ", narrow - 1, " more of its rows");
-        return result<void>::with_warnings(std::move(warnings));
-    }
-
-    /// out = the values w's codes stand for. Preconditions: equal shapes, not empty; out may be w.
-    void fake_quantize(const ConstMatrixRef& w, MatrixRef out, const Execution& on = {}) const {
-        assert(w.rows() == out.rows() && w.cols() == out.cols());
-        if constexpr (std::same_as<G, ChannelWise>) {
-            auto const stream = w.data() != out.data() &&
-                                static_cast<std::size_t>(w.size()) * sizeof(float) > on.streaming_size;
-            auto const cols = static_cast<std::size_t>(w.cols());
-            auto const from = static_cast<std::size_t>(w.outerStride());
-            auto const to = static_cast<std::size_t>(out.outerStride());
-            detail::in_parts(on, static_cast<std::size_t>(w.rows()), detail::rows_per_task(w),
-                             [&](std::size_t begin, std::size_t end) {
-                                 auto const run = [&]<bool Stream>(std::bool_constant<Stream>) {
-                                     detail::run_on(on.instructions,
-                                                    detail::FakeQuantizeRowsLoop<Stream>{
-                                                        w.data() + begin * from, out.data() + begin * to,
-                                                        end - begin, cols, from, to, detail::limits_of<B>(),
-                                                        std::same_as<S, Symmetric>});
-                                 };
-                                 stream ? run(std::true_type{}) : run(std::false_type{});
-                             });
-        } else {
-            ScaleOffset const p = scale_of(detail::range_of(w, on));
-            detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
-                amct_distill::fake_quantize<B>(detail::row(w, r), detail::row(out, r), p, serial);
-            });
-        }
-    }
-
-    /// Straight through: grad_w = grad_out. `grad_parameters` is empty.
-    void backward(const ConstMatrixRef&, const ConstMatrixRef& grad_out, MatrixRef grad_w,
-                  [[maybe_unused]] std::span<float> grad_parameters) const {
-        assert(grad_parameters.empty());
-        grad_w = grad_out;
-    }
-
-    /// Nothing is trained.
-    std::span<float> parameters() { return {}; }
-    std::span<const float> parameters() const { return {}; }
-    void constrain() {}
-
-    /// One per row, or one.
-    Scales scale_offsets(const ConstMatrixRef& w, const Execution& on = {}) const {
-        return scales_of(ranges(w, on));
-    }
-
-    /// The integers. Errors as in `initialize`.
-    result<QuantizedMatrix> quantize(const ConstMatrixRef& w, const Execution& on = {}) const {
-        auto const found = ranges(w, on);
-        if (auto ok = check_weights(w, found, on); !ok) return ok.diagnostics();
-        return amct_distill::quantize<B>(w, scales_of(found), on);
-    }
-
-private:
-    using Ranges = std::vector<detail::ValueRange>;
-
-    /// One per row, or one.
-    static Ranges ranges(const ConstMatrixRef& w, const Execution& on) {
-        if constexpr (!std::same_as<G, ChannelWise>) return {detail::range_of(w, on)};
-        Ranges all(static_cast<std::size_t>(w.rows()));
-        detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
-            all[static_cast<std::size_t>(r)] = detail::range_of(detail::row(w, r), serial);
-        });
-        return all;
-    }
-    static Scales scales_of(const Ranges& all) {
-        std::vector<ScaleOffset> scales;
-        scales.reserve(all.size());
-        for (const detail::ValueRange& range : all) scales.push_back(scale_of(range));
-        return scales;
-    }
-    static std::string name_of(std::size_t r) {
-        return std::same_as<G, ChannelWise> ? detail::concat("weights: row ", r) : "weights";
-    }
-    static result<void> check_weights(const ConstMatrixRef& w, const Ranges& all, const Execution& on) {
-        bool const finite =
-            std::all_of(all.begin(), all.end(), [](const detail::ValueRange& r) { return r.finite; });
-        if (w.size() == 0 || !finite) return check_finite(w, "weights", on);  // says where
-        for (std::size_t r = 0; r != all.size(); ++r)
-            if (ClipRange const range = detail::clips(all[r]); use_of<B, S>(range) == RangeUse::too_wide)
-                return detail::too_wide(name_of(r), range, B::name);
-        return {};
-    }
-
-    static ScaleOffset scale_of(detail::ValueRange range) {
-        if constexpr (std::same_as<S, Symmetric>)
-            return symmetric_scale<B>(detail::clips(range));
-        else
-            return asymmetric_scale<B>(detail::clips(range));
-    }
-};
-
-}  // namespace amct_distill
-
 // ---- amct_distill/quant/range_search.hpp
 
 /// A weight's symmetric scales by least squared error: of shrunk ranges, the one whose codes lie nearest.
@@ -4082,6 +3952,159 @@ Scales searched_scales(const ConstMatrixRef& w, const Execution& on = {}) {
         scales.push_back(symmetric_scale<B>(found.second[i], found.first[i]));
     return scales;
 }
+
+}  // namespace amct_distill
+
+// ---- amct_distill/quant/arq.hpp
+
+/// ARQ, adaptive range quantization of weights: the largest weight of a row, or of all, sets the scale.
+///
+///     Arq<Int4, ChannelWise> arq;
+///     arq.fake_quantize(w, out);                  // w: one row per output channel
+///     result<QuantizedMatrix> q = arq.quantize(w);
+///
+/// Source: AMCT's ARQ; equal to it bit for bit. Nothing is trained: scales are recomputed from the weights
+/// each time. Kept is, with InitialRange::MSE, which part of its range a row has left.
+
+namespace amct_distill {
+
+/// Symmetric: `symmetric_scale` of the range; asymmetric: `asymmetric_scale` of it (scale.hpp).
+template <BitWidth B, Granularity G, Symmetry S>
+class Arq {
+public:
+    using bits = B;
+    using granularity = G;
+    using symmetry = S;
+
+    Arq() = default;
+    /// MSE: a row's range, now and later, is as much smaller as the one of the least squared error is in
+    /// `initialize` (range_search.hpp).
+    explicit Arq(InitialRange initial) requires std::same_as<S, Symmetric> : initial_(initial) {}
+    /// From the message of a configuration.
+    template <class Message>
+    requires requires(const Message& m) { InitialRange(m.initial_range.get()); } && std::same_as<S, Symmetric>
+    explicit Arq(const Message& m) : initial_(m.initial_range.get()) {}
+
+    /// Errors: w is empty, has a value that is not finite, or a range so wide that codes would stand for
+    /// values that are not. Warning, one for all rows: ranges so narrow that they have no scale, `use_of`;
+    /// their weights become 0.
+    result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
+        auto const found = ranges(w, on);
+        if (auto ok = check_weights(w, found, on); !ok) return ok;
+        Diagnostics warnings;
+        std::size_t narrow = 0;
+        for (std::size_t r = 0; r != found.size(); ++r)
+            if (ClipRange const range = detail::clips(found[r]); use_of<B, S>(range) == RangeUse::too_narrow)
+                if (++narrow == 1) warnings.push_back(detail::too_narrow(name_of(r), range, B::name));
+        if (narrow > 1)
+            warnings.front().message += detail::concat("; so it is with ", narrow - 1, " more of its rows");
+        if constexpr (std::same_as<S, Symmetric>)
+            if (initial_ == InitialRange::MSE) ratios_ = search_ratios<B, G>(w, on);
+        return result<void>::with_warnings(std::move(warnings));
+    }
+
+    /// out = the values w's codes stand for. Preconditions: equal shapes, not empty; out may be w.
+    void fake_quantize(const ConstMatrixRef& w, MatrixRef out, const Execution& on = {}) const {
+        assert(w.rows() == out.rows() && w.cols() == out.cols());
+        if constexpr (std::same_as<G, ChannelWise>) {
+            if (!ratios_.empty()) {
+                detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
+                    auto const row = detail::row(w, r);
+                    amct_distill::fake_quantize<B>(
+                        row, detail::row(out, r),
+                        scale_of(detail::range_of(row, serial), static_cast<std::size_t>(r)), serial);
+                });
+                return;
+            }
+            auto const stream = w.data() != out.data() &&
+                                static_cast<std::size_t>(w.size()) * sizeof(float) > on.streaming_size;
+            auto const cols = static_cast<std::size_t>(w.cols());
+            auto const from = static_cast<std::size_t>(w.outerStride());
+            auto const to = static_cast<std::size_t>(out.outerStride());
+            detail::in_parts(on, static_cast<std::size_t>(w.rows()), detail::rows_per_task(w),
+                             [&](std::size_t begin, std::size_t end) {
+                                 auto const run = [&]<bool Stream>(std::bool_constant<Stream>) {
+                                     detail::run_on(on.instructions,
+                                                    detail::FakeQuantizeRowsLoop<Stream>{
+                                                        w.data() + begin * from, out.data() + begin * to,
+                                                        end - begin, cols, from, to, detail::limits_of<B>(),
+                                                        std::same_as<S, Symmetric>});
+                                 };
+                                 stream ? run(std::true_type{}) : run(std::false_type{});
+                             });
+        } else {
+            ScaleOffset const p = scale_of(detail::range_of(w, on), 0);
+            detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
+                amct_distill::fake_quantize<B>(detail::row(w, r), detail::row(out, r), p, serial);
+            });
+        }
+    }
+
+    /// Straight through: grad_w = grad_out. `grad_parameters` is empty.
+    void backward(const ConstMatrixRef&, const ConstMatrixRef& grad_out, MatrixRef grad_w,
+                  [[maybe_unused]] std::span<float> grad_parameters) const {
+        assert(grad_parameters.empty());
+        grad_w = grad_out;
+    }
+
+    /// Nothing is trained.
+    std::span<float> parameters() { return {}; }
+    std::span<const float> parameters() const { return {}; }
+    void constrain() {}
+
+    /// One per row, or one.
+    Scales scale_offsets(const ConstMatrixRef& w, const Execution& on = {}) const {
+        return scales_of(ranges(w, on));
+    }
+
+    /// The integers. Errors as in `initialize`.
+    result<QuantizedMatrix> quantize(const ConstMatrixRef& w, const Execution& on = {}) const {
+        auto const found = ranges(w, on);
+        if (auto ok = check_weights(w, found, on); !ok) return ok.diagnostics();
+        return amct_distill::quantize<B>(w, scales_of(found), on);
+    }
+
+private:
+    using Ranges = std::vector<detail::ValueRange>;
+
+    /// One per row, or one.
+    static Ranges ranges(const ConstMatrixRef& w, const Execution& on) {
+        if constexpr (!std::same_as<G, ChannelWise>) return {detail::range_of(w, on)};
+        Ranges all(static_cast<std::size_t>(w.rows()));
+        detail::for_each_row(on, w, [&](Eigen::Index r, const Execution& serial) {
+            all[static_cast<std::size_t>(r)] = detail::range_of(detail::row(w, r), serial);
+        });
+        return all;
+    }
+    Scales scales_of(const Ranges& all) const {
+        std::vector<ScaleOffset> scales;
+        scales.reserve(all.size());
+        for (const detail::ValueRange& range : all) scales.push_back(scale_of(range, scales.size()));
+        return scales;
+    }
+    static std::string name_of(std::size_t r) {
+        return std::same_as<G, ChannelWise> ? detail::concat("weights: row ", r) : "weights";
+    }
+    static result<void> check_weights(const ConstMatrixRef& w, const Ranges& all, const Execution& on) {
+        bool const finite =
+            std::all_of(all.begin(), all.end(), [](const detail::ValueRange& r) { return r.finite; });
+        if (w.size() == 0 || !finite) return check_finite(w, "weights", on);  // says where
+        for (std::size_t r = 0; r != all.size(); ++r)
+            if (ClipRange const range = detail::clips(all[r]); use_of<B, S>(range) == RangeUse::too_wide)
+                return detail::too_wide(name_of(r), range, B::name);
+        return {};
+    }
+
+    ScaleOffset scale_of(detail::ValueRange range, [[maybe_unused]] std::size_t r) const {
+        if constexpr (std::same_as<S, Symmetric>)
+            return symmetric_scale<B>(detail::clips(range), ratios_.empty() ? 1.0f : ratios_[r]);
+        else
+            return asymmetric_scale<B>(detail::clips(range));
+    }
+
+    InitialRange initial_ = InitialRange::MAX;
+    std::vector<float> ratios_{};  // one per row, or one, of the ranges; empty: all of them 1
+};
 
 }  // namespace amct_distill
 
@@ -5052,9 +5075,17 @@ public:
     using granularity = G;
     using symmetry = Symmetric;
 
-    /// Takes ARQ's scales of w. Errors and warnings are those of ARQ; after an error all is as before.
+    Ulq() = default;
+    explicit Ulq(InitialRange initial) : initial_(initial) {}
+    /// From the message of a configuration.
+    template <class Message>
+    requires requires(const Message& m) { InitialRange(m.initial_range.get()); }
+    explicit Ulq(const Message& m) : initial_(m.initial_range.get()) {}
+
+    /// Takes ARQ's scales of w, of the range that it was made with. Errors and warnings are those of ARQ;
+    /// after an error all is as before.
     result<void> initialize(const ConstMatrixRef& w, const Execution& on = {}) {
-        Arq<B, G> arq;
+        Arq<B, G> arq(initial_);
         auto checked = arq.initialize(w, on);
         if (!checked) return checked;
         std::vector<float> scales;
@@ -5153,6 +5184,7 @@ private:
             detail::ScaleGradient{w.data(), g.data(), scale, qmax, qmin, scale * qmax, scale * qmin})[0];
     }
 
+    InitialRange initial_ = InitialRange::MAX;
     std::vector<float> scales_{};
     std::vector<float> last_good_{};
 };
@@ -6365,6 +6397,27 @@ struct Fraction {
 
 }  // namespace detail
 
+/// AMCT's, with a range of the weights that may be searched: at four bits clipping a few large ones may cost
+/// less than a coarse step for all.
+struct ExtendedARQDistill {
+    template <class Bits, class Granularity>
+    using quantizer = Arq<Bits, Granularity>;
+
+    optional<DataType, DataType::INT8> dst_type{};
+    optional<bool> channel_wise{};                              ///< as in ARQDistill
+    optional<InitialRange, InitialRange::MAX> initial_range{};  ///< MSE: ranges stay as much smaller
+    friend bool operator==(const ExtendedARQDistill&, const ExtendedARQDistill&) = default;
+};
+struct ExtendedULQDistill {
+    template <class Bits, class Granularity>
+    using quantizer = Ulq<Bits, Granularity>;
+
+    optional<DataType, DataType::INT8> dst_type{};
+    optional<bool> channel_wise{};                              ///< as in ARQDistill
+    optional<InitialRange, InitialRange::MAX> initial_range{};  ///< of the scales at first
+    friend bool operator==(const ExtendedULQDistill&, const ExtendedULQDistill&) = default;
+};
+
 /// Weights by learned rounding: see quant/adaround.hpp, and quant/adaround_options.hpp for what the numbers
 /// do.
 struct AdaRoundDistill {
@@ -6388,8 +6441,8 @@ struct AdaRoundDistill {
 /// The first of each list is the default, as in AMCT.
 struct ExtendedAlgorithms : StandardAlgorithms {
     struct weights {
-        ARQDistill arq_distill;
-        WtsULQDistill ulq_distill;
+        ExtendedARQDistill arq_distill;
+        ExtendedULQDistill ulq_distill;
         AdaRoundDistill adaround_distill;
     };
 };
@@ -6407,6 +6460,12 @@ constexpr std::array<FieldNumber, 10> field_numbers(const AdaRoundDistill*) {
              {"hard_phase", 8},
              {"learning_rate", 9},
              {"initial_range", 10}}};
+}
+constexpr std::array<FieldNumber, 3> field_numbers(const ExtendedARQDistill*) {
+    return {{{"dst_type", 1}, {"channel_wise", 2}, {"initial_range", 1001}}};
+}
+constexpr std::array<FieldNumber, 3> field_numbers(const ExtendedULQDistill*) {
+    return {{{"dst_type", 1}, {"channel_wise", 2}, {"initial_range", 1001}}};
 }
 constexpr std::array<FieldNumber, 3> field_numbers(const ExtendedAlgorithms::weights*) {
     return {{{"arq_distill", 1}, {"ulq_distill", 2}, {"adaround_distill", 1001}}};
@@ -14224,10 +14283,22 @@ concept BlockLoss = std::copyable<L> && std::default_initializable<L> &&
     loss.gradient(t, t, gradient);
 };
 
-/// mean((output - target)^2), summed in double, in order; 2 (output - target) / n in float32.
+/// One whose elements can be weighted (see fisher.hpp): the mean of weight times what an element adds.
+template <class L>
+concept WeightedBlockLoss = BlockLoss<L> &&
+    requires(const L& loss, const nn::Tensor& t, nn::Tensor& gradient) {
+    { loss(t, t, t) } -> std::convertible_to<double>;
+    loss.gradient(t, t, t, gradient);
+};
+
+/// mean((output - target)^2), summed in double, in order; 2 (output - target) / n in float32. With weights
+/// mean(weight (output - target)^2).
 struct MeanSquaredError {
     double operator()(const nn::Tensor& output, const nn::Tensor& target) const;
     void gradient(const nn::Tensor& output, const nn::Tensor& target, nn::Tensor& gradient) const;
+    double operator()(const nn::Tensor& output, const nn::Tensor& target, const nn::Tensor& weights) const;
+    void gradient(const nn::Tensor& output, const nn::Tensor& target, const nn::Tensor& weights,
+                  nn::Tensor& gradient) const;
 };
 
 }  // namespace amct_distill
@@ -14254,6 +14325,22 @@ AMCT_DISTILL_INLINE void MeanSquaredError::gradient(const nn::Tensor& output, co
                                                     nn::Tensor& gradient) const {
     nn::array(gradient) =
         (nn::array(output) - nn::array(target)) * (2.0f / static_cast<float>(output.size()));
+}
+
+AMCT_DISTILL_INLINE double MeanSquaredError::operator()(const nn::Tensor& output, const nn::Tensor& target,
+                                                        const nn::Tensor& weights) const {
+    double sum = 0;
+    for (std::size_t i = 0; i != output.size(); ++i) {
+        double const d = static_cast<double>(output[i]) - static_cast<double>(target[i]);
+        sum += static_cast<double>(weights[i]) * d * d;
+    }
+    return sum / static_cast<double>(output.size());
+}
+
+AMCT_DISTILL_INLINE void MeanSquaredError::gradient(const nn::Tensor& output, const nn::Tensor& target,
+                                                    const nn::Tensor& weights, nn::Tensor& gradient) const {
+    nn::array(gradient) = (nn::array(output) - nn::array(target)) * nn::array(weights) *
+                          (2.0f / static_cast<float>(output.size()));
 }
 
 }  // namespace amct_distill
@@ -14341,6 +14428,10 @@ struct SearchOptions {
 /// teacher's in every other batch.
 enum class BlockInput { student, teacher, mix };
 
+/// What the elements of a block's outputs count in its loss: all the same; or, each, the squared gradient of
+/// the distance between the network's outputs and such a little off (BRECQ): see fisher.hpp.
+enum class LossWeights { none, fisher };
+
 /// `Loss` and `Optimizer` are as in loss.hpp and optimizer.hpp.
 template <BlockLoss Loss = MeanSquaredError, BlockOptimizer Optimizer = AdamW>
 struct BasicDistillOptions {
@@ -14355,7 +14446,8 @@ struct BasicDistillOptions {
     /// How likely an element of a layer's quantized input stays float, in training only (QDrop, Wei et al.
     /// 2022, with 0.5): what is learned then depends less on the batches' very values.
     double drop_probability = 0;
-    std::uint64_t seed = 1;  ///< of all random numbers; without drop_probability there are none
+    LossWeights loss_weights = LossWeights::none;
+    std::uint64_t seed = 1;  ///< of all random numbers, which the two above use
     /// Into how many slices a batch is cut along its samples (one of fewer samples into one for each);
     /// threads take slices. It changes the last bits of the result, threads do not. 1 for modules in which
     /// samples depend on each other.
@@ -14370,6 +14462,10 @@ struct BasicDistillOptions {
             fail("blocks must be one of BlockShape's values, found ", static_cast<int>(blocks));
         if (input != BlockInput::student && input != BlockInput::teacher && input != BlockInput::mix)
             fail("input must be one of BlockInput's values, found ", static_cast<int>(input));
+        if (loss_weights != LossWeights::none && loss_weights != LossWeights::fisher)
+            fail("loss_weights must be one of LossWeights's values, found ", static_cast<int>(loss_weights));
+        if (loss_weights != LossWeights::none && !WeightedBlockLoss<Loss>)
+            fail("loss_weights must be none: the loss takes no weights (see loss.hpp)");
         if (!(drop_probability >= 0 && drop_probability < 1))
             fail("drop_probability must be in [0, 1), found ", number(drop_probability));
         if (slices < 1 || slices > 1024) fail("slices must be 1 to 1024, found ", slices);
@@ -15220,6 +15316,127 @@ private:
 
 }  // namespace amct_distill
 
+// ---- amct_distill/distill/fisher.hpp
+
+/// What the elements of a block's outputs count for the network's: weights of the block's squared error.
+///
+///     FisherWeights fisher(runner_of_teacher, block, {.seed = 7});
+///     // value_of(id): the teacher's tensor, of fisher.given() and of block.outputs, for batch i
+///     fisher.compute(i, samples, value_of, weights);
+///
+/// The weight of an element is the squared gradient there of half the squared distance between the network's
+/// outputs and such that are off by plus or minus one, at random, in every element. Its expectation is the
+/// diagonal of J'J, J being the derivative of the outputs: what a small error there does to them. Nothing but
+/// inputs is needed. Source: Li et al. 2021 (BRECQ), with the teacher's outputs in the place of labels.
+
+namespace amct_distill {
+
+struct FisherOptions {
+    std::uint64_t seed = 1;
+};
+
+class FisherWeights {
+public:
+    /// Runner (the teacher's) and block outlive it.
+    FisherWeights(SliceRunner& runner, const TrainedBlock& block, const FisherOptions& options)
+        : runner_(runner), block_(block), options_(options) {
+        const nn::Network& net = runner.network();
+        auto const is_of = [&](const std::vector<nn::NodeId>& operations, nn::NodeId value) {
+            return std::ranges::find(operations, detail::operation_of(net, value)) != operations.end();
+        };
+        for (nn::NodeId id : net.operations())
+            if (id > block.nodes.front() && !is_of(block.nodes, id)) after_.push_back(id);
+        for (nn::NodeId id : after_)
+            for (nn::NodeId input : net.node(id).inputs)
+                if (net.node(input).kind != NodeKind::constant && !is_of(after_, input)) need(input);
+        for (nn::NodeId id : net.outputs())
+            if (is_of(after_, id)) ends_.push_back(id);
+        values_ = given_;
+        values_.insert(values_.end(), block.outputs.begin(), block.outputs.end());
+        for (nn::Tape& tape : runner.tapes()) tape.input_gradients = true;
+    }
+    FisherWeights(const FisherWeights&) = delete;
+    FisherWeights& operator=(const FisherWeights&) = delete;
+
+    /// Values from before the block, or within it, that what comes after it reads.
+    std::span<const nn::NodeId> given() const { return given_; }
+
+    /// Of a batch's number, of whose samples this rank has some. `weights` become those of the block's
+    /// outputs, a sample's with a mean of 1; where no output of the network depends on the block, all are 1.
+    template <class ValueOf>
+    void compute(std::size_t batch, nn::Index samples, ValueOf&& value_of, std::vector<nn::Tensor>& weights) {
+        const nn::Network& net = runner_.network();
+        weights.resize(block_.outputs.size());
+        for (std::size_t k = 0; k != weights.size(); ++k)
+            weights[k].resize(value_of(block_.outputs[k]).shape());
+        runner_.prepare(after_);
+        runner_.for_each(samples, [&](std::size_t, BatchSlice slice, nn::Tape& tape, std::size_t) {
+            for (nn::NodeId id : values_)
+                detail::take_slice(value_of(id), net.node(id).shape, slice, tape.output(id));
+            net.forward_nodes(after_, tape, nn::Mode::evaluate);
+            std::vector<nn::Tensor> seeds;
+            std::vector<const nn::Tensor*> views;
+            for (nn::NodeId id : ends_) seeds.push_back(signs(batch, id, tape.output(id), slice));
+            for (const nn::Tensor& seed : seeds) views.push_back(&seed);
+            if (!ends_.empty()) net.backward_nodes(after_, ends_, views, tape, nn::Mode::evaluate);
+            for (std::size_t k = 0; k != weights.size(); ++k) {
+                nn::NodeId const id = block_.outputs[k];
+                nn::Tensor gradient(tape.output(id).shape());
+                if (!ends_.empty() && is_read_[k]) nn::array(gradient) = nn::array(tape.gradient(id));
+                if (std::ranges::find(net.outputs(), id) != net.outputs().end())
+                    nn::array(gradient) += nn::array(signs(batch, id, gradient, slice));
+                auto const to = runner_.is_cut() ? detail::values_of(weights[k], slice) : weights[k].span();
+                for (std::size_t i = 0; i != to.size(); ++i) to[i] = gradient[i] * gradient[i];
+            }
+            for (nn::Index s = 0; s != (runner_.is_cut() ? slice.size() : 1); ++s) scale(weights, slice, s);
+        });
+    }
+
+private:
+    void need(nn::NodeId value) {
+        auto const output = std::ranges::find(block_.outputs, value);
+        if (output != block_.outputs.end())
+            is_read_[static_cast<std::size_t>(output - block_.outputs.begin())] = true;
+        else if (std::ranges::find(given_, value) == given_.end())
+            given_.push_back(value);
+    }
+    /// Plus or minus one for each element, whatever the slice.
+    nn::Tensor signs(std::size_t batch, nn::NodeId id, const nn::Tensor& like, BatchSlice slice) const {
+        RandomBits const bits(mixed(options_.seed, batch, id.index));
+        std::size_t const one = like.dim(0) == 0 ? 0 : like.size() / static_cast<std::size_t>(like.dim(0));
+        std::size_t const first = runner_.is_cut() ? static_cast<std::size_t>(slice.first) * one : 0;
+        nn::Tensor out(like.shape());
+        for (std::size_t i = 0; i != out.size(); ++i) out[i] = (bits(first + i) & 1) != 0 ? 1.0f : -1.0f;
+        return out;
+    }
+    /// A sample's weights, the s-th of the slice, or all.
+    void scale(std::vector<nn::Tensor>& weights, BatchSlice slice, nn::Index s) const {
+        auto const of_sample = [&](nn::Tensor& t) {
+            return runner_.is_cut() ? detail::values_of(t, BatchSlice{slice.begin + s, slice.begin + s + 1,
+                                                                      slice.first + s})
+                                    : t.span();
+        };
+        double sum = 0, count = 0;
+        for (nn::Tensor& t : weights) {
+            for (float const w : of_sample(t)) sum += static_cast<double>(w);
+            count += static_cast<double>(of_sample(t).size());
+        }
+        bool const has_any = sum > 0 && std::isfinite(sum) && std::isfinite(count / sum);
+        for (nn::Tensor& t : weights)
+            for (float& w : of_sample(t)) w = has_any ? static_cast<float>(w * (count / sum)) : 1.0f;
+    }
+
+    SliceRunner& runner_;
+    const TrainedBlock& block_;
+    FisherOptions options_;
+    std::vector<nn::NodeId> after_{};             // operations
+    std::vector<nn::NodeId> given_{}, values_{};  // values that they read; and the block's outputs
+    std::vector<nn::NodeId> ends_{};              // outputs that they compute
+    std::vector<bool> is_read_ = std::vector<bool>(block_.outputs.size(), false);  // by them
+};
+
+}  // namespace amct_distill
+
 // ---- amct_distill/distill/spill_file.hpp
 
 /// Tensors that have no room in memory, in a file of the run's directory.
@@ -15522,6 +15739,7 @@ class BlockData {
 public:
     struct Step {
         std::vector<nn::Tensor> inputs{}, targets{};  // parallel to those of the block; this rank's samples
+        std::vector<nn::Tensor> weights{};            // of the targets' elements in the loss; empty: none
         nn::Index samples = 0;                        // of the whole batch
         /// The inputs are the teacher's, since that is asked for, or: the student's were off by more than
         /// half of the smaller signal's power, mean((t - s)^2) > 0.5 min(mean t^2, mean s^2), and had nothing
@@ -15533,7 +15751,7 @@ public:
     /// it.
     BlockData(PrefixRunner& student, PrefixRunner& teacher, CacheBudget& budget, std::size_t batches,
               const TrainedBlock& block, const TeacherDump* dump, std::size_t index,
-              BlockInput input = BlockInput::student)
+              BlockInput input = BlockInput::student, const FisherOptions* fisher = nullptr)
         : student_(student),
           teacher_(teacher),
           budget_(budget),
@@ -15546,6 +15764,7 @@ public:
           places_(batches),
           is_far_(batches),
           sums_(student.runner()) {
+        if (fisher != nullptr) fisher_.emplace(teacher.runner(), block, *fisher);
         const nn::Network& network = student.network();
         // A module that is trained here and also used before makes the inputs change with every step.
         for (nn::NodeId id : network.operations())
@@ -15554,6 +15773,7 @@ public:
                     if (network.node(own).module == network.node(id).module) changes_ = true;
         asked_ = block.inputs;
         asked_.insert(asked_.end(), block.outputs.begin(), block.outputs.end());
+        if (fisher_) asked_.insert(asked_.end(), fisher_->given().begin(), fisher_->given().end());
     }
     BlockData(const BlockData&) = delete;
     BlockData& operator=(const BlockData&) = delete;
@@ -15574,7 +15794,7 @@ public:
         }
         if (auto ok = compute(i); !ok) return ok.diagnostics();
         std::size_t bytes = 0;
-        for (const auto* all : {&current_.inputs, &current_.targets})
+        for (const auto* all : {&current_.inputs, &current_.targets, &current_.weights})
             for (const nn::Tensor& t : *all) bytes += t.size() * sizeof(float);
         if (changes_) return &current_;
         if (budget_.take(bytes)) {
@@ -15601,15 +15821,16 @@ public:
 private:
     /// Of a step in the file.
     struct Places {
-        std::vector<SpillFile::Place> inputs{}, targets{};
+        std::vector<SpillFile::Place> inputs{}, targets{}, weights{};
         bool from_teacher = false;
         nn::Index samples = 0;
     };
     result<void> write(Places& places) {
         places.from_teacher = current_.from_teacher;
         places.samples = current_.samples;
-        for (auto [tensors, to] :
-             {std::pair{&current_.inputs, &places.inputs}, {&current_.targets, &places.targets}})
+        for (auto [tensors, to] : {std::pair{&current_.inputs, &places.inputs},
+                                   {&current_.targets, &places.targets},
+                                   {&current_.weights, &places.weights}})
             for (const nn::Tensor& t : *tensors)
                 if (auto ok = file_.write(t, to->emplace_back()); !ok) return ok;
         return {};
@@ -15617,8 +15838,9 @@ private:
     result<void> read(const Places& places) {
         current_.from_teacher = places.from_teacher;
         current_.samples = places.samples;
-        for (auto [tensors, from] :
-             {std::pair{&current_.inputs, &places.inputs}, {&current_.targets, &places.targets}})
+        for (auto [tensors, from] : {std::pair{&current_.inputs, &places.inputs},
+                                     {&current_.targets, &places.targets},
+                                     {&current_.weights, &places.weights}})
             for (std::size_t k = 0; k != tensors->size(); ++k)
                 if (auto ok = file_.read((*from)[k], (*tensors)[k]); !ok) return ok;
         return {};
@@ -15628,7 +15850,7 @@ private:
         if (auto ok = student_.advance(i, block_.nodes.front()); !ok) return ok;
         current_.inputs.resize(block_.inputs.size());
         current_.targets.resize(block_.outputs.size());
-        if (dump_ != nullptr) {
+        if (dump_ != nullptr && !fisher_) {
             if (auto ok = dump_->load(index_, i, current_.inputs, current_.targets); !ok) return ok;
         } else {
             // Past the block at once: its outputs are what the next one goes on from.
@@ -15639,6 +15861,10 @@ private:
                 current_.targets[k] = teacher_.value(block_.outputs[k]);
         }
         current_.samples = student_.samples(i);
+        if (fisher_)
+            fisher_->compute(
+                i, current_.samples, [&](nn::NodeId id) -> const nn::Tensor& { return teacher_.value(id); },
+                current_.weights);
         current_.from_teacher =
             is_far(i) || input_ == BlockInput::teacher || (input_ == BlockInput::mix && i % 2 != 0);
         if (!current_.from_teacher)
@@ -15665,6 +15891,7 @@ private:
     const TeacherDump* dump_;
     std::size_t index_;
     BlockInput input_;
+    std::optional<FisherWeights> fisher_{};
     std::vector<nn::NodeId> asked_{};
     bool changes_ = false;
     std::vector<std::optional<Step>> steps_;
@@ -15856,6 +16083,7 @@ public:
           rank_sums_(runner_.ranks()) {
         for (Work& w : work_) {
             w.targets.resize(block.outputs.size());
+            w.weights.resize(block.outputs.size());
             w.gradients.resize(block.outputs.size());
             for (const nn::Tensor& g : w.gradients) w.views.push_back(&g);
         }
@@ -15912,7 +16140,14 @@ public:
                 const nn::Tensor& output = tape.output(block_.outputs[o]);
                 nn::Tensor& gradient = work.gradients[o];
                 gradient.resize(output.shape());
-                loss.gradient(output, work.targets[o], gradient);
+                if constexpr (WeightedBlockLoss<Loss>) {
+                    if (step.weights.empty())
+                        loss.gradient(output, work.targets[o], gradient);
+                    else
+                        loss.gradient(output, work.targets[o], work.weights[o], gradient);
+                } else {
+                    loss.gradient(output, work.targets[o], gradient);
+                }
                 if (auto const share = static_cast<double>(output.size()) / all; share != 1)
                     nn::array(gradient) *= static_cast<float>(share);
             }
@@ -15947,7 +16182,7 @@ public:
 private:
     /// What a slice needs besides its tape; one for each that runs at a time.
     struct Work {
-        std::vector<nn::Tensor> targets{}, gradients{};
+        std::vector<nn::Tensor> targets{}, weights{}, gradients{};
         std::vector<const nn::Tensor*> views{};
     };
 
@@ -15964,7 +16199,15 @@ private:
             detail::take_slice(step.targets[k], network_.node(block_.outputs[k]).shape, slice,
                                work.targets[k]);
             const nn::Tensor& output = tape.output(block_.outputs[k]);
-            sum += static_cast<double>(loss(output, work.targets[k])) * static_cast<double>(output.size());
+            auto const size = static_cast<double>(output.size());
+            if constexpr (WeightedBlockLoss<Loss>)
+                if (!step.weights.empty()) {
+                    detail::take_slice(step.weights[k], network_.node(block_.outputs[k]).shape, slice,
+                                       work.weights[k]);
+                    sum += static_cast<double>(loss(output, work.targets[k], work.weights[k])) * size;
+                    continue;
+                }
+            sum += static_cast<double>(loss(output, work.targets[k])) * size;
         }
         return sum;
     }
@@ -16684,7 +16927,9 @@ result<Fingerprint> fingerprint(const nn::Network& teacher, const BasicStudent<A
         of_training.add(v);
     of_training.add(static_cast<std::uint64_t>(options.input));
     of_training.add(options.drop_probability);
-    of_training.add(options.drop_probability > 0 ? options.seed : 0);
+    of_training.add(static_cast<std::uint64_t>(options.loss_weights));
+    of_training.add(options.drop_probability > 0 || options.loss_weights != LossWeights::none ? options.seed
+                                                                                              : 0);
     detail::add_settings(of_training, options.loss);
     detail::add_settings(of_training, options.optimizer);
     return Fingerprint{of_teacher.value(), of_configuration.value(), of_data.value(), of_calibration.value(),
@@ -17179,8 +17424,9 @@ result<void> train_blocks(const nn::Network& teacher, BasicStudent<Algorithms>& 
         of_student(student.network(), batches, budget, &executor, options.slices);
     Options training = options;
     for (std::size_t b = report.blocks.size(); b != blocks.size(); ++b) {
+        FisherOptions const fisher{.seed = mixed(options.seed, b)};
         BlockData data(of_student, of_teacher, budget, batches.size(), blocks[b], dump ? &*dump : nullptr, b,
-                       options.input);
+                       options.input, options.loss_weights == LossWeights::fisher ? &fisher : nullptr);
         BlockTrainer<decltype(options.loss), decltype(options.optimizer)> trainer(student.network(), data,
                                                                                   &executor, options.slices);
         if (report.cancelled) training.epochs = 0;
@@ -28661,10 +28907,15 @@ public:
         if (!axis) return of_layer(out.name, axis.diagnostics());
         out.channel_axis = *axis;
         out.batch_norm = files.batch_norm.get();
-        for (std::uint32_t channel : files.requantized) out.requantized.push_back(channel);
 
         nn::WeightRows const rows(*layer);
         auto const channels = static_cast<std::size_t>(rows.count());
+        for (std::uint32_t channel : files.requantized) {
+            if (channel >= channels)
+                return fail("files.txt", concat("layer `", out.name, "`: there is no channel ", channel,
+                                                " to be requantized; it has ", channels));
+            out.requantized.push_back(channel);
+        }
         if (auto ok = read_factors(record, channels, out); !ok) return ok.diagnostics();
         if (auto ok = read_codes(files, record, *layer, out); !ok) return ok.diagnostics();
         if (files.bias.has_value()) {

@@ -26,6 +26,13 @@ void* operator new(std::size_t n, std::align_val_t a) {
     return made(may_allocate() ? std::aligned_alloc(alignment, (n + alignment - 1) / alignment * alignment)
                                : nullptr);
 }
+void* operator new(std::size_t n, const std::nothrow_t&) noexcept {
+    return may_allocate() ? std::malloc(n == 0 ? 1 : n) : nullptr;
+}
+void* operator new[](std::size_t n) { return ::operator new(n); }
+void* operator new[](std::size_t n, const std::nothrow_t& t) noexcept { return ::operator new(n, t); }
+void operator delete[](void* p) noexcept { std::free(p); }
+void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
 void operator delete(void* p) noexcept { std::free(p); }
 void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }

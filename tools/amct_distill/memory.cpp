@@ -96,16 +96,15 @@ double work_of(const Sizes& s, const ad::ExtendedPlan& plan, std::size_t batch, 
     double const observed = s.layers * n * static_cast<double>(plan.batch_num.value);
     double const calibrate = of_student * running + s.layers * n + observed * 8 / 4096 +
                              0x1p17 * static_cast<double>(plan.layers.size());
-    // The runners of the teacher's outputs, of both networks' beginnings, and of the block.
-    double const distill = (2 * s.all + of_student) * running + 4 * s.block * running + 4 * s.live * n +
-                           2 * s.outputs * n + (plan.data_dump.value ? s.boundary * n : 0);
+    // The runners of the teacher, of the student, of what it was as calibrated, and of the block.
+    double const distill = (s.all + 2 * of_student) * running + 4 * s.block * running + 4 * s.live * n +
+                           3 * s.outputs * n + (plan.data_dump.value ? s.boundary * n : 0);
     // The teacher runs backward, each of its threads with gradients of all parameters.
     double const backward =
         has_loss_weights ? 3 * s.all * running + s.live * n + 2 * s.parameters * at_once : 0;
-    double const measure = (s.all + of_student) * running + (2 * s.layers + 2 * s.outputs) * n;
     double const verify = 3.5 * of_student * (std::min)(n, 8.0);
     double const compare = (2 * s.all + 2 * of_student) * running + 4 * s.outputs * n;
-    double const values = read + (std::max)({calibrate, distill + backward, measure, verify, compare});
+    double const values = read + (std::max)({calibrate, distill + backward, verify, compare});
     // The student and what it was before, as calibrated and deployed; what a block is trained with.
     double const networks = 6 * s.parameters + 14 * s.trained;
     return 4 * (values + networks);

@@ -53,10 +53,15 @@ public:
         if (!axis) return of_layer(out.name, axis.diagnostics());
         out.channel_axis = *axis;
         out.batch_norm = files.batch_norm.get();
-        for (std::uint32_t channel : files.requantized) out.requantized.push_back(channel);
 
         nn::WeightRows const rows(*layer);
         auto const channels = static_cast<std::size_t>(rows.count());
+        for (std::uint32_t channel : files.requantized) {
+            if (channel >= channels)
+                return fail("files.txt", concat("layer `", out.name, "`: there is no channel ", channel,
+                                                " to be requantized; it has ", channels));
+            out.requantized.push_back(channel);
+        }
         if (auto ok = read_factors(record, channels, out); !ok) return ok.diagnostics();
         if (auto ok = read_codes(files, record, *layer, out); !ok) return ok.diagnostics();
         if (files.bias.has_value()) {

@@ -12,6 +12,7 @@
 #include "../core/concat.hpp"
 #include "../core/inline.hpp"
 #include "../core/number.hpp"
+#include "../run/vectors.hpp"
 #include "adamw.hpp"
 
 namespace amct_distill {
@@ -45,24 +46,65 @@ AMCT_DISTILL_INLINE void AdamW::add(std::span<float> values, std::span<const flo
                         std::vector<float>(values.size())});
 }
 
-AMCT_DISTILL_INLINE void AdamW::step() {
+namespace detail {
+
+/// The factors of a step, in float32, and the step of some elements. Each operation is rounded.
+struct AdamWStep {
+    float keep2, take1, take2, root, epsilon, decay, rate;
+
+    template <class F>
+    [[gnu::always_inline]] void run(const float* gradient, float* value, float* first, float* second) const {
+        F g, p, m, v;
+        load(gradient, g);
+        load(value, p);
+        load(first, m);
+        load(second, v);
+        F product = take1 * (g - m);
+        keep_rounded(product);
+        m += product;
+        F old = v * keep2, square = g * g;
+        keep_rounded(old);
+        keep_rounded(square);
+        product = take2 * square;
+        keep_rounded(product);
+        v = old + product;
+        F deviation = v;
+        square_root(deviation);
+        F kept = p * decay, taken = rate * (m / (deviation / root + epsilon));
+        keep_rounded(kept);
+        keep_rounded(taken);
+        p = kept - taken;
+        store(p, value);
+        store(m, first);
+        store(v, second);
+    }
+};
+
+}  // namespace detail
+
+AMCT_DISTILL_INLINE void AdamW::step(const Execution& on) {
     ++steps_;
     double const correction1 = 1 - std::pow(options_.beta1, steps_);
     double const correction2 = std::sqrt(1 - std::pow(options_.beta2, steps_));
-    auto const keep2 = static_cast<float>(options_.beta2), take1 = static_cast<float>(1 - options_.beta1),
-               take2 = static_cast<float>(1 - options_.beta2), root = static_cast<float>(correction2),
-               epsilon = static_cast<float>(options_.epsilon);
     for (Entry& e : entries_) {
         double const learning_rate = e.learning_rate * factor_;
-        auto const decay = static_cast<float>(1 - learning_rate * options_.weight_decay),
-                   rate = static_cast<float>(learning_rate / correction1);
-        for (std::size_t i = 0; i != e.values.size(); ++i) {
-            float const g = e.gradient[i];
-            float &p = e.values[i], &m = e.first[i], &v = e.second[i];
-            m += take1 * (g - m);
-            v = v * keep2 + take2 * (g * g);
-            p = p * decay - rate * (m / (std::sqrt(v) / root + epsilon));
-        }
+        detail::AdamWStep const step{.keep2 = static_cast<float>(options_.beta2),
+                                     .take1 = static_cast<float>(1 - options_.beta1),
+                                     .take2 = static_cast<float>(1 - options_.beta2),
+                                     .root = static_cast<float>(correction2),
+                                     .epsilon = static_cast<float>(options_.epsilon),
+                                     .decay = static_cast<float>(1 - learning_rate * options_.weight_decay),
+                                     .rate = static_cast<float>(learning_rate / correction1)};
+        detail::in_parts(on, e.values.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
+            const float* const g = e.gradient.data();
+            float *const p = e.values.data(), *const m = e.first.data(), *const v = e.second.data();
+            std::size_t i = begin;
+#if defined(__GNUC__)
+            using Four = detail::Vectors<16>::floats;
+            for (; i + 4 <= end; i += 4) step.run<Four>(g + i, p + i, m + i, v + i);
+#endif
+            for (; i != end; ++i) step.run<float>(g + i, p + i, m + i, v + i);
+        });
     }
 }
 

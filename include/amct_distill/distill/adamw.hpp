@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "../run/execution.hpp"
+
 namespace amct_distill {
 
 struct AdamWOptions {
@@ -45,7 +47,8 @@ public:
     /// p *= 1 - lr * weight_decay;  m = lerp(m, g, 1 - beta1);  v = beta2 * v + (1 - beta2) * g^2;
     /// p -= lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon).
     /// float32 by element, the factors in double, as PyTorch does it.
-    void step();
+    /// On the execution's threads, with the same bits.
+    void step(const Execution& on = {});
 
 private:
     struct Entry {

@@ -8,9 +8,11 @@
 /// the first step the trainer allocates nothing if the block's data fit the cache.
 #pragma once
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -19,12 +21,14 @@
 
 #include "../nn/network.hpp"
 #include "../quant/scale.hpp"
+#include "../run/execution.hpp"
 #include "../run/random_bits.hpp"
 #include "../run/training_step.hpp"
 #include "../student/run_options.hpp"
 #include "adamw.hpp"
 #include "block_data.hpp"
 #include "block_gradient.hpp"
+#include "distance.hpp"
 #include "distill_options.hpp"
 #include "loss.hpp"
 #include "optimizer.hpp"
@@ -38,11 +42,14 @@ namespace detail {
 struct TargetMoments {
     double count = 0, sum = 0, squares = 0;
     void add(std::span<const float> values) {
-        for (float const value : values) {
-            auto const v = static_cast<double>(value);
-            sum += v;
-            squares += v * v;
-        }
+        LaneSum sums, square_sums;
+        for_each_in_lanes(values.size(), [&](std::size_t i, std::size_t lane) {
+            auto const v = static_cast<double>(values[i]);
+            sums.lane[lane] += v;
+            square_sums.lane[lane] += v * v;
+        });
+        sum += sums.total();
+        squares += square_sums.total();
         count += static_cast<double>(values.size());
     }
     void add(const TargetMoments& other) { count += other.count, sum += other.sum, squares += other.squares; }
@@ -63,7 +70,8 @@ public:
           data_(data),
           modules_(modules_of(student, data.block())),
           gradient_(student, data.block(), modules_, executor, slices),
-          ranks_(executor == nullptr ? nullptr : executor->ranks()) {}
+          ranks_(executor == nullptr ? nullptr : executor->ranks()),
+          on_(executor == nullptr ? Execution{} : executor->execution()) {}
 
     /// `progress` has the block's number; it is told `on_progress` after every step, and `cancelled` is set
     /// when that said so. Errors: a batch cannot be loaded, the teacher's dump cannot be read.
@@ -99,6 +107,8 @@ public:
             (std::min)(static_cast<std::size_t>(options.search.evaluations_per_epoch), data_.size());
         // A long training may be evaluated in vain more often before its rates are lowered.
         patience_ = (std::max)(std::size_t{1}, evaluations * static_cast<std::size_t>(options.epochs) / 10);
+        // With falling rates, what the first half finds does not stay.
+        std::size_t const from = options.schedule == Schedule::constant ? 0 : steps / 2;
         std::size_t taken = 0;
         for (int epoch = 0; epoch != options.epochs && report_.stopped.empty() && !cancelled; ++epoch) {
             double sum = 0;
@@ -109,16 +119,17 @@ public:
                 auto const loss = step(i, options);
                 if (!loss) return loss.diagnostics();
                 sum += *loss;
+                seen_.add(*loss);
                 ++i, ++taken;
                 progress.epoch = epoch;
                 progress.step = i - 1;
                 progress.loss = *loss;
                 if (on_progress && detail::is_first(ranks_) && !on_progress(progress)) cancelled = true;
                 cancelled = detail::first_says(ranks_, cancelled);
-                // After the last step in any case.
                 bool const due =
-                    i * evaluations / data_.size() != (i - 1) * evaluations / data_.size() || cancelled;
-                if (due && report_.stopped.empty() && (is_settled() || taken == steps || cancelled))
+                    i * evaluations / data_.size() != (i - 1) * evaluations / data_.size() && taken >= from;
+                if ((due || cancelled) && report_.stopped.empty() &&
+                    (is_settled() || taken == steps || cancelled))
                     if (auto ok = evaluate(epoch, options); !ok) return ok.diagnostics();
             }
             report_.epoch_losses.push_back(sum / static_cast<double>(i));
@@ -234,6 +245,10 @@ private:
 
     /// The loss over all batches, the parameters as they are. `targets`: what is summed up besides.
     result<double> loss_over(const Loss& loss, detail::TargetMoments* targets = nullptr) {
+        return loss_below(std::numeric_limits<double>::infinity(), loss, targets);
+    }
+    /// The same if it is below the bound; else something that is not, maybe found before all batches are.
+    result<double> loss_below(double bound, const Loss& loss, detail::TargetMoments* targets = nullptr) {
         gradient_.prepare();
         double sum = 0, values = 0;
         for (std::size_t i = 0; i != data_.size(); ++i) {
@@ -250,7 +265,11 @@ private:
             auto const size = static_cast<double>(gradient_.values(**step));
             sum += gradient_.loss(**step, loss) * size;
             values += size;
+            // Of a sum that only grows, divided by all values.
+            if constexpr (NeverNegative<Loss>)
+                if (i + 1 != data_.size() && sum / values_ >= bound) return sum / values_;
         }
+        values_ = values;
         return sum / values;
     }
 
@@ -266,34 +285,37 @@ private:
             return loss;
         }
         if (!std::ranges::all_of(gradient_.gradients(),
-                                 [](const nn::Tensor& g) { return is_finite(g.span()); })) {
+                                 [this](const nn::Tensor& g) { return is_finite(g.span()); })) {
             report_.stopped = "a gradient is not finite";
             return loss;
         }
-        optimizer_->step();
-        for (Guided& own : guided_) own.optimizer.step();
-        if (!std::ranges::all_of(trained_, [](const auto& p) { return is_finite(p.values); })) {
+        take_step(*optimizer_);
+        for (Guided& own : guided_) take_step(own.optimizer);
+        if (!std::ranges::all_of(trained_, [this](const auto& p) { return is_finite(p.values); })) {
             report_.stopped = "a parameter is not finite";
             return loss;
         }
         constrain();
         ++averaged_;
-        auto const n = static_cast<double>(averaged_);
-        auto const decay = static_cast<float>((std::min)(options.search.average_decay, n / (n + 9)));
+        auto const taken = static_cast<double>(averaged_);
+        auto const decay = static_cast<float>((std::min)(options.search.average_decay, taken / (taken + 9)));
         for (std::size_t k = 0; k != average_.size(); ++k)
-            nn::array(average_[k]) +=
-                (nn::ConstArrayMap<float>(trained_[k].values.data(), std::ssize(trained_[k].values)) -
-                 nn::array(average_[k])) *
-                (1 - decay);
+            detail::in_parts(on_, average_[k].size(), detail::task_size,
+                             [&](std::size_t begin, std::size_t end) {
+                                 auto const n = static_cast<nn::Index>(end - begin);
+                                 nn::ArrayMap<float> average(average_[k].data() + begin, n);
+                                 nn::ConstArrayMap<float> now(trained_[k].values.data() + begin, n);
+                                 average += (now - average) * (1 - decay);
+                             });
         return loss;
     }
 
-    /// Takes the parameters as they are, or their average, if the loss was never as low.
+    /// Takes the average of the parameters, or they as they are, if the loss was never as low.
     result<void> evaluate(int epoch, const Options& options) {
         end_steps();
         bool better = false;
         auto const take_if_better = [&]() -> result<void> {
-            auto const loss = loss_over(options.loss);
+            auto const loss = loss_below(report_.loss_after, options.loss);
             if (!loss) return loss.diagnostics();
             if (*loss < report_.loss_after) {
                 report_.loss_after = *loss;
@@ -303,12 +325,17 @@ private:
             }
             return {};
         };
-        if (auto ok = take_if_better(); !ok) return ok;
         if (!average_.empty()) {
             exchange_average();
             if (auto ok = take_if_better(); !ok) return ok;
             exchange_average();
         }
+        // What the steps since the last time have seen tells the loss of the parameters as they are: a pass
+        // over the data is for those that it may make the best. With dropped quantization it does not tell.
+        bool const has_chance = !(seen_.mean() >= report_.loss_after);
+        if (has_chance || average_.empty() || options.drop_probability > 0)
+            if (auto ok = take_if_better(); !ok) return ok;
+        seen_ = {};
         failures_ = better ? 0 : failures_ + 1;
         if (failures_ == patience_ && !has_phases_ && options.search.rate_after_failure < 1) {
             failures_ = 0;
@@ -327,13 +354,26 @@ private:
     void constrain() {
         for (nn::Module* m : constrained_) m->constrain();
     }
-    static bool is_finite(std::span<const float> values) { return detail::range_of(values).finite; }
+    void take_step(Optimizer& optimizer) const {
+        if constexpr (requires { optimizer.step(on_); })
+            optimizer.step(on_);
+        else
+            optimizer.step();
+    }
+    bool is_finite(std::span<const float> values) const {
+        std::atomic<bool> finite = true;
+        detail::in_parts(on_, values.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
+            if (!detail::range_of(values.subspan(begin, end - begin)).finite) finite = false;
+        });
+        return finite;
+    }
 
     nn::Network& student_;
     BlockData& data_;
     std::vector<ModuleId> modules_;  // the block's
     BlockGradient<Loss> gradient_;
     Ranks* ranks_;
+    Execution on_;
     std::vector<nn::Module*> constrained_{};
     std::vector<nn::NamedParameter> trained_{};
     std::vector<nn::Tensor> average_{};  // parallel to `trained_`, or empty
@@ -349,6 +389,12 @@ private:
     typename BlockGradient<Loss>::Factors factors_{};
     detail::TargetMoments targets_{};
     std::size_t block_ = 0;
+    double values_ = std::numeric_limits<double>::infinity();  // of the outputs, over all batches, once known
+    struct Seen {
+        double sum = 0, steps = 0;
+        void add(double loss) { sum += loss, ++steps; }
+        double mean() const { return sum / steps; }
+    } seen_{};  // losses of the steps since the last evaluation
     double rate_ = 1;
     std::size_t patience_ = 1, failures_ = 0;  // evaluations in a row that found nothing better
     BlockReport report_{};

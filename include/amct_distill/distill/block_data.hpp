@@ -5,7 +5,7 @@
 ///     const BlockData::Step& step = *data.load(7).value();     // valid until the next load
 ///
 /// Neither changes while the block is trained, so both are computed once, and kept: in memory where the
-/// budget allows, else in a file of its directory; without one they are computed again at every epoch.
+/// budget allows, else in a file of its directory; without one they are computed again at every use.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -89,7 +89,7 @@ public:
         if (changes_) return &current_;
         if (budget_.take(bytes)) {
             bytes_ += bytes;
-            return &steps_[i].emplace(current_);
+            return &steps_[i].emplace(std::exchange(current_, {}));
         }
         if (!file_.is_usable()) return &current_;
         if (auto ok = write(places_[i].emplace()); !ok) return ok.diagnostics();
@@ -130,9 +130,11 @@ private:
         current_.samples = places.samples;
         for (auto [tensors, from] : {std::pair{&current_.inputs, &places.inputs},
                                      {&current_.targets, &places.targets},
-                                     {&current_.weights, &places.weights}})
+                                     {&current_.weights, &places.weights}}) {
+            tensors->resize(from->size());
             for (std::size_t k = 0; k != tensors->size(); ++k)
                 if (auto ok = file_.read((*from)[k], (*tensors)[k]); !ok) return ok;
+        }
         return {};
     }
     result<void> compute(std::size_t i) {
@@ -140,13 +142,14 @@ private:
         if (auto ok = student_.advance(i, block_.nodes.front()); !ok) return ok;
         current_.inputs.resize(block_.inputs.size());
         current_.targets.resize(block_.outputs.size());
+        of_teacher_.clear();
         if (dump_ != nullptr && !fisher_) {
             if (auto ok = dump_->load(index_, i, current_.inputs, current_.targets); !ok) return ok;
+            for (const nn::Tensor& t : current_.inputs) of_teacher_.push_back(&t);
         } else {
             // Past the block at once: its outputs are what the next one goes on from.
             if (auto ok = teacher_.advance(i, block_.end(teacher_.network()), asked_); !ok) return ok;
-            for (std::size_t k = 0; k != block_.inputs.size(); ++k)
-                current_.inputs[k] = teacher_.value(block_.inputs[k]);
+            for (nn::NodeId input : block_.inputs) of_teacher_.push_back(&teacher_.value(input));
             for (std::size_t k = 0; k != block_.outputs.size(); ++k)
                 current_.targets[k] = teacher_.value(block_.outputs[k]);
         }
@@ -157,9 +160,11 @@ private:
                 current_.weights);
         current_.from_teacher =
             is_far(i) || input_ == BlockInput::teacher || (input_ == BlockInput::mix && i % 2 != 0);
-        if (!current_.from_teacher)
-            for (std::size_t k = 0; k != block_.inputs.size(); ++k)
+        for (std::size_t k = 0; k != block_.inputs.size(); ++k)
+            if (!current_.from_teacher)
                 current_.inputs[k] = student_.value(block_.inputs[k]);
+            else if (of_teacher_[k] != &current_.inputs[k])
+                current_.inputs[k] = *of_teacher_[k];
         return {};
     }
     /// Found once where the inputs stay: a rank that computes them again does not ask the others again.
@@ -168,7 +173,7 @@ private:
         auto const found = sum_over(current_, 3, [&](auto&& values_of, std::span<double> to) {
             detail::Distance distance;
             for (std::size_t k = 0; k != block_.inputs.size(); ++k)
-                distance.add(values_of(current_.inputs[k]), values_of(student_.value(block_.inputs[k])));
+                distance.add(values_of(*of_teacher_[k]), values_of(student_.value(block_.inputs[k])));
             to[0] = distance.error, to[1] = distance.teacher, to[2] = distance.student;
         });
         is_far_[i] = detail::Distance{found[0], found[1], found[2]}.is_far();
@@ -183,6 +188,7 @@ private:
     BlockInput input_;
     std::optional<FisherWeights> fisher_{};
     std::vector<nn::NodeId> asked_{};
+    std::vector<const nn::Tensor*> of_teacher_{};  // its inputs of the step that is computed
     bool changes_ = false;
     std::vector<std::optional<Step>> steps_;
     SpillFile file_;

@@ -33,7 +33,7 @@ namespace amct_distill {
 
 namespace detail {
 
-inline constexpr std::string_view checkpoint_magic = "amct_distill block 5\n";
+inline constexpr std::string_view checkpoint_magic = "amct_distill block 6\n";
 
 }  // namespace detail
 

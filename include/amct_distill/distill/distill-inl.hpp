@@ -14,60 +14,35 @@
 #include "../io/directory_lock.hpp"
 #include "../run/executor.hpp"
 #include "../run/together.hpp"
-#include "../student/own_batches.hpp"
 #include "../student/same_network.hpp"
 #include "../student/slice_sums.hpp"
 #include "block.hpp"
 #include "block_data.hpp"
 #include "blocks.hpp"
 #include "checkpoint.hpp"
+#include "distance.hpp"
 #include "distill.hpp"
 #include "dump.hpp"
 #include "fingerprint.hpp"
+#include "prefix_cache.hpp"
 #include "report_layers-inl.hpp"
 
 namespace amct_distill {
 namespace detail {
 
-/// The teacher's outputs, batch by batch: computed once, and kept where the budget allows.
-class TeacherOutputs {
-public:
-    TeacherOutputs(const nn::Network& teacher, std::size_t batches, CacheBudget& budget,
-                   const nn::Executor* executor, std::size_t slices)
-        : budget_(budget), runner_(teacher, executor, slices), kept_(batches) {
-        current_.resize(teacher.outputs().size());
-    }
-    /// Of batch i, which `batch` is. Valid until the next call.
-    std::span<const nn::Tensor> of(std::size_t i, const OwnBatches::Loaded& batch) {
-        if (!kept_[i].empty()) return kept_[i];
-        runner_.run_batch(batch.tensors, runner_.network().outputs(), current_, batch.samples);
-        std::size_t bytes = 0;
-        for (const nn::Tensor& t : current_) bytes += t.size() * sizeof(float);
-        if (!budget_.take(bytes)) return current_;
-        return kept_[i] = current_;
-    }
-
-private:
-    CacheBudget& budget_;
-    SliceRunner runner_;
-    std::vector<Batch> kept_;  // by batch; empty: not kept
-    Batch current_{};
-};
-
 /// The mean squared error over all values of the outputs, as the batches come in.
 class OutputError {
 public:
-    /// Of networks that are cut as the runner's is, which outlives it.
-    explicit OutputError(SliceRunner& runner) : sums_(runner) {}
-    void add(std::span<const nn::Tensor> teacher, std::span<const nn::Tensor> student, nn::Index samples) {
-        sums_.begin(samples, 2);
+    /// Networks that have come to their end for a batch when it is added; both outlive it.
+    OutputError(PrefixRunner& teacher, PrefixRunner& student)
+        : teacher_(teacher), student_(student), sums_(student.runner()) {}
+    void add(std::size_t i) {
+        sums_.begin(student_.samples(i), 2);
         sums_.for_each([&](BatchSlice slice, std::span<double> to) {
-            for (std::size_t k = 0; k != teacher.size(); ++k) {
-                auto const t = sums_.values(teacher[k], slice), s = sums_.values(student[k], slice);
-                for (std::size_t i = 0; i != t.size(); ++i) {
-                    double const d = static_cast<double>(s[i]) - static_cast<double>(t[i]);
-                    to[0] += d * d;
-                }
+            for (nn::NodeId output : student_.network().outputs()) {
+                auto const t = sums_.values(teacher_.value(output), slice),
+                           s = sums_.values(student_.value(output), slice);
+                to[0] += squared_error(s, t);
                 to[1] += static_cast<double>(t.size());
             }
         });
@@ -78,26 +53,10 @@ public:
     double mean() const { return sum_ / values_; }
 
 private:
+    PrefixRunner &teacher_, &student_;
     SliceSums sums_;
     double sum_ = 0, values_ = 0;
 };
-
-/// Of a network's outputs over all batches. Error: a batch cannot be loaded. Throws std::invalid_argument
-/// when one does not fit the network's inputs.
-inline result<double> output_error(TeacherOutputs& teacher, const nn::Network& student, DataSource batches,
-                                   const nn::Executor* executor, std::size_t slices) {
-    SliceRunner runner(student, executor, slices);
-    OwnBatches own(batches, student, executor, slices, "distill");
-    Batch buffer, outputs(student.outputs().size());
-    OutputError error(runner);
-    for (std::size_t i = 0; i != own.size(); ++i) {
-        auto const batch = own.load(i, buffer);
-        if (!batch) return batch.diagnostics();
-        runner.run_batch(batch->tensors, student.outputs(), outputs, batch->samples);
-        error.add(teacher.of(i, *batch), outputs, batch->samples);
-    }
-    return error.mean();
-}
 
 /// What of the calibrated outputs' error may be left on the training data, or the calibrated student stays: a
 /// gain that small may be a loss on other data. (Seen on unseen data of nine networks, with gains below 5 %:
@@ -174,9 +133,11 @@ result<void> load_finished(const RunDirectory& files, BasicStudent<Algorithms>& 
     return {};
 }
 
-/// Trains the blocks that the report has not yet, and writes each to the run's directory.
+/// Trains the blocks that the report has not yet, and writes each to the run's directory. The runners have
+/// then come to the last one's inputs.
 template <class Algorithms, class Options>
-result<void> train_blocks(const nn::Network& teacher, BasicStudent<Algorithms>& student, DataSource batches,
+result<void> train_blocks(PrefixRunner& of_teacher, PrefixRunner& of_student,
+                          BasicStudent<Algorithms>& student, DataSource batches,
                           std::span<const TrainedBlock> blocks, const Options& options, const RunOptions& run,
                           const RunDirectory* files, CacheBudget& budget, const nn::Executor& executor,
                           DistillReport& report) {
@@ -189,14 +150,13 @@ result<void> train_blocks(const nn::Network& teacher, BasicStudent<Algorithms>& 
         std::filesystem::remove_all(dumps, ignored);  // of a run that was killed
     meet(run.ranks);
     if (student.plan().data_dump.value) {
-        auto written = TeacherDump::write(teacher, blocks, batches, dumps, &executor, options.slices);
+        auto written =
+            TeacherDump::write(of_teacher.network(), blocks, batches, dumps, &executor, options.slices);
         if (!written) return written.diagnostics();
         dump.emplace(*std::move(written));
     }
     auto const failed = [&](const Diagnostics& why) { return dump ? dump->failed(why) : why; };
 
-    PrefixRunner of_teacher(teacher, batches, budget, &executor, options.slices),
-        of_student(student.network(), batches, budget, &executor, options.slices);
     Options training = options;
     for (std::size_t b = report.blocks.size(); b != blocks.size(); ++b) {
         FisherOptions const fisher{.seed = mixed(options.seed, b)};
@@ -217,6 +177,28 @@ result<void> train_blocks(const nn::Network& teacher, BasicStudent<Algorithms>& 
     return {};
 }
 
+/// Whether a module is used more than once: then training one block changes values before another.
+inline bool has_shared_modules(const nn::Network& network) {
+    for (std::size_t m = 0; m != network.modules().size(); ++m)
+        if (network.graph().uses({m}).size() > 1) return true;
+    return false;
+}
+
+/// Runs all to the end of their networks, and puts how far the outputs are off into the report.
+inline result<void> measure_outputs(PrefixRunner& teacher, PrefixRunner& calibrated, PrefixRunner& distilled,
+                                    DistillReport& report) {
+    OutputError before(teacher, calibrated), after(teacher, distilled);
+    for (std::size_t i = 0; i != teacher.size(); ++i) {
+        for (PrefixRunner* const one : {&teacher, &calibrated, &distilled})
+            if (auto ok = one->advance_to_end(i); !ok) return ok;
+        before.add(i);
+        after.add(i);
+    }
+    report.output_error_calibrated = before.mean();
+    report.output_error_distilled = after.mean();
+    return {};
+}
+
 /// Throws std::invalid_argument when there is nothing sound to work with.
 template <class Algorithms>
 void require_same(const nn::Network& teacher, const BasicStudent<Algorithms>& student) {
@@ -233,42 +215,44 @@ result<DistillReport> distill_together(const nn::Network& teacher, BasicStudent<
                                        const RunOptions& run) {
     auto const blocks = blocks_of(teacher, student.plan(), options.blocks);
     nn::Executor const executor(run.threads, best_instructions(), run.ranks);
-    CacheBudget budget(run.memory_bytes, run.directory);
-    TeacherOutputs outputs(teacher, batches.size(), budget, &executor, options.slices);
     Rollback rollback(student.network());
     DistillReport report;
-    auto const calibrated = output_error(outputs, rollback.before(), batches, &executor, options.slices);
-    if (!calibrated) return calibrated.diagnostics();
-    report.output_error_calibrated = *calibrated;
-
     auto const opened = open_run(teacher, student, batches, blocks, options, run, executor);
     if (!opened) return opened.diagnostics();
     const RunDirectory* const files = *opened ? &(*opened)->files : nullptr;
     if (files != nullptr)
         if (auto ok = load_finished(*files, student, blocks.size(), run.ranks, report); !ok)
             return ok.diagnostics();
-    if (auto ok =
-            train_blocks(teacher, student, batches, blocks, options, run, files, budget, executor, report);
+
+    std::error_code ignored;  // then what has no room is computed again
+    CacheBudget budget(run.memory_bytes,
+                       run.directory.empty() ? std::filesystem::temp_directory_path(ignored) : run.directory);
+    PrefixRunner of_teacher(teacher, batches, budget, &executor, options.slices),
+        of_student(student.network(), batches, budget, &executor, options.slices);
+    // A layer's values are measured where they are computed for the next block, if they stay.
+    LayerMeasure<Algorithms> measure(student, of_student.runner());
+    bool const stays = !has_shared_modules(teacher);
+    if (stays) of_student.tell(&measure);
+    if (auto ok = train_blocks(of_teacher, of_student, student, batches, blocks, options, run, files, budget,
+                               executor, report);
         !ok)
         return ok.diagnostics();
-
-    SliceRunner runner(student.network(), &executor, options.slices);
-    OutputError error(runner);
-    auto layers = measure_layers(
-        student, batches, runner,
-        [&](std::size_t i, const OwnBatches::Loaded& batch, std::span<const nn::Tensor> values) {
-            error.add(outputs.of(i, batch), values, batch.samples);
-        });
-    if (!layers) return layers.diagnostics();
-    report.output_error_distilled = error.mean();
+    if (!stays) {
+        of_student.forget();
+        of_student.tell(&measure);
+    }
+    CacheBudget nothing(0);
+    PrefixRunner calibrated(rollback.before(), batches, nothing, &executor, options.slices);
+    if (auto ok = measure_outputs(of_teacher, calibrated, of_student, report); !ok) return ok.diagnostics();
+    report.layers = measure.finish();
     if (!(report.output_error_distilled <= largest_error_left * report.output_error_calibrated)) {
         student.network() = rollback.before();
         report.output_error_distilled = report.output_error_calibrated;
         report.kept_calibrated = true;
-        layers = report_layers(student, batches, &executor);
+        auto layers = report_layers(student, batches, &executor);
         if (!layers) return layers.diagnostics();
+        report.layers = *std::move(layers);
     }
-    report.layers = *std::move(layers);
     rollback.keep();
     return {std::move(report), opened.diagnostics()};
 }

@@ -49,12 +49,14 @@ inline double schedule_factor(Schedule schedule, std::size_t step, std::size_t s
 /// calibrated error of the outputs on unseen data, the geometric mean; the cosine alone 0.59, AMCT's constant
 /// rates with an evaluation per epoch 0.67.
 struct SearchOptions {
-    /// How often an epoch's steps are interrupted to compute the loss over the whole data: of the parameters
-    /// as they are, and of their average. An evaluation costs two forward runs of the block.
+    /// How often an epoch's steps are interrupted to compute the loss over the whole data: of the parameters'
+    /// average, and of the parameters as they are if the steps' losses give them a chance. An evaluation
+    /// costs a forward run of the block, or two. With falling rates only in the second half of a training:
+    /// what the first one finds does not stay.
     int evaluations_per_epoch = 2;
-    /// If a tenth of all planned evaluations in a row bring no improvement, training restarts from the best
-    /// parameters with every learning rate multiplied by this: so rates that are too high for a block cost
-    /// steps, not the result. 1: it goes on from where it is.
+    /// If so many evaluations in a row as are a tenth of those of all epochs bring no improvement, training
+    /// restarts from the best parameters with every learning rate multiplied by this: so rates that are too
+    /// high for a block cost steps, not the result. 1: it goes on from where it is.
     double rate_after_failure = 0.3;
     /// The average is average * decay + parameters * (1 - decay), step by step, with a smaller decay in the
     /// first steps. 0: no average.

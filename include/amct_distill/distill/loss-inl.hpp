@@ -1,21 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The definitions of loss.hpp.
 #pragma once
-#include <cstddef>
-
 #include "../core/inline.hpp"
+#include "distance.hpp"
 #include "loss.hpp"
 
 namespace amct_distill {
 
 AMCT_DISTILL_INLINE double MeanSquaredError::operator()(const nn::Tensor& output,
                                                         const nn::Tensor& target) const {
-    double sum = 0;
-    for (std::size_t i = 0; i != output.size(); ++i) {
-        double const d = static_cast<double>(output[i]) - static_cast<double>(target[i]);
-        sum += d * d;
-    }
-    return sum / static_cast<double>(output.size());
+    return detail::squared_error(output.span(), target.span()) / static_cast<double>(output.size());
 }
 
 AMCT_DISTILL_INLINE void MeanSquaredError::gradient(const nn::Tensor& output, const nn::Tensor& target,

@@ -10,17 +10,22 @@
 #include <limits>
 #include <span>
 
+#include "distance.hpp"
+
 namespace amct_distill::detail {
 
 /// Signal and noise of a quantized tensor, in squares.
 struct Noise {
     double signal = 0, error = 0;
     void add(std::span<const float> x, std::span<const float> quantized) {
-        for (std::size_t i = 0; i != x.size(); ++i) {
+        LaneSum signals, errors;
+        for_each_in_lanes(x.size(), [&](std::size_t i, std::size_t lane) {
             double const v = static_cast<double>(x[i]), d = v - static_cast<double>(quantized[i]);
-            signal += v * v;
-            error += d * d;
-        }
+            signals.lane[lane] += v * v;
+            errors.lane[lane] += d * d;
+        });
+        signal += signals.total();
+        error += errors.total();
     }
     /// 10 log10(signal / noise); infinite without noise.
     double sqnr() const {

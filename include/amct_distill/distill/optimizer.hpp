@@ -16,7 +16,8 @@ namespace amct_distill {
 /// `settings()`: a run that is resumed with others is then refused; and may have a `check_options()`, which
 /// throws std::invalid_argument when they make no sense, before any work. (A loss may do both, too.) One that
 /// draws values towards 0 has a `without_decay()`, the same one that does not: values whose rate a quantizer
-/// says are trained by a copy of that.
+/// says are trained by a copy of that. A `step(on)` of an Execution (run/execution.hpp) is called in place of
+/// `step()`: it may use all threads.
 template <class O>
 concept BlockOptimizer = std::copyable<O> && std::default_initializable<O> &&
     requires(O optimizer, std::span<float> values, std::span<const float> gradient, double rate) {

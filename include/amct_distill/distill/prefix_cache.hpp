@@ -13,8 +13,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <filesystem>
+#include <iterator>
 #include <span>
 #include <stdexcept>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -46,12 +48,27 @@ private:
     std::filesystem::path directory_;
 };
 
+/// Is told the values of the nodes that a PrefixRunner evaluates, slice by slice.
+class ValueWatcher {
+public:
+    /// False: it does not want to see these nodes of batch i.
+    virtual bool begin(std::size_t i, nn::Index samples, std::span<const nn::NodeId> nodes) = 0;
+    /// Slice k of the batch; the tape has the nodes' values and what they read. On any thread: `worker` is
+    /// as in slices.hpp.
+    virtual void add(std::size_t k, nn::Tape& tape, std::size_t worker) = 0;
+    virtual void end() = 0;
+
+protected:
+    ~ValueWatcher() = default;
+};
+
 class PrefixRunner {
 public:
     /// All outlive it. The network's parameters may change for nodes that advance() has not evaluated.
     PrefixRunner(const nn::Network& network, DataSource batches, CacheBudget& budget,
-                 const nn::Executor* executor = nullptr, std::size_t slices = default_slices)
-        : batches_(batches, network, executor, slices, "distill"),
+                 const nn::Executor* executor = nullptr, std::size_t slices = default_slices,
+                 std::string_view who = "distill")
+        : batches_(batches, network, executor, slices, who),
           budget_(budget),
           runner_(network, executor, slices),
           file_(budget.directory()) {}
@@ -60,6 +77,9 @@ public:
     ~PrefixRunner() { forget(); }
 
     const nn::Network& network() const { return runner_.network(); }
+    std::size_t size() const { return batches_.size(); }
+    /// Who is told what is evaluated from now on; outlives it, and may be null.
+    void tell(ValueWatcher* watcher) { watcher_ = watcher; }
 
     /// Evaluates the nodes before `to` for batch number `i`. Then `value` has what later nodes and the
     /// network's outputs need of them, and the values that are asked for besides. Errors: the batch cannot be
@@ -84,6 +104,7 @@ public:
         if (goes_on) {
             for (const auto& [id, value] : before_) given_.push_back({id, &value});
         } else {
+            before_.clear();
             auto const loaded = batches_.load(i, buffer_);
             if (!loaded) return loaded.diagnostics();
             batch = loaded->tensors;
@@ -98,26 +119,46 @@ public:
             if (std::ranges::find(live_, id) == live_.end()) live_.push_back(id);
         after_.reserve(live_.size());
         for (nn::NodeId id : live_) {
-            auto const there = std::ranges::find(given_, id, &SliceRunner::Given::node);
-            if (there != given_.end())
-                after_.emplace_back(id, *there->value);
-            else
-                wanted_.push_back({id, &after_.emplace_back(id, nn::Tensor()).second});
+            nn::Tensor& value = after_.emplace_back(id, nn::Tensor()).second;
+            if (std::ranges::find(given_, id, &SliceRunner::Given::node) == given_.end())
+                wanted_.push_back({id, &value});
         }
         nodes_.clear();
         for (nn::NodeId id : network().operations())
             if (id.index >= from && id < to) nodes_.push_back(id);
-        if (!nodes_.empty()) runner_.run(nodes_, given_, wanted_, kept.samples);
+        // A block's values are of no use to the next one.
+        if (!nodes_.empty() && std::exchange(first_, nodes_.front()) != nodes_.front()) runner_.release();
+        if (watcher_ != nullptr && !nodes_.empty() && watcher_->begin(i, kept.samples, nodes_)) {
+            runner_.run(
+                nodes_, given_, wanted_, kept.samples,
+                [&](std::size_t k, nn::Tape& tape, std::size_t worker) { watcher_->add(k, tape, worker); });
+            watcher_->end();
+        } else if (!nodes_.empty()) {
+            runner_.run(nodes_, given_, wanted_, kept.samples);
+        }
+        for (auto& [id, value] : after_) {  // what was there goes on, or is a part of the batch
+            auto const there = std::ranges::find(before_, id, &std::pair<nn::NodeId, nn::Tensor>::first);
+            if (there != before_.end())
+                value = std::move(there->second);
+            else if (auto const given = std::ranges::find(given_, id, &SliceRunner::Given::node);
+                     given != given_.end())
+                value = *given->value;
+        }
         before_.clear();
         live_.resize(live);
-        return keep(kept, to);
+        return keep(i, to);
+    }
+    /// To the end of the network, whose outputs `value` has then.
+    result<void> advance_to_end(std::size_t i) {
+        return advance(i, {network().graph().topology().nodes.size()});
     }
     /// Of the whole batch, after `advance`.
     nn::Index samples(std::size_t i) const { return kept_[i].samples; }
     SliceRunner& runner() { return runner_; }
     /// After `advance`, until the next.
     const nn::Tensor& value(nn::NodeId id) const {
-        const nn::Tensor* const found = find(after_, id);
+        const nn::Tensor* found = find(after_, id);
+        if (found == nullptr && at_ < kept_.size()) found = find(kept_[at_].values, id);
         if (found == nullptr) throw std::out_of_range("PrefixRunner: a value that was not asked for");
         return *found;
     }
@@ -150,7 +191,9 @@ private:
         kept.values.clear();
         kept.in_file = false;
     }
-    result<void> keep(Kept& kept, nn::NodeId to) {
+    result<void> keep(std::size_t i, nn::NodeId to) {
+        Kept& kept = kept_[i];
+        at_ = i;
         std::size_t bytes = 0;
         for (nn::NodeId id : live_) bytes += find(after_, id)->size() * sizeof(float);
         drop(kept);
@@ -160,7 +203,10 @@ private:
         kept.nodes.assign(live_.begin(), live_.end());
         if (in_memory) {
             kept.bytes = bytes;
-            for (nn::NodeId id : live_) kept.values.emplace_back(id, *find(after_, id));
+            // The first ones of `after_` are those that live.
+            auto const end = after_.begin() + std::ssize(live_);
+            kept.values.assign(std::move_iterator(after_.begin()), std::move_iterator(end));
+            after_.erase(after_.begin(), end);
             return {};
         }
         if (kept.places.size() < live_.size()) kept.places.resize(live_.size());
@@ -188,9 +234,12 @@ private:
     Batch buffer_{};
     CacheBudget& budget_;
     SliceRunner runner_;
+    ValueWatcher* watcher_ = nullptr;
     SpillFile file_;
-    std::vector<Kept> kept_{};  // by batch
-    Values before_{}, after_{};
+    std::vector<Kept> kept_{};   // by batch
+    nn::NodeId first_{};         // of the last run
+    std::size_t at_ = 0;         // the batch that advanced last
+    Values before_{}, after_{};  // of that one; what is kept has moved from `after_` to there
     std::vector<nn::NodeId> live_{}, nodes_{};
     std::vector<SliceRunner::Given> given_{};
     std::vector<SliceRunner::Wanted> wanted_{};

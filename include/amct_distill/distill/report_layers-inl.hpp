@@ -4,12 +4,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <span>
+#include <string>
 #include <vector>
 
-#include "../student/own_batches.hpp"
 #include "../student/slice_sums.hpp"
 #include "../student/slices.hpp"
 #include "noise.hpp"
+#include "prefix_cache.hpp"
 #include "report_layers.hpp"
 
 namespace amct_distill {
@@ -33,87 +34,113 @@ inline std::vector<std::size_t> zero_rows(const nn::Tensor& weight) {
     return rows;
 }
 
-/// `report_layers`, and f(i, batch, outputs) for each batch: the network's outputs are computed on the way.
-/// The runner is of the student's network.
-template <class Algorithms, class F>
-result<std::vector<LayerReport>> measure_layers(const BasicStudent<Algorithms>& student, DataSource batches,
-                                                SliceRunner& runner, F f) {
-    const nn::Network& network = student.network();
-    std::vector<LayerReport> reports;
-    std::vector<nn::NodeId> inputs;
-    std::vector<const LayerQuantizers<Algorithms>*> quantizers;
-    nn::Tensor quantized;
-    for (const auto& layer : student.plan().layers) {
-        const auto* const q = student.quantizers(layer.name);
-        if (q == nullptr) continue;
-        nn::Tensor in_rows;
-        const auto& from = *student.quantized(layer.module);
-        const nn::Tensor& weight = from.rows().gather(from.layer().weight(), in_rows);
-        LayerReport& r = reports.emplace_back();
-        r.name = layer.name;
-        r.weight_algorithm = q->weight_algorithm();
-        r.data_algorithm = q->data_algorithm();
-        r.weight_bits = q->weight_bits();
-        r.data_bits = q->data_bits();
-        r.weight_scales = q->weight_scales(weight).values();
-        r.data_scale = q->data_scale();
-        r.data_clip = q->data_clip();
-        r.user_clips = q->has_user_clips();
-        q->quantize_weight(weight, quantized);
-        detail::Noise n;
-        n.add(weight, quantized);
-        r.weight_sqnr = n.sqnr();
-        r.channels = static_cast<std::size_t>(weight.dim(0));
-        r.dead_channels = zero_rows(quantized);
-        inputs.push_back(network.node(layer.node).inputs.at(0));
-        quantizers.push_back(q);
+/// What the layers' report says of data, from the runs of the network: of each layer and batch once.
+template <class Algorithms>
+class LayerMeasure final : public ValueWatcher {
+public:
+    /// The runner is that of the student's network; both outlive it.
+    LayerMeasure(const BasicStudent<Algorithms>& student, SliceRunner& runner)
+        : student_(student), sums_(runner), quantized_(runner.tapes().size()) {
+        for (const auto& layer : student.plan().layers)
+            if (student.quantizers(layer.name) != nullptr)
+                layers_.push_back({.node = layer.node,
+                                   .input = student.network().node(layer.node).inputs.at(0),
+                                   .module = layer.module,
+                                   .name = layer.name});
     }
-    // Of each layer the signal, the noise, the values outside of the clips, and all.
-    std::vector<double> totals(4 * reports.size());
-    SliceSums sums(runner);
-    // The network's outputs, then the layers' inputs.
-    std::vector<nn::NodeId> nodes(network.outputs().begin(), network.outputs().end());
-    std::size_t const outputs = nodes.size();
-    nodes.insert(nodes.end(), inputs.begin(), inputs.end());
-    std::vector<nn::Tensor> values(nodes.size());
-    OwnBatches own(batches, network, runner.executor(), runner.slices(), "report_layers");
-    Batch buffer;
-    for (std::size_t i = 0; i != own.size(); ++i) {
-        auto const batch = own.load(i, buffer);
-        if (!batch) return batch.diagnostics();
-        runner.run_batch(batch->tensors, nodes, values, batch->samples);
-        sums.begin(batch->samples, totals.size());
-        for (std::size_t k = 0; k != reports.size(); ++k) {
-            const nn::Tensor& whole = values[outputs + k];
-            quantizers[k]->quantize_data(whole, quantized);
-            sums.for_each([&](BatchSlice slice, std::span<double> to) {
-                auto const x = sums.values(whole, slice);
-                Noise noise;
-                noise.add(x, sums.values(quantized, slice));
-                to[4 * k] = noise.signal, to[4 * k + 1] = noise.error;
-                to[4 * k + 2] = static_cast<double>(clipped_values(x, reports[k].data_clip));
-                to[4 * k + 3] = static_cast<double>(x.size());
-            });
+
+    bool begin(std::size_t i, nn::Index samples, std::span<const nn::NodeId> nodes) override {
+        now_.clear();
+        for (std::size_t k = 0; k != layers_.size(); ++k)
+            if (i == layers_[k].batches && std::ranges::binary_search(nodes, layers_[k].node))
+                now_.push_back(k);
+        for (std::size_t k : now_) layers_[k].quantizers = student_.quantizers(layers_[k].name);
+        if (!now_.empty()) sums_.begin(samples, 4 * now_.size());
+        return !now_.empty();
+    }
+    void add(std::size_t k, nn::Tape& tape, std::size_t worker) override {
+        double* to = sums_.of(k).data();
+        for (std::size_t layer : now_) {
+            const Layer& l = layers_[layer];
+            const nn::Tensor& x = student_.network().value(l.input, tape);
+            l.quantizers->quantize_data(x, quantized_[worker]);
+            Noise noise;
+            noise.add(x.span(), quantized_[worker].span());
+            to[0] = noise.signal, to[1] = noise.error;
+            to[2] = static_cast<double>(clipped_values(x.span(), l.quantizers->data_clip()));
+            to[3] = static_cast<double>(x.size());
+            to += 4;
         }
-        auto const of_batch = sums.finish();
-        for (std::size_t k = 0; k != totals.size(); ++k) totals[k] += of_batch[k];
-        f(i, *batch, std::span<const nn::Tensor>(values).first(outputs));
     }
-    for (std::size_t k = 0; k != reports.size(); ++k) {
-        double const* const of = totals.data() + 4 * k;
-        reports[k].data_sqnr = Noise{of[0], of[1]}.sqnr();
-        reports[k].saturation = of[3] == 0 ? 0 : of[2] / of[3];
+    void end() override {
+        auto const found = sums_.finish();
+        for (std::size_t k = 0; k != now_.size(); ++k) {
+            Layer& l = layers_[now_[k]];
+            ++l.batches;
+            for (std::size_t s = 0; s != 4; ++s) l.sums[s] += found[4 * k + s];
+        }
     }
-    return reports;
-}
+
+    /// In definition order, the layers as they are.
+    std::vector<LayerReport> finish() const {
+        std::vector<LayerReport> reports;
+        nn::Tensor in_rows, quantized;
+        for (const Layer& layer : layers_) {
+            const auto& q = *student_.quantizers(layer.name);
+            const auto& from = *student_.quantized(layer.module);
+            const nn::Tensor& weight = from.rows().gather(from.layer().weight(), in_rows);
+            LayerReport& r = reports.emplace_back();
+            r.name = layer.name;
+            r.weight_algorithm = q.weight_algorithm();
+            r.data_algorithm = q.data_algorithm();
+            r.weight_bits = q.weight_bits();
+            r.data_bits = q.data_bits();
+            r.weight_scales = q.weight_scales(weight).values();
+            r.data_scale = q.data_scale();
+            r.data_clip = q.data_clip();
+            r.user_clips = q.has_user_clips();
+            q.quantize_weight(weight, quantized);
+            Noise n;
+            n.add(weight.span(), quantized.span());
+            r.weight_sqnr = n.sqnr();
+            r.channels = static_cast<std::size_t>(weight.dim(0));
+            r.dead_channels = zero_rows(quantized);
+            const double* const of = layer.sums;
+            r.data_sqnr = Noise{of[0], of[1]}.sqnr();
+            r.saturation = of[3] == 0 ? 0 : of[2] / of[3];
+        }
+        return reports;
+    }
+
+private:
+    struct Layer {
+        nn::NodeId node, input;
+        ModuleId module;
+        std::string name{};
+        const LayerQuantizers<Algorithms>* quantizers = nullptr;  // as they are while it is watched
+        std::size_t batches = 0;                                  // that are measured
+        double sums[4] = {};  // signal, noise, values outside of the clips, all values
+    };
+
+    const BasicStudent<Algorithms>& student_;
+    SliceSums sums_;
+    std::vector<nn::Tensor> quantized_;  // by worker
+    std::vector<Layer> layers_{};
+    std::vector<std::size_t> now_{};  // layers of the run that is watched
+};
 
 }  // namespace detail
 
 template <class Algorithms>
 result<std::vector<LayerReport>> report_layers(const BasicStudent<Algorithms>& student, DataSource batches,
                                                const nn::Executor* executor) {
-    SliceRunner runner(student.network(), executor);
-    return detail::measure_layers(student, batches, runner, [](auto&&...) {});
+    CacheBudget nothing(0);
+    PrefixRunner runner(student.network(), batches, nothing, executor, default_slices, "report_layers");
+    detail::LayerMeasure<Algorithms> measure(student, runner.runner());
+    runner.tell(&measure);
+    for (std::size_t i = 0; i != batches.size(); ++i)
+        if (auto ok = runner.advance_to_end(i); !ok) return ok.diagnostics();
+    return measure.finish();
 }
 
 }  // namespace amct_distill

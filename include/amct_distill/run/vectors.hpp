@@ -10,6 +10,7 @@
 /// in `a < b ? c : d` or are `less`: kept in a variable, g++ 12 does them element by element for AVX-512.
 #pragma once
 #include <cfloat>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -96,6 +97,22 @@ template <class F>
     product = __builtin_assoc_barrier(product);
 #endif
 #endif
+}
+
+/// The square root of each.
+template <class F>
+[[gnu::always_inline]] inline void square_root(F& v) {
+    if constexpr (sizeof(F) == 4) {
+        v = std::sqrt(v);
+    } else {
+#if defined(__SSE2__)
+        if constexpr (sizeof(F) == 16) {
+            v = __builtin_bit_cast(F, _mm_sqrt_ps(__builtin_bit_cast(__m128, v)));
+            return;
+        }
+#endif
+        for (std::size_t k = 0; k != sizeof(F) / 4; ++k) v[k] = std::sqrt(v[k]);
+    }
 }
 
 /// 0 where the bits are.

@@ -34,11 +34,10 @@ struct RunOptions {
     int threads = 1;
     /// What may be kept in memory beyond the networks and one batch: the values that calibration observes,
     /// and the blocks' inputs and outputs. Where it does not suffice, files in `directory` take the rest;
-    /// without a directory calibration uses temporary files, and distillation computes again (or reads what
-    /// was dumped) at every epoch.
+    /// without one, files in the system's directory for temporary files.
     std::size_t memory_bytes = std::size_t{512} << 20;
-    /// Where distill writes each finished block and a dump, and what has no room in memory; empty: a dump to
-    /// the system's directory for temporary files.
+    /// Where distill writes each finished block and a dump, and what has no room in memory; empty: the latter
+    /// two to the system's directory for temporary files.
     std::filesystem::path directory{};
     /// Whether blocks that the directory has are taken from there. If not, it must have none.
     bool resume = false;

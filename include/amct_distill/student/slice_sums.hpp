@@ -39,6 +39,8 @@ public:
         for (std::size_t k = own.begin; k != own.end; ++k)
             f(runner_.slice(samples_, k), std::span(parts_).subspan(k * sums_, sums_));
     }
+    /// The sums of slice k, which is this rank's.
+    std::span<double> of(std::size_t k) { return std::span(parts_).subspan(k * sums_, sums_); }
     /// Valid until the next `begin`.
     std::span<const double> finish() {
         std::size_t const count = runner_.count(samples_);

@@ -151,6 +151,17 @@ public:
         return own_slice(samples, k, count(samples), own(samples));
     }
 
+    /// Gives the workspaces' memory back; the next run makes what it needs.
+    void release() {
+        for (nn::Tape& tape : tapes_) {
+            bool const input_gradients = tape.input_gradients;  // what is asked of it stays
+            tape = nn::Tape();
+            tape.input_gradients = input_gradients;
+        }
+        prepared_.clear();
+        preparing_ = nn::Scratch();
+    }
+
     /// What the modules of some nodes can compute once for all slices: after a change of their parameters.
     void prepare(std::span<const nn::NodeId> nodes) {
         prepared_.resize(network_.modules().size());
@@ -206,6 +217,12 @@ public:
     /// when the values do not have this rank's samples of it.
     void run(std::span<const nn::NodeId> nodes, std::span<const Given> given, std::span<const Wanted> wanted,
              std::optional<nn::Index> samples_of_all = {}) {
+        run(nodes, given, wanted, samples_of_all, [](std::size_t, nn::Tape&, std::size_t) {});
+    }
+    /// And f(k, tape, worker) for each slice, the tape having the values of all of the nodes: see `for_each`.
+    template <class F>
+    void run(std::span<const nn::NodeId> nodes, std::span<const Given> given, std::span<const Wanted> wanted,
+             std::optional<nn::Index> samples_of_all, F&& f) {
         nn::Index const given_here = given.empty() ? 1 : given[0].value->dim(0);
         nn::Index const samples = samples_of_all.value_or(given_here);
         if (is_cut_ && own_part(samples).size() != given_here)
@@ -214,10 +231,11 @@ public:
                                                        " were given"));
         prepare(nodes);
         for (const Wanted& w : wanted) w.value->resize_batch(network_.node(w.node).shape, given_here);
-        for_each(samples, [&](std::size_t, BatchSlice slice, nn::Tape& tape, std::size_t) {
+        for_each(samples, [&](std::size_t k, BatchSlice slice, nn::Tape& tape, std::size_t worker) {
             for (const Given& g : given)
                 detail::take_slice(*g.value, network_.node(g.node).shape, slice, tape.output(g.node));
             network_.forward_nodes(nodes, tape, nn::Mode::evaluate);
+            f(k, tape, worker);
             for (const Wanted& w : wanted) {
                 const nn::Tensor& value = network_.value(w.node, tape);
                 if (is_cut_)

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/deploy/read.hpp>
 
+#include <algorithm>
 #include <amct_distill/deploy/integer.hpp>
+#include <array>
 #include <filesystem>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "support/catch.hpp"
 #include "support/deploy_networks.hpp"
@@ -106,6 +112,44 @@ TEST_CASE("what is wrong with a deployment's files is said, with the file") {
     write_file(dir.path() / "weights" / "conv_dilated.weight.npy", weights.substr(0, weights.size() - 1))
         .value();
     has(to_string(read_deployment(dir.path()).diagnostics()), "its values are cut off");
+}
+
+TEST_CASE("a deployment whose files were changed anywhere is read whole, or is an error") {
+    support::temporary_directory const dir;
+    Deployment const device = mixed();
+    write(device, dir.path(), {.network = true}).value();
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::recursive_directory_iterator(dir.path()))
+        if (entry.is_regular_file()) files.push_back(entry.path());
+    std::ranges::sort(files);
+    std::mt19937 random(1);
+    constexpr std::array<std::string_view, 8> pieces{
+        "", "0", "-1", "9", "4294967295", "9223372036854775807", "nan", "}"};
+    int read = 0;
+    for (int k = 0; k != 200; ++k) {
+        const fs::path& file = files[random() % files.size()];
+        std::string const before = read_file(file).value();
+        std::string text = before;
+        std::size_t const at = random() % text.size();
+        if (file.extension() == ".txt")
+            text.replace(at, random() % 8, pieces[random() % pieces.size()]);
+        else
+            text[at] = static_cast<char>(random());
+        write_file(file, text).value();
+        auto const back = read_deployment(dir.path());
+        write_file(file, before).value();
+        INFO(file.string() << " at " << at);
+        if (back) {
+            ++read;
+            CHECK(integer_network(*back).predict(image()).size() == 9);
+            CHECK_FALSE(print(make_record(*back)).empty());
+            support::temporary_directory const again;
+            CHECK(write(*back, again.path()));
+        } else {
+            CHECK_FALSE(to_string(back.diagnostics()).empty());
+        }
+    }
+    CHECK(read > 10);
 }
 
 }  // namespace deploy_read_test

@@ -2,8 +2,10 @@
 #include <amct_distill/distill/adamw.hpp>
 
 #include <amct_distill/distill/optimizer.hpp>
+#include <amct_distill/run/executor.hpp>
 #include <cmath>
 
+#include <span>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -48,6 +50,29 @@ TEST_CASE("each parameter has its learning rate, and a schedule scales all of th
     CHECK(b[0] == Approx(1 - 0.0005));
     CHECK_THROWS_WITH(optimizer.add(a, std::vector<float>(2), 0.1),
                       "AdamW: a parameter of 1 values has a gradient of 2");
+}
+
+TEST_CASE("a step has the same bits on any threads, and for a value alone") {
+    nn::Executor const three(3);
+    std::size_t const n = 2 * detail::task_size + 7;
+    std::vector<float> here(n), gradient(n);
+    for (std::size_t i = 0; i != n; ++i) {
+        here[i] = std::sin(static_cast<float>(i));
+        gradient[i] = std::cos(static_cast<float>(i * i % 1000));
+    }
+    std::vector<float> there = here, alone(here.end() - 9, here.end());
+    AdamW a, b, c;
+    a.add(here, gradient, 1e-2);
+    b.add(there, gradient, 1e-2);
+    for (std::size_t i = 0; i != alone.size(); ++i)
+        c.add(std::span(alone).subspan(i, 1), std::span(gradient).subspan(n - 9 + i, 1), 1e-2);
+    for (int t = 0; t != 3; ++t) {
+        a.step();
+        b.step(three.execution());
+        c.step();
+    }
+    CHECK(here == there);
+    CHECK(std::vector<float>(here.end() - 9, here.end()) == alone);
 }
 
 }  // namespace distill_adamw_test

@@ -7,6 +7,7 @@
 #include <amct_distill/student/extended.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <memory>
 #include <set>
@@ -218,6 +219,57 @@ TEST_CASE("blocks may be trained on the teacher's inputs, all or every other bat
         DistillReport const report = work.run({.epochs = 2, .input = input});
         for (const BlockReport& block : report.blocks) CHECK(block.teacher_inputs == steps);
     }
+}
+
+namespace {
+/// A ReLU that counts the samples that it has seen.
+struct CountedReLU : nn::ReLU {
+    explicit CountedReLU(std::shared_ptr<std::atomic<nn::Index>> count) : seen(std::move(count)) {}
+    void forward(nn::Inputs inputs, nn::Tensor& output, nn::Scratch& scratch, nn::Mode mode) const {
+        *seen += output.dim(0);
+        nn::ReLU::forward(inputs, output, scratch, mode);
+    }
+    std::shared_ptr<std::atomic<nn::Index>> seen;
+};
+}  // namespace
+
+TEST_CASE("what is known is not computed again: the passes over the data are counted") {
+    auto const seen = std::make_shared<std::atomic<nn::Index>>(0);
+    nn::Network teacher;
+    nn::NodeId x = teacher.input("x", {6});
+    for (std::string const name : {"a", "b", "c"}) {
+        x = teacher.add("fc_" + name, nn::Linear({.in_features = 6, .out_features = 6}), {x});
+        x = teacher.add("relu_" + name, CountedReLU(seen), {x});
+    }
+    teacher.output(x);
+    nn::initialize(teacher, 3);
+    std::vector<nn::Tensor> batches(5, nn::Tensor({8, 6}));
+    for (std::size_t b = 0; b != batches.size(); ++b)
+        for (std::size_t i = 0; i != batches[b].size(); ++i)
+            batches[b][i] = std::sin(static_cast<float>(i * (b + 2)));
+    Student const calibrated = [&] {
+        Student student = make_student(teacher, support::plan_for(teacher, support::int4_config)).value();
+        calibrate(student, batches).value();
+        return student;
+    }();
+    auto const passes = [&](int epochs, const RunOptions& how = {}) {
+        Student student = calibrated;
+        *seen = 0;
+        auto const report = distill(teacher, student, batches, DistillOptions{.epochs = epochs}, how).value();
+        CHECK(report.kept_calibrated == (epochs == 0));
+        return static_cast<double>(*seen) / (3 * 5 * 8);
+    };
+    // The teacher, the student as calibrated, the student from block to block, each block's first loss, and
+    // the report of the layers as calibrated, which are what stays.
+    CHECK(passes(0) == 5);
+    // Without the last, but with two epochs' steps and four evaluations, or twice as many.
+    double const trained = passes(2);
+    CHECK(trained > 4 + 2);
+    CHECK(trained <= 4 + 2 + 8);
+    CHECK(passes(2, {.memory_bytes = 0}) == trained);  // what has no room is in a file
+    support::temporary_directory const dir;
+    // For the run's fingerprint the teacher runs one batch of the five.
+    CHECK(passes(2, {.memory_bytes = 0, .directory = dir.path() / "run"}) == Approx(trained + 0.2));
 }
 
 TEST_CASE("a module is told the steps of its training, and judged when it is settled") {
