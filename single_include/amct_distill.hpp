@@ -1275,6 +1275,22 @@ template <class F>
 #endif
 }
 
+/// The square root of each.
+template <class F>
+[[gnu::always_inline]] inline void square_root(F& v) {
+    if constexpr (sizeof(F) == 4) {
+        v = std::sqrt(v);
+    } else {
+#if defined(__SSE2__)
+        if constexpr (sizeof(F) == 16) {
+            v = __builtin_bit_cast(F, _mm_sqrt_ps(__builtin_bit_cast(__m128, v)));
+            return;
+        }
+#endif
+        for (std::size_t k = 0; k != sizeof(F) / 4; ++k) v[k] = std::sqrt(v[k]);
+    }
+}
+
 /// 0 where the bits are.
 template <class F>
 [[gnu::always_inline]] inline void mask(F& v, const ints_of<F>& bits) {
@@ -13051,11 +13067,10 @@ struct RunOptions {
     int threads = 1;
     /// What may be kept in memory beyond the networks and one batch: the values that calibration observes,
     /// and the blocks' inputs and outputs. Where it does not suffice, files in `directory` take the rest;
-    /// without a directory calibration uses temporary files, and distillation computes again (or reads what
-    /// was dumped) at every epoch.
+    /// without one, files in the system's directory for temporary files.
     std::size_t memory_bytes = std::size_t{512} << 20;
-    /// Where distill writes each finished block and a dump, and what has no room in memory; empty: a dump to
-    /// the system's directory for temporary files.
+    /// Where distill writes each finished block and a dump, and what has no room in memory; empty: the latter
+    /// two to the system's directory for temporary files.
     std::filesystem::path directory{};
     /// Whether blocks that the directory has are taken from there. If not, it must have none.
     bool resume = false;
@@ -13420,6 +13435,17 @@ public:
         return own_slice(samples, k, count(samples), own(samples));
     }
 
+    /// Gives the workspaces' memory back; the next run makes what it needs.
+    void release() {
+        for (nn::Tape& tape : tapes_) {
+            bool const input_gradients = tape.input_gradients;  // what is asked of it stays
+            tape = nn::Tape();
+            tape.input_gradients = input_gradients;
+        }
+        prepared_.clear();
+        preparing_ = nn::Scratch();
+    }
+
     /// What the modules of some nodes can compute once for all slices: after a change of their parameters.
     void prepare(std::span<const nn::NodeId> nodes) {
         prepared_.resize(network_.modules().size());
@@ -13475,6 +13501,12 @@ public:
     /// when the values do not have this rank's samples of it.
     void run(std::span<const nn::NodeId> nodes, std::span<const Given> given, std::span<const Wanted> wanted,
              std::optional<nn::Index> samples_of_all = {}) {
+        run(nodes, given, wanted, samples_of_all, [](std::size_t, nn::Tape&, std::size_t) {});
+    }
+    /// And f(k, tape, worker) for each slice, the tape having the values of all of the nodes: see `for_each`.
+    template <class F>
+    void run(std::span<const nn::NodeId> nodes, std::span<const Given> given, std::span<const Wanted> wanted,
+             std::optional<nn::Index> samples_of_all, F&& f) {
         nn::Index const given_here = given.empty() ? 1 : given[0].value->dim(0);
         nn::Index const samples = samples_of_all.value_or(given_here);
         if (is_cut_ && own_part(samples).size() != given_here)
@@ -13483,10 +13515,11 @@ public:
                                                        " were given"));
         prepare(nodes);
         for (const Wanted& w : wanted) w.value->resize_batch(network_.node(w.node).shape, given_here);
-        for_each(samples, [&](std::size_t, BatchSlice slice, nn::Tape& tape, std::size_t) {
+        for_each(samples, [&](std::size_t k, BatchSlice slice, nn::Tape& tape, std::size_t worker) {
             for (const Given& g : given)
                 detail::take_slice(*g.value, network_.node(g.node).shape, slice, tape.output(g.node));
             network_.forward_nodes(nodes, tape, nn::Mode::evaluate);
+            f(k, tape, worker);
             for (const Wanted& w : wanted) {
                 const nn::Tensor& value = network_.value(w.node, tape);
                 if (is_cut_)
@@ -13640,6 +13673,8 @@ public:
         for (std::size_t k = own.begin; k != own.end; ++k)
             f(runner_.slice(samples_, k), std::span(parts_).subspan(k * sums_, sums_));
     }
+    /// The sums of slice k, which is this rank's.
+    std::span<double> of(std::size_t k) { return std::span(parts_).subspan(k * sums_, sums_); }
     /// Valid until the next `begin`.
     std::span<const double> finish() {
         std::size_t const count = runner_.count(samples_);
@@ -14166,7 +14201,8 @@ public:
     /// p *= 1 - lr * weight_decay;  m = lerp(m, g, 1 - beta1);  v = beta2 * v + (1 - beta2) * g^2;
     /// p -= lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon).
     /// float32 by element, the factors in double, as PyTorch does it.
-    void step();
+    /// On the execution's threads, with the same bits.
+    void step(const Execution& on = {});
 
 private:
     struct Entry {
@@ -14221,24 +14257,65 @@ AMCT_DISTILL_INLINE void AdamW::add(std::span<float> values, std::span<const flo
                         std::vector<float>(values.size())});
 }
 
-AMCT_DISTILL_INLINE void AdamW::step() {
+namespace detail {
+
+/// The factors of a step, in float32, and the step of some elements. Each operation is rounded.
+struct AdamWStep {
+    float keep2, take1, take2, root, epsilon, decay, rate;
+
+    template <class F>
+    [[gnu::always_inline]] void run(const float* gradient, float* value, float* first, float* second) const {
+        F g, p, m, v;
+        load(gradient, g);
+        load(value, p);
+        load(first, m);
+        load(second, v);
+        F product = take1 * (g - m);
+        keep_rounded(product);
+        m += product;
+        F old = v * keep2, square = g * g;
+        keep_rounded(old);
+        keep_rounded(square);
+        product = take2 * square;
+        keep_rounded(product);
+        v = old + product;
+        F deviation = v;
+        square_root(deviation);
+        F kept = p * decay, taken = rate * (m / (deviation / root + epsilon));
+        keep_rounded(kept);
+        keep_rounded(taken);
+        p = kept - taken;
+        store(p, value);
+        store(m, first);
+        store(v, second);
+    }
+};
+
+}  // namespace detail
+
+AMCT_DISTILL_INLINE void AdamW::step(const Execution& on) {
     ++steps_;
     double const correction1 = 1 - std::pow(options_.beta1, steps_);
     double const correction2 = std::sqrt(1 - std::pow(options_.beta2, steps_));
-    auto const keep2 = static_cast<float>(options_.beta2), take1 = static_cast<float>(1 - options_.beta1),
-               take2 = static_cast<float>(1 - options_.beta2), root = static_cast<float>(correction2),
-               epsilon = static_cast<float>(options_.epsilon);
     for (Entry& e : entries_) {
         double const learning_rate = e.learning_rate * factor_;
-        auto const decay = static_cast<float>(1 - learning_rate * options_.weight_decay),
-                   rate = static_cast<float>(learning_rate / correction1);
-        for (std::size_t i = 0; i != e.values.size(); ++i) {
-            float const g = e.gradient[i];
-            float &p = e.values[i], &m = e.first[i], &v = e.second[i];
-            m += take1 * (g - m);
-            v = v * keep2 + take2 * (g * g);
-            p = p * decay - rate * (m / (std::sqrt(v) / root + epsilon));
-        }
+        detail::AdamWStep const step{.keep2 = static_cast<float>(options_.beta2),
+                                     .take1 = static_cast<float>(1 - options_.beta1),
+                                     .take2 = static_cast<float>(1 - options_.beta2),
+                                     .root = static_cast<float>(correction2),
+                                     .epsilon = static_cast<float>(options_.epsilon),
+                                     .decay = static_cast<float>(1 - learning_rate * options_.weight_decay),
+                                     .rate = static_cast<float>(learning_rate / correction1)};
+        detail::in_parts(on, e.values.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
+            const float* const g = e.gradient.data();
+            float *const p = e.values.data(), *const m = e.first.data(), *const v = e.second.data();
+            std::size_t i = begin;
+#if defined(__GNUC__)
+            using Four = detail::Vectors<16>::floats;
+            for (; i + 4 <= end; i += 4) step.run<Four>(g + i, p + i, m + i, v + i);
+#endif
+            for (; i != end; ++i) step.run<float>(g + i, p + i, m + i, v + i);
+        });
     }
 }
 
@@ -14275,12 +14352,19 @@ namespace amct_distill {
 /// A mean over the elements of two tensors of one shape, and its gradient with respect to the output, of that
 /// shape too and overwritten. A batch is given in slices of its samples; what counts is the mean over them
 /// and over the block's outputs, each weighted by its number of elements. Both are functions of their
-/// arguments and of the object alone: what a run resumes must not have changed.
+/// arguments and of the object alone: what a run resumes must not have changed. One that is never below 0 may
+/// say so, and saves time: `static constexpr bool is_never_negative = true;`.
 template <class L>
 concept BlockLoss = std::copyable<L> && std::default_initializable<L> &&
     requires(const L& loss, const nn::Tensor& t, nn::Tensor& gradient) {
     { loss(t, t) } -> std::convertible_to<double>;
     loss.gradient(t, t, gradient);
+};
+
+/// A loss that says so: where its sum over some batches is above the best, the others need not be run.
+template <class L>
+concept NeverNegative = requires {
+    requires L::is_never_negative;
 };
 
 /// One whose elements can be weighted (see fisher.hpp): the mean of weight times what an element adds.
@@ -14291,9 +14375,10 @@ concept WeightedBlockLoss = BlockLoss<L> &&
     loss.gradient(t, t, t, gradient);
 };
 
-/// mean((output - target)^2), summed in double, in order; 2 (output - target) / n in float32. With weights
+/// mean((output - target)^2), summed in double; 2 (output - target) / n in float32. With weights
 /// mean(weight (output - target)^2).
 struct MeanSquaredError {
+    static constexpr bool is_never_negative = true;
     double operator()(const nn::Tensor& output, const nn::Tensor& target) const;
     void gradient(const nn::Tensor& output, const nn::Tensor& target, nn::Tensor& gradient) const;
     double operator()(const nn::Tensor& output, const nn::Tensor& target, const nn::Tensor& weights) const;
@@ -14305,6 +14390,69 @@ struct MeanSquaredError {
 
 #if !defined(AMCT_DISTILL_COMPILED) || defined(AMCT_DISTILL_DEFINITIONS)
 
+// ---- amct_distill/distill/distance.hpp
+
+/// How far what a student computes is from what its teacher does.
+///
+///     double const sum = detail::squared_error(of_student, of_teacher);
+///
+///     detail::Distance distance;
+///     distance.add(of_teacher, of_student);          // of a slice; its sums are those of all
+///     if (distance.is_far()) ...
+
+namespace amct_distill::detail {
+
+/// A sum in double, in eight lanes: value i is added to lane i % 8, and the lanes at the end. One lane would
+/// wait for the last addition at every value.
+struct LaneSum {
+    static constexpr std::size_t lanes = 8;
+    double lane[lanes] = {};
+
+    double total() const {
+        return ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
+    }
+};
+
+/// Calls f(i, lane) for all i below n.
+template <class F>
+void for_each_in_lanes(std::size_t n, F&& f) {
+    std::size_t i = 0;
+    for (; i + LaneSum::lanes <= n; i += LaneSum::lanes)
+        for (std::size_t k = 0; k != LaneSum::lanes; ++k) f(i + k, k);
+    for (std::size_t k = 0; i != n; ++i, ++k) f(i, k);
+}
+
+/// sum((x - y)^2).
+inline double squared_error(std::span<const float> x, std::span<const float> y) {
+    LaneSum sum;
+    for_each_in_lanes(x.size(), [&](std::size_t i, std::size_t lane) {
+        double const d = static_cast<double>(x[i]) - static_cast<double>(y[i]);
+        sum.lane[lane] += d * d;
+    });
+    return sum.total();
+}
+
+/// How far the student's values are from the teacher's, in sums over any number of tensors.
+struct Distance {
+    double error = 0, teacher = 0, student = 0;
+    void add(std::span<const float> t, std::span<const float> s) {
+        LaneSum errors, teachers, students;
+        for_each_in_lanes(t.size(), [&](std::size_t i, std::size_t lane) {
+            double const a = static_cast<double>(t[i]), b = static_cast<double>(s[i]);
+            errors.lane[lane] += (a - b) * (a - b);
+            teachers.lane[lane] += a * a;
+            students.lane[lane] += b * b;
+        });
+        error += errors.total();
+        teacher += teachers.total();
+        student += students.total();
+    }
+    /// By more than half of the smaller power; what is not finite is too far as well.
+    bool is_far() const { return !(error <= 0.5 * (std::min)(teacher, student)); }
+};
+
+}  // namespace amct_distill::detail
+
 // ---- amct_distill/distill/loss-inl.hpp
 
 /// The definitions of loss.hpp.
@@ -14313,12 +14461,7 @@ namespace amct_distill {
 
 AMCT_DISTILL_INLINE double MeanSquaredError::operator()(const nn::Tensor& output,
                                                         const nn::Tensor& target) const {
-    double sum = 0;
-    for (std::size_t i = 0; i != output.size(); ++i) {
-        double const d = static_cast<double>(output[i]) - static_cast<double>(target[i]);
-        sum += d * d;
-    }
-    return sum / static_cast<double>(output.size());
+    return detail::squared_error(output.span(), target.span()) / static_cast<double>(output.size());
 }
 
 AMCT_DISTILL_INLINE void MeanSquaredError::gradient(const nn::Tensor& output, const nn::Tensor& target,
@@ -14363,7 +14506,8 @@ namespace amct_distill {
 /// `settings()`: a run that is resumed with others is then refused; and may have a `check_options()`, which
 /// throws std::invalid_argument when they make no sense, before any work. (A loss may do both, too.) One that
 /// draws values towards 0 has a `without_decay()`, the same one that does not: values whose rate a quantizer
-/// says are trained by a copy of that.
+/// says are trained by a copy of that. A `step(on)` of an Execution (run/execution.hpp) is called in place of
+/// `step()`: it may use all threads.
 template <class O>
 concept BlockOptimizer = std::copyable<O> && std::default_initializable<O> &&
     requires(O optimizer, std::span<float> values, std::span<const float> gradient, double rate) {
@@ -14411,12 +14555,14 @@ inline double schedule_factor(Schedule schedule, std::size_t step, std::size_t s
 /// calibrated error of the outputs on unseen data, the geometric mean; the cosine alone 0.59, AMCT's constant
 /// rates with an evaluation per epoch 0.67.
 struct SearchOptions {
-    /// How often an epoch's steps are interrupted to compute the loss over the whole data: of the parameters
-    /// as they are, and of their average. An evaluation costs two forward runs of the block.
+    /// How often an epoch's steps are interrupted to compute the loss over the whole data: of the parameters'
+    /// average, and of the parameters as they are if the steps' losses give them a chance. An evaluation
+    /// costs a forward run of the block, or two. With falling rates only in the second half of a training:
+    /// what the first one finds does not stay.
     int evaluations_per_epoch = 2;
-    /// If a tenth of all planned evaluations in a row bring no improvement, training restarts from the best
-    /// parameters with every learning rate multiplied by this: so rates that are too high for a block cost
-    /// steps, not the result. 1: it goes on from where it is.
+    /// If so many evaluations in a row as are a tenth of those of all epochs bring no improvement, training
+    /// restarts from the best parameters with every learning rate multiplied by this: so rates that are too
+    /// high for a block cost steps, not the result. 1: it goes on from where it is.
     double rate_after_failure = 0.3;
     /// The average is average * decay + parameters * (1 - decay), step by step, with a smaller decay in the
     /// first steps. 0: no average.
@@ -15008,34 +15154,6 @@ std::vector<TrainedBlock> blocks_of(const nn::Network& network, const BasicDisti
 
 }  // namespace amct_distill
 
-// ---- amct_distill/distill/distance.hpp
-
-/// How far what a student computes is from what its teacher does.
-///
-///     detail::Distance distance;
-///     distance.add(of_teacher, of_student);          // of a slice; its sums are those of all
-///     if (distance.is_far()) ...
-
-namespace amct_distill::detail {
-
-/// How far the student's values are from the teacher's, in sums over any number of tensors; in double, in
-/// order.
-struct Distance {
-    double error = 0, teacher = 0, student = 0;
-    void add(std::span<const float> t, std::span<const float> s) {
-        for (std::size_t i = 0; i != t.size(); ++i) {
-            double const a = static_cast<double>(t[i]), b = static_cast<double>(s[i]);
-            error += (a - b) * (a - b);
-            teacher += a * a;
-            student += b * b;
-        }
-    }
-    /// By more than half of the smaller power; what is not finite is too far as well.
-    bool is_far() const { return !(error <= 0.5 * (std::min)(teacher, student)); }
-};
-
-}  // namespace amct_distill::detail
-
 // ---- amct_distill/io/npy.hpp
 
 /// Arrays as NumPy's `.npy` files (version 1.0, little-endian, row-major).
@@ -15571,12 +15689,27 @@ private:
     std::filesystem::path directory_;
 };
 
+/// Is told the values of the nodes that a PrefixRunner evaluates, slice by slice.
+class ValueWatcher {
+public:
+    /// False: it does not want to see these nodes of batch i.
+    virtual bool begin(std::size_t i, nn::Index samples, std::span<const nn::NodeId> nodes) = 0;
+    /// Slice k of the batch; the tape has the nodes' values and what they read. On any thread: `worker` is
+    /// as in slices.hpp.
+    virtual void add(std::size_t k, nn::Tape& tape, std::size_t worker) = 0;
+    virtual void end() = 0;
+
+protected:
+    ~ValueWatcher() = default;
+};
+
 class PrefixRunner {
 public:
     /// All outlive it. The network's parameters may change for nodes that advance() has not evaluated.
     PrefixRunner(const nn::Network& network, DataSource batches, CacheBudget& budget,
-                 const nn::Executor* executor = nullptr, std::size_t slices = default_slices)
-        : batches_(batches, network, executor, slices, "distill"),
+                 const nn::Executor* executor = nullptr, std::size_t slices = default_slices,
+                 std::string_view who = "distill")
+        : batches_(batches, network, executor, slices, who),
           budget_(budget),
           runner_(network, executor, slices),
           file_(budget.directory()) {}
@@ -15585,6 +15718,9 @@ public:
     ~PrefixRunner() { forget(); }
 
     const nn::Network& network() const { return runner_.network(); }
+    std::size_t size() const { return batches_.size(); }
+    /// Who is told what is evaluated from now on; outlives it, and may be null.
+    void tell(ValueWatcher* watcher) { watcher_ = watcher; }
 
     /// Evaluates the nodes before `to` for batch number `i`. Then `value` has what later nodes and the
     /// network's outputs need of them, and the values that are asked for besides. Errors: the batch cannot be
@@ -15609,6 +15745,7 @@ public:
         if (goes_on) {
             for (const auto& [id, value] : before_) given_.push_back({id, &value});
         } else {
+            before_.clear();
             auto const loaded = batches_.load(i, buffer_);
             if (!loaded) return loaded.diagnostics();
             batch = loaded->tensors;
@@ -15623,26 +15760,46 @@ public:
             if (std::ranges::find(live_, id) == live_.end()) live_.push_back(id);
         after_.reserve(live_.size());
         for (nn::NodeId id : live_) {
-            auto const there = std::ranges::find(given_, id, &SliceRunner::Given::node);
-            if (there != given_.end())
-                after_.emplace_back(id, *there->value);
-            else
-                wanted_.push_back({id, &after_.emplace_back(id, nn::Tensor()).second});
+            nn::Tensor& value = after_.emplace_back(id, nn::Tensor()).second;
+            if (std::ranges::find(given_, id, &SliceRunner::Given::node) == given_.end())
+                wanted_.push_back({id, &value});
         }
         nodes_.clear();
         for (nn::NodeId id : network().operations())
             if (id.index >= from && id < to) nodes_.push_back(id);
-        if (!nodes_.empty()) runner_.run(nodes_, given_, wanted_, kept.samples);
+        // A block's values are of no use to the next one.
+        if (!nodes_.empty() && std::exchange(first_, nodes_.front()) != nodes_.front()) runner_.release();
+        if (watcher_ != nullptr && !nodes_.empty() && watcher_->begin(i, kept.samples, nodes_)) {
+            runner_.run(
+                nodes_, given_, wanted_, kept.samples,
+                [&](std::size_t k, nn::Tape& tape, std::size_t worker) { watcher_->add(k, tape, worker); });
+            watcher_->end();
+        } else if (!nodes_.empty()) {
+            runner_.run(nodes_, given_, wanted_, kept.samples);
+        }
+        for (auto& [id, value] : after_) {  // what was there goes on, or is a part of the batch
+            auto const there = std::ranges::find(before_, id, &std::pair<nn::NodeId, nn::Tensor>::first);
+            if (there != before_.end())
+                value = std::move(there->second);
+            else if (auto const given = std::ranges::find(given_, id, &SliceRunner::Given::node);
+                     given != given_.end())
+                value = *given->value;
+        }
         before_.clear();
         live_.resize(live);
-        return keep(kept, to);
+        return keep(i, to);
+    }
+    /// To the end of the network, whose outputs `value` has then.
+    result<void> advance_to_end(std::size_t i) {
+        return advance(i, {network().graph().topology().nodes.size()});
     }
     /// Of the whole batch, after `advance`.
     nn::Index samples(std::size_t i) const { return kept_[i].samples; }
     SliceRunner& runner() { return runner_; }
     /// After `advance`, until the next.
     const nn::Tensor& value(nn::NodeId id) const {
-        const nn::Tensor* const found = find(after_, id);
+        const nn::Tensor* found = find(after_, id);
+        if (found == nullptr && at_ < kept_.size()) found = find(kept_[at_].values, id);
         if (found == nullptr) throw std::out_of_range("PrefixRunner: a value that was not asked for");
         return *found;
     }
@@ -15675,7 +15832,9 @@ private:
         kept.values.clear();
         kept.in_file = false;
     }
-    result<void> keep(Kept& kept, nn::NodeId to) {
+    result<void> keep(std::size_t i, nn::NodeId to) {
+        Kept& kept = kept_[i];
+        at_ = i;
         std::size_t bytes = 0;
         for (nn::NodeId id : live_) bytes += find(after_, id)->size() * sizeof(float);
         drop(kept);
@@ -15685,7 +15844,10 @@ private:
         kept.nodes.assign(live_.begin(), live_.end());
         if (in_memory) {
             kept.bytes = bytes;
-            for (nn::NodeId id : live_) kept.values.emplace_back(id, *find(after_, id));
+            // The first ones of `after_` are those that live.
+            auto const end = after_.begin() + std::ssize(live_);
+            kept.values.assign(std::move_iterator(after_.begin()), std::move_iterator(end));
+            after_.erase(after_.begin(), end);
             return {};
         }
         if (kept.places.size() < live_.size()) kept.places.resize(live_.size());
@@ -15713,9 +15875,12 @@ private:
     Batch buffer_{};
     CacheBudget& budget_;
     SliceRunner runner_;
+    ValueWatcher* watcher_ = nullptr;
     SpillFile file_;
-    std::vector<Kept> kept_{};  // by batch
-    Values before_{}, after_{};
+    std::vector<Kept> kept_{};   // by batch
+    nn::NodeId first_{};         // of the last run
+    std::size_t at_ = 0;         // the batch that advanced last
+    Values before_{}, after_{};  // of that one; what is kept has moved from `after_` to there
     std::vector<nn::NodeId> live_{}, nodes_{};
     std::vector<SliceRunner::Given> given_{};
     std::vector<SliceRunner::Wanted> wanted_{};
@@ -15731,7 +15896,7 @@ private:
 ///     const BlockData::Step& step = *data.load(7).value();     // valid until the next load
 ///
 /// Neither changes while the block is trained, so both are computed once, and kept: in memory where the
-/// budget allows, else in a file of its directory; without one they are computed again at every epoch.
+/// budget allows, else in a file of its directory; without one they are computed again at every use.
 
 namespace amct_distill {
 
@@ -15799,7 +15964,7 @@ public:
         if (changes_) return &current_;
         if (budget_.take(bytes)) {
             bytes_ += bytes;
-            return &steps_[i].emplace(current_);
+            return &steps_[i].emplace(std::exchange(current_, {}));
         }
         if (!file_.is_usable()) return &current_;
         if (auto ok = write(places_[i].emplace()); !ok) return ok.diagnostics();
@@ -15840,9 +16005,11 @@ private:
         current_.samples = places.samples;
         for (auto [tensors, from] : {std::pair{&current_.inputs, &places.inputs},
                                      {&current_.targets, &places.targets},
-                                     {&current_.weights, &places.weights}})
+                                     {&current_.weights, &places.weights}}) {
+            tensors->resize(from->size());
             for (std::size_t k = 0; k != tensors->size(); ++k)
                 if (auto ok = file_.read((*from)[k], (*tensors)[k]); !ok) return ok;
+        }
         return {};
     }
     result<void> compute(std::size_t i) {
@@ -15850,13 +16017,14 @@ private:
         if (auto ok = student_.advance(i, block_.nodes.front()); !ok) return ok;
         current_.inputs.resize(block_.inputs.size());
         current_.targets.resize(block_.outputs.size());
+        of_teacher_.clear();
         if (dump_ != nullptr && !fisher_) {
             if (auto ok = dump_->load(index_, i, current_.inputs, current_.targets); !ok) return ok;
+            for (const nn::Tensor& t : current_.inputs) of_teacher_.push_back(&t);
         } else {
             // Past the block at once: its outputs are what the next one goes on from.
             if (auto ok = teacher_.advance(i, block_.end(teacher_.network()), asked_); !ok) return ok;
-            for (std::size_t k = 0; k != block_.inputs.size(); ++k)
-                current_.inputs[k] = teacher_.value(block_.inputs[k]);
+            for (nn::NodeId input : block_.inputs) of_teacher_.push_back(&teacher_.value(input));
             for (std::size_t k = 0; k != block_.outputs.size(); ++k)
                 current_.targets[k] = teacher_.value(block_.outputs[k]);
         }
@@ -15867,9 +16035,11 @@ private:
                 current_.weights);
         current_.from_teacher =
             is_far(i) || input_ == BlockInput::teacher || (input_ == BlockInput::mix && i % 2 != 0);
-        if (!current_.from_teacher)
-            for (std::size_t k = 0; k != block_.inputs.size(); ++k)
+        for (std::size_t k = 0; k != block_.inputs.size(); ++k)
+            if (!current_.from_teacher)
                 current_.inputs[k] = student_.value(block_.inputs[k]);
+            else if (of_teacher_[k] != &current_.inputs[k])
+                current_.inputs[k] = *of_teacher_[k];
         return {};
     }
     /// Found once where the inputs stay: a rank that computes them again does not ask the others again.
@@ -15878,7 +16048,7 @@ private:
         auto const found = sum_over(current_, 3, [&](auto&& values_of, std::span<double> to) {
             detail::Distance distance;
             for (std::size_t k = 0; k != block_.inputs.size(); ++k)
-                distance.add(values_of(current_.inputs[k]), values_of(student_.value(block_.inputs[k])));
+                distance.add(values_of(*of_teacher_[k]), values_of(student_.value(block_.inputs[k])));
             to[0] = distance.error, to[1] = distance.teacher, to[2] = distance.student;
         });
         is_far_[i] = detail::Distance{found[0], found[1], found[2]}.is_far();
@@ -15893,6 +16063,7 @@ private:
     BlockInput input_;
     std::optional<FisherWeights> fisher_{};
     std::vector<nn::NodeId> asked_{};
+    std::vector<const nn::Tensor*> of_teacher_{};  // its inputs of the step that is computed
     bool changes_ = false;
     std::vector<std::optional<Step>> steps_;
     SpillFile file_;
@@ -16285,11 +16456,14 @@ namespace detail {
 struct TargetMoments {
     double count = 0, sum = 0, squares = 0;
     void add(std::span<const float> values) {
-        for (float const value : values) {
-            auto const v = static_cast<double>(value);
-            sum += v;
-            squares += v * v;
-        }
+        LaneSum sums, square_sums;
+        for_each_in_lanes(values.size(), [&](std::size_t i, std::size_t lane) {
+            auto const v = static_cast<double>(values[i]);
+            sums.lane[lane] += v;
+            square_sums.lane[lane] += v * v;
+        });
+        sum += sums.total();
+        squares += square_sums.total();
         count += static_cast<double>(values.size());
     }
     void add(const TargetMoments& other) { count += other.count, sum += other.sum, squares += other.squares; }
@@ -16310,7 +16484,8 @@ public:
           data_(data),
           modules_(modules_of(student, data.block())),
           gradient_(student, data.block(), modules_, executor, slices),
-          ranks_(executor == nullptr ? nullptr : executor->ranks()) {}
+          ranks_(executor == nullptr ? nullptr : executor->ranks()),
+          on_(executor == nullptr ? Execution{} : executor->execution()) {}
 
     /// `progress` has the block's number; it is told `on_progress` after every step, and `cancelled` is set
     /// when that said so. Errors: a batch cannot be loaded, the teacher's dump cannot be read.
@@ -16346,6 +16521,8 @@ public:
             (std::min)(static_cast<std::size_t>(options.search.evaluations_per_epoch), data_.size());
         // A long training may be evaluated in vain more often before its rates are lowered.
         patience_ = (std::max)(std::size_t{1}, evaluations * static_cast<std::size_t>(options.epochs) / 10);
+        // With falling rates, what the first half finds does not stay.
+        std::size_t const from = options.schedule == Schedule::constant ? 0 : steps / 2;
         std::size_t taken = 0;
         for (int epoch = 0; epoch != options.epochs && report_.stopped.empty() && !cancelled; ++epoch) {
             double sum = 0;
@@ -16356,16 +16533,17 @@ public:
                 auto const loss = step(i, options);
                 if (!loss) return loss.diagnostics();
                 sum += *loss;
+                seen_.add(*loss);
                 ++i, ++taken;
                 progress.epoch = epoch;
                 progress.step = i - 1;
                 progress.loss = *loss;
                 if (on_progress && detail::is_first(ranks_) && !on_progress(progress)) cancelled = true;
                 cancelled = detail::first_says(ranks_, cancelled);
-                // After the last step in any case.
                 bool const due =
-                    i * evaluations / data_.size() != (i - 1) * evaluations / data_.size() || cancelled;
-                if (due && report_.stopped.empty() && (is_settled() || taken == steps || cancelled))
+                    i * evaluations / data_.size() != (i - 1) * evaluations / data_.size() && taken >= from;
+                if ((due || cancelled) && report_.stopped.empty() &&
+                    (is_settled() || taken == steps || cancelled))
                     if (auto ok = evaluate(epoch, options); !ok) return ok.diagnostics();
             }
             report_.epoch_losses.push_back(sum / static_cast<double>(i));
@@ -16481,6 +16659,10 @@ private:
 
     /// The loss over all batches, the parameters as they are. `targets`: what is summed up besides.
     result<double> loss_over(const Loss& loss, detail::TargetMoments* targets = nullptr) {
+        return loss_below(std::numeric_limits<double>::infinity(), loss, targets);
+    }
+    /// The same if it is below the bound; else something that is not, maybe found before all batches are.
+    result<double> loss_below(double bound, const Loss& loss, detail::TargetMoments* targets = nullptr) {
         gradient_.prepare();
         double sum = 0, values = 0;
         for (std::size_t i = 0; i != data_.size(); ++i) {
@@ -16497,7 +16679,11 @@ private:
             auto const size = static_cast<double>(gradient_.values(**step));
             sum += gradient_.loss(**step, loss) * size;
             values += size;
+            // Of a sum that only grows, divided by all values.
+            if constexpr (NeverNegative<Loss>)
+                if (i + 1 != data_.size() && sum / values_ >= bound) return sum / values_;
         }
+        values_ = values;
         return sum / values;
     }
 
@@ -16513,34 +16699,37 @@ private:
             return loss;
         }
         if (!std::ranges::all_of(gradient_.gradients(),
-                                 [](const nn::Tensor& g) { return is_finite(g.span()); })) {
+                                 [this](const nn::Tensor& g) { return is_finite(g.span()); })) {
             report_.stopped = "a gradient is not finite";
             return loss;
         }
-        optimizer_->step();
-        for (Guided& own : guided_) own.optimizer.step();
-        if (!std::ranges::all_of(trained_, [](const auto& p) { return is_finite(p.values); })) {
+        take_step(*optimizer_);
+        for (Guided& own : guided_) take_step(own.optimizer);
+        if (!std::ranges::all_of(trained_, [this](const auto& p) { return is_finite(p.values); })) {
             report_.stopped = "a parameter is not finite";
             return loss;
         }
         constrain();
         ++averaged_;
-        auto const n = static_cast<double>(averaged_);
-        auto const decay = static_cast<float>((std::min)(options.search.average_decay, n / (n + 9)));
+        auto const taken = static_cast<double>(averaged_);
+        auto const decay = static_cast<float>((std::min)(options.search.average_decay, taken / (taken + 9)));
         for (std::size_t k = 0; k != average_.size(); ++k)
-            nn::array(average_[k]) +=
-                (nn::ConstArrayMap<float>(trained_[k].values.data(), std::ssize(trained_[k].values)) -
-                 nn::array(average_[k])) *
-                (1 - decay);
+            detail::in_parts(on_, average_[k].size(), detail::task_size,
+                             [&](std::size_t begin, std::size_t end) {
+                                 auto const n = static_cast<nn::Index>(end - begin);
+                                 nn::ArrayMap<float> average(average_[k].data() + begin, n);
+                                 nn::ConstArrayMap<float> now(trained_[k].values.data() + begin, n);
+                                 average += (now - average) * (1 - decay);
+                             });
         return loss;
     }
 
-    /// Takes the parameters as they are, or their average, if the loss was never as low.
+    /// Takes the average of the parameters, or they as they are, if the loss was never as low.
     result<void> evaluate(int epoch, const Options& options) {
         end_steps();
         bool better = false;
         auto const take_if_better = [&]() -> result<void> {
-            auto const loss = loss_over(options.loss);
+            auto const loss = loss_below(report_.loss_after, options.loss);
             if (!loss) return loss.diagnostics();
             if (*loss < report_.loss_after) {
                 report_.loss_after = *loss;
@@ -16550,12 +16739,17 @@ private:
             }
             return {};
         };
-        if (auto ok = take_if_better(); !ok) return ok;
         if (!average_.empty()) {
             exchange_average();
             if (auto ok = take_if_better(); !ok) return ok;
             exchange_average();
         }
+        // What the steps since the last time have seen tells the loss of the parameters as they are: a pass
+        // over the data is for those that it may make the best. With dropped quantization it does not tell.
+        bool const has_chance = !(seen_.mean() >= report_.loss_after);
+        if (has_chance || average_.empty() || options.drop_probability > 0)
+            if (auto ok = take_if_better(); !ok) return ok;
+        seen_ = {};
         failures_ = better ? 0 : failures_ + 1;
         if (failures_ == patience_ && !has_phases_ && options.search.rate_after_failure < 1) {
             failures_ = 0;
@@ -16574,13 +16768,26 @@ private:
     void constrain() {
         for (nn::Module* m : constrained_) m->constrain();
     }
-    static bool is_finite(std::span<const float> values) { return detail::range_of(values).finite; }
+    void take_step(Optimizer& optimizer) const {
+        if constexpr (requires { optimizer.step(on_); })
+            optimizer.step(on_);
+        else
+            optimizer.step();
+    }
+    bool is_finite(std::span<const float> values) const {
+        std::atomic<bool> finite = true;
+        detail::in_parts(on_, values.size(), detail::task_size, [&](std::size_t begin, std::size_t end) {
+            if (!detail::range_of(values.subspan(begin, end - begin)).finite) finite = false;
+        });
+        return finite;
+    }
 
     nn::Network& student_;
     BlockData& data_;
     std::vector<ModuleId> modules_;  // the block's
     BlockGradient<Loss> gradient_;
     Ranks* ranks_;
+    Execution on_;
     std::vector<nn::Module*> constrained_{};
     std::vector<nn::NamedParameter> trained_{};
     std::vector<nn::Tensor> average_{};  // parallel to `trained_`, or empty
@@ -16596,6 +16803,12 @@ private:
     typename BlockGradient<Loss>::Factors factors_{};
     detail::TargetMoments targets_{};
     std::size_t block_ = 0;
+    double values_ = std::numeric_limits<double>::infinity();  // of the outputs, over all batches, once known
+    struct Seen {
+        double sum = 0, steps = 0;
+        void add(double loss) { sum += loss, ++steps; }
+        double mean() const { return sum / steps; }
+    } seen_{};  // losses of the steps since the last evaluation
     double rate_ = 1;
     std::size_t patience_ = 1, failures_ = 0;  // evaluations in a row that found nothing better
     BlockReport report_{};
@@ -16955,7 +17168,7 @@ namespace amct_distill {
 
 namespace detail {
 
-inline constexpr std::string_view checkpoint_magic = "amct_distill block 5\n";
+inline constexpr std::string_view checkpoint_magic = "amct_distill block 6\n";
 
 }  // namespace detail
 
@@ -17103,11 +17316,14 @@ namespace amct_distill::detail {
 struct Noise {
     double signal = 0, error = 0;
     void add(std::span<const float> x, std::span<const float> quantized) {
-        for (std::size_t i = 0; i != x.size(); ++i) {
+        LaneSum signals, errors;
+        for_each_in_lanes(x.size(), [&](std::size_t i, std::size_t lane) {
             double const v = static_cast<double>(x[i]), d = v - static_cast<double>(quantized[i]);
-            signal += v * v;
-            error += d * d;
-        }
+            signals.lane[lane] += v * v;
+            errors.lane[lane] += d * d;
+        });
+        signal += signals.total();
+        error += errors.total();
     }
     /// 10 log10(signal / noise); infinite without noise.
     double sqnr() const {
@@ -17162,87 +17378,113 @@ inline std::vector<std::size_t> zero_rows(const nn::Tensor& weight) {
     return rows;
 }
 
-/// `report_layers`, and f(i, batch, outputs) for each batch: the network's outputs are computed on the way.
-/// The runner is of the student's network.
-template <class Algorithms, class F>
-result<std::vector<LayerReport>> measure_layers(const BasicStudent<Algorithms>& student, DataSource batches,
-                                                SliceRunner& runner, F f) {
-    const nn::Network& network = student.network();
-    std::vector<LayerReport> reports;
-    std::vector<nn::NodeId> inputs;
-    std::vector<const LayerQuantizers<Algorithms>*> quantizers;
-    nn::Tensor quantized;
-    for (const auto& layer : student.plan().layers) {
-        const auto* const q = student.quantizers(layer.name);
-        if (q == nullptr) continue;
-        nn::Tensor in_rows;
-        const auto& from = *student.quantized(layer.module);
-        const nn::Tensor& weight = from.rows().gather(from.layer().weight(), in_rows);
-        LayerReport& r = reports.emplace_back();
-        r.name = layer.name;
-        r.weight_algorithm = q->weight_algorithm();
-        r.data_algorithm = q->data_algorithm();
-        r.weight_bits = q->weight_bits();
-        r.data_bits = q->data_bits();
-        r.weight_scales = q->weight_scales(weight).values();
-        r.data_scale = q->data_scale();
-        r.data_clip = q->data_clip();
-        r.user_clips = q->has_user_clips();
-        q->quantize_weight(weight, quantized);
-        detail::Noise n;
-        n.add(weight, quantized);
-        r.weight_sqnr = n.sqnr();
-        r.channels = static_cast<std::size_t>(weight.dim(0));
-        r.dead_channels = zero_rows(quantized);
-        inputs.push_back(network.node(layer.node).inputs.at(0));
-        quantizers.push_back(q);
+/// What the layers' report says of data, from the runs of the network: of each layer and batch once.
+template <class Algorithms>
+class LayerMeasure final : public ValueWatcher {
+public:
+    /// The runner is that of the student's network; both outlive it.
+    LayerMeasure(const BasicStudent<Algorithms>& student, SliceRunner& runner)
+        : student_(student), sums_(runner), quantized_(runner.tapes().size()) {
+        for (const auto& layer : student.plan().layers)
+            if (student.quantizers(layer.name) != nullptr)
+                layers_.push_back({.node = layer.node,
+                                   .input = student.network().node(layer.node).inputs.at(0),
+                                   .module = layer.module,
+                                   .name = layer.name});
     }
-    // Of each layer the signal, the noise, the values outside of the clips, and all.
-    std::vector<double> totals(4 * reports.size());
-    SliceSums sums(runner);
-    // The network's outputs, then the layers' inputs.
-    std::vector<nn::NodeId> nodes(network.outputs().begin(), network.outputs().end());
-    std::size_t const outputs = nodes.size();
-    nodes.insert(nodes.end(), inputs.begin(), inputs.end());
-    std::vector<nn::Tensor> values(nodes.size());
-    OwnBatches own(batches, network, runner.executor(), runner.slices(), "report_layers");
-    Batch buffer;
-    for (std::size_t i = 0; i != own.size(); ++i) {
-        auto const batch = own.load(i, buffer);
-        if (!batch) return batch.diagnostics();
-        runner.run_batch(batch->tensors, nodes, values, batch->samples);
-        sums.begin(batch->samples, totals.size());
-        for (std::size_t k = 0; k != reports.size(); ++k) {
-            const nn::Tensor& whole = values[outputs + k];
-            quantizers[k]->quantize_data(whole, quantized);
-            sums.for_each([&](BatchSlice slice, std::span<double> to) {
-                auto const x = sums.values(whole, slice);
-                Noise noise;
-                noise.add(x, sums.values(quantized, slice));
-                to[4 * k] = noise.signal, to[4 * k + 1] = noise.error;
-                to[4 * k + 2] = static_cast<double>(clipped_values(x, reports[k].data_clip));
-                to[4 * k + 3] = static_cast<double>(x.size());
-            });
+
+    bool begin(std::size_t i, nn::Index samples, std::span<const nn::NodeId> nodes) override {
+        now_.clear();
+        for (std::size_t k = 0; k != layers_.size(); ++k)
+            if (i == layers_[k].batches && std::ranges::binary_search(nodes, layers_[k].node))
+                now_.push_back(k);
+        for (std::size_t k : now_) layers_[k].quantizers = student_.quantizers(layers_[k].name);
+        if (!now_.empty()) sums_.begin(samples, 4 * now_.size());
+        return !now_.empty();
+    }
+    void add(std::size_t k, nn::Tape& tape, std::size_t worker) override {
+        double* to = sums_.of(k).data();
+        for (std::size_t layer : now_) {
+            const Layer& l = layers_[layer];
+            const nn::Tensor& x = student_.network().value(l.input, tape);
+            l.quantizers->quantize_data(x, quantized_[worker]);
+            Noise noise;
+            noise.add(x.span(), quantized_[worker].span());
+            to[0] = noise.signal, to[1] = noise.error;
+            to[2] = static_cast<double>(clipped_values(x.span(), l.quantizers->data_clip()));
+            to[3] = static_cast<double>(x.size());
+            to += 4;
         }
-        auto const of_batch = sums.finish();
-        for (std::size_t k = 0; k != totals.size(); ++k) totals[k] += of_batch[k];
-        f(i, *batch, std::span<const nn::Tensor>(values).first(outputs));
     }
-    for (std::size_t k = 0; k != reports.size(); ++k) {
-        double const* const of = totals.data() + 4 * k;
-        reports[k].data_sqnr = Noise{of[0], of[1]}.sqnr();
-        reports[k].saturation = of[3] == 0 ? 0 : of[2] / of[3];
+    void end() override {
+        auto const found = sums_.finish();
+        for (std::size_t k = 0; k != now_.size(); ++k) {
+            Layer& l = layers_[now_[k]];
+            ++l.batches;
+            for (std::size_t s = 0; s != 4; ++s) l.sums[s] += found[4 * k + s];
+        }
     }
-    return reports;
-}
+
+    /// In definition order, the layers as they are.
+    std::vector<LayerReport> finish() const {
+        std::vector<LayerReport> reports;
+        nn::Tensor in_rows, quantized;
+        for (const Layer& layer : layers_) {
+            const auto& q = *student_.quantizers(layer.name);
+            const auto& from = *student_.quantized(layer.module);
+            const nn::Tensor& weight = from.rows().gather(from.layer().weight(), in_rows);
+            LayerReport& r = reports.emplace_back();
+            r.name = layer.name;
+            r.weight_algorithm = q.weight_algorithm();
+            r.data_algorithm = q.data_algorithm();
+            r.weight_bits = q.weight_bits();
+            r.data_bits = q.data_bits();
+            r.weight_scales = q.weight_scales(weight).values();
+            r.data_scale = q.data_scale();
+            r.data_clip = q.data_clip();
+            r.user_clips = q.has_user_clips();
+            q.quantize_weight(weight, quantized);
+            Noise n;
+            n.add(weight.span(), quantized.span());
+            r.weight_sqnr = n.sqnr();
+            r.channels = static_cast<std::size_t>(weight.dim(0));
+            r.dead_channels = zero_rows(quantized);
+            const double* const of = layer.sums;
+            r.data_sqnr = Noise{of[0], of[1]}.sqnr();
+            r.saturation = of[3] == 0 ? 0 : of[2] / of[3];
+        }
+        return reports;
+    }
+
+private:
+    struct Layer {
+        nn::NodeId node, input;
+        ModuleId module;
+        std::string name{};
+        const LayerQuantizers<Algorithms>* quantizers = nullptr;  // as they are while it is watched
+        std::size_t batches = 0;                                  // that are measured
+        double sums[4] = {};  // signal, noise, values outside of the clips, all values
+    };
+
+    const BasicStudent<Algorithms>& student_;
+    SliceSums sums_;
+    std::vector<nn::Tensor> quantized_;  // by worker
+    std::vector<Layer> layers_{};
+    std::vector<std::size_t> now_{};  // layers of the run that is watched
+};
 
 }  // namespace detail
 
 template <class Algorithms>
 result<std::vector<LayerReport>> report_layers(const BasicStudent<Algorithms>& student, DataSource batches,
                                                const nn::Executor* executor) {
-    SliceRunner runner(student.network(), executor);
-    return detail::measure_layers(student, batches, runner, [](auto&&...) {});
+    CacheBudget nothing(0);
+    PrefixRunner runner(student.network(), batches, nothing, executor, default_slices, "report_layers");
+    detail::LayerMeasure<Algorithms> measure(student, runner.runner());
+    runner.tell(&measure);
+    for (std::size_t i = 0; i != batches.size(); ++i)
+        if (auto ok = runner.advance_to_end(i); !ok) return ok.diagnostics();
+    return measure.finish();
 }
 
 }  // namespace amct_distill
@@ -17254,45 +17496,19 @@ result<std::vector<LayerReport>> report_layers(const BasicStudent<Algorithms>& s
 namespace amct_distill {
 namespace detail {
 
-/// The teacher's outputs, batch by batch: computed once, and kept where the budget allows.
-class TeacherOutputs {
-public:
-    TeacherOutputs(const nn::Network& teacher, std::size_t batches, CacheBudget& budget,
-                   const nn::Executor* executor, std::size_t slices)
-        : budget_(budget), runner_(teacher, executor, slices), kept_(batches) {
-        current_.resize(teacher.outputs().size());
-    }
-    /// Of batch i, which `batch` is. Valid until the next call.
-    std::span<const nn::Tensor> of(std::size_t i, const OwnBatches::Loaded& batch) {
-        if (!kept_[i].empty()) return kept_[i];
-        runner_.run_batch(batch.tensors, runner_.network().outputs(), current_, batch.samples);
-        std::size_t bytes = 0;
-        for (const nn::Tensor& t : current_) bytes += t.size() * sizeof(float);
-        if (!budget_.take(bytes)) return current_;
-        return kept_[i] = current_;
-    }
-
-private:
-    CacheBudget& budget_;
-    SliceRunner runner_;
-    std::vector<Batch> kept_;  // by batch; empty: not kept
-    Batch current_{};
-};
-
 /// The mean squared error over all values of the outputs, as the batches come in.
 class OutputError {
 public:
-    /// Of networks that are cut as the runner's is, which outlives it.
-    explicit OutputError(SliceRunner& runner) : sums_(runner) {}
-    void add(std::span<const nn::Tensor> teacher, std::span<const nn::Tensor> student, nn::Index samples) {
-        sums_.begin(samples, 2);
+    /// Networks that have come to their end for a batch when it is added; both outlive it.
+    OutputError(PrefixRunner& teacher, PrefixRunner& student)
+        : teacher_(teacher), student_(student), sums_(student.runner()) {}
+    void add(std::size_t i) {
+        sums_.begin(student_.samples(i), 2);
         sums_.for_each([&](BatchSlice slice, std::span<double> to) {
-            for (std::size_t k = 0; k != teacher.size(); ++k) {
-                auto const t = sums_.values(teacher[k], slice), s = sums_.values(student[k], slice);
-                for (std::size_t i = 0; i != t.size(); ++i) {
-                    double const d = static_cast<double>(s[i]) - static_cast<double>(t[i]);
-                    to[0] += d * d;
-                }
+            for (nn::NodeId output : student_.network().outputs()) {
+                auto const t = sums_.values(teacher_.value(output), slice),
+                           s = sums_.values(student_.value(output), slice);
+                to[0] += squared_error(s, t);
                 to[1] += static_cast<double>(t.size());
             }
         });
@@ -17303,26 +17519,10 @@ public:
     double mean() const { return sum_ / values_; }
 
 private:
+    PrefixRunner &teacher_, &student_;
     SliceSums sums_;
     double sum_ = 0, values_ = 0;
 };
-
-/// Of a network's outputs over all batches. Error: a batch cannot be loaded. Throws std::invalid_argument
-/// when one does not fit the network's inputs.
-inline result<double> output_error(TeacherOutputs& teacher, const nn::Network& student, DataSource batches,
-                                   const nn::Executor* executor, std::size_t slices) {
-    SliceRunner runner(student, executor, slices);
-    OwnBatches own(batches, student, executor, slices, "distill");
-    Batch buffer, outputs(student.outputs().size());
-    OutputError error(runner);
-    for (std::size_t i = 0; i != own.size(); ++i) {
-        auto const batch = own.load(i, buffer);
-        if (!batch) return batch.diagnostics();
-        runner.run_batch(batch->tensors, student.outputs(), outputs, batch->samples);
-        error.add(teacher.of(i, *batch), outputs, batch->samples);
-    }
-    return error.mean();
-}
 
 /// What of the calibrated outputs' error may be left on the training data, or the calibrated student stays: a
 /// gain that small may be a loss on other data. (Seen on unseen data of nine networks, with gains below 5 %:
@@ -17399,9 +17599,11 @@ result<void> load_finished(const RunDirectory& files, BasicStudent<Algorithms>& 
     return {};
 }
 
-/// Trains the blocks that the report has not yet, and writes each to the run's directory.
+/// Trains the blocks that the report has not yet, and writes each to the run's directory. The runners have
+/// then come to the last one's inputs.
 template <class Algorithms, class Options>
-result<void> train_blocks(const nn::Network& teacher, BasicStudent<Algorithms>& student, DataSource batches,
+result<void> train_blocks(PrefixRunner& of_teacher, PrefixRunner& of_student,
+                          BasicStudent<Algorithms>& student, DataSource batches,
                           std::span<const TrainedBlock> blocks, const Options& options, const RunOptions& run,
                           const RunDirectory* files, CacheBudget& budget, const nn::Executor& executor,
                           DistillReport& report) {
@@ -17414,14 +17616,13 @@ result<void> train_blocks(const nn::Network& teacher, BasicStudent<Algorithms>& 
         std::filesystem::remove_all(dumps, ignored);  // of a run that was killed
     meet(run.ranks);
     if (student.plan().data_dump.value) {
-        auto written = TeacherDump::write(teacher, blocks, batches, dumps, &executor, options.slices);
+        auto written =
+            TeacherDump::write(of_teacher.network(), blocks, batches, dumps, &executor, options.slices);
         if (!written) return written.diagnostics();
         dump.emplace(*std::move(written));
     }
     auto const failed = [&](const Diagnostics& why) { return dump ? dump->failed(why) : why; };
 
-    PrefixRunner of_teacher(teacher, batches, budget, &executor, options.slices),
-        of_student(student.network(), batches, budget, &executor, options.slices);
     Options training = options;
     for (std::size_t b = report.blocks.size(); b != blocks.size(); ++b) {
         FisherOptions const fisher{.seed = mixed(options.seed, b)};
@@ -17442,6 +17643,28 @@ result<void> train_blocks(const nn::Network& teacher, BasicStudent<Algorithms>& 
     return {};
 }
 
+/// Whether a module is used more than once: then training one block changes values before another.
+inline bool has_shared_modules(const nn::Network& network) {
+    for (std::size_t m = 0; m != network.modules().size(); ++m)
+        if (network.graph().uses({m}).size() > 1) return true;
+    return false;
+}
+
+/// Runs all to the end of their networks, and puts how far the outputs are off into the report.
+inline result<void> measure_outputs(PrefixRunner& teacher, PrefixRunner& calibrated, PrefixRunner& distilled,
+                                    DistillReport& report) {
+    OutputError before(teacher, calibrated), after(teacher, distilled);
+    for (std::size_t i = 0; i != teacher.size(); ++i) {
+        for (PrefixRunner* const one : {&teacher, &calibrated, &distilled})
+            if (auto ok = one->advance_to_end(i); !ok) return ok;
+        before.add(i);
+        after.add(i);
+    }
+    report.output_error_calibrated = before.mean();
+    report.output_error_distilled = after.mean();
+    return {};
+}
+
 /// Throws std::invalid_argument when there is nothing sound to work with.
 template <class Algorithms>
 void require_same(const nn::Network& teacher, const BasicStudent<Algorithms>& student) {
@@ -17458,42 +17681,44 @@ result<DistillReport> distill_together(const nn::Network& teacher, BasicStudent<
                                        const RunOptions& run) {
     auto const blocks = blocks_of(teacher, student.plan(), options.blocks);
     nn::Executor const executor(run.threads, best_instructions(), run.ranks);
-    CacheBudget budget(run.memory_bytes, run.directory);
-    TeacherOutputs outputs(teacher, batches.size(), budget, &executor, options.slices);
     Rollback rollback(student.network());
     DistillReport report;
-    auto const calibrated = output_error(outputs, rollback.before(), batches, &executor, options.slices);
-    if (!calibrated) return calibrated.diagnostics();
-    report.output_error_calibrated = *calibrated;
-
     auto const opened = open_run(teacher, student, batches, blocks, options, run, executor);
     if (!opened) return opened.diagnostics();
     const RunDirectory* const files = *opened ? &(*opened)->files : nullptr;
     if (files != nullptr)
         if (auto ok = load_finished(*files, student, blocks.size(), run.ranks, report); !ok)
             return ok.diagnostics();
-    if (auto ok =
-            train_blocks(teacher, student, batches, blocks, options, run, files, budget, executor, report);
+
+    std::error_code ignored;  // then what has no room is computed again
+    CacheBudget budget(run.memory_bytes,
+                       run.directory.empty() ? std::filesystem::temp_directory_path(ignored) : run.directory);
+    PrefixRunner of_teacher(teacher, batches, budget, &executor, options.slices),
+        of_student(student.network(), batches, budget, &executor, options.slices);
+    // A layer's values are measured where they are computed for the next block, if they stay.
+    LayerMeasure<Algorithms> measure(student, of_student.runner());
+    bool const stays = !has_shared_modules(teacher);
+    if (stays) of_student.tell(&measure);
+    if (auto ok = train_blocks(of_teacher, of_student, student, batches, blocks, options, run, files, budget,
+                               executor, report);
         !ok)
         return ok.diagnostics();
-
-    SliceRunner runner(student.network(), &executor, options.slices);
-    OutputError error(runner);
-    auto layers = measure_layers(
-        student, batches, runner,
-        [&](std::size_t i, const OwnBatches::Loaded& batch, std::span<const nn::Tensor> values) {
-            error.add(outputs.of(i, batch), values, batch.samples);
-        });
-    if (!layers) return layers.diagnostics();
-    report.output_error_distilled = error.mean();
+    if (!stays) {
+        of_student.forget();
+        of_student.tell(&measure);
+    }
+    CacheBudget nothing(0);
+    PrefixRunner calibrated(rollback.before(), batches, nothing, &executor, options.slices);
+    if (auto ok = measure_outputs(of_teacher, calibrated, of_student, report); !ok) return ok.diagnostics();
+    report.layers = measure.finish();
     if (!(report.output_error_distilled <= largest_error_left * report.output_error_calibrated)) {
         student.network() = rollback.before();
         report.output_error_distilled = report.output_error_calibrated;
         report.kept_calibrated = true;
-        layers = report_layers(student, batches, &executor);
+        auto layers = report_layers(student, batches, &executor);
         if (!layers) return layers.diagnostics();
+        report.layers = *std::move(layers);
     }
-    report.layers = *std::move(layers);
     rollback.keep();
     return {std::move(report), opened.diagnostics()};
 }

@@ -1273,6 +1273,22 @@ template <class F>
 #endif
 }
 
+/// The square root of each.
+template <class F>
+[[gnu::always_inline]] inline void square_root(F& v) {
+    if constexpr (sizeof(F) == 4) {
+        v = std::sqrt(v);
+    } else {
+#if defined(__SSE2__)
+        if constexpr (sizeof(F) == 16) {
+            v = __builtin_bit_cast(F, _mm_sqrt_ps(__builtin_bit_cast(__m128, v)));
+            return;
+        }
+#endif
+        for (std::size_t k = 0; k != sizeof(F) / 4; ++k) v[k] = std::sqrt(v[k]);
+    }
+}
+
 /// 0 where the bits are.
 template <class F>
 [[gnu::always_inline]] inline void mask(F& v, const ints_of<F>& bits) {
