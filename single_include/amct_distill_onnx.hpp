@@ -16444,19 +16444,17 @@ private:
 
 }  // namespace amct_distill
 
-// ---- amct_distill/distill/block.hpp
+// ---- amct_distill/distill/target_moments.hpp
 
-/// Trains one block of the student to reproduce the teacher block's output.
+/// How many values a block shall give, their sum and the sum of their squares: for the variance that losses
+/// of several blocks are divided by.
 ///
-///     BlockTrainer trainer(student.network(), data);                    // data: block_data.hpp
-///     BlockReport report = trainer.train(options, {}, cancelled).value();
-///
-/// Source: AMCT's block-wise distillation, with a float master and the best parameters kept. After
-/// the first step the trainer allocates nothing if the block's data fit the cache.
+///     detail::TargetMoments of_slice;
+///     of_slice.add(target.span());
+///     moments.add(of_slice);                              // slice after slice, in order
+///     moments.variance();
 
-namespace amct_distill {
-
-namespace detail {
+namespace amct_distill::detail {
 
 /// Sums of what a block shall give: of a slice, then of all.
 struct TargetMoments {
@@ -16476,7 +16474,19 @@ struct TargetMoments {
     double variance() const { return squares / count - sum / count * (sum / count); }
 };
 
-}  // namespace detail
+}  // namespace amct_distill::detail
+
+// ---- amct_distill/distill/block.hpp
+
+/// Trains one block of the student to reproduce the teacher block's output.
+///
+///     BlockTrainer trainer(student.network(), data);                    // data: block_data.hpp
+///     BlockReport report = trainer.train(options, {}, cancelled).value();
+///
+/// Source: AMCT's block-wise distillation, with a float master and the best parameters kept. After
+/// the first step the trainer allocates nothing if the block's data fit the cache.
+
+namespace amct_distill {
 
 template <BlockLoss Loss = MeanSquaredError, BlockOptimizer Optimizer = AdamW>
 class BlockTrainer {

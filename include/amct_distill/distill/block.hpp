@@ -28,35 +28,13 @@
 #include "adamw.hpp"
 #include "block_data.hpp"
 #include "block_gradient.hpp"
-#include "distance.hpp"
 #include "distill_options.hpp"
 #include "loss.hpp"
 #include "optimizer.hpp"
 #include "report.hpp"
+#include "target_moments.hpp"
 
 namespace amct_distill {
-
-namespace detail {
-
-/// Sums of what a block shall give: of a slice, then of all.
-struct TargetMoments {
-    double count = 0, sum = 0, squares = 0;
-    void add(std::span<const float> values) {
-        LaneSum sums, square_sums;
-        for_each_in_lanes(values.size(), [&](std::size_t i, std::size_t lane) {
-            auto const v = static_cast<double>(values[i]);
-            sums.lane[lane] += v;
-            square_sums.lane[lane] += v * v;
-        });
-        sum += sums.total();
-        squares += square_sums.total();
-        count += static_cast<double>(values.size());
-    }
-    void add(const TargetMoments& other) { count += other.count, sum += other.sum, squares += other.squares; }
-    double variance() const { return squares / count - sum / count * (sum / count); }
-};
-
-}  // namespace detail
 
 template <BlockLoss Loss = MeanSquaredError, BlockOptimizer Optimizer = AdamW>
 class BlockTrainer {
