@@ -17326,14 +17326,14 @@ namespace amct_distill::detail {
 struct Noise {
     double signal = 0, error = 0;
     void add(std::span<const float> x, std::span<const float> quantized) {
-        LaneSum signals, errors;
+        LaneSum signal_sums, error_sums;
         for_each_in_lanes(x.size(), [&](std::size_t i, std::size_t lane) {
             double const v = static_cast<double>(x[i]), d = v - static_cast<double>(quantized[i]);
-            signals.lane[lane] += v * v;
-            errors.lane[lane] += d * d;
+            signal_sums.lane[lane] += v * v;
+            error_sums.lane[lane] += d * d;
         });
-        signal += signals.total();
-        error += errors.total();
+        signal += signal_sums.total();
+        error += error_sums.total();
     }
     /// 10 log10(signal / noise); infinite without noise.
     double sqnr() const {
@@ -23356,13 +23356,13 @@ protected:
         auto const large = [](const Size& size) {
             return plane(size, 0)[0] > nn::largest_size || plane(size, 0)[1] > nn::largest_size;
         };
-        bool far = false;
+        bool outside = false;
         if constexpr (transposed) {
             nn::Size2 const more = plane(o.output_padding, 0);
-            far = (std::max)(std::abs(more[0]), std::abs(more[1])) > nn::largest_size;
+            outside = (std::max)(std::abs(more[0]), std::abs(more[1])) > nn::largest_size;
         }
-        if (far || o.in_channels > nn::largest_size || o.out_channels > nn::largest_size || large(o.kernel) ||
-            large(o.stride) || large(o.dilation) || large(o.padding))
+        if (outside || o.in_channels > nn::largest_size || o.out_channels > nn::largest_size ||
+            large(o.kernel) || large(o.stride) || large(o.dilation) || large(o.padding))
             throw std::invalid_argument(concat(Derived::type_name, ": a size is above ", nn::largest_size));
         if (o.in_channels % o.groups != 0 || o.out_channels % o.groups != 0)
             throw std::invalid_argument(concat(Derived::type_name, ": ", o.groups, " groups must divide the ",

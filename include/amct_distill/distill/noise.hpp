@@ -18,14 +18,14 @@ namespace amct_distill::detail {
 struct Noise {
     double signal = 0, error = 0;
     void add(std::span<const float> x, std::span<const float> quantized) {
-        LaneSum signals, errors;
+        LaneSum signal_sums, error_sums;
         for_each_in_lanes(x.size(), [&](std::size_t i, std::size_t lane) {
             double const v = static_cast<double>(x[i]), d = v - static_cast<double>(quantized[i]);
-            signals.lane[lane] += v * v;
-            errors.lane[lane] += d * d;
+            signal_sums.lane[lane] += v * v;
+            error_sums.lane[lane] += d * d;
         });
-        signal += signals.total();
-        error += errors.total();
+        signal += signal_sums.total();
+        error += error_sums.total();
     }
     /// 10 log10(signal / noise); infinite without noise.
     double sqnr() const {

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdlib>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -117,13 +118,13 @@ protected:
         auto const large = [](const Size& size) {
             return plane(size, 0)[0] > nn::largest_size || plane(size, 0)[1] > nn::largest_size;
         };
-        bool far = false;
+        bool outside = false;
         if constexpr (transposed) {
             nn::Size2 const more = plane(o.output_padding, 0);
-            far = (std::max)(std::abs(more[0]), std::abs(more[1])) > nn::largest_size;
+            outside = (std::max)(std::abs(more[0]), std::abs(more[1])) > nn::largest_size;
         }
-        if (far || o.in_channels > nn::largest_size || o.out_channels > nn::largest_size || large(o.kernel) ||
-            large(o.stride) || large(o.dilation) || large(o.padding))
+        if (outside || o.in_channels > nn::largest_size || o.out_channels > nn::largest_size ||
+            large(o.kernel) || large(o.stride) || large(o.dilation) || large(o.padding))
             throw std::invalid_argument(concat(Derived::type_name, ": a size is above ", nn::largest_size));
         if (o.in_channels % o.groups != 0 || o.out_channels % o.groups != 0)
             throw std::invalid_argument(concat(Derived::type_name, ": ", o.groups, " groups must divide the ",
