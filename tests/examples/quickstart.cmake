@@ -57,9 +57,12 @@ foreach(line IN LISTS lines)
     endif()
 endforeach()
 check("FP32 accuracy ${accuracy_fp32} is at least .98" NOT accuracy_fp32 LESS 0.98)
-# An image of the 397 is .25 %, and which one is on the edge depends on the last bits of products.
-check("accuracy: distilled ${accuracy_distilled} (calibrated ${accuracy_calibrated}) is at least .985"
-    NOT accuracy_distilled LESS 0.985)
+# An image of the 397 is .25 %, and which one is on the edge depends on the last bits of products, the
+# teacher's too.
+check("accuracy: distilled ${accuracy_distilled} (calibrated ${accuracy_calibrated}) is at least .985 or FP32's"
+    NOT accuracy_distilled LESS 0.985 OR NOT accuracy_distilled LESS accuracy_fp32)
+check("logits: distilled ${error_distilled} < calibrated ${error_calibrated}"
+    error_distilled LESS error_calibrated)
 file(GLOB_RECURSE left RELATIVE "${WORK}/shipped" "${WORK}/shipped/*")
 list(JOIN left " " left)
 set(files "")
