@@ -7356,11 +7356,12 @@ inline Index product(const Shape& shape, std::size_t first, std::size_t last) {
 /// two of these can still be counted.
 inline constexpr Index largest_size = Index{1} << 30;
 
-/// A dimension above that, or more values, of a sample or without a batch, than any machine holds.
-inline bool is_too_large(const Shape& shape) {
+/// A dimension above that, or more values, of a sample or without a batch, than `most`; no machine holds as
+/// many as the default.
+inline bool is_too_large(const Shape& shape, Index most = Index{1} << 40) {
     Index n = 1;
     for (Index d : shape) {
-        if (d > largest_size || (d > 1 && n > (Index{1} << 40) / d)) return true;
+        if (d > largest_size || (d > 1 && n > most / d)) return true;
         if (d > 1) n *= d;
     }
     return false;
@@ -7437,9 +7438,10 @@ private:
     }
     static std::size_t count(std::span<const Index> rest, Index first) {
         constexpr Index most = (std::numeric_limits<Index>::max)() / static_cast<Index>(sizeof(T));
-        Index n =
-            first == 0 ? 1 : first;  // without the zeros, so that the product of any part can be counted
-        bool negative = first<0, zero = first == 0, overflow = n> most;
+        // Without the zeros, so that the product of any part can be counted.
+        Index n = first == 0 ? 1 : first;
+        bool negative = first < 0, zero = first == 0;
+        bool overflow = n > most;
         for (Index d : rest) {
             negative |= d < 0;
             zero |= d == 0;
@@ -40982,11 +40984,7 @@ namespace detail {
 
 /// More values than any machine holds, a dimension beyond largest_size, or too many of them.
 inline bool is_too_large(const nn::Shape& shape) {
-    if (shape.size() > max_rank) return true;
-    std::int64_t n = 1;
-    for (nn::Index d : shape)
-        if (d > largest_size || (d > 0 && (n *= d) > std::int64_t{1} << 32)) return true;
-    return false;
+    return shape.size() > max_rank || nn::is_too_large(shape, nn::Index{1} << 32);
 }
 /// [N, 3] for the network; nothing where the batch is not dimension 0 alone, or a size is 0, or there are too
 /// many. Of rank 0: [1].

@@ -32,11 +32,7 @@ namespace detail {
 
 /// More values than any machine holds, a dimension beyond largest_size, or too many of them.
 inline bool is_too_large(const nn::Shape& shape) {
-    if (shape.size() > max_rank) return true;
-    std::int64_t n = 1;
-    for (nn::Index d : shape)
-        if (d > largest_size || (d > 0 && (n *= d) > std::int64_t{1} << 32)) return true;
-    return false;
+    return shape.size() > max_rank || nn::is_too_large(shape, nn::Index{1} << 32);
 }
 /// [N, 3] for the network; nothing where the batch is not dimension 0 alone, or a size is 0, or there are too
 /// many. Of rank 0: [1].
