@@ -405,7 +405,7 @@ def run_one(work, number, tests, longest):
         rest = rest[len(part):]
         names = work / f"tests_{number}.txt"
         names.write_text("".join(name.replace("\\", "\\\\").replace(",", "\\,") + "\n" for _, name in part))
-        seconds = int(10 + 6 * sum(took for took, _ in part))
+        seconds = int(3 + 5 * sum(took for took, _ in part))
         try:
             done = subprocess.run([str(work / "unit"), "-f", str(names), "-a"], cwd=work, text=True,
                                   env=environment(work, AMCT_MUTANT=str(number)), preexec_fn=limits(seconds),
@@ -429,6 +429,7 @@ def run(work, only, again, longest):
     folders = set(only or FOLDERS)
     todo = [m for m in mutants if m["builds"] and m["file"].split("/")[0] in folders and
             (str(m["number"]) not in results or again and not results[str(m["number"])].startswith("killed"))]
+    todo.sort(key=lambda m: m["file"].startswith("quant/"))  # whose tests take longest
     present = in_program(work)
 
     def one(m):
@@ -479,7 +480,7 @@ def alone_one(work, m, precompiled):
                             str(work / "objects/golden.o"), "-pthread", "-o", str(place / "test")], check=True)
             try:
                 done = subprocess.run([str(place / "test"), "-a"], cwd=work, env=environment(work), timeout=900,
-                                      capture_output=True, preexec_fn=limits(90))
+                                      capture_output=True, preexec_fn=limits(30))
             except subprocess.TimeoutExpired:
                 return "killed: waits"
             if done.returncode:

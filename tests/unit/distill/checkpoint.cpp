@@ -186,11 +186,16 @@ TEST_CASE("a damaged checkpoint is an error that names it") {
         accepted += loads(damaged);
     }
     CHECK(accepted == 0);
-    // A hash that fits does not help a text that does not.
-    std::string forged = content.substr(0, content.size() - 8 - 40);
-    detail::BinaryWriter hash;
-    hash.put(detail::hash_of(forged));
-    CHECK_FALSE(loads(forged + hash.text));
+    // A hash that fits does not help a text that does not: cut off, or longer. The student is as it was.
+    for (const std::string& forged :
+         {content.substr(0, content.size() - 8 - 40), content.substr(0, content.size() - 8) + "x"}) {
+        detail::BinaryWriter hash;
+        hash.put(detail::hash_of(forged));
+        CHECK_FALSE(loads(forged + hash.text));
+        Work untouched;
+        CHECK_FALSE(run.load(1, untouched.student, forged + hash.text).has_value());
+        CHECK(untouched.output() == fresh.output());
+    }
 
     REQUIRE(write_file(path, content.substr(0, content.size() / 2)));
     nn::Tensor const before = fresh.output();
