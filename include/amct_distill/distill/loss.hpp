@@ -42,8 +42,8 @@ concept WeightedBlockLoss = BlockLoss<L> &&
 };
 
 /// One that takes values where they are, so that the targets of a slice need not be copied: the same bits as
-/// with tensors. `gradient_of` multiplies the gradient by a factor besides. `in_place` is the loss itself: one
-/// that is derived from it may compute something else.
+/// with tensors. `gradient_of` multiplies the gradient by a factor besides. `in_place` is the loss itself:
+/// one that is derived from it may compute something else.
 template <class L>
 concept InPlaceBlockLoss = BlockLoss<L> && std::same_as<typename L::in_place, L> &&
     requires(const L& loss, std::span<const float> values, std::span<float> gradient) {

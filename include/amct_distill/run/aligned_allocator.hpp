@@ -6,8 +6,8 @@
 ///
 /// Eigen's own allocator allocates in one way with -mavx and in another without; memory that crosses from a
 /// file with one set of flags to a file with another is then freed as it was not allocated. This one always
-/// asks operator new for 64 bytes. Values that nothing is said of are not zeroed: what is written anyway would
-/// be written twice, and the pages of new memory taken by one thread.
+/// asks operator new for 64 bytes. Values that nothing is said of are not zeroed: what is written anyway
+/// would be written twice, and the pages of new memory taken by one thread.
 #pragma once
 #include <cstddef>
 #include <new>
