@@ -8144,11 +8144,11 @@ namespace amct_distill::nn {
 /// and `weight_groups()`: where that is not 0, into how many groups the dimensions before it fall, as in a
 /// transposed convolution, [in, out / groups, ...], whose channel g * (out / groups) + k has the weights of
 /// group g; and `input_groups()`: of a layer whose input and output have their channels in dimension 1, as a
-/// convolution's, into how many groups the input's fall. Where dimension 0 of its weight is the output channel,
-/// dimension 1 is the input's within its group. Without it the layer takes no part in what goes channel by
-/// channel (`equalize`). Its `parameters(list)` are the weight and, where there is one, the bias, in this order and no
-/// others. `forward_with` writes the output, with the layer's own bias; `backward_with` adds to the gradients
-/// that are wanted (not null).
+/// convolution's, into how many groups the input's fall. Where dimension 0 of its weight is the output
+/// channel, dimension 1 is the input's within its group. Without it the layer takes no part in what goes
+/// channel by channel (`equalize`). Its `parameters(list)` are the weight and, where there is one, the bias,
+/// in this order and no others. `forward_with` writes the output, with the layer's own bias; `backward_with`
+/// adds to the gradients that are wanted (not null).
 template <class M, class T>
 concept WeightedModuleOf = std::copyable<M> &&
     requires(M m, const M c, const BasicTensor<T>& tensor, BasicTensor<T>& output, BasicTensor<T>* gradient,
@@ -18241,8 +18241,8 @@ constexpr bool matches(std::string_view pattern, std::string_view name) {
 
 namespace amct_distill::detail {
 
-/// Edits (insert, delete, replace, swap of neighbours) from `a` to `b`, in bytes; optimal string alignment. Not
-/// counted on where they are `enough`: then `enough`.
+/// Edits (insert, delete, replace, swap of neighbours) from `a` to `b`, in bytes; optimal string alignment.
+/// Not counted on where they are `enough`: then `enough`.
 constexpr std::size_t edit_distance(std::string_view a, std::string_view b,
                                     std::size_t enough = static_cast<std::size_t>(-1)) {
     std::vector<std::size_t> rows;  // three rows of the table; only pushed to, see reader.hpp

@@ -187,8 +187,8 @@ TEST_CASE("a damaged checkpoint is an error that names it") {
         accepted += loads(damaged);
     }
     CHECK(accepted == 0);
-    // A hash that fits does not help a text that does not: cut anywhere, or with more after it, it is refused,
-    // and what is changed is, or is a number. A student that it is not given to is as before.
+    // A hash that fits does not help a text that does not: cut anywhere, or with more after it, it is
+    // refused, and what is changed is, or is a number. A student that it is not given to is as before.
     auto const forged = [&](std::string text) {
         detail::BinaryWriter hash;
         hash.put(detail::hash_of(text));
