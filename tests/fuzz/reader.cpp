@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes through the reader: no crash, and what is read prints back to the same message; an error has a
-// message.
+// Any bytes as a configuration: no crash, and what is read prints back to the same message; an error has a
+// message. Of an even number of bytes strictly, of an odd one with what a text of another version needs.
 #include <amct_distill/config/messages.hpp>
-#include <amct_distill/config/record.hpp>
 #include <amct_distill/text/printer.hpp>
 #include <amct_distill/text/reader.hpp>
 #include <cstddef>
@@ -30,9 +29,8 @@ void check(std::string_view text, const ReaderOptions& options) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     std::string_view const text(reinterpret_cast<const char*>(data), size);
-    check<AMCTDistillConfig>(text, {});
-    check<AMCTDistillConfig>(text,
-                             {.on_duplicate = Duplicates::last_wins, .unknown_fields_are_warnings = true});
-    check<ScaleOffsetRecord>(text, {});
+    ReaderOptions options;
+    if (size % 2 != 0) options = {.on_duplicate = Duplicates::last_wins, .unknown_fields_are_warnings = true};
+    check<AMCTDistillConfig>(text, options);
     return 0;
 }

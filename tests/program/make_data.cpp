@@ -179,6 +179,16 @@ void write_all(const char* csv, const fs::path& dir) {
     write_npy(dir / "wide.npy", noise).value();
 
     // What must be refused.
+    std::string bmp = read_file(dir / "large" / "a.bmp").value();
+    bmp.replace(18, 8, std::string("\x20\x4E\0\0\xE0\xB1\xFF\xFF", 8));  // 20000 x -20000
+    fs::create_directories(dir / "vast_bmp");
+    write_file(dir / "vast_bmp" / "a.bmp", bmp).value();
+    fs::create_directories(dir / "long_sizes");
+    write_file(dir / "long_sizes" / "a.ppm", "P6 4294967297 1 255\n...").value();
+    std::string jpeg = read_file(dir / "ein Bild 图" / "grau 灰.jpg").value();
+    jpeg.replace(jpeg.find("\xFF\xC4") + 5, 2, "\xFF\xFF");  // how many codes are of one bit and of two
+    fs::create_directories(dir / "tables");
+    write_file(dir / "tables" / "a.jpg", jpeg).value();
     nn::Tensor bad = images;
     bad[5 * pixels + 3] = std::numeric_limits<float>::quiet_NaN();
     write_npy(dir / "nan.npy", bad).value();

@@ -192,31 +192,87 @@ namespace {
 /// A small file may hold a picture that takes all memory.
 constexpr std::int64_t most_pixels = std::int64_t{1} << 27;
 
-ad::result<void> check_header(const std::filesystem::path& path, std::string_view bytes) {
+/// Whether the sizes of a PGM or PPM picture have at most nine digits: stb_image's ints overflow beyond.
+bool sizes_fit(std::string_view bytes) {
+    if (!bytes.starts_with("P5") && !bytes.starts_with("P6")) return true;
+    std::size_t at = 2;
+    auto const skip = [&](std::string_view what) {
+        std::size_t const from = at;
+        at = (std::min)(bytes.find_first_not_of(what, at), bytes.size());
+        return at - from;
+    };
+    for (int number = 0; number != 3; ++number) {
+        skip(" \t\n\v\f\r");
+        while (bytes.substr(at).starts_with('#')) {
+            at = (std::min)(bytes.find_first_of("\n\r", at), bytes.size());
+            skip(" \t\n\v\f\r");
+        }
+        if (skip("0123456789") > 9) return false;
+    }
+    return true;
+}
+
+/// Whether every table of a JPEG picture has at most 256 codes: stb_image, up to its version 2.27, writes
+/// what is beyond them over its own memory.
+bool tables_fit(std::string_view bytes) {
+    auto const byte = [&](std::size_t i) {
+        return i < bytes.size() ? std::size_t{static_cast<unsigned char>(bytes[i])} : 0;
+    };
+    if (byte(0) != 0xFF) return true;
+    for (std::size_t at = 0; at < bytes.size();) {
+        if (byte(at) != 0xFF) {
+            ++at;
+            continue;
+        }
+        while (byte(at) == 0xFF) ++at;
+        std::size_t const marker = byte(at++);
+        if (marker == 0xD9) break;  // the picture's end
+        // FF 00 and the restarts stand in a picture's data; after its beginning comes no length.
+        if (marker == 0 || (marker >= 0xD0 && marker <= 0xD8)) continue;
+        std::size_t const end = at + (byte(at) << 8) + byte(at + 1);
+        if (marker == 0xC4)
+            for (std::size_t table = at + 2; table < end;) {
+                std::size_t codes = 0;
+                for (std::size_t i = 1; i <= 16; ++i) codes += byte(table + i);
+                if (codes > 256) return false;
+                table += 17 + codes;
+            }
+        at = (std::max)(end, at + 2);
+    }
+    return true;
+}
+
+}  // namespace
+
+ad::result<void> check_picture(std::string_view name, std::string_view bytes) {
     int w = 0, h = 0, c = 0;
-    if (bytes.size() > 0x7FFFFFFF)
-        return ad::general_error(concat("cannot read ", path.string(), ": too large"));
+    if (bytes.size() > 0x7FFFFFFF) return ad::general_error(concat("cannot read ", name, ": too large"));
+    if (!tables_fit(bytes))
+        return ad::general_error(
+            concat("cannot read ", name, ": a table of this JPEG picture has more than 256 codes"));
+    if (!sizes_fit(bytes))
+        return ad::general_error(concat("cannot read ", name, ": a size of this picture is too large"));
     if (stbi_info_from_memory(reinterpret_cast<const stbi_uc*>(bytes.data()), static_cast<int>(bytes.size()),
                               &w, &h, &c) == 0)
-        return ad::general_error(
-            concat("cannot read ", path.string(), ": it is no PNG, JPEG, BMP or PPM picture"));
-    if (std::int64_t{w} * h > most_pixels)
-        return ad::general_error(concat("cannot read ", path.string(), ": it has ", w, " x ", h,
+        return ad::general_error(concat("cannot read ", name, ": it is no PNG, JPEG, BMP or PPM picture"));
+    // A BMP whose rows begin above has a negative height.
+    std::int64_t const width = std::abs(std::int64_t{w}), height = std::abs(std::int64_t{h});
+    if (width * height > most_pixels)
+        return ad::general_error(concat("cannot read ", name, ": it has ", width, " x ", height,
                                         " pixels; expected at most ", most_pixels, " of them"));
     return {};
 }
-}  // namespace
 
 ad::result<void> check_image(const std::filesystem::path& path) {
     auto const bytes = ad::read_file(path);
     if (!bytes) return bytes.diagnostics();
-    return check_header(path, *bytes);
+    return check_picture(path.string(), *bytes);
 }
 
 ad::result<Pixels> decode_image(const std::filesystem::path& path, std::size_t channels) {
     auto const bytes = ad::read_file(path);
     if (!bytes) return bytes.diagnostics();
-    if (auto const ok = check_header(path, *bytes); !ok) return ok.diagnostics();
+    if (auto const ok = check_picture(path.string(), *bytes); !ok) return ok.diagnostics();
     int w = 0, h = 0, c = 0;
     std::unique_ptr<stbi_uc, void (*)(void*)> const pixels(
         stbi_load_from_memory(reinterpret_cast<const stbi_uc*>(bytes->data()),

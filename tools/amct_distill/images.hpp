@@ -42,6 +42,8 @@ bool is_image_file(const std::filesystem::path& path);
 amct_distill::result<ImageRules> image_rules(const DataOptions& options,
                                              const amct_distill::nn::Shape& sample, std::string_view input);
 
+/// Errors: these bytes, of the file `name`, are no picture, or one of more pixels than are read.
+amct_distill::result<void> check_picture(std::string_view name, std::string_view bytes);
 /// Errors: the file cannot be read, or is no picture.
 amct_distill::result<void> check_image(const std::filesystem::path& path);
 amct_distill::result<Pixels> decode_image(const std::filesystem::path& path, std::size_t channels);

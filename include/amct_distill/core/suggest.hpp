@@ -6,30 +6,45 @@
 /// Usable in constant evaluation.
 #pragma once
 #include <algorithm>
+#include <bit>
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 #include <vector>
 
 namespace amct_distill::detail {
 
 /// Edits (insert, delete, replace, swap of neighbours) from `a` to `b`, in bytes; optimal string alignment.
-constexpr std::size_t edit_distance(std::string_view a, std::string_view b) {
+/// Not counted on where they are `enough`: then `enough`.
+constexpr std::size_t edit_distance(std::string_view a, std::string_view b,
+                                    std::size_t enough = static_cast<std::size_t>(-1)) {
     std::vector<std::size_t> rows;  // three rows of the table; only pushed to, see reader.hpp
     std::size_t const width = b.size() + 1;
     for (std::size_t i = 0; i != 3 * width; ++i) rows.push_back(i % width);
     auto cell = [&](std::size_t row, std::size_t column) -> std::size_t& {
         return rows[(row % 3) * width + column];
     };
+    std::size_t row_before = 0;  // the least of it; a swap leads over one row
     for (std::size_t i = 1; i <= a.size(); ++i) {
-        cell(i, 0) = i;
+        std::size_t row = cell(i, 0) = i;
         for (std::size_t j = 1; j <= b.size(); ++j) {
             std::size_t const replaced = cell(i - 1, j - 1) + (a[i - 1] != b[j - 1] ? 1u : 0u);
             cell(i, j) = (std::min)({cell(i - 1, j) + 1, cell(i, j - 1) + 1, replaced});
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
                 cell(i, j) = (std::min)(cell(i, j), cell(i - 2, j - 2) + 1);
+            row = (std::min)(row, cell(i, j));
         }
+        if (row >= enough && row_before + 1 >= enough) return enough;
+        row_before = row;
     }
-    return cell(a.size(), b.size());
+    return (std::min)(cell(a.size(), b.size()), enough);
+}
+
+/// Which bytes a word has, of 64 kinds; one edit brings or takes one kind at most.
+constexpr std::uint64_t kinds_of_bytes(std::string_view word) {
+    std::uint64_t kinds = 0;
+    for (char c : word) kinds |= std::uint64_t{1} << (static_cast<unsigned char>(c) % 64);
+    return kinds;
 }
 
 /// The first of the names with the fewest edits: at most a third of the word's length, one at least, but not
@@ -40,11 +55,16 @@ constexpr std::string_view nearest(std::string_view word, const Names& names) {
     std::string_view best;
     if (word.empty() || word.size() > longest) return best;
     std::size_t least = (std::min)((std::max<std::size_t>)(word.size() / 3, 1) + 1, word.size());
+    std::uint64_t const kinds = kinds_of_bytes(word);
     for (std::string_view name : names) {
         std::size_t const apart =
             name.size() > word.size() ? name.size() - word.size() : word.size() - name.size();
         if (apart >= least) continue;
-        if (std::size_t const d = edit_distance(word, name); d < least) {
+        std::uint64_t const others = kinds_of_bytes(name);
+        if (static_cast<std::size_t>(std::popcount(kinds & ~others)) >= least ||
+            static_cast<std::size_t>(std::popcount(others & ~kinds)) >= least)
+            continue;
+        if (std::size_t const d = edit_distance(word, name, least); d < least) {
             least = d;
             best = name;
         }

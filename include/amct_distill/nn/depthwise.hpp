@@ -377,7 +377,7 @@ private:
             T* const to = grad_input + (job.tiles.plane(task) * c.channels_ + channel) * c.pixels_;
             const T* const from = job.result + k * job.result_size;
             Index const pitch = side() != 0 ? tile.cols : job.tiles.pitch;
-            if (pitch == c.w_.input[1] && tile.cols == pitch && stride[1] == 1)  // whole rows
+            if (pitch == c.w_.input[1] && tile.cols == pitch && stride == nn::Size2{1, 1})  // whole rows
                 add_run<Bytes>(from, tile.rows * pitch, to + pixels.top * pitch);
             else
                 add_back<Bytes>(from, pitch, tile.rows, tile.cols, pixels, to);

@@ -43,6 +43,16 @@ std::vector<Case> cases() {
                                            .dilation = {dilation, dilation}};
                     if (w.positions() > 0) all.push_back({w, 2, 3, 1, 1});
                 }
+    // Rows and columns each with a kernel and a stride of their own.
+    for (Index kernel : {1, 2, 3})
+        for (Index width : {1, 3})
+            for (Index stride : {1, 2, 3})
+                for (Index across : {1, 2})
+                    all.push_back({{.input = {7, 6}, .kernel = {kernel, width}, .stride = {stride, across}},
+                                   2,
+                                   1,
+                                   2,
+                                   1});
     detail::Window const square{.input = {9, 20}, .kernel = {3, 3}, .padding = {1, 1}};
     for (Index channels : {1, 2})
         for (Index outputs : {1, 2, 3})
