@@ -64,7 +64,8 @@ TEST_CASE("settings of one's own algorithm are in the fingerprint, also those th
     CHECK(difference(one, with("patience: 1")).empty());
     CHECK(difference(one, with("patience: 2")) == "the configuration");
     CHECK(difference(one, with("")) == "the configuration");
-    CHECK(difference(with(""), mark<WithPatience>(teacher, "distill_weight_quant_config { arq_distill { } }")) ==
+    CHECK(difference(with(""),
+                     mark<WithPatience>(teacher, "distill_weight_quant_config { arq_distill { } }")) ==
           "the configuration");
 }
 
