@@ -538,7 +538,8 @@ def report(work):
     for m in mutants:
         result = results.get(str(m["number"]))
         if not m["builds"] or result is None or result.startswith("no mutant"):
-            rows[m["file"].split("/")[0]]["stillborn"] += 1
+            no_mutant = not m["builds"] or result is not None
+            rows[m["file"].split("/")[0]]["stillborn" if no_mutant else "not run"] += 1
             continue
         row = rows[m["file"].split("/")[0]]
         row["sampled"] += 1
@@ -557,7 +558,7 @@ def report(work):
         score = 100 * row["killed"] / max(1, row["sampled"] - row["equivalent"])
         print(f"| {folder} | {row['sampled']} | {row['killed']} | {row['equivalent']} | {row['survived']} | "
               f"{score:.1f} % |")
-    print(f"\nleft out, for they do not compile: {total['stillborn']}\n")
+    print(f"\nnot counted: {total['stillborn']} that do not compile, {total['not run']} that were not run\n")
     for m, result in left:
         print(f"| {m['file']}:{m['line']} | `{short(m['old'])}` | `{short(m['new'])}` | {result} |")
 
