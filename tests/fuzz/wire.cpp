@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 #if __has_feature(address_sanitizer)
-#    include <sanitizer/allocator_interface.h>
+#include <sanitizer/allocator_interface.h>
 #endif
 
 #include "unit/wire/messages.hpp"

@@ -212,8 +212,8 @@ bool sizes_fit(std::string_view bytes) {
     return true;
 }
 
-/// Whether every table of a JPEG picture has at most 256 codes: stb_image, up to its version 2.27, writes what
-/// is beyond them over its own memory.
+/// Whether every table of a JPEG picture has at most 256 codes: stb_image, up to its version 2.27, writes
+/// what is beyond them over its own memory.
 bool tables_fit(std::string_view bytes) {
     auto const byte = [&](std::size_t i) {
         return i < bytes.size() ? std::size_t{static_cast<unsigned char>(bytes[i])} : 0;
