@@ -8137,9 +8137,12 @@ namespace amct_distill::nn {
 /// Optionally `output_axis()`: the dimension of the weight that counts output channels, 0 if it is not said;
 /// and `weight_groups()`: where that is not 0, into how many groups the dimensions before it fall, as in a
 /// transposed convolution, [in, out / groups, ...], whose channel g * (out / groups) + k has the weights of
-/// group g. Its `parameters(list)` are the weight and, where there is one, the bias, in this order and no
-/// others. `forward_with` writes the output, with the layer's own bias; `backward_with` adds to the gradients
-/// that are wanted (not null).
+/// group g; and `input_groups()`: of a layer whose input and output have their channels in dimension 1, as a
+/// convolution's, into how many groups the input's fall. Where dimension 0 of its weight is the output
+/// channel, dimension 1 is the input's within its group. Without it the layer takes no part in what goes
+/// channel by channel (`equalize`). Its `parameters(list)` are the weight and, where there is one, the bias,
+/// in this order and no others. `forward_with` writes the output, with the layer's own bias; `backward_with`
+/// adds to the gradients that are wanted (not null).
 template <class M, class T>
 concept WeightedModuleOf = std::copyable<M> &&
     requires(M m, const M c, const BasicTensor<T>& tensor, BasicTensor<T>& output, BasicTensor<T>* gradient,
@@ -8167,6 +8170,7 @@ public:
     virtual const BasicTensor<T>& bias() const = 0;
     virtual std::size_t output_axis() const = 0;
     virtual Index weight_groups() const = 0;
+    virtual Index input_groups() const = 0;  ///< 0: the module does not say
     virtual std::size_t scratch_tensors() const = 0;
     virtual void forward_with(const BasicTensor<T>& weight, const BasicTensor<T>& input,
                               BasicTensor<T>& output, BasicScratch<T>& scratch) const = 0;
@@ -8216,6 +8220,12 @@ public:
             return module_.weight_groups();
         else
             return 1;
+    }
+    nn::Index input_groups() const override {
+        if constexpr (requires(const M& m) { m.input_groups(); })
+            return module_.input_groups();
+        else
+            return 0;
     }
     std::size_t scratch_tensors() const override { return M::scratch_tensors; }
     void forward_with(const nn::BasicTensor<T>& weight, const nn::BasicTensor<T>& input,
@@ -18226,23 +18236,36 @@ constexpr bool matches(std::string_view pattern, std::string_view name) {
 namespace amct_distill::detail {
 
 /// Edits (insert, delete, replace, swap of neighbours) from `a` to `b`, in bytes; optimal string alignment.
-constexpr std::size_t edit_distance(std::string_view a, std::string_view b) {
+/// Not counted on where they are `enough`: then `enough`.
+constexpr std::size_t edit_distance(std::string_view a, std::string_view b,
+                                    std::size_t enough = static_cast<std::size_t>(-1)) {
     std::vector<std::size_t> rows;  // three rows of the table; only pushed to, see reader.hpp
     std::size_t const width = b.size() + 1;
     for (std::size_t i = 0; i != 3 * width; ++i) rows.push_back(i % width);
     auto cell = [&](std::size_t row, std::size_t column) -> std::size_t& {
         return rows[(row % 3) * width + column];
     };
+    std::size_t row_before = 0;  // the least of it; a swap leads over one row
     for (std::size_t i = 1; i <= a.size(); ++i) {
-        cell(i, 0) = i;
+        std::size_t row = cell(i, 0) = i;
         for (std::size_t j = 1; j <= b.size(); ++j) {
             std::size_t const replaced = cell(i - 1, j - 1) + (a[i - 1] != b[j - 1] ? 1u : 0u);
             cell(i, j) = (std::min)({cell(i - 1, j) + 1, cell(i, j - 1) + 1, replaced});
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
                 cell(i, j) = (std::min)(cell(i, j), cell(i - 2, j - 2) + 1);
+            row = (std::min)(row, cell(i, j));
         }
+        if (row >= enough && row_before + 1 >= enough) return enough;
+        row_before = row;
     }
-    return cell(a.size(), b.size());
+    return (std::min)(cell(a.size(), b.size()), enough);
+}
+
+/// Which bytes a word has, of 64 kinds; one edit brings or takes one kind at most.
+constexpr std::uint64_t kinds_of_bytes(std::string_view word) {
+    std::uint64_t kinds = 0;
+    for (char c : word) kinds |= std::uint64_t{1} << (static_cast<unsigned char>(c) % 64);
+    return kinds;
 }
 
 /// The first of the names with the fewest edits: at most a third of the word's length, one at least, but not
@@ -18253,11 +18276,16 @@ constexpr std::string_view nearest(std::string_view word, const Names& names) {
     std::string_view best;
     if (word.empty() || word.size() > longest) return best;
     std::size_t least = (std::min)((std::max<std::size_t>)(word.size() / 3, 1) + 1, word.size());
+    std::uint64_t const kinds = kinds_of_bytes(word);
     for (std::string_view name : names) {
         std::size_t const apart =
             name.size() > word.size() ? name.size() - word.size() : word.size() - name.size();
         if (apart >= least) continue;
-        if (std::size_t const d = edit_distance(word, name); d < least) {
+        std::uint64_t const others = kinds_of_bytes(name);
+        if (static_cast<std::size_t>(std::popcount(kinds & ~others)) >= least ||
+            static_cast<std::size_t>(std::popcount(others & ~kinds)) >= least)
+            continue;
+        if (std::size_t const d = edit_distance(word, name, least); d < least) {
             least = d;
             best = name;
         }
@@ -22463,7 +22491,7 @@ private:
             T* const to = grad_input + (job.tiles.plane(task) * c.channels_ + channel) * c.pixels_;
             const T* const from = job.result + k * job.result_size;
             Index const pitch = side() != 0 ? tile.cols : job.tiles.pitch;
-            if (pitch == c.w_.input[1] && tile.cols == pitch && stride[1] == 1)  // whole rows
+            if (pitch == c.w_.input[1] && tile.cols == pitch && stride == nn::Size2{1, 1})  // whole rows
                 add_run<Bytes>(from, tile.rows * pitch, to + pixels.top * pitch);
             else
                 add_back<Bytes>(from, pitch, tile.rows, tile.cols, pixels, to);
@@ -23286,6 +23314,7 @@ public:
     nn::Index output_channels() const { return this->options().out_channels; }
     std::size_t output_axis() const { return transposed ? 1 : 0; }
     nn::Index weight_groups() const { return transposed ? this->options().groups : 1; }
+    nn::Index input_groups() const { return this->options().groups; }
 
     result<nn::Shape> output_shape(std::span<const nn::Shape> inputs) const {
         const auto& o = this->options();
@@ -28093,7 +28122,8 @@ private:
         std::string name;
         if (!in.value(name)) return fail("expected a name in quotes");
         if (kind == "input") {
-            bool const batch = in.take("[N, ") || in.take("[N]");
+            bool const batch = in.take("[N");
+            if (batch) in.take(",");
             nn::Shape shape;
             std::string const rest = concat(batch ? "[" : "", in.rest());
             if (OptionsReader dims(rest); !dims.value(shape)) return fail("expected a shape");
@@ -33528,17 +33558,14 @@ result<EqualizeReport> equalize(nn::Network& network, DataSource batches, const 
 namespace amct_distill {
 namespace detail {
 
-/// What is asked of a convolution that reads a value.
-struct ReadingConvolution {
+/// What is asked of a layer that reads a value channel by channel, as a convolution does.
+struct ChannelReader {
     nn::Index channels = 0, groups = 0;
     bool is_depthwise() const { return groups == channels; }
 };
-inline std::optional<ReadingConvolution> reading_convolution(const nn::Module& module) {
-    if (const auto* c = module.get_if<nn::Conv2d>())
-        return ReadingConvolution{c->options().in_channels, c->options().groups};
-    if (const auto* c = module.get_if<nn::Conv1d>())
-        return ReadingConvolution{c->options().in_channels, c->options().groups};
-    return std::nullopt;
+inline std::optional<ChannelReader> channel_reader(const nn::Weighted* layer) {
+    if (layer == nullptr || layer->input_groups() == 0 || layer->output_axis() != 0) return std::nullopt;
+    return ChannelReader{layer->weight().dim(1) * layer->input_groups(), layer->input_groups()};
 }
 
 /// f(a x) = a f(x) for a above 0, each channel (dimension 1) for itself.
@@ -33551,7 +33578,7 @@ inline bool is_homogeneous(std::string_view type) {
            type.starts_with("AdaptiveAvgPool") || type.starts_with("AdaptiveMaxPool");
 }
 
-/// Of a convolution the layer whose outputs can be scaled, or why there is none.
+/// Before such a layer the one whose outputs can be scaled, or why there is none.
 struct ScalableLayer {
     std::optional<nn::NodeId> node{};
     std::string why{};
@@ -33568,13 +33595,12 @@ inline ScalableLayer layer_to_scale(const nn::Network& network, nn::NodeId reade
         if (graph.kind(from) != NodeKind::operation)
             return named("what it reads, `", graph.name(from), "`, is no output of a layer");
         std::string_view const type = network.operation(from).type();
-        bool const scales = network.operation(from).weighted() != nullptr ||
-                            nn::as_batch_norm(network.operation(from)) != nullptr;
-        if (scales && graph.has_module(from)) {
+        const nn::Weighted* const layer = network.operation(from).weighted();
+        bool const is_norm = nn::as_batch_norm(network.operation(from)) != nullptr;
+        if ((layer != nullptr || is_norm) && graph.has_module(from)) {
             if (graph.is_shared(from))
                 return named("the layer before it, `", graph.name(from), "`, is shared");
-            // The channels of what it reads are dimension 1, which only a convolution's output has.
-            if (type.starts_with("Conv") || type.starts_with("BatchNorm")) return {from, {}};
+            if (is_norm || layer->input_groups() != 0) return {from, {}};
             return named("the layer before it, `", graph.name(from), "`, is a ", type);
         }
         if (!is_homogeneous(type) || network.node(from).inputs.size() != 1)
@@ -33656,9 +33682,9 @@ inline std::vector<double> channel_factors(const ChannelRanges& ranges, std::spa
     return best;
 }
 
-/// f(weight, channel) for each weight of a convolution and the channel of its input that it multiplies.
+/// f(weight, channel) for each weight of a layer and the channel of its input that it multiplies.
 template <class F>
-void for_each_input_weight(nn::Tensor& weight, const ReadingConvolution& reader, F f) {
+void for_each_input_weight(nn::Tensor& weight, const ChannelReader& reader, F f) {
     auto const rows = static_cast<std::size_t>(weight.dim(0)),
                columns = static_cast<std::size_t>(weight.dim(1));
     std::size_t const taps = weight.size() / (rows * columns);
@@ -33696,13 +33722,13 @@ inline result<EqualizeReport> equalize_together(nn::Network& network, DataSource
     EqualizeReport report;
     struct Pair {
         nn::NodeId first, second;
-        ReadingConvolution reader;
+        ChannelReader reader;
         ChannelRanges ranges{};
     };
     std::vector<Pair> pairs;
     for (nn::NodeId id : network.operations()) {
         if (!graph.has_module(id)) continue;
-        auto const reader = reading_convolution(network.operation(id));
+        auto const reader = channel_reader(network.operation(id).weighted());
         if (!reader || (options.into == EqualizeInto::depthwise && !reader->is_depthwise())) continue;
         if (graph.is_shared(id)) {
             report.others.push_back({graph.name(id), "it is used more than once"});
@@ -33718,7 +33744,7 @@ inline result<EqualizeReport> equalize_together(nn::Network& network, DataSource
 
     nn::Executor const executor(run.threads, best_instructions(), run.ranks);
     SliceRunner runner(network, &executor);
-    std::vector<nn::NodeId> nodes;  // each is read by one convolution alone
+    std::vector<nn::NodeId> nodes;  // each is read by one layer alone
     for (const Pair& p : pairs) nodes.push_back(network.node(p.second).inputs[0]);
     std::vector<nn::Tensor> values(nodes.size());
     OwnBatches own(batches, network, &executor, default_slices, "equalize");

@@ -19,6 +19,7 @@
 #include "images.hpp"
 #include "interrupt.hpp"
 #include "npy_view.hpp"
+#include "split.hpp"
 #include "tensor_file.hpp"
 
 namespace tool {
@@ -336,14 +337,6 @@ Opened open_path(const fs::path& path, const InputFacts& input, std::size_t inpu
     return open_files({path}, input, options, type);
 }
 
-std::vector<std::string> split(std::string_view text, char at) {
-    std::vector<std::string> out;
-    for (std::size_t end; (end = text.find(at)) != text.npos; text.remove_prefix(end + 1))
-        out.emplace_back(text.substr(0, end));
-    out.emplace_back(text);
-    return out;
-}
-
 /// Which path is whose, by input.
 std::vector<std::string> paths_by_input(const DataOptions& options, const std::vector<InputFacts>& inputs) {
     std::vector<std::string> out(inputs.size()), plain;
@@ -355,7 +348,7 @@ std::vector<std::string> paths_by_input(const DataOptions& options, const std::v
         if (equals == given.npos || fs::exists(given, ignored)) {
             // AMCT's "folder1;folder2" for several inputs
             if (inputs.size() > 1 && given.find(';') != given.npos)
-                for (std::string& one : split(given, ';')) plain.push_back(std::move(one));
+                for (std::string_view one : split(given, ';')) plain.emplace_back(one);
             else
                 plain.push_back(given);
             continue;
@@ -429,7 +422,7 @@ Dataset open_data(const DataOptions& options, const Model& model) {
     Dataset out;
     out.inputs_ = inputs_of(model);
     out.paths_ = paths_by_input(options, out.inputs_);
-    auto const types = split(options.types, ';');
+    std::vector<std::string_view> const types = split(options.types, ';');
     ad::Diagnostics errors;
     for (std::size_t i = 0; i != out.inputs_.size(); ++i) {
         auto opened = open_path(out.paths_[i], out.inputs_[i], out.inputs_.size(), options,

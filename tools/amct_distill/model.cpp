@@ -11,20 +11,13 @@
 #include <system_error>
 
 #include "program.hpp"
+#include "split.hpp"
 
 namespace tool {
 namespace {
 
 namespace ad = amct_distill;
 using ad::detail::concat;
-
-std::vector<std::string_view> split(std::string_view text, char at) {
-    std::vector<std::string_view> out;
-    for (std::size_t end; (end = text.find(at)) != text.npos; text.remove_prefix(end + 1))
-        out.push_back(text.substr(0, end));
-    out.push_back(text);
-    return out;
-}
 
 /// "image:Nx3x224x224", or AMCT's "image:1,3,224,224;mask:1,1,224,224".
 ad::onnx::UserShapes user_shapes(const std::vector<std::string>& given) {

@@ -15,7 +15,7 @@
 namespace amct_distill::detail {
 
 /// Edits (insert, delete, replace, swap of neighbours) from `a` to `b`, in bytes; optimal string alignment.
-/// Where they are `enough`, it is not counted on: then `enough`.
+/// Not counted on where they are `enough`: then `enough`.
 constexpr std::size_t edit_distance(std::string_view a, std::string_view b,
                                     std::size_t enough = static_cast<std::size_t>(-1)) {
     std::vector<std::size_t> rows;  // three rows of the table; only pushed to, see reader.hpp

@@ -15,6 +15,7 @@
 #include "../core/inline.hpp"
 #include "../io/binary.hpp"
 #include "../run/together.hpp"
+#include "../student/load_ahead.hpp"
 #include "../student/own_batches.hpp"
 #include "../student/slice_sums.hpp"
 #include "../student/slices.hpp"
@@ -208,7 +209,8 @@ AMCT_DISTILL_INLINE result<VerifyReport> verify_together(const Deployment& deplo
     Verification verification(deployment);
     nn::Executor const executor(run.threads, best_instructions(), run.ranks);
     SliceRunner slices(*reference, &executor);
-    OwnBatches own(batches, *reference, &executor, default_slices, "verify");
+    LoadAhead ahead(batches, run.load_ahead ? batches.size() : 0);
+    OwnBatches own(ahead.source(), *reference, &executor, default_slices, "verify");
     Batch buffer;
     for (std::size_t i = 0; i != own.size(); ++i) {
         auto const batch = own.load(i, buffer);

@@ -66,7 +66,7 @@ public:
             return std::move(report_);
         };
         targets_ = {};
-        auto const start = loss_over(options.loss, &targets_);
+        auto const start = loss_over(options.loss, regularized() == 0 ? nullptr : &targets_);
         if (!start) return start.diagnostics();
         report_.loss_before = report_.loss_after = *start;
         if (!std::isfinite(*start)) {
@@ -124,14 +124,18 @@ private:
         for (std::size_t k = 0; k != modules_.size(); ++k)
             if (nn::GuidedModule* const guided = module(k).guided()) f(*guided, k);
     }
+    /// How many weights add terms to the loss.
+    std::size_t regularized() {
+        std::size_t weights = 0;
+        for_each_guided([&](const nn::GuidedModule& m, std::size_t) { weights += m.regularized(); });
+        return weights;
+    }
     /// Whether the block has modules whose training has phases, and the terms that they add to the loss.
     void find_phases() {
         has_phases_ = false;
-        std::size_t weights = 0;
-        for_each_guided([&](const nn::GuidedModule& m, std::size_t) {
-            has_phases_ = has_phases_ || m.has_phases();
-            weights += m.regularized();
-        });
+        for_each_guided(
+            [&](const nn::GuidedModule& m, std::size_t) { has_phases_ = has_phases_ || m.has_phases(); });
+        std::size_t const weights = regularized();
         factors_ = {};
         if (weights == 0) return;
         // So that one weight of the terms fits all blocks.

@@ -138,6 +138,7 @@ private:
         return {};
     }
     result<void> compute(std::size_t i) {
+        const nn::Executor* const executor = student_.runner().executor();
         if (changes_) student_.forget();
         if (auto ok = student_.advance(i, block_.nodes.front()); !ok) return ok;
         current_.inputs.resize(block_.inputs.size());
@@ -151,7 +152,7 @@ private:
             if (auto ok = teacher_.advance(i, block_.end(teacher_.network()), asked_); !ok) return ok;
             for (nn::NodeId input : block_.inputs) of_teacher_.push_back(&teacher_.value(input));
             for (std::size_t k = 0; k != block_.outputs.size(); ++k)
-                current_.targets[k] = teacher_.value(block_.outputs[k]);
+                detail::copy_tensor(teacher_.value(block_.outputs[k]), current_.targets[k], executor);
         }
         current_.samples = student_.samples(i);
         if (fisher_)
@@ -162,9 +163,9 @@ private:
             is_far(i) || input_ == BlockInput::teacher || (input_ == BlockInput::mix && i % 2 != 0);
         for (std::size_t k = 0; k != block_.inputs.size(); ++k)
             if (!current_.from_teacher)
-                current_.inputs[k] = student_.value(block_.inputs[k]);
+                detail::copy_tensor(student_.value(block_.inputs[k]), current_.inputs[k], executor);
             else if (of_teacher_[k] != &current_.inputs[k])
-                current_.inputs[k] = *of_teacher_[k];
+                detail::copy_tensor(*of_teacher_[k], current_.inputs[k], executor);
         return {};
     }
     /// Found once where the inputs stay: a rank that computes them again does not ask the others again.

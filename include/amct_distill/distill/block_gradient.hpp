@@ -95,6 +95,12 @@ public:
                 const nn::Tensor& output = tape.output(block_.outputs[o]);
                 nn::Tensor& gradient = work.gradients[o];
                 gradient.resize(output.shape());
+                auto const share = static_cast<float>(static_cast<double>(output.size()) / all);
+                if constexpr (InPlaceBlockLoss<Loss>)
+                    if (step.weights.empty()) {
+                        loss.gradient_of(output.span(), targets(step, o, slice), share, gradient.span());
+                        continue;
+                    }
                 if constexpr (WeightedBlockLoss<Loss>) {
                     if (step.weights.empty())
                         loss.gradient(output, work.targets[o], gradient);
@@ -103,8 +109,7 @@ public:
                 } else {
                     loss.gradient(output, work.targets[o], gradient);
                 }
-                if (auto const share = static_cast<double>(output.size()) / all; share != 1)
-                    nn::array(gradient) *= static_cast<float>(share);
+                if (share != 1) nn::array(gradient) *= share;
             }
             for (ModuleId m : modules_)
                 for (nn::Tensor& g : tape.parameter_gradients(m)) g.fill(0);
@@ -142,6 +147,11 @@ private:
     };
 
     static nn::Index samples(const BlockData::Step& step) { return step.samples; }
+    std::span<const float> targets(const BlockData::Step& step, std::size_t output, BatchSlice slice) const {
+        const nn::Tensor& all = step.targets[output];
+        bool const is_cut = network_.node(block_.outputs[output]).shape[0] == nn::any_batch;
+        return is_cut ? detail::values_of(all, slice) : all.span();
+    }
     /// The loss of a slice times its number of elements.
     double forward(const BlockData::Step& step, const Loss& loss, BatchSlice slice, nn::Tape& tape,
                    Work& work) const {
@@ -151,10 +161,15 @@ private:
         network_.forward_nodes(block_.nodes, tape, nn::Mode::evaluate);
         double sum = 0;
         for (std::size_t k = 0; k != block_.outputs.size(); ++k) {
-            detail::take_slice(step.targets[k], network_.node(block_.outputs[k]).shape, slice,
-                               work.targets[k]);
             const nn::Tensor& output = tape.output(block_.outputs[k]);
             auto const size = static_cast<double>(output.size());
+            if constexpr (InPlaceBlockLoss<Loss>)
+                if (step.weights.empty()) {
+                    sum += static_cast<double>(loss.of(output.span(), targets(step, k, slice))) * size;
+                    continue;
+                }
+            detail::take_slice(step.targets[k], network_.node(block_.outputs[k]).shape, slice,
+                               work.targets[k]);
             if constexpr (WeightedBlockLoss<Loss>)
                 if (!step.weights.empty()) {
                     detail::take_slice(step.weights[k], network_.node(block_.outputs[k]).shape, slice,

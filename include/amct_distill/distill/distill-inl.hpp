@@ -14,6 +14,7 @@
 #include "../io/directory_lock.hpp"
 #include "../run/executor.hpp"
 #include "../run/together.hpp"
+#include "../student/load_ahead.hpp"
 #include "../student/same_network.hpp"
 #include "../student/slice_sums.hpp"
 #include "block.hpp"
@@ -210,9 +211,14 @@ void require_same(const nn::Network& teacher, const BasicStudent<Algorithms>& st
 /// `distill`, when the arguments make sense.
 template <class Loss, class Optimizer, class Algorithms>
 result<DistillReport> distill_together(const nn::Network& teacher, BasicStudent<Algorithms>& student,
-                                       DataSource batches,
-                                       const BasicDistillOptions<Loss, Optimizer>& options,
+                                       DataSource source, const BasicDistillOptions<Loss, Optimizer>& options,
                                        const RunOptions& run) {
+    std::error_code ignored;  // then what has no room is computed again
+    CacheBudget budget(run.memory_bytes,
+                       run.directory.empty() ? std::filesystem::temp_directory_path(ignored) : run.directory);
+    LoadAhead ahead(source, run.load_ahead ? source.size() : 0,
+                    [&](std::size_t bytes) { return budget.take(bytes); });
+    DataSource const batches = ahead.source();
     auto const blocks = blocks_of(teacher, student.plan(), options.blocks);
     nn::Executor const executor(run.threads, best_instructions(), run.ranks);
     Rollback rollback(student.network());
@@ -224,9 +230,6 @@ result<DistillReport> distill_together(const nn::Network& teacher, BasicStudent<
         if (auto ok = load_finished(*files, student, blocks.size(), run.ranks, report); !ok)
             return ok.diagnostics();
 
-    std::error_code ignored;  // then what has no room is computed again
-    CacheBudget budget(run.memory_bytes,
-                       run.directory.empty() ? std::filesystem::temp_directory_path(ignored) : run.directory);
     PrefixRunner of_teacher(teacher, batches, budget, &executor, options.slices),
         of_student(student.network(), batches, budget, &executor, options.slices);
     // A layer's values are measured where they are computed for the next block, if they stay.

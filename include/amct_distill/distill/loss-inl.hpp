@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The definitions of loss.hpp.
 #pragma once
+#include <span>
+
 #include "../core/inline.hpp"
 #include "distance.hpp"
 #include "loss.hpp"
@@ -9,13 +11,25 @@ namespace amct_distill {
 
 AMCT_DISTILL_INLINE double MeanSquaredError::operator()(const nn::Tensor& output,
                                                         const nn::Tensor& target) const {
-    return detail::squared_error(output.span(), target.span()) / static_cast<double>(output.size());
+    return of(output.span(), target.span());
+}
+
+AMCT_DISTILL_INLINE double MeanSquaredError::of(std::span<const float> output,
+                                                std::span<const float> target) const {
+    return detail::squared_error(output, target) / static_cast<double>(output.size());
 }
 
 AMCT_DISTILL_INLINE void MeanSquaredError::gradient(const nn::Tensor& output, const nn::Tensor& target,
                                                     nn::Tensor& gradient) const {
-    nn::array(gradient) =
-        (nn::array(output) - nn::array(target)) * (2.0f / static_cast<float>(output.size()));
+    gradient_of(output.span(), target.span(), 1, gradient.span());
+}
+
+AMCT_DISTILL_INLINE void MeanSquaredError::gradient_of(std::span<const float> output,
+                                                       std::span<const float> target, float factor,
+                                                       std::span<float> gradient) const {
+    auto const n = static_cast<nn::Index>(output.size());
+    nn::ConstArrayMap<float> const y(output.data(), n), t(target.data(), n);
+    nn::ArrayMap<float>(gradient.data(), n) = (y - t) * (2.0f / static_cast<float>(n)) * factor;
 }
 
 AMCT_DISTILL_INLINE double MeanSquaredError::operator()(const nn::Tensor& output, const nn::Tensor& target,

@@ -9,6 +9,7 @@
 #pragma once
 #include <concepts>
 #include <cstddef>
+#include <span>
 
 #include "../nn/tensor.hpp"
 
@@ -40,12 +41,26 @@ concept WeightedBlockLoss = BlockLoss<L> &&
     loss.gradient(t, t, t, gradient);
 };
 
+/// One that takes values where they are, so that the targets of a slice need not be copied: the same bits as
+/// with tensors. `gradient_of` multiplies the gradient by a factor besides. `in_place` is the loss itself:
+/// one that is derived from it may compute something else.
+template <class L>
+concept InPlaceBlockLoss = BlockLoss<L> && std::same_as<typename L::in_place, L> &&
+    requires(const L& loss, std::span<const float> values, std::span<float> gradient) {
+    { loss.of(values, values) } -> std::convertible_to<double>;
+    loss.gradient_of(values, values, 1.0f, gradient);
+};
+
 /// mean((output - target)^2), summed in double; 2 (output - target) / n in float32. With weights
 /// mean(weight (output - target)^2).
 struct MeanSquaredError {
     static constexpr bool is_never_negative = true;
+    using in_place = MeanSquaredError;
     double operator()(const nn::Tensor& output, const nn::Tensor& target) const;
     void gradient(const nn::Tensor& output, const nn::Tensor& target, nn::Tensor& gradient) const;
+    double of(std::span<const float> output, std::span<const float> target) const;
+    void gradient_of(std::span<const float> output, std::span<const float> target, float factor,
+                     std::span<float> gradient) const;
     double operator()(const nn::Tensor& output, const nn::Tensor& target, const nn::Tensor& weights) const;
     void gradient(const nn::Tensor& output, const nn::Tensor& target, const nn::Tensor& weights,
                   nn::Tensor& gradient) const;

@@ -18,19 +18,24 @@ namespace amct_distill::detail {
 struct Noise {
     double signal = 0, error = 0;
     void add(std::span<const float> x, std::span<const float> quantized) {
-        LaneSum signal_sums, error_sums;
-        for_each_in_lanes(x.size(), [&](std::size_t i, std::size_t lane) {
-            double const v = static_cast<double>(x[i]), d = v - static_cast<double>(quantized[i]);
-            signal_sums.lane[lane] += v * v;
-            error_sums.lane[lane] += d * d;
-        });
-        signal += signal_sums.total();
-        error += error_sums.total();
+        auto const found = lane_sums<Terms>(x, quantized);
+        signal += found[0].total();
+        error += found[1].total();
     }
     /// 10 log10(signal / noise); infinite without noise.
     double sqnr() const {
         return error == 0 ? std::numeric_limits<double>::infinity() : 10 * std::log10(signal / error);
     }
+
+private:
+    struct Terms {
+        static constexpr std::size_t sums = 2;
+        template <class D>
+        [[gnu::always_inline]] static void of(const D& x, const D& quantized, D* to) {
+            to[0] = x * x;
+            ErrorTerms::of(x, quantized, to + 1);
+        }
+    };
 };
 
 }  // namespace amct_distill::detail

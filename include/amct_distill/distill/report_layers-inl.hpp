@@ -3,10 +3,14 @@
 #pragma once
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "../run/instructions.hpp"
+#include "../run/vectors.hpp"
 #include "../student/slice_sums.hpp"
 #include "../student/slices.hpp"
 #include "noise.hpp"
@@ -16,12 +20,39 @@
 namespace amct_distill {
 namespace detail {
 
+struct ClippedLoop {
+    const float* x;
+    std::size_t n;
+    float low, high;
+
+    template <int Bytes>
+    [[gnu::always_inline]] std::size_t run() const {
+        using F = typename Vectors<Bytes>::floats;
+        using I = typename Vectors<Bytes>::ints;
+        constexpr std::size_t count = Vectors<Bytes>::count, block = std::size_t{1} << 20;
+        F const highest = F{} + high, lowest = F{} + low;
+        std::size_t clipped = 0, i = 0;
+        while (i + count <= n) {
+            I sums{};
+            for (std::size_t const end = (std::min)(n - n % count, i + block); i != end; i += count) {
+                F v;
+                load(x + i, v);
+                I const one = I{} + 1;
+                sums += (v > highest ? one : I{}) + (v < lowest ? one : I{});
+            }
+            std::int32_t each[count];
+            std::memcpy(each, &sums, sizeof sums);
+            for (std::int32_t k : each) clipped += static_cast<std::size_t>(k);
+        }
+        for (; i != n; ++i) clipped += static_cast<std::size_t>(x[i] > high || x[i] < low);
+        return clipped;
+    }
+};
+
 /// The values outside of the clips, which always hold 0.
 inline std::size_t clipped_values(std::span<const float> x, ClipRange clip) {
     float const high = (std::max)(clip.max, 0.0f), low = (std::min)(clip.min, 0.0f);
-    std::size_t clipped = 0;
-    for (float v : x) clipped += static_cast<std::size_t>(v > high || v < low);
-    return clipped;
+    return run_on(best_instructions(), ClippedLoop{x.data(), x.size(), low, high});
 }
 
 /// The rows of a quantized weight that are all 0.

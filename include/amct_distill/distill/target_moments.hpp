@@ -18,18 +18,23 @@ namespace amct_distill::detail {
 struct TargetMoments {
     double count = 0, sum = 0, squares = 0;
     void add(std::span<const float> values) {
-        LaneSum sums, square_sums;
-        for_each_in_lanes(values.size(), [&](std::size_t i, std::size_t lane) {
-            auto const v = static_cast<double>(values[i]);
-            sums.lane[lane] += v;
-            square_sums.lane[lane] += v * v;
-        });
-        sum += sums.total();
-        squares += square_sums.total();
+        auto const found = lane_sums<Terms>(values, values);
+        sum += found[0].total();
+        squares += found[1].total();
         count += static_cast<double>(values.size());
     }
     void add(const TargetMoments& other) { count += other.count, sum += other.sum, squares += other.squares; }
     double variance() const { return squares / count - sum / count * (sum / count); }
+
+private:
+    struct Terms {
+        static constexpr std::size_t sums = 2;
+        template <class D>
+        [[gnu::always_inline]] static void of(const D& x, const D&, D* to) {
+            to[0] = x;
+            to[1] = x * x;
+        }
+    };
 };
 
 }  // namespace amct_distill::detail

@@ -172,7 +172,8 @@ private:
         std::string name;
         if (!in.value(name)) return fail("expected a name in quotes");
         if (kind == "input") {
-            bool const batch = in.take("[N, ") || in.take("[N]");
+            bool const batch = in.take("[N");
+            if (batch) in.take(",");
             nn::Shape shape;
             std::string const rest = concat(batch ? "[" : "", in.rest());
             if (OptionsReader dims(rest); !dims.value(shape)) return fail("expected a shape");

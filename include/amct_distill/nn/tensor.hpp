@@ -11,6 +11,7 @@
 #include <Eigen/Core>
 #include <algorithm>
 #include <cstddef>
+#include <cstring>
 #include <initializer_list>
 #include <limits>
 #include <span>
@@ -56,6 +57,21 @@ inline bool is_too_large(const Shape& shape, Index most = Index{1} << 40) {
     return false;
 }
 
+}  // namespace amct_distill::nn
+
+namespace amct_distill::detail {
+
+/// The arrays do not overlap. (std::ranges::copy of g++ 12 takes values one by one.)
+template <class T>
+void copy_values(std::span<const T> from, T* to) {
+    if (!from.empty()) std::memcpy(to, from.data(), from.size() * sizeof(T));
+}
+inline void copy_values(std::span<const float> from, float* to) { copy_values<float>(from, to); }
+
+}  // namespace amct_distill::detail
+
+namespace amct_distill::nn {
+
 template <class T>
 class BasicTensor {
 public:
@@ -71,10 +87,26 @@ public:
         if (values.size() != size())
             throw std::invalid_argument(detail::concat("Tensor: shape ", to_string(shape), " needs ", size(),
                                                        " values, found ", values.size()));
-        std::copy(values.begin(), values.end(), values_.begin());
+        detail::copy_values(values, data());
     }
     BasicTensor(const Shape& shape, const std::vector<T>& values)
         : BasicTensor(shape, std::span<const T>(values)) {}
+    // A vector with an allocator of its own is copied value by value.
+    BasicTensor(const BasicTensor& other) : shape_(other.shape_) {
+        values_.resize(other.size());
+        detail::copy_values(other.span(), data());
+    }
+    BasicTensor(BasicTensor&&) noexcept = default;
+    BasicTensor& operator=(const BasicTensor& other) {
+        if (this == &other) return *this;
+        values_.clear();  // nothing to carry over
+        values_.resize(other.size());
+        shape_ = other.shape_;
+        detail::copy_values(other.span(), data());
+        return *this;
+    }
+    BasicTensor& operator=(BasicTensor&&) noexcept = default;
+    ~BasicTensor() = default;
 
     const Shape& shape() const { return shape_; }
     std::size_t rank() const { return shape_.size(); }
@@ -113,14 +145,29 @@ public:
         shape_.assign(shape.begin(), shape.end());
         shape_[0] = batch;
     }
+    /// The same where all values are written next: without zeros in new memory, whose pages are then taken by
+    /// whoever writes them.
+    void resize_to_write(const Shape& shape) {
+        resize_values(count(shape), false);
+        shape_ = shape;
+    }
+    void resize_batch_to_write(const Shape& shape, Index batch) {
+        if (shape[0] != any_batch) return resize_to_write(shape);
+        resize_values(count(std::span(shape).subspan(1), batch), false);
+        shape_.assign(shape.begin(), shape.end());
+        shape_[0] = batch;
+    }
     void fill(T value) { std::fill(values_.begin(), values_.end(), value); }
 
     friend bool operator==(const BasicTensor&, const BasicTensor&) = default;
 
 private:
-    void resize_values(std::size_t n) {
+    void resize_values(std::size_t n, bool zeros = true) {
         if (n > values_.capacity()) detail::ValueLimit::take(n * sizeof(T));
-        values_.resize(n);
+        if (!zeros) values_.clear();  // nothing to carry over
+        std::size_t const before = values_.size();
+        values_.resize(n);  // see AlignedAllocator: without zeros
+        if (zeros && n > before) std::fill(values_.begin() + std::ptrdiff_t(before), values_.end(), T(0));
     }
     static std::size_t count(std::span<const Index> shape) {
         return shape.empty() ? 0 : count(shape.subspan(1), shape[0]);

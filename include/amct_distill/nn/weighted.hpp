@@ -28,9 +28,12 @@ namespace amct_distill::nn {
 /// Optionally `output_axis()`: the dimension of the weight that counts output channels, 0 if it is not said;
 /// and `weight_groups()`: where that is not 0, into how many groups the dimensions before it fall, as in a
 /// transposed convolution, [in, out / groups, ...], whose channel g * (out / groups) + k has the weights of
-/// group g. Its `parameters(list)` are the weight and, where there is one, the bias, in this order and no
-/// others. `forward_with` writes the output, with the layer's own bias; `backward_with` adds to the gradients
-/// that are wanted (not null).
+/// group g; and `input_groups()`: of a layer whose input and output have their channels in dimension 1, as a
+/// convolution's, into how many groups the input's fall. Where dimension 0 of its weight is the output
+/// channel, dimension 1 is the input's within its group. Without it the layer takes no part in what goes
+/// channel by channel (`equalize`). Its `parameters(list)` are the weight and, where there is one, the bias,
+/// in this order and no others. `forward_with` writes the output, with the layer's own bias; `backward_with`
+/// adds to the gradients that are wanted (not null).
 template <class M, class T>
 concept WeightedModuleOf = std::copyable<M> &&
     requires(M m, const M c, const BasicTensor<T>& tensor, BasicTensor<T>& output, BasicTensor<T>* gradient,
@@ -58,6 +61,7 @@ public:
     virtual const BasicTensor<T>& bias() const = 0;
     virtual std::size_t output_axis() const = 0;
     virtual Index weight_groups() const = 0;
+    virtual Index input_groups() const = 0;  ///< 0: the module does not say
     virtual std::size_t scratch_tensors() const = 0;
     virtual void forward_with(const BasicTensor<T>& weight, const BasicTensor<T>& input,
                               BasicTensor<T>& output, BasicScratch<T>& scratch) const = 0;
@@ -107,6 +111,12 @@ public:
             return module_.weight_groups();
         else
             return 1;
+    }
+    nn::Index input_groups() const override {
+        if constexpr (requires(const M& m) { m.input_groups(); })
+            return module_.input_groups();
+        else
+            return 0;
     }
     std::size_t scratch_tensors() const override { return M::scratch_tensors; }
     void forward_with(const nn::BasicTensor<T>& weight, const nn::BasicTensor<T>& input,

@@ -18,6 +18,7 @@
 #include "calibrate.hpp"
 #include "input_calibration.hpp"
 #include "layer_owners.hpp"
+#include "load_ahead.hpp"
 #include "own_batches.hpp"
 #include "slices.hpp"
 
@@ -87,12 +88,19 @@ result<CalibrationReport> calibrate_together(BasicStudent<Algorithms>& student, 
     double values = 0;  // of one sample, of all of this rank's layers
     for (std::size_t k = 0; k != sizes.size(); ++k)
         if (owners.is_own(k)) values += static_cast<double>(sizes[k]);
+    std::size_t room = 0;  // for batches that are loaded ahead
+    LoadAhead ahead(batches, run.load_ahead ? report.batches : 0, [&](std::size_t bytes) {
+        if (bytes > room) return false;
+        room -= bytes;
+        return true;
+    });
+    if (ahead.is_active()) room = run.memory_bytes / 8;
+    std::size_t const memory = run.memory_bytes - room;
     std::deque<CalibratedLayer<Algorithms>> layers;
     inputs_of([&](const auto& layer, auto& quantizers, nn::NodeId input) {
         std::size_t const k = layers.size();
-        double const share = owners.is_own(k) ? static_cast<double>(run.memory_bytes) *
-                                                    (static_cast<double>(sizes[k]) / values)
-                                              : 0;
+        double const share =
+            owners.is_own(k) ? static_cast<double>(memory) * (static_cast<double>(sizes[k]) / values) : 0;
         layers.emplace_back(layer.name, input, quantizers, options.ifmr, static_cast<std::size_t>(share),
                             run.directory.string());
     });
@@ -106,7 +114,7 @@ result<CalibrationReport> calibrate_together(BasicStudent<Algorithms>& student, 
     for (const auto& layer : layers)
         inputs.push_back(
             &read[static_cast<std::size_t>(std::ranges::lower_bound(nodes, layer.input) - nodes.begin())]);
-    OwnBatches own(batches, network, &executor, default_slices, "calibrate");
+    OwnBatches own(ahead.source(), network, &executor, default_slices, "calibrate");
     Batch buffer;
     for (std::size_t i = 0; i != report.batches; ++i) {
         auto const batch = own.load(i, buffer);

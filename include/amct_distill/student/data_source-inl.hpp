@@ -11,6 +11,7 @@
 namespace amct_distill {
 
 AMCT_DISTILL_INLINE result<std::span<const nn::Tensor>> DataSource::load(std::size_t i, Batch& buffer) const {
+    if (view_ != nullptr) return view_(source_, i);
     if (load_ != nullptr) {
         auto loaded = load_(source_, i);
         if (!loaded) return loaded.diagnostics();

@@ -9,6 +9,9 @@
 ///     };
 ///     calibrate(student, Files{...});
 ///
+/// They are asked for one batch at a time, by a thread that may be another than the caller's (load_ahead.hpp;
+/// `RunOptions::load_ahead`).
+///
 /// A source that can load some samples of a batch has two more, and a rank of several loads no others:
 ///
 ///         std::size_t samples(std::size_t i) const;                          // of batch i
@@ -88,12 +91,15 @@ public:
     result<Batch> load_part(std::size_t i, BatchSlice part) const { return load_part_(source_, i, part); }
 
 private:
+    friend class LoadAhead;
+
     std::span<const nn::Tensor> tensors_{};
     std::span<const Batch> batches_{};
     const void* source_ = nullptr;
     result<Batch> (*load_)(const void*, std::size_t) = nullptr;
     nn::Index (*samples_)(const void*, std::size_t) = nullptr;
     result<Batch> (*load_part_)(const void*, std::size_t, BatchSlice) = nullptr;
+    result<std::span<const nn::Tensor>> (*view_)(const void*, std::size_t) = nullptr;  // of a LoadAhead
     std::size_t size_ = 0;
 };
 

@@ -17,9 +17,8 @@
 #include "../core/concat.hpp"
 #include "../core/inline.hpp"
 #include "../nn/layers/batch_norm.hpp"
-#include "../nn/layers/conv1d.hpp"
-#include "../nn/layers/conv2d.hpp"
 #include "../nn/weight_rows.hpp"
+#include "../nn/weighted.hpp"
 #include "../run/executor.hpp"
 #include "../run/together.hpp"
 #include "check_parameters.hpp"
@@ -30,17 +29,14 @@
 namespace amct_distill {
 namespace detail {
 
-/// What is asked of a convolution that reads a value.
-struct ReadingConvolution {
+/// What is asked of a layer that reads a value channel by channel, as a convolution does.
+struct ChannelReader {
     nn::Index channels = 0, groups = 0;
     bool is_depthwise() const { return groups == channels; }
 };
-inline std::optional<ReadingConvolution> reading_convolution(const nn::Module& module) {
-    if (const auto* c = module.get_if<nn::Conv2d>())
-        return ReadingConvolution{c->options().in_channels, c->options().groups};
-    if (const auto* c = module.get_if<nn::Conv1d>())
-        return ReadingConvolution{c->options().in_channels, c->options().groups};
-    return std::nullopt;
+inline std::optional<ChannelReader> channel_reader(const nn::Weighted* layer) {
+    if (layer == nullptr || layer->input_groups() == 0 || layer->output_axis() != 0) return std::nullopt;
+    return ChannelReader{layer->weight().dim(1) * layer->input_groups(), layer->input_groups()};
 }
 
 /// f(a x) = a f(x) for a above 0, each channel (dimension 1) for itself.
@@ -53,7 +49,7 @@ inline bool is_homogeneous(std::string_view type) {
            type.starts_with("AdaptiveAvgPool") || type.starts_with("AdaptiveMaxPool");
 }
 
-/// Of a convolution the layer whose outputs can be scaled, or why there is none.
+/// Before such a layer the one whose outputs can be scaled, or why there is none.
 struct ScalableLayer {
     std::optional<nn::NodeId> node{};
     std::string why{};
@@ -70,13 +66,12 @@ inline ScalableLayer layer_to_scale(const nn::Network& network, nn::NodeId reade
         if (graph.kind(from) != NodeKind::operation)
             return named("what it reads, `", graph.name(from), "`, is no output of a layer");
         std::string_view const type = network.operation(from).type();
-        bool const scales = network.operation(from).weighted() != nullptr ||
-                            nn::as_batch_norm(network.operation(from)) != nullptr;
-        if (scales && graph.has_module(from)) {
+        const nn::Weighted* const layer = network.operation(from).weighted();
+        bool const is_norm = nn::as_batch_norm(network.operation(from)) != nullptr;
+        if ((layer != nullptr || is_norm) && graph.has_module(from)) {
             if (graph.is_shared(from))
                 return named("the layer before it, `", graph.name(from), "`, is shared");
-            // The channels of what it reads are dimension 1, which only a convolution's output has.
-            if (type.starts_with("Conv") || type.starts_with("BatchNorm")) return {from, {}};
+            if (is_norm || layer->input_groups() != 0) return {from, {}};
             return named("the layer before it, `", graph.name(from), "`, is a ", type);
         }
         if (!is_homogeneous(type) || network.node(from).inputs.size() != 1)
@@ -158,9 +153,9 @@ inline std::vector<double> channel_factors(const ChannelRanges& ranges, std::spa
     return best;
 }
 
-/// f(weight, channel) for each weight of a convolution and the channel of its input that it multiplies.
+/// f(weight, channel) for each weight of a layer and the channel of its input that it multiplies.
 template <class F>
-void for_each_input_weight(nn::Tensor& weight, const ReadingConvolution& reader, F f) {
+void for_each_input_weight(nn::Tensor& weight, const ChannelReader& reader, F f) {
     auto const rows = static_cast<std::size_t>(weight.dim(0)),
                columns = static_cast<std::size_t>(weight.dim(1));
     std::size_t const taps = weight.size() / (rows * columns);
@@ -198,13 +193,13 @@ inline result<EqualizeReport> equalize_together(nn::Network& network, DataSource
     EqualizeReport report;
     struct Pair {
         nn::NodeId first, second;
-        ReadingConvolution reader;
+        ChannelReader reader;
         ChannelRanges ranges{};
     };
     std::vector<Pair> pairs;
     for (nn::NodeId id : network.operations()) {
         if (!graph.has_module(id)) continue;
-        auto const reader = reading_convolution(network.operation(id));
+        auto const reader = channel_reader(network.operation(id).weighted());
         if (!reader || (options.into == EqualizeInto::depthwise && !reader->is_depthwise())) continue;
         if (graph.is_shared(id)) {
             report.others.push_back({graph.name(id), "it is used more than once"});
@@ -220,7 +215,7 @@ inline result<EqualizeReport> equalize_together(nn::Network& network, DataSource
 
     nn::Executor const executor(run.threads, best_instructions(), run.ranks);
     SliceRunner runner(network, &executor);
-    std::vector<nn::NodeId> nodes;  // each is read by one convolution alone
+    std::vector<nn::NodeId> nodes;  // each is read by one layer alone
     for (const Pair& p : pairs) nodes.push_back(network.node(p.second).inputs[0]);
     std::vector<nn::Tensor> values(nodes.size());
     OwnBatches own(batches, network, &executor, default_slices, "equalize");

@@ -41,6 +41,9 @@ struct RunOptions {
     std::filesystem::path directory{};
     /// Whether blocks that the directory has are taken from there. If not, it must have none.
     bool resume = false;
+    /// Whether the next batch is loaded by another thread while one is worked on, where memory_bytes has room
+    /// for it. The source is still asked for one at a time.
+    bool load_ahead = true;
     ProgressCallback on_progress{};  ///< of several ranks, the first one's
     /// The processes that share the run, each with a part of every batch (see run/ranks.hpp); null: this one
     /// has all of it. Then threads and memory are each rank's, and all see the directory.

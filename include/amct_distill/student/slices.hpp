@@ -69,14 +69,26 @@ inline std::span<float> values_of(nn::Tensor& whole, BatchSlice slice) {
                                 static_cast<std::size_t>(slice.size()) * one);
 }
 
+/// Copies a tensor; parts of it on all threads.
+inline void copy_tensor(const nn::Tensor& from, nn::Tensor& to, const nn::Executor* executor) {
+    to.resize_to_write(from.shape());
+    auto const part = [&](std::size_t begin, std::size_t end) {
+        copy_values(from.span().subspan(begin, end - begin), to.data() + begin);
+    };
+    if (executor == nullptr)
+        part(0, from.size());
+    else
+        in_parts(executor->execution(), from.size(), task_size, part);
+}
+
 /// Copies a slice of a batch into a tensor of its own; `shape` is that of the value in the network.
 inline void take_slice(const nn::Tensor& whole, const nn::Shape& shape, BatchSlice slice, nn::Tensor& to) {
     if (shape[0] != nn::any_batch) {
         to = whole;
         return;
     }
-    to.resize_batch(shape, slice.size());
-    std::ranges::copy(values_of(whole, slice), to.begin());
+    to.resize_batch_to_write(shape, slice.size());
+    copy_values(values_of(whole, slice), to.data());
 }
 
 /// Calls f(i, stride) for the additions v[i] += v[i + stride] that add `count` values up, in order, along a
@@ -200,16 +212,20 @@ public:
         std::size_t const n = count(samples);
         detail::IndexRange const mine = own(samples);
         if (mine.size() == 0) return;
-        std::size_t largest = mine.begin;
         auto const size = [&](std::size_t k) { return detail::slice_of(samples, k, n).size(); };
+        std::size_t largest = mine.begin;
         for (std::size_t k = mine.begin; k != mine.end; ++k)
-            if (size(k) >= size(largest)) largest = k;
-        bool const share = shares_threads(mine.size());
-        for (std::size_t w = 0; w != (share ? 1 : tapes_.size()); ++w) {
+            if (size(k) > size(largest)) largest = k;
+        auto const one = [&](std::size_t k, std::size_t w, bool share) {
             tapes_[w].use(share ? executor_ : nullptr);
             tapes_[w].use_prepared(&prepared_);
-            f(largest, own_slice(samples, largest, n, mine), tapes_[w], w);
-        }
+            f(k, own_slice(samples, k, n, mine), tapes_[w], w);
+        };
+        if (shares_threads(mine.size())) return one(largest, 0, true);
+        if (samples % static_cast<nn::Index>(n) == 0)  // all are alike: one for each workspace
+            executor_->parallel_for(tapes_.size(), [&](std::size_t w) { one(mine.begin + w, w, false); });
+        else
+            for (std::size_t w = 0; w != tapes_.size(); ++w) one(largest, w, false);
     }
 
     /// Runs some nodes, in graph order, in Mode::evaluate, from values that they read; `wanted` are
@@ -230,7 +246,8 @@ public:
                                                        own_part(samples).size(), ", and ", given_here,
                                                        " were given"));
         prepare(nodes);
-        for (const Wanted& w : wanted) w.value->resize_batch(network_.node(w.node).shape, given_here);
+        for (const Wanted& w : wanted)
+            w.value->resize_batch_to_write(network_.node(w.node).shape, given_here);
         for_each(samples, [&](std::size_t k, BatchSlice slice, nn::Tape& tape, std::size_t worker) {
             for (const Given& g : given)
                 detail::take_slice(*g.value, network_.node(g.node).shape, slice, tape.output(g.node));
@@ -239,7 +256,7 @@ public:
             for (const Wanted& w : wanted) {
                 const nn::Tensor& value = network_.value(w.node, tape);
                 if (is_cut_)
-                    std::ranges::copy(value.span(), detail::values_of(*w.value, slice).begin());
+                    detail::copy_values(value.span(), detail::values_of(*w.value, slice).data());
                 else
                     *w.value = value;
             }

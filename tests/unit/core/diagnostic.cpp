@@ -58,6 +58,7 @@ TEST_CASE("a place in a text that is not at hand is named without the line") {
 }
 
 TEST_CASE("a diagnostic without a place has no line") {
+    CHECK((Diagnostic{}.caret == 0 && Diagnostic{}.where == Position{0, 0} && !Diagnostic{}.quoted));
     CHECK(to_string(general_error("no layer is left")) == "error: no layer is left");
     CHECK(to_string(general_warning("that is odd")) == "warning: that is odd");
 }

@@ -108,6 +108,23 @@ TEST_CASE("what is wrong with a deployment's files is said, with the file") {
         "expected row-major values");
     has(error_after(dir.path(), "network.npz", "amct_distill network 1", "amct_distill network 2"),
         "is damaged at");
+    has(error_after(dir.path(), "record.txt", "scale_d: ", "shift_n: 0 scale_d: 1e-44 # "),
+        "expected a positive number");
+    has(error_after(dir.path(), "record.txt", "scale_d: ", "# "), "scale_d or offset_d is missing");
+    has(error_after(dir.path(), "record.txt", "offset_d: ", "# "), "scale_d or offset_d is missing");
+    has(error_after(dir.path(), "record.txt", "offset_d: ", "offset_d: -99"), "which is no code");
+    has(error_after(dir.path(), "record.txt", "act_type: \"INT", "act_type: \"FLOAT"),
+        "is not known; INT4 or INT8");
+    has(error_after(dir.path(), "record.txt", "scale_w: ", "scale_w: -"), "scale_w is -");
+    has(error_after(dir.path(), "record.txt", "scale_w: ", "scale_w: 1e-44 # "), "scale_w is 1e-44");
+    has(error_after(dir.path(), "record.txt", "scale_w: ", "# "), "channels");
+    has(error_after(dir.path(), "files.txt", "layer: \"conv_dilated\"", "layer: \"conv_strided\""),
+        "layer `conv_strided` stands there twice");
+    has(error_after(dir.path(), "files.txt", "weight: \"weights/conv_dilated.weight.npy\"", ""),
+        "has no file of weights");
+    has(error_after(dir.path(), "files.txt", "layer: \"conv_dilated\"",
+                    "layer: \"conv_dilated\" requantized: 9999"),
+        "there is no channel 9999 to be requantized; it has 6");
     std::string const weights = read_file(dir.path() / "weights" / "conv_dilated.weight.npy").value();
     write_file(dir.path() / "weights" / "conv_dilated.weight.npy", weights.substr(0, weights.size() - 1))
         .value();

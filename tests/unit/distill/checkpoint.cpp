@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <amct_distill/distill/distill.hpp>
+#include <amct_distill/student/calibrate.hpp>
 
 #include <chrono>
 #include <cstdio>
@@ -186,11 +187,31 @@ TEST_CASE("a damaged checkpoint is an error that names it") {
         accepted += loads(damaged);
     }
     CHECK(accepted == 0);
-    // A hash that fits does not help a text that does not.
-    std::string forged = content.substr(0, content.size() - 8 - 40);
-    detail::BinaryWriter hash;
-    hash.put(detail::hash_of(forged));
-    CHECK_FALSE(loads(forged + hash.text));
+    // A hash that fits does not help a text that does not: cut anywhere, or with more after it, it is
+    // refused, and what is changed is, or is a number. A student that it is not given to is as before.
+    auto const forged = [&](std::string text) {
+        detail::BinaryWriter hash;
+        hash.put(detail::hash_of(text));
+        return text + hash.text;
+    };
+    std::string const text = content.substr(0, content.size() - 8);
+    nn::Tensor const calibrated = fresh.output();
+    scratch = fresh.student;
+    for (std::size_t size = 0; size < text.size(); size += 3)
+        accepted += run.load(1, scratch, forged(text.substr(0, size))).has_value();
+    accepted += run.load(1, scratch, forged(text + '\0')).has_value();
+    CHECK(accepted == 0);
+    CHECK(scratch.predict(fresh.batches[1]) == calibrated);
+    std::size_t refused = 0;
+    for (std::size_t i = 0; i < text.size(); i += 3) {
+        std::string changed = text;
+        changed[i] = static_cast<char>(changed[i] ^ 0x41);
+        Student student = fresh.student;
+        if (run.load(1, student, forged(changed))) continue;
+        ++refused;
+        CHECK(student.predict(fresh.batches[1]) == calibrated);
+    }
+    CHECK(refused > 30);
 
     REQUIRE(write_file(path, content.substr(0, content.size() / 2)));
     nn::Tensor const before = fresh.output();

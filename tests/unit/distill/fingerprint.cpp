@@ -64,6 +64,9 @@ TEST_CASE("settings of one's own algorithm are in the fingerprint, also those th
     CHECK(difference(one, with("patience: 1")).empty());
     CHECK(difference(one, with("patience: 2")) == "the configuration");
     CHECK(difference(one, with("")) == "the configuration");
+    CHECK(difference(with(""),
+                     mark<WithPatience>(teacher, "distill_weight_quant_config { arq_distill { } }")) ==
+          "the configuration");
 }
 
 TEST_CASE("options of modules are in the fingerprint, also those that the first batch does not show") {
@@ -77,11 +80,20 @@ TEST_CASE("options of modules are in the fingerprint, also those that the first 
 TEST_CASE("what changes the bits of the result is in the fingerprint") {
     nn::Network const teacher = network(1, 0.25f);
     Fingerprint const one = mark(teacher, "");
-    CHECK(difference(one, mark(teacher, "", {.slices = 4})) == "the training options");
-    CHECK(difference(one, mark(teacher, "", {.blocks = BlockShape::automatic})) == "the training options");
-    CHECK(difference(one, mark(teacher, "", {.learning_rates = {.scales = 2e-4}})) == "the training options");
-    CHECK(difference(one, mark(teacher, "", {.optimizer = AdamW({.beta2 = 0.99})})) ==
-          "the training options");
+    for (const DistillOptions& other :
+         {DistillOptions{.epochs = 2}, DistillOptions{.schedule = Schedule::constant},
+          DistillOptions{.slices = 4}, DistillOptions{.blocks = BlockShape::automatic},
+          DistillOptions{.input = BlockInput::mix}, DistillOptions{.drop_probability = 0.5, .seed = 0},
+          DistillOptions{.loss_weights = LossWeights::fisher, .seed = 0},
+          DistillOptions{.learning_rates = {.parameters = 2e-3}},
+          DistillOptions{.learning_rates = {.clips = 0.2}},
+          DistillOptions{.learning_rates = {.scales = 2e-4}},
+          DistillOptions{.search = {.evaluations_per_epoch = 3}},
+          DistillOptions{.search = {.rate_after_failure = 0.5}},
+          DistillOptions{.search = {.average_decay = 0.9}},
+          DistillOptions{.optimizer = AdamW({.beta2 = 0.99})}})
+        CHECK(difference(one, mark(teacher, "", other)) == "the training options");
+    CHECK(difference(one, mark(teacher, "", {.seed = 2})).empty());  // which nothing asks for
     CHECK(difference(one, mark(teacher, "group_size: 2")) == "the configuration");
     Student const student = make_student(teacher, support::plan_for(teacher, "")).value();
     CHECK(fingerprint(teacher, student, {}, DistillOptions{}).diagnostics().at(0).message ==

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/distill/loss.hpp>
 
+#include <amct_distill/distill/target_moments.hpp>
+#include <vector>
+
 #include "support/catch.hpp"
 
 namespace distill_loss_test {
@@ -10,6 +13,14 @@ using namespace amct_distill;
 static_assert(BlockLoss<MeanSquaredError>);
 static_assert(WeightedBlockLoss<MeanSquaredError>);
 static_assert(!BlockLoss<int>);
+
+TEST_CASE("the variance of targets that come in parts is that of all") {
+    detail::TargetMoments all, part;
+    all.add(std::vector<float>{1, 2, 3});
+    part.add(std::vector<float>{6, -2});
+    all.add(part);
+    CHECK(all.variance() == 54.0 / 5 - 2.0 * 2.0);
+}
 
 TEST_CASE("the mean squared error, and its gradient by differences") {
     nn::Tensor output({2, 2}, {1, 2, 3, 4});

@@ -129,4 +129,14 @@ TEST_CASE("a layer of another type is quantizable when the network says that it 
     CHECK(Graph(t).why_not_quantized({0}).empty());
 }
 
+TEST_CASE("a module that takes another's place changes its type and all of its nodes'") {
+    Topology t = chain({{"local", "LocallyConnected"}, {"relu", "ReLU"}});
+    Graph g(t);
+    g.set_type({0}, "Conv2d", true);
+    CHECK(g.topology().modules[0].type == "Conv2d");
+    CHECK(g.topology().modules[0].weighted);
+    CHECK(g.topology().modules[1].type == "ReLU");
+    CHECK(g.topology().nodes[0].type == "Conv2d");
+}
+
 }  // namespace plan_graph_test

@@ -280,6 +280,18 @@ TEST_CASE("the structure is a text that a person reads") {
           "output \"leaky\"\n");
 }
 
+TEST_CASE("inputs of a fixed batch are loaded as they were") {
+    support::temporary_directory dir;
+    auto const file = dir.path() / "net.npz";
+    Network net;
+    net.output(net.add("b", ReLU{}, {net.fixed_input("fixed", {2, 3})}));
+    net.output(net.add("c", ReLU{}, {net.input("matrix", {3, 4})}));
+    save(net, file).value();
+    Network const loaded = load(file).value();
+    CHECK(print(loaded) == print(net));
+    for (NodeId const id : net.inputs()) CHECK(loaded.node(id).shape == net.node(id).shape);
+}
+
 TEST_CASE("a module of one's own is loaded when its type is named") {
     support::temporary_directory dir;
     Network net;
@@ -326,6 +338,54 @@ TEST_CASE("files that are no network are errors with their place") {
     says("inputs \"x\" [N, 2]\n", "expected `input`, `constant`");
     says("output \"x\"\n", "no node is named `x`");
     says("layer \"c\" ReLU { \"}\" ", "expected `}` after the options");
+    says("layer \"c\" ReLU { \"\\", "expected `}` after the options");
+    says("input x [N, 2]\n", "expected a name in quotes");
+    says("input \"x\" [N, \"2\"]\n", "expected a shape");
+    says("input \"x\" [N]\n",
+         "net.npz:2:1: error: cannot load the network: input \"x\": expected the shape of a");
+    says("\ninput \"x\" [2, 2]\n\ninput \"x\" [N, 2]\n", "net.npz:5:1: error: cannot load the network: ");
+    says("layer \"c\" ReLU 3\n", "expected the options of a module in braces");
+    says("layer \"c\" Telu { }\n", "no module of type `Telu` is known; name your own");
+    says("use \"c\" 3\n", "expected `input`, `constant`");
+    says("input \"x\" [N, 2]\nlayer \"c\" ReLU { } x\n",
+         "expected the names of what the node reads, in quotes");
+    says("constant \"c\"\n", "the file has no array `constant:c.npy`");
+
+    auto const with_array = [&](std::string array) {
+        ZipWriter zip;
+        zip.add("network.txt", "amct_distill network 1\nconstant \"c\"\n");
+        zip.add("constant:c.npy", array);
+        REQUIRE(write_file(file, std::move(zip).finish().value()));
+        return load_error(file);
+    };
+    CHECK(with_array("no array").find("constant:c.npy") != std::string::npos);
+    ZipWriter other;
+    other.add("network.txt", "amct_distill network 2\n");
+    REQUIRE(write_file(file, std::move(other).finish().value()));
+    CHECK(load_error(file).find("it is not a network of this version") != std::string::npos);
+    REQUIRE(write_file(file, ZipWriter{}.finish().value()));
+    CHECK(load_error(file).find("it has no network.txt") != std::string::npos);
+}
+
+TEST_CASE("the text of a network, cut anywhere, is an error or a smaller network") {
+    support::temporary_directory dir;
+    auto const file = dir.path() / "net.npz";
+    save(everything(), file).value();
+    std::string const bytes = read_file(file).value();
+    auto const archive = ZipReader::open(bytes).value();
+    std::string const text(archive.find("network.txt").value());
+    std::size_t errors = 0;
+    for (std::size_t size = 0; size < text.size(); size += 3) {
+        std::string const cut = text.substr(0, size);
+        auto const loaded = amct_distill::detail::NetworkReader<Gain>(cut, archive, "net.npz").read();
+        if (!loaded) {
+            ++errors;
+            continue;
+        }
+        std::string const printed = print(*loaded);  // its last line may have lost inputs
+        CHECK(text.starts_with(printed.substr(0, printed.rfind('\n', printed.size() - 2))));
+    }
+    CHECK(errors > text.size() / 6);
 }
 
 TEST_CASE("a damaged or cut archive is an error, wherever it is damaged") {

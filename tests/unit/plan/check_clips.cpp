@@ -38,8 +38,8 @@ TEST_CASE("clip_max is above 0, clip_min below, both finite") {
     CHECK(clip_errors(1.0f, 0.5f) ==
           "error: x.clip_max_min.clip_min: clip_min must be below 0 and finite, and is 0.5; leave "
           "clip_max_min out, and IFMR computes the clips");
-    CHECK_FALSE(clip_errors(0.0f, -1.0f).empty());
-    CHECK_FALSE(clip_errors(1.0f, 0.0f).empty());
+    CHECK_THAT(clip_errors(0.0f, -1.0f), Catch::Contains("clip_max must be above 0 and finite, and is 0;"));
+    CHECK_THAT(clip_errors(1.0f, 0.0f), Catch::Contains("clip_min must be below 0 and finite, and is 0;"));
     CHECK_FALSE(clip_errors(inf, -1.0f).empty());
     CHECK_FALSE(clip_errors(1.0f, -inf).empty());
     CHECK(clip_errors(std::nanf(""), inf) ==

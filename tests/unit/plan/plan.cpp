@@ -13,6 +13,7 @@ TEST_CASE("an empty plan has the schema's defaults") {
     CHECK(plan.group_size.value == 1);
     CHECK_FALSE(plan.data_dump.value);
     CHECK(plan.batch_num.from.text == "default");
+    CHECK(PlannedLayer{}.quant_enable);
 }
 
 }  // namespace plan_plan_test

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/reflect/fields.hpp>
 
+#include <amct_distill/reflect/boxed.hpp>
+#include <amct_distill/reflect/field_number.hpp>
+#include <amct_distill/reflect/unknown_fields.hpp>
+
 #include "support/catch.hpp"
 
 namespace reflect_fields_test {
@@ -26,6 +30,22 @@ TEST_CASE("an aggregate's fields are counted, named and reached") {
     reflect::get<0>(p) = 7;
     CHECK(p.x == 7);
     CHECK(reflect::get<2>(std::as_const(p)) == "n");
+}
+
+TEST_CASE("a boxed message and unknown fields are as before when they are emptied") {
+    boxed<point> box;
+    box.emplace(point{1, 2, "n"});
+    CHECK(box.has_value());
+    box.reset();
+    CHECK_FALSE(box.has_value());
+
+    UnknownFields unknown;
+    unknown.append("x: 1\n");
+    unknown.append("y: 2\n");
+    CHECK(unknown.text() == "x: 1\ny: 2\n");
+    unknown.clear();
+    CHECK(unknown.empty());
+    STATIC_REQUIRE(FieldNumber{}.number == 0);  // which no field has
 }
 
 }  // namespace reflect_fields_test

@@ -51,6 +51,19 @@ TEST_CASE("a message is spelled as in the schema, and knows its defaults") {
     h.tone.emplace<1>();
     CHECK(h.tone.name() == "rude");
     CHECK(oneof<Tone>{}.name().empty());
+    h.tone.emplace<0>().bows = 5u;
+    CHECK(h.tone.get_if<Polite>()->bows.get() == 5);
+}
+
+TEST_CASE("alternatives are set by the compiler too") {
+    constexpr auto set = [] {
+        oneof<Tone> tone{};
+        tone.emplace<1>();
+        tone.emplace<0>().bows = 3u;
+        return tone;
+    };
+    STATIC_REQUIRE(set().name() == "polite");
+    STATIC_REQUIRE(set().get_if<Polite>()->bows.get() == 3);
 }
 
 TEST_CASE("a required field cannot be left out") {

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/student/equalize.hpp>
 
+#include <algorithm>
 #include <amct_distill/nn/layers/conv_transpose.hpp>
 #include <amct_distill/nn/layers/pool.hpp>
 #include <amct_distill/nn/layers/smooth_activation.hpp>
 #include <amct_distill/student/calibrate.hpp>
 #include <cmath>
 #include <limits>
+#include <span>
+#include <string_view>
+#include <vector>
 
 #include "support/catch.hpp"
 #include "support/small_network.hpp"
@@ -212,6 +216,82 @@ TEST_CASE("into other convolutions ranges and weights share the difference") {
         quotient[c] = after.above[c] / largest;
         CHECK(quotient[c] == Approx(quotient[0]).epsilon(1e-4));
     }
+}
+
+/// A layer of a user's own: each channel times a weight, [channels, 1], plus a bias.
+struct ChannelScaleOptions {
+    nn::Index channels = 0;
+};
+class ChannelScale {
+public:
+    static constexpr std::string_view type_name = "ChannelScale";
+    static constexpr std::size_t scratch_tensors = 0;
+
+    explicit ChannelScale(const ChannelScaleOptions& options)
+        : o_(options), weight_({o_.channels, 1}), bias_({o_.channels}) {
+        std::ranges::fill(weight_.span(), 0.75f);
+        std::ranges::fill(bias_.span(), 0.25f);
+    }
+    const ChannelScaleOptions& options() const { return o_; }
+    result<nn::Shape> output_shape(std::span<const nn::Shape> inputs) const { return inputs[0]; }
+    nn::Tensor& weight() { return weight_; }
+    const nn::Tensor& weight() const { return weight_; }
+    nn::Tensor& bias() { return bias_; }
+    const nn::Tensor& bias() const { return bias_; }
+    nn::Index input_groups() const { return o_.channels; }
+    ChannelScale with_parameters(const nn::Tensor& weight, const nn::Tensor& bias) const {
+        ChannelScale made(o_);
+        made.weight_ = weight;
+        made.bias_ = bias;
+        return made;
+    }
+    void forward_with(const nn::Tensor& weight, const nn::Tensor& x, nn::Tensor& y, nn::Scratch&) const {
+        for (std::size_t i = 0; i != x.size(); ++i)
+            y[i] = weight[channel(x, i)] * x[i] + bias_[channel(x, i)];
+    }
+    void backward_with(const nn::Tensor&, const nn::Tensor&, const nn::Tensor&, nn::Tensor*, nn::Tensor*,
+                       nn::Tensor*, nn::Scratch&) const {}
+    void parameters(std::vector<nn::Parameter>& list) {
+        list.push_back({"weight", nn::Role::weight, &weight_});
+        list.push_back({"bias", nn::Role::bias, &bias_});
+    }
+    void forward(nn::Inputs inputs, nn::Tensor& y, nn::Scratch& scratch, nn::Mode) const {
+        forward_with(weight_, *inputs[0], y, scratch);
+    }
+    void backward(nn::Inputs, const nn::Tensor&, const nn::Tensor&, std::span<nn::Tensor* const>,
+                  std::span<nn::Tensor>, nn::Scratch&, nn::Mode) const {}
+
+private:
+    static std::size_t channel(const nn::Tensor& x, std::size_t i) {
+        auto const pixels = static_cast<std::size_t>(x.dim(2) * x.dim(3));
+        return i / pixels % static_cast<std::size_t>(x.dim(1));
+    }
+    ChannelScaleOptions o_;
+    nn::Tensor weight_, bias_;
+};
+
+TEST_CASE("a layer of one's own that tells its input's groups is equalized into, and equalized") {
+    nn::Network net;
+    nn::NodeId x = convolution(net, net.input("image", {2, 6, 6}));
+    x = net.add("own", ChannelScale({.channels = 4}), {relu(net, x)});
+    net.output(net.add(
+        "depthwise", nn::Conv2d({.in_channels = 4, .out_channels = 4, .kernel = {3, 3}, .groups = 4}), {x}));
+    nn::initialize(net, 3);
+    spread(net, "conv", 4);
+    auto const batches = support::small_batches(2, 3);
+    nn::Tensor const before = net.predict(batches[0]);
+    auto const report = equalize(net, batches);
+    REQUIRE(report);
+    CHECK(report->others.empty());
+    REQUIRE(report->pairs.size() == 2);
+    CHECK(report->pairs[0].first == "conv");
+    CHECK(report->pairs[0].second == "own");
+    CHECK(report->pairs[0].narrowest_after > 2 * report->pairs[0].narrowest_before);
+    CHECK(report->pairs[1].first == "own");
+    CHECK(report->pairs[1].second == "depthwise");
+    nn::Tensor const after = net.predict(batches[0]);
+    for (std::size_t i = 0; i != after.size(); ++i)
+        CHECK(double(after[i]) == Approx(double(before[i])).epsilon(1e-4).margin(1e-4));
 }
 
 TEST_CASE("what cannot be equalized is told with its reason") {

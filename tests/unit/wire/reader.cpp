@@ -206,6 +206,27 @@ TEST_CASE("bytes that would take too much memory are refused before it is alloca
         Catch::Contains("pairs: at byte 0: the message would take more memory than 2 times its bytes"));
     CHECK_THAT(error_of(bytes), Catch::Contains("pairs[0].a: this field is required"));  // 128 times would do
 
+    // The bound itself: 4 bytes for each of a list and 16, of twice the bytes and 64 KiB.
+    auto const leaf = [](std::size_t n) {
+        return of({18, 128 + static_cast<int>(n % 128), 128 + static_cast<int>(n / 128 % 128),
+                   static_cast<int>(n / 16384)}) +
+               std::string(n, '\1');
+    };
+    auto const full = read_binary<Leaf>(leaf(32764), {.max_expansion = 2});
+    REQUIRE(full);
+    CHECK(full->list.size() == 32764);
+    CHECK(full->list.capacity() == 32764);
+    CHECK_THAT(error_of<Leaf>(leaf(32765), {.max_expansion = 2}),
+               Catch::Contains("more memory than 2 times"));
+    // A warning counts as more than its texts: 300 bytes, which hold those, are not enough for it.
+    auto const warned = [&](std::size_t n) {
+        return read_binary<Everything>(of({0x92, 1}) + leaf(n).substr(1) + of({104, 2}), {.max_expansion = 7})
+            .diagnostics()
+            .size();
+    };
+    CHECK(warned(64500) == 1);
+    CHECK(warned(65569 - 300) == 0);
+
     std::string boxes;  // a list of merges must not be quadratic, and counts all the same
     for (int i = 0; i != 20000; ++i) boxes += of({0x82, 1, 3, 0x88, 1, 1});
     auto const merged = read_binary<Everything>(boxes);

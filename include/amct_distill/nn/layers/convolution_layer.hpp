@@ -46,6 +46,7 @@ public:
     nn::Index output_channels() const { return this->options().out_channels; }
     std::size_t output_axis() const { return transposed ? 1 : 0; }
     nn::Index weight_groups() const { return transposed ? this->options().groups : 1; }
+    nn::Index input_groups() const { return this->options().groups; }
 
     result<nn::Shape> output_shape(std::span<const nn::Shape> inputs) const {
         const auto& o = this->options();
