@@ -12,7 +12,7 @@ AMCT_DISTILL_PACKAGES_ONLY=1 bash tests/run.sh
 # Compiled while the models are fetched.
 cmake --preset ci-gcc >/dev/null
 cmake --build --preset ci-gcc --target real_models quantized_models conformance_onnx_zoo \
-    conformance_onnx_layers &
+    conformance_onnx_layers conformance_onnx_random &
 compilation=$!
 
 models=build/models
@@ -44,15 +44,17 @@ node -e '
 wait "$compilation"
 build=build/ci-gcc/tests
 status=0
-rm -rf "$models"/{original,exported,zoo,layers,quantized,deployed}
+rm -rf "$models"/{original,exported,zoo,layers,quantized,deployed,random}
 # Two at a time.
 "$build/models/real_models" "$models" &
 real=$!
 "$build/models/quantized_models" "$models" || status=1
 "$build/conformance/conformance_onnx_zoo" --tasks "$models/zoo" || status=1
 "$build/conformance/conformance_onnx_layers" --tasks "$models/layers" || status=1
+"$build/conformance/conformance_onnx_random" "$models/random" 500 >/dev/null || status=1
 wait "$real" || status=1
-(cd "$models" && node ../../tests/models/onnx_runtime.mjs original exported zoo layers quantized) &
+(cd "$models" && node ../../tests/models/onnx_runtime.mjs original exported zoo layers quantized &&
+    node ../../tests/models/onnx_random.mjs random) &
 runtime=$!
 # The text's direction on examples/engine and on oneDNN, each compared with our integers.
 cls=$models/deployed/ch_ppocr_mobile_v2.0_cls_infer

@@ -7,6 +7,7 @@
 #include <amct_distill/onnx/constants.hpp>
 #include <amct_distill/onnx/import.hpp>
 #include <amct_distill/onnx/names.hpp>
+#include <amct_distill/wire/reader.hpp>
 #include <amct_distill/wire/writer.hpp>
 #include <cstddef>
 #include <cstdint>
