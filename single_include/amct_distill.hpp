@@ -5236,6 +5236,7 @@ private:
 #include <chrono>
 #include <condition_variable>
 #include <fstream>
+#include <future>
 #include <ios>
 #include <map>
 #include <numbers>
@@ -7254,7 +7255,8 @@ AMCT_DISTILL_INLINE void Executor::run(std::size_t count, Function f) const {
 ///
 /// Eigen's own allocator allocates in one way with -mavx and in another without; memory that crosses from a
 /// file with one set of flags to a file with another is then freed as it was not allocated. This one always
-/// asks operator new for 64 bytes.
+/// asks operator new for 64 bytes. Values that nothing is said of are not zeroed: what is written anyway
+/// would be written twice, and the pages of new memory taken by one thread.
 
 namespace amct_distill::detail {
 
@@ -7273,6 +7275,14 @@ struct AlignedAllocator {
         return static_cast<T*>(::operator new (n * sizeof(T), std::align_val_t{alignment}));
     }
     void deallocate(T* p, std::size_t) noexcept { ::operator delete (p, std::align_val_t{alignment}); }
+
+    template <class U, class... Args>
+    void construct(U* p, Args&&... args) {
+        if constexpr (sizeof...(Args) == 0)
+            ::new (static_cast<void*>(p)) U;
+        else
+            ::new (static_cast<void*>(p)) U(std::forward<Args>(args)...);
+    }
 
     template <class U>
     friend constexpr bool operator==(const AlignedAllocator&, const AlignedAllocator<U>&) noexcept {
@@ -7361,6 +7371,21 @@ inline bool is_too_large(const Shape& shape, Index most = Index{1} << 40) {
     return false;
 }
 
+}  // namespace amct_distill::nn
+
+namespace amct_distill::detail {
+
+/// The arrays do not overlap. (std::ranges::copy of g++ 12 takes values one by one.)
+template <class T>
+void copy_values(std::span<const T> from, T* to) {
+    if (!from.empty()) std::memcpy(to, from.data(), from.size() * sizeof(T));
+}
+inline void copy_values(std::span<const float> from, float* to) { copy_values<float>(from, to); }
+
+}  // namespace amct_distill::detail
+
+namespace amct_distill::nn {
+
 template <class T>
 class BasicTensor {
 public:
@@ -7376,10 +7401,26 @@ public:
         if (values.size() != size())
             throw std::invalid_argument(detail::concat("Tensor: shape ", to_string(shape), " needs ", size(),
                                                        " values, found ", values.size()));
-        std::copy(values.begin(), values.end(), values_.begin());
+        detail::copy_values(values, data());
     }
     BasicTensor(const Shape& shape, const std::vector<T>& values)
         : BasicTensor(shape, std::span<const T>(values)) {}
+    // A vector with an allocator of its own is copied value by value.
+    BasicTensor(const BasicTensor& other) : shape_(other.shape_) {
+        values_.resize(other.size());
+        detail::copy_values(other.span(), data());
+    }
+    BasicTensor(BasicTensor&&) noexcept = default;
+    BasicTensor& operator=(const BasicTensor& other) {
+        if (this == &other) return *this;
+        values_.clear();  // nothing to carry over
+        values_.resize(other.size());
+        shape_ = other.shape_;
+        detail::copy_values(other.span(), data());
+        return *this;
+    }
+    BasicTensor& operator=(BasicTensor&&) noexcept = default;
+    ~BasicTensor() = default;
 
     const Shape& shape() const { return shape_; }
     std::size_t rank() const { return shape_.size(); }
@@ -7418,14 +7459,29 @@ public:
         shape_.assign(shape.begin(), shape.end());
         shape_[0] = batch;
     }
+    /// The same where all values are written next: without zeros in new memory, whose pages are then taken by
+    /// whoever writes them.
+    void resize_to_write(const Shape& shape) {
+        resize_values(count(shape), false);
+        shape_ = shape;
+    }
+    void resize_batch_to_write(const Shape& shape, Index batch) {
+        if (shape[0] != any_batch) return resize_to_write(shape);
+        resize_values(count(std::span(shape).subspan(1), batch), false);
+        shape_.assign(shape.begin(), shape.end());
+        shape_[0] = batch;
+    }
     void fill(T value) { std::fill(values_.begin(), values_.end(), value); }
 
     friend bool operator==(const BasicTensor&, const BasicTensor&) = default;
 
 private:
-    void resize_values(std::size_t n) {
+    void resize_values(std::size_t n, bool zeros = true) {
         if (n > values_.capacity()) detail::ValueLimit::take(n * sizeof(T));
-        values_.resize(n);
+        if (!zeros) values_.clear();  // nothing to carry over
+        std::size_t const before = values_.size();
+        values_.resize(n);  // see AlignedAllocator: without zeros
+        if (zeros && n > before) std::fill(values_.begin() + std::ptrdiff_t(before), values_.end(), T(0));
     }
     static std::size_t count(std::span<const Index> shape) {
         return shape.empty() ? 0 : count(shape.subspan(1), shape[0]);
@@ -12949,6 +13005,9 @@ struct BatchSlice {
 ///     };
 ///     calibrate(student, Files{...});
 ///
+/// They are asked for one batch at a time, by a thread that may be another than the caller's (load_ahead.hpp;
+/// `RunOptions::load_ahead`).
+///
 /// A source that can load some samples of a batch has two more, and a rank of several loads no others:
 ///
 ///         std::size_t samples(std::size_t i) const;                          // of batch i
@@ -13017,12 +13076,15 @@ public:
     result<Batch> load_part(std::size_t i, BatchSlice part) const { return load_part_(source_, i, part); }
 
 private:
+    friend class LoadAhead;
+
     std::span<const nn::Tensor> tensors_{};
     std::span<const Batch> batches_{};
     const void* source_ = nullptr;
     result<Batch> (*load_)(const void*, std::size_t) = nullptr;
     nn::Index (*samples_)(const void*, std::size_t) = nullptr;
     result<Batch> (*load_part_)(const void*, std::size_t, BatchSlice) = nullptr;
+    result<std::span<const nn::Tensor>> (*view_)(const void*, std::size_t) = nullptr;  // of a LoadAhead
     std::size_t size_ = 0;
 };
 
@@ -13037,6 +13099,7 @@ private:
 namespace amct_distill {
 
 AMCT_DISTILL_INLINE result<std::span<const nn::Tensor>> DataSource::load(std::size_t i, Batch& buffer) const {
+    if (view_ != nullptr) return view_(source_, i);
     if (load_ != nullptr) {
         auto loaded = load_(source_, i);
         if (!loaded) return loaded.diagnostics();
@@ -13086,6 +13149,9 @@ struct RunOptions {
     std::filesystem::path directory{};
     /// Whether blocks that the directory has are taken from there. If not, it must have none.
     bool resume = false;
+    /// Whether the next batch is loaded by another thread while one is worked on, where memory_bytes has room
+    /// for it. The source is still asked for one at a time.
+    bool load_ahead = true;
     ProgressCallback on_progress{};  ///< of several ranks, the first one's
     /// The processes that share the run, each with a part of every batch (see run/ranks.hpp); null: this one
     /// has all of it. Then threads and memory are each rank's, and all see the directory.
@@ -13307,6 +13373,118 @@ auto together(Ranks* ranks, F&& f) -> decltype(f()) {
 
 }  // namespace amct_distill::detail
 
+// ---- amct_distill/student/load_ahead.hpp
+
+/// Loads the batches of a source ahead: while one is worked on, another thread loads the next.
+///
+///     LoadAhead ahead(batches, batches.size(), [&](std::size_t bytes) { return budget.take(bytes); });
+///     DataSource const source = ahead.source();       // the same batches; in order, each is loaded once
+///     auto const batch = source.load(0, buffer);      // batch 1 is being loaded from here on
+///
+/// The source is asked for one batch at a time. What it throws or returns as an error comes when that batch
+/// is asked for. Of batches in memory there is nothing to load, and the source is the same.
+
+namespace amct_distill {
+
+class LoadAhead {
+public:
+    /// Whether so many bytes may be kept besides; asked before a batch is loaded that is larger than those
+    /// before. Where they may not, and after the first `count` batches, nothing is loaded ahead.
+    using Room = std::function<bool(std::size_t bytes)>;
+
+    explicit LoadAhead(DataSource batches, std::size_t count, Room room = {})
+        : batches_(batches), count_(count), room_(std::move(room)) {}
+    LoadAhead(const LoadAhead&) = delete;
+    LoadAhead& operator=(const LoadAhead&) = delete;
+    /// Waits for the batch that is being loaded.
+    ~LoadAhead() = default;
+
+    /// Whether there are batches to load ahead.
+    bool is_active() const { return batches_.load_ != nullptr && count_ > 1; }
+    /// Is outlived by this; not for several threads at a time.
+    DataSource source() {
+        DataSource ahead = batches_;
+        if (batches_.load_ == nullptr) return ahead;
+        ahead.source_ = this;
+        ahead.load_ = nullptr;
+        ahead.view_ = [](const void* from, std::size_t i) { return of(from).load(i); };
+        if (!batches_.loads_parts()) return ahead;
+        ahead.samples_ = [](const void* from, std::size_t i) { return of(from).batches_.samples(i); };
+        ahead.load_part_ = [](const void* from, std::size_t i, BatchSlice part) {
+            return of(from).load_part(i, part);
+        };
+        return ahead;
+    }
+
+private:
+    /// Valid until another is asked for.
+    result<std::span<const nn::Tensor>> load(std::size_t i) {
+        if (now_ != i) {
+            now_.reset();
+            auto batch = take({i, {}});
+            if (!batch) return batch.diagnostics();
+            batch_ = *std::move(batch);
+            now_ = i;
+            begin({i + 1, {}}, batch_);
+        }
+        return std::span<const nn::Tensor>(batch_);
+    }
+    result<Batch> load_part(std::size_t i, BatchSlice part) {
+        auto batch = take({i, part});
+        // The next part is not known, but where the batches are alike.
+        if (batch && i + 1 < count_ && batches_.samples(i + 1) == batches_.samples(i))
+            begin({i + 1, part}, *batch);
+        return batch;
+    }
+
+    struct Asked {
+        std::size_t batch = 0;
+        std::optional<BatchSlice> part{};
+        bool is(const Asked& other) const {
+            return batch == other.batch && part.has_value() == other.part.has_value() &&
+                   (!part || (part->begin == other.part->begin && part->end == other.part->end));
+        }
+    };
+
+    static LoadAhead& of(const void* source) {
+        return *static_cast<LoadAhead*>(const_cast<void*>(source));  // which source() was called for
+    }
+    result<Batch> load_now(const Asked& asked) const {
+        return asked.part ? batches_.load_part(asked.batch, *asked.part)
+                          : batches_.load_(batches_.source_, asked.batch);
+    }
+    result<Batch> take(const Asked& asked) {
+        if (next_.valid() && next_asked_.is(asked)) return next_.get();
+        next_ = {};  // waits for it
+        return load_now(asked);
+    }
+    void begin(const Asked& asked, const Batch& like) {
+        if (asked.batch >= count_ || asked.batch >= batches_.size()) return;
+        std::size_t bytes = 0;
+        for (const nn::Tensor& t : like) bytes += t.size() * sizeof(float);
+        if (bytes > taken_) {
+            if (room_ && !room_(bytes - taken_)) return;
+            taken_ = bytes;
+        }
+        try {
+            next_ = std::async(std::launch::async, [this, asked] { return load_now(asked); });
+            next_asked_ = asked;
+        } catch (const std::system_error&) {  // no thread for it: it is loaded when it is asked for
+        }
+    }
+
+    DataSource batches_;
+    std::size_t count_;
+    Room room_;
+    Batch batch_{};
+    std::optional<std::size_t> now_{};  // which one it is
+    std::size_t taken_ = 0;             // of the room
+    Asked next_asked_{};
+    std::future<result<Batch>> next_{};  // the last member: it is waited for first
+};
+
+}  // namespace amct_distill
+
 // ---- amct_distill/student/slices.hpp
 
 /// Runs a network on a batch that is cut along its samples into slices: each runs alone, threads take slices.
@@ -13365,14 +13543,26 @@ inline std::span<float> values_of(nn::Tensor& whole, BatchSlice slice) {
                                 static_cast<std::size_t>(slice.size()) * one);
 }
 
+/// Copies a tensor; parts of it on all threads.
+inline void copy_tensor(const nn::Tensor& from, nn::Tensor& to, const nn::Executor* executor) {
+    to.resize_to_write(from.shape());
+    auto const part = [&](std::size_t begin, std::size_t end) {
+        copy_values(from.span().subspan(begin, end - begin), to.data() + begin);
+    };
+    if (executor == nullptr)
+        part(0, from.size());
+    else
+        in_parts(executor->execution(), from.size(), task_size, part);
+}
+
 /// Copies a slice of a batch into a tensor of its own; `shape` is that of the value in the network.
 inline void take_slice(const nn::Tensor& whole, const nn::Shape& shape, BatchSlice slice, nn::Tensor& to) {
     if (shape[0] != nn::any_batch) {
         to = whole;
         return;
     }
-    to.resize_batch(shape, slice.size());
-    std::ranges::copy(values_of(whole, slice), to.begin());
+    to.resize_batch_to_write(shape, slice.size());
+    copy_values(values_of(whole, slice), to.data());
 }
 
 /// Calls f(i, stride) for the additions v[i] += v[i + stride] that add `count` values up, in order, along a
@@ -13496,16 +13686,20 @@ public:
         std::size_t const n = count(samples);
         detail::IndexRange const mine = own(samples);
         if (mine.size() == 0) return;
-        std::size_t largest = mine.begin;
         auto const size = [&](std::size_t k) { return detail::slice_of(samples, k, n).size(); };
+        std::size_t largest = mine.begin;
         for (std::size_t k = mine.begin; k != mine.end; ++k)
-            if (size(k) >= size(largest)) largest = k;
-        bool const share = shares_threads(mine.size());
-        for (std::size_t w = 0; w != (share ? 1 : tapes_.size()); ++w) {
+            if (size(k) > size(largest)) largest = k;
+        auto const one = [&](std::size_t k, std::size_t w, bool share) {
             tapes_[w].use(share ? executor_ : nullptr);
             tapes_[w].use_prepared(&prepared_);
-            f(largest, own_slice(samples, largest, n, mine), tapes_[w], w);
-        }
+            f(k, own_slice(samples, k, n, mine), tapes_[w], w);
+        };
+        if (shares_threads(mine.size())) return one(largest, 0, true);
+        if (samples % static_cast<nn::Index>(n) == 0)  // all are alike: one for each workspace
+            executor_->parallel_for(tapes_.size(), [&](std::size_t w) { one(mine.begin + w, w, false); });
+        else
+            for (std::size_t w = 0; w != tapes_.size(); ++w) one(largest, w, false);
     }
 
     /// Runs some nodes, in graph order, in Mode::evaluate, from values that they read; `wanted` are
@@ -13526,7 +13720,8 @@ public:
                                                        own_part(samples).size(), ", and ", given_here,
                                                        " were given"));
         prepare(nodes);
-        for (const Wanted& w : wanted) w.value->resize_batch(network_.node(w.node).shape, given_here);
+        for (const Wanted& w : wanted)
+            w.value->resize_batch_to_write(network_.node(w.node).shape, given_here);
         for_each(samples, [&](std::size_t k, BatchSlice slice, nn::Tape& tape, std::size_t worker) {
             for (const Given& g : given)
                 detail::take_slice(*g.value, network_.node(g.node).shape, slice, tape.output(g.node));
@@ -13535,7 +13730,7 @@ public:
             for (const Wanted& w : wanted) {
                 const nn::Tensor& value = network_.value(w.node, tape);
                 if (is_cut_)
-                    std::ranges::copy(value.span(), detail::values_of(*w.value, slice).begin());
+                    detail::copy_values(value.span(), detail::values_of(*w.value, slice).data());
                 else
                     *w.value = value;
             }
@@ -14109,7 +14304,8 @@ AMCT_DISTILL_INLINE result<VerifyReport> verify_together(const Deployment& deplo
     Verification verification(deployment);
     nn::Executor const executor(run.threads, best_instructions(), run.ranks);
     SliceRunner slices(*reference, &executor);
-    OwnBatches own(batches, *reference, &executor, default_slices, "verify");
+    LoadAhead ahead(batches, run.load_ahead ? batches.size() : 0);
+    OwnBatches own(ahead.source(), *reference, &executor, default_slices, "verify");
     Batch buffer;
     for (std::size_t i = 0; i != own.size(); ++i) {
         auto const batch = own.load(i, buffer);
@@ -14387,12 +14583,26 @@ concept WeightedBlockLoss = BlockLoss<L> &&
     loss.gradient(t, t, t, gradient);
 };
 
+/// One that takes values where they are, so that the targets of a slice need not be copied: the same bits as
+/// with tensors. `gradient_of` multiplies the gradient by a factor besides. `in_place` is the loss itself:
+/// one that is derived from it may compute something else.
+template <class L>
+concept InPlaceBlockLoss = BlockLoss<L> && std::same_as<typename L::in_place, L> &&
+    requires(const L& loss, std::span<const float> values, std::span<float> gradient) {
+    { loss.of(values, values) } -> std::convertible_to<double>;
+    loss.gradient_of(values, values, 1.0f, gradient);
+};
+
 /// mean((output - target)^2), summed in double; 2 (output - target) / n in float32. With weights
 /// mean(weight (output - target)^2).
 struct MeanSquaredError {
     static constexpr bool is_never_negative = true;
+    using in_place = MeanSquaredError;
     double operator()(const nn::Tensor& output, const nn::Tensor& target) const;
     void gradient(const nn::Tensor& output, const nn::Tensor& target, nn::Tensor& gradient) const;
+    double of(std::span<const float> output, std::span<const float> target) const;
+    void gradient_of(std::span<const float> output, std::span<const float> target, float factor,
+                     std::span<float> gradient) const;
     double operator()(const nn::Tensor& output, const nn::Tensor& target, const nn::Tensor& weights) const;
     void gradient(const nn::Tensor& output, const nn::Tensor& target, const nn::Tensor& weights,
                   nn::Tensor& gradient) const;
@@ -14425,39 +14635,106 @@ struct LaneSum {
     }
 };
 
-/// Calls f(i, lane) for all i below n.
-template <class F>
-void for_each_in_lanes(std::size_t n, F&& f) {
-    std::size_t i = 0;
-    for (; i + LaneSum::lanes <= n; i += LaneSum::lanes)
-        for (std::size_t k = 0; k != LaneSum::lanes; ++k) f(i + k, k);
-    for (std::size_t k = 0; i != n; ++i, ++k) f(i, k);
+/// Eight floats, as doubles.
+template <int Bytes, class D>
+[[gnu::always_inline]] inline void widen_eight(const float* x, D* to) {
+    if constexpr (Bytes == 4) {
+        for (std::size_t k = 0; k != 8; ++k) to[k] = static_cast<double>(x[k]);
+    } else {
+#if defined(__GNUC__)
+        typename Vectors<(Bytes < 32 ? Bytes : 32)>::floats v;
+        load(x, v);
+        if constexpr (Bytes == 64) {
+            to[0] = __builtin_convertvector(v, D);
+        } else {
+            widen(v, to[0], to[1]);
+            if constexpr (Bytes == 16) {
+                load(x + 4, v);
+                widen(v, to[2], to[3]);
+            }
+        }
+#endif
+    }
 }
+
+/// The sums of `Terms::of(x[i], y[i], terms)` over all i, each in lanes.
+template <class Terms>
+struct LaneLoop {
+    const float *x, *y;
+    std::size_t n;
+
+    template <int Bytes>
+    [[gnu::always_inline]] std::array<LaneSum, Terms::sums> run() const {
+        using D = typename Vectors<Bytes>::doubles;
+        constexpr std::size_t vectors = LaneSum::lanes * sizeof(double) / sizeof(D);
+        D sums[Terms::sums][vectors] = {};
+        std::size_t i = 0;
+        for (; i + LaneSum::lanes <= n; i += LaneSum::lanes) {
+            D a[vectors], b[vectors];
+            widen_eight<Bytes>(x + i, a);
+            widen_eight<Bytes>(y + i, b);
+#pragma GCC unroll 8
+            for (std::size_t k = 0; k != vectors; ++k) add(a[k], b[k], &sums[0][k], vectors);
+        }
+        std::array<LaneSum, Terms::sums> lanes;
+        for (std::size_t s = 0; s != Terms::sums; ++s)
+            std::memcpy(lanes[s].lane, sums[s], sizeof lanes[s].lane);
+        for (std::size_t k = 0; i != n; ++i, ++k)
+            add(static_cast<double>(x[i]), static_cast<double>(y[i]), &lanes[0].lane[k], LaneSum::lanes);
+        return lanes;
+    }
+
+private:
+    template <class D>
+    [[gnu::always_inline]] static void add(const D& a, const D& b, D* sums, std::size_t stride) {
+        D terms[Terms::sums];
+        Terms::of(a, b, terms);
+#pragma GCC unroll 4
+        for (std::size_t s = 0; s != Terms::sums; ++s) {
+            keep_rounded(terms[s]);
+            sums[s * stride] += terms[s];
+        }
+    }
+};
+
+/// The two have the same size.
+template <class Terms>
+std::array<LaneSum, Terms::sums> lane_sums(std::span<const float> x, std::span<const float> y) {
+    return run_on(best_instructions(), LaneLoop<Terms>{x.data(), y.data(), x.size()});
+}
+
+struct ErrorTerms {
+    static constexpr std::size_t sums = 1;
+    template <class D>
+    [[gnu::always_inline]] static void of(const D& x, const D& y, D* to) {
+        D const d = x - y;
+        to[0] = d * d;
+    }
+};
 
 /// sum((x - y)^2).
 inline double squared_error(std::span<const float> x, std::span<const float> y) {
-    LaneSum sum;
-    for_each_in_lanes(x.size(), [&](std::size_t i, std::size_t lane) {
-        double const d = static_cast<double>(x[i]) - static_cast<double>(y[i]);
-        sum.lane[lane] += d * d;
-    });
-    return sum.total();
+    return lane_sums<ErrorTerms>(x, y)[0].total();
 }
+
+struct DistanceTerms {
+    static constexpr std::size_t sums = 3;
+    template <class D>
+    [[gnu::always_inline]] static void of(const D& t, const D& s, D* to) {
+        ErrorTerms::of(t, s, to);
+        to[1] = t * t;
+        to[2] = s * s;
+    }
+};
 
 /// How far the student's values are from the teacher's, in sums over any number of tensors.
 struct Distance {
     double error = 0, teacher = 0, student = 0;
     void add(std::span<const float> t, std::span<const float> s) {
-        LaneSum errors, teachers, students;
-        for_each_in_lanes(t.size(), [&](std::size_t i, std::size_t lane) {
-            double const a = static_cast<double>(t[i]), b = static_cast<double>(s[i]);
-            errors.lane[lane] += (a - b) * (a - b);
-            teachers.lane[lane] += a * a;
-            students.lane[lane] += b * b;
-        });
-        error += errors.total();
-        teacher += teachers.total();
-        student += students.total();
+        auto const found = lane_sums<DistanceTerms>(t, s);
+        error += found[0].total();
+        teacher += found[1].total();
+        student += found[2].total();
     }
     /// By more than half of the smaller power; what is not finite is too far as well.
     bool is_far() const { return !(error <= 0.5 * (std::min)(teacher, student)); }
@@ -14473,13 +14750,25 @@ namespace amct_distill {
 
 AMCT_DISTILL_INLINE double MeanSquaredError::operator()(const nn::Tensor& output,
                                                         const nn::Tensor& target) const {
-    return detail::squared_error(output.span(), target.span()) / static_cast<double>(output.size());
+    return of(output.span(), target.span());
+}
+
+AMCT_DISTILL_INLINE double MeanSquaredError::of(std::span<const float> output,
+                                                std::span<const float> target) const {
+    return detail::squared_error(output, target) / static_cast<double>(output.size());
 }
 
 AMCT_DISTILL_INLINE void MeanSquaredError::gradient(const nn::Tensor& output, const nn::Tensor& target,
                                                     nn::Tensor& gradient) const {
-    nn::array(gradient) =
-        (nn::array(output) - nn::array(target)) * (2.0f / static_cast<float>(output.size()));
+    gradient_of(output.span(), target.span(), 1, gradient.span());
+}
+
+AMCT_DISTILL_INLINE void MeanSquaredError::gradient_of(std::span<const float> output,
+                                                       std::span<const float> target, float factor,
+                                                       std::span<float> gradient) const {
+    auto const n = static_cast<nn::Index>(output.size());
+    nn::ConstArrayMap<float> const y(output.data(), n), t(target.data(), n);
+    nn::ArrayMap<float>(gradient.data(), n) = (y - t) * (2.0f / static_cast<float>(n)) * factor;
 }
 
 AMCT_DISTILL_INLINE double MeanSquaredError::operator()(const nn::Tensor& output, const nn::Tensor& target,
@@ -16025,6 +16314,7 @@ private:
         return {};
     }
     result<void> compute(std::size_t i) {
+        const nn::Executor* const executor = student_.runner().executor();
         if (changes_) student_.forget();
         if (auto ok = student_.advance(i, block_.nodes.front()); !ok) return ok;
         current_.inputs.resize(block_.inputs.size());
@@ -16038,7 +16328,7 @@ private:
             if (auto ok = teacher_.advance(i, block_.end(teacher_.network()), asked_); !ok) return ok;
             for (nn::NodeId input : block_.inputs) of_teacher_.push_back(&teacher_.value(input));
             for (std::size_t k = 0; k != block_.outputs.size(); ++k)
-                current_.targets[k] = teacher_.value(block_.outputs[k]);
+                detail::copy_tensor(teacher_.value(block_.outputs[k]), current_.targets[k], executor);
         }
         current_.samples = student_.samples(i);
         if (fisher_)
@@ -16049,9 +16339,9 @@ private:
             is_far(i) || input_ == BlockInput::teacher || (input_ == BlockInput::mix && i % 2 != 0);
         for (std::size_t k = 0; k != block_.inputs.size(); ++k)
             if (!current_.from_teacher)
-                current_.inputs[k] = student_.value(block_.inputs[k]);
+                detail::copy_tensor(student_.value(block_.inputs[k]), current_.inputs[k], executor);
             else if (of_teacher_[k] != &current_.inputs[k])
-                current_.inputs[k] = *of_teacher_[k];
+                detail::copy_tensor(*of_teacher_[k], current_.inputs[k], executor);
         return {};
     }
     /// Found once where the inputs stay: a rank that computes them again does not ask the others again.
@@ -16323,6 +16613,12 @@ public:
                 const nn::Tensor& output = tape.output(block_.outputs[o]);
                 nn::Tensor& gradient = work.gradients[o];
                 gradient.resize(output.shape());
+                auto const share = static_cast<float>(static_cast<double>(output.size()) / all);
+                if constexpr (InPlaceBlockLoss<Loss>)
+                    if (step.weights.empty()) {
+                        loss.gradient_of(output.span(), targets(step, o, slice), share, gradient.span());
+                        continue;
+                    }
                 if constexpr (WeightedBlockLoss<Loss>) {
                     if (step.weights.empty())
                         loss.gradient(output, work.targets[o], gradient);
@@ -16331,8 +16627,7 @@ public:
                 } else {
                     loss.gradient(output, work.targets[o], gradient);
                 }
-                if (auto const share = static_cast<double>(output.size()) / all; share != 1)
-                    nn::array(gradient) *= static_cast<float>(share);
+                if (share != 1) nn::array(gradient) *= share;
             }
             for (ModuleId m : modules_)
                 for (nn::Tensor& g : tape.parameter_gradients(m)) g.fill(0);
@@ -16370,6 +16665,11 @@ private:
     };
 
     static nn::Index samples(const BlockData::Step& step) { return step.samples; }
+    std::span<const float> targets(const BlockData::Step& step, std::size_t output, BatchSlice slice) const {
+        const nn::Tensor& all = step.targets[output];
+        bool const is_cut = network_.node(block_.outputs[output]).shape[0] == nn::any_batch;
+        return is_cut ? detail::values_of(all, slice) : all.span();
+    }
     /// The loss of a slice times its number of elements.
     double forward(const BlockData::Step& step, const Loss& loss, BatchSlice slice, nn::Tape& tape,
                    Work& work) const {
@@ -16379,10 +16679,15 @@ private:
         network_.forward_nodes(block_.nodes, tape, nn::Mode::evaluate);
         double sum = 0;
         for (std::size_t k = 0; k != block_.outputs.size(); ++k) {
-            detail::take_slice(step.targets[k], network_.node(block_.outputs[k]).shape, slice,
-                               work.targets[k]);
             const nn::Tensor& output = tape.output(block_.outputs[k]);
             auto const size = static_cast<double>(output.size());
+            if constexpr (InPlaceBlockLoss<Loss>)
+                if (step.weights.empty()) {
+                    sum += static_cast<double>(loss.of(output.span(), targets(step, k, slice))) * size;
+                    continue;
+                }
+            detail::take_slice(step.targets[k], network_.node(block_.outputs[k]).shape, slice,
+                               work.targets[k]);
             if constexpr (WeightedBlockLoss<Loss>)
                 if (!step.weights.empty()) {
                     detail::take_slice(step.weights[k], network_.node(block_.outputs[k]).shape, slice,
@@ -16466,18 +16771,23 @@ namespace amct_distill::detail {
 struct TargetMoments {
     double count = 0, sum = 0, squares = 0;
     void add(std::span<const float> values) {
-        LaneSum sums, square_sums;
-        for_each_in_lanes(values.size(), [&](std::size_t i, std::size_t lane) {
-            auto const v = static_cast<double>(values[i]);
-            sums.lane[lane] += v;
-            square_sums.lane[lane] += v * v;
-        });
-        sum += sums.total();
-        squares += square_sums.total();
+        auto const found = lane_sums<Terms>(values, values);
+        sum += found[0].total();
+        squares += found[1].total();
         count += static_cast<double>(values.size());
     }
     void add(const TargetMoments& other) { count += other.count, sum += other.sum, squares += other.squares; }
     double variance() const { return squares / count - sum / count * (sum / count); }
+
+private:
+    struct Terms {
+        static constexpr std::size_t sums = 2;
+        template <class D>
+        [[gnu::always_inline]] static void of(const D& x, const D&, D* to) {
+            to[0] = x;
+            to[1] = x * x;
+        }
+    };
 };
 
 }  // namespace amct_distill::detail
@@ -16524,7 +16834,7 @@ public:
             return std::move(report_);
         };
         targets_ = {};
-        auto const start = loss_over(options.loss, &targets_);
+        auto const start = loss_over(options.loss, regularized() == 0 ? nullptr : &targets_);
         if (!start) return start.diagnostics();
         report_.loss_before = report_.loss_after = *start;
         if (!std::isfinite(*start)) {
@@ -16582,14 +16892,18 @@ private:
         for (std::size_t k = 0; k != modules_.size(); ++k)
             if (nn::GuidedModule* const guided = module(k).guided()) f(*guided, k);
     }
+    /// How many weights add terms to the loss.
+    std::size_t regularized() {
+        std::size_t weights = 0;
+        for_each_guided([&](const nn::GuidedModule& m, std::size_t) { weights += m.regularized(); });
+        return weights;
+    }
     /// Whether the block has modules whose training has phases, and the terms that they add to the loss.
     void find_phases() {
         has_phases_ = false;
-        std::size_t weights = 0;
-        for_each_guided([&](const nn::GuidedModule& m, std::size_t) {
-            has_phases_ = has_phases_ || m.has_phases();
-            weights += m.regularized();
-        });
+        for_each_guided(
+            [&](const nn::GuidedModule& m, std::size_t) { has_phases_ = has_phases_ || m.has_phases(); });
+        std::size_t const weights = regularized();
         factors_ = {};
         if (weights == 0) return;
         // So that one weight of the terms fits all blocks.
@@ -17338,19 +17652,24 @@ namespace amct_distill::detail {
 struct Noise {
     double signal = 0, error = 0;
     void add(std::span<const float> x, std::span<const float> quantized) {
-        LaneSum signal_sums, error_sums;
-        for_each_in_lanes(x.size(), [&](std::size_t i, std::size_t lane) {
-            double const v = static_cast<double>(x[i]), d = v - static_cast<double>(quantized[i]);
-            signal_sums.lane[lane] += v * v;
-            error_sums.lane[lane] += d * d;
-        });
-        signal += signal_sums.total();
-        error += error_sums.total();
+        auto const found = lane_sums<Terms>(x, quantized);
+        signal += found[0].total();
+        error += found[1].total();
     }
     /// 10 log10(signal / noise); infinite without noise.
     double sqnr() const {
         return error == 0 ? std::numeric_limits<double>::infinity() : 10 * std::log10(signal / error);
     }
+
+private:
+    struct Terms {
+        static constexpr std::size_t sums = 2;
+        template <class D>
+        [[gnu::always_inline]] static void of(const D& x, const D& quantized, D* to) {
+            to[0] = x * x;
+            ErrorTerms::of(x, quantized, to + 1);
+        }
+    };
 };
 
 }  // namespace amct_distill::detail
@@ -17382,12 +17701,39 @@ result<std::vector<LayerReport>> report_layers(const BasicStudent<Algorithms>& s
 namespace amct_distill {
 namespace detail {
 
+struct ClippedLoop {
+    const float* x;
+    std::size_t n;
+    float low, high;
+
+    template <int Bytes>
+    [[gnu::always_inline]] std::size_t run() const {
+        using F = typename Vectors<Bytes>::floats;
+        using I = typename Vectors<Bytes>::ints;
+        constexpr std::size_t count = Vectors<Bytes>::count, block = std::size_t{1} << 20;
+        F const highest = F{} + high, lowest = F{} + low;
+        std::size_t clipped = 0, i = 0;
+        while (i + count <= n) {
+            I sums{};
+            for (std::size_t const end = (std::min)(n - n % count, i + block); i != end; i += count) {
+                F v;
+                load(x + i, v);
+                I const one = I{} + 1;
+                sums += (v > highest ? one : I{}) + (v < lowest ? one : I{});
+            }
+            std::int32_t each[count];
+            std::memcpy(each, &sums, sizeof sums);
+            for (std::int32_t k : each) clipped += static_cast<std::size_t>(k);
+        }
+        for (; i != n; ++i) clipped += static_cast<std::size_t>(x[i] > high || x[i] < low);
+        return clipped;
+    }
+};
+
 /// The values outside of the clips, which always hold 0.
 inline std::size_t clipped_values(std::span<const float> x, ClipRange clip) {
     float const high = (std::max)(clip.max, 0.0f), low = (std::min)(clip.min, 0.0f);
-    std::size_t clipped = 0;
-    for (float v : x) clipped += static_cast<std::size_t>(v > high || v < low);
-    return clipped;
+    return run_on(best_instructions(), ClippedLoop{x.data(), x.size(), low, high});
 }
 
 /// The rows of a quantized weight that are all 0.
@@ -17698,9 +18044,14 @@ void require_same(const nn::Network& teacher, const BasicStudent<Algorithms>& st
 /// `distill`, when the arguments make sense.
 template <class Loss, class Optimizer, class Algorithms>
 result<DistillReport> distill_together(const nn::Network& teacher, BasicStudent<Algorithms>& student,
-                                       DataSource batches,
-                                       const BasicDistillOptions<Loss, Optimizer>& options,
+                                       DataSource source, const BasicDistillOptions<Loss, Optimizer>& options,
                                        const RunOptions& run) {
+    std::error_code ignored;  // then what has no room is computed again
+    CacheBudget budget(run.memory_bytes,
+                       run.directory.empty() ? std::filesystem::temp_directory_path(ignored) : run.directory);
+    LoadAhead ahead(source, run.load_ahead ? source.size() : 0,
+                    [&](std::size_t bytes) { return budget.take(bytes); });
+    DataSource const batches = ahead.source();
     auto const blocks = blocks_of(teacher, student.plan(), options.blocks);
     nn::Executor const executor(run.threads, best_instructions(), run.ranks);
     Rollback rollback(student.network());
@@ -17712,9 +18063,6 @@ result<DistillReport> distill_together(const nn::Network& teacher, BasicStudent<
         if (auto ok = load_finished(*files, student, blocks.size(), run.ranks, report); !ok)
             return ok.diagnostics();
 
-    std::error_code ignored;  // then what has no room is computed again
-    CacheBudget budget(run.memory_bytes,
-                       run.directory.empty() ? std::filesystem::temp_directory_path(ignored) : run.directory);
     PrefixRunner of_teacher(teacher, batches, budget, &executor, options.slices),
         of_student(student.network(), batches, budget, &executor, options.slices);
     // A layer's values are measured where they are computed for the next block, if they stay.
@@ -20087,12 +20435,19 @@ result<CalibrationReport> calibrate_together(BasicStudent<Algorithms>& student, 
     double values = 0;  // of one sample, of all of this rank's layers
     for (std::size_t k = 0; k != sizes.size(); ++k)
         if (owners.is_own(k)) values += static_cast<double>(sizes[k]);
+    std::size_t room = 0;  // for batches that are loaded ahead
+    LoadAhead ahead(batches, run.load_ahead ? report.batches : 0, [&](std::size_t bytes) {
+        if (bytes > room) return false;
+        room -= bytes;
+        return true;
+    });
+    if (ahead.is_active()) room = run.memory_bytes / 8;
+    std::size_t const memory = run.memory_bytes - room;
     std::deque<CalibratedLayer<Algorithms>> layers;
     inputs_of([&](const auto& layer, auto& quantizers, nn::NodeId input) {
         std::size_t const k = layers.size();
-        double const share = owners.is_own(k) ? static_cast<double>(run.memory_bytes) *
-                                                    (static_cast<double>(sizes[k]) / values)
-                                              : 0;
+        double const share =
+            owners.is_own(k) ? static_cast<double>(memory) * (static_cast<double>(sizes[k]) / values) : 0;
         layers.emplace_back(layer.name, input, quantizers, options.ifmr, static_cast<std::size_t>(share),
                             run.directory.string());
     });
@@ -20106,7 +20461,7 @@ result<CalibrationReport> calibrate_together(BasicStudent<Algorithms>& student, 
     for (const auto& layer : layers)
         inputs.push_back(
             &read[static_cast<std::size_t>(std::ranges::lower_bound(nodes, layer.input) - nodes.begin())]);
-    OwnBatches own(batches, network, &executor, default_slices, "calibrate");
+    OwnBatches own(ahead.source(), network, &executor, default_slices, "calibrate");
     Batch buffer;
     for (std::size_t i = 0; i != report.batches; ++i) {
         auto const batch = own.load(i, buffer);
