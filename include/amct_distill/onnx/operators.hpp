@@ -24,17 +24,18 @@
 
 namespace amct_distill::onnx::detail {
 
+inline constexpr std::array operator_families{
+    std::span<const OperatorRule>(activation_rules),    std::span<const OperatorRule>(arithmetic_rules),
+    std::span<const OperatorRule>(convolution_rules),   std::span<const OperatorRule>(linear_rules),
+    std::span<const OperatorRule>(einsum_rules),        std::span<const OperatorRule>(move_rules),
+    std::span<const OperatorRule>(normalization_rules), std::span<const OperatorRule>(pooling_rules),
+    std::span<const OperatorRule>(reduce_rules),        std::span<const OperatorRule>(resize_rules),
+    std::span<const OperatorRule>(structure_rules),
+};
+
 /// Null: not an operator that is known.
 inline const OperatorRule* rule_of(std::string_view op) {
-    constexpr std::array families{
-        std::span<const OperatorRule>(activation_rules),    std::span<const OperatorRule>(arithmetic_rules),
-        std::span<const OperatorRule>(convolution_rules),   std::span<const OperatorRule>(linear_rules),
-        std::span<const OperatorRule>(einsum_rules),        std::span<const OperatorRule>(move_rules),
-        std::span<const OperatorRule>(normalization_rules), std::span<const OperatorRule>(pooling_rules),
-        std::span<const OperatorRule>(reduce_rules),        std::span<const OperatorRule>(resize_rules),
-        std::span<const OperatorRule>(structure_rules),
-    };
-    for (std::span<const OperatorRule> family : families)
+    for (std::span<const OperatorRule> family : operator_families)
         for (const OperatorRule& rule : family)
             if (rule.op == op) return &rule;
     return nullptr;

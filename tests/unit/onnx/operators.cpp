@@ -135,13 +135,7 @@ TEST_CASE("onnx import: any operator with any inputs and attributes is refused w
     std::mt19937 random(26);
     std::size_t imported = 0, refused = 0;
     std::string unnamed;
-    for (std::span<const OperatorRule> family :
-         {std::span<const OperatorRule>(activation_rules), std::span<const OperatorRule>(arithmetic_rules),
-          std::span<const OperatorRule>(convolution_rules), std::span<const OperatorRule>(linear_rules),
-          std::span<const OperatorRule>(einsum_rules), std::span<const OperatorRule>(move_rules),
-          std::span<const OperatorRule>(normalization_rules), std::span<const OperatorRule>(pooling_rules),
-          std::span<const OperatorRule>(reduce_rules), std::span<const OperatorRule>(resize_rules),
-          std::span<const OperatorRule>(structure_rules)})
+    for (std::span<const OperatorRule> family : operator_families)
         for (const OperatorRule& rule : family)
             for (int k = 0; k != 80; ++k) {
                 onnx_test::Model model = model_of(rule.op, random);
