@@ -18,26 +18,32 @@ namespace amct_distill::detail {
 /// Not counted on where they are `enough`: then `enough`.
 constexpr std::size_t edit_distance(std::string_view a, std::string_view b,
                                     std::size_t enough = static_cast<std::size_t>(-1)) {
+    enough = (std::min)(enough, (std::max)(a.size(), b.size()));  // there are never more
     std::vector<std::size_t> rows;  // three rows of the table; only pushed to, see reader.hpp
     std::size_t const width = b.size() + 1;
-    for (std::size_t i = 0; i != 3 * width; ++i) rows.push_back(i % width);
-    auto cell = [&](std::size_t row, std::size_t column) -> std::size_t& {
-        return rows[(row % 3) * width + column];
-    };
-    std::size_t row_before = 0;  // the least of it; a swap leads over one row
+    for (std::size_t i = 0; i != 3 * width; ++i) rows.push_back((std::min)(i % width, enough));
+    std::size_t now = 0, last = 0, last_but_one = 0;  // where a row begins
+    std::size_t least = 0, least_before = 0;          // of the last two rows; a swap leads over one
     for (std::size_t i = 1; i <= a.size(); ++i) {
-        std::size_t row = cell(i, 0) = i;
-        for (std::size_t j = 1; j <= b.size(); ++j) {
-            std::size_t const replaced = cell(i - 1, j - 1) + (a[i - 1] != b[j - 1] ? 1u : 0u);
-            cell(i, j) = (std::min)({cell(i - 1, j) + 1, cell(i, j - 1) + 1, replaced});
+        last_but_one = last;
+        last = now;
+        now = i % 3 * width;
+        // A cell that is `enough` columns off the diagonal has taken as many edits at least.
+        std::size_t const first = i < enough ? 1 : i - enough + 1, end = (std::min)(width, i + enough);
+        least_before = least;
+        least = rows[now + first - 1] = (std::min)(i, enough);
+        for (std::size_t j = first; j < end; ++j) {
+            std::size_t edits = rows[last + j - 1] + (a[i - 1] != b[j - 1] ? 1u : 0u);
+            edits = (std::min)({edits, rows[last + j] + 1, rows[now + j - 1] + 1, enough});
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                cell(i, j) = (std::min)(cell(i, j), cell(i - 2, j - 2) + 1);
-            row = (std::min)(row, cell(i, j));
+                edits = (std::min)(edits, rows[last_but_one + j - 2] + 1);
+            rows[now + j] = edits;
+            least = (std::min)(least, edits);
         }
-        if (row >= enough && row_before + 1 >= enough) return enough;
-        row_before = row;
+        if (end < width) rows[now + end] = enough;
+        if (least >= enough && least_before + 1 >= enough) return enough;
     }
-    return (std::min)(cell(a.size(), b.size()), enough);
+    return rows[now + b.size()];
 }
 
 /// Which bytes a word has, of 64 kinds; one edit brings or takes one kind at most.
