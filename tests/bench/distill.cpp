@@ -3,7 +3,7 @@
 // convolutional network of 16 x 16 images, INT8, calibrated and distilled.
 //
 //     bench_distill resnet18|mobilenetv2|small [side=224] [batch=8] [steps=3] [epochs=1] [threads=1]
-//                   [memory in MB=512] [directory]
+//                   [memory in MB=512] [directory] [slices=8]
 //
 // Prints the seconds of both, the most memory that the process ever had, and the run in its own yardsticks:
 // the float network's forward and backward of the same steps, slice by slice, once.
@@ -21,6 +21,9 @@
 #include <vector>
 
 #include <sys/resource.h>
+#if __has_include(<malloc.h>)
+#include <malloc.h>
+#endif
 
 namespace {
 
@@ -146,9 +149,10 @@ nn::Network small(nn::Index side) {
 }
 
 /// Forward and backward of the float network, on slices as a run cuts them.
-Seconds yardstick(const nn::Network& net, const std::vector<nn::Tensor>& batches, int threads) {
+Seconds yardstick(const nn::Network& net, const std::vector<nn::Tensor>& batches, int threads,
+                  std::size_t slices) {
     nn::Executor const executor(threads);
-    SliceRunner runner(net, &executor);
+    SliceRunner runner(net, &executor, slices);
     Seconds spent;
     for (int round = 0; round != 2; ++round) {  // the first one makes the workspaces
         Seconds const begin;
@@ -175,6 +179,11 @@ double peak_mb() {
 }  // namespace
 
 int main(int argc, char** argv) {
+#ifdef M_MMAP_THRESHOLD
+    // As the program does: by itself glibc keeps freed tensors, here half as much memory again as is in use.
+    mallopt(M_MMAP_THRESHOLD, 1 << 15);
+    mallopt(M_TRIM_THRESHOLD, 1 << 20);
+#endif
     auto const number = [&](int k, int otherwise) { return argc > k ? std::atoi(argv[k]) : otherwise; };
     std::string_view const name = argc > 1 ? argv[1] : "";
     bool const is_small = name == "small";
@@ -182,6 +191,7 @@ int main(int argc, char** argv) {
     int const steps = number(4, 3), epochs = number(5, 1), threads = number(6, 1);
     RunOptions run{.threads = threads, .memory_bytes = std::size_t(number(7, 512)) << 20};
     if (argc > 8) run.directory = argv[8];
+    std::size_t const slices = std::size_t(number(9, int(default_slices)));
     if (name != "resnet18" && name != "mobilenetv2" && !is_small)
         return std::fprintf(stderr, "usage: %s resnet18|mobilenetv2|small ...\n", argv[0]), 2;
     nn::Network const teacher = is_small             ? small(side)
@@ -198,10 +208,10 @@ int main(int argc, char** argv) {
     Seconds const begin;
     calibrate(student, batches, run).value();
     Seconds const calibrated;
-    auto const report = distill(teacher, student, batches, {.epochs = epochs}, run).value();
+    auto const report = distill(teacher, student, batches, {.epochs = epochs, .slices = slices}, run).value();
     Seconds const all = Seconds().since(calibrated);
     double const peak = peak_mb();
-    Seconds const unit = yardstick(teacher, batches, threads);
+    Seconds const unit = yardstick(teacher, batches, threads, slices);
     std::printf(
         "%s %d, batch %d, %d steps, %d epochs, %d threads: %.0f MB; seconds of the clock, the processor\n",
         argv[1], int(side), int(batch), steps, epochs, threads, peak);
