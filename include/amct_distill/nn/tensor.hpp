@@ -129,39 +129,33 @@ public:
 
     /// Gives it a shape. Does not allocate when it has held as many values before; which values it holds
     /// then is unspecified, unless the number of values stays the same: then they stay too.
-    void resize(const Shape& shape) {
-        resize_values(count(shape));
-        shape_ = shape;
-    }
+    void resize(const Shape& shape) { resize(shape, true); }
     /// resize({8, 3}), without a Shape that would be allocated for it.
     void resize(std::initializer_list<Index> shape) {
         resize_values(count({shape.begin(), shape.size()}));
         shape_.assign(shape);
     }
     /// resize(shape), with the batch's size where dimension 0 is `any_batch`.
-    void resize_batch(const Shape& shape, Index batch) {
-        if (shape[0] != any_batch) return resize(shape);
-        resize_values(count(std::span(shape).subspan(1), batch));
-        shape_.assign(shape.begin(), shape.end());
-        shape_[0] = batch;
-    }
+    void resize_batch(const Shape& shape, Index batch) { resize_batch(shape, batch, true); }
     /// The same where all values are written next: without zeros in new memory, whose pages are then taken by
     /// whoever writes them.
-    void resize_to_write(const Shape& shape) {
-        resize_values(count(shape), false);
-        shape_ = shape;
-    }
-    void resize_batch_to_write(const Shape& shape, Index batch) {
-        if (shape[0] != any_batch) return resize_to_write(shape);
-        resize_values(count(std::span(shape).subspan(1), batch), false);
-        shape_.assign(shape.begin(), shape.end());
-        shape_[0] = batch;
-    }
+    void resize_to_write(const Shape& shape) { resize(shape, false); }
+    void resize_batch_to_write(const Shape& shape, Index batch) { resize_batch(shape, batch, false); }
     void fill(T value) { std::fill(values_.begin(), values_.end(), value); }
 
     friend bool operator==(const BasicTensor&, const BasicTensor&) = default;
 
 private:
+    void resize(const Shape& shape, bool zeros) {
+        resize_values(count(shape), zeros);
+        shape_ = shape;
+    }
+    void resize_batch(const Shape& shape, Index batch, bool zeros) {
+        if (shape[0] != any_batch) return resize(shape, zeros);
+        resize_values(count(std::span(shape).subspan(1), batch), zeros);
+        shape_.assign(shape.begin(), shape.end());
+        shape_[0] = batch;
+    }
     void resize_values(std::size_t n, bool zeros = true) {
         if (n > values_.capacity()) detail::ValueLimit::take(n * sizeof(T));
         if (!zeros) values_.clear();  // nothing to carry over
