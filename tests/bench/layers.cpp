@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The layers of ResNet and MobileNet at the sizes that they have at 224 x 224, batch 8: forward, and
-// forward and
-// backward, in ms and GFLOPS (for those that move data, GB/s: what they read and write at the least).
+// The layers of ResNet and MobileNet at the sizes that they have at 224 x 224, batch 8: forward, and forward
+// and backward, in ms and GFLOPS (for those that move data, GB/s: what they read and write at the least).
 //
 //     bench_layers [threads] [rounds] [part of a name]
 //
 // Beside each stands a copy of as many bytes as its input and output, in the same round. PyTorch's times:
-// torch_peer.py, on the same machine at the same load.
+// torch_peer.py layers, which takes turns with this program.
 #include <amct_distill/nn/layers/activation.hpp>
 #include <amct_distill/nn/layers/batch_norm.hpp>
 #include <amct_distill/nn/layers/conv2d.hpp>

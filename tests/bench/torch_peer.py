@@ -3,12 +3,15 @@
 would run otherwise.
 
     /usr/bin/python3 tests/bench/torch_peer.py [threads] [rounds]
+    /usr/bin/python3 tests/bench/torch_peer.py layers BENCH_LAYERS [threads] [rounds]
 
+The second runs bench_layers and PyTorch in turns, layer by layer, and prints PyTorch's time over ours.
 Run by hand where python3-torch is installed. Times are medians, as ratios to a copy of the same floats taken
 in turns in the same run, and in ns. Outputs are allocated by PyTorch at each call, page faults included where
 its allocator returns memory to the system: that is how it is used.
 """
 import statistics
+import subprocess
 import sys
 import time
 
@@ -123,7 +126,61 @@ def measure(named, rounds):
     return [(name, medians[0] / t, t * 1e9) for (name, _), t in zip(named, medians)]
 
 
+def layer_cases():
+    """Those of bench_layers, by its names: the module and the shapes of its inputs."""
+    for inputs, outputs, kernel, stride, side, groups in (
+            (64, 64, 3, 1, 56, 1), (128, 128, 3, 1, 28, 1), (256, 256, 3, 1, 14, 1), (512, 512, 3, 1, 7, 1),
+            (256, 64, 1, 1, 56, 1), (1024, 256, 1, 1, 14, 1), (64, 256, 1, 1, 56, 1), (960, 160, 1, 1, 7, 1),
+            (96, 24, 1, 1, 56, 1), (3, 64, 7, 2, 224, 1), (32, 32, 3, 1, 112, 32), (144, 144, 3, 1, 56, 144),
+            (384, 384, 3, 1, 14, 384), (960, 960, 3, 1, 7, 960), (240, 240, 5, 1, 28, 240),
+            (672, 672, 5, 1, 14, 672), (96, 96, 3, 2, 112, 96), (144, 144, 3, 2, 56, 144)):
+        name = f"{'dw' if groups > 1 else 'conv'} {kernel}x{kernel} {inputs}->{outputs} @{side} s{stride}"
+        yield name, torch.nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False), \
+            [(8, inputs, side, side)]
+    maps = [(8, 64, 56, 56)]
+    yield "bn 64@56", torch.nn.BatchNorm2d(64).eval(), maps
+    yield "bn train 64@56", torch.nn.BatchNorm2d(64), maps
+    yield "relu 64@56", torch.nn.ReLU(), maps
+    yield "add 64@56", torch.add, maps * 2
+    yield "maxpool 3 2 64@112", torch.nn.MaxPool2d(3, 2, 1), [(8, 64, 112, 112)]
+    yield "avgpool 2 64@56", torch.nn.AvgPool2d(2), maps
+
+
+def layers(program, threads, rounds):
+    def ours(name):
+        line = subprocess.run([program, str(threads), str(rounds), name], capture_output=True, text=True,
+                              check=True).stdout.split("forward")[1].split()
+        return float(line[0]), float(line[5])
+
+    torch.set_num_threads(threads)
+    print(f"torch {torch.__version__}, {threads} thread(s): its time over ours")
+    for name, module, shapes in layer_cases():
+        torch.manual_seed(1)
+        inputs = [torch.randn(shape, requires_grad=True) for shape in shapes]
+        forward, both = [], []
+        before = ours(name)
+        for _ in range(rounds + 2):
+            with torch.no_grad():
+                begin = time.perf_counter()
+                gradient = module(*inputs)
+                forward.append(time.perf_counter() - begin)
+            for x in inputs:
+                x.grad = None
+            if isinstance(module, torch.nn.Module):
+                module.zero_grad()
+            begin = time.perf_counter()
+            module(*inputs).backward(gradient)
+            both.append(time.perf_counter() - begin)
+        after = ours(name)
+        ratios = [1e3 * statistics.median(t[2:]) / statistics.mean(of)
+                  for t, of in ((forward, (before[0], after[0])), (both, (before[1], after[1])))]
+        print(f"  {name:26s} forward {ratios[0]:5.2f}   and backward {ratios[1]:5.2f}", flush=True)
+
+
 def main():
+    if len(sys.argv) > 2 and sys.argv[1] == "layers":
+        threads, rounds = (int(v) for v in (sys.argv[3:] + ["1", "9"][len(sys.argv) - 3:]))
+        return layers(sys.argv[2], threads, rounds)
     threads = int(sys.argv[1]) if len(sys.argv) > 1 else 1
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
     torch.set_num_threads(threads)
