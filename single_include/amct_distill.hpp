@@ -7443,39 +7443,33 @@ public:
 
     /// Gives it a shape. Does not allocate when it has held as many values before; which values it holds
     /// then is unspecified, unless the number of values stays the same: then they stay too.
-    void resize(const Shape& shape) {
-        resize_values(count(shape));
-        shape_ = shape;
-    }
+    void resize(const Shape& shape) { resize(shape, true); }
     /// resize({8, 3}), without a Shape that would be allocated for it.
     void resize(std::initializer_list<Index> shape) {
         resize_values(count({shape.begin(), shape.size()}));
         shape_.assign(shape);
     }
     /// resize(shape), with the batch's size where dimension 0 is `any_batch`.
-    void resize_batch(const Shape& shape, Index batch) {
-        if (shape[0] != any_batch) return resize(shape);
-        resize_values(count(std::span(shape).subspan(1), batch));
-        shape_.assign(shape.begin(), shape.end());
-        shape_[0] = batch;
-    }
+    void resize_batch(const Shape& shape, Index batch) { resize_batch(shape, batch, true); }
     /// The same where all values are written next: without zeros in new memory, whose pages are then taken by
     /// whoever writes them.
-    void resize_to_write(const Shape& shape) {
-        resize_values(count(shape), false);
-        shape_ = shape;
-    }
-    void resize_batch_to_write(const Shape& shape, Index batch) {
-        if (shape[0] != any_batch) return resize_to_write(shape);
-        resize_values(count(std::span(shape).subspan(1), batch), false);
-        shape_.assign(shape.begin(), shape.end());
-        shape_[0] = batch;
-    }
+    void resize_to_write(const Shape& shape) { resize(shape, false); }
+    void resize_batch_to_write(const Shape& shape, Index batch) { resize_batch(shape, batch, false); }
     void fill(T value) { std::fill(values_.begin(), values_.end(), value); }
 
     friend bool operator==(const BasicTensor&, const BasicTensor&) = default;
 
 private:
+    void resize(const Shape& shape, bool zeros) {
+        resize_values(count(shape), zeros);
+        shape_ = shape;
+    }
+    void resize_batch(const Shape& shape, Index batch, bool zeros) {
+        if (shape[0] != any_batch) return resize(shape, zeros);
+        resize_values(count(std::span(shape).subspan(1), batch), zeros);
+        shape_.assign(shape.begin(), shape.end());
+        shape_[0] = batch;
+    }
     void resize_values(std::size_t n, bool zeros = true) {
         if (n > values_.capacity()) detail::ValueLimit::take(n * sizeof(T));
         if (!zeros) values_.clear();  // nothing to carry over
@@ -8349,6 +8343,8 @@ using BasicInputs = std::span<const BasicTensor<T>* const>;
 ///   `constrain()`: what must hold after every step of the optimizer. `update_statistics(inputs)`: what it
 ///   learns outside of the gradients. A hook that is misspelt is not there: test that it is called.
 ///   One that derives from `GuidedModule` is told the steps of its training: guided.hpp.
+///   `static constexpr bool is_homogeneous = true`: f(a x) = a f(x) for every a above 0, and for each channel
+///   (dimension 1) of its one input alone, so that what scales channels before it may take it for granted.
 template <class M>
 concept HasType = requires(const M m) {
     { m.type() } -> std::convertible_to<std::string_view>;
@@ -8390,6 +8386,7 @@ struct ModuleInterface {
     virtual std::string_view type() const = 0;
     virtual std::string_view operation() const = 0;
     virtual std::string options() const = 0;
+    virtual bool is_homogeneous() const = 0;
     virtual result<std::vector<Shape>> output_shapes(std::span<const Shape>) const = 0;
     virtual void forward(BasicInputs<T>, std::span<BasicTensor<T>* const>, BasicScratch<T>&, Mode) const = 0;
     virtual void backward(BasicInputs<T>, BasicInputs<T>, BasicInputs<T>, std::span<BasicTensor<T>* const>,
@@ -8426,6 +8423,8 @@ public:
     std::string_view operation() const { return held_->operation(); }
     /// The options by name, "in_channels: 1 out_channels: 8 ..."; empty for a module that has none.
     std::string options() const { return held_->options(); }
+    /// Whether the module says of itself that scaling a channel of its input scales that of its output.
+    bool is_homogeneous() const { return held_->is_homogeneous(); }
     /// One for each output; most modules have one.
     result<std::vector<Shape>> output_shapes(std::span<const Shape> inputs) const {
         return held_->output_shapes(inputs);
@@ -8538,6 +8537,12 @@ private:
                 return detail::options_text(module.options());
             else
                 return {};
+        }
+        bool is_homogeneous() const override {
+            if constexpr (requires { M::is_homogeneous; })
+                return M::is_homogeneous;
+            else
+                return false;
         }
         result<std::vector<Shape>> output_shapes(std::span<const Shape> inputs) const override {
             if constexpr (MultiModuleOf<M, T>) {
@@ -12532,6 +12537,7 @@ template <class T>
 class BasicIdentity : public detail::PassThrough<T> {
 public:
     static constexpr std::string_view type_name = "Identity";
+    static constexpr bool is_homogeneous = true;
     result<Shape> output_shape(std::span<const Shape> inputs) const {
         if (inputs.size() != 1) return detail::unexpected_inputs("one input", inputs);
         return inputs[0];
@@ -18587,26 +18593,32 @@ namespace amct_distill::detail {
 /// Not counted on where they are `enough`: then `enough`.
 constexpr std::size_t edit_distance(std::string_view a, std::string_view b,
                                     std::size_t enough = static_cast<std::size_t>(-1)) {
+    enough = (std::min)(enough, (std::max)(a.size(), b.size()));  // there are never more
     std::vector<std::size_t> rows;  // three rows of the table; only pushed to, see reader.hpp
     std::size_t const width = b.size() + 1;
-    for (std::size_t i = 0; i != 3 * width; ++i) rows.push_back(i % width);
-    auto cell = [&](std::size_t row, std::size_t column) -> std::size_t& {
-        return rows[(row % 3) * width + column];
-    };
-    std::size_t row_before = 0;  // the least of it; a swap leads over one row
+    for (std::size_t i = 0; i != 3 * width; ++i) rows.push_back((std::min)(i % width, enough));
+    std::size_t now = 0, last = 0, last_but_one = 0;  // where a row begins
+    std::size_t least = 0, least_before = 0;          // of the last two rows; a swap leads over one
     for (std::size_t i = 1; i <= a.size(); ++i) {
-        std::size_t row = cell(i, 0) = i;
-        for (std::size_t j = 1; j <= b.size(); ++j) {
-            std::size_t const replaced = cell(i - 1, j - 1) + (a[i - 1] != b[j - 1] ? 1u : 0u);
-            cell(i, j) = (std::min)({cell(i - 1, j) + 1, cell(i, j - 1) + 1, replaced});
+        last_but_one = last;
+        last = now;
+        now = i % 3 * width;
+        // A cell that is `enough` columns off the diagonal has taken as many edits at least.
+        std::size_t const first = i < enough ? 1 : i - enough + 1, end = (std::min)(width, i + enough);
+        least_before = least;
+        least = rows[now + first - 1] = (std::min)(i, enough);
+        for (std::size_t j = first; j < end; ++j) {
+            std::size_t edits = rows[last + j - 1] + (a[i - 1] != b[j - 1] ? 1u : 0u);
+            edits = (std::min)({edits, rows[last + j] + 1, rows[now + j - 1] + 1, enough});
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                cell(i, j) = (std::min)(cell(i, j), cell(i - 2, j - 2) + 1);
-            row = (std::min)(row, cell(i, j));
+                edits = (std::min)(edits, rows[last_but_one + j - 2] + 1);
+            rows[now + j] = edits;
+            least = (std::min)(least, edits);
         }
-        if (row >= enough && row_before + 1 >= enough) return enough;
-        row_before = row;
+        if (end < width) rows[now + end] = enough;
+        if (least >= enough && least_before + 1 >= enough) return enough;
     }
-    return (std::min)(cell(a.size(), b.size()), enough);
+    return rows[now + b.size()];
 }
 
 /// Which bytes a word has, of 64 kinds; one edit brings or takes one kind at most.
@@ -22004,6 +22016,7 @@ class BasicReLU : public detail::Elementwise<BasicReLU<T>, T> {
 public:
     static constexpr std::string_view type_name = "ReLU";
     static constexpr std::string_view operation = "Relu";
+    static constexpr bool is_homogeneous = true;
     static detail::ClampLoop<T> loop(const T* x, T* y, Index n) { return {x, T(0), none, y, n}; }
     static detail::GateLoop<T> gradient_loop(const T*, const T* y, const T* g, T* gx, Index n) {
         return {y, T(0), none, g, gx, n};
@@ -22026,6 +22039,7 @@ class BasicLeakyReLU : public detail::Elementwise<BasicLeakyReLU<T>, T> {
 public:
     static constexpr std::string_view type_name = "LeakyReLU";
     static constexpr std::string_view operation = "LeakyRelu";
+    static constexpr bool is_homogeneous = true;
     explicit BasicLeakyReLU(T negative_slope = T(0.01)) : slopes_{negative_slope, T(1)} {}
     explicit BasicLeakyReLU(const LeakyReLUOptions& options) : BasicLeakyReLU(T(options.negative_slope)) {}
     LeakyReLUOptions options() const { return {double(slopes_[0])}; }
@@ -23924,6 +23938,7 @@ public:
                                                   : D == 2 ? "AdaptiveAvgPool2d"
                                                            : "AdaptiveAvgPool3d";
     static constexpr std::string_view operation = "GlobalAveragePool";
+    static constexpr bool is_homogeneous = true;
 
     static T pooled(const T* plane, Index n) { return T(detail::sum_of(plane, n) / double(n)); }
     static void carry_back(T g, T, const T*, Index n, T* grad_plane) {
@@ -23940,6 +23955,7 @@ public:
                                                   : D == 2 ? "AdaptiveMaxPool2d"
                                                            : "AdaptiveMaxPool3d";
     static constexpr std::string_view operation = "GlobalMaxPool";
+    static constexpr bool is_homogeneous = true;
 
     static T pooled(const T* plane, Index n) { return plane[largest(plane, n)]; }
     static void carry_back(T g, T, const T* plane, Index n, T* grad_plane) {
@@ -24629,6 +24645,7 @@ class BasicMaxPool : public detail::SlidingPool<BasicMaxPool<T, D>, T, MaxPoolOp
 public:
     static constexpr std::string_view type_name = D == 1 ? "MaxPool1d" : D == 2 ? "MaxPool2d" : "MaxPool3d";
     static constexpr std::string_view operation = "MaxPool";
+    static constexpr bool is_homogeneous = true;
     using Base = detail::SlidingPool<BasicMaxPool, T, MaxPoolOptions<D>>;
     using Base::Base;
 
@@ -24693,6 +24710,7 @@ class BasicAvgPool : public detail::SlidingPool<BasicAvgPool<T, D>, T, AvgPoolOp
 public:
     static constexpr std::string_view type_name = D == 1 ? "AvgPool1d" : D == 2 ? "AvgPool2d" : "AvgPool3d";
     static constexpr std::string_view operation = "AveragePool";
+    static constexpr bool is_homogeneous = true;
     using Base::Base;
     template <std::same_as<MaxPoolOptions<D>> O>
     explicit BasicAvgPool(const O& o)
@@ -26692,6 +26710,7 @@ class BasicPReLU {
 public:
     static constexpr std::string_view type_name = "PReLU";
     static constexpr std::string_view operation = "PRelu";
+    static constexpr bool is_homogeneous = true;
     /// Throws std::invalid_argument when there is no parameter.
     explicit BasicPReLU(const PReLUOptions& options = {}) : options_(options) {
         if (options.num_parameters < 1)
@@ -33923,16 +33942,6 @@ inline std::optional<ChannelReader> channel_reader(const nn::Weighted* layer) {
     return ChannelReader{layer->weight().dim(1) * layer->input_groups(), layer->input_groups()};
 }
 
-/// f(a x) = a f(x) for a above 0, each channel (dimension 1) for itself.
-inline bool is_homogeneous(std::string_view type) {
-    constexpr std::array<std::string_view, 9> names{"ReLU",     "LeakyReLU",         "PReLU",
-                                                    "Relu",     "LeakyRelu",         "PRelu",
-                                                    "Identity", "GlobalAveragePool", "GlobalMaxPool"};
-    return std::ranges::find(names, type) != names.end() || type.starts_with("Dropout") ||
-           type.starts_with("MaxPool") || type.starts_with("AvgPool") || type == "AveragePool" ||
-           type.starts_with("AdaptiveAvgPool") || type.starts_with("AdaptiveMaxPool");
-}
-
 /// Before such a layer the one whose outputs can be scaled, or why there is none.
 struct ScalableLayer {
     std::optional<nn::NodeId> node{};
@@ -33949,16 +33958,17 @@ inline ScalableLayer layer_to_scale(const nn::Network& network, nn::NodeId reade
             return named("what it reads, `", graph.name(from), "`, is read by others too");
         if (graph.kind(from) != NodeKind::operation)
             return named("what it reads, `", graph.name(from), "`, is no output of a layer");
-        std::string_view const type = network.operation(from).type();
-        const nn::Weighted* const layer = network.operation(from).weighted();
-        bool const is_norm = nn::as_batch_norm(network.operation(from)) != nullptr;
+        const nn::Module& operation = network.operation(from);
+        std::string_view const type = operation.type();
+        const nn::Weighted* const layer = operation.weighted();
+        bool const is_norm = nn::as_batch_norm(operation) != nullptr;
         if ((layer != nullptr || is_norm) && graph.has_module(from)) {
             if (graph.is_shared(from))
                 return named("the layer before it, `", graph.name(from), "`, is shared");
             if (is_norm || layer->input_groups() != 0) return {from, {}};
             return named("the layer before it, `", graph.name(from), "`, is a ", type);
         }
-        if (!is_homogeneous(type) || network.node(from).inputs.size() != 1)
+        if (!operation.is_homogeneous() || network.node(from).inputs.size() != 1)
             return named("`", graph.name(from), "` (", type,
                          ") stands before it, through which channels cannot be scaled");
         at = from;

@@ -60,6 +60,8 @@ using BasicInputs = std::span<const BasicTensor<T>* const>;
 ///   `constrain()`: what must hold after every step of the optimizer. `update_statistics(inputs)`: what it
 ///   learns outside of the gradients. A hook that is misspelt is not there: test that it is called.
 ///   One that derives from `GuidedModule` is told the steps of its training: guided.hpp.
+///   `static constexpr bool is_homogeneous = true`: f(a x) = a f(x) for every a above 0, and for each channel
+///   (dimension 1) of its one input alone, so that what scales channels before it may take it for granted.
 template <class M>
 concept HasType = requires(const M m) {
     { m.type() } -> std::convertible_to<std::string_view>;
@@ -101,6 +103,7 @@ struct ModuleInterface {
     virtual std::string_view type() const = 0;
     virtual std::string_view operation() const = 0;
     virtual std::string options() const = 0;
+    virtual bool is_homogeneous() const = 0;
     virtual result<std::vector<Shape>> output_shapes(std::span<const Shape>) const = 0;
     virtual void forward(BasicInputs<T>, std::span<BasicTensor<T>* const>, BasicScratch<T>&, Mode) const = 0;
     virtual void backward(BasicInputs<T>, BasicInputs<T>, BasicInputs<T>, std::span<BasicTensor<T>* const>,
@@ -137,6 +140,8 @@ public:
     std::string_view operation() const { return held_->operation(); }
     /// The options by name, "in_channels: 1 out_channels: 8 ..."; empty for a module that has none.
     std::string options() const { return held_->options(); }
+    /// Whether the module says of itself that scaling a channel of its input scales that of its output.
+    bool is_homogeneous() const { return held_->is_homogeneous(); }
     /// One for each output; most modules have one.
     result<std::vector<Shape>> output_shapes(std::span<const Shape> inputs) const {
         return held_->output_shapes(inputs);
@@ -249,6 +254,12 @@ private:
                 return detail::options_text(module.options());
             else
                 return {};
+        }
+        bool is_homogeneous() const override {
+            if constexpr (requires { M::is_homogeneous; })
+                return M::is_homogeneous;
+            else
+                return false;
         }
         result<std::vector<Shape>> output_shapes(std::span<const Shape> inputs) const override {
             if constexpr (MultiModuleOf<M, T>) {

@@ -2,7 +2,6 @@
 /// The definitions of equalize.hpp.
 #pragma once
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstddef>
 #include <limits>
@@ -39,16 +38,6 @@ inline std::optional<ChannelReader> channel_reader(const nn::Weighted* layer) {
     return ChannelReader{layer->weight().dim(1) * layer->input_groups(), layer->input_groups()};
 }
 
-/// f(a x) = a f(x) for a above 0, each channel (dimension 1) for itself.
-inline bool is_homogeneous(std::string_view type) {
-    constexpr std::array<std::string_view, 9> names{"ReLU",     "LeakyReLU",         "PReLU",
-                                                    "Relu",     "LeakyRelu",         "PRelu",
-                                                    "Identity", "GlobalAveragePool", "GlobalMaxPool"};
-    return std::ranges::find(names, type) != names.end() || type.starts_with("Dropout") ||
-           type.starts_with("MaxPool") || type.starts_with("AvgPool") || type == "AveragePool" ||
-           type.starts_with("AdaptiveAvgPool") || type.starts_with("AdaptiveMaxPool");
-}
-
 /// Before such a layer the one whose outputs can be scaled, or why there is none.
 struct ScalableLayer {
     std::optional<nn::NodeId> node{};
@@ -65,16 +54,17 @@ inline ScalableLayer layer_to_scale(const nn::Network& network, nn::NodeId reade
             return named("what it reads, `", graph.name(from), "`, is read by others too");
         if (graph.kind(from) != NodeKind::operation)
             return named("what it reads, `", graph.name(from), "`, is no output of a layer");
-        std::string_view const type = network.operation(from).type();
-        const nn::Weighted* const layer = network.operation(from).weighted();
-        bool const is_norm = nn::as_batch_norm(network.operation(from)) != nullptr;
+        const nn::Module& operation = network.operation(from);
+        std::string_view const type = operation.type();
+        const nn::Weighted* const layer = operation.weighted();
+        bool const is_norm = nn::as_batch_norm(operation) != nullptr;
         if ((layer != nullptr || is_norm) && graph.has_module(from)) {
             if (graph.is_shared(from))
                 return named("the layer before it, `", graph.name(from), "`, is shared");
             if (is_norm || layer->input_groups() != 0) return {from, {}};
             return named("the layer before it, `", graph.name(from), "`, is a ", type);
         }
-        if (!is_homogeneous(type) || network.node(from).inputs.size() != 1)
+        if (!operation.is_homogeneous() || network.node(from).inputs.size() != 1)
             return named("`", graph.name(from), "` (", type,
                          ") stands before it, through which channels cannot be scaled");
         at = from;

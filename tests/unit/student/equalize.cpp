@@ -294,6 +294,37 @@ TEST_CASE("a layer of one's own that tells its input's groups is equalized into,
         CHECK(double(after[i]) == Approx(double(before[i])).epsilon(1e-4).margin(1e-4));
 }
 
+/// Functions of a user's own: a ReLU that says that it scales with its channels, and one that does not.
+struct OwnReLU : nn::ReLU {
+    static constexpr std::string_view type_name = "OwnReLU", operation = "OwnReLU";
+};
+struct ModestReLU : nn::ReLU {
+    static constexpr std::string_view type_name = "ModestReLU", operation = "ModestReLU";
+    static constexpr bool is_homogeneous = false;
+};
+
+TEST_CASE("channels are scaled through a function of one's own that says that they can be") {
+    auto const equalized = [](auto function) {
+        nn::Network net;
+        nn::NodeId x = convolution(net, net.input("image", {2, 6, 6}));
+        x = net.add_function("own", function, {x});
+        net.output(net.add(
+            "next", nn::Conv2d({.in_channels = 4, .out_channels = 4, .kernel = {3, 3}, .groups = 4}), {x}));
+        nn::initialize(net, 3);
+        spread(net, "conv", 4);
+        return equalize(net, support::small_batches(2, 3)).value();
+    };
+    auto const own = equalized(OwnReLU{});
+    REQUIRE(own.pairs.size() == 1);
+    CHECK(own.pairs[0].first == "conv");
+    CHECK(own.pairs[0].second == "next");
+    auto const modest = equalized(ModestReLU{});
+    CHECK(modest.pairs.empty());
+    REQUIRE(modest.others.size() == 1);
+    CHECK(modest.others[0].why ==
+          "`own` (ModestReLU) stands before it, through which channels cannot be scaled");
+}
+
 TEST_CASE("what cannot be equalized is told with its reason") {
     auto const batches = support::small_batches(1, 3);
     auto const why = [&](nn::Network net) {

@@ -19,6 +19,7 @@ class BasicReLU : public detail::Elementwise<BasicReLU<T>, T> {
 public:
     static constexpr std::string_view type_name = "ReLU";
     static constexpr std::string_view operation = "Relu";
+    static constexpr bool is_homogeneous = true;
     static detail::ClampLoop<T> loop(const T* x, T* y, Index n) { return {x, T(0), none, y, n}; }
     static detail::GateLoop<T> gradient_loop(const T*, const T* y, const T* g, T* gx, Index n) {
         return {y, T(0), none, g, gx, n};
@@ -41,6 +42,7 @@ class BasicLeakyReLU : public detail::Elementwise<BasicLeakyReLU<T>, T> {
 public:
     static constexpr std::string_view type_name = "LeakyReLU";
     static constexpr std::string_view operation = "LeakyRelu";
+    static constexpr bool is_homogeneous = true;
     explicit BasicLeakyReLU(T negative_slope = T(0.01)) : slopes_{negative_slope, T(1)} {}
     explicit BasicLeakyReLU(const LeakyReLUOptions& options) : BasicLeakyReLU(T(options.negative_slope)) {}
     LeakyReLUOptions options() const { return {double(slopes_[0])}; }

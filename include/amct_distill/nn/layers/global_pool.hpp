@@ -95,6 +95,7 @@ public:
                                                   : D == 2 ? "AdaptiveAvgPool2d"
                                                            : "AdaptiveAvgPool3d";
     static constexpr std::string_view operation = "GlobalAveragePool";
+    static constexpr bool is_homogeneous = true;
 
     static T pooled(const T* plane, Index n) { return T(detail::sum_of(plane, n) / double(n)); }
     static void carry_back(T g, T, const T*, Index n, T* grad_plane) {
@@ -111,6 +112,7 @@ public:
                                                   : D == 2 ? "AdaptiveMaxPool2d"
                                                            : "AdaptiveMaxPool3d";
     static constexpr std::string_view operation = "GlobalMaxPool";
+    static constexpr bool is_homogeneous = true;
 
     static T pooled(const T* plane, Index n) { return plane[largest(plane, n)]; }
     static void carry_back(T g, T, const T* plane, Index n, T* grad_plane) {

@@ -64,6 +64,7 @@ class BasicMaxPool : public detail::SlidingPool<BasicMaxPool<T, D>, T, MaxPoolOp
 public:
     static constexpr std::string_view type_name = D == 1 ? "MaxPool1d" : D == 2 ? "MaxPool2d" : "MaxPool3d";
     static constexpr std::string_view operation = "MaxPool";
+    static constexpr bool is_homogeneous = true;
     using Base = detail::SlidingPool<BasicMaxPool, T, MaxPoolOptions<D>>;
     using Base::Base;
 
@@ -128,6 +129,7 @@ class BasicAvgPool : public detail::SlidingPool<BasicAvgPool<T, D>, T, AvgPoolOp
 public:
     static constexpr std::string_view type_name = D == 1 ? "AvgPool1d" : D == 2 ? "AvgPool2d" : "AvgPool3d";
     static constexpr std::string_view operation = "AveragePool";
+    static constexpr bool is_homogeneous = true;
     using Base::Base;
     template <std::same_as<MaxPoolOptions<D>> O>
     explicit BasicAvgPool(const O& o)

@@ -25,6 +25,7 @@ class BasicPReLU {
 public:
     static constexpr std::string_view type_name = "PReLU";
     static constexpr std::string_view operation = "PRelu";
+    static constexpr bool is_homogeneous = true;
     /// Throws std::invalid_argument when there is no parameter.
     explicit BasicPReLU(const PReLUOptions& options = {}) : options_(options) {
         if (options.num_parameters < 1)

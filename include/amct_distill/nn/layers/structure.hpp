@@ -18,6 +18,7 @@ template <class T>
 class BasicIdentity : public detail::PassThrough<T> {
 public:
     static constexpr std::string_view type_name = "Identity";
+    static constexpr bool is_homogeneous = true;
     result<Shape> output_shape(std::span<const Shape> inputs) const {
         if (inputs.size() != 1) return detail::unexpected_inputs("one input", inputs);
         return inputs[0];
