@@ -77,7 +77,7 @@ TEST_CASE("a text means the same to the compiler and at run time") {
     check_texts<everything_text>();
 }
 
-// What the compiler evaluates is the same functions as at run time, where a debugger and the coverage see them.
+// The compiler evaluates the same functions, out of sight of a debugger and of the coverage.
 TEST_CASE("what the compiler reads comes out of its functions at run time too") {
     using Source = detail::StaticSource<everything_text, StandardAlgorithms>;
     auto const survey = detail::make_survey<Source>();
