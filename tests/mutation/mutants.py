@@ -11,7 +11,7 @@
 
 Needs python3-clang-14 (the python3 of Debian), clang, and what the unit tests need.
 """
-import argparse, collections, concurrent.futures, json, os, pathlib, random, re, resource, shutil
+import argparse, collections, concurrent.futures, hashlib, json, os, pathlib, re, resource, shutil
 import subprocess, sys, time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -21,6 +21,9 @@ FOLDERS = {"core": 40, "reflect": 30, "text": 50, "wire": 40, "config": 20, "gra
            "quant": 70, "student": 50, "distill": 60, "deploy": 50, "onnx": 90}
 # What the compiler alone evaluates: tests/compile_fail and unit/config/static_config.cpp are its tests.
 COMPILED_ONLY = {"config/static_config.hpp", "plan/static_select.hpp", "core/fixed_string.hpp"}
+ONNX_TESTS = "/usr/share/libonnx-testdata/data"
+PROGRAMS = {"onnx_layers": [], "onnx_zoo": [],
+            "onnx_nodes": [ONNX_TESTS, "--expected", str(ROOT / "tests/conformance/onnx_refused.txt")]}
 FLAGS = ["-std=c++20", "-w", "-Wno-narrowing", "-ferror-limit=0", "-isystem", "/usr/include/eigen3",
          "-I", str(ROOT / "tests"), "-DAMCT_DISTILL_SCALAR_LOOPS", "-D_GLIBCXX_ASSERTIONS",
          f'-DAMCT_DISTILL_GOLDEN_DIR="{ROOT}/tests/golden"', f'-DAMCT_DISTILL_SOURCE_DIR="{ROOT}"',
@@ -182,23 +185,33 @@ def candidates(source):
 
 
 def sample(work, seed, scale):
-    found = set()
+    found, texts, seen = set(), {}, collections.Counter()
     for source in ("src/amct_distill.cpp", "src/onnx.cpp"):
         found |= candidates(ROOT / source)
-    rng = random.Random(seed)
+
+    def lot(c):  # of the line's text, so that a header's change moves only the mutants of the changed lines
+        path, begin, end, kind, new = c
+        if path not in texts:
+            texts[path] = (INCLUDE / path).read_bytes()
+        text = texts[path]
+        line = text[text.rfind(b"\n", 0, begin) + 1:text.find(b"\n", end)].split()
+        key = repr((seed, path, line, kind, text[begin:end].split(), new.split()))
+        seen[key] += 1
+        return hashlib.sha256(f"{key} {seen[key]}".encode()).digest()
+
     mutants = []
     for folder, count in FOLDERS.items():
         kinds = collections.defaultdict(list)
         for c in sorted(c for c in found if c[0].startswith(folder + "/")):
-            kinds[c[3]].append(c)
+            kinds[c[3]].append((lot(c), c))
         for group in kinds.values():
-            rng.shuffle(group)
+            group.sort()
         total = sum(map(len, kinds.values()))
         chosen = []
         while len(chosen) < count * scale and any(kinds.values()):  # as many of each kind, while there are
             for kind in sorted(kinds):
                 if kinds[kind]:
-                    chosen.append(kinds[kind].pop())
+                    chosen.append(kinds[kind].pop()[1])
         print(f"{folder}: {total} candidates, {min(len(chosen), int(count * scale))} sampled")
         mutants += chosen[:int(count * scale)]
     out = []
@@ -208,6 +221,13 @@ def sample(work, seed, scale):
                     "old": text[begin:end].decode(), "line": text.count(b"\n", 0, begin) + 1,
                     "last": text.count(b"\n", 0, end) + 1, "builds": True})
     save(work, out)
+    # The rest of the steps take the headers as they are now: they may be edited meanwhile.
+    shutil.rmtree(work / "sampled", ignore_errors=True)
+    shutil.copytree(ROOT / "include", work / "sampled")
+
+
+def sampled(work):
+    return work / "sampled" / "amct_distill"
 
 
 def load(work):
@@ -249,8 +269,8 @@ def write_headers(work, mutants):
     for m in mutants:
         if m["builds"]:
             by_file[m["file"]].append(m)
-    for header in INCLUDE.rglob("*.hpp"):
-        path = str(header.relative_to(INCLUDE))
+    for header in sampled(work).rglob("*.hpp"):
+        path = str(header.relative_to(sampled(work)))
         new = mutated(header.read_bytes(), by_file.get(path, []))
         target = work / "include" / "amct_distill" / path
         if not target.exists() or target.read_text() != new:
@@ -270,7 +290,7 @@ def precompile(work):
     header, out = work / "outside.hpp", work / "outside.pch"
     if not out.exists():
         found = collections.Counter()
-        for path in [*INCLUDE.rglob("*.hpp"), *(ROOT / "tests/unit").rglob("*.cpp")]:
+        for path in [*sampled(work).rglob("*.hpp"), *(ROOT / "tests/unit").rglob("*.cpp")]:
             found.update(set(re.findall(r"#include (<[a-z_]+>)", path.read_text())))
         header.write_text(f'#include "{HERE}/mutant.hpp"\n#include <Eigen/Core>\n#include "support/catch.hpp"\n' +
                           "".join(f"#include {name}\n" for name, count in found.items() if count > 4))
@@ -303,11 +323,21 @@ def blamed(work, mutants, messages):
 
 
 def units(folders):
-    """The translation units: the compiled library's two, and the unit tests of a folder as one."""
+    """The translation units: the compiled library's two, the unit tests of a folder as one, and what tests
+    onnx/ beside them, of which each program is a test."""
     yield "library", ROOT / "src" / "amct_distill.cpp"
     yield "onnx_library", ROOT / "src" / "onnx.cpp"
     for folder in folders:
         yield folder, sorted((ROOT / "tests" / "unit" / folder).rglob("*.cpp"))
+    yield "onnx_files", sorted((ROOT / "tests" / "onnx_files").glob("*.cpp"))
+    for name in PROGRAMS:
+        yield name, [ROOT / "tests" / "conformance" / f"{name}.cpp"]
+
+
+def as_test(name):
+    given = ", ".join(f'const_cast<char*>("{text}")' for text in (name, *PROGRAMS[name]))
+    return (f'#undef main\nTEST_CASE("program: {name}") {{\n    char* given[] = {{{given}, nullptr}};\n'
+            f'    CHECK(main_of_{name}({1 + len(PROGRAMS[name])}, given) == 0);\n}}\n')
 
 
 def build(work, only):
@@ -319,8 +349,10 @@ def build(work, only):
     for name, source in units(FOLDERS):
         if isinstance(source, list):
             unity = objects / f"unit_{name}.cpp"
-            unity.write_text('#include "support/definitions.cpp"\n' +
-                             "".join(f'#include "{s}"\n' for s in source))
+            text = "".join(f'#include "{s}"\n' for s in source)
+            if name in PROGRAMS:
+                text = f"#define main main_of_{name}\n" + text + as_test(name)
+            unity.write_text('#include "support/definitions.cpp"\n' + text)
             source = unity
         if not only or name in only:
             todo[name] = source
@@ -461,8 +493,8 @@ def tests_of(path):
 def alone_one(work, m, precompiled):
     place = work / f"alone_{m['number']}"
     shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(ROOT / "include", place / "include")
-    text = (INCLUDE / m["file"]).read_bytes()
+    shutil.copytree(work / "sampled", place / "include")
+    text = (sampled(work) / m["file"]).read_bytes()
     (place / "include" / "amct_distill" / m["file"]).write_bytes(
         text[:m["begin"]] + (m["new"] or ";").encode() + text[m["end"]:])
     try:
