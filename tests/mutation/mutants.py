@@ -220,10 +220,26 @@ def sample(work, seed, scale):
         out.append({"number": number, "file": path, "begin": begin, "end": end, "kind": kind, "new": new,
                     "old": text[begin:end].decode(), "line": text.count(b"\n", 0, begin) + 1,
                     "last": text.count(b"\n", 0, end) + 1, "builds": True})
+    carry(work, out)
     save(work, out)
     # The rest of the steps take the headers as they are now: they may be edited meanwhile.
     shutil.rmtree(work / "sampled", ignore_errors=True)
     shutil.copytree(ROOT / "include", work / "sampled")
+
+
+def carry(work, new):
+    """Results of an earlier sample stay, of mutants whose header has not changed."""
+    if not (work / "mutants.json").exists() or not (work / "sampled").exists():
+        return
+    same = {p for p in {m["file"] for m in new} if (sampled(work) / p).exists() and
+            (sampled(work) / p).read_bytes() == (INCLUDE / p).read_bytes()}
+    where = {(m["file"], m["begin"], m["end"], m["new"]): str(m["number"]) for m in load(work)}
+    for name in ("results.json", "alone.json"):
+        if (work / name).exists():
+            old = json.loads((work / name).read_text())
+            kept = {str(m["number"]): old.get(where.get((m["file"], m["begin"], m["end"], m["new"])))
+                    for m in new if m["file"] in same}
+            (work / name).write_text(json.dumps({n: r for n, r in kept.items() if r}, indent=1))
 
 
 def sampled(work):
