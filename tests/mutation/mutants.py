@@ -419,11 +419,27 @@ def environment(work, **more):
     return {**os.environ, "TMPDIR": str(work / "tmp"), **more}
 
 
+def name_file(path, names):
+    """A file of tests for the option -f."""
+    path.write_text("".join(name.replace("\\", "\\\\").replace(",", "\\,") + "\n" for name in names))
+
+
 def record(work):
-    out = work / "reached.txt"
-    out.unlink(missing_ok=True)
-    subprocess.run([str(work / "unit"), *os.environ.get("TESTS", "~[.]").split("|")], cwd=work,
-                   env=environment(work, AMCT_MUTANT_RECORD=str(out)))
+    """In a few programs beside each other, each of which has every so many-th test."""
+    listed = subprocess.run([str(work / "unit"), "--list-test-names-only",
+                             *os.environ.get("TESTS", "~[.]").split("|")], capture_output=True, text=True).stdout
+    names, jobs = listed.splitlines(), int(os.environ.get("JOBS", "2"))
+    running = []
+    for k in range(jobs):
+        out = work / f"reached_{k}.txt"
+        out.unlink(missing_ok=True)
+        name_file(work / f"tests_of_{k}.txt", names[k::jobs])
+        running.append((out, subprocess.Popen([str(work / "unit"), "-f", str(work / f"tests_of_{k}.txt")], cwd=work,
+                                              env=environment(work, AMCT_MUTANT_RECORD=str(out)))))
+    for _, one in running:
+        one.wait()
+    (work / "reached.txt").write_text("".join(out.read_text() for out, _ in running if out.exists()))
+    print(f"{len(reached(work))} of {len(names)} tests recorded")
 
 
 def reached(work):
@@ -452,12 +468,12 @@ def run_one(work, number, tests, longest):
         part = [t for t in rest if t[0] <= max(0.02, 8 * rest[0][0])]
         rest = rest[len(part):]
         names = work / f"tests_{number}.txt"
-        names.write_text("".join(name.replace("\\", "\\\\").replace(",", "\\,") + "\n" for _, name in part))
+        name_file(names, [name for _, name in part])
         seconds = int(3 + 5 * sum(took for took, _ in part))
         try:
             done = subprocess.run([str(work / "unit"), "-f", str(names), "-a"], cwd=work, text=True,
                                   env=environment(work, AMCT_MUTANT=str(number)), preexec_fn=limits(seconds),
-                                  capture_output=True, timeout=600 + 6 * seconds, errors="replace")
+                                  capture_output=True, timeout=60 + 3 * seconds, errors="replace")
         except subprocess.TimeoutExpired:
             return "killed: waits"
         finally:
@@ -475,8 +491,13 @@ def run(work, only, again, longest):
     mutants, tests, path = load(work), reached(work), work / "results.json"
     results = json.loads(path.read_text()) if path.exists() else {}
     folders = set(only or FOLDERS)
-    todo = [m for m in mutants if m["builds"] and m["file"].split("/")[0] in folders and
-            (str(m["number"]) not in results or again and not results[str(m["number"])].startswith("killed"))]
+    known = judged()
+
+    def is_left(m):  # of those that survived, what may still be killed
+        result = results.get(str(m["number"]))
+        equivalent = known.get((m["file"], short(m["old"]), short(m["new"])), "").startswith("equivalent")
+        return result is None or again and not result.startswith("killed") and not equivalent
+    todo = [m for m in mutants if m["builds"] and m["file"].split("/")[0] in folders and is_left(m)]
     todo.sort(key=lambda m: m["file"].startswith("quant/"))  # whose tests take longest
     present = in_program(work)
 
@@ -618,7 +639,7 @@ def main():
     parser.add_argument("--seed", type=int, default=18)
     parser.add_argument("--scale", type=float, default=1.0, help="of the sample")
     parser.add_argument("--only", nargs="*", help="build: units; run: folders")
-    parser.add_argument("--again", action="store_true", help="run: survivors too")
+    parser.add_argument("--again", action="store_true", help="run: survivors too, but for those judged equivalent")
     parser.add_argument("--longest", type=float, default=1e9, help="run: no tests that took more seconds")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)

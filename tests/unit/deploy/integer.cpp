@@ -140,6 +140,28 @@ TEST_CASE("sums beyond 2^24, which float32 cannot hold, are exact: the codes go 
     CHECK(largest > (1 << 25));
 }
 
+TEST_CASE("an odd sum beyond 2^24, which a part of twice its size would round, is exact") {
+    for (nn::Index features : {519, 601, 777}) {
+        nn::Network teacher;
+        nn::NodeId const x = teacher.input("x", {features});
+        nn::Linear linear({.in_features = features, .out_features = 1, .bias = false});
+        linear.weight().fill(0.5f);
+        teacher.output(teacher.add("fc", linear, {x}));
+        Student student = make_student(teacher, support::plan_for(teacher, "")).value();
+        nn::Tensor batch({1, features});
+        batch.fill(1);
+        calibrate(student, std::vector{batch}).value();
+        Deployment const deployment = deploy(student).value();
+        const DeployedLayer& d = deployment.layers()[0];
+        IntegerTensor sums;
+        IntegerLayer(deployment, "fc").accumulate(batch, sums);
+        auto const sum = sum_at(d, deployment.network().module("fc"), unpack(d.codes), batch, 0, 0, 0, 0);
+        CHECK(sums[0] == sum);
+        CHECK(std::abs(sum) > (1 << 24));
+        CHECK(std::abs(sum) % 2 == 1);
+    }
+}
+
 TEST_CASE("what is not an input of the layer is refused") {
     Deployment const deployment = deploy(support::calibrated_student(support::small_network(), "")).value();
     IntegerLayer const fc(deployment, "fc");

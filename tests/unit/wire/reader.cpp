@@ -224,9 +224,30 @@ TEST_CASE("bytes that would take too much memory are refused before it is alloca
             .diagnostics()
             .size();
     };
+    // Its own size three times, with those of its texts: the last element that leaves it room.
+    for (std::string const source : {"", "a.pb"})
+        for (int count : {64400, 64450, 64500, 64550, 64600, 64650, 64700, 64750, 64800, 64850, 64900})
+            for (int more = 0; more != 50; ++more) {
+                auto const n = static_cast<std::size_t>(count + more);
+                std::string const bytes_of = of({0x92, 1}) + leaf(n).substr(1) + of({104, 2});
+                auto const r = read_binary<Everything>(bytes_of, {.source = source, .max_expansion = 7});
+                std::string_view const path = "color";
+                std::string const message = detail::concat(
+                    "at byte ", bytes_of.size() - 1, ": unknown enumerator 2; the field counts as not set");
+                std::size_t const left = 7 * bytes_of.size() + 65536 - 8 * n;
+                bool const has_room =
+                    left >= source.size() + path.size() + message.size() + 3 * sizeof(Diagnostic);
+                if (r.diagnostics().size() != (has_room ? 1u : 0u)) FAIL(n << " " << left << " " << message);
+                if (has_room) CHECK(r.diagnostics()[0].message == message);
+            }
     CHECK(warned(64500) == 1);
     CHECK(warned(65569 - 300) == 0);
 
+    std::string four;  // grows to the double, and only when it is full
+    for (std::size_t room : {1u, 2u, 4u, 4u, 8u}) {
+        four += of({0x82, 1, 3, 0x88, 1, 1});
+        CHECK(read_binary<Everything>(four).value().child->plain.capacity() == room);
+    }
     std::string boxes;  // a list of merges must not be quadratic, and counts all the same
     for (int i = 0; i != 20000; ++i) boxes += of({0x82, 1, 3, 0x88, 1, 1});
     auto const merged = read_binary<Everything>(boxes);
