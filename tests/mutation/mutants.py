@@ -491,12 +491,10 @@ def run(work, only, again, longest):
     mutants, tests, path = load(work), reached(work), work / "results.json"
     results = json.loads(path.read_text()) if path.exists() else {}
     folders = set(only or FOLDERS)
-    known = judged()
 
-    def is_left(m):  # of those that survived, what may still be killed
+    def is_left(m):
         result = results.get(str(m["number"]))
-        equivalent = known.get((m["file"], short(m["old"]), short(m["new"])), "").startswith("equivalent")
-        return result is None or again and not result.startswith("killed") and not equivalent
+        return result is None or again and not result.startswith("killed") and not is_equivalent(m)
     todo = [m for m in mutants if m["builds"] and m["file"].split("/")[0] in folders and is_left(m)]
     todo.sort(key=lambda m: m["file"].startswith("quant/"))  # whose tests take longest
     present = in_program(work)
@@ -563,7 +561,7 @@ def alone(work, only):
     mutants, path = load(work), work / "alone.json"
     results = all_results(work)
     todo = [m for m in mutants if m["builds"] and results.get(str(m["number"]), "killed")[:6] != "killed" and
-            m["file"].split("/")[0] in set(only or FOLDERS)]
+            m["file"].split("/")[0] in set(only or FOLDERS) and not is_equivalent(m)]
     precompiled = precompile(work)
     tried = json.loads(path.read_text()) if path.exists() else {}
     with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("JOBS", "2"))) as pool:
@@ -596,6 +594,10 @@ def judged():
 
 def short(text):
     return " ".join(text.split())
+
+
+def is_equivalent(m):
+    return judged().get((m["file"], short(m["old"]), short(m["new"])), "").startswith("equivalent")
 
 
 def report(work):

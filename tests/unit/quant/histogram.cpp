@@ -363,6 +363,10 @@ TEST_CASE("a loss's bounds are those that are proved, neither wider nor narrower
         compare_bounds<false, 10>(x, largest, {largest / 15, 0, 0});
         compare_bounds<true, 12>(x, largest, {largest / 15, -14, 1});
     }
+    detail::CertifiedHistogram<false, 10> none(1);
+    none.finish();
+    CHECK(none.bound({1.0f / 7, 0, 7}).estimate == 0);
+    CHECK(none.bound({1.0f / 7, 0, 7}).slack == 0);
     // Where the values are few or the same, other terms are the largest.
     for (float value : {0.0f, 1e-6f, 0.999f, 0.5f, 3.0f}) {
         compare_bounds<false, 10>({value}, 1, {1.0f / 7, 0, 7});

@@ -19,9 +19,9 @@ TEST_CASE("diagnostics come to another rank as they were") {
         d.message = std::string("why\0not", 7);
         all.push_back(d);
     }
-    BinaryWriter out;
+    detail::BinaryWriter out;
     detail::put(out, all);
-    BinaryReader in(out.text);
+    detail::BinaryReader in(out.text);
     Diagnostics found;
     REQUIRE(detail::get(in, found));
     CHECK(in.at_end());
@@ -33,7 +33,7 @@ TEST_CASE("diagnostics come to another rank as they were") {
         CHECK(found[k].message == all[k].message);
     }
     for (std::size_t size = 0; size != out.text.size(); ++size) {
-        BinaryReader cut(std::string_view(out.text).substr(0, size));
+        detail::BinaryReader cut(std::string_view(out.text).substr(0, size));
         Diagnostics some;
         CHECK_FALSE(detail::get(cut, some));
     }

@@ -127,7 +127,7 @@ TEST_CASE("onnx patterns: LayerNorm spelled out") {
 }
 
 TEST_CASE("onnx patterns: LayerNorm over all dimensions is one, which says that the batch is among them") {
-    for (std::vector<std::int64_t> const axes : {std::vector<std::int64_t>{0, 1}, {-1, 0}, {1, -2}}) {
+    for (const std::vector<std::int64_t>& axes : {std::vector<std::int64_t>{0, 1}, {-1, 0}, {1, -2}}) {
         Graph g({2});
         auto const over = [&] { return std::vector{onnx_test::attribute("axes", axes)}; };
         g.initializer(floats("two", {}, {2})).initializer(floats("eps", {}, {0.0001f}));
