@@ -7,7 +7,7 @@ namespace reflect_field_number_test {
 
 using namespace amct_distill;
 
-TEST_CASE("a field's number is 0, which none has, until it is given; its list is not packed") {
+TEST_CASE("a field's number is 0, which none has, until it is given, and its list is not packed") {
     STATIC_REQUIRE(FieldNumber{}.number == 0);
     FieldNumber const f{.name = "x"};
     CHECK(f.number == 0);
