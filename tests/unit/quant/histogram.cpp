@@ -354,7 +354,7 @@ TEST_CASE("a loss's bounds are those that are proved, neither wider nor narrower
     std::mt19937 random(3);
     std::normal_distribution<float> normal;
     auto x = generate(3000, [&] { return normal(random); });
-    for (float largest : {6.0f, 1.5f}) {                         // without and with values beyond
+    for (float largest : {6.0f, 1.5f, 0.25f}) {                  // without and with values beyond
         for (float end : {largest, largest / 2, largest / 6}) {  // and beyond the outermost codes
             compare_bounds<false, 10>(x, largest, {end / 7, 0, 7});
             compare_bounds<true, 10>(x, largest, {end / 7, -8, 7});
