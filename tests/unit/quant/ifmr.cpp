@@ -426,9 +426,15 @@ TEST_CASE("what cannot be calibrated is an error") {
 
 TEST_CASE("the percentiles are those of all batches, whatever each one holds") {
     // Small, smaller, then the largest: what one batch can add is known from its own ends.
-    std::vector<float> const batches[] = {std::vector<float>{1.0f, -1.0f}, std::vector<float>(50, 0.125f),
-                                          std::vector<float>(200, 8.0f),   std::vector<float>(30, -0.5f),
-                                          std::vector<float>(60, -4.0f),   std::vector<float>(10, 2.0f)};
+    // The first has enough values for the rest to be passed over where their ends say so.
+    std::vector<float> first(3000, 1.0f);
+    for (std::size_t i = 0; i < first.size(); i += 2) first[i] = -1;
+    std::vector<float> const batches[] = {first,
+                                          std::vector<float>(50, 0.125f),
+                                          std::vector<float>(200, 8.0f),
+                                          std::vector<float>(30, -0.5f),
+                                          std::vector<float>(60, -4.0f),
+                                          std::vector<float>(10, 2.0f)};
     std::vector<float> all;
     Ifmr<Int8> parts, whole;
     for (const auto& batch : batches) {
