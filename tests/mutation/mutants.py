@@ -322,12 +322,13 @@ def blamed(work, mutants, messages):
     bad, here = set(), []
 
     def settle():
-        for path, line in here:
-            hit = [m["number"] for m in mutants if m["builds"] and m["file"] == path
-                   and m["line"] <= line <= m["last"]]
-            if hit:
-                bad.update(hit)
-                return
+        for after in (0, 3):  # lines: a call is blamed for its arguments
+            for path, line in here:
+                hit = [m["number"] for m in mutants if m["builds"] and m["file"] == path
+                       and m["line"] - after <= line <= m["last"]]
+                if hit:
+                    bad.update(hit)
+                    return
     for text in messages.splitlines():
         if " error: " in text:
             settle()
