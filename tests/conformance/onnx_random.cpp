@@ -90,7 +90,7 @@ public:
     onnx::ValueInfoProto info(std::string_view name, const Ints* shape) {
         onnx::ValueInfoProto v{.name = name};
         v.type.emplace();
-        v.type->tensor_type.emplace();
+        v.type->tensor_type.emplace(onnx::TypeProto::Tensor{});
         v.type->tensor_type->elem_type = 1;
         if (shape != nullptr) {
             v.type->tensor_type->shape.emplace();

@@ -2,7 +2,11 @@
 #include <amct_distill/config/static_config.hpp>
 
 #include <amct_distill/text/printer.hpp>
+#include <amct_distill/text/reader.hpp>
+#include <array>
+#include <cstddef>
 #include <string>
+#include <string_view>
 
 #include "support/catch.hpp"
 
@@ -71,6 +75,44 @@ TEST_CASE("a text means the same to the compiler and at run time") {
         "1.000000059604644775390625867361738 clip_min: -1.4e-45 } } }",
         "distill_data_quant_config { ulq_quantize { clip_max_min { clip_max: nan clip_min: - .5e-3F } } }">();
     check_texts<everything_text>();
+}
+
+// The compiler evaluates the same functions, out of sight of a debugger and of the coverage.
+TEST_CASE("what the compiler reads comes out of its functions at run time too") {
+    using Source = detail::StaticSource<everything_text, StandardAlgorithms>;
+    auto const survey = detail::make_survey<Source>();
+    CHECK(survey.ok);
+    CHECK(survey.errors == 0);
+    CHECK(survey.sizes == detail::surveyed<Source>.sizes);
+    CHECK(survey.sizes == std::array<std::size_t, 10>{0, 0, 0, 1, 0, 0, 2, 1, 3, 0});
+    CHECK(survey.arena == detail::surveyed<Source>.arena);
+    auto const chars = detail::make_static_chars<Source>();
+    CHECK(chars == detail::static_chars<Source>);
+    CHECK(std::string_view(chars.data()).starts_with("ab一二"));
+    CHECK(detail::make_static_parts<Source>() == detail::static_parts<Source>);
+    CHECK(detail::static_value<Source>() == everything::value);
+    using Empty = detail::StaticSource<"", StandardAlgorithms>;
+    CHECK(detail::make_static_chars<Empty>() == std::array<char, 1>{'\0'});
+}
+
+TEST_CASE("a wrong text's messages, each with its place, as the compiler shows them") {
+    using Source = detail::StaticSource<"batch_nun: 1\ndata_dump: maybe", StandardAlgorithms>;
+    auto const survey = detail::make_survey<Source>();
+    CHECK_FALSE(survey.ok);
+    REQUIRE(survey.errors == 2);
+    STATIC_REQUIRE(detail::surveyed<Source>.errors == 2);
+    std::string const first = "1:1: unknown field `batch_nun`; did you mean `batch_num`?";
+    CHECK(detail::static_message<Source, 0>().view() == first);
+    std::string const second(detail::static_message<Source, 1>().view());
+    CHECK(second.starts_with("2:12: data_dump: "));
+    auto const all = detail::make_static_messages<Source>();
+    CHECK(std::string(all.chars.begin(), all.chars.end()) == first + second);
+    CHECK(all.ends == std::array<std::size_t, 3>{0, first.size(), first.size() + second.size()});
+    CHECK(survey.message_characters == first.size() + second.size());
+    auto const at_run_time = read<AMCTDistillConfig>(Source::text);
+    REQUIRE(at_run_time.diagnostics().size() == 2);
+    CHECK(second.ends_with(at_run_time.diagnostics()[1].message));
+    CHECK_FALSE(detail::static_value<Source>().batch_num.has_value());
 }
 
 }  // namespace config_static_config_test

@@ -66,4 +66,25 @@ TEST_CASE("what is cut off anywhere, or says that it is longer than it is, is re
     CHECK_FALSE(detail::BinaryReader(three.text).get_values(four));
 }
 
+TEST_CASE("lists and texts without anything are read too, and what ends too early is refused") {
+    detail::BinaryWriter out;
+    out.put_values({});
+    out.put("");
+    out.put(std::vector<double>{});
+    detail::BinaryReader in(out.text);
+    std::string text = "old";
+    std::vector<double> list{1};
+    CHECK(in.get_values({}));
+    CHECK(in.get(text));
+    CHECK(in.get(list));
+    CHECK(in.at_end());
+    CHECK(text.empty());
+    CHECK(list.empty());
+    CHECK_FALSE(in.get_values({}));  // even the number of none takes bytes
+    detail::BinaryWriter one;
+    one.put_values(std::vector<float>{1});
+    std::vector<float> values(1);
+    CHECK_FALSE(detail::BinaryReader(std::string_view(one.text).substr(0, 11)).get_values(values));
+}
+
 }  // namespace io_binary_test

@@ -3,7 +3,10 @@
 
 #include <sys/resource.h>
 
+#include <cerrno>
 #include <csignal>
+#include <filesystem>
+#include <string>
 
 #include "support/catch.hpp"
 #include "support/temporary_directory.hpp"
@@ -62,6 +65,51 @@ TEST_CASE("a disk that is full loses neither the old file nor space") {
           detail::concat("cannot write ", path.string(), ": File too large"));
     CHECK(read_file(path).value() == "old");
     CHECK(dir.files() == 1);
+}
+
+TEST_CASE("what cannot be opened, or read to its end, is named with the reason") {
+    support::temporary_directory const dir;
+    std::string const there = dir.path().string();
+    auto const directory = read_file(dir.path());  // it opens, and has nothing to read
+    REQUIRE_FALSE(directory);
+    CHECK(directory.diagnostics()[0].message == "cannot read " + there + ": Is a directory");
+    std::filesystem::create_directory(dir.path() / "file.tmp");  // where the temporary file would be
+    auto const blocked = write_file(dir.path() / "file", "x");
+    REQUIRE_FALSE(blocked);
+    CHECK(blocked.diagnostics()[0].message == "cannot write " + there + "/file: Is a directory");
+    CHECK(dir.files() == 0);
+    auto const no_source = SourceText::file(there + "/none.cfg");
+    REQUIRE_FALSE(no_source);
+    CHECK(no_source.diagnostics()[0].message ==
+          "cannot open " + there + "/none.cfg: No such file or directory");
+    REQUIRE(write_file(dir.path() / "quant.cfg", "batch_num: 1"));
+    CHECK(SourceText::file(there + "/quant.cfg").value().text == "batch_num: 1");
+}
+
+TEST_CASE("a disk that is full is noticed when a small file is closed, and when the disk is waited for") {
+    support::temporary_directory const dir;
+    for (Durability durability : {Durability::after_exit, Durability::after_power_loss}) {
+        std::filesystem::create_symlink("/dev/full", dir.path() / "full");  // the link is what is removed
+        CHECK(detail::write_content(dir.path() / "full", "a few bytes", durability) == ENOSPC);
+        CHECK_FALSE(std::filesystem::is_symlink(dir.path() / "full"));
+    }
+    std::filesystem::create_symlink("/dev/null", dir.path() / "null");  // which has no disk to wait for
+    CHECK(detail::write_content(dir.path() / "null", "a few bytes", Durability::after_power_loss) == EINVAL);
+    CHECK_FALSE(std::filesystem::is_symlink(dir.path() / "null"));
+    CHECK(detail::write_content(dir.path() / "file", "a few bytes", Durability::after_power_loss) == 0);
+    CHECK(read_file(dir.path() / "file").value() == "a few bytes");
+    CHECK(write_file(dir.path() / "file", "others", Durability::after_power_loss));
+    CHECK(read_file(dir.path() / "file").value() == "others");
+}
+
+TEST_CASE("a file of the directory that the process is in") {
+    support::temporary_directory const dir;
+    auto const before = std::filesystem::current_path();
+    std::filesystem::current_path(dir.path());
+    auto const written = write_file("here.txt", "x");
+    std::filesystem::current_path(before);
+    CHECK(written);
+    CHECK(read_file(dir.path() / "here.txt").value() == "x");
 }
 
 }  // namespace core_file_test

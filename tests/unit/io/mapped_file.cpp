@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/io/mapped_file.hpp>
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <filesystem>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "support/catch.hpp"
@@ -68,6 +70,30 @@ TEST_CASE("what is no readable regular file is refused by name") {
     REQUIRE(mkfifo((dir.path() / "pipe").c_str(), 0600) == 0);
     CHECK(error_of(MappedFile::open(dir.path() / "pipe")) ==
           "error: cannot open " + there + "/pipe: it is not a regular file");
+}
+
+TEST_CASE("a process that may open no more files says so") {
+    support::temporary_directory dir;
+    REQUIRE(write_file(dir.path() / "f", "content"));
+    rlimit before{};
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    rlimit const none{0, before.rlim_max};
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    std::string const mapped = error_of(MappedFile::open(dir.path() / "f")),
+                      read = error_of(MappedFile::read_whole(dir.path() / "f"));
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    std::string const expected =
+        "error: cannot open " + (dir.path() / "f").string() + ": Too many open files";
+    CHECK(mapped == expected);
+    CHECK(read == expected);
+}
+
+TEST_CASE("a file that cannot be mapped and is shorter than it says is an error of reading") {
+    fs::path const online = "/sys/devices/system/cpu/online";  // 4096 bytes by its size, "0-1" by its content
+    std::error_code ignored;
+    if (fs::file_size(online, ignored) != 4096) return;
+    CHECK(error_of(MappedFile::open(online)) ==
+          "error: cannot read " + online.string() + ": Input/output error");
 }
 
 TEST_CASE("a symbolic link is followed unless refused") {

@@ -271,4 +271,259 @@ TEST_CASE("the configuration has a line for each of its lines, comments apart") 
           "<span id=\"c3\">c: &#39;x#\\&#39;#y&#39; <em># z</em></span><span id=\"c4\">d</span>");
 }
 
+TEST_CASE("the verdict names who makes the noise, or that nobody does") {
+    auto const headline = [](const ReportPage& page) {
+        support::Html const parsed(to_html(page));
+        return parsed.all("h1").at(0)->text;
+    };
+    auto const why = [](const ReportPage& page) { return html::explanation(html::View(page)).en; };
+    ReportPage page = full_page();
+    page.network.layers[0].name = page.report.layers[0].name = "a";
+    page.test.networks[1].accuracy = 0.995;
+    CHECK_THAT(headline(page), Catch::Contains("Accuracy rises from 99.00 to 99.50\u00A0%"));
+    CHECK_THAT(headline(page), Catch::Contains("准确率由 99.00\u00A0% 升至 99.50\u00A0%"));
+    CHECK_THAT(headline(page), Catch::Contains("; a and b carry the most noise."));
+    CHECK_THAT(why(page), Catch::Contains("its own rounding leaves 14.0\u00A0dB."));
+    CHECK_THAT(why(page), Catch::Contains("On 397 samples one is 0.25 points."));
+    page.test.samples = 2000;
+    CHECK_THAT(why(page), !Catch::Contains("samples one is"));
+    page.sensitivity = {
+        {.name = "a", .weights_int4 = 12.5, .data_int8 = std::numeric_limits<double>::infinity()}};
+    CHECK_THAT(why(page), Catch::Contains("alone it leaves the outputs 12.5\u00A0dB."));
+    page.sensitivity = {{.name = "a", .noise_share = 0.7}, {.name = "b", .noise_share = 0.2}};
+    CHECK_THAT(headline(page), Catch::Contains("; 2 layers cause 90\u00A0% of the noise."));
+    CHECK_THAT(headline(page), Catch::Contains("；90\u00A0% 的噪声来自 2 个层。"));
+    CHECK_THAT(why(page), Catch::Contains("it makes 70\u00A0% of the noise."));
+    page.sensitivity.pop_back();
+    CHECK_THAT(headline(page), Catch::Contains("; a carries the most noise."));
+    page.sensitivity.clear();
+    for (LayerReport& l : page.report.layers) l.weight_sqnr = l.data_sqnr = 50;
+    CHECK_THAT(headline(page), Catch::Contains("; no layer stands out."));
+    CHECK_THAT(to_html(page),
+               Catch::Contains("Nothing stands out: every quantized layer leaves 30 dB or more."));
+    CHECK_THAT(why(page), Catch::StartsWith("Distillation brought"));
+    page.report.kept_calibrated = true;
+    CHECK_THAT(why(page), Catch::StartsWith("The outputs did not come 5"));
+    page.report.blocks[0].epoch_losses.clear();
+    CHECK_THAT(why(page), Catch::StartsWith("Nothing was trained: the network is calibrated only."));
+    page.report.layers.clear();
+    CHECK_THAT(headline(page), Catch::Contains("No layer was quantized."));
+    CHECK_THAT(html::hurts(html::View(page)), Catch::Contains("没有量化任何层。"));
+}
+
+TEST_CASE("each cause of noise is told: weights, inputs, channels, zeros, clips") {
+    ReportPage page = full_page();
+    auto const cause = [&](double weights, double data) {
+        page.report.layers[0].weight_sqnr = weights;
+        page.report.layers[0].data_sqnr = data;
+        return html::cause(html::View(page).layers[0]).en;
+    };
+    CHECK(cause(20, 40) ==
+          "The INT4 weights make most of its noise; the ranges of its 2 channels differ 7-fold; 1 of 2 "
+          "channels is all zeros; 1.25\u00A0% of the inputs lie outside the clips.");
+    page.report.layers[0].dead_channels = {0, 1};
+    page.report.layers[0].saturation = 0.0004;
+    page.report.layers[0].weight_scales = {{0.5f, 0}, {0.25f, 0}, {0.75f, 0}};
+    CHECK(cause(40, 20) == "The INT8 inputs make most of its noise; 2 of 2 channels are all zeros.");
+    page.report.layers[0].dead_channels.clear();
+    CHECK(cause(20, 20) == "INT4 weights and INT8 inputs share its noise.");
+    page.report.layers[0].weight_scales.clear();
+    CHECK(cause(20, 22) == "INT4 weights and INT8 inputs share its noise.");
+}
+
+TEST_CASE("remedies: which bits, at what price, in whose place") {
+    ReportPage page = full_page();
+    LayerReport& l = page.report.layers[1];
+    auto const remedy = [&] { return html::remedy(html::View(page).layers[1]); };
+    l.weight_bits = l.data_bits = 4;
+    l.weight_sqnr = l.data_sqnr = 15;
+    CHECK(remedy().text.en == "Raise weights and inputs to INT8: +18\u00A0B");
+    CHECK(remedy().text.zh == "把权重与数据提高到 INT8：+18\u00A0B");
+    CHECK_THAT(remedy().config, Catch::Contains("ulq_quantize { dst_type: INT8 }"));
+    l.data_sqnr = 10;
+    CHECK(remedy().text.en == "Raise the inputs to INT8: no bytes more");
+    CHECK_THAT(remedy().config, Catch::Contains("arq_distill { dst_type: INT4 channel_wise: true }"));
+    page.network.layers[1].from = "distill_override_layers[0]";
+    page.network.layers[1].from_line = 0;
+    CHECK(remedy().text.en == "Raise the inputs to INT8: no bytes more, in place of its override");
+    CHECK(remedy().text.zh == "把数据提高到 INT8：不增加体积，替换原有的 override");
+    l.weight_bits = l.data_bits = 8;
+    l.saturation = 0.02;
+    l.user_clips = true;
+    CHECK_THAT(remedy().text.en, Catch::StartsWith("Its clips are yours and cut off values"));
+    CHECK(remedy().config.empty());
+    l.weight_algorithm = "ulq_distill, INT8";
+    l.weight_sqnr = 29;
+    CHECK_THAT(remedy().text.en, Catch::StartsWith("Give each channel a scale of its own"));
+    l.data_algorithm = "my_own, INT8";  // which is not known to take that
+    CHECK_THAT(remedy().text.en, Catch::StartsWith("Its clips are yours"));
+    l.user_clips = false;
+    CHECK(remedy().config == "quant_skip_layers: \"b\"");
+    l.weight_bits = 4;
+    l.weight_sqnr = 10;
+    CHECK(remedy().text.en == "Raise the weights to INT8: +18\u00A0B, in place of its override");
+    CHECK(remedy().config.empty());  // nobody knows its configuration
+}
+
+TEST_CASE("the figures on top: samples, stages, sizes and bits") {
+    ReportPage page = full_page();
+    page.test = {.samples = 100,
+                 .networks = {{"FP32 teacher", 0.5, 0},
+                              {"calibrated", 0.5, 0.5},
+                              {"in integers", 0.51, std::nan("")},
+                              {"<mine>", 0.51, 0.25}}};
+    std::string const points = html::accuracy_figure(html::View(page));
+    CHECK_THAT(points, Catch::Contains("+1.00 <small>") && Catch::Contains("points, 1 sample<"));
+    CHECK_THAT(points, Catch::Contains("整数推理") && Catch::Contains("&lt;mine&gt;"));
+    page.test.samples = 0;
+    page.test.networks[3].accuracy = 0.5;
+    std::string const same = html::accuracy_figure(html::View(page));
+    CHECK_THAT(same, Catch::Contains("±0 <small>") && !Catch::Contains("test samples"));
+    page.test.networks[3].accuracy = std::nan("");  // not all are known: the error is drawn
+    CHECK_THAT(to_html(page), Catch::Contains("Error of the outputs to the teacher’s"));
+    page.test.networks = {
+        {"FP32", std::nan(""), 0}, {"calibrated", std::nan(""), 0.5}, {"x", std::nan(""), 0.25}};
+    CHECK_THAT(html::error_figure(html::View(page)),
+               Catch::Contains("<data value=\"0.5\">0.5</data>") && Catch::Contains("× 0.50 <small>"));
+    page.report.output_error_calibrated = 0;
+    page.report.blocks.clear();
+    CHECK_THAT(html::error_figure(html::View(page)),
+               Catch::Contains("– <small>") && Catch::Contains("nothing was trained"));
+
+    page.report.layers[0].weight_bits = 2;
+    std::string const bits = html::bits_figure(html::View(page));
+    CHECK_THAT(bits, Catch::Contains("1 layer at INT2, 1 layer at INT4, 1 layer at INT8, 1 layer in float"));
+    CHECK_THAT(bits, Catch::Contains("INT2 25\u00A0%"));
+    page.network.layers[1].weights = 4000;
+    CHECK_THAT(html::bits_figure(html::View(page)), !Catch::Contains("INT2 1"));
+    CHECK_THAT(html::size_figure(html::View(page)), Catch::Contains("b alone: 2.0\u00A0kB, 8"));
+    page.network.layers.resize(2);  // one layer is all there is, and so says nothing
+    page.network.layers.erase(page.network.layers.begin());
+    CHECK_THAT(html::size_figure(html::View(page)), !Catch::Contains(" alone: "));
+}
+
+TEST_CASE("many layers: bars without names, tables and lists that open") {
+    ReportPage page;
+    page.observed = ObservedValues{.output_sqnr = 20, .samples = 4};
+    for (int k = 0; k != 20; ++k) {
+        std::string const name = detail::concat("layer", k);
+        page.report.layers.push_back(layer(name, 8, 40.0 + k, 35.0 - k));
+        page.sensitivity.push_back({.name = name, .weights_int8 = 10.0 + k});
+        page.warnings.push_back({.severity = Severity::warning, .message = name});
+        LayerValues values{.name = name, .output_sqnr = 30.0 - k};
+        values.weights.add(std::vector<float>{0, 1});
+        page.observed->layers.push_back(values);
+    }
+    page.sensitivity.push_back({.name = "nobody"});
+    std::string const text = to_html(page);
+    CHECK(support::Html(text).error == "");
+    CHECK_THAT(text, Catch::Contains("The other 9 layers") && Catch::Contains("其余 9 层"));
+    CHECK_THAT(text, Catch::Contains("<th scope=\"row\">nobody</th>"));  // no link: no such row
+    CHECK_THAT(text, Catch::Contains("14 others") && Catch::Contains("其余 14 条"));
+    CHECK_THAT(text, Catch::Contains("<b><span lang=\"en\">run</span>"));
+    CHECK_THAT(html::bars(html::View(page)), !Catch::Contains("<i>layer0 "));
+    CHECK_THAT(html::bars(html::View(page)), Catch::Contains("<i class=\"worst\">40.0</i>"));
+    // Five hurt; of the 15 others seven are shown.
+    std::string const values = html::values(html::View(page), 12);
+    CHECK_THAT(values, Catch::Contains("Left out: 8 layers with less noise of their own."));
+    CHECK_THAT(html::values(html::View(page), 3), Catch::Contains("Left out: 15 layers"));
+    CHECK_THAT(html::values(html::View(page), 100),
+               Catch::Contains("Layers 1 – 12") && Catch::Contains("Layers 13 – 15"));
+    page.warnings.resize(7);
+    CHECK_THAT(to_html(page), Catch::Contains("1 other<"));
+    page.warnings[0].where = {3, 1};
+    CHECK_THAT(to_html(page), Catch::Contains("<b><span lang=\"en\">line 3</span>"));
+    page.warnings[0] = {.severity = Severity::warning, .source = "<f>", .message = "m"};
+    CHECK_THAT(to_html(page), Catch::Contains("<b>&lt;f&gt;</b>"));
+}
+
+TEST_CASE("blocks: how they ended, what was taken over, and losses off the scale") {
+    ReportPage page = full_page();
+    BlockReport& b = page.report.blocks[0];
+    b.shared = {"<emb>"};
+    CHECK_THAT(html::blocks(html::View(page)),
+               Catch::Contains("ended early</span><span lang=\"zh\">提前结束</span></span>: &lt;b&gt;") &&
+                   Catch::Contains("&lt;emb&gt; <span lang=\"en\">is shared with other nodes"));
+    CHECK_THAT(html::blocks(html::View(page)), Catch::Contains("What lies above ten times is drawn there."));
+    CHECK_THAT(html::blocks(html::View(page)), Catch::Contains(", 3 ⇤"));
+    b = {.names = {"a"}, .loss_before = 1, .loss_after = 0.9, .epoch_losses = {0.9, 0}, .seconds = 2};
+    page.report.resumed_blocks = 3;
+    std::string const text = html::blocks(html::View(page));
+    CHECK_THAT(text, Catch::Contains("<b class=\"bad\">× 0.90</b> <span lang=\"en\">as calibrated"));
+    CHECK_THAT(text, Catch::Contains("3 blocks were taken from an earlier run."));
+    CHECK_THAT(text, !Catch::Contains("What lies above") && !Catch::Contains("⇤"));
+    b.epoch_losses.clear();
+    CHECK_THAT(html::blocks(html::View(page)), Catch::Contains("Each block’s error, as calibrated"));
+    page.report.blocks.clear();
+    CHECK_THAT(html::blocks(html::View(page)), Catch::Contains("Nothing was distilled."));
+}
+
+TEST_CASE("histograms: codes as ticks or as a band, and what the clips cut off") {
+    ValueHistogram values;
+    values.add(std::vector<float>{-2, -1, 0, 1, 2});
+    html::CodeRangeText codes{.low = -1, .high = 1, .step = 0.25, .bits = 4};
+    std::string const cut = html::histogram(values, "hw", &codes);
+    support::Html const parsed("<body>" + cut + "</body>");
+    auto const count = [&](std::string_view which) {
+        std::size_t n = 0;
+        for (const auto* e : parsed.all("path")) n += attribute(*e, "class") == which ? 1u : 0u;
+        return n;
+    };
+    CHECK(count("out") == 2);
+    CHECK(count("clip") == 2);  // the ends, and the ticks
+    CHECK(count("band") == 0);
+    codes.step = 1.0 / 128;
+    CHECK_THAT(html::histogram(values, "hw", &codes), Catch::Contains("class=\"band\""));
+    codes = {.low = -3, .high = 3, .step = 1};
+    CHECK_THAT(html::histogram(values, "hw", &codes), !Catch::Contains("class=\"out\""));
+    CHECK_THAT(html::histogram(values, "hw", nullptr), !Catch::Contains("class=\"clip\""));
+    ValueHistogram same;
+    same.add(std::vector<float>{3, 3, std::numeric_limits<float>::infinity()});
+    CHECK_THAT(html::histogram(same, "hw", nullptr), Catch::Contains("d=\"M"));
+    CHECK_THAT(html::histogram({}, "hw", nullptr), Catch::Contains("<path class=\"h hw\" d=\"\"/>"));
+}
+
+TEST_CASE("the table of layers: places without a line, algorithms of one's own, one scale") {
+    ReportPage page = full_page();
+    page.network.layers[0].from = "the default";
+    page.network.layers[0].from_line = 0;
+    page.network.layers[1].from = "line";  // without its place
+    page.report.layers[1].weight_scales = {{0.5f, 0}};
+    page.report.layers[1].user_clips = true;
+    page.report.layers[2].data_algorithm = "my_own, INT8";
+    page.report.layers[2].weight_scales.clear();
+    std::string const text = html::layers(html::View(page));
+    CHECK_THAT(text, Catch::Contains("<td class=\"l\">the default</td>"));
+    CHECK_THAT(text, Catch::Contains("<a href=\"#c2\" title=\"line\">line</a>"));
+    CHECK_THAT(text, Catch::Contains("data-v=\"0.5\">0.5</td>"));
+    CHECK_THAT(text, Catch::Contains("my_own INT8</span>") && Catch::Contains("ulq INT8</span>"));
+    CHECK_THAT(text, Catch::Contains(" … 1.99*</td>") && Catch::Contains("*: the first clips were yours"));
+    CHECK_THAT(text, !Catch::Contains("Inputs of all quantized layers"));
+    page.run.config_text.clear();
+    CHECK_THAT(html::layers(html::View(page)), Catch::Contains("<td class=\"l\">2:3</td>"));
+    page.report.layers.clear();
+    CHECK_THAT(html::layers(html::View(page)), Catch::Contains("<td class=\"l\"><span lang=\"en\">float"));
+}
+
+TEST_CASE("data and integers: lines of text, pictures of a point, sums that differ") {
+    ReportPage page = full_page();
+    page.data[0].thumbnails = {{100, 10, "AAAA", "wide"}, {0, 0, "BBBB", "none"}};
+    std::string const text = html::data(html::View(page));
+    CHECK_THAT(text, Catch::Contains("width=\"240\" height=\"24\" alt=\"wide\""));
+    CHECK_THAT(text, Catch::Contains("width=\"0\" height=\"0\" alt=\"none\""));
+    page.data[0].thumbnails.clear();
+    CHECK_THAT(html::data(html::View(page)), !Catch::Contains("The first ones, as the network sees them"));
+    page.data.clear();
+    CHECK_THAT(html::data(html::View(page)), Catch::Contains("Not recorded."));
+    CHECK_THAT(html::integers(html::View(page)), Catch::Contains("<details><summary>"));
+    page.verified->layers[0].largest = 4;
+    CHECK_THAT(html::integers(html::View(page)), Catch::Contains("They do NOT compute what was simulated") &&
+                                                     Catch::Contains("<details open>") &&
+                                                     Catch::Contains("<tr class=\"hit\">"));
+    page.verified.reset();
+    CHECK_THAT(html::integers(html::View(page)),
+               Catch::Contains("The integers were not compared with the simulation."));
+    CHECK(html::config_lines("a: 'x\\").ends_with("a: &#39;x\\</span>"));
+}
+
 }  // namespace report_html_test

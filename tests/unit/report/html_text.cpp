@@ -49,4 +49,31 @@ TEST_CASE("both languages, or one where they are the same") {
           "<p class=\"soft\" lang=\"en\">One. Two.</p><p class=\"soft\" lang=\"zh\">一。二。</p>");
 }
 
+TEST_CASE("numbers at the ends of their ranges") {
+    double const inf = std::numeric_limits<double>::infinity();
+    CHECK(html::fixed(-inf, 1) == "−∞");
+    CHECK(html::digits3(-inf) == "−∞");
+    CHECK(html::digits3(inf) == "∞");
+    CHECK(html::digits3(std::nan("")) == "–");
+    CHECK(html::digits3(6.76e-6) == "6.76e−6");
+    CHECK(html::digits3(1e-10) == "1e−10");
+    CHECK(html::digits3(1.25e21) == "1.25e21");
+    CHECK(html::bytes(999) == "999\u00A0B");
+    CHECK(html::bytes(2.5e9) == "2.50\u00A0GB");
+    CHECK(html::short_count(12) == "12");
+    CHECK(html::short_count(123456) == "123\u00A0k");
+    CHECK(html::short_count(4.5e6) == "4.5\u00A0M");
+    CHECK(html::short_count(3e9) == "3.0\u00A0G");
+    CHECK(html::value(inf).empty());
+    CHECK(html::plain(inf) == "0");
+    CHECK(html::plain(-0.001) == "0");
+}
+
+TEST_CASE("what turns the direction of text, or controls a terminal, is replaced") {
+    for (const char* bad : {"\u202A", "\u202E", "\u2066", "\u2069", "\x01", "\x7F", "\xFF"})
+        CHECK(html::escaped(bad) == "\uFFFD");
+    for (const char* good : {"\u2029", "\u202F", "\u2065", "\u206A", "\t", "\n"})
+        CHECK(html::escaped(good) == good);
+}
+
 }  // namespace report_html_text_test

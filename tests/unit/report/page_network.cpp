@@ -2,6 +2,9 @@
 #include <amct_distill/report/page_network.hpp>
 
 #include <algorithm>
+#include <amct_distill/nn/layers/conv_transpose.hpp>
+#include <string>
+#include <vector>
 
 #include "support/catch.hpp"
 #include "support/small_network.hpp"
@@ -51,6 +54,39 @@ TEST_CASE("operations without weights are not drawn, and paths meet where they m
     CHECK(page.nodes[1].block != page.nodes[3].block);
     CHECK(page.layers[0].shape == "dw 3×3 4");
     CHECK(page.layers[1].shape == "1×1 4→8 ÷2");
+}
+
+TEST_CASE("shapes of layers that are none of a convolution's, and of those with options of two numbers") {
+    nn::Network net;
+    nn::NodeId const tokens = net.input("tokens", {6, 4});
+    nn::NodeId const image = net.input("image", {4, 7, 6});
+    nn::NodeId const a = net.add(
+        "a",
+        nn::Conv2d({.in_channels = 4, .out_channels = 8, .kernel = {3, 1}, .stride = {2, 1}, .groups = 4}),
+        {image});
+    nn::NodeId const up = net.add(
+        "up", nn::ConvTranspose2d({.in_channels = 8, .out_channels = 4, .kernel = {2, 2}, .stride = {2, 2}}),
+        {a});
+    nn::NodeId const fc = net.add("fc", nn::Linear({.in_features = 4, .out_features = 3}), {tokens});
+    nn::NodeId const twice = net.add_function("twice", nn::Add{}, {fc, fc});
+    net.output(up);
+    net.output(twice);
+    PageNetwork const page = page_network(net, support::plan_for(net, ""));
+    REQUIRE(page.layers.size() == 3);
+    CHECK(page.layers[0].shape == "3×1 /2×1 4→8 ÷4");
+    CHECK(page.layers[0].multiplications == 3 * 8 * 3 * 6);
+    CHECK(page.layers[1].shape == "2×2 /2 8→4");
+    CHECK(page.layers[1].multiplications == 8 * 3 * 6 * 4 * 4);  // each value that is read, 4 * 2 * 2 times
+    CHECK(page.layers[2].shape == "4→3");
+    CHECK(page.layers[2].multiplications == 6 * 4 * 3);
+    REQUIRE(page.nodes.size() == 5);  // the sum of a value and itself is no place where paths meet
+    CHECK(page.nodes[4].label == "fc");
+    CHECK(detail::option_numbers("", "stride").empty());
+    CHECK(detail::option_numbers("mystride: 3", "stride").empty());
+    CHECK(detail::option_numbers("stride: 3 x: 1", "stride") == std::vector<std::string>{"3"});
+    CHECK(detail::option_numbers("a: 1 stride: [3, 4]", "stride") == std::vector<std::string>{"3", "4"});
+    CHECK(detail::times({"3", "4"}, true) == "3×4");
+    CHECK(detail::times({}, true).empty());
 }
 
 }  // namespace report_page_network_test
