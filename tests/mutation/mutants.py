@@ -11,7 +11,7 @@
 
 Needs python3-clang-14 (the python3 of Debian), clang, and what the unit tests need.
 """
-import argparse, collections, concurrent.futures, json, os, pathlib, random, re, resource, shutil
+import argparse, collections, concurrent.futures, hashlib, json, os, pathlib, re, resource, shutil
 import subprocess, sys, time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -21,6 +21,9 @@ FOLDERS = {"core": 40, "reflect": 30, "text": 50, "wire": 40, "config": 20, "gra
            "quant": 70, "student": 50, "distill": 60, "deploy": 50, "onnx": 90}
 # What the compiler alone evaluates: tests/compile_fail and unit/config/static_config.cpp are its tests.
 COMPILED_ONLY = {"config/static_config.hpp", "plan/static_select.hpp", "core/fixed_string.hpp"}
+ONNX_TESTS = "/usr/share/libonnx-testdata/data"
+PROGRAMS = {"onnx_layers": [], "onnx_zoo": [],
+            "onnx_nodes": [ONNX_TESTS, "--expected", str(ROOT / "tests/conformance/onnx_refused.txt")]}
 FLAGS = ["-std=c++20", "-w", "-Wno-narrowing", "-ferror-limit=0", "-isystem", "/usr/include/eigen3",
          "-I", str(ROOT / "tests"), "-DAMCT_DISTILL_SCALAR_LOOPS", "-D_GLIBCXX_ASSERTIONS",
          f'-DAMCT_DISTILL_GOLDEN_DIR="{ROOT}/tests/golden"', f'-DAMCT_DISTILL_SOURCE_DIR="{ROOT}"',
@@ -182,23 +185,33 @@ def candidates(source):
 
 
 def sample(work, seed, scale):
-    found = set()
+    found, texts, seen = set(), {}, collections.Counter()
     for source in ("src/amct_distill.cpp", "src/onnx.cpp"):
         found |= candidates(ROOT / source)
-    rng = random.Random(seed)
+
+    def lot(c):  # of the line's text, so that a header's change moves only the mutants of the changed lines
+        path, begin, end, kind, new = c
+        if path not in texts:
+            texts[path] = (INCLUDE / path).read_bytes()
+        text = texts[path]
+        line = text[text.rfind(b"\n", 0, begin) + 1:text.find(b"\n", end)].split()
+        key = repr((seed, path, line, kind, text[begin:end].split(), new.split()))
+        seen[key] += 1
+        return hashlib.sha256(f"{key} {seen[key]}".encode()).digest()
+
     mutants = []
     for folder, count in FOLDERS.items():
         kinds = collections.defaultdict(list)
         for c in sorted(c for c in found if c[0].startswith(folder + "/")):
-            kinds[c[3]].append(c)
+            kinds[c[3]].append((lot(c), c))
         for group in kinds.values():
-            rng.shuffle(group)
+            group.sort()
         total = sum(map(len, kinds.values()))
         chosen = []
         while len(chosen) < count * scale and any(kinds.values()):  # as many of each kind, while there are
             for kind in sorted(kinds):
                 if kinds[kind]:
-                    chosen.append(kinds[kind].pop())
+                    chosen.append(kinds[kind].pop()[1])
         print(f"{folder}: {total} candidates, {min(len(chosen), int(count * scale))} sampled")
         mutants += chosen[:int(count * scale)]
     out = []
@@ -207,7 +220,30 @@ def sample(work, seed, scale):
         out.append({"number": number, "file": path, "begin": begin, "end": end, "kind": kind, "new": new,
                     "old": text[begin:end].decode(), "line": text.count(b"\n", 0, begin) + 1,
                     "last": text.count(b"\n", 0, end) + 1, "builds": True})
+    carry(work, out)
     save(work, out)
+    # The rest of the steps take the headers as they are now: they may be edited meanwhile.
+    shutil.rmtree(work / "sampled", ignore_errors=True)
+    shutil.copytree(ROOT / "include", work / "sampled")
+
+
+def carry(work, new):
+    """Results of an earlier sample stay, of mutants whose header has not changed."""
+    if not (work / "mutants.json").exists() or not (work / "sampled").exists():
+        return
+    same = {p for p in {m["file"] for m in new} if (sampled(work) / p).exists() and
+            (sampled(work) / p).read_bytes() == (INCLUDE / p).read_bytes()}
+    where = {(m["file"], m["begin"], m["end"], m["new"]): str(m["number"]) for m in load(work)}
+    for name in ("results.json", "alone.json"):
+        if (work / name).exists():
+            old = json.loads((work / name).read_text())
+            kept = {str(m["number"]): old.get(where.get((m["file"], m["begin"], m["end"], m["new"])))
+                    for m in new if m["file"] in same}
+            (work / name).write_text(json.dumps({n: r for n, r in kept.items() if r}, indent=1))
+
+
+def sampled(work):
+    return work / "sampled" / "amct_distill"
 
 
 def load(work):
@@ -249,8 +285,8 @@ def write_headers(work, mutants):
     for m in mutants:
         if m["builds"]:
             by_file[m["file"]].append(m)
-    for header in INCLUDE.rglob("*.hpp"):
-        path = str(header.relative_to(INCLUDE))
+    for header in sampled(work).rglob("*.hpp"):
+        path = str(header.relative_to(sampled(work)))
         new = mutated(header.read_bytes(), by_file.get(path, []))
         target = work / "include" / "amct_distill" / path
         if not target.exists() or target.read_text() != new:
@@ -270,7 +306,7 @@ def precompile(work):
     header, out = work / "outside.hpp", work / "outside.pch"
     if not out.exists():
         found = collections.Counter()
-        for path in [*INCLUDE.rglob("*.hpp"), *(ROOT / "tests/unit").rglob("*.cpp")]:
+        for path in [*sampled(work).rglob("*.hpp"), *(ROOT / "tests/unit").rglob("*.cpp")]:
             found.update(set(re.findall(r"#include (<[a-z_]+>)", path.read_text())))
         header.write_text(f'#include "{HERE}/mutant.hpp"\n#include <Eigen/Core>\n#include "support/catch.hpp"\n' +
                           "".join(f"#include {name}\n" for name, count in found.items() if count > 4))
@@ -286,12 +322,13 @@ def blamed(work, mutants, messages):
     bad, here = set(), []
 
     def settle():
-        for path, line in here:
-            hit = [m["number"] for m in mutants if m["builds"] and m["file"] == path
-                   and m["line"] <= line <= m["last"]]
-            if hit:
-                bad.update(hit)
-                return
+        for after in (0, 3):  # lines: a call is blamed for its arguments
+            for path, line in here:
+                hit = [m["number"] for m in mutants if m["builds"] and m["file"] == path
+                       and m["line"] - after <= line <= m["last"]]
+                if hit:
+                    bad.update(hit)
+                    return
     for text in messages.splitlines():
         if " error: " in text:
             settle()
@@ -303,11 +340,21 @@ def blamed(work, mutants, messages):
 
 
 def units(folders):
-    """The translation units: the compiled library's two, and the unit tests of a folder as one."""
+    """The translation units: the compiled library's two, the unit tests of a folder as one, and what tests
+    onnx/ beside them, of which each program is a test."""
     yield "library", ROOT / "src" / "amct_distill.cpp"
     yield "onnx_library", ROOT / "src" / "onnx.cpp"
     for folder in folders:
         yield folder, sorted((ROOT / "tests" / "unit" / folder).rglob("*.cpp"))
+    yield "onnx_files", sorted((ROOT / "tests" / "onnx_files").glob("*.cpp"))
+    for name in PROGRAMS:
+        yield name, [ROOT / "tests" / "conformance" / f"{name}.cpp"]
+
+
+def as_test(name):
+    given = ", ".join(f'const_cast<char*>("{text}")' for text in (name, *PROGRAMS[name]))
+    return (f'#undef main\nTEST_CASE("program: {name}") {{\n    char* given[] = {{{given}, nullptr}};\n'
+            f'    CHECK(main_of_{name}({1 + len(PROGRAMS[name])}, given) == 0);\n}}\n')
 
 
 def build(work, only):
@@ -319,8 +366,10 @@ def build(work, only):
     for name, source in units(FOLDERS):
         if isinstance(source, list):
             unity = objects / f"unit_{name}.cpp"
-            unity.write_text('#include "support/definitions.cpp"\n' +
-                             "".join(f'#include "{s}"\n' for s in source))
+            text = "".join(f'#include "{s}"\n' for s in source)
+            if name in PROGRAMS:
+                text = f"#define main main_of_{name}\n" + text + as_test(name)
+            unity.write_text('#include "support/definitions.cpp"\n' + text)
             source = unity
         if not only or name in only:
             todo[name] = source
@@ -371,11 +420,27 @@ def environment(work, **more):
     return {**os.environ, "TMPDIR": str(work / "tmp"), **more}
 
 
+def name_file(path, names):
+    """A file of tests for the option -f."""
+    path.write_text("".join(name.replace("\\", "\\\\").replace(",", "\\,") + "\n" for name in names))
+
+
 def record(work):
-    out = work / "reached.txt"
-    out.unlink(missing_ok=True)
-    subprocess.run([str(work / "unit"), *os.environ.get("TESTS", "~[.]").split("|")], cwd=work,
-                   env=environment(work, AMCT_MUTANT_RECORD=str(out)))
+    """In a few programs beside each other, each of which has every so many-th test."""
+    listed = subprocess.run([str(work / "unit"), "--list-test-names-only",
+                             *os.environ.get("TESTS", "~[.]").split("|")], capture_output=True, text=True).stdout
+    names, jobs = listed.splitlines(), int(os.environ.get("JOBS", "2"))
+    running = []
+    for k in range(jobs):
+        out = work / f"reached_{k}.txt"
+        out.unlink(missing_ok=True)
+        name_file(work / f"tests_of_{k}.txt", names[k::jobs])
+        running.append((out, subprocess.Popen([str(work / "unit"), "-f", str(work / f"tests_of_{k}.txt")], cwd=work,
+                                              env=environment(work, AMCT_MUTANT_RECORD=str(out)))))
+    for _, one in running:
+        one.wait()
+    (work / "reached.txt").write_text("".join(out.read_text() for out, _ in running if out.exists()))
+    print(f"{len(reached(work))} of {len(names)} tests recorded")
 
 
 def reached(work):
@@ -404,12 +469,12 @@ def run_one(work, number, tests, longest):
         part = [t for t in rest if t[0] <= max(0.02, 8 * rest[0][0])]
         rest = rest[len(part):]
         names = work / f"tests_{number}.txt"
-        names.write_text("".join(name.replace("\\", "\\\\").replace(",", "\\,") + "\n" for _, name in part))
+        name_file(names, [name for _, name in part])
         seconds = int(3 + 5 * sum(took for took, _ in part))
         try:
             done = subprocess.run([str(work / "unit"), "-f", str(names), "-a"], cwd=work, text=True,
                                   env=environment(work, AMCT_MUTANT=str(number)), preexec_fn=limits(seconds),
-                                  capture_output=True, timeout=600 + 6 * seconds, errors="replace")
+                                  capture_output=True, timeout=60 + 3 * seconds, errors="replace")
         except subprocess.TimeoutExpired:
             return "killed: waits"
         finally:
@@ -427,8 +492,11 @@ def run(work, only, again, longest):
     mutants, tests, path = load(work), reached(work), work / "results.json"
     results = json.loads(path.read_text()) if path.exists() else {}
     folders = set(only or FOLDERS)
-    todo = [m for m in mutants if m["builds"] and m["file"].split("/")[0] in folders and
-            (str(m["number"]) not in results or again and not results[str(m["number"])].startswith("killed"))]
+
+    def is_left(m):
+        result = results.get(str(m["number"]))
+        return result is None or again and not result.startswith("killed") and not is_equivalent(m)
+    todo = [m for m in mutants if m["builds"] and m["file"].split("/")[0] in folders and is_left(m)]
     todo.sort(key=lambda m: m["file"].startswith("quant/"))  # whose tests take longest
     present = in_program(work)
 
@@ -461,8 +529,8 @@ def tests_of(path):
 def alone_one(work, m, precompiled):
     place = work / f"alone_{m['number']}"
     shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(ROOT / "include", place / "include")
-    text = (INCLUDE / m["file"]).read_bytes()
+    shutil.copytree(work / "sampled", place / "include")
+    text = (sampled(work) / m["file"]).read_bytes()
     (place / "include" / "amct_distill" / m["file"]).write_bytes(
         text[:m["begin"]] + (m["new"] or ";").encode() + text[m["end"]:])
     try:
@@ -494,7 +562,7 @@ def alone(work, only):
     mutants, path = load(work), work / "alone.json"
     results = all_results(work)
     todo = [m for m in mutants if m["builds"] and results.get(str(m["number"]), "killed")[:6] != "killed" and
-            m["file"].split("/")[0] in set(only or FOLDERS)]
+            m["file"].split("/")[0] in set(only or FOLDERS) and not is_equivalent(m)]
     precompiled = precompile(work)
     tried = json.loads(path.read_text()) if path.exists() else {}
     with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("JOBS", "2"))) as pool:
@@ -527,6 +595,10 @@ def judged():
 
 def short(text):
     return " ".join(text.split())
+
+
+def is_equivalent(m):
+    return judged().get((m["file"], short(m["old"]), short(m["new"])), "").startswith("equivalent")
 
 
 def report(work):
@@ -570,7 +642,7 @@ def main():
     parser.add_argument("--seed", type=int, default=18)
     parser.add_argument("--scale", type=float, default=1.0, help="of the sample")
     parser.add_argument("--only", nargs="*", help="build: units; run: folders")
-    parser.add_argument("--again", action="store_true", help="run: survivors too")
+    parser.add_argument("--again", action="store_true", help="run: survivors too, but for those judged equivalent")
     parser.add_argument("--longest", type=float, default=1e9, help="run: no tests that took more seconds")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)

@@ -114,6 +114,53 @@ TEST_CASE("ascend: widths and scales of layers, all at once") {
             "INT8 (an override), or skip it"});
 }
 
+TEST_CASE("ascend: a scale whose inverse is no normal number is refused") {
+    Deployed net("");
+    auto const with_scale = [&](float scale) {
+        std::vector<DeployedLayer> layers(net.deployment.layers().begin(), net.deployment.layers().end());
+        for (DeployedLayer& l : layers)
+            if (l.name == "fc") l.data.scale = scale;
+        net.deployment = Deployment(net.deployment.network(), std::move(layers));
+        return net.said();
+    };
+    CHECK(with_scale(0x1p126f) == Lines());
+    CHECK(with_scale(0x1p127f) ==
+          Lines{"layer `fc`: AscendQuant multiplies by 1 / scale_d, and scale_d is " +
+                detail::number(0x1p127f) + "; calibrate with other data, or skip the layer"});
+}
+
+TEST_CASE("amct models: a BatchNorm after a layer in float is folded into it, if it alone reads it") {
+    Deployed const net("quant_skip_layers: 'conv_strided'");
+    std::size_t const conv = [&] {
+        for (std::size_t i = 0; i != net.file.graph().node.size(); ++i)
+            if (std::string_view(net.file.graph().node[i].name.get()).find("conv_strided") !=
+                std::string::npos)
+                return i;
+        return net.file.graph().node.size();
+    }();
+    REQUIRE(conv != net.file.graph().node.size());
+    auto const norms = [&](bool read_twice) {
+        onnx::ModelProto proto = net.file.proto();
+        proto.opset_import[0].version = 11;
+        if (read_twice)
+            proto.graph->node.push_back({.input = {proto.graph->node[conv].output.front()},
+                                         .output = {"unread"},
+                                         .name = std::string_view("unread"),
+                                         .op_type = std::string_view("Relu")});
+        std::string const changed = write_binary(proto);
+        auto const model = onnx::ModelFile::of_bytes(changed, "net.onnx").value();
+        auto const made = onnx::deploy_bytes(model, net.imported, net.deployment);
+        REQUIRE(made);
+        std::string const bytes = made->model;
+        auto const read = onnx::ModelFile::of_bytes(bytes, "made.onnx").value();
+        std::size_t found = 0;
+        for (const onnx::NodeProto& n : read.graph().node) found += n.op_type.get() == "BatchNormalization";
+        return found;
+    };
+    CHECK(norms(false) == 0);
+    CHECK(norms(true) == 1);
+}
+
 TEST_CASE("amct models: large weights are in a file beside") {
     nn::Network wide;
     nn::NodeId const x = wide.add_function("/Flatten", nn::Flatten{}, {wide.input("image", {2, 6, 6})});

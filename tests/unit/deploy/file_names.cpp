@@ -51,7 +51,46 @@ TEST_CASE("what some file system forbids is replaced, and a hash tells the names
     }
 }
 
+TEST_CASE("letters, digits and three marks of ASCII stay, every other byte of it is replaced") {
+    std::string const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+    for (int i = 0; i != 256; ++i) {
+        INFO(i);
+        char const c = static_cast<char>(static_cast<unsigned char>(i));
+        std::string const name{'a', c, 'b'};
+        if (plain.find(c) != plain.npos) {
+            CHECK(file_name(name) == name);
+            std::string const own{c};
+            CHECK(detail::lower_case(own) == (c >= 'A' && c <= 'Z' ? std::string{char(i + 32)} : own));
+        } else {
+            CHECK(file_name(name).substr(0, 4) == "a_b-");
+            CHECK(detail::lower_case(std::string{c}) == std::string{c});
+        }
+    }
+    // Devices of Windows have one digit at the end, of ten.
+    for (char c = '0'; c <= '9'; ++c)
+        for (std::string const begin : {"com", "LPT"}) {
+            CHECK(file_name(begin + c).starts_with(begin + c + "-"));
+            CHECK(file_name(begin + c + ".x").starts_with(begin + c + ".x-"));
+        }
+    for (std::string const name : {"com", "com:", "com/", "lpt10", "xcom1", "nul1", "connect"})
+        CHECK_FALSE(detail::is_reserved_file_name(name));
+    for (std::string const name : {"prn", "PRN.a.b", "nul."}) CHECK(detail::is_reserved_file_name(name));
+}
+
+TEST_CASE("characters beyond ASCII stay, but for those that cannot be seen") {
+    for (std::string const c :
+         {"\xC2\xA1", "\xC3\xA9", "\xE1\xBF\xBF", "\xE2\x82\x80", "\xEF\xBB\xBE", "\xF0\x9F\xA7\xA0"})
+        CHECK(file_name("a" + c + "b").starts_with("a" + c + "b-"));
+    for (std::string const c : {"\xC2\x80", "\xC2\xA0", "\xE2\x80\x80", "\xE2\x81\xBF", "\xEF\xBB\xBF"})
+        CHECK(file_name("a" + c + "b").starts_with("a_b-"));
+    // A character that is cut short is replaced byte by byte.
+    CHECK(file_name("a\xE5\xB1").starts_with("a__-"));
+    CHECK(file_name("\xF0\x9F\xA7").starts_with("___-"));
+}
+
 TEST_CASE("a long name is cut between two characters") {
+    CHECK(detail::hex_digits(0xfedcba9876543210u, 16) == "fedcba9876543210");
+    CHECK(detail::hex_digits(0xab, 2) == "ab");
     CHECK(detail::hex_digits(0x0123456789abcdefu, 16) == "0123456789abcdef");
     std::string const layer = "\xE5\xB1\x82";  // of three bytes; in 28 of them all did not fit when escaped
     CHECK(file_name(repeated_text(layer, 28)).starts_with(repeated_text(layer, 26) + "-"));

@@ -140,6 +140,32 @@ TEST_CASE("sums beyond 2^24, which float32 cannot hold, are exact: the codes go 
     CHECK(largest > (1 << 25));
 }
 
+TEST_CASE("an odd sum beyond 2^24, which a part of twice its size would round, is exact") {
+    nn::Index const features = 1100;
+    nn::Network teacher;
+    nn::NodeId const x = teacher.input("x", {features});
+    nn::Linear linear({.in_features = features, .out_features = 1, .bias = false});
+    linear.weight().fill(0.5f);
+    teacher.output(teacher.add("fc", linear, {x}));
+    Student student = make_student(teacher, support::plan_for(teacher, "")).value();
+    nn::Tensor batch({1, features});
+    batch.fill(1);
+    calibrate(student, std::vector{batch}).value();
+    Deployment const deployment = deploy(student).value();
+    const DeployedLayer& d = deployment.layers()[0];
+    std::size_t odd = 0;
+    for (int k = 0; k != 20; ++k) {
+        batch[0] = 0.05f * static_cast<float>(k);
+        IntegerTensor sums;
+        IntegerLayer(deployment, "fc").accumulate(batch, sums);
+        auto const sum = sum_at(d, deployment.network().module("fc"), unpack(d.codes), batch, 0, 0, 0, 0);
+        CHECK(sums[0] == sum);
+        CHECK(std::abs(sum) > (1 << 24));
+        odd += static_cast<std::size_t>(std::abs(sum) % 2);
+    }
+    CHECK(odd > 5);
+}
+
 TEST_CASE("what is not an input of the layer is refused") {
     Deployment const deployment = deploy(support::calibrated_student(support::small_network(), "")).value();
     IntegerLayer const fc(deployment, "fc");

@@ -131,6 +131,44 @@ TEST_CASE("what is wrong with a deployment's files is said, with the file") {
     has(to_string(read_deployment(dir.path()).diagnostics()), "its values are cut off");
 }
 
+TEST_CASE("a bias of which no sum has room is an error, of either sign") {
+    support::temporary_directory const dir;
+    write(mixed(), dir.path(), {.network = true}).value();
+    fs::path const file = dir.path() / "weights" / "conv_dilated.bias.npy";
+    std::string const before = read_file(file).value();
+    for (std::int32_t value : {2147483647, -2147483647 - 1, -2147483647}) {
+        auto const bits = static_cast<std::uint32_t>(value);
+        std::string text = before;
+        for (std::size_t k = 0; k != 4; ++k)
+            text[text.size() - 4 + k] = static_cast<char>(static_cast<unsigned char>(bits >> (8 * k) & 255u));
+        write_file(file, text).value();
+        auto const r = read_deployment(dir.path());
+        REQUIRE_FALSE(r);
+        CHECK_THAT(to_string(r.diagnostics()), Catch::Contains("channel 5: its accumulator can reach 2"));
+        CHECK_THAT(to_string(r.diagnostics()), Catch::Contains(", more than INT32 holds"));
+    }
+    write_file(file, before).value();
+    CHECK(read_deployment(dir.path()));
+}
+
+TEST_CASE("a layer whose channels are its last dimension is read as one") {
+    nn::Network net;
+    nn::NodeId const x = net.input("x", {3, 4});
+    net.output(net.add("fc", nn::Linear({.in_features = 4, .out_features = 2}), {x}));
+    nn::initialize(net, 1);
+    nn::Tensor batch({2, 3, 4});
+    for (std::size_t i = 0; i != batch.size(); ++i) batch[i] = static_cast<float>(i % 7) - 3;
+    Student student = make_student(net, support::plan_for(net, "")).value();
+    calibrate(student, std::vector{batch}).value();
+    Deployment const device = deploy(student).value();
+    REQUIRE(device.layers()[0].channel_axis == 2);
+    support::temporary_directory const dir;
+    write(device, dir.path(), {.network = true}).value();
+    Deployment const back = read_deployment(dir.path()).value();
+    CHECK(back.layers()[0].channel_axis == 2);
+    CHECK(integer_network(back).predict(batch) == integer_network(device).predict(batch));
+}
+
 TEST_CASE("a deployment whose files were changed anywhere is read whole, or is an error") {
     support::temporary_directory const dir;
     Deployment const device = mixed();

@@ -52,6 +52,11 @@ TEST_CASE("the bound is derived from the weights: it grows with them, and roundi
     d.codes = Codes<Int8>::pack(codes, 1, 1000).value();
     // 1005 * 2^-24 * 255000 = 15.3, and the two halves.
     CHECK(detail::explained_difference(d) == 16);
+    d.bias = {-1'000'000};  // and 1005 * 2^-24 * 1000001 more, which its sign does not matter to
+    CHECK(detail::explained_difference(d) == 76);
+    d.bias = {1'000'000};
+    CHECK(detail::explained_difference(d) == 76);
+    d.bias.clear();
     codes.assign(1000, 0);
     d.codes = Codes<Int8>::pack(codes, 1, 1000).value();
     CHECK(detail::explained_difference(d) == 1);
@@ -86,6 +91,35 @@ TEST_CASE("a difference is counted, measured and told") {
     CHECK_FALSE(VerifyReport{.layers = {l}}.agrees());
     l.explained = 9;
     CHECK(VerifyReport{.layers = {l}}.agrees());
+}
+
+TEST_CASE("the outputs' errors are those of the integers, run from end to end, against the student") {
+    auto const batches = support::small_batches(3, 11);  // more samples than are compared at a time
+    Student const student = support::calibrated_student(support::small_network(), "");
+    Deployment const device = deploy(student).value();
+    VerifyReport const report = verify(device, student, batches).value();
+    nn::Network const integers = integer_network(device);
+    double error = 0, square = 0, largest = 0;
+    std::size_t values = 0;
+    for (const auto& batch : batches) {
+        nn::Tensor const ours = integers.predict(batch), theirs = student.network().predict(batch);
+        REQUIRE(ours.size() == theirs.size());
+        values += ours.size();
+        for (std::size_t i = 0; i != ours.size(); ++i) {
+            double const y = static_cast<double>(theirs[i]), d = static_cast<double>(ours[i]) - y;
+            error += d * d;
+            square += y * y;
+            largest = std::max(largest, std::abs(d));
+        }
+    }
+    CHECK(report.output_error == Approx(error / static_cast<double>(values)).epsilon(1e-9));
+    CHECK(report.output_square == Approx(square / static_cast<double>(values)).epsilon(1e-9));
+    CHECK(report.output_largest == largest);
+    CHECK(error > 0);
+    CHECK(VerifyReport{}.agrees());
+    CHECK(VerifyReport{.layers = {VerifiedLayer{}}}.agrees());
+    CHECK(VerifiedLayer{}.outputs + VerifiedLayer{}.different + VerifiedLayer{}.inputs == 0);
+    CHECK(VerifyReport{}.output_error + VerifyReport{}.output_largest + VerifyReport{}.output_square == 0);
 }
 
 TEST_CASE("without batches there is nothing to verify") {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/distill/distill.hpp>
+#include <amct_distill/student/calibrate.hpp>
 
 #include <array>
 #include <cmath>
@@ -487,6 +488,53 @@ struct CheckedLoss : MeanSquaredError {
     }
 };
 }  // namespace
+
+TEST_CASE("the ends of what options may be are among it") {
+    CHECK_NOTHROW(DistillOptions{.slices = 1}.check_options());
+    CHECK_NOTHROW(DistillOptions{.slices = 1024}.check_options());
+    CHECK_THROWS_WITH(DistillOptions{.slices = 0}.check_options(),
+                      "distill: slices must be 1 to 1024, found 0");
+    CHECK_THROWS_WITH(DistillOptions{.slices = 1025}.check_options(),
+                      "distill: slices must be 1 to 1024, found 1025");
+    CHECK_NOTHROW(DistillOptions{.drop_probability = 0}.check_options());
+    CHECK_THROWS_WITH(DistillOptions{.drop_probability = 1}.check_options(),
+                      "distill: drop_probability must be in [0, 1), found 1");
+    CHECK_NOTHROW(DistillOptions{.search = {.rate_after_failure = 1}}.check_options());
+    CHECK_NOTHROW(DistillOptions{.epochs = 0}.check_options());
+    CHECK_THROWS_WITH(DistillOptions{.epochs = -1}.check_options(),
+                      "distill: epochs must not be negative, found -1");
+    CHECK_NOTHROW(DistillOptions{.loss_weights = LossWeights::fisher}.check_options());
+    struct Unweighted {
+        double operator()(const nn::Tensor&, const nn::Tensor&) const { return 0; }
+        void gradient(const nn::Tensor&, const nn::Tensor&, nn::Tensor&) const {}
+    };
+    CHECK_NOTHROW(BasicDistillOptions<Unweighted>{}.check_options());
+    CHECK_THROWS_WITH((BasicDistillOptions<Unweighted>{.loss_weights = LossWeights::fisher}.check_options()),
+                      "distill: loss_weights must be none: the loss takes no weights (see loss.hpp)");
+}
+
+TEST_CASE("a layer of more values than one part of a sum has is trained in all of them") {
+    nn::Index const features = 300;  // 90 000 weights, in parts of 65 536
+    nn::Network teacher;
+    nn::NodeId const x = teacher.input("x", {features});
+    teacher.output(teacher.add("fc", nn::Linear({.in_features = features, .out_features = features}), {x}));
+    nn::initialize(teacher, 1);
+    std::vector<nn::Tensor> batches(1, nn::Tensor({8, features}));
+    for (std::size_t i = 0; i != batches[0].size(); ++i)
+        batches[0][i] = std::sin(static_cast<float>(i * i % 1013));
+    Student student = make_student(teacher, support::plan_for(teacher, support::int4_config)).value();
+    calibrate(student, batches).value();
+    Student const calibrated = student;
+    auto const report = distill(teacher, student, batches,
+                                DistillOptions{.epochs = 3, .optimizer = AdamW({.weight_decay = 0})}, {});
+    REQUIRE(report);
+    REQUIRE_FALSE(report->kept_calibrated);
+    const nn::Tensor &before = *calibrated.weight("fc"), &after = *student.weight("fc");
+    std::size_t first = 0, rest = 0;
+    for (std::size_t i = 0; i != before.size(); ++i) (i < 65536 ? first : rest) += before[i] != after[i];
+    CHECK(first > 60000);
+    CHECK(rest > 20000);
+}
 
 TEST_CASE("a loss of one's own checks its options, too") {
     nn::Network const teacher = support::small_network();

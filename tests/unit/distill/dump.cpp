@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/distill/dump.hpp>
 
+#include <algorithm>
+#include <vector>
+
 #include "support/catch.hpp"
 #include "support/small_network.hpp"
 #include "support/temporary_directory.hpp"
@@ -33,6 +36,28 @@ TEST_CASE("the dump holds what the teacher computes, bit for bit, and goes with 
         CHECK(other.directory() != dump.directory());
     }
     CHECK(std::filesystem::is_empty(dir.path()));
+}
+
+TEST_CASE("blocks may stand in any order, and read and give what others do") {
+    support::temporary_directory const dir;
+    nn::Network const teacher = support::small_network();
+    auto const batches = support::small_batches(2, 2);
+    auto blocks = blocks_of(teacher, support::plan_for(teacher, ""), BlockShape::amct);
+    std::ranges::reverse(blocks);
+    blocks.push_back(blocks.front());
+    auto const dump = TeacherDump::write(teacher, blocks, batches, dir.path()).value();
+    for (std::size_t i = 0; i != batches.size(); ++i) {
+        nn::Tape tape;
+        teacher.forward(batches[i], tape, nn::Mode::evaluate);
+        for (std::size_t b = 0; b != blocks.size(); ++b) {
+            std::vector<nn::Tensor> inputs(blocks[b].inputs.size()), outputs(blocks[b].outputs.size());
+            dump.load(b, i, inputs, outputs).value();
+            for (std::size_t k = 0; k != inputs.size(); ++k)
+                CHECK(inputs[k] == teacher.value(blocks[b].inputs[k], tape));
+            for (std::size_t k = 0; k != outputs.size(); ++k)
+                CHECK(outputs[k] == teacher.value(blocks[b].outputs[k], tape));
+        }
+    }
 }
 
 TEST_CASE("after a failure the dump is kept, and the diagnostics name it and the file") {

@@ -2,6 +2,8 @@
 #include <amct_distill/distill/loss.hpp>
 
 #include <amct_distill/distill/target_moments.hpp>
+#include <cmath>
+#include <cstddef>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -20,6 +22,29 @@ TEST_CASE("the variance of targets that come in parts is that of all") {
     part.add(std::vector<float>{6, -2});
     all.add(part);
     CHECK(all.variance() == 54.0 / 5 - 2.0 * 2.0);
+}
+
+TEST_CASE("sums in lanes are the same with every instruction set, and of any length") {
+    for (std::size_t n : {0u, 1u, 7u, 8u, 9u, 16u, 100u, 1001u}) {
+        std::vector<float> x(n), y(n);
+        for (std::size_t i = 0; i != n; ++i) {
+            x[i] = std::sin(static_cast<float>(i * i % 997));
+            y[i] = std::cos(static_cast<float>(i));
+        }
+        double lanes[3][8] = {};
+        for (std::size_t i = 0; i != n; ++i) {
+            auto const a = static_cast<double>(x[i]), b = static_cast<double>(y[i]);
+            volatile double const terms[] = {(a - b) * (a - b), a * a, b * b};  // each is rounded
+            for (std::size_t k = 0; k != 3; ++k) lanes[k][i % 8] += terms[k];
+        }
+        for (InstructionSet set : all_instruction_sets) {
+            if (!available(set)) continue;
+            auto const found =
+                detail::run_on(set, detail::LaneLoop<detail::DistanceTerms>{x.data(), y.data(), n});
+            for (std::size_t s = 0; s != 3; ++s)
+                for (std::size_t k = 0; k != 8; ++k) CHECK(found[s].lane[k] == lanes[s][k]);
+        }
+    }
 }
 
 TEST_CASE("the mean squared error, and its gradient by differences") {

@@ -91,6 +91,17 @@ TEST_CASE("as many samples as are asked for, and the same bits on several thread
         CHECK(one.layers[k].output_sqnr == four.layers[k].output_sqnr);
         CHECK(one.layers[k].data.counts == four.layers[k].data.counts);
     }
+    // No batch is loaded for the samples that are not asked for.
+    struct Source {
+        std::vector<nn::Tensor> tensors;
+        std::size_t size() const { return tensors.size(); }
+        result<Batch> load(std::size_t i) const {
+            if (i == 2) return general_error("it is not to be loaded");
+            return Batch{tensors[i]};
+        }
+    };
+    CHECK(observe_layers(teacher, student, Source{batches}, {}, 24).value().samples == 24);
+    CHECK_FALSE(observe_layers(teacher, student, Source{batches}, {}, 25));
     CHECK_FALSE(observe_layers(teacher, student, {}));
     CHECK_THROWS_AS(observe_layers(nn::Network{}, student, std::span(batches)), std::invalid_argument);
 }

@@ -40,6 +40,17 @@ TEST_CASE("the report of a layer: clips, the share outside of them, dead channel
     CHECK(layers[0].dead_channels.empty());
     CHECK(layers[0].channels == 4);
     CHECK(layers[0].weight_scales.size() == 4);
+    CHECK(layers[0].data_scale == student.quantizers("conv1")->data_scale());
+    CHECK(layers[0].data_scale.scale == asymmetric_scale<Int8>({0.5f, -0.25f}).scale);
+    for (const LayerReport& l : layers) {
+        auto const& q = *student.quantizers(l.name);
+        CHECK(l.data_scale == q.data_scale());
+        CHECK(l.data_clip == q.data_clip());
+        CHECK(l.user_clips == q.has_user_clips());
+        CHECK(l.weight_bits == q.weight_bits());
+        CHECK(l.data_bits == q.data_bits());
+        CHECK(l.weight_scales == q.weight_scales(*student.weight(l.name)).values());
+    }
 
     CHECK(layers[1].dead_channels == std::vector<std::size_t>{1});
     CHECK(layers[1].channels == 5);

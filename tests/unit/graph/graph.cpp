@@ -112,6 +112,15 @@ TEST_CASE("two graphs are compared, and the first difference is named") {
     other.nodes[2].inputs = {0};
     CHECK(difference(a, other, "the plan", "the network") ==
           "node `relu` reads other nodes in the plan than in the network");
+    for (std::size_t n = 0; n != 3; ++n) {
+        other = a.topology();
+        other.nodes[n].name += "'";
+        std::string const name = other.nodes[n].name, was = a.topology().nodes[n].name,
+                          type = other.nodes[n].type;
+        CHECK(difference(a, other, "the plan", "the network") ==
+              "node " + std::to_string(n) + " is `" + was + "` (" + type + ") in the plan, and `" + name +
+                  "` (" + type + ") in the network");
+    }
     other = a.topology();
     other.outputs = {1};
     CHECK(difference(a, other, "the plan", "the network") ==

@@ -184,6 +184,23 @@ TEST_CASE("what is wrong, or depends on the batch in another way, names its node
     CHECK_THAT(error(damaged), Catch::Contains("tensor `v`: it has 1 values, but its shape and type need 2"));
 }
 
+TEST_CASE("a constant has 32 dimensions at most") {
+    for (std::size_t rank : {1u, 31u, 32u, 33u}) {
+        Model m;
+        m.initializer(floats("v", {1}, {5})).initializer(integers("shape", Integers(rank, 1)));
+        m.node("Reshape", {"v", "shape"}, {"r"}).node("Neg", {"r"}, {"y"}).output("y");
+        Folded const folded(m);
+        INFO(rank);
+        if (rank == 33) {
+            CHECK_THAT(folded.errors, Catch::Contains("of too many dimensions"));
+            continue;
+        }
+        REQUIRE(folded.errors == "");
+        CHECK(folded.find("y")->extents() == Extents(rank, 1));
+        CHECK(folded.find("y")->floats() == Floats{-5});
+    }
+}
+
 TEST_CASE("a few bytes cannot ask for any number of values") {
     Model fill;
     fill.initializer(integers("shape", {1000000, 1000000}))

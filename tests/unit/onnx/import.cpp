@@ -111,6 +111,21 @@ TEST_CASE("onnx import: everything that is wrong, at once, and nothing that only
     CHECK(model.diagnostics()[0].source == "test.onnx");
 }
 
+TEST_CASE(
+    "onnx import: what would be known of a shape is not told when what it reads could not be imported") {
+    Graph m;
+    m.in("x", {-1, 2, 4, 4});
+    m.node("NonZero", {"x"}, {"a"}, {}, "first");
+    for (std::string_view op : {"Shape", "Size", "Floor"}) m.node(op, {"a"}, {op}, {}, op).output(op);
+    m.node("Shape", {"a"}, {"z"}, {}, "another's").output("z");
+    m.graph().node.back().domain = "com.example";
+    auto const model = onnx::import_network(m.file());
+    REQUIRE_FALSE(model);
+    REQUIRE(model.diagnostics().size() == 2);
+    CHECK_THAT(model.diagnostics()[0].message, Contains("node `first` (NonZero): its result is indices"));
+    CHECK_THAT(model.diagnostics()[1].message, Contains("node `another's` (com.example.Shape)"));
+}
+
 TEST_CASE("onnx import: operators of others, and versions that are not known") {
     Graph m;
     m.in("x", {-1, 2}).node("Relu", {"x"}, {"y"}).output("y");

@@ -91,6 +91,34 @@ TEST_CASE("onnx: what is computed of a batch in dimension 1 comes back with the 
     }
 }
 
+TEST_CASE("onnx: Gemm takes rows of every kind, and no matrix of which the batch is a dimension") {
+    auto const flat = [](float beta) {
+        Moved m;  // [2, N, 3] -> [2 N, 3] -> [2 N, 2] -> [2, N, 2] -> [N, 2, 2]
+        m.constant(integers("flat", {-1, 3})).constant(integers("deep", {2, -1, 2}));
+        m.constant(floats("w", {3, 2}, {1, 0, 0, 1, 0, 0})).constant(floats("b", {2}, {10, 20}));
+        m.node("Reshape", {"t", "flat"}, "f");
+        m.node("Gemm", {"f", "w", "b"}, "g", {onnx_test::real("beta", beta)});
+        m.node("Reshape", {"g", "deep"}, "d");
+        m.node("Transpose", {"d"}, "y", {attribute("perm", {1, 0, 2})});
+        return m.run(3);
+    };
+    for (float beta : {1.0f, 0.5f}) {
+        nn::Tensor const y = flat(beta);
+        REQUIRE(y.shape() == nn::Shape{3, 2, 2});
+        for (std::size_t i = 0; i != y.size(); ++i)
+            CHECK(y[i] == static_cast<float>(i / 2 * 3 + i % 2) + beta * (i % 2 == 0 ? 10.0f : 20.0f));
+    }
+    auto const refused = [](std::vector<std::string_view> reads,
+                            std::vector<onnx::AttributeProto> attributes) {
+        Moved m;
+        m.constant(integers("flat", {-1, 3})).constant(floats("w", {3, 3}, std::vector<float>(9, 1)));
+        m.node("Reshape", {"t", "flat"}, "f");
+        return m.node("Gemm", std::move(reads), "y", std::move(attributes)).error();
+    };
+    CHECK(contains(refused({"f", "f"}, {attribute("transB", 1)}), "it is one of a matrix's dimensions"));
+    CHECK(contains(refused({"f", "w"}, {attribute("transA", 1)}), "it is one of a matrix's dimensions"));
+}
+
 TEST_CASE("onnx: what needs the batch in dimension 0 is refused elsewhere, with a remedy") {
     auto const refused = [](auto&& m, std::string_view part) {
         std::string const found = m.error();

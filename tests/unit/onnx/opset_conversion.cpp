@@ -3,6 +3,7 @@
 
 #include <list>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "models.hpp"
@@ -136,6 +137,44 @@ TEST_CASE("what cannot be converted is refused, with its node") {
     old.node("Relu", {"x"}, {"y"});
     CHECK(Converted(old, 13).error ==
           "the model is of opset 6; those from 7 on become 13; convert it with onnx.version_converter first");
+}
+
+TEST_CASE("nodes of other domains, and those that were removed, are not converted") {
+    Model m = of(9);
+    m.node("Squeeze", {"x"}, {"a"}, {attribute("axes", std::vector<std::int64_t>{1})}, "other");
+    m.graph().node.back().domain = std::string_view("com.example");
+    m.node("Squeeze", {"a"}, {"b"}, {attribute("axes", std::vector<std::int64_t>{2})}, "own");
+    m.node("Squeeze", {"b"}, {"y"}, {attribute("axes", std::vector<std::int64_t>{3})}, "standard");
+    m.graph().node.back().domain = std::string_view("ai.onnx");
+    CHECK(Converted(m, 13).lines == Lines{"Squeeze(x) axes", "Squeeze(a,[2])", "Squeeze(b,[3])"});
+}
+
+TEST_CASE("an error of a conversion has the model's file, and names the node or what it makes") {
+    Model m = of(18);
+    m.node("GroupNormalization", {"x", "s", "b"}, {"y"}).input("s").input("b");
+    onnx::GraphEdit edit(m.file());
+    auto const refused = onnx::convert_opset(edit, 21);
+    REQUIRE_FALSE(refused);
+    CHECK_THAT(
+        to_string(refused.diagnostics()),
+        Catch::StartsWith("test.onnx: error: node `y` (GroupNormalization) is not converted to opset 21: "));
+    Model old = of(6);
+    old.node("Relu", {"x"}, {"y"});
+    onnx::GraphEdit of_old(old.file());
+    CHECK(to_string(onnx::convert_opset(of_old, 13).diagnostics()) ==
+          "test.onnx: error: the model is of opset 6; those from 7 on become 13; convert it with "
+          "onnx.version_converter first");
+    CHECK(onnx::convert_opset(of_old, 6).has_value());
+    Model seven = of(7);
+    seven.node("Relu", {"x"}, {"y"});
+    CHECK(Converted(seven, 8).version == 8);
+    CHECK(Converted(seven, 7).version == 7);
+}
+
+TEST_CASE("the format's version goes with that of the operators") {
+    for (auto const& [opset, version] : std::vector<std::pair<std::int64_t, std::int64_t>>{
+             {7, 7}, {13, 7}, {14, 7}, {15, 8}, {18, 8}, {19, 9}, {20, 9}, {21, 10}})
+        CHECK(onnx::ir_version_of(opset) == version);
 }
 
 }  // namespace onnx_opset_conversion_test

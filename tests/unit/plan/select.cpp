@@ -49,6 +49,12 @@ TEST_CASE("a resolved message selects its quantizer's type") {
     CHECK(visit_activation_quantizer(data{ActULQquantize{.dst_type = INT8}}, is<ActUlq<Int8>>).value());
 }
 
+TEST_CASE("a message whose settings are not set means INT8 with one scale") {
+    CHECK(visit_weight_quantizer(weights{ARQDistill{}}, is<Arq<Int8, TensorWise>>).value());
+    CHECK(visit_weight_quantizer(weights{WtsULQDistill{}}, is<Ulq<Int8, TensorWise>>).value());
+    CHECK(visit_activation_quantizer(data{ActULQquantize{}}, is<ActUlq<Int8>>).value());
+}
+
 TEST_CASE("the function also gets the message, and may return nothing or a result") {
     weights const arq{ARQDistill{.channel_wise = true}};
     bool channels = false;

@@ -16,12 +16,13 @@ struct outcome {
     group_names groups;
     std::string errors;
 };
-outcome groups_of(const Topology& topology, const repeated<DistillGroup>& groups) {
+outcome groups_of(const Topology& topology, const repeated<DistillGroup>& groups, bool parts = false) {
     Graph const g(topology);
     detail::DiagnosticList found({});
     detail::LayerLookup const names(g, found);
     outcome out;
-    for (const auto& block : detail::user_blocks(groups, g, names, found)) out.groups.push_back(block.names);
+    for (const auto& block : detail::user_blocks(groups, g, names, found, parts))
+        out.groups.push_back(block.names);
     out.errors = to_string(found.errors());
     return out;
 }
@@ -58,6 +59,20 @@ TEST_CASE("a group is the path from its start to its end") {
 
 TEST_CASE("a group's path may branch off to nodes outside") {
     CHECK(groups_of(forked(), {group("act", "b")}).groups == group_names{{"act", "a", "b"}});
+}
+
+TEST_CASE("a part of a network has what leads to its end, and nothing that only stands between") {
+    network n;
+    auto const act = n.layer("act", "ReLU", {n.layer("stem", "Conv2d", {})});
+    auto const a = n.layer("a", "Conv2d", {act});
+    auto const c = n.layer("c", "Conv2d", {act});  // stands between a and b
+    auto const b = n.layer("b", "Conv2d", {a});
+    n.topology.outputs = {n.layer("relu", "ReLU", {n.operation("Add", {b, c})})};
+    for (bool parts : {false, true}) {
+        auto const found = groups_of(n.topology, {group("a", "b")}, parts);
+        CHECK(found.errors == "");
+        CHECK(found.groups == group_names{{"a", "b"}});
+    }
 }
 
 TEST_CASE("all unknown names of groups are reported") {

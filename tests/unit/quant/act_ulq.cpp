@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/quant/act_ulq.hpp>
 
+#include <algorithm>
 #include <limits>
 #include <random>
+#include <vector>
 
 #include "support/catch.hpp"
 #include "support/executions.hpp"
@@ -354,6 +356,27 @@ TEST_CASE("what is clipped moves its clip, one for one, when zero is the other e
     CHECK(grad_clips[0] == 1.5f);
     CHECK(grad_clips[1] == 0.0f);
     CHECK(grad_x == std::vector{0.0f, 0.0f});
+}
+
+TEST_CASE("gradients may begin at any float, and are written nowhere else") {
+    std::vector<float> x(700), g(700);
+    for (std::size_t i = 0; i != x.size(); ++i) {
+        x[i] = static_cast<float>(i % 37) / 10 - 1.5f;
+        g[i] = static_cast<float>(i % 11) - 5;
+    }
+    ActUlq<Int8> const q({1.0f, -1.0f}, false);
+    std::vector<float> expected(x.size()), expected_clips(2);
+    q.backward(x, g, expected, expected_clips);
+    for (const auto& on : support::executions())
+        for (std::size_t offset = 0; offset != 17; ++offset) {
+            INFO(on.name << ", " << offset);
+            std::vector<float> out(x.size() + 20, 7), clips(2);
+            q.backward(x, g, std::span(out).subspan(offset, x.size()), clips, on.how);
+            CHECK(clips == expected_clips);
+            std::vector<float> whole(x.size() + 20, 7);
+            std::ranges::copy(expected, whole.begin() + static_cast<std::ptrdiff_t>(offset));
+            CHECK(out == whole);
+        }
 }
 
 TEST_CASE("outputs may be the inputs") {

@@ -109,6 +109,20 @@ TEST_CASE("learned rounding computes what its formulas say") {
     }
 }
 
+TEST_CASE("learned rounding that is undecided to the end goes up") {
+    RowMajorMatrix const w = normal(2, 20, 4);
+    AdaRound<Int4, TensorWise> q;
+    REQUIRE(q.initialize(w));
+    std::ranges::fill(q.parameters(), 0.0f);  // h is a half
+    q.end_steps();
+    RowMajorMatrix out(2, 20);
+    q.fake_quantize(w, out);
+    double const s = scale_of(q.scale_offsets(w), 0);
+    for (Eigen::Index i = 0; i != w.size(); ++i)
+        CHECK(static_cast<double>(out.data()[i]) ==
+              Approx(Reference::weight(static_cast<double>(w.data()[i]), s, 1)).margin(1e-9));
+}
+
 TEST_CASE("gradients of learned rounding are those of differences") {
     RowMajorMatrix const w = normal(5, 21, 3), grad_out = normal(5, 21, 4);
     AdaRound<Int4, ChannelWise> q;
@@ -221,6 +235,11 @@ TEST_CASE("learned rounding refuses options that make no sense") {
     constexpr double infinity = std::numeric_limits<double>::infinity();
     CHECK(error({}) == "");
     CHECK(error({.regularization = 0}) == "");
+    for (double end : {0.0, 1.0}) CHECK(error({.hard_phase = end}) == "");
+    for (double end : {1.0, 1000.0}) CHECK(error({.beta_start = end, .beta_end = end}) == "");
+    CHECK(error({.warm_up = 0}) == "");
+    CHECK(error({.learning_rate = 0}) == "");
+    CHECK(error({.hard_phase = -0.5}) == "adaround_distill: hard_phase must be 0 to 1, found -0.5");
     CHECK(error({.regularization = -1}) == "adaround_distill: regularization must be at least 0, found -1");
     CHECK(error({.regularization_end = 0}) ==
           "adaround_distill: regularization_end must be above 0, found 0");

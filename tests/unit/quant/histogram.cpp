@@ -253,6 +253,127 @@ TEST_CASE("constant, zero, huge and tiny data") {
     CHECK(counts.out_of_bounds == 0);
 }
 
+namespace {
+
+/// The bound of the header's comment, from each value instead of from the cells.
+template <bool Signed, int CellBits>
+detail::LossBound proved(const std::vector<float>& x, float largest, detail::CodeRange c) {
+    double const e = 0x1p-24, whole = 1 << (Signed ? 23 : 24), width = 1 << (24 - CellBits);
+    double const least_edge = Signed ? -whole : 0;
+    auto const factor = static_cast<double>(static_cast<float>(whole - 16) / largest);
+    auto const q = [&](int k) { return static_cast<double>(static_cast<float>(k) * c.scale) * factor; };
+    auto const cell = [&](double y) { return std::floor(y / width); };
+    struct Value {
+        double y;
+        bool within;
+    };
+    std::vector<Value> values;
+    double n = 0, magnitudes = 0, above = 0, below = 0, beyond_squares = 0;
+    for (float v : x) {
+        double const exact = (Signed ? static_cast<double>(v) : std::abs(static_cast<double>(v))) * factor;
+        double const fixed = std::trunc(static_cast<double>(std::abs(v) * static_cast<float>(factor))) + 0.5;
+        bool const within = fixed < whole;
+        values.push_back({within ? std::copysign(fixed, exact) : exact, within});
+        n += within;
+        magnitudes += within ? fixed : 0;
+        beyond_squares += within ? 0 : exact * exact;
+        above += !within && exact > 0;
+        below += !within && exact < 0;
+    }
+    auto const sum_of = [&](auto&& part) {
+        double sum = 0;
+        for (const Value& v : values) sum += part(v);
+        return sum;
+    };
+    int const codes = c.max_code - c.min_code;
+    double const step =
+        codes == 0 ? 0
+                   : static_cast<double>(c.scale) * factor * (1 + 4 * e * std::max(-c.min_code, c.max_code));
+    double estimate = 0, slack = 0, magnitude = 0;
+    for (int k = c.min_code; k <= c.max_code; ++k) {  // a cell belongs to the first code whose end is in it
+        auto const end_of = [&](int i) { return cell((q(i) + q(i + 1)) / 2); };
+        auto const is_of = [&](const Value& v) {
+            return v.within && (k == c.max_code || cell(v.y) <= end_of(k)) &&
+                   (k == c.min_code || cell(v.y) > end_of(k - 1));
+        };
+        double const to = q(k);
+        double const count = sum_of([&](const Value& v) { return is_of(v) ? 1.0 : 0.0; });
+        double const sum = sum_of([&](const Value& v) { return is_of(v) ? v.y : 0.0; });
+        estimate += count * to * to - 2 * to * sum;
+        magnitude += count * to * to + 2 * std::abs(to * sum);
+        if (k == c.max_code) break;
+        double const t = (q(k) + q(k + 1)) / 2, a = cell(t) * width, b = a + width;
+        auto const here = [&](const Value& v) { return v.within && cell(v.y) == cell(t); };
+        double const in_cell = sum_of([&](const Value& v) { return here(v) ? 1.0 : 0.0; });
+        if (in_cell > 0) {
+            double const m = sum_of([&](const Value& v) { return here(v) ? v.y : 0.0; }) / in_cell;
+            double const least = in_cell * std::max(0.0, m - t), most = in_cell * (m - a) * (b - t) / (b - a);
+            estimate -= (q(k + 1) - q(k)) * (least + most);
+            slack += (q(k + 1) - q(k)) * (most - least);
+        }
+        double const place = std::clamp(cell(t), least_edge / width - 1, whole / width - 1);
+        double const nearby =
+            sum_of([&](const Value& v) { return v.within && std::abs(cell(v.y) - place) <= 1 ? 1.0 : 0.0; });
+        slack += nearby * 2 * step * 2.02 * e * (std::abs(k) + 2) * step;
+    }
+    for (const Value& v : values) {
+        if (v.within) continue;
+        double const to = q(v.y > 0 ? c.max_code : c.min_code);
+        estimate += to * to - 2 * to * v.y;
+        magnitude += to * to + 2 * std::abs(to * v.y);
+    }
+    double const last = std::min(cell(q(c.max_code)) * width, whole - width);
+    double const first = (cell(q(c.min_code)) + 1) * width;
+    double const beyond = sum_of([&](const Value& v) {
+        return !v.within ? 0 : std::max(0.0, v.y - last) + (Signed ? std::max(0.0, first - v.y) : 0.0);
+    });
+    double const farthest = Signed ? std::max(whole - last, first - least_edge) : whole - last;
+    slack += step * (n / 2 + 1.01 * e * (magnitudes + n)) + 9 * n + 3 * beyond;
+    slack += 3.1 * e *
+             (n * (step / 2 + 3) * (step / 2 + 3) + (farthest + 1.5) * (beyond + 1.5 * n) + beyond_squares);
+    slack += 0x1p-52 * (codes + static_cast<double>(1 << CellBits) + above + below) * magnitude;
+    return {estimate, slack};
+}
+
+template <bool Signed, int CellBits>
+void compare_bounds(const std::vector<float>& x, float largest, detail::CodeRange c) {
+    detail::CertifiedHistogram<Signed, CellBits> histogram(largest);
+    REQUIRE(histogram.usable(std::span(&c, 1)));
+    histogram.add(x, {});
+    histogram.finish();
+    auto const found = histogram.bound(c), expected = proved<Signed, CellBits>(x, largest, c);
+    CHECK(found.estimate == Approx(expected.estimate).epsilon(1e-11));
+    CHECK(found.slack == Approx(expected.slack).epsilon(1e-9));
+    CHECK(found.low() == found.estimate - found.slack);
+    CHECK(found.high() == found.estimate + found.slack);
+}
+
+}  // namespace
+
+TEST_CASE("a loss's bounds are those that are proved, neither wider nor narrower") {
+    std::mt19937 random(3);
+    std::normal_distribution<float> normal;
+    auto x = generate(3000, [&] { return normal(random); });
+    for (float largest : {6.0f, 1.5f, 0.25f}) {                  // without and with values beyond
+        for (float end : {largest, largest / 2, largest / 6}) {  // and beyond the outermost codes
+            compare_bounds<false, 10>(x, largest, {end / 7, 0, 7});
+            compare_bounds<true, 10>(x, largest, {end / 7, -8, 7});
+            compare_bounds<true, 10>(x, largest, {end / 7, -3, 12});
+        }
+        compare_bounds<false, 10>(x, largest, {largest / 15, 0, 0});
+        compare_bounds<true, 12>(x, largest, {largest / 15, -14, 1});
+    }
+    detail::CertifiedHistogram<false, 10> none(1);
+    none.finish();
+    CHECK(none.bound({1.0f / 7, 0, 7}).estimate == 0);
+    CHECK(none.bound({1.0f / 7, 0, 7}).slack == 0);
+    // Where the values are few or the same, other terms are the largest.
+    for (float value : {0.0f, 1e-6f, 0.999f, 0.5f, 3.0f}) {
+        compare_bounds<false, 10>({value}, 1, {1.0f / 7, 0, 7});
+        compare_bounds<true, 10>({value, -value / 2}, 1, {1.0f / 7, -7, 7});
+    }
+}
+
 TEST_CASE("the counters of a cell do not overflow") {
     // All in one cell, and with the largest low bits that there are.
     std::vector<float> const x((std::size_t{1} << 22) + 5, std::nextafter(1.0f, 0.0f));

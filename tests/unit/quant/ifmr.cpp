@@ -337,6 +337,18 @@ TEST_CASE("values too narrow for a scale are taken for zeros, with a warning") {
     CHECK(skewed.finish()->scale_offset == ScaleOffset{1.0f, -128});
 }
 
+TEST_CASE("the smallest normal float is a scale, and the float below it is none") {
+    IfmrOptions options;
+    options.search_start = 1, options.search_end = 1.01, options.search_step = 0.02;  // one candidate
+    auto const scale_of = [&](float largest) {
+        Ifmr<Int8> ifmr(options);
+        REQUIRE(ifmr.observe(std::vector{largest, 0.0f}));
+        return ifmr.finish().value().scale_offset.scale;
+    };
+    CHECK(scale_of(127 * 0x1p-126f) == 0x1p-126f);
+    CHECK(scale_of(126 * 0x1p-126f) == 1);
+}
+
 TEST_CASE("what is found can be used, or is an error, for values of every size") {
     std::size_t errors = 0, warnings = 0, found = 0;
     for (int power = -149; power <= 127; ++power) {
@@ -390,6 +402,10 @@ TEST_CASE("what cannot be calibrated is an error") {
           "error: IFMR: the percentile 0 is not in (0, 1]; the default is 0.999999");
     std::string const rule =
         " is not one of 1 to 10000 positive ratios; the default is from 0.7 to 1.3 by 0.01";
+    CHECK(with({.search_step = -0.01}) == "error: IFMR: the search from 0.7 to 1.3 by -0.01" + rule);
+    CHECK(with({.search_end = 0.5, .search_step = -0.01}) ==
+          "error: IFMR: the search from 0.7 to 0.5 by -0.01" + rule);
+    CHECK(IfmrOptions{}.max_bytes == static_cast<std::size_t>(-1));  // no file
     CHECK(with({.search_step = 0}) == "error: IFMR: the search from 0.7 to 1.3 by 0" + rule);
     CHECK(with({.search_start = 2}) == "error: IFMR: the search from 2 to 1.3 by 0.01" + rule);
     CHECK(with({.search_start = 0}) == "error: IFMR: the search from 0 to 1.3 by 0.01" + rule);
@@ -406,6 +422,30 @@ TEST_CASE("what cannot be calibrated is an error") {
     Ifmr<Int8> symmetric;
     REQUIRE(symmetric.observe(std::vector{3.4e38f, -3.4e38f}));
     CHECK(error(symmetric.finish()) == too_wide);
+}
+
+TEST_CASE("the percentiles are those of all batches, whatever each one holds") {
+    // Small, smaller, then the largest: what one batch can add is known from its own ends.
+    // The first has enough values for the rest to be passed over where their ends say so.
+    std::vector<float> first(3000, 1.0f);
+    for (std::size_t i = 0; i < first.size(); i += 2) first[i] = -1;
+    std::vector<float> const batches[] = {first,
+                                          std::vector<float>(50, 0.125f),
+                                          std::vector<float>(200, 8.0f),
+                                          std::vector<float>(30, -0.5f),
+                                          std::vector<float>(60, -4.0f),
+                                          std::vector<float>(10, 2.0f)};
+    std::vector<float> all;
+    Ifmr<Int8> parts, whole;
+    for (const auto& batch : batches) {
+        REQUIRE(parts.observe(batch));
+        all.insert(all.end(), batch.begin(), batch.end());
+    }
+    REQUIRE(whole.observe(all));
+    auto const found = parts.finish().value();
+    CHECK(found.range == ClipRange{8, -4});
+    CHECK(found.range == whole.finish()->range);
+    CHECK(found.losses == whole.finish()->losses);
 }
 
 }  // namespace quant_ifmr_test

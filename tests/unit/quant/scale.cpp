@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/quant/scale.hpp>
 
+#include <algorithm>
+#include <functional>
 #include <limits>
+#include <vector>
 
 #include "support/catch.hpp"
 #include "support/executions.hpp"
@@ -122,6 +125,29 @@ TEST_CASE("the range is found wherever its ends are, and so is what is not finit
     }
     CHECK(wrong == 0);
     CHECK(ran > 100);
+}
+
+TEST_CASE("a range in parts looks at each value once, and at none beyond the last") {
+    for (std::size_t size : {1u, 3u, 10u})
+        for (std::size_t n : {1u, 2u, 63u, 64u, 65u, 128u, 200u, 641u}) {
+            Execution on;
+            on.parallel_for = [](std::size_t tasks, const std::function<void(std::size_t)>& task) {
+                for (std::size_t k = 0; k != tasks; ++k) task(k);
+            };
+            std::vector<int> seen(n);
+            auto const found = detail::range_in_parts(on, n, size, [&](std::size_t begin, std::size_t end) {
+                REQUIRE(begin < end);
+                REQUIRE(end <= n);
+                for (std::size_t i = begin; i != end; ++i) ++seen[i];
+                return detail::ValueRange{static_cast<float>(end - 1), -static_cast<float>(begin), end != n};
+            });
+            INFO(n << " in parts of " << size);
+            CHECK(found.max == static_cast<float>(n - 1));
+            CHECK(found.min == -static_cast<float>((n - 1) / size * size));
+            CHECK_FALSE(found.finite);
+            if (n > size) --seen[0];  // with which the search begins
+            CHECK(std::ranges::all_of(seen, [](int k) { return k == 1; }));
+        }
 }
 
 TEST_CASE("the zero of a range is +0.0") {

@@ -173,6 +173,8 @@ TEST_CASE("a failed correction leaves the student as it was") {
     CHECK_THAT(bad.diagnostics()[0].message,
                Catch::Contains("correct_biases: layer `conv1`: the mean of channel 0"));
     CHECK(bias_of() == before);
+    CHECK_THROWS_WITH(correct_biases(teacher, student, batches, {.threads = 0}),
+                      "correct_biases: threads must be 1 to 1024, found 0");
     nn::Network const other = support::small_network();
     CHECK_THROWS_WITH(correct_biases(other, student, batches), Catch::Contains("the teacher"));
     CHECK(bias_of() == before);

@@ -187,6 +187,7 @@ TEST_CASE("a channel is widened by no more than the largest factor, and a dead o
     CHECK(told.narrowest_after == Approx(10 * told.narrowest_before).epsilon(1e-5));
     CHECK(net.module("conv").weighted()->bias()[3] == -1);
     check_same_outputs(before, net, batches);
+    CHECK_THROWS_WITH(equalize(net, batches, {.threads = 0}), "equalize: threads must be 1 to 1024, found 0");
     CHECK_THROWS_WITH(equalize(net, batches, {}, {.largest_factor = 0.5}),
                       "equalize: largest_factor must be at least 1, found 0.5");
 }
@@ -402,6 +403,33 @@ TEST_CASE(
     });
     CHECK(said[0].starts_with("equalize: layer `depthwise`: a value that it reads"));
     CHECK(said[2].starts_with("rank 0: equalize: layer `depthwise`: a value that it reads"));
+}
+
+TEST_CASE("the outputs of any layer are divided, each channel by its factor") {
+    std::vector<double> const factors{2, 0.5, 4, 1};
+    auto const check = [&](auto layer) {
+        nn::Network net;
+        net.output(net.add("layer", std::move(layer), {net.input("x", {4, 3, 3})}));
+        nn::initialize(net, 5);
+        for (const nn::Parameter& p : net.module("layer").parameters())
+            for (std::size_t i = 0; i != p.values.size(); ++i)
+                p.values[i] += 0.01f * static_cast<float>(i % 11 + 1);
+        nn::Tensor x({2, 4, 3, 3});
+        for (std::size_t i = 0; i != x.size(); ++i) x[i] = static_cast<float>(i % 7) - 3;
+        nn::Tensor const before = net.predict(x);
+        detail::divide_outputs(net.module("layer"), factors);
+        nn::Tensor const after = net.predict(x);
+        REQUIRE(after.shape() == before.shape());
+        std::size_t const pixels = after.size() / 8;
+        for (std::size_t i = 0; i != after.size(); ++i)
+            CHECK(static_cast<double>(after[i]) ==
+                  Approx(static_cast<double>(before[i]) / factors[i / pixels % 4]).margin(1e-5));
+    };
+    check(nn::Conv2d({.in_channels = 4, .out_channels = 4, .kernel = {2, 2}}));
+    check(nn::Conv2d({.in_channels = 4, .out_channels = 4, .groups = 2, .bias = false}));
+    check(nn::ConvTranspose2d({.in_channels = 4, .out_channels = 4, .kernel = {2, 3}}));
+    check(nn::ConvTranspose2d({.in_channels = 4, .out_channels = 4, .kernel = {2, 2}, .groups = 2}));
+    check(nn::BatchNorm2d({.num_features = 4}));
 }
 
 }  // namespace student_equalize_test

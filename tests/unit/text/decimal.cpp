@@ -34,6 +34,36 @@ TEST_CASE("the edges of float32 are rounded correctly") {
     CHECK(to_floating<float>(concat("0.", std::string(100'000, '0'), "1e100001")) == 1.0f);
 }
 
+TEST_CASE("the edges of both types, as the program computes them") {
+    auto const check = [](const std::string& text, float f, double d) {
+        INFO(text);
+        CHECK(to_floating<float>(text) == f);
+        CHECK(to_floating<double>(text) == d);
+    };
+    using one = std::numeric_limits<float>;
+    check("7.0064923216240854e-46", one::denorm_min(), 7.0064923216240854e-46);  // just above half
+    check("7.0064923216240853e-46", 0, 7.0064923216240853e-46);                  // just below half
+    check("9.9e-46", one::denorm_min(), 9.9e-46);
+    check("1e-46", 0, 1e-46);
+    check("2.4703282292062328e-324", 0, 0x1p-1074);
+    check("2.4703282292062327e-324", 0, 0);
+    check("9e-325", 0, 0);
+    check("340282356779733661637539395458142568447.9", one::max(), 340282356779733661637539395458142568447.9);
+    check("340282356779733661637539395458142568448", one::infinity(),
+          340282356779733661637539395458142568448.0);
+    check("1.7976931348623158e308", one::infinity(), std::numeric_limits<double>::max());
+    check("1.7976931348623159e308", one::infinity(), std::numeric_limits<double>::infinity());
+    // 2^53 and what follows it: doubles no longer hold every whole number.
+    check("9007199254740992", 0x1p53f, 0x1p53);
+    check("9007199254740993", 0x1p53f, 0x1p53);
+    check("9007199254740993e1", 90071992547409930.0f, 90071992547409930.0);
+    check("9007199254740995e22", 9007199254740995e22f, 9007199254740995e22);
+    check("18014398509481983e-5", 18014398509481983e-5f, 18014398509481983e-5);
+    // Rounded up into the next power of two.
+    check("0.99999999999999999999", 1, 1);
+    check("16777215.99999999999999999999999", 16777216, 16777216);
+}
+
 TEST_CASE("rounding to double first would be wrong here") {
     // 1 + 2^-24 + 2^-60: above the midpoint of two floats, but the nearest double is that midpoint.
     CHECK(to_floating<float>("1.000000059604644775390625867361738") == 1.00000011920928955078125f);

@@ -36,6 +36,21 @@ TEST_CASE("a message is printed in protobuf's canonical form") {
     CHECK(print(AMCTDistillConfig{}).empty());
 }
 
+TEST_CASE("each byte of a string is printed as it is, or so that it is read again") {
+    for (int i = 0; i != 128; ++i) {
+        char const c = static_cast<char>(i);
+        std::string const text =
+            print(DistillGroup{.start_layer_name = std::string{c}, .end_layer_name = "e"});
+        INFO(text);
+        std::size_t const begin = text.find('"') + 1;
+        std::string const inside = text.substr(begin, text.find("\"\n") - begin);
+        bool const plain = i >= 32 && i < 127 && c != '"' && c != '\'' && c != '\\';
+        CHECK((inside == std::string{c}) == plain);
+        CHECK((inside.size() == 1) == plain);
+        CHECK(*read<DistillGroup>(text).value().start_layer_name == std::string{c});
+    }
+}
+
 TEST_CASE("floats are printed as the shortest text that reads back") {
     SingleLayerRecord r;
     for (float f : {0.018055594f, 6.0f, 1e30f, -0.0f, 1.17549435e-38f, 1.4e-45f, 16777216.0f, 0.1f,

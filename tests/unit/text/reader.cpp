@@ -329,4 +329,44 @@ TEST_CASE("no input is too odd: random tokens, and every prefix of a good text")
     }
 }
 
+TEST_CASE("messages beside each other do not nest, however many there are") {
+    std::string text;
+    for (int i = 0; i != 150; ++i) text += "nested { nested { } } ";
+    CHECK(read<Everything>(text, {.max_depth = 2}).value().nested.size() == 150);
+    CHECK(bad("nested { } nested { nested { nested { } } }", {.max_depth = 2}).find("nested more than 2") !=
+          std::string::npos);
+}
+
+TEST_CASE("a comma of another script between two digits is a decimal point, and else a comma") {
+    std::string const comma = "\xEF\xBC\x8C", point = "; a decimal point is written `.`",
+                      other = "; write `,`";
+    for (std::string const after : {"0", "9"}) CHECK(bad("f: 1" + comma + after).ends_with(point));
+    for (std::string const after : {"", " ", "/", ":", " 5", "a"})
+        CHECK(bad("f: 1" + comma + after).ends_with(other));
+    for (std::string const before : {"0", "9"}) CHECK(bad("f: " + before + comma + "5").ends_with(point));
+    CHECK(bad("f:" + comma + "5").ends_with(other));
+}
+
+TEST_CASE("only a slash before a slash or a star is a comment of another language") {
+    CHECK(bad("i32: // five") ==
+          "1:6 expected an integer, found `//`; comments begin with `#` and end with the line");
+    CHECK(bad("i32: /* five */") ==
+          "1:6 expected an integer, found `/*`; comments begin with `#` and end with the line");
+    CHECK(bad("i32: /") == "1:6 expected an integer, found `/`");
+    CHECK(bad("i32: / 5") == "1:6 expected an integer, found `/`");
+    CHECK(bad("i32: five/* x */") == "1:6 expected an integer, found `five`");
+    CHECK(bad("i32: =// x") == "1:6 expected an integer, found `=`; a value follows a `:`");
+}
+
+TEST_CASE("what was found is shown up to 40 bytes, and cut between two characters") {
+    std::string const long_word(41, 'w');
+    CHECK(bad("i32: " + long_word.substr(1)) ==
+          "1:6 expected an integer, found `" + long_word.substr(1) + "`");
+    CHECK(bad("i32: " + long_word) == "1:6 expected an integer, found `" + long_word.substr(1) + "...`");
+    std::string const e = "\xC3\xA9";
+    std::string quoted = "'";
+    for (int i = 0; i != 30; ++i) quoted += e;
+    CHECK(bad("i32: " + quoted + "'") == "1:6 expected an integer, found `" + quoted.substr(0, 39) + "...`");
+}
+
 }  // namespace text_reader_test

@@ -26,6 +26,14 @@ TEST_CASE("every escape means what protobuf says") {
     CHECK(unescaped(R"(\0)") == std::string(1, '\0'));
 }
 
+TEST_CASE("without an error there is no place of one") {
+    std::string out;
+    EscapeError const none = unescape("a\\n", out);
+    CHECK(none.message.empty());
+    CHECK(none.offset == 0);
+    CHECK(out == "a\n");
+}
+
 TEST_CASE("a bad escape is named, with its place") {
     CHECK(unescaped(R"(ab\q)") == R"(2: unknown escape; a backslash itself is written `\\`)");
     CHECK(unescaped(R"(\X41)") == R"(0: unknown escape; a backslash itself is written `\\`)");

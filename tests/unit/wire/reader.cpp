@@ -224,9 +224,30 @@ TEST_CASE("bytes that would take too much memory are refused before it is alloca
             .diagnostics()
             .size();
     };
+    // Three times its own size and those of its texts, to the byte.
+    for (std::string const source : {"", "a.pb"}) {
+        auto const bytes_of = [&](std::size_t n) { return of({0x92, 1}) + leaf(n).substr(1) + of({104, 2}); };
+        std::string const message = "at byte 65000: unknown enumerator 2; the field counts as not set";
+        std::size_t const needed =
+            source.size() + std::string_view("color").size() + message.size() + 3 * sizeof(Diagnostic);
+        std::size_t n = 64000;  // of 8 bytes each
+        while (7 * bytes_of(n + 1).size() + 65536 - 8 * (n + 1) - 16 >= needed) ++n;
+        for (std::size_t more : {0u, 1u}) {
+            auto const r =
+                read_binary<Everything>(bytes_of(n + more), {.source = source, .max_expansion = 7});
+            REQUIRE(r);
+            CHECK(r->packed.size() == n + more);
+            CHECK(r.diagnostics().size() == 1 - more);
+        }
+    }
     CHECK(warned(64500) == 1);
     CHECK(warned(65569 - 300) == 0);
 
+    std::string four;  // grows to the double, and only when it is full
+    for (std::size_t room : {1u, 2u, 4u, 4u, 8u}) {
+        four += of({0x82, 1, 3, 0x88, 1, 1});
+        CHECK(read_binary<Everything>(four).value().child->plain.capacity() == room);
+    }
     std::string boxes;  // a list of merges must not be quadratic, and counts all the same
     for (int i = 0; i != 20000; ++i) boxes += of({0x82, 1, 3, 0x88, 1, 1});
     auto const merged = read_binary<Everything>(boxes);

@@ -37,7 +37,7 @@ public:
     const ExpandOptions& options() const { return options_; }
 
     result<Shape> output_shape(std::span<const Shape> inputs) const {
-        if (inputs.size() != 1) return detail::unexpected_inputs("one input", inputs);
+        if (inputs.size() != 1 || inputs[0].empty()) return detail::unexpected_inputs("one input", inputs);
         std::size_t const rank = (std::max)(options_.shape.size(), inputs[0].size());
         Shape shape(rank, 1);
         std::copy(inputs[0].rbegin(), inputs[0].rend(), shape.rbegin());
@@ -85,7 +85,7 @@ public:
 
     result<Shape> output_shape(std::span<const Shape> inputs) const {
         const Shape& repeats = options_.repeats;
-        if (inputs.size() != 1 || inputs[0].size() != repeats.size())
+        if (inputs.size() != 1 || inputs[0].size() != repeats.size() || repeats.empty())
             return detail::unexpected_inputs(detail::concat("one input with ", repeats.size(), " dimensions"),
                                              inputs);
         if (inputs[0][0] == any_batch && repeats[0] != 1)

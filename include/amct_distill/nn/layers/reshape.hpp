@@ -189,7 +189,7 @@ public:
     explicit BasicUnsqueeze(O options) : BasicUnsqueeze(std::move(options.dims)) {}
 
     result<Shape> output_shape(std::span<const Shape> inputs) const {
-        if (inputs.size() != 1) return detail::unexpected_inputs("one input", inputs);
+        if (inputs.size() != 1 || inputs[0].empty()) return detail::unexpected_inputs("one input", inputs);
         std::size_t const rank = inputs[0].size() + this->options_.dims.size();
         for (Index d : this->options_.dims)
             if (d >= static_cast<Index>(rank))

@@ -41,7 +41,7 @@ public:
 
     result<Shape> output_shape(std::span<const Shape> inputs) const {
         const Shape& order = options_.permutation;
-        if (inputs.size() != 1 || inputs[0].size() != order.size())
+        if (inputs.size() != 1 || inputs[0].size() != order.size() || order.empty())
             return detail::unexpected_inputs(detail::concat("one input with ", order.size(), " dimensions"),
                                              inputs);
         if (inputs[0][0] == any_batch && order[0] != 0)

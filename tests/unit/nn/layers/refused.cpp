@@ -61,7 +61,7 @@ TEST_CASE("layers of one input refuse two, none, and those of other dimensions")
     std::vector<Case> const cases{
         {nn::Module(nn::Linear({.in_features = 3, .out_features = 2})), {n, 3}, {3}, "one input"},
         {nn::Module(nn::Embedding({4, 2})), {n, 3}, {}, ""},
-        {nn::Module(nn::Expand(Shape{2, 3})), {n, 2, 1}, {}, ""},
+        {nn::Module(nn::Expand(Shape{2, 3})), {n, 2, 1}, {}, "one input"},
         {nn::Module(nn::GlobalAveragePool{}), {n, 3, 4, 4}, {n}, "one input"},
         {nn::Module(nn::GlobalMaxPool{}), {n, 3, 4, 4}, {n}, "one input"},
         {nn::Module(nn::InstanceNorm1d({.num_features = 3})), {n, 3, 4}, {n, 3}, "one input [N, 3, L]"},
@@ -79,7 +79,7 @@ TEST_CASE("layers of one input refuse two, none, and those of other dimensions")
         {nn::Module(nn::Reshape(Shape{3})), {n, 3}, {}, "one input"},
         {nn::Module(nn::Flatten{}), {n, 3, 4}, {}, "one input"},
         {nn::Module(nn::Squeeze(Shape{1})), {n, 1}, {n}, "one input"},
-        {nn::Module(nn::Unsqueeze(Shape{1})), {n, 3}, {}, ""},
+        {nn::Module(nn::Unsqueeze(Shape{1})), {n, 3}, {}, "one input"},
         {nn::Module(nn::Slice({.dims = {1}, .starts = {0}, .ends = {2}})), {n, 3}, {n}, "one input"},
         {nn::Module(nn::Gather({.dim = 1, .indices = {0}, .shape = {1}})),
          {n, 3},
@@ -130,6 +130,11 @@ TEST_CASE("layers of several inputs refuse those that do not belong together") {
     CHECK_THAT(shape_of(reflect, {{n, 3}}), Contains("larger than its reflected padding"));
     CHECK_THAT(shape_of(nn::Module(nn::ReduceSum({.axes = {1}})), {{2, 0}}),
                Contains("one input with values to reduce"));
+}
+
+TEST_CASE("a shape without dimensions is refused by layers of none") {
+    CHECK_THAT(shape_of(nn::Module(nn::Tile(Shape{})), {{}}), Contains("one input with 0 dimensions"));
+    CHECK_THAT(shape_of(nn::Module(nn::Transpose(Shape{})), {{}}), Contains("one input with 0 dimensions"));
 }
 
 TEST_CASE("options of no layer are refused when it is made") {

@@ -55,4 +55,32 @@ TEST_CASE("onnx arithmetic: shapes that do not fit, and types whose arithmetic i
                    "its base is of integers"));
 }
 
+TEST_CASE("onnx arithmetic: operands that broadcast of themselves need no constant, also before opset 7") {
+    // Of the same rank; from the axis to the end; a scalar.
+    CHECK(OneOperator("Add", {2, 3}, 6).input("z", {2, 3}).integer("broadcast", 1).layer() == "Add { }");
+    CHECK(
+        OneOperator("Add", {2, 3}, 6).input("z", {1, 3}).integer("broadcast", 1).integer("axis", 0).layer() ==
+        "Add { }");
+    OneOperator scalar("Sub", {2, 3}, 6);
+    scalar.constant(floats("c", {1}, {3})).integer("broadcast", 1).integer("axis", 1);
+    CHECK(scalar.run(nn::Tensor({1, 2, 3}, {1, 2, 3, 4, 5, 6})) ==
+          nn::Tensor({1, 2, 3}, {-2, -1, 0, 1, 2, 3}));
+    CHECK(contains(
+        OneOperator("Add", {3, 2}, 6).input("z", {3}).integer("broadcast", 1).integer("axis", 0).layer(),
+        "its second operand is broadcast along `axis`, and is no constant; convert the model to opset "
+        "7 or later"));
+    CHECK(contains(OneOperator("Add", {2}, 6)
+                       .constant(floats("c", {2, 2}, {1, 2, 3, 4}))
+                       .integer("broadcast", 1)
+                       .integer("axis", 1)
+                       .layer(),
+                   "its `axis` does not fit the operands"));
+}
+
+TEST_CASE("onnx arithmetic: which inputs an operator may overwrite is of no interest") {
+    for (std::string_view op : {"Sum", "Mean", "Max", "Min", "Add", "Mul"})
+        CHECK(OneOperator(op, {2}, 5).input("z", {2}).integers("consumed_inputs", {0, 0}).layer() ==
+              std::string(op) + " { }");
+}
+
 }  // namespace test_onnx_arithmetic

@@ -219,6 +219,53 @@ TEST_CASE("onnx normalization: LayerNormalization over the last dimensions, by f
     error(3, {3}, "axis 3 is not one of the 3 dimensions");
 }
 
+TEST_CASE("onnx normalization: LayerNormalization's scale and bias broadcast to what is normalized") {
+    struct Case {
+        std::vector<std::int64_t> dims;
+        std::vector<std::size_t> strides;  // of the dimensions of [2, 2, 3]
+    };
+    nn::Tensor const x = wild({2, 2, 2, 3});
+    for (const Case& c : {Case{{2, 1, 3}, {3, 0, 1}}, Case{{2, 2, 1}, {2, 1, 0}}, Case{{1, 2, 3}, {0, 3, 1}},
+                          Case{{2, 1, 1}, {1, 0, 0}}, Case{{2, 3}, {0, 3, 1}}, Case{{2, 1}, {0, 1, 0}},
+                          Case{{3}, {0, 0, 1}}, Case{{1}, {0, 0, 0}}, Case{{}, {0, 0, 0}}}) {
+        std::size_t n = 1;
+        for (std::int64_t d : c.dims) n *= static_cast<std::size_t>(d);
+        std::vector<float> scale(n), bias(n);
+        for (std::size_t i = 0; i != n; ++i) {
+            scale[i] = 0.5f + static_cast<float>(i);
+            bias[i] = 10 * static_cast<float>(i) - 3;
+        }
+        OneOperator o("LayerNormalization", {2, 2, 3}, 17);
+        o.constant(floats("s", c.dims, scale)).constant(floats("b", c.dims, bias)).integer("axis", 1);
+        std::vector<double> scales(x.size()), biases(x.size());
+        for (std::size_t i = 0; i != x.size(); ++i) {
+            std::size_t const at = i / 6 % 2 * c.strides[0] + i / 3 % 2 * c.strides[1] + i % 3 * c.strides[2];
+            scales[i] = double(scale[at]), biases[i] = double(bias[at]);
+        }
+        check_normalized(
+            x, o.run(x), 1e-5, [](std::size_t i) { return i / 12; }, scales, biases);
+    }
+}
+
+TEST_CASE("onnx normalization: a LayerNorm is named after its scale, or else its bias") {
+    auto const name = [](std::string_view scale, std::string_view bias) {
+        onnx_test::Model m(17);
+        m.graph().input.push_back(onnx_test::declared("x", {2}));
+        m.initializer(floats(scale, {2}, {1, 2}));
+        if (!bias.empty()) m.initializer(floats(bias, {2}, {3, 4}));
+        std::vector<std::string_view> reads{"x", scale};
+        if (!bias.empty()) reads.push_back(bias);
+        m.node("LayerNormalization", reads, {"y"}, {}, "/a/b/LayerNormalization").output("y");
+        auto const read = onnx::import_network(m.file());
+        REQUIRE(read);
+        return read->names.at(0).module;
+    };
+    CHECK(name("enc.norm.weight", "enc.norm.bias") == "enc.norm");
+    CHECK(name("enc.norm.weight", "other.bias") == "enc.norm");
+    CHECK(name("enc.norm.weight", "") == "enc.norm");
+    CHECK(name("onnx::scale_1", "enc.norm.bias") == "enc.norm");
+}
+
 TEST_CASE("onnx normalization: LayerNormalization's mean and inverse deviation") {
     onnx_test::Model m(17);
     m.graph().input.push_back(onnx_test::declared("x", {4}));

@@ -126,4 +126,36 @@ TEST_CASE("onnx patterns: LayerNorm spelled out") {
     CHECK(first.types() == "ReduceMean Sub Pow ReduceMean Add Sqrt Div Mul Add");
 }
 
+TEST_CASE("onnx patterns: LayerNorm over all dimensions is one, which says that the batch is among them") {
+    for (const std::vector<std::int64_t>& axes : {std::vector<std::int64_t>{0, 1}, {-1, 0}, {1, -2}}) {
+        Graph g({2});
+        auto const over = [&] { return std::vector{onnx_test::attribute("axes", axes)}; };
+        g.initializer(floats("two", {}, {2})).initializer(floats("eps", {}, {0.0001f}));
+        g.node("ReduceMean", {"x"}, {"m"}, over())
+            .node("Sub", {"x", "m"}, {"d"})
+            .node("Pow", {"d", "two"}, {"q"});
+        g.node("ReduceMean", {"q"}, {"v"}, over())
+            .node("Add", {"v", "eps"}, {"e"})
+            .node("Sqrt", {"e"}, {"s"});
+        g.node("Div", {"d", "s"}, {"y"});
+        CHECK_THAT(g.types(),
+                   Catch::Contains("it normalizes over the batch; give the inputs' shapes with a number "
+                                   "in the batch's place"));
+    }
+}
+
+TEST_CASE("onnx patterns: axes from the front are none of a LayerNorm where the rank is not known") {
+    for (const std::vector<std::int64_t>& axes : {std::vector<std::int64_t>{0, 1}, {0}}) {
+        Graph g({2});
+        auto const over = [&] { return std::vector{onnx_test::attribute("axes", axes)}; };
+        g.initializer(floats("two", {}, {2})).initializer(floats("eps", {}, {0.0001f}));
+        g.node("Relu", {"x"}, {"r"}).node("ReduceMean", {"r"}, {"m"}, over()).node("Sub", {"r", "m"}, {"d"});
+        g.node("Pow", {"d", "two"}, {"q"}).node("ReduceMean", {"q"}, {"v"}, over());
+        g.node("Add", {"v", "eps"}, {"e"}).node("Sqrt", {"e"}, {"s"}).node("Div", {"d", "s"}, {"y"});
+        CHECK_THAT(g.types(),
+                   Catch::Contains("node 1 (ReduceMean), which makes `m`: expected an input of a fixed "
+                                   "size, because dimension 0, which is reduced, is the batch"));
+    }
+}
+
 }  // namespace test_onnx_pattern_weighted
