@@ -7,7 +7,8 @@
 ///     Upsample({.scales = {1, 1, 2, 2}, .mode = ResizeMode::linear,
 ///               .coordinates = ResizeCoordinates::align_corners})
 ///
-/// Where an output pixel lies in the input is computed in float, as ONNX Runtime does.
+/// Where an output pixel lies in the input is computed in float, as ONNX Runtime does; 1e-6 beside the middle
+/// of two pixels counts as the middle.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -88,10 +89,13 @@ inline ResizeTaps taps_at(const nn::UpsampleOptions& o, float x, nn::Index input
     auto const last = static_cast<float>(input - 1);
     auto const pixel = [&](float at) { return static_cast<nn::Index>(std::clamp(at, 0.0f, last)); };
     if (o.mode == nn::ResizeMode::nearest) {
-        float const at = o.nearest == nn::ResizeNearest::floor               ? std::floor(x)
-                         : o.nearest == nn::ResizeNearest::ceil              ? std::ceil(x)
-                         : o.nearest == nn::ResizeNearest::round_prefer_ceil ? std::floor(x + 0.5f)
-                                                                             : std::ceil(x - 0.5f);
+        float const low = std::floor(x), above = x - low - 0.5f;
+        bool const is_half = std::abs(above) < 1e-6f;
+        bool const is_high = is_half ? o.nearest == nn::ResizeNearest::round_prefer_ceil : above > 0;
+        float const at = o.nearest == nn::ResizeNearest::floor  ? low
+                         : o.nearest == nn::ResizeNearest::ceil ? std::ceil(x)
+                         : is_high                              ? low + 1
+                                                                : low;
         return {{pixel(at)}, {1}};
     }
     if (o.mode == nn::ResizeMode::linear) {

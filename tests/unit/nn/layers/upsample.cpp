@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/nn/layers/upsample.hpp>
+#include <numeric>
 
 #include "support/catch.hpp"
 #include "support/gradient_check.hpp"
@@ -41,6 +42,31 @@ TEST_CASE("Upsample: nearest, with all ways to round and to count") {
         .scales = {1, 0.8f}, .mode = ResizeMode::linear, .coordinates = Coordinates::half_pixel_symmetric};
     V const found = resized(symmetric, row), expected{1.25f, 2.5f, 3.75f};
     for (std::size_t i = 0; i != 3; ++i) CHECK(found.at(i) == Approx(expected[i]));
+}
+
+// The pixels are ONNX Runtime's (1.30). By this rule all are, of 1 to 30 pixels resized to 1 to 40, by sizes and
+// by scales, with four kinds of coordinates and all four ways to round.
+TEST_CASE("Upsample: what float puts a little beside the middle of two pixels lies in the middle") {
+    struct Case {
+        Index from, to, pixel;
+        Coordinates coordinates;
+        Nearest nearest;
+        float taken;
+    };
+    for (Case const& c :
+         {Case{7, 2, 1, Coordinates::asymmetric, Nearest::round_prefer_ceil, 4},      // 3.4999998
+          Case{14, 19, 9, Coordinates::half_pixel, Nearest::round_prefer_floor, 6},   // 6.5000005
+          Case{14, 1, 0, Coordinates::half_pixel, Nearest::round_prefer_ceil, 7},     // 6.4999995
+          Case{11, 26, 13, Coordinates::asymmetric, Nearest::round_prefer_floor, 5},  // 5.5000005
+          Case{30, 9, 7, Coordinates::half_pixel, Nearest::round_prefer_ceil, 24},    // 24.499998
+          Case{7, 1, 0, Coordinates::half_pixel, Nearest::floor, 2},                  // 2.9999998
+          Case{7, 19, 9, Coordinates::half_pixel, Nearest::ceil, 4}}) {               // 3.0000002
+        V row(static_cast<std::size_t>(c.from));
+        std::iota(row.begin(), row.end(), 0.0f);
+        INFO(c.from << " to " << c.to);
+        V const out = resized({.sizes = {0, c.to}, .coordinates = c.coordinates, .nearest = c.nearest}, row);
+        CHECK(out[static_cast<std::size_t>(c.pixel)] == c.taken);
+    }
 }
 
 TEST_CASE("Upsample: linear and cubic along one dimension") {
