@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 boost=libboost-dev
 command -v apt-cache >/dev/null && boost=$(boost_package)
 need_packages g++ clang libclang-rt-dev cmake ninja-build libeigen3-dev catch2 protobuf-compiler \
-    libprotobuf-dev pkg-config doxygen locales libcli11-dev libstb-dev "$boost"
+    libprotobuf-dev pkg-config doxygen locales libcli11-dev libstb-dev libbenchmark-dev "$boost"
 # Tests of their own have clang 19 with libc++, and the clang-format and clang-tidy that Debian 12 has; where
 # one cannot be installed, its test says so or is not there.
 if command -v apt-get >/dev/null; then
