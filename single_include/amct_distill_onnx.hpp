@@ -8043,8 +8043,8 @@ public:
             bool const negative = take("-");
             if (take("inf")) return to = std::numeric_limits<V>::infinity() * (negative ? -1 : 1), true;
             if (take("nan")) return to = std::numeric_limits<V>::quiet_NaN(), true;
-            std::size_t const n = (std::min)(rest_.find_first_not_of("0123456789.e+-"), rest_.size());
-            if (n == 0 || rest_[0] < '0' || rest_[0] > '9') return false;
+            std::size_t const n = decimal_length(rest_);
+            if (n == 0) return false;
             to = to_floating<V>(rest_.substr(0, n)) * (negative ? -1 : 1);
             rest_.remove_prefix(n);
             return true;
@@ -8083,6 +8083,22 @@ public:
     std::string_view rest() const { return rest_; }
 
 private:
+    /// How much of the beginning is a decimal number: digits, a fraction, an exponent that has digits.
+    static std::size_t decimal_length(std::string_view text) {
+        auto const after_digits = [&](std::size_t at) {
+            while (at < text.size() && text[at] >= '0' && text[at] <= '9') ++at;
+            return at;
+        };
+        std::size_t end = after_digits(0);
+        if (end == 0) return 0;
+        if (end < text.size() && text[end] == '.') end = after_digits(end + 1);
+        if (end < text.size() && (text[end] == 'e' || text[end] == 'E')) {
+            bool const is_signed = end + 1 < text.size() && (text[end + 1] == '+' || text[end + 1] == '-');
+            std::size_t const digits = end + (is_signed ? 2 : 1);
+            if (std::size_t const last = after_digits(digits); last != digits) end = last;
+        }
+        return end;
+    }
     void skip() {
         while (!rest_.empty() && (rest_.front() == ' ' || rest_.front() == '\t')) rest_.remove_prefix(1);
     }

@@ -66,4 +66,21 @@ TEST_CASE("options that cannot be read are errors") {
     CHECK(error_of("= 3") == "expected `option: value`, found `= 3`");
 }
 
+TEST_CASE("a number with a point or an exponent ends where it is none") {
+    auto const eps = [](std::string_view text) { return detail::read_options<Options>(text).value().eps; };
+    CHECK(eps("eps: 1.") == 1);
+    CHECK(eps("eps: 12.5e+1") == 125);
+    CHECK(eps("eps: 5E-1 bias: true") == 0.5);
+    CHECK(eps("eps: -2e0") == -2);
+    // The fuzzer found the first two: the digits of the exponent were read beyond the text's end.
+    CHECK(error_of("eps: 1e") == "expected `option: value`, found ``");
+    CHECK(error_of("slope: 3e+") == "expected `option: value`, found `+`");
+    CHECK(error_of("eps: 1enel: [3, 3]") == "unknown option `enel`");
+    CHECK(error_of("eps: 1.2.3") == "expected `option: value`, found `.3`");
+    CHECK(error_of("eps: 1-2") == "expected `option: value`, found `-2`");
+    CHECK(error_of("eps: 1e5e3") == "expected `option: value`, found ``");
+    CHECK(error_of("eps: .5") == "option `eps`: its value cannot be read");
+    CHECK(error_of("eps: e5") == "option `eps`: its value cannot be read");
+}
+
 }  // namespace nn_options_text_test
