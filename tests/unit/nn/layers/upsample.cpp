@@ -44,8 +44,8 @@ TEST_CASE("Upsample: nearest, with all ways to round and to count") {
     for (std::size_t i = 0; i != 3; ++i) CHECK(found.at(i) == Approx(expected[i]));
 }
 
-// The pixels are ONNX Runtime's (1.30). By this rule all are, of 1 to 30 pixels resized to 1 to 40, by sizes and
-// by scales, with four kinds of coordinates and all four ways to round.
+// The pixels are ONNX Runtime's (1.30). By this rule all are, of 1 to 30 pixels resized to 1 to 40, by sizes
+// and by scales, with four kinds of coordinates and all four ways to round.
 TEST_CASE("Upsample: what float puts a little beside the middle of two pixels lies in the middle") {
     struct Case {
         Index from, to, pixel;
