@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <amct_distill/onnx/fold.hpp>
 // Folding at its limits: sizes that depend on the batch, numbers that overflow, constants beyond the bound.
+#include <amct_distill/onnx/fold.hpp>
+
 #include <amct_distill/core/concat.hpp>
 #include <amct_distill/onnx/constants.hpp>
 #include <amct_distill/onnx/size.hpp>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <amct_distill/onnx/layer_nodes.hpp>
 // Graphs that few exporters write: without names, with odd names, of an opset between two, cut off, repeated.
+#include <amct_distill/onnx/layer_nodes.hpp>
+
 #include <amct_distill/onnx/changed_parameters.hpp>
 #include <amct_distill/onnx/import.hpp>
 #include <amct_distill/onnx/opset_conversion.hpp>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <amct_distill/student/same_network.hpp>
 // And what else is asked of arguments before a run: options, parameters, threads.
+#include <amct_distill/student/same_network.hpp>
+
 #include <amct_distill/deploy/cpp_text.hpp>
 #include <amct_distill/deploy/file_names.hpp>
 #include <amct_distill/distill/distill_options.hpp>

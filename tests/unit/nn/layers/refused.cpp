@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <amct_distill/nn/module.hpp>
 // What every layer refuses: a number of inputs, ranks and sizes that are not its own, options of no layer.
+#include <amct_distill/nn/module.hpp>
+
 #include <amct_distill/nn/layers/activation.hpp>
 #include <amct_distill/nn/layers/batch_norm.hpp>
 #include <amct_distill/nn/layers/concat.hpp>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <amct_distill/onnx/operators.hpp>
 // What the operators refuse, and the forms of them that are rare: each with the words that say so.
+#include <amct_distill/onnx/operators.hpp>
+
 #include <array>
 #include <cmath>
 #include <cstdint>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <amct_distill/onnx/patterns/layer_norm.hpp>
 // What nearly is a pattern: one operator, number or reader is another, and it stays what it is.
+#include <amct_distill/onnx/patterns/layer_norm.hpp>
+
 #include <amct_distill/onnx/import.hpp>
 #include <amct_distill/onnx/pattern.hpp>
 #include <amct_distill/onnx/patterns/activations.hpp>
