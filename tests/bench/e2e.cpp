@@ -5,6 +5,7 @@
 //     bench_e2e mlp_fp32.json split.json digits.csv
 #include <algorithm>
 #include <amct_distill/amct_distill.hpp>
+#include <amct_distill/distill/distance.hpp>
 #include <boost/json/src.hpp>
 #include <charconv>
 #include <chrono>
@@ -116,7 +117,8 @@ int main(int argc, char** argv) {
                 }();
                 auto const print = [&](const Student& s) {
                     nn::Tensor const logits = s.predict(test.images);
-                    std::printf("  %8.5f / %.4f", detail::mean_squared_error(logits, reference),
+                    double const error = detail::squared_error(logits.span(), reference.span());
+                    std::printf("  %8.5f / %.4f", error / double(logits.size()),
                                 accuracy(logits, test.digits));
                 };
                 print(calibrated);
