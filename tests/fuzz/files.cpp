@@ -200,7 +200,7 @@ void deployment(std::string_view bytes) {
     folder.fill(*archive);
     auto const device = read_deployment(folder.path());
     if (!taken(device)) return;
-    require(!print(make_record(*device)).empty());
+    require(print(make_record(*device)).empty() == device->layers().empty());
     run(device->network());
     run(integer_network(*device));
 }
