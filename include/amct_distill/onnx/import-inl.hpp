@@ -242,7 +242,8 @@ private:
         }
         if (!o.failed())
             if (std::optional<std::string> wrong = o.attributes().error()) o.fail(*std::move(wrong));
-        if (!o.failed() && !so_far_.tensors[last.output(0)].node) o.fail("it has made nothing");
+        auto const is_made = [&](TensorId t) { return t != none && so_far_.tensors[t].node.has_value(); };
+        if (!o.failed() && std::ranges::none_of(last.outputs, is_made)) o.fail("it has made nothing");
         if (!o.failed()) return;
         fail(graph_.error(nodes.front(), o.error()));
         mark_failed(last);

@@ -150,6 +150,51 @@ TEST_CASE("onnx graphs: outputs beyond the first that are read, too many nodes t
     CHECK_THAT(errors.diagnostics()[1].message, Contains("(Loop)"));
 }
 
+TEST_CASE("onnx graphs: outputs that are left out, the first, the last, and between") {
+    auto const types = [](Model& m) {
+        auto const read = onnx::import_network(m.file());
+        if (!read) return read.diagnostics()[0].message;
+        std::string out;
+        for (std::size_t i = 0; i != read->network.graph().size(); ++i)
+            if (read->network.node({i}).kind == NodeKind::operation)
+                out += (out.empty() ? "" : " ") + std::string(read->network.graph().type({i}));
+        return out;
+    };
+    Model split;  // of two parts the second one alone
+    split.graph().input.push_back(declared("x", {4}));
+    split.node("Split", {"x"}, {"", "b"}, {attribute("axis", 1)}).node("Neg", {"b"}, {"y"}).output("y");
+    CHECK(types(split) == "Split Neg");
+    CHECK(onnx::import_network(split.file()).value().network.predict(nn::Tensor({1, 4}, {1, 2, 3, 4})) ==
+          nn::Tensor({1, 2}, {-3, -4}));
+    Model relu;
+    relu.graph().input.push_back(declared("x", {4}));
+    relu.node("Relu", {"x"}, {"y", ""}).output("y");
+    CHECK(types(relu) == "ReLU");
+    Model norm;  // statistics that nobody reads
+    norm.graph().input.push_back(declared("x", {2, 3}));
+    for (std::string_view name : {"s", "b", "m", "v"}) norm.initializer(floats(name, {2}, {1, 1}));
+    norm.node("BatchNormalization", {"x", "s", "b", "m", "v"}, {"y", "", "unread"}).output("y");
+    CHECK(types(norm) == "BatchNorm1d");
+    // Mish's Softplus is its own where nothing else reads it.
+    auto const mish = [&](std::vector<std::string_view> made, std::string_view reader, bool is_output) {
+        Model m;
+        m.graph().input.push_back(declared("x", {4}));
+        m.node("Softplus", {"x"}, std::move(made)).node("Tanh", {"s"}, {"t"}).node("Mul", {"x", "t"}, {"y"});
+        m.output("y");
+        if (!reader.empty()) m.node(reader, {"s"}, {"z"}).output("z");
+        if (is_output) m.output("s");
+        return types(m);
+    };
+    CHECK(mish({"s"}, "", false) == "Mish");
+    CHECK(mish({"s", ""}, "", false) == "Mish");
+    CHECK(mish({"s"}, "", true) == "Softplus Tanh Mul");
+    CHECK(mish({"s"}, "Neg", false) == "Softplus Tanh Mul Neg");
+    Model none;  // an operator that reads nothing
+    none.graph().input.push_back(declared("x", {4}));
+    none.node("Cast", {}, {"c"}, {attribute("to", 1)}).node("Add", {"x", "c"}, {"y"}).output("y");
+    CHECK(types(none) == "node 0 (Cast), which makes `c`: input 0 is missing");
+}
+
 TEST_CASE("onnx graphs: names without a module, of metadata that is broken, of shared weights") {
     using onnx::NameSource;
     CHECK(onnx::dotted_scope("//a//Conv") == "a");
