@@ -38,7 +38,9 @@ public:
         Diagnostics errors;
         std::size_t const count = edit_.nodes();  // what is made here is of the new version
         for (Node n = 0; n != count; ++n) {
-            if (!edit_.has(n) || !edit_.node(n).domain.get().empty()) continue;
+            // A node without outputs computes nothing, and is not written.
+            if (!edit_.has(n) || edit_.node(n).output.empty() || !edit_.node(n).domain.get().empty())
+                continue;
             for (const Rule& rule : rules())
                 if (rule.version == version && rule.op == edit_.op(n)) {
                     if (Problem const problem = (this->*rule.convert)(n))

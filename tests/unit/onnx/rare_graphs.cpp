@@ -313,6 +313,17 @@ TEST_CASE("onnx opsets: each spelling that changed, and what has none in the new
     CHECK(own.node(0).input.size() == 1);
 }
 
+TEST_CASE("onnx opsets: a node without outputs and without a name is not converted, and not written") {
+    Model m(9);
+    m.graph().input.push_back(declared("x", {2, 4}));
+    m.node("Slice", {"x"}, {}).node("Softmax", {"x"}, {}).node("Relu", {"x"}, {"y"}).output("y");
+    onnx::GraphEdit edit(m.file());
+    REQUIRE(onnx::convert_opset(edit, 13));
+    CHECK(edit.nodes() == 3);
+    std::string const bytes = edit.finish().value().model;
+    CHECK(onnx::ModelFile::of_bytes(bytes, "converted.onnx").value().graph().node.size() == 1);
+}
+
 TEST_CASE("onnx types: float16 from floats, rounded to even, subnormal, beyond its range") {
     using onnx::to_float16;
     CHECK(to_float16(1) == 0x3C00);
