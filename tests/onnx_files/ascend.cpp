@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What Ascend's compiler would refuse, and what is written where it would not.
+#include <amct_distill/onnx/import.hpp>
+// The import has a namespace `fold`; what writes models calls a function of that name, in any order of headers.
 #include <amct_distill/deploy/integer.hpp>
 #include <amct_distill/onnx/amct_models.hpp>
 #include <amct_distill/onnx/export.hpp>
-#include <amct_distill/onnx/import.hpp>
 #include <amct_distill/onnx/model_bytes.hpp>
 #include <amct_distill/onnx/model_file.hpp>
 #include <amct_distill/wire/writer.hpp>

@@ -42,7 +42,7 @@ inline void fold_float_layers(GraphEdit& edit, std::span<const ImportedName> nam
         auto const reader = edit.only_reader(edit.node(conv).output.front());
         if (!bn || !reader || edit.op(*reader) != "BatchNormalization") continue;
         FoldedLayer const folded =
-            fold(weighted->weight(), weighted->bias(), *nn::as_batch_norm(network.module(*bn)));
+            amct_distill::fold(weighted->weight(), weighted->bias(), *nn::as_batch_norm(network.module(*bn)));
         if (!all_finite(folded.weight) || !all_finite(folded.bias)) continue;
         auto const put = [&](std::size_t input, std::string_view what, const nn::Tensor& t) {
             std::string_view const text =
