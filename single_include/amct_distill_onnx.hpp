@@ -36237,8 +36237,7 @@ public:
         if (ModuleName scope = scope_of(n); !scope.name.empty()) {
             // A function called in a module's forward has that module's scope: it is named after its operator
             // too.
-            auto const inside = nodes_in_.find(scope.name);
-            bool const alone = inside != nodes_in_.end() && inside->second <= nodes.size();
+            bool const alone = nodes_in_.at(scope.name) <= nodes.size();
             if (weight == none && (!alone || containers_.contains(scope.name)))
                 scope.name = amct_distill::detail::concat(scope.name, ".", last_part(n));
             return scope;
@@ -36247,12 +36246,10 @@ public:
         if (!name.empty()) {
             if (name.front() == '/') return {std::string(last_part(n)), NameSource::scope};
             std::size_t const slash = name.rfind('/');  // TensorFlow's: model/conv1/BiasAdd
-            return {std::string(slash == name.npos || slash == 0 ? name : name.substr(0, slash)),
-                    NameSource::node};
+            return {std::string(slash == name.npos ? name : name.substr(0, slash)), NameSource::node};
         }
         for (TensorId t : node.outputs)
-            if (t != none && !graph_->tensor(t).name.empty())
-                return {std::string(graph_->tensor(t).name), NameSource::output};
+            if (t != none) return {std::string(graph_->tensor(t).name), NameSource::output};
         return {amct_distill::detail::concat(node.op(), "_", n), NameSource::made_up};
     }
     /// Whether PyTorch calls a function there, with parameters that belong to no module of their own: the
@@ -37493,7 +37490,7 @@ inline void fold_float_layers(GraphEdit& edit, std::span<const ImportedName> nam
         auto const reader = edit.only_reader(edit.node(conv).output.front());
         if (!bn || !reader || edit.op(*reader) != "BatchNormalization") continue;
         FoldedLayer const folded =
-            fold(weighted->weight(), weighted->bias(), *nn::as_batch_norm(network.module(*bn)));
+            amct_distill::fold(weighted->weight(), weighted->bias(), *nn::as_batch_norm(network.module(*bn)));
         if (!all_finite(folded.weight) || !all_finite(folded.bias)) continue;
         auto const put = [&](std::size_t input, std::string_view what, const nn::Tensor& t) {
             std::string_view const text =
@@ -37778,7 +37775,9 @@ public:
         Diagnostics errors;
         std::size_t const count = edit_.nodes();  // what is made here is of the new version
         for (Node n = 0; n != count; ++n) {
-            if (!edit_.has(n) || !edit_.node(n).domain.get().empty()) continue;
+            // A node without outputs computes nothing, and is not written.
+            if (!edit_.has(n) || edit_.node(n).output.empty() || !edit_.node(n).domain.get().empty())
+                continue;
             for (const Rule& rule : rules())
                 if (rule.version == version && rule.op == edit_.op(n)) {
                     if (Problem const problem = (this->*rule.convert)(n))
@@ -38716,8 +38715,7 @@ inline result<Shape> reshape(std::span<const Size> from, std::span<const Size> t
     if (!all) return wrong("the tensor's size is too large, or the square of the batch");
     if (open == out.size()) {
         if (known == *all) return out;
-    } else if (std::optional<Size> const rest = divide(*all, known);
-               rest && multiply(*rest, known) == *all && !(known == Size(0))) {
+    } else if (std::optional<Size> const rest = divide(*all, known); rest && multiply(*rest, known) == *all) {
         out[open] = *rest;
         return out;
     }
@@ -38866,9 +38864,10 @@ protected:
         if (input(i) == nullptr) fail(amct_distill::detail::concat("input ", i, " is missing"));
         return input(i);
     }
-    /// Whether so many values may be made.
+    /// Whether so many values may be made. Precondition: they do not depend on the batch.
     bool may_make(std::optional<Size> count) {
-        if (!count || !count->is_fixed() || count->fixed < 0) return fail_on_batch(), false;
+        if (!count) return fail_on_batch(), false;
+        assert(count->is_fixed() && count->fixed >= 0);
         auto const n = static_cast<std::uint64_t>(count->fixed);
         if (n > *elements_left_)
             return fail(amct_distill::detail::concat("would make a constant of ", n,
@@ -39049,7 +39048,7 @@ protected:
                     if (s.is_fixed()) s = Size(wrapped(s.fixed, to));
             give(to, std::move(out));
         }
-        if (over_batch && !out_.empty()) out_.back() = std::move(out_.back()).over_batch(shape);
+        if (over_batch) out_.back() = std::move(out_.back()).over_batch(shape);
     }
     /// The low bits that a narrower type keeps.
     static std::int64_t wrapped(std::int64_t v, ElementType to) {
@@ -39068,14 +39067,9 @@ protected:
         if (f <= -0x1p63f) return -std::int64_t{0x7FFFFFFFFFFFFFFF} - 1;
         return static_cast<std::int64_t>(f);
     }
-    void number_of_elements() {
-        const Value* const v = needed(0);
-        if (v != nullptr) give(ElementType::int64, Dense<Size>{{}, {static_cast<std::int64_t>(v->count())}});
-    }
 
     /// Broadcasts to a shape that may depend on the batch where the value has one sample's.
     void give_expanded(const Value& v, const Shape& target) {
-        if (target.size() > 2 * max_rank) return fail("it makes a tensor of too many dimensions");
         Shape shape(target);
         Extents const& from = v.extents();
         while (shape.size() < from.size()) shape.insert(shape.begin(), Size(1));
@@ -39098,7 +39092,7 @@ protected:
         }
         if (!may_make(extents)) return;
         give_moved(v, [&](auto d) { return broadcast_to(reranked(std::move(d), ahead), extents); });
-        if (over_batch && !out_.empty()) out_.back() = std::move(out_.back()).over_batch(shape);
+        if (over_batch) out_.back() = std::move(out_.back()).over_batch(shape);
     }
     template <class T>
     static Dense<T> reranked(Dense<T> d, std::size_t ahead) {
@@ -39215,7 +39209,7 @@ protected:
     using FoldStructure::FoldStructure;
 
     void concat() {
-        if (in_.empty() || needed(0) == nullptr) return fail("it has no inputs");
+        if (needed(0) == nullptr) return;
         std::optional<std::size_t> const at = axis(attributes_.integer("axis", 1), in_[0]->extents().size());
         if (!at) return;
         std::size_t total = 0;
@@ -39708,7 +39702,7 @@ public:
             std::string_view op;
             void (Folding::*fold)();
         };
-        static const std::array<Entry, 46> table{{
+        static const std::array<Entry, 45> table{{
             {"Constant", &Folding::constant},
             {"ConstantOfShape", &Folding::constant_of_shape},
             {"Identity", &Folding::identity},
@@ -39726,7 +39720,6 @@ public:
             {"Tile", &Folding::tile},
             {"Range", &Folding::range},
             {"Where", &Folding::where},
-            {"Size", &Folding::number_of_elements},
             {"Not", &Folding::logical_not},
             {"Add", &Folding::binary<fold::Add>},
             {"Sub", &Folding::binary<fold::Subtract>},
@@ -40249,11 +40242,10 @@ inline void write_onnx(const nn::PixelUnshuffle& m, NodeWriter& w) {
 
 inline void write_onnx(const nn::Slice& m, NodeWriter& w) {
     const nn::SliceOptions& o = m.options();
-    std::vector<std::int64_t> steps = detail::integers(o.steps);
-    if (steps.empty()) steps.assign(o.dims.size(), 1);
-    w.last("Slice", {w.input(0), w.integers("starts", detail::integers(o.starts)),
-                     w.integers("ends", detail::integers(o.ends)),
-                     w.integers("axes", detail::integers(o.dims)), w.integers("steps", std::move(steps))});
+    w.last("Slice",
+           {w.input(0), w.integers("starts", detail::integers(o.starts)),
+            w.integers("ends", detail::integers(o.ends)), w.integers("axes", detail::integers(o.dims)),
+            w.integers("steps", detail::integers(o.steps))});
 }
 inline void write_onnx(const nn::Gather& m, NodeWriter& w) {
     const nn::GatherOptions& o = m.options();
@@ -41083,7 +41075,7 @@ inline result<InputShapes> input_shapes(const GraphView& graph, const UserShapes
     std::string_view batch_name;
     auto const is_constant = [&](TensorId t) { return std::ranges::find(constants, t) != constants.end(); };
     for (TensorId t : graph.inputs()) {
-        auto const declared = graph.tensor(t).info ? declared_shape(*graph.tensor(t).info) : std::nullopt;
+        auto const declared = declared_shape(*graph.tensor(t).info);
         if (!declared || declared->empty() || is_constant(t)) continue;
         const DeclaredSize& first = declared->front();
         if (batch_name.empty()) batch_name = first.name;
@@ -41097,12 +41089,12 @@ inline result<InputShapes> input_shapes(const GraphView& graph, const UserShapes
             continue;
         }
         const GraphTensor& tensor = graph.tensor(t);
-        if (tensor.info && tensor.info->type.has_value() && !tensor.info->type->tensor_type.has_value()) {
+        if (tensor.info->type.has_value() && !tensor.info->type->tensor_type.has_value()) {
             errors.push_back(graph.error(concat("the input `", tensor.name,
                                                 "` is a sequence or an optional value; expected a tensor")));
             continue;
         }
-        auto const declared = tensor.info ? declared_shape(*tensor.info) : std::nullopt;
+        auto const declared = declared_shape(*tensor.info);
         auto const said = given.find(tensor.name);
         result<Shape> shape = said != given.end()
                                   ? detail::user_shape(graph, tensor.name, said->second, declared)
@@ -41494,12 +41486,12 @@ struct Importing {
             tensors[t].node = network.constant(names.unique(std::string(tensor.name)), *std::move(value));
             return *tensors[t].node;
         }
-        if (!of_batch || !network_shape(of.shape()))
+        if (!network_shape(of.shape()))
             return general_error(
                 "a constant is repeated over the batch elsewhere than in dimension 0; give the inputs' "
                 "shapes with a number in the batch's place");
-        std::string_view made_by;
-        if (tensor.producer != none) made_by = graph.node(tensor.producer).proto->name.get();
+        std::string_view const made_by =
+            graph.node(tensor.producer).proto->name.get();  // it was repeated by a node
         std::string const name = names.unique(std::string(made_by.empty() ? tensor.name : made_by));
         amct_distill::NodeId const id = network.constant(names.unique(name + "/value"), *std::move(value));
         tensors[t].node = network.add_function(name, nn::RepeatOverBatch{}, {id, *of_batch});
@@ -42812,7 +42804,7 @@ inline bool has_constant_matrix(Operation& o) {
 }
 /// The product of inputs 0 and 1, and input 2 added where there is one.
 inline void convert_matmul(Operation& o) {
-    if (o.failed() || o.shape(0).empty() || o.shape(1).empty()) return;
+    if (o.shape(0).empty() || o.shape(1).empty()) return;
     std::optional<std::size_t> const c = o.has(2) ? std::optional<std::size_t>(2) : std::nullopt;
     bool const linear = has_constant_matrix(o);
     if (!o.layout().is_plain()) {  // the batch may be in neither of the matrix's dimensions that are computed
@@ -42856,12 +42848,9 @@ inline constexpr std::array linear_rules{
 
 namespace amct_distill::onnx::detail {
 
-/// Whether there is a batch of any size in dimension 0 of what the network has of input 0.
-inline bool reads_batch(Operation& o) {
-    if (o.failed() || !o.has(0) || o.is_constant(0)) return false;
-    nn::Shape const shape = o.shape(0);
-    return !shape.empty() && shape.front() == nn::any_batch;
-}
+/// Whether there is a batch of any size in dimension 0 of what the network has of input 0. Precondition, as of
+/// the functions below: the shape of input 0 was asked for, and nothing has failed.
+inline bool reads_batch(Operation& o) { return !o.is_constant(0) && o.shape(0).front() == nn::any_batch; }
 
 /// Output 0 is input 0 in another layout.
 inline void relayout(Operation& o, const Relayout& to) {
@@ -43289,7 +43278,7 @@ inline nn::Tensor broadcast_constant(Operation& o, std::size_t i, const nn::Shap
 }
 
 /// LayerNorm over the model's last dimensions, from `first` on, which may be counted from the end; `weight`
-/// and `bias` are inputs, or not given.
+/// and `bias` are inputs, or not given: a bias only beside a weight.
 inline void add_layer_norm(Operation& o, std::int64_t first, double eps, std::optional<std::size_t> weight,
                            std::optional<std::size_t> bias) {
     nn::Shape const shape = o.shape(0);
@@ -43304,10 +43293,10 @@ inline void add_layer_norm(Operation& o, std::int64_t first, double eps, std::op
     nn::LayerNormOptions options{
         .normalized_shape = {shape.begin() + static_cast<std::ptrdiff_t>(axis), shape.end()},
         .eps = eps,
-        .elementwise_affine = weight || bias,
+        .elementwise_affine = weight.has_value(),
         .bias = bias.has_value()};
     std::size_t const count = static_cast<std::size_t>(nn::product(shape, axis, shape.size()));
-    if ((weight || bias) && !o.take(2 * count)) return;
+    if (weight && !o.take(2 * count)) return;
     nn::LayerNorm norm(options);
     if (weight) norm.weight() = broadcast_constant(o, *weight, options.normalized_shape);
     if (bias) norm.bias() = broadcast_constant(o, *bias, options.normalized_shape);
@@ -43513,7 +43502,7 @@ inline void read_sizes(Operation& o, const std::vector<Size>& given,
     for (std::size_t i = 0; i != given.size() && !o.failed(); ++i) {
         std::size_t const d = axes ? o.axis((*axes)[i], 0) : i;
         // The batch, or the number that it had when the model was exported.
-        bool const stays = given[i] == from[d] || (!from[d].is_fixed() && d == 0 && o.exported_batch() &&
+        bool const stays = given[i] == from[d] || (!from[d].is_fixed() && o.exported_batch() &&
                                                    given[i] == Size(*o.exported_batch()));
         if (!stays && !given[i].is_fixed()) o.fail("a size depends on the batch");
         if (!stays) options.sizes[d] = static_cast<nn::Index>(given[i].fixed);
@@ -44331,8 +44320,6 @@ inline void scale_convolution(Operation& o, ConvolutionWeights& c, std::optional
         std::vector<double> out(channels, otherwise);
         if (!i) return out;
         nn::Tensor const of = o.constant(*i);
-        if (!o.failed() && of.size() != 1 && of.size() != channels)
-            o.fail("expected a value for each channel");
         if (!o.failed())
             for (std::size_t k = 0; k != channels; ++k) out[k] = double(of[of.size() == 1 ? 0 : k]);
         return out;
@@ -44490,11 +44477,6 @@ public:
         for (TensorId t : graph_.inputs())
             if (!is_constant(t)) out.inputs.emplace_back(graph_.tensor(t).name);
         for (TensorId t : graph_.outputs()) out.outputs.emplace_back(graph_.tensor(t).name);
-        std::size_t made_up = 0;
-        for (const ImportedName& n : out.names) made_up += n.source == NameSource::made_up;
-        if (made_up != 0)
-            out.notes.push_back(concat("the model tells no names for ", made_up,
-                                       " of its modules; they are called by operator and number"));
         return out;
     }
 
@@ -44510,11 +44492,11 @@ private:
     bool is_constant(TensorId t) const {
         return options_.constants.find(graph_.tensor(t).name) != options_.constants.end();
     }
-    static ElementType declared_type(const GraphTensor& tensor) {
-        const ValueInfoProto* const info = tensor.info;
-        if (info == nullptr || !info->type.has_value() || !info->type->tensor_type.has_value())
-            return ElementType::float32;
-        return static_cast<ElementType>(info->type->tensor_type->elem_type.get());
+    /// Of an input of the model; each has a declaration.
+    static ElementType declared_type(const GraphTensor& input) {
+        const ValueInfoProto& info = *input.info;
+        if (!info.type.has_value() || !info.type->tensor_type.has_value()) return ElementType::float32;
+        return static_cast<ElementType>(info.type->tensor_type->elem_type.get());
     }
 
     void read_inputs(Batch batch) {
@@ -44543,8 +44525,7 @@ private:
     void set_constant(TensorId t, const nn::Tensor& value) {
         Extents extents(value.shape().begin(), value.shape().end());
         // Rank 0 is given as [1], the network's form of it.
-        if (auto const declared =
-                graph_.tensor(t).info ? declared_shape(*graph_.tensor(t).info) : std::nullopt;
+        if (auto const declared = declared_shape(*graph_.tensor(t).info);
             declared && declared->empty() && value.size() == 1)
             extents.clear();
         ElementType const type = declared_type(graph_.tensor(t));
@@ -44691,7 +44672,8 @@ private:
         }
         if (!o.failed())
             if (std::optional<std::string> wrong = o.attributes().error()) o.fail(*std::move(wrong));
-        if (!o.failed() && !so_far_.tensors[last.output(0)].node) o.fail("it has made nothing");
+        auto const is_made = [&](TensorId t) { return t != none && so_far_.tensors[t].node.has_value(); };
+        if (!o.failed() && std::ranges::none_of(last.outputs, is_made)) o.fail("it has made nothing");
         if (!o.failed()) return;
         fail(graph_.error(nodes.front(), o.error()));
         mark_failed(last);

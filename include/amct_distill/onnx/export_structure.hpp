@@ -116,11 +116,10 @@ inline void write_onnx(const nn::PixelUnshuffle& m, NodeWriter& w) {
 
 inline void write_onnx(const nn::Slice& m, NodeWriter& w) {
     const nn::SliceOptions& o = m.options();
-    std::vector<std::int64_t> steps = detail::integers(o.steps);
-    if (steps.empty()) steps.assign(o.dims.size(), 1);
-    w.last("Slice", {w.input(0), w.integers("starts", detail::integers(o.starts)),
-                     w.integers("ends", detail::integers(o.ends)),
-                     w.integers("axes", detail::integers(o.dims)), w.integers("steps", std::move(steps))});
+    w.last("Slice",
+           {w.input(0), w.integers("starts", detail::integers(o.starts)),
+            w.integers("ends", detail::integers(o.ends)), w.integers("axes", detail::integers(o.dims)),
+            w.integers("steps", detail::integers(o.steps))});
 }
 inline void write_onnx(const nn::Gather& m, NodeWriter& w) {
     const nn::GatherOptions& o = m.options();

@@ -26,7 +26,7 @@ public:
             std::string_view op;
             void (Folding::*fold)();
         };
-        static const std::array<Entry, 46> table{{
+        static const std::array<Entry, 45> table{{
             {"Constant", &Folding::constant},
             {"ConstantOfShape", &Folding::constant_of_shape},
             {"Identity", &Folding::identity},
@@ -44,7 +44,6 @@ public:
             {"Tile", &Folding::tile},
             {"Range", &Folding::range},
             {"Where", &Folding::where},
-            {"Size", &Folding::number_of_elements},
             {"Not", &Folding::logical_not},
             {"Add", &Folding::binary<fold::Add>},
             {"Sub", &Folding::binary<fold::Subtract>},

@@ -8,6 +8,7 @@
 /// The first error counts; what is given after it is dropped with it.
 #pragma once
 #include <algorithm>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -59,9 +60,10 @@ protected:
         if (input(i) == nullptr) fail(amct_distill::detail::concat("input ", i, " is missing"));
         return input(i);
     }
-    /// Whether so many values may be made.
+    /// Whether so many values may be made. Precondition: they do not depend on the batch.
     bool may_make(std::optional<Size> count) {
-        if (!count || !count->is_fixed() || count->fixed < 0) return fail_on_batch(), false;
+        if (!count) return fail_on_batch(), false;
+        assert(count->is_fixed() && count->fixed >= 0);
         auto const n = static_cast<std::uint64_t>(count->fixed);
         if (n > *elements_left_)
             return fail(amct_distill::detail::concat("would make a constant of ", n,

@@ -95,7 +95,7 @@ protected:
                     if (s.is_fixed()) s = Size(wrapped(s.fixed, to));
             give(to, std::move(out));
         }
-        if (over_batch && !out_.empty()) out_.back() = std::move(out_.back()).over_batch(shape);
+        if (over_batch) out_.back() = std::move(out_.back()).over_batch(shape);
     }
     /// The low bits that a narrower type keeps.
     static std::int64_t wrapped(std::int64_t v, ElementType to) {
@@ -114,14 +114,9 @@ protected:
         if (f <= -0x1p63f) return -std::int64_t{0x7FFFFFFFFFFFFFFF} - 1;
         return static_cast<std::int64_t>(f);
     }
-    void number_of_elements() {
-        const Value* const v = needed(0);
-        if (v != nullptr) give(ElementType::int64, Dense<Size>{{}, {static_cast<std::int64_t>(v->count())}});
-    }
 
     /// Broadcasts to a shape that may depend on the batch where the value has one sample's.
     void give_expanded(const Value& v, const Shape& target) {
-        if (target.size() > 2 * max_rank) return fail("it makes a tensor of too many dimensions");
         Shape shape(target);
         Extents const& from = v.extents();
         while (shape.size() < from.size()) shape.insert(shape.begin(), Size(1));
@@ -144,7 +139,7 @@ protected:
         }
         if (!may_make(extents)) return;
         give_moved(v, [&](auto d) { return broadcast_to(reranked(std::move(d), ahead), extents); });
-        if (over_batch && !out_.empty()) out_.back() = std::move(out_.back()).over_batch(shape);
+        if (over_batch) out_.back() = std::move(out_.back()).over_batch(shape);
     }
     template <class T>
     static Dense<T> reranked(Dense<T> d, std::size_t ahead) {

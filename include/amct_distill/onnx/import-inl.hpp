@@ -41,11 +41,6 @@ public:
         for (TensorId t : graph_.inputs())
             if (!is_constant(t)) out.inputs.emplace_back(graph_.tensor(t).name);
         for (TensorId t : graph_.outputs()) out.outputs.emplace_back(graph_.tensor(t).name);
-        std::size_t made_up = 0;
-        for (const ImportedName& n : out.names) made_up += n.source == NameSource::made_up;
-        if (made_up != 0)
-            out.notes.push_back(concat("the model tells no names for ", made_up,
-                                       " of its modules; they are called by operator and number"));
         return out;
     }
 
@@ -61,11 +56,11 @@ private:
     bool is_constant(TensorId t) const {
         return options_.constants.find(graph_.tensor(t).name) != options_.constants.end();
     }
-    static ElementType declared_type(const GraphTensor& tensor) {
-        const ValueInfoProto* const info = tensor.info;
-        if (info == nullptr || !info->type.has_value() || !info->type->tensor_type.has_value())
-            return ElementType::float32;
-        return static_cast<ElementType>(info->type->tensor_type->elem_type.get());
+    /// Of an input of the model; each has a declaration.
+    static ElementType declared_type(const GraphTensor& input) {
+        const ValueInfoProto& info = *input.info;
+        if (!info.type.has_value() || !info.type->tensor_type.has_value()) return ElementType::float32;
+        return static_cast<ElementType>(info.type->tensor_type->elem_type.get());
     }
 
     void read_inputs(Batch batch) {
@@ -94,8 +89,7 @@ private:
     void set_constant(TensorId t, const nn::Tensor& value) {
         Extents extents(value.shape().begin(), value.shape().end());
         // Rank 0 is given as [1], the network's form of it.
-        if (auto const declared =
-                graph_.tensor(t).info ? declared_shape(*graph_.tensor(t).info) : std::nullopt;
+        if (auto const declared = declared_shape(*graph_.tensor(t).info);
             declared && declared->empty() && value.size() == 1)
             extents.clear();
         ElementType const type = declared_type(graph_.tensor(t));

@@ -131,12 +131,12 @@ struct Importing {
             tensors[t].node = network.constant(names.unique(std::string(tensor.name)), *std::move(value));
             return *tensors[t].node;
         }
-        if (!of_batch || !network_shape(of.shape()))
+        if (!network_shape(of.shape()))
             return general_error(
                 "a constant is repeated over the batch elsewhere than in dimension 0; give the inputs' "
                 "shapes with a number in the batch's place");
-        std::string_view made_by;
-        if (tensor.producer != none) made_by = graph.node(tensor.producer).proto->name.get();
+        std::string_view const made_by =
+            graph.node(tensor.producer).proto->name.get();  // it was repeated by a node
         std::string const name = names.unique(std::string(made_by.empty() ? tensor.name : made_by));
         amct_distill::NodeId const id = network.constant(names.unique(name + "/value"), *std::move(value));
         tensors[t].node = network.add_function(name, nn::RepeatOverBatch{}, {id, *of_batch});

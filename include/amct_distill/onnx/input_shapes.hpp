@@ -140,7 +140,7 @@ inline result<InputShapes> input_shapes(const GraphView& graph, const UserShapes
     std::string_view batch_name;
     auto const is_constant = [&](TensorId t) { return std::ranges::find(constants, t) != constants.end(); };
     for (TensorId t : graph.inputs()) {
-        auto const declared = graph.tensor(t).info ? declared_shape(*graph.tensor(t).info) : std::nullopt;
+        auto const declared = declared_shape(*graph.tensor(t).info);
         if (!declared || declared->empty() || is_constant(t)) continue;
         const DeclaredSize& first = declared->front();
         if (batch_name.empty()) batch_name = first.name;
@@ -154,12 +154,12 @@ inline result<InputShapes> input_shapes(const GraphView& graph, const UserShapes
             continue;
         }
         const GraphTensor& tensor = graph.tensor(t);
-        if (tensor.info && tensor.info->type.has_value() && !tensor.info->type->tensor_type.has_value()) {
+        if (tensor.info->type.has_value() && !tensor.info->type->tensor_type.has_value()) {
             errors.push_back(graph.error(concat("the input `", tensor.name,
                                                 "` is a sequence or an optional value; expected a tensor")));
             continue;
         }
-        auto const declared = tensor.info ? declared_shape(*tensor.info) : std::nullopt;
+        auto const declared = declared_shape(*tensor.info);
         auto const said = given.find(tensor.name);
         result<Shape> shape = said != given.end()
                                   ? detail::user_shape(graph, tensor.name, said->second, declared)

@@ -19,12 +19,9 @@
 
 namespace amct_distill::onnx::detail {
 
-/// Whether there is a batch of any size in dimension 0 of what the network has of input 0.
-inline bool reads_batch(Operation& o) {
-    if (o.failed() || !o.has(0) || o.is_constant(0)) return false;
-    nn::Shape const shape = o.shape(0);
-    return !shape.empty() && shape.front() == nn::any_batch;
-}
+/// Whether there is a batch of any size in dimension 0 of what the network has of input 0. Precondition, as of
+/// the functions below: the shape of input 0 was asked for, and nothing has failed.
+inline bool reads_batch(Operation& o) { return !o.is_constant(0) && o.shape(0).front() == nn::any_batch; }
 
 /// Output 0 is input 0 in another layout.
 inline void relayout(Operation& o, const Relayout& to) {

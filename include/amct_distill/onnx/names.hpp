@@ -98,8 +98,7 @@ public:
         if (ModuleName scope = scope_of(n); !scope.name.empty()) {
             // A function called in a module's forward has that module's scope: it is named after its operator
             // too.
-            auto const inside = nodes_in_.find(scope.name);
-            bool const alone = inside != nodes_in_.end() && inside->second <= nodes.size();
+            bool const alone = nodes_in_.at(scope.name) <= nodes.size();
             if (weight == none && (!alone || containers_.contains(scope.name)))
                 scope.name = amct_distill::detail::concat(scope.name, ".", last_part(n));
             return scope;
@@ -108,12 +107,10 @@ public:
         if (!name.empty()) {
             if (name.front() == '/') return {std::string(last_part(n)), NameSource::scope};
             std::size_t const slash = name.rfind('/');  // TensorFlow's: model/conv1/BiasAdd
-            return {std::string(slash == name.npos || slash == 0 ? name : name.substr(0, slash)),
-                    NameSource::node};
+            return {std::string(slash == name.npos ? name : name.substr(0, slash)), NameSource::node};
         }
         for (TensorId t : node.outputs)
-            if (t != none && !graph_->tensor(t).name.empty())
-                return {std::string(graph_->tensor(t).name), NameSource::output};
+            if (t != none) return {std::string(graph_->tensor(t).name), NameSource::output};
         return {amct_distill::detail::concat(node.op(), "_", n), NameSource::made_up};
     }
     /// Whether PyTorch calls a function there, with parameters that belong to no module of their own: the

@@ -166,8 +166,7 @@ inline result<Shape> reshape(std::span<const Size> from, std::span<const Size> t
     if (!all) return wrong("the tensor's size is too large, or the square of the batch");
     if (open == out.size()) {
         if (known == *all) return out;
-    } else if (std::optional<Size> const rest = divide(*all, known);
-               rest && multiply(*rest, known) == *all && !(known == Size(0))) {
+    } else if (std::optional<Size> const rest = divide(*all, known); rest && multiply(*rest, known) == *all) {
         out[open] = *rest;
         return out;
     }

@@ -137,7 +137,7 @@ inline bool has_constant_matrix(Operation& o) {
 }
 /// The product of inputs 0 and 1, and input 2 added where there is one.
 inline void convert_matmul(Operation& o) {
-    if (o.failed() || o.shape(0).empty() || o.shape(1).empty()) return;
+    if (o.shape(0).empty() || o.shape(1).empty()) return;
     std::optional<std::size_t> const c = o.has(2) ? std::optional<std::size_t>(2) : std::nullopt;
     bool const linear = has_constant_matrix(o);
     if (!o.layout().is_plain()) {  // the batch may be in neither of the matrix's dimensions that are computed

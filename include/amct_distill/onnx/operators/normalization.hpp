@@ -167,7 +167,7 @@ inline nn::Tensor broadcast_constant(Operation& o, std::size_t i, const nn::Shap
 }
 
 /// LayerNorm over the model's last dimensions, from `first` on, which may be counted from the end; `weight`
-/// and `bias` are inputs, or not given.
+/// and `bias` are inputs, or not given: a bias only beside a weight.
 inline void add_layer_norm(Operation& o, std::int64_t first, double eps, std::optional<std::size_t> weight,
                            std::optional<std::size_t> bias) {
     nn::Shape const shape = o.shape(0);
@@ -182,10 +182,10 @@ inline void add_layer_norm(Operation& o, std::int64_t first, double eps, std::op
     nn::LayerNormOptions options{
         .normalized_shape = {shape.begin() + static_cast<std::ptrdiff_t>(axis), shape.end()},
         .eps = eps,
-        .elementwise_affine = weight || bias,
+        .elementwise_affine = weight.has_value(),
         .bias = bias.has_value()};
     std::size_t const count = static_cast<std::size_t>(nn::product(shape, axis, shape.size()));
-    if ((weight || bias) && !o.take(2 * count)) return;
+    if (weight && !o.take(2 * count)) return;
     nn::LayerNorm norm(options);
     if (weight) norm.weight() = broadcast_constant(o, *weight, options.normalized_shape);
     if (bias) norm.bias() = broadcast_constant(o, *bias, options.normalized_shape);

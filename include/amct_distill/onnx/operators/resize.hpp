@@ -37,7 +37,7 @@ inline void read_sizes(Operation& o, const std::vector<Size>& given,
     for (std::size_t i = 0; i != given.size() && !o.failed(); ++i) {
         std::size_t const d = axes ? o.axis((*axes)[i], 0) : i;
         // The batch, or the number that it had when the model was exported.
-        bool const stays = given[i] == from[d] || (!from[d].is_fixed() && d == 0 && o.exported_batch() &&
+        bool const stays = given[i] == from[d] || (!from[d].is_fixed() && o.exported_batch() &&
                                                    given[i] == Size(*o.exported_batch()));
         if (!stays && !given[i].is_fixed()) o.fail("a size depends on the batch");
         if (!stays) options.sizes[d] = static_cast<nn::Index>(given[i].fixed);

@@ -25,8 +25,6 @@ inline void scale_convolution(Operation& o, ConvolutionWeights& c, std::optional
         std::vector<double> out(channels, otherwise);
         if (!i) return out;
         nn::Tensor const of = o.constant(*i);
-        if (!o.failed() && of.size() != 1 && of.size() != channels)
-            o.fail("expected a value for each channel");
         if (!o.failed())
             for (std::size_t k = 0; k != channels; ++k) out[k] = double(of[of.size() == 1 ? 0 : k]);
         return out;
