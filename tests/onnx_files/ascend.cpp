@@ -3,12 +3,17 @@
 #include <amct_distill/onnx/import.hpp>
 // The import has a namespace `fold`; what writes models calls a function of that name, in any order of headers.
 #include <amct_distill/deploy/integer.hpp>
+#include <amct_distill/nn/layers/conv_transpose.hpp>
 #include <amct_distill/onnx/amct_models.hpp>
+#include <amct_distill/onnx/ascend.hpp>
 #include <amct_distill/onnx/export.hpp>
 #include <amct_distill/onnx/model_bytes.hpp>
 #include <amct_distill/onnx/model_file.hpp>
+#include <amct_distill/onnx/quantized_graph.hpp>
+#include <amct_distill/plan/target.hpp>
 #include <amct_distill/wire/writer.hpp>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -113,6 +118,120 @@ TEST_CASE("ascend: widths and scales of layers, all at once") {
             "each group; quantize it in INT8 (an override), or skip it",
             "layer `fc`: INT4 weights are stored in pairs of input channels, and it has 75; quantize it in "
             "INT8 (an override), or skip it"});
+}
+
+TEST_CASE(
+    "ascend: the oldest version, transposed convolutions, matrices that are turned or add activations") {
+    Deployed const net("");
+    CHECK(net.said([](onnx::ModelProto& p) { p.opset_import[0].version = 8; })
+              .front()
+              .starts_with("(the model is of opset 8: ATC's plugins of today read 8 to 22"));
+    CHECK(net.said([](onnx::ModelProto& p) {
+        p.opset_import[0].version = 11;
+        p.graph->node[2].domain = std::string_view("ai.onnx");
+    }) == Lines());
+
+    nn::Network up;
+    up.output(up.add("up", nn::ConvTranspose2d({.in_channels = 2, .out_channels = 4, .kernel = {2, 2}}),
+                     {up.input("image", {2, 6, 6})}));
+    nn::initialize(up, 1);
+    CHECK(
+        Deployed(support::int4_config, up).said() ==
+        Lines{
+            "layer `up`: a ConvTranspose of INT4 is not known to be read; quantize it in INT8 (an override), "
+            "or skip it"});
+    CHECK(Deployed("", up).said() == Lines());
+
+    auto const graph = [](const Deployed& d) {
+        return onnx::quantized_graph(d.file, d.imported, d.deployment).value();
+    };
+    Target every = target::ascend;
+    every.mixed_widths = every.channel_wise_linear = true;
+    Deployed const mixed("distill_weight_quant_config { arq_distill { dst_type: INT4 channel_wise: true } }");
+    for (const Diagnostic& d : onnx::check_ascend(graph(mixed), every)) {
+        CHECK(d.message.find("want both of one width") == std::string::npos);
+        CHECK(d.message.find("has one weight scale") == std::string::npos);
+    }
+
+    nn::Network matrix;
+    nn::NodeId const x = matrix.add_function("/Flatten", nn::Flatten{}, {matrix.input("image", {2, 6, 6})});
+    matrix.output(matrix.add("fc", nn::Linear({.in_features = 72, .out_features = 2, .bias = false}), {x}));
+    nn::initialize(matrix, 1);
+    Deployed const fc("", matrix);
+    CHECK(fc.said() == Lines());
+    CHECK(fc.said([](onnx::ModelProto& p) {
+        p.opset_import[0].version = 11;
+        for (onnx::NodeProto& n : p.graph->node)
+            if (n.op_type.get() == "Gemm") {
+                n.input.resize(3);
+                n.input[2] = n.input[0];
+                n.attribute.push_back({.name = std::string_view("transA"), .i = 1, .type = 2});
+            }
+    }) == Lines{"layer `fc`: its Gemm adds an activation to integers; write it as MatMul and Add",
+                "layer `fc`: its Gemm turns the activation (transA); put a Transpose before it"});
+}
+
+TEST_CASE("amct models: the bias of a MatMul of INT4 is added after it, in float") {
+    nn::Network lines;
+    lines.output(lines.add("fc", nn::Linear({.in_features = 6, .out_features = 4}),
+                           {lines.input("image", {2, 6, 6})}));
+    nn::initialize(lines, 1);
+    Deployed const net(support::int4_config, lines);
+    auto const made = onnx::deploy_bytes(net.file, net.imported, net.deployment).value();
+    auto const file = onnx::ModelFile::of_bytes(made.model, "deploy").value();
+    std::string operators;
+    for (const onnx::NodeProto& n : file.graph().node) operators += std::string(n.op_type.get()) + " ";
+    CHECK(operators == "AscendQuant MatMul AscendDequant Add ");
+    const DeployedLayer& layer = *net.deployment.layer("fc");
+    REQUIRE(layer.bias.size() == 4);
+    const onnx::NodeProto& add = file.graph().node.back();
+    CHECK(add.input == std::vector<std::string_view>{file.graph().node[2].output[0], "fc.sub_module.bias"});
+    for (const onnx::TensorProto& t : file.graph().initializer)
+        if (t.name.get() == "fc.sub_module.bias") {
+            auto const values = file.values(t).value().to_vector<float>();
+            for (std::size_t c = 0; c != 4; ++c)
+                CHECK(values[c] == static_cast<float>(layer.bias[c]) * layer.dequantization_scale(c));
+        }
+}
+
+TEST_CASE("amct models: what cannot be written says why, and writes nothing") {
+    Deployed const net(""), other("", support::small_network());
+    support::temporary_directory const folder;
+    std::string const no_layer =
+        "layer `conv_dilated`: the model has no such layer; give the model that was quantized";
+    auto const deployed = onnx::deploy_bytes(other.file, other.imported, net.deployment);
+    REQUIRE_FALSE(deployed);
+    CHECK(deployed.diagnostics().front().message == no_layer);
+    auto const fake = onnx::fake_quant_bytes(other.file, other.imported, net.deployment);
+    REQUIRE_FALSE(fake);
+    CHECK(fake.diagnostics().front().message == no_layer);
+    CHECK_FALSE(
+        onnx::export_deploy_model(other.file, other.imported, net.deployment, folder.path() / "d.onnx"));
+    CHECK_FALSE(
+        onnx::export_fake_quant_model(other.file, other.imported, net.deployment, folder.path() / "f.onnx"));
+    CHECK(folder.files() == 0);
+    std::filesystem::create_directories(folder.path() / "full.onnx" / "x");
+    CHECK_FALSE(
+        onnx::export_fake_quant_model(net.file, net.imported, net.deployment, folder.path() / "full.onnx"));
+
+    // Before opset 11 there is no Round: the model becomes one of opset 11, if each node has a form there.
+    auto const of_opset_9 = [&](bool with_slice) {
+        onnx::ModelProto proto = net.file.proto();
+        proto.opset_import[0].version = 9;
+        if (with_slice)
+            proto.graph->node.push_back({.input = {"image"},
+                                         .output = {"unused"},
+                                         .name = std::string_view("cut"),
+                                         .op_type = std::string_view("Slice")});
+        std::string const bytes = write_binary(proto);
+        auto const model = onnx::ModelFile::of_bytes(bytes, "net.onnx").value();
+        auto const made = onnx::fake_quant_bytes(model, net.imported, net.deployment);
+        if (!made) return to_string(made.diagnostics());
+        return detail::concat(onnx::ModelFile::of_bytes(made->model, "fake").value().opset());
+    };
+    CHECK(of_opset_9(false) == "11");
+    CHECK(of_opset_9(true) ==
+          "net.onnx: error: node `cut` (Slice) is not converted to opset 10: it has no starts or ends");
 }
 
 TEST_CASE("ascend: a scale whose inverse is no normal number is refused") {

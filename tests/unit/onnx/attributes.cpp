@@ -63,4 +63,18 @@ TEST_CASE("numbers and lists that are too large for any tensor are cut, which is
     CHECK(*b.error() == "attribute `axes` has 1000 numbers, more than any tensor has dimensions");
 }
 
+TEST_CASE("the first error of two counts, and a type of 0 is one that is left out") {
+    onnx::NodeProto node;
+    node.attribute.push_back(attribute("axes", std::vector<std::int64_t>(65, 1)));
+    node.attribute.push_back(attribute("pads", std::vector<std::int64_t>(66, 1)));
+    node.attribute.push_back({.name = std::string_view("axis"), .i = 3, .type = 0});
+    node.attribute.push_back({.name = std::string_view("value"), .type = 4});  // without its tensor
+    Attributes a(node);
+    CHECK(a.integers("axes")->size() == onnx::longest_list);
+    CHECK(a.integers("pads")->size() == onnx::longest_list);
+    CHECK(a.integer("axis", 0) == 3);
+    CHECK(a.tensor("value") == nullptr);
+    CHECK(*a.error() == "attribute `axes` has 65 numbers, more than any tensor has dimensions");
+}
+
 }  // namespace onnx_attributes_test

@@ -184,6 +184,36 @@ TEST_CASE("what is wrong, or depends on the batch in another way, names its node
     CHECK_THAT(error(damaged), Catch::Contains("tensor `v`: it has 1 values, but its shape and type need 2"));
 }
 
+TEST_CASE("outputs that an operator has not, that are left out, and shapes that are not known") {
+    auto const text = [](std::string_view op, std::vector<std::string_view> inputs,
+                         std::vector<std::string_view> outputs) {
+        Model m;
+        m.input("x").initializer(floats("v", {2}, {1, 2}));
+        m.initializer({.dims = {2}, .data_type = 1, .float_data = {1}, .name = std::string_view("damaged")});
+        m.node(op, std::move(inputs), std::move(outputs)).output("y");
+        Folded const f(m);
+        std::string_view const place = "which makes `y`: ";
+        std::size_t const at = f.errors.find(place);
+        return (at == f.errors.npos ? f.errors : f.errors.substr(at + place.size())) + f.left;
+    };
+    CHECK(text("Identity", {"v"}, {"y", "z"}) == "it has more outputs than its operator");
+    CHECK(text("Identity", {"v"}, {"y", ""}) == "");
+    CHECK(text("Shape", {"v"}, {"y", "z"}) == "it has more outputs than its operator");
+    CHECK(text("Shape", {"damaged"}, {"y"}) ==
+          "test.onnx: error: tensor `damaged`: it has 1 values, but its shape and type need 2");
+    CHECK(text("Shape", {""}, {"y"}) == "Shape ");
+    Model m;  // nobody has said what shape the input has
+    m.input("x").input("w").node("Shape", {"x"}, {"y"}).node("Size", {"w"}, {"n"}).output("y").output("n");
+    GraphView const graph = GraphView::of(m.file()).value();
+    Constants known(graph);
+    CHECK(known.shape(graph.find("x")) == nullptr);
+    CHECK(known.shape(onnx::none) == nullptr);
+    CHECK_FALSE(known.fold(graph.order()[0]).value());
+    known.set_shape(graph.find("w"), {Size::of_batch(), Size::of_batch()});
+    CHECK_THAT(to_string(known.fold(graph.order()[1]).diagnostics()),
+               Catch::Contains("the number of elements is too large, or the square of the batch"));
+}
+
 TEST_CASE("a constant has 32 dimensions at most") {
     for (std::size_t rank : {1u, 31u, 32u, 33u}) {
         Model m;

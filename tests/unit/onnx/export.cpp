@@ -6,7 +6,10 @@
 #include <amct_distill/onnx/export-inl.hpp>  // modules of one's own
 #include <amct_distill/onnx/import.hpp>
 #include <amct_distill/onnx/input_shapes.hpp>
+#include <amct_distill/onnx/make_attribute.hpp>
 #include <amct_distill/onnx/model_file.hpp>
+#include <amct_distill/onnx/to_bytes.hpp>
+#include <amct_distill/wire/writer.hpp>
 
 #include <filesystem>
 #include <string>
@@ -61,6 +64,112 @@ std::vector<std::string> initializers(const onnx::ModelFile& model) {
 }
 std::string error(const result<std::string>& r) {
     return r ? std::string("no error") : r.diagnostics().front().message;
+}
+
+/// Modules of one's own that read what they have not, or share what others make.
+struct Asking : Square {
+    static constexpr std::string_view type_name = "Asking";
+};
+inline void write_onnx(const Asking&, onnx::NodeWriter& w) {
+    w.last("Mul", {w.input(0), w.parameter("none")});
+}
+struct Sharing : Square {
+    static constexpr std::string_view type_name = "Sharing";
+};
+inline void write_onnx(const Sharing&, onnx::NodeWriter& w) {
+    std::string_view const one = w.shared_step("Neg", {w.input(0)}),
+                           other = w.shared_step("Neg", {w.input(0)});
+    w.last("Mul", {one, other});
+}
+
+TEST_CASE("onnx export: layers of an input of a fixed size, and the rarer of their options") {
+    // The operators, each with its texts; the import computes what the network does.
+    auto const written = [](const nn::Network& net, std::int64_t opset = 13) {
+        std::string const bytes = onnx::export_bytes(net, {.opset = opset}).value();
+        onnx::ModelFile const model = model_of(bytes);
+        std::string out;
+        for (const onnx::NodeProto& n : model.graph().node) {
+            out += (out.empty() ? "" : " ") + std::string(n.op_type.get());
+            for (const onnx::AttributeProto& a : n.attribute)
+                if (a.s.has_value()) out += ":" + std::string(a.s.get());
+        }
+        nn::Tensor x(net.node(net.inputs()[0]).shape);
+        for (std::size_t i = 0; i != x.size(); ++i) x[i] = float(i % 7) / 4 - 0.5f;
+        nn::Tensor const ours = net.predict(x),
+                         theirs = onnx::import_network(model).value().network.predict(x);
+        REQUIRE(ours.shape() == theirs.shape());
+        for (std::size_t i = 0; i != ours.size(); ++i) CHECK(ours[i] == Approx(theirs[i]).margin(1e-6));
+        return out;
+    };
+    auto const of = [&](nn::Module module, const nn::Shape& shape, std::int64_t opset = 13) {
+        nn::Network net;
+        net.output(net.add_function("f", std::move(module), {net.fixed_input("x", shape)}));
+        return written(net, opset);
+    };
+    CHECK(of(nn::GELU({.approximate = "tanh"}), {2, 3}, 20) == "Gelu:tanh");
+    CHECK(of(nn::GELU(), {2, 3}, 20) == "Gelu:none");
+    CHECK(of(nn::Softmax({.dim = 1, .to_end = true}), {2, 3}) == "Softmax");
+    CHECK(of(nn::Softmax({.dim = 1, .to_end = true}), {2, 3, 2}) == "Reshape Softmax Reshape");
+    CHECK(of(nn::ReduceMean(nn::ReduceOptions{}), {2, 3}) == "Identity");
+    CHECK(of(nn::Flatten(2), {2, 3, 2, 2}) == "Reshape");
+    CHECK(of(nn::Upsample({.sizes = {0, 0, 3, 5}, .mode = nn::ResizeMode::cubic}), {1, 1, 2, 2}) ==
+          "Resize:half_pixel:cubic");
+    CHECK(of(nn::Slice({.dims = {1}, .starts = {1}, .ends = {3}}), {2, 3}) == "Slice");
+    nn::Network product;  // a row and a matrix
+    product.output(product.add_function(
+        "f", nn::MatMul{},
+        {product.fixed_input("x", {3}), product.constant("c", nn::Tensor({3, 2}, {1, 2, 3, 4, 5, 6}))}));
+    CHECK(written(product) == "MatMul");
+    nn::Network repeated;  // [N] of one number
+    NodeId const images = repeated.input("x", {2});
+    NodeId const one = repeated.constant("one", nn::Tensor({1}, {5}));
+    repeated.output(repeated.add_function("r", nn::RepeatOverBatch{}, {one, images}));
+    std::string const bytes = onnx::export_bytes(repeated).value();
+    CHECK(node_names(model_of(bytes)) == std::vector<std::string>{"r/Shape", "r/Gather", "r"});
+
+    nn::Network ids;  // which another layer reads as the floats that they are
+    NodeId const x = ids.input("ids", {5});
+    ids.output(ids.add("/tokens", nn::Embedding({.num_embeddings = 7, .embedding_dim = 2}), {x}));
+    ids.output(ids.add_function("again", nn::Neg{}, {x}));
+    std::string const both = onnx::export_bytes(ids).value();
+    CHECK(model_of(both).graph().input.at(0).type->tensor_type->elem_type.get() == 1);
+    CHECK(node_names(model_of(both)) == std::vector<std::string>{"/tokens/Cast", "/tokens/Gather", "again"});
+
+    nn::Network narrow;
+    narrow.output(
+        narrow.add_function("n", nn::RoundTo({nn::FloatFormat::bfloat16}), {narrow.input("x", {2})}));
+    std::string const cast = onnx::export_bytes(narrow).value();
+    REQUIRE(model_of(cast).graph().node.size() == 2);
+    CHECK(onnx::integer_attribute(model_of(cast).graph().node[0], "to", 0) == 16);
+    CHECK(onnx::integer_attribute(model_of(cast).graph().node[0], "none", 5) == 5);
+}
+
+TEST_CASE("onnx export: names without letters, parameters that are none, paddings that ONNX has not") {
+    CHECK(error(onnx::export_bytes(residual_block(), {.outputs = {""}})) ==
+          "two inputs or outputs are called \"\"");
+    nn::Network own;
+    NodeId const x = own.input("x", {4});
+    own.output(own.add_function("shared", Sharing{}, {x}));
+    std::string const bytes = onnx::export_bytes<Sharing>(own).value();
+    CHECK(node_names(model_of(bytes)) == std::vector<std::string>{"shared/Neg", "shared"});
+    own.output(own.add("ask", Asking{}, {x}));
+    CHECK(error(onnx::export_bytes<Sharing, Asking>(own)) ==
+          "cannot write the layer \"ask\" (Asking) as ONNX: it has no parameter `none`");
+    nn::Network up;
+    up.output(up.add(
+        "up", nn::ConvTranspose1d({.in_channels = 1, .out_channels = 1, .kernel = 2, .output_padding = 1}),
+        {up.input("x", {1, 4})}));
+    CHECK(error(onnx::export_bytes(up)) ==
+          "cannot write the layer \"up\" (ConvTranspose1d) as ONNX: its output_padding is not below the "
+          "stride or "
+          "the dilation, which ONNX asks for");
+    // A message without a graph has no weights to put beside it.
+    onnx::ModelBytes const empty = onnx::to_bytes({.ir_version = 7}, {.largest = 0}).value();
+    CHECK(empty.data_file.empty());
+    CHECK(empty.model == write_binary(onnx::ModelProto{.ir_version = 7}));
+    onnx::NodeProto untold;
+    untold.attribute.push_back({.name = std::string_view("axis")});
+    CHECK(onnx::integer_attribute(untold, "axis", 3) == 3);
 }
 
 TEST_CASE("onnx export: names are PyTorch's, opset 13, a free batch") {

@@ -147,4 +147,12 @@ TEST_CASE("other keys, doubled keys and a missing location are refused") {
     CHECK_THAT(folder.error({{"location", ""}}), Catch::Contains("has no location"));
 }
 
+TEST_CASE("external data of a model whose folder is gone") {
+    support::temporary_directory const dir;
+    ExternalData data(dir.path() / "gone", ExternalData::Links::refused);
+    std::string const error = error_of(data.bytes(tensor({{"location", "w.bin"}}), 4));
+    CHECK(error == "error: tensor `w`: the model's folder " + (dir.path() / "gone").string() +
+                       ": No such file or directory");
+}
+
 }  // namespace onnx_external_data_test

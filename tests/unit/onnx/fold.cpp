@@ -236,6 +236,29 @@ TEST_CASE("folded constants and casts") {
     CHECK(fold("Dropout", {f({1}, {3}), f({}, {0.5f}), b({}, {0})}) == "float [1] 3");
 }
 
+TEST_CASE("folded inputs that are missing, types of four bits, lists that are too long") {
+    Given const none{}, m = f({2, 3}, {1, 2, 3, 4, 5, 6}), n = i({3}, {1, 2, 3});
+    Attributes const first{attribute("axis", 0)};
+    for (std::string_view op : {"ConstantOfShape", "Flatten", "Expand", "Gather", "Reshape", "Squeeze",
+                                "Unsqueeze", "Equal", "Range", "Where", "Slice"}) {
+        INFO(op);
+        CHECK(fold(op, {none, n, n}) == "input 0 is missing");
+    }
+    CHECK(fold("Range", {one(1), none, one(1)}) == "input 1 is missing");
+    CHECK(fold("Concat", {none, m}, first) == "input 0 is missing");
+    CHECK(fold("Cast", {i({4}, {7, 8, -9, 16})}, {attribute("to", 22)}) == "int4 [4] 7 -8 7 0");
+    CHECK(fold("Cast", {f({3}, {0, -0.0f, 0.5f})}, {attribute("to", 9)}) == "bool [3] 0 0 1");
+    CHECK(fold("ReduceSum", {m, i({65}, Integers(65, 0))}) == "it has more axes than any tensor");
+    CHECK(fold("Where", {b({2}, {1, 0}), f({2}, {1, 2}), f({3}, {1, 2, 3})}) ==
+          "its inputs do not broadcast");
+    CHECK(fold("Reshape", {f({}, {1})}, {attribute("shape", Integers(40, 1))}, 4) ==
+          "it makes a tensor of too many dimensions");
+    CHECK(fold("Constant", {}, {{.name = std::string_view("value"), .type = 4}}) ==
+          "a constant without a value that is supported: a tensor, integers or floats");
+    Integers const many(20, 1);
+    CHECK(fold("Gather", {f(many, {5}), i(many, {0})}) == "it makes a tensor of too many dimensions");
+}
+
 TEST_CASE("what cannot be folded says why: missing inputs, types, shapes, sizes") {
     Given const none{}, m = f({2, 3}, {1, 2, 3, 4, 5, 6}), n = i({3}, {1, 2, 3}), two = i({2}, {1, 2});
     for (std::string_view op : {"Identity", "Cast", "Transpose", "Not", "Neg", "Sqrt", "ReduceSum", "Tile"}) {

@@ -241,6 +241,31 @@ TEST_CASE(
                Contains("unknown attribute `begin`"));
 }
 
+TEST_CASE("folded numbers of the batch where a number is needed") {
+    auto const remainder = [](std::string_view a, std::string_view b) {
+        OfShape m;
+        return m.constant(integers("two", {2})).node("Mod", {a, b}, "y", {attribute("fmod", 1)}).text();
+    };
+    CHECK(remainder("n", "two") == on_batch);
+    CHECK(remainder("two", "n") == on_batch);
+    CHECK(remainder("n", "n") == on_batch);
+    auto const range = [](std::string_view start, std::string_view limit, std::string_view delta) {
+        OfShape m;
+        return m.constant(integers("one", {1})).node("Range", {start, limit, delta}, "y").text();
+    };
+    CHECK(range("n", "one", "one") == on_batch);
+    CHECK(range("one", "n", "one") == on_batch);
+    CHECK(range("one", "one", "n") == on_batch);
+    OfShape less;
+    less.constant(integers("five", {5})).node("Sub", {"n", "five"}, "d");
+    CHECK(less.node("Abs", {"d"}, "y").text() == on_batch);
+    // [N, 0] has as many values as [0]: none.
+    OfShape empty;
+    empty.constant(floats("c", {0}, {})).constant(integers("zero", {0}));
+    empty.node("Concat", {"n", "zero"}, "to", {attribute("axis", 0)});
+    CHECK(empty.node("Reshape", {"c", "to"}, "y", {attribute("allowzero", 1)}).text() == on_batch);
+}
+
 TEST_CASE("many constants of a small file are refused by each operator that would make them") {
     // A bound of four million values and 8 for each byte of the file: two of these are too many.
     auto const twice = [](std::string_view op, bool two, std::vector<onnx::AttributeProto> attributes = {}) {
@@ -264,6 +289,32 @@ TEST_CASE("many constants of a small file are refused by each operator that woul
     CHECK(twice("Concat", false, {attribute("axis", 0)}) == refused);
     CHECK(twice("Squeeze", false) == refused);
     CHECK(twice("Flatten", false, {attribute("axis", 0)}) == refused);
+}
+
+TEST_CASE("a constant too many is refused by operators of integers and truth values") {
+    // The first Expand makes 1.5 million values, `op` and what it reads as integers the others.
+    auto const large = [](std::string_view op, std::vector<std::string_view> inputs, bool floating,
+                          std::vector<onnx::AttributeProto> attributes = {}) {
+        OfShape m;
+        m.constant(floating ? floats("c", {1}, {1}) : integers("c", {0})).constant(integers("to", {1500000}));
+        m.constant(integers("zero", {0}))
+            .constant(integers("end", {1500000}))
+            .constant(floats("f", {1}, {1}));
+        m.node("Expand", {"c", "to"}, "e").node("Identity", {"e"}, "i");
+        return m.node(op, std::move(inputs), "y", std::move(attributes)).text();
+    };
+    std::string const refused = "would make a constant of 1500000 values, more than such a file may ask for";
+    CHECK(large("Not", {"i"}, false) == refused);
+    CHECK(large("Identity", {"i"}, true) == refused);
+    CHECK(large("Slice", {"i", "zero", "end"}, true) == refused);
+    CHECK(large("Pow", {"i", "zero"}, true) == refused);
+    CHECK(large("Equal", {"i", "zero"}, false) == refused);
+    CHECK(large("ReduceSum", {"i"}, true) == refused);
+    CHECK(large("Where", {"i", "f", "f"}, false) == refused);
+    CHECK(large("Gather", {"f", "i"}, false) == refused);  // its indices
+    OfShape gathered;                                      // its indices have room, what they pick has none
+    gathered.constant(integers("c", {0})).constant(integers("to", {1500000})).constant(floats("f", {1}, {1}));
+    CHECK(gathered.node("Expand", {"c", "to"}, "e").node("Gather", {"f", "e"}, "y").text() == refused);
 }
 
 TEST_CASE("sizes: overflow is nothing, and so is what depends on the batch") {

@@ -54,6 +54,73 @@ TEST_CASE("a model that is not changed is written as it was") {
     CHECK(lines(out) == Lines{"Conv(x,w)->c", "Relu(c)->r", "Add(r,c)->y"});
 }
 
+TEST_CASE("an edited graph: values made twice, read as outputs, of a node that is none") {
+    Model m;
+    m.input("x").node("Split", {"x"}, {"a", "b", ""}).node("Relu", {"a"}, {"r"}).node("Neg", {"r"}, {"n"});
+    m.node("Add", {"b", "n"}, {"y"}).output("y").output("r");
+    GraphEdit edit(m.file());
+    CHECK_FALSE(edit.has(4));
+    CHECK(edit.readers("r").size() == 1);
+    CHECK_FALSE(edit.only_reader("r"));  // an output of the model
+    CHECK(edit.only_reader("n") == GraphEdit::Node{3});
+    // Who makes a value last is the one that makes it.
+    edit.set_output(2, 0, "a");
+    CHECK(edit.producer("a") == GraphEdit::Node{2});
+    CHECK_FALSE(edit.producer("n"));
+    edit.set_output(0, 0, "part");
+    CHECK(edit.producer("a") == GraphEdit::Node{2});
+    edit.set_output(2, 0, "n");
+    CHECK_FALSE(edit.producer("a"));
+    edit.set_output(0, 0, "a");
+    edit.set_output(2, 0, "part");  // and nobody makes `n`, which the Add reads
+    edit.set_input(3, 1, "r");
+    edit.set_output(1, 0, "b");  // as the Split does too
+    edit.set_output(1, 0, "r");
+    std::string bytes;
+    CHECK(lines(written(edit, bytes)) == Lines{"Split(x)->a", "Relu(a)->r", "Add(b,r)->y"});
+}
+
+TEST_CASE("an edited graph: versions of other domains, and data that is in no file") {
+    Model m;
+    m.input("x").node("Relu", {"x"}, {"y"}).output("y");
+    std::string const bytes = write_binary(m.file().proto());
+    onnx::ModelProto proto = m.file().proto();
+    proto.opset_import.insert(proto.opset_import.begin(),
+                              {.domain = std::string_view("my.own"), .version = 3});
+    std::string const two = write_binary(proto);
+    proto.opset_import.pop_back();
+    std::string const none = write_binary(proto);
+    for (const std::string& model : {two, none}) {
+        onnx::ModelFile const file = onnx::ModelFile::of_bytes(model, "two.onnx").value();
+        GraphEdit edit(file);
+        edit.set_opset(17, 8);
+        std::string made;
+        onnx::ModelFile const out = written(edit, made);
+        CHECK(out.opset() == 17);
+        REQUIRE(out.proto().opset_import.size() == 2);
+        CHECK(out.proto().opset_import[0].domain.get() == "my.own");
+        CHECK(out.proto().opset_import[0].version.get() == 3);
+    }
+    auto const missing = [](bool in_node) {
+        onnx::TensorProto t{.dims = {1}, .data_type = 1, .name = std::string_view("w"), .data_location = 1};
+        Model n;
+        n.input("x").output("y");
+        if (in_node) {
+            onnx::AttributeProto value{.name = std::string_view("value"), .type = 4};
+            value.t = boxed<onnx::TensorProto>(std::move(t));
+            n.node("Constant", {}, {"w"}, {std::move(value)});
+        } else {
+            n.initializer(std::move(t));
+        }
+        n.node("Add", {"x", "w"}, {"y"});
+        auto const written = GraphEdit(n.file()).finish();
+        return written ? std::string("written") : written.diagnostics()[0].message;
+    };
+    for (bool in_node : {false, true})
+        CHECK(missing(in_node) ==
+              "tensor `w`: its values are in another file, but external_data has no location");
+}
+
 TEST_CASE("the edited graph knows who makes a value and who reads it") {
     Model m = residual();
     GraphEdit edit(m.file());

@@ -84,6 +84,20 @@ TEST_CASE("what cannot be connected is told at once") {
     CHECK_THAT(error_of(self), Catch::Contains("is part of a circle"));
 }
 
+TEST_CASE("what a model says of values that it has, and of those that it has not") {
+    Model m;
+    m.input("x").node("Relu", {"x"}, {"y"}).output("y");
+    m.graph().input[0].type.emplace();
+    for (std::string_view name : {"x", "y", "unknown"}) {
+        m.graph().value_info.push_back({.name = name});
+        m.graph().value_info.back().type.emplace().tensor_type.emplace();
+    }
+    auto const graph = GraphView::of(m.file()).value();
+    CHECK(graph.find("unknown") == onnx::none);
+    CHECK_FALSE(graph.tensor(graph.find("x")).info->type->tensor_type.has_value());  // the input's own word
+    CHECK(graph.tensor(graph.find("y")).info->type->tensor_type.has_value());
+}
+
 TEST_CASE("a chain of a hundred thousand nodes needs no deep stack") {
     Model m;
     std::list<std::string> names{"x"};

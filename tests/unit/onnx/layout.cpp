@@ -86,6 +86,16 @@ TEST_CASE("a batch that would be cut is refused") {
     CHECK_FALSE(onnx::detail::reshaped({}, {any_batch, 4}, {n, 4, 0}));
 }
 
+TEST_CASE("targets of more values than there are, and of batches that cannot be counted") {
+    CHECK_FALSE(onnx::detail::reshaped({}, {any_batch, 2}, {n, 2, 3}));
+    CHECK_FALSE(onnx::detail::reshaped({}, {any_batch, 2}, {n, 2, n}));
+    CHECK_FALSE(onnx::detail::reshaped({{{1}, {0}}}, {any_batch, 3}, {Size(0, 2), 3}));
+    CHECK_FALSE(onnx::detail::reshaped({}, {any_batch}, {1}));
+    CHECK_FALSE(Layout({{{1}, {0}}}).dimension(2));
+    CHECK_FALSE(Layout({{{1}, {0}}}).dimension(1));
+    CHECK(Layout({{{1}, {0}}}).dimension(0) == std::size_t{1});
+}
+
 TEST_CASE("dimensions that are gone") {
     Layout const qkv{{{1}, {0}, {2}, {3}}};  // [3, N, T, d]
     CHECK(onnx::detail::without(qkv, Order{1}).is_plain());

@@ -50,6 +50,57 @@ TEST_CASE("onnx: a constant of fewer dimensions than what has the batch elsewher
     }
 }
 
+TEST_CASE("onnx: tensors that have the batch in different places are not computed together") {
+    std::string const different =
+        "the batch is not in dimension 0 here, and it reads tensors that have it in different places";
+    CHECK(contains(Moved()
+                       .node("Transpose", {"t"}, "u", {attribute("perm", {0, 2, 1})})
+                       .node("Mul", {"t", "u"}, "y")
+                       .error(),
+                   different));
+    // Indices of two dimensions make of [2, N, 3] a tensor of four.
+    CHECK(contains(Moved()
+                       .constant({.dims = {1, 2}, .data_type = 7, .int64_data = {1, 0}, .name = "i"})
+                       .node("Gather", {"t", "i"}, "y", {attribute("axis", 2)})
+                       .error(),
+                   "what becomes of it is not known"));
+    CHECK(contains(Moved().node("Flatten", {"t"}, "y").error(),
+                   "the output `y` is [2, 3N], without the batch in dimension 0"));
+    CHECK(contains(Moved().node("Shape", {"t"}, "y").error(), "the output `y`: "));
+}
+
+TEST_CASE("onnx: before opset 7 too, a constant is broadcast along a batch in dimension 1") {
+    nn::Tensor const sum = Moved(6)
+                               .constant(floats("c", {3}, {10, 20, 30}))
+                               .node("Add", {"t", "c"}, "s", {attribute("broadcast", 1)})
+                               .node("Transpose", {"s"}, "y", {attribute("perm", {1, 0, 2})})
+                               .run(2);
+    CHECK(sum == nn::Tensor({2, 2, 3}, {10, 21, 32, 13, 24, 35, 16, 27, 38, 19, 30, 41}));
+}
+
+TEST_CASE("onnx: matrices whose rows have the batch among them") {
+    // [2, N, 3] as rows: [2 N, 3].
+    auto const rows = [] {
+        Moved m;
+        m.constant(integers("to", {-1, 3})).node("Reshape", {"t", "to"}, "r");
+        m.constant(floats("w", {3, 3}, {1, 0, 0, 0, 1, 0, 0, 0, 1}))
+            .constant(floats("d", {6, 1}, {1, 2, 3, 4, 5, 6}));
+        return m;
+    };
+    auto const gemm = [&](std::vector<std::string_view> inputs,
+                          std::vector<onnx::AttributeProto> attributes = {}) {
+        return rows().node("Gemm", std::move(inputs), "y", std::move(attributes)).error();
+    };
+    CHECK(contains(gemm({"r", "w", "r"}), "what is added may not follow it"));
+    CHECK(contains(gemm({"r", "w", "d"}), "what is added does not follow it"));
+    CHECK(contains(gemm({"r", "w"}, {attribute("transA", 1)}), "it is one of a matrix's dimensions"));
+    CHECK(contains(gemm({"r", "r"}, {attribute("transB", 1)}), "it is one of a matrix's dimensions"));
+    Moved three;  // [2, N, 1, 3], whose matrices have constants of their own along N
+    three.constant(floats("c", {2, 3, 3}, std::vector<float>(18, 1))).constant(integers("axes", {2}));
+    three.node("Unsqueeze", {"t", "axes"}, "u").node("MatMul", {"u", "c"}, "y");
+    CHECK(contains(three.error(), "it reads a constant that may differ along it"));
+}
+
 TEST_CASE("onnx: what is computed of a batch in dimension 1 comes back with the batch in front") {
     for (nn::Index batch : {1, 3}) {
         // [2, N, 3] + [2, 1, 3]: each of the two rows has values of its own.

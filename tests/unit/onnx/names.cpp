@@ -189,4 +189,54 @@ TEST_CASE("names that are longer than any program's tell nothing, and are cut") 
     CHECK(names.unique(longer) == std::string(256, 'a') + "_1");
 }
 
+TEST_CASE("names of nodes that have none, of outputs left out, of chains without end") {
+    Model m;
+    m.input("x")
+        .initializer(onnx_test::floats("weight", {1}, {2}))
+        .initializer(onnx_test::floats(".a.weight", {1}, {2}));
+    m.node("Neg", {"x"}, {}).node("Split", {"x"}, {"", "b"});
+    auto const scoped = [&](std::vector<std::string_view> outputs, std::string_view name) {
+        m.node("Conv", {"x", "weight"}, std::move(outputs), {}, name);
+        m.graph().node.back().metadata_props.push_back({.key = std::string_view("pkg.torch.onnx.name_scopes"),
+                                                        .value = std::string_view("['s', 'own']")});
+    };
+    scoped({}, "");                                                                 // 2
+    scoped({"/s/out"}, "");                                                         // 3
+    scoped({"c"}, "plain");                                                         // 4
+    scoped({"d"}, "/s/");                                                           // 5
+    m.node("Relu", {"x"}, {"/r/Relu_output_0"}).node("Relu", {"x"}, {"/r/again"});  // 6, 7
+    m.node("Conv", {"x", "weight"}, {"e"}, {}, "/Conv");                            // 8
+    static std::vector<std::string> const chain = [] {
+        std::vector<std::string> out;
+        for (int k = 0; k != 20; ++k) out.push_back("i" + std::to_string(k));
+        return out;
+    }();
+    m.initializer(onnx_test::floats("far.weight", {1}, {2}))
+        .node("Identity", {"far.weight"}, {chain[0]});  // 9
+    for (std::size_t k = 1; k != chain.size(); ++k) m.node("Identity", {chain[k - 1]}, {chain[k]});
+    m.node("Identity", {""}, {"nothing"}).output("e");
+    auto const graph = onnx::GraphView::of(m.file());
+    REQUIRE(graph);
+    onnx::Names const names(*graph);
+    auto const of = [&](onnx::NodeId n) { return names.of(std::vector{n}); };
+    CHECK(of(0).name == "Neg_0");
+    CHECK(of(0).source == onnx::NameSource::made_up);
+    CHECK(of(1).name == "b");
+    CHECK(of(1).source == onnx::NameSource::output);
+    // Several nodes of one scope: each is called after its operator too, or after its output.
+    CHECK(of(2).name == "s.Conv");
+    CHECK(of(3).name == "s.out");
+    CHECK(of(4).name == "s.plain");
+    CHECK(of(5).name == "s.Conv");
+    CHECK(of(6).name == "r.Relu");
+    CHECK(of(7).name == "r.again");
+    CHECK(names.is_function(std::vector<onnx::NodeId>{8}, onnx::none, onnx::none, false));
+    CHECK_FALSE(names.is_function(std::vector<onnx::NodeId>{8}, graph->find("weight"), onnx::none, false));
+    CHECK(names.is_function(std::vector<onnx::NodeId>{8}, graph->find("x"), onnx::none, false));
+    // 16 steps back are looked at, and an Identity of nothing has no owner.
+    CHECK(names.of(std::vector<onnx::NodeId>{8}, graph->find(chain[14])).name == "far");
+    CHECK(names.of(std::vector<onnx::NodeId>{8}, graph->find(chain[15])).name == "Conv");
+    CHECK(names.of(std::vector<onnx::NodeId>{8}, graph->find("nothing")).name == "Conv");
+}
+
 }  // namespace onnx_names_test

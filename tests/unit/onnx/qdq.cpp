@@ -5,6 +5,7 @@
 #include <amct_distill/nn/layers/conv_transpose.hpp>
 #include <amct_distill/onnx/float_model.hpp>
 
+#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
@@ -210,6 +211,88 @@ TEST_CASE("a network that was built here is written as well, large ones in two f
     for (const onnx::TensorProto& t : back.graph().initializer)
         if (t.name.get() == "fc.w_q")
             CHECK(back.values(t).value().to_vector<double>() == codes_of(of_large.layers()[0]));
+}
+
+TEST_CASE("INT4 of the weights alone, or of the data alone, is written as what each is") {
+    QuantizedModel const weights(support::small_network(),
+                                 "distill_weight_quant_config { arq_distill { dst_type: INT4 } }");
+    Written const w(weights, {.form = QdqForm::int4});
+    CHECK(w.type("conv2.w_q") == int4);
+    CHECK(w.type("conv2.x_zero") == int8);
+    QuantizedModel const data(support::small_network(),
+                              "distill_data_quant_config { ulq_quantize { dst_type: INT4 } }");
+    Written const d(data, {.form = QdqForm::int4});
+    CHECK(d.type("conv2.w_q") == int8);
+    CHECK(d.type("conv2.x_zero") == int4);
+}
+
+TEST_CASE("the bias of a MatMul stays in the Add after it") {
+    nn::Network net;
+    nn::NodeId const x = net.input("image", {2, 6, 6});
+    net.output(net.add("fc", nn::Linear({.in_features = 6, .out_features = 4}), {x}));
+    nn::initialize(net, 1);
+    QuantizedModel const m(net, "");
+    Written const w(m);
+    CHECK(w.node("/fc/MatMul").input == Inputs{"fc.x_dq", "fc.w_dq"});
+    CHECK(w.node("/fc/Add").input == Inputs{w.node("/fc/MatMul").output.front(), "fc.b_dq"});
+}
+
+TEST_CASE("a deployment that does not fit, an operator without a newer form, and a file that is none") {
+    QuantizedModel const m(support::small_network(), ""), other(support::every_convolution(), "");
+    auto const refused = onnx::qdq_bytes(other.file, other.imported, m.deployment);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.diagnostics()[0].message ==
+          "layer `conv1`: the model has no such layer; give the model that was quantized");
+    support::temporary_directory const dir;
+    auto const unwritten =
+        onnx::export_qdq(other.file, other.imported, m.deployment, dir.path() / "net.onnx");
+    REQUIRE_FALSE(unwritten);
+    CHECK(unwritten.diagnostics().size() == refused.diagnostics().size());
+    CHECK(dir.files() == 0);
+    std::filesystem::create_directories(dir.path() / "folder.onnx" / "full");
+    CHECK_FALSE(onnx::export_qdq(m.file, m.imported, m.deployment, dir.path() / "folder.onnx"));
+    // A node that nothing needs, in a version that has no newer spelling of it.
+    onnx::ModelProto proto = m.file.proto();
+    proto.opset_import[0].version = 9;
+    proto.graph->node.push_back({.input = {"image"},
+                                 .output = {"unused"},
+                                 .name = std::string_view("cut"),
+                                 .op_type = std::string_view("Slice")});
+    std::string const bytes = write_binary(proto);
+    auto const old = onnx::ModelFile::of_bytes(bytes, "old.onnx").value();
+    auto const kept = onnx::qdq_bytes(old, m.imported, m.deployment);
+    REQUIRE_FALSE(kept);
+    CHECK(to_string(kept.diagnostics()) ==
+          "old.onnx: error: node `cut` (Slice) is not converted to opset 10: it has no starts or ends");
+    // Weights of a layer that stays in float, whose file is not there.
+    onnx::ModelProto apart = m.file.proto();
+    apart.graph->initializer.push_back(
+        {.dims = {1}, .data_type = 1, .name = std::string_view("far"), .data_location = 1});
+    apart.graph->node.push_back({.input = {"far"},
+                                 .output = {"seen"},
+                                 .name = std::string_view("pass"),
+                                 .op_type = std::string_view("Identity")});
+    apart.graph->output.push_back({.name = std::string_view("seen")});
+    std::string const far = write_binary(apart);
+    auto const file = onnx::ModelFile::of_bytes(far, "far.onnx").value();
+    CHECK(onnx::qdq_bytes(file, m.imported, m.deployment).diagnostics()[0].message ==
+          "tensor `far`: its values are in another file, but external_data has no location");
+}
+
+TEST_CASE("a float model that is no file, cannot be imported, or cannot be written") {
+    CHECK_FALSE(onnx::FloatModel::open("no such file.onnx"));
+    CHECK_FALSE(onnx::FloatModel::of_bytes("no model"));
+    nn::Network empty;
+    empty.input("x", {1});
+    auto const unwritten = onnx::FloatModel::of(empty);
+    REQUIRE_FALSE(unwritten);
+    CHECK(unwritten.diagnostics()[0].message == "the network has no output");
+    onnx::ModelProto proto{.ir_version = 7};
+    proto.opset_import.push_back({.version = 13});
+    proto.graph.emplace();
+    auto const unread = onnx::FloatModel::of_bytes(write_binary(proto));
+    REQUIRE_FALSE(unread);
+    CHECK_THAT(to_string(unread.diagnostics()), Catch::Contains("the model has no outputs"));
 }
 
 TEST_CASE("a quantized model that is imported is refused in one sentence") {

@@ -183,6 +183,69 @@ TEST_CASE("what distillation has changed besides quantized layers is in the mode
     CHECK(back.module("conv_strided").get_if<nn::Conv2d>()->weight() == conv->weight());
 }
 
+TEST_CASE("a layer that is of another kind in the model is refused, as is what has changed elsewhere") {
+    auto const network = [](nn::Module module, const nn::Shape& shape) {
+        nn::Network net;
+        net.output(net.add("l", std::move(module), {net.input("image", shape)}));
+        nn::initialize(net, 1);
+        return net;
+    };
+    auto const said = [](const nn::Network& model, const nn::Network& deployed_one) {
+        std::string const bytes = onnx::export_bytes(model).value();
+        onnx::ModelFile const file = onnx::ModelFile::of_bytes(bytes, "model.onnx").value();
+        onnx::Imported const imported = onnx::import_network(file).value();
+        auto const graph = onnx::quantized_graph(file, imported, deployed(deployed_one, "l", false));
+        return graph ? std::string("no error") : to_string(graph.diagnostics());
+    };
+    nn::Network const conv = network(
+        nn::Conv2d({.in_channels = 2, .out_channels = 2, .kernel = {1, 1}, .bias = false}), {2, 6, 6});
+    nn::Network const up =
+        network(nn::ConvTranspose2d({.in_channels = 2, .out_channels = 2, .kernel = {1, 1}, .bias = false}),
+                {2, 6, 6});
+    nn::Network const linear = network(nn::Linear({.in_features = 2, .out_features = 2, .bias = false}), {2});
+    std::string const rest = "; give the model that was quantized";
+    CHECK(said(conv, linear) ==
+          "model.onnx: error: layer `l`: it is a Conv in the model, but its weights are [2, 2]" + rest);
+    CHECK(said(linear, conv) ==
+          "model.onnx: error: layer `l`: it is a Gemm in the model, but its weights are [2, 2, 1, 1]" + rest);
+    CHECK(said(conv, up) ==
+          "model.onnx: error: layer `l`: it is a Conv in the model, but its weights are [2, 2, 1, 1]" + rest);
+    CHECK(
+        said(up, conv) ==
+        "model.onnx: error: layer `l`: it is a ConvTranspose in the model, but its weights are [2, 2, 1, 1]" +
+            rest);
+    CHECK(said(conv, conv) == "no error");
+
+    QuantizedModel const m(support::every_convolution(), "quant_skip_layers: \"conv_strided\"");
+    nn::Network changed = m.deployment.network();
+    changed.replace(*changed.graph().module_named("relu_dilated"), nn::Tanh{});
+    auto const other = onnx::quantized_graph(m.file, m.imported, Deployment(changed, m.deployment.layers()));
+    REQUIRE_FALSE(other);
+    CHECK(to_string(other.diagnostics()) ==
+          "model.onnx: error: layer `relu_dilated`: it is a ReLU in the model, but a Tanh in the deployment" +
+              rest);
+}
+
+TEST_CASE("a model whose inputs are other floats is refused, one of integers beside them is not") {
+    QuantizedModel const m(support::small_network(), "");
+    auto const said = [&](std::int32_t type) {
+        onnx::ModelProto proto = m.file.proto();
+        proto.graph->input.push_back({.name = std::string_view("untold")});
+        proto.graph->input.push_back({.name = std::string_view("sequence"), .type = onnx::TypeProto{}});
+        proto.graph->input.push_back({.name = std::string_view("more"), .type = proto.graph->input[0].type});
+        proto.graph->input.back().type->tensor_type->elem_type = type;
+        std::string const bytes = write_binary(proto);
+        auto const file = onnx::ModelFile::of_bytes(bytes, "model.onnx").value();
+        auto const graph = onnx::quantized_graph(file, m.imported, m.deployment);
+        return graph ? std::string("no error") : to_string(graph.diagnostics());
+    };
+    CHECK(said(1) == "no error");
+    CHECK(said(7) == "no error");
+    CHECK(said(10) ==
+          "model.onnx: error: its input `more` is not float32, and nor are its activations, which cannot be "
+          "quantized then; write the model in float32 first (export --format float)");
+}
+
 TEST_CASE("a deployment of another model is refused, with each layer's name") {
     QuantizedModel const m(support::every_convolution(), ""), other(support::small_network(), "");
     auto const g = onnx::quantized_graph(other.file, other.imported, m.deployment);

@@ -150,6 +150,98 @@ TEST_CASE("onnx graphs: outputs beyond the first that are read, too many nodes t
     CHECK_THAT(errors.diagnostics()[1].message, Contains("(Loop)"));
 }
 
+TEST_CASE("onnx graphs: shape arithmetic that goes wrong, and what reads it") {
+    Model m;
+    m.graph().input.push_back(declared("x", {4}));
+    m.initializer(integers("nine", {9})).node("Shape", {"x"}, {"s"}).node("Gather", {"s", "nine"}, {"g"});
+    m.node("Range", {"g", "g", "g"}, {"unsaid"}).node("Mine", {"g"}, {"own"}).node("Fast", {"g"}, {"fast"});
+    m.graph().node[3].domain = "my.own";
+    m.graph().node[4].domain = "com.microsoft.nchwc";
+    for (std::string_view output : {"unsaid", "own", "fast"}) m.output(output);
+    CHECK(
+        import_error(m) ==
+        "test.onnx: error: node 1 (Gather), which makes `g`: index 9 of an axis of size 2\n"
+        "test.onnx: error: node 3 (my.own.Mine), which makes `own`: an operator of the domain `my.own`; only "
+        "ONNX's own operators are known\n"
+        "test.onnx: error: node 4 (com.microsoft.nchwc.Fast), which makes `fast`: an operator of ONNX "
+        "Runtime's own, which its optimizer writes; give the model as exported");
+}
+
+TEST_CASE("onnx graphs: constants in the place of inputs that are no tensors, or have another rank") {
+    Model m;
+    m.graph().input.push_back(declared("x", {2}));
+    m.graph().input.push_back({.name = "sequence"});
+    m.graph().input.back().type.emplace();
+    m.graph().input.push_back(declared("k", {}, 1, true));
+    m.node("Add", {"x", "sequence"}, {"s"}).node("Mul", {"s", "k"}, {"y"}).output("y");
+    auto const read = onnx::import_network(
+        m.file(), {.constants = {{"sequence", nn::Tensor({2}, {1, 2})}, {"k", nn::Tensor({2}, {3, 4})}}});
+    REQUIRE(read);
+    CHECK(read->network.predict(nn::Tensor({1, 2}, {10, 20})) == nn::Tensor({1, 2}, {33, 88}));
+    CHECK_THAT(import_error(m, {.constants = {{"k", nn::Tensor({1}, {3})}}}),
+               Contains("the input `sequence` is a sequence or an optional value; expected a tensor"));
+}
+
+TEST_CASE("onnx graphs: inputs whose shapes no network has") {
+    auto const with = [](Integers dims) {
+        Model m;
+        m.graph().input.push_back(declared("x", std::move(dims)));
+        return import_error(m.node("Relu", {"x"}, {"y"}).output("y"));
+    };
+    std::string const refused =
+        "expected sizes of at least 1, at most 32 of them, and the batch in dimension 0 alone; give its "
+        "shape";
+    CHECK(with(Integers(31, 1)) == "no error");
+    CHECK_THAT(with(Integers(32, 1)), Contains(refused));
+    CHECK_THAT(with({(std::int64_t{1} << 30) + 1}), Contains(refused));
+    CHECK_THAT(with({1 << 20, 1 << 20}), Contains(refused));
+}
+
+TEST_CASE("onnx graphs: constants over the batch, damaged ones, and notes that are said once") {
+    auto const expanded = [](std::string_view name, Integers inner, bool batch_last, bool read_by_add) {
+        Model m;
+        m.graph().input.push_back(declared("x", {4}));
+        m.initializer(floats("c", {1}, {5})).initializer(integers("inner", std::move(inner)));
+        m.initializer(integers("0", {0})).initializer(integers("1", {1}));
+        m.node("Shape", {"x"}, {"s"}).node("Slice", {"s", "0", "1"}, {"n"});
+        if (batch_last)
+            m.node("Concat", {"inner", "n"}, {"to"}, {attribute("axis", 0)});
+        else
+            m.node("Concat", {"n", "inner"}, {"to"}, {attribute("axis", 0)});
+        m.node("Expand", {"c", "to"}, {"e"}, {}, name);
+        m.node("Add", {"x", read_by_add ? "e" : "c"}, {"y"}).output("y");
+        if (!read_by_add) m.output("e");
+        auto const read = onnx::import_network(m.file());
+        if (!read) return to_string(read.diagnostics());
+        std::string out;
+        for (std::size_t i = 0; i != read->network.graph().size(); ++i)
+            out += detail::concat(i == 0 ? "" : " ", read->network.graph().node({i}).name);
+        return out;
+    };
+    CHECK(expanded("", {4}, false, true) == "x e/value e y");
+    CHECK(expanded("repeat", {4}, false, true) == "x repeat/value repeat y");
+    CHECK_THAT(
+        expanded("", {3}, true, false),
+        Contains("the output `e`: a constant is repeated over the batch elsewhere than in dimension 0; "
+                 "give the inputs' shapes with a number in the batch's place"));
+    Model damaged;
+    damaged.graph().input.push_back(declared("x", {2}));
+    damaged.initializer({.dims = {2}, .data_type = 1, .float_data = {1}, .name = "w"});
+    damaged.node("Add", {"x", "w"}, {"y"}).output("y");
+    CHECK_THAT(import_error(damaged), Contains("tensor `w`: it has 1 values, but its shape and type need 2"));
+    Model twice;  // two nodes of one name, each with the same note
+    twice.graph().input.push_back(declared("x", {1, 2}));
+    twice.initializer(floats("w", {1, 1, 1}, {3})).initializer(floats("f", {1, 1}, {2}));
+    twice.node("Conv", {"x", "w"}, {"a"}, {}, "c").node("Mul", {"a", "f"}, {"b"});
+    twice.node("Conv", {"b", "w"}, {"d"}, {}, "c").node("Mul", {"d", "f"}, {"y"}).output("y");
+    auto const read = onnx::import_network(twice.file());
+    REQUIRE(read);
+    CHECK(read->notes ==
+          std::vector<std::string>{"node `c` (Conv): the constants that its result is multiplied "
+                                   "by, and that are added, are folded into its weights"});
+    CHECK(read->network.predict(nn::Tensor({1, 1, 2}, {1, 2})) == nn::Tensor({1, 1, 2}, {36, 72}));
+}
+
 TEST_CASE("onnx graphs: outputs that are left out, the first, the last, and between") {
     auto const types = [](Model& m) {
         auto const read = onnx::import_network(m.file());
@@ -237,6 +329,154 @@ TEST_CASE("onnx graphs: names without a module, of metadata that is broken, of s
     CHECK(of(8, false) == "j.k");
     CHECK(of(9, false) == "j.l");
     CHECK(of(11) == "deep");
+}
+
+TEST_CASE("onnx layers: nodes of one layer in a model, in other orders, and gone from it") {
+    Model m;
+    m.graph().input.push_back(declared("x", {1, 2}));
+    m.initializer(floats("c.weight", {1, 1, 1}, {2})).initializer(floats("k", {1, 1}, {3}));
+    for (std::string_view name : {"s", "b", "m", "v"}) m.initializer(floats(name, {1}, {1}));
+    m.initializer(floats("fc.weight", {2, 2}, {1, 2, 3, 4})).initializer(floats("fc.bias", {2}, {5, 6}));
+    m.initializer(floats("last.weight", {2, 2}, {1, 2, 3, 4}));
+    m.node("Conv", {"x", "c.weight"}, {"a"}, {}, "/c/Conv").node("Mul", {"k", "a"}, {"p"});
+    m.node("Add", {"k", "p"}, {"q"}).node("Identity", {"q"}, {"i"}).node("Dropout", {"i"}, {"d"});
+    m.node("Cast", {"d"}, {"f"}, {attribute("to", 1)});
+    m.node("BatchNormalization", {"f", "s", "b", "m", "v"}, {"n"}, {}, "/bn/BatchNormalization");
+    m.node("MatMul", {"n", "fc.weight"}, {"z"})
+        .node("Add", {"fc.bias", "z"}, {"r"})
+        .node("Relu", {"r"}, {"t"});
+    m.node("Gemm", {"g", "last.weight"}, {"y"}).node("Flatten", {"t"}, {"g"}).output("y");
+    const onnx::ModelFile& file = m.file();
+    auto const imported = onnx::import_network(file).value();
+    std::string modules;
+    for (const onnx::ImportedName& n : imported.names)
+        modules += detail::concat(n.module, ' ', n.nodes.size(), ' ');
+    CHECK(modules == "c 3 bn 1 fc 2 t 1 last 1 ");
+    auto const lines = [](const onnx::GraphEdit& edit) {
+        std::string out;
+        for (std::size_t n = 0; n != edit.nodes(); ++n) {
+            if (!edit.has(n)) continue;
+            out += detail::concat(out.empty() ? "" : " ", edit.op(n), '(');
+            for (std::size_t i = 0; i != edit.node(n).input.size(); ++i)
+                out += detail::concat(i == 0 ? "" : ",", edit.input(n, i));
+            out += ')';
+        }
+        return out;
+    };
+    std::string const rest = "MatMul(a,fc.weight) Add(fc.bias,z) Relu(r) Gemm(g,last.weight) Flatten(t)";
+    onnx::GraphEdit edit(file);
+    onnx::detail::LayerFinder finder(edit, imported.names);
+    auto const conv = finder.find("c", {.has_bias = true, .batch_norm = "bn"});
+    REQUIRE(conv);
+    CHECK(lines(edit) == "Conv(x,c.weight) " + rest);
+    finder.set_parameters(*conv, "w", "");
+    finder.set_parameters(*conv, "w", "b");
+    auto const fc = finder.find("fc", {.has_bias = true});
+    REQUIRE(fc);
+    CHECK(fc->bias == "fc.bias");
+    finder.set_parameters(*fc, "matrix", "row");
+    CHECK(lines(edit) == "Conv(x,w,b) MatMul(a,matrix) Add(row,z) Relu(r) Gemm(g,last.weight) Flatten(t)");
+    edit.set_inputs(*fc->bias_add, {"z", "row"});
+    finder.set_parameters(*fc, "matrix", "other");
+    CHECK(edit.input(*fc->bias_add, 1) == "other");
+    auto const without = finder.find("fc", {});  // the Add is none of the layer's
+    REQUIRE(without);
+    CHECK_FALSE(without->bias_add);
+    CHECK(without->output == "z");
+    auto const gemm = finder.find("last", {});
+    REQUIRE(gemm);
+    CHECK_FALSE(gemm->adds_float);
+    CHECK(onnx::find_attribute(edit.node(gemm->node), "beta")->f.get() == 1.0f);
+
+    // A new bias of a MatMul whose result the next node reads.
+    std::vector<onnx::ImportedName> names = imported.names;
+    for (onnx::ImportedName& n : names)
+        if (n.module == "fc") n.nodes.pop_back();
+    onnx::GraphEdit other(file);
+    auto const added = onnx::detail::LayerFinder(other, names).find("fc", {.has_bias = true});
+    REQUIRE(added);
+    REQUIRE(added->bias_add);
+    CHECK(other.input(*added->bias_add, 0) == "z");
+    CHECK(other.input(8, 1) == added->output);  // the Add of the file, now a part of what follows
+
+    // Names whose nodes are gone, or that nothing connects.
+    for (onnx::ImportedName& n : names) {
+        if (n.module == "bn") n.nodes.clear();
+        if (n.module == "t") n.nodes.clear();
+        if (n.module == "c") n.nodes = {0, 10, 9};
+    }
+    onnx::GraphEdit broken(file);
+    onnx::detail::LayerFinder lost(broken, names);
+    CHECK(lost.find("t", {}).diagnostics()[0].message ==
+          "layer `t`: the model has no such layer; give the model that was quantized");
+    CHECK(lost.find("c", {.batch_norm = "bn"}).diagnostics()[0].message ==
+          "layer `c`: the model has no BatchNorm `bn` after it; give the model that was quantized");
+    CHECK(broken.has(10));  // which reads what another layer makes
+    CHECK(broken.has(9));
+}
+
+TEST_CASE("onnx layers: changed numbers that are a node's own, or that the model has otherwise") {
+    Model m;
+    m.graph().input.push_back(declared("x", {2}));
+    onnx::AttributeProto value{.name = std::string_view("value"), .type = 4};
+    value.t = boxed<onnx::TensorProto>(floats("", {2}, {0.25f, 0.5f}));
+    m.node("Constant", {}, {"slope"}, {std::move(value)})
+        .node("Constant", {}, {"none"}, {real("value_float", 1)});
+    m.initializer(floats("n.weight", {2}, {3, 4})).initializer(floats("n.bias", {2}, {3, 4}));
+    m.initializer(floats("fc.weight", {2, 2}, {1, 2, 3, 4})).initializer(floats("three", {3}, {1, 2, 3}));
+    m.node("PRelu", {"x", "slope"}, {"p"}, {}, "/act/PRelu");
+    m.node("LayerNormalization", {"p", "n.weight", "n.bias"}, {"n"}, {}, "/n/LayerNormalization");
+    m.node("MatMul", {"n", "fc.weight"}, {"y"}, {}, "/fc/MatMul").output("y");
+    m.graph().input.reserve(4);
+    const onnx::ModelFile& file = m.file();
+    auto const imported = onnx::import_network(file).value();
+    auto const put = [&](nn::Network changed, std::vector<onnx::ImportedName> names) {
+        onnx::GraphEdit edit(file);
+        onnx::detail::ChangedParameters parameters(edit, imported, changed);
+        for (const onnx::ImportedName& name : names)
+            if (auto const ok = parameters.put(name); !ok) return ok.diagnostics()[0].message;
+        std::string out;
+        for (std::size_t n = 2; n != edit.nodes(); ++n)
+            for (std::size_t i = 1; i < edit.node(n).input.size(); ++i) {
+                std::string_view const name = edit.input(n, i);
+                out += detail::concat(out.empty() ? "" : " ", name);
+                if (const onnx::TensorProto* const t = edit.initializer(name))
+                    for (float v : file.values(*t).value().to_vector<float>()) out += detail::concat(' ', v);
+            }
+        return out;
+    };
+    auto const change = [&](std::string_view module, std::string_view parameter) {
+        nn::Network changed = imported.network;
+        for (const nn::Parameter& p : changed.module(module).parameters())
+            if (p.name == parameter) p.values[0] += 10;
+        return changed;
+    };
+    CHECK(put(imported.network, imported.names) == "slope n.weight 3 4 n.bias 3 4 fc.weight 1 2 3 4");
+    CHECK(put(change("act", "weight"), imported.names) ==
+          "act.weight 10.25 0.5 n.weight 3 4 n.bias 3 4 fc.weight 1 2 3 4");
+    // The weight and the bias are equal: the first is the weight's, whichever of them has changed.
+    CHECK(put(change("n", "weight"), imported.names) == "slope n.weight_1 13 4 n.bias 3 4 fc.weight 1 2 3 4");
+    CHECK(put(change("n", "bias"), imported.names) == "slope n.weight 3 4 n.bias_1 13 4 fc.weight 1 2 3 4");
+    CHECK(put(change("fc", "weight"), imported.names) ==
+          "slope n.weight 3 4 n.bias 3 4 fc.weight_1 11 2 3 4");
+    std::vector<onnx::ImportedName> names = imported.names;
+    for (onnx::ImportedName& n : names)
+        if (n.module == "n") n.nodes = {2};
+    CHECK(put(change("n", "bias"), names) ==
+          "layer `n`: distillation has changed its bias, which is no constant of its own in the model; write "
+          "the "
+          "network with export --format float, and quantize that model");
+    for (onnx::ImportedName& n : names) n.nodes.clear();
+    CHECK(put(change("n", "bias"), names) == "slope n.weight 3 4 n.bias 3 4 fc.weight 1 2 3 4");
+    names[0].module = "unknown";
+    CHECK(put(imported.network, names) == "slope n.weight 3 4 n.bias 3 4 fc.weight 1 2 3 4");
+    nn::Network other;  // of the same type, with parameters of another number
+    other.output(other.add("n", nn::LayerNorm({.normalized_shape = {2}, .elementwise_affine = false}),
+                           {other.input("x", {2})}));
+    CHECK(put(std::move(other), {{.module = "n", .nodes = {3}}}) ==
+          "layer `n`: it is a LayerNorm in the model, but a LayerNorm in the deployment; give the model that "
+          "was "
+          "quantized");
 }
 
 TEST_CASE("onnx opsets: each spelling that changed, and what has none in the new one") {

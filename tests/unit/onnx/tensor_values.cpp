@@ -151,6 +151,16 @@ TEST_CASE("values in two places or in a wrong one are refused") {
     CHECK_THAT(error_of(outside), Catch::Contains("its values are in the model and in another file"));
 }
 
+TEST_CASE("raw bytes of no values, too many dimensions, values in a field beside another file") {
+    CHECK(tensor_values(raw(ElementType::float32, {2, 0}, "")).value().to_vector<float>().empty());
+    CHECK(error_of(raw(ElementType::int8, Integers(33, 1), "a")) ==
+          "error: tensor `w`: it has 33 dimensions, more than the 32 that are supported");
+    TensorProto both = tensor(ElementType::float32, {1});
+    both.data_location = 1;
+    both.float_data = {1};
+    CHECK(error_of(both) == "error: tensor `w`: its values are in the model and in another file");
+}
+
 TEST_CASE("types whose values are not read are named") {
     CHECK(error_of(tensor(ElementType::string, {1})) ==
           "error: tensor `w`: values of type string (8) are not supported");

@@ -277,6 +277,175 @@ TEST_CASE("onnx refused: sizes to resize to, and scales, that are not one for ea
                Contains("expected a constant"));
 }
 
+TEST_CASE("onnx refused: numbers that float32 has not, tensors without elements, copies without end") {
+    auto const doubles = [](std::string_view name, std::vector<std::int64_t> dims,
+                            std::vector<double> values) {
+        onnx::TensorProto t{.dims = std::move(dims), .data_type = 11, .name = name};
+        t.double_data = std::move(values);
+        return t;
+    };
+    std::string const beyond = ": a double of it is beyond float32, which the network computes in";
+    CHECK(OneOperator("MatMul", {2}).constant(doubles("w", {2, 1}, {1, 1e300})).layer() ==
+          "node 0 (MatMul), which makes `y`: input 1" + beyond);
+    CHECK(OneOperator("Gemm", {2}).constant(doubles("w", {2, 1}, {1, 1e300})).layer() ==
+          "node 0 (Gemm), which makes `y`: input 1" + beyond);
+    onnx_test::Model table;
+    table.graph().input.push_back(onnx_test::declared("ids", {2}, int64_type));
+    table.initializer(doubles("t", {2, 1}, {1, 1e300})).node("Gather", {"t", "ids"}, {"y"}).output("y");
+    CHECK(onnx::import_network(table.file()).diagnostics().at(0).message ==
+          "node 0 (Gather), which makes `y`: input 0" + beyond);
+    CHECK_THAT(OneOperator("PRelu", {2}).constant(doubles("s", {2}, {1, 1e300})).layer(), Contains(beyond));
+    std::string const too_often =
+        "its constants are copied so often that they would take many times the file's size";
+    CHECK_THAT(OneOperator("GroupNormalization", {3000000, 1}, 18)
+                   .constant(ones("s", {1}))
+                   .constant(ones("b", {1}))
+                   .integer("num_groups", 1)
+                   .layer(),
+               Contains(too_often));
+    CHECK_THAT(OneOperator("LayerNormalization", {1, 3000000}, 17).constant(ones("s", {1})).layer(),
+               Contains(too_often));
+}
+
+TEST_CASE("onnx refused: slices and repeats whose numbers depend on the batch") {
+    auto const with = [](std::string_view op, std::vector<std::string_view> inputs) {
+        onnx_test::Model m;
+        m.graph().input.push_back(onnx_test::declared("x", {4}));
+        m.initializer(integers("0", {0})).initializer(integers("1", {1})).initializer(integers("4", {4}));
+        m.initializer(integers("large", {1000000000000}));
+        m.node("Shape", {"x"}, {"s"}).node("Slice", {"s", "0", "1"}, {"n"}).node("Sub", {"n", "1"}, {"n-1"});
+        m.node("Concat", {"n", "1", "4"}, {"n14"}, {onnx_test::attribute("axis", 0)});
+        m.node("Concat", {"n", "n"}, {"nn"}, {onnx_test::attribute("axis", 0)});
+        m.initializer(floats("c", {1}, {1})).node("Expand", {"c", "nn"}, {"square"});
+        m.node(op, std::move(inputs), {"y"}).output("y");
+        auto const read = onnx::import_network(m.file());
+        return read ? std::string("no error") : read.diagnostics().at(0).message;
+    };
+    CHECK(with("Slice", {"x", "0", "n", "0"}) == "no error");
+    CHECK(with("Slice", {"x", "0", "large", "0"}) == "no error");
+    std::string const depends = "what it cuts depends on the batch; give the inputs fixed shapes";
+    CHECK_THAT(with("Slice", {"x", "0", "n-1", "0"}), Contains(depends));
+    CHECK_THAT(with("Slice", {"x", "n-1", "n", "0"}), Contains(depends));
+    CHECK_THAT(with("Expand", {"x", "n14"}),
+               Contains("it repeats over the batch; give the inputs fixed shapes"));
+    for (std::int64_t axis : {0, 2}) {
+        onnx_test::Model m;
+        m.graph().input.push_back(onnx_test::declared("x", {4}));
+        m.initializer(integers("0", {0})).initializer(integers("1", {1})).initializer(floats("c", {1}, {1}));
+        m.node("Shape", {"x"}, {"s"}).node("Slice", {"s", "0", "1"}, {"n"});
+        m.node("Concat", {"n", "n"}, {"nn"}, {onnx_test::attribute("axis", 0)})
+            .node("Expand", {"c", "nn"}, {"e"});
+        m.node("Flatten", {"e"}, {"y"}, {onnx_test::attribute("axis", axis)}).output("y");
+        CHECK_THAT(onnx::import_network(m.file()).diagnostics().at(0).message,
+                   Contains("the tensor is too large"));
+    }
+    CHECK(OneOperator("Expand", {}, 13, 1, true).constant(integers("s", {2})).layer() ==
+          "Expand { shape: [2] }");
+    CHECK_THAT(OneOperator("Reshape", {}, 13, 1, true)
+                   .constant(integers("s", std::vector<std::int64_t>(40, 1)))
+                   .layer(),
+               Contains("the result would be [1, 1, "));
+    onnx_test::Model ids;  // an index without dimensions
+    ids.graph().input.push_back(onnx_test::declared("i", {}, int64_type, true));
+    ids.initializer(ones("table", {3, 2})).node("Gather", {"table", "i"}, {"y"}).output("y");
+    CHECK_THAT(onnx::import_network(ids.file()).diagnostics().at(0).message,
+               Contains("are taken into the rows of a table [number, size] alone"));
+}
+
+TEST_CASE("onnx refused: moments over no axis, norms that are no whole numbers, sizes of Resize") {
+    auto const moments = [](std::int64_t axis) {
+        onnx_test::Model m(17);
+        m.graph().input.push_back(onnx_test::declared("x", {2}));
+        m.initializer(ones("s", {2}));
+        m.node("LayerNormalization", {"x", "s"}, {"y", "", "inverse"}, {onnx_test::attribute("axis", axis)});
+        m.node("Add", {"y", "inverse"}, {"z"}).output("z");
+        auto const read = onnx::import_network(m.file());
+        return read ? read->network.predict(nn::Tensor({1, 2}, {1, 5})) : nn::Tensor();
+    };
+    CHECK(moments(9).empty());
+    CHECK(moments(-1)[0] == Approx(-0.5));
+    CHECK(moments(-1)[1] == Approx(1.5));
+    auto const norm = [](float p) {
+        return OneOperator("LpPool", {1, 4}, 1).integers("kernel_shape", {2}).real("p", p).layer();
+    };
+    CHECK_THAT(norm(2), Contains("LPPool1d { norm: 2"));
+    for (float p : {0.5f, 2.5f, 2e6f, std::numeric_limits<float>::quiet_NaN()})
+        CHECK_THAT(norm(p), Contains("p: expected a whole number from 1 on"));
+    auto const resize = [](std::vector<std::int64_t> to, std::vector<std::int64_t> axes, bool fixed) {
+        OneOperator o("Resize",
+                      fixed ? std::vector<std::int64_t>{1, 1, 4, 4} : std::vector<std::int64_t>{1, 4, 4}, 18,
+                      1, fixed);
+        o.absent().absent().constant(integers("s", std::move(to)));
+        if (!axes.empty()) o.integers("axes", std::move(axes));
+        return o.layer();
+    };
+    CHECK_THAT(resize({8, 8}, {2, 9}, false), Contains("axis 9 is not one of the 4 dimensions"));
+    CHECK_THAT(resize({8, 8}, {9, 2}, false), Contains("axis 9 is not one of the 4 dimensions"));
+    CHECK_THAT(resize({1, 1, 8, 8}, {}, true), Contains("sizes: [0, 0, 8, 8]"));
+    CHECK_THAT(resize({2, 1, 8, 8}, {}, true), Contains("sizes: [2, 0, 8, 8]"));  // of the batch of the file
+    CHECK_THAT(OneOperator("Resize", {1, 4, 4}, 18)
+                   .absent()
+                   .constant(floats("f", {2}, {2, 2}))
+                   .integers("axes", {9, 2})
+                   .layer(),
+               Contains("axis 9 is not one of the 4 dimensions"));
+    CHECK_THAT(OneOperator("Resize", {1, 4, 4}).absent().absent().input("s", {4}).layer(),
+               Contains("input 3 (`s`) depends on the network's inputs; expected a constant"));
+    onnx_test::Model upsample(7);
+    upsample.graph().input.push_back(onnx_test::declared("x", {1, 2}));
+    upsample.node("Upsample", {"x"}, {"y"}, {{.name = "scales", .floats = {1, 1, 2}, .type = 6}}).output("y");
+    CHECK(onnx::import_network(upsample.file()).value().network.predict(nn::Tensor({1, 1, 2}, {3, 4})) ==
+          nn::Tensor({1, 1, 4}, {3, 3, 4, 4}));
+    CHECK(cast(22, int8_type) == "Identity { }");
+    CHECK_THAT(cast(int8_type, bool_type), Contains("from int8 to bool it changes values"));
+}
+
+TEST_CASE("onnx refused: functions with weights of no module, slopes of lists, constants over the batch") {
+    // PyTorch's torch.nn.functional: a name of the whole network's scope, and parameters that none owns.
+    onnx_test::Model m;
+    m.graph().input.push_back(onnx_test::declared("x", {1, 2}));
+    m.initializer(floats("w", {2, 1, 1}, {2, 3})).initializer(floats("b", {2}, {10, 20}));
+    m.node("Conv", {"x", "w", "b"}, {"c"}, {}, "/Conv")
+        .node("Flatten", {"c"}, {"f"}, {onnx_test::attribute("axis", 1)});
+    m.initializer(floats("g", {4, 1}, {1, 10, 100, 1000}))
+        .node("Gemm", {"f", "g"}, {"y"}, {}, "/Gemm")
+        .output("y");
+    auto const read = onnx::import_network(m.file());
+    REQUIRE(read);
+    std::string types;
+    for (std::size_t i = 0; i != read->network.graph().size(); ++i)
+        if (read->network.node({i}).kind == NodeKind::operation)
+            types += std::string(read->network.graph().type({i})) + " ";
+    CHECK(types == "Conv Add Flatten MatMul ");
+    CHECK(read->network.predict(nn::Tensor({1, 1, 2}, {1, 2})) ==
+          nn::Tensor({1, 1}, {12 + 140 + 2300 + 26000}));
+
+    std::string const one_each = "expected a slope of one number, or one of each channel";
+    CHECK_THAT(OneOperator("PRelu", {4}, 6, 1, true).constant(ones("s", {4})).layer(), Contains(one_each));
+    onnx::TensorProto beyond{.dims = {2}, .data_type = 11, .name = std::string_view("c")};
+    beyond.double_data = {1, 1e300};
+    CHECK_THAT(OneOperator("Add", {2, 3}, 6)
+                   .constant(std::move(beyond))
+                   .integer("broadcast", 1)
+                   .integer("axis", 1)
+                   .layer(),
+               Contains("a double of it is beyond float32"));
+    CHECK(OneOperator("MaxPool", {1, 4})
+              .integers("kernel_shape", {2})
+              .text("auto_pad", "")
+              .layer()
+              .starts_with("MaxPool1d"));
+    onnx_test::Model wide;
+    wide.graph().input.push_back(onnx_test::declared("x", {4}));
+    wide.initializer(integers("0", {0})).initializer(integers("1", {1})).initializer(integers("2", {2, 2}));
+    wide.node("Shape", {"x"}, {"s"}).node("Slice", {"s", "0", "1"}, {"n"});
+    wide.node("Concat", {"n", "2"}, {"to"}, {onnx_test::attribute("axis", 0)});
+    wide.initializer(floats("c", {1}, {5})).node("Expand", {"c", "to"}, {"e"}).node("Flatten", {"e"}, {"f"});
+    wide.node("Add", {"x", "f"}, {"y"}).output("y");
+    CHECK(onnx::import_network(wide.file()).value().network.predict(nn::Tensor({1, 4}, {1, 2, 3, 4})) ==
+          nn::Tensor({1, 4}, {6, 7, 8, 9}));
+}
+
 TEST_CASE("onnx refused: casts that change values, and those that do not") {
     std::string const same = "Identity { }";
     CHECK(cast(uint8_type, int32_type) == same);

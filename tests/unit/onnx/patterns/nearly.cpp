@@ -83,6 +83,115 @@ struct Norm {
 
 }  // namespace
 
+TEST_CASE("onnx patterns: operators with an input too many are no part of any") {
+    CHECK_THAT(Graph()
+                   .op("ReduceMean", {"x"}, "m", {attribute("axes", std::vector<std::int64_t>{-1})})
+                   .op("Sub", {"x", "x", "m"}, "y")
+                   .types(),
+               Catch::Contains("expected two inputs, found 3"));
+    Graph norm;
+    norm.number("eps", 1e-5)
+        .number("2", 2)
+        .op("ReduceMean", {"x"}, "m", {attribute("axes", std::vector<std::int64_t>{-1})});
+    norm.op("Sub", {"x", "m"}, "c").op("Pow", {"c", "2"}, "q");
+    norm.op("ReduceMean", {"q"}, "v", {attribute("axes", std::vector<std::int64_t>{-1})})
+        .op("Add", {"v", "eps"}, "s");
+    norm.op("Sqrt", {"s"}, "r").op("Div", {"c", "x", "r"}, "y");
+    CHECK_THAT(norm.types(), Catch::Contains("expected two inputs, found 3"));
+    CHECK_THAT(Graph()
+                   .number("1", 1)
+                   .op("Abs", {"x"}, "a")
+                   .op("Add", {"a", "1"}, "s")
+                   .op("Div", {"x", "x", "s"}, "y")
+                   .types(),
+               Catch::Contains("expected two inputs, found 3"));
+    CHECK_THAT(Graph()
+                   .number("0", 0)
+                   .number("6", 6)
+                   .op("Add", {"x", ""}, "a")
+                   .op("Clip", {"a", "0", "6"}, "y")
+                   .types(),
+               Catch::Contains("input 1 is missing"));
+    CHECK(Norm{.epsilon = "v"}.types() == "ReduceMean Sub Pow ReduceMean Add Sqrt Div");
+}
+
+TEST_CASE("onnx patterns: a LayerNorm's weight is a constant, and its bias may be none") {
+    auto const weighted = [](std::string_view weight, std::string_view then) {
+        Graph g;
+        g.number("eps", 1e-5).number("2", 2).constant("w", {4}, {1, 2, 3, 4});
+        std::vector<onnx::AttributeProto> const last{attribute("axes", std::vector<std::int64_t>{-1})};
+        g.op("ReduceMean", {"x"}, "m", last).op("Sub", {"x", "m"}, "c").op("Pow", {"c", "2"}, "q");
+        g.op("ReduceMean", {"q"}, "v", last).op("Add", {"v", "eps"}, "s").op("Sqrt", {"s"}, "r");
+        return g.op("Div", {"c", "r"}, "d").op("Mul", {"d", weight}, "k").op(then, {"k"}, "y").types();
+    };
+    CHECK(weighted("w", "Relu") == "LayerNorm ReLU");
+    CHECK(weighted("x", "Relu") == "LayerNorm Mul ReLU");
+}
+
+TEST_CASE("onnx patterns: what nearly is a Linear with a bias") {
+    auto const linear = [](std::vector<std::int64_t> of_weight, std::vector<std::int64_t> of_bias) {
+        std::size_t n = 1, m = 1;
+        for (std::int64_t d : of_weight) n *= static_cast<std::size_t>(d);
+        for (std::int64_t d : of_bias) m *= static_cast<std::size_t>(d);
+        Graph g;
+        g.constant("w", std::move(of_weight), std::vector<float>(n, 1));
+        g.constant("b", std::move(of_bias), std::vector<float>(m, 1));
+        return g.op("MatMul", {"x", "w"}, "p").op("Add", {"p", "b"}, "y").types();
+    };
+    CHECK(linear({4, 2}, {2}) == "Linear");
+    CHECK(linear({4, 2}, {1, 2}) == "Linear");
+    CHECK(linear({4, 2}, {}) == "Linear Add");
+    CHECK(linear({4, 1}, {}) == "Linear Add");
+    CHECK(linear({4, 2}, {1}) == "Linear Add");
+    CHECK_THAT(linear({4, 2}, {2, 1}), Catch::Contains("found [N, 2] and [2, 1]"));
+    CHECK(linear({4}, {1}) == "MatMul Add");
+    CHECK_THAT(linear({4, 2}, {1, 1, 2}), Catch::Contains("found [N, 2] and [1, 1, 2]"));
+    CHECK(Graph().op("MatMul", {"x", "x"}, "p").number("1", 1).op("Add", {"p", "1"}, "y").types() !=
+          "Linear");
+    CHECK(Graph(13, {4, 4}).op("MatMul", {"x", "x"}, "p").number("1", 1).op("Add", {"p", "1"}, "y").types() ==
+          "MatMul Add");
+    CHECK(Graph()
+              .constant("w", {4, 4}, std::vector<float>(16, 1))
+              .op("MatMul", {"x", "w"}, "p")
+              .op("Add", {"p", "x"}, "y")
+              .types() == "Linear Add");
+    // An input whose dimensions the user tells, and not the file.
+    onnx_test::Model m;
+    m.input("x")
+        .initializer(floats("w", {4, 2}, std::vector<float>(8, 1)))
+        .initializer(floats("b", {1, 2}, {1, 2}));
+    m.node("MatMul", {"x", "w"}, {"p"}).node("Add", {"p", "b"}, {"y"}).output("y");
+    auto const read = onnx::import_network(m.file(), {.shapes = {{"x", {-1, 4}}}});
+    REQUIRE(read);
+    CHECK(read->network.predict(nn::Tensor({1, 4}, {1, 2, 3, 4})) == nn::Tensor({1, 2}, {11, 12}));
+    // A bias that is repeated over the batch is none of the layer's.
+    onnx_test::Model batch;
+    batch.graph().input.push_back(onnx_test::declared("x", {4}));
+    batch.initializer(floats("w", {4, 2}, std::vector<float>(8, 1))).initializer(floats("b", {1, 2}, {1, 2}));
+    batch.initializer(onnx_test::integers("0", {0}))
+        .initializer(onnx_test::integers("1", {1}))
+        .initializer(onnx_test::integers("2", {2}));
+    batch.node("Shape", {"x"}, {"s"}).node("Slice", {"s", "0", "1"}, {"n"});
+    batch.node("Concat", {"n", "2"}, {"to"}, {attribute("axis", 0)}).node("Expand", {"b", "to"}, {"e"});
+    batch.node("MatMul", {"x", "w"}, {"p"}).node("Add", {"p", "e"}, {"y"}).output("y");
+    auto const apart = onnx::import_network(batch.file());
+    REQUIRE(apart);
+    CHECK(apart->network.predict(nn::Tensor({1, 4}, {1, 2, 3, 4})) == nn::Tensor({1, 2}, {11, 12}));
+    // Weights that are damaged are told so, not left aside.
+    onnx_test::Model damaged;
+    damaged.graph().input.push_back(onnx_test::declared("x", {4}));
+    damaged.initializer({.dims = {4, 2}, .data_type = 1, .float_data = {1}, .name = "w"})
+        .initializer(floats("b", {2}, {1, 2}));
+    damaged.node("MatMul", {"x", "w"}, {"p"}).node("Add", {"p", "b"}, {"y"}).output("y");
+    CHECK_THAT(to_string(onnx::import_network(damaged.file()).diagnostics()),
+               Catch::Contains("tensor `w`: it has 1 values, but its shape and type need 8"));
+    onnx_test::Model second;  // an output 0 that nobody reads
+    second.graph().input.push_back(onnx_test::declared("x", {4}));
+    second.node("Sigmoid", {"x"}, {"unread", "y"}).output("y");
+    CHECK_THAT(to_string(onnx::import_network(second.file()).diagnostics()),
+               Catch::Contains("its output 1 is read"));
+}
+
 TEST_CASE("onnx patterns: what nearly is a LayerNorm") {
     std::string const spelled = "ReduceMean Sub Pow ReduceMean Add Sqrt Div";
     CHECK(Norm{}.types() == "LayerNorm");

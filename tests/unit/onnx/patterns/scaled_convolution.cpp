@@ -83,6 +83,56 @@ TEST_CASE("onnx patterns: what is not folded into a convolution") {
     CHECK(read.types() == "Conv1d Mul");
 }
 
+TEST_CASE("onnx patterns: constants that are not one for each channel, and convolutions that are none") {
+    auto const with = [](std::vector<std::int64_t> dims, std::string_view op, std::int64_t channels) {
+        Graph g({1, 2, 2});
+        auto const n = static_cast<std::size_t>(channels);
+        std::size_t count = 1;
+        for (std::int64_t d : dims) count *= static_cast<std::size_t>(d);
+        g.initializer(floats("w", {channels, 1, 1, 1}, std::vector<float>(n, 1)));
+        g.initializer(floats("k", std::move(dims), std::vector<float>(count, 2)));
+        g.node("Conv", {"x", "w"}, {"c"}).node(op, {"c", "k"}, {"y"});
+        return g.types();
+    };
+    CHECK(with({1, 2, 1, 1}, "Mul", 2) == "Conv2d");
+    CHECK(with({1, 1, 2, 1}, "Mul", 2) == "Conv2d Mul");
+    CHECK(with({1, 2, 2, 1}, "Mul", 2) == "Conv2d Mul");
+    CHECK(with({2, 1}, "Mul", 2) == "Conv2d Mul");
+    CHECK(with({1}, "Add", 2) == "Conv2d Add");
+    CHECK(with({1}, "Add", 1) == "Conv2d");
+    auto const transposed = [](std::int64_t group) {
+        Graph g({2, 1});
+        g.initializer(floats("w", {2, 1, 1}, {1, 2})).initializer(floats("k", {}, {3}));
+        g.node("ConvTranspose", {"x", "w"}, {"c"}, {onnx_test::attribute("group", group)});
+        g.node("Mul", {"c", "k"}, {"y"});
+        return g.types();
+    };
+    CHECK(transposed(2) == "ConvTranspose1d");
+    for (std::int64_t group : {-1, 0, 3})
+        CHECK_THAT(transposed(group), Catch::Contains(detail::concat("expected a weight for 2 channels in ",
+                                                                     group, " groups, found [2, 1, 1]")));
+    Graph depends({1, 2});  // a bias that is no constant
+    depends.initializer(floats("w", {1, 1, 1}, {1})).initializer(floats("k", {}, {3}));
+    depends.node("Conv", {"x", "w", "x"}, {"c"}).node("Mul", {"c", "k"}, {"y"});
+    CHECK_THAT(depends.types(),
+               Catch::Contains("input 2 (`x`) depends on the network's inputs; expected a constant"));
+    Graph other({3, 2});  // the weight's channels are others
+    other.initializer(floats("w", {1, 1, 1}, {1})).initializer(floats("k", {}, {3}));
+    other.node("Conv", {"x", "w"}, {"c"}).node("Mul", {"c", "k"}, {"y"});
+    CHECK_THAT(other.types(),
+               Catch::Contains("expected a weight for 3 channels in 1 groups, found [1, 1, 1]"));
+    for (std::string_view op : {"Mul", "Add"}) {  // a number that float32 has not
+        Graph g({1, 2});
+        g.initializer(floats("w", {1, 1, 1}, {1}));
+        onnx::TensorProto k{.dims = {1}, .data_type = 11, .name = std::string_view("k")};
+        k.double_data = {1e300};
+        g.initializer(std::move(k));
+        g.node("Conv", {"x", "w"}, {"c"}).node(op, {"c", "k"}, {"y"});
+        CHECK_THAT(g.types(),
+                   Catch::Contains("a double of it is beyond float32, which the network computes in"));
+    }
+}
+
 TEST_CASE("onnx patterns: MatMul and Add of a value for each column are a Linear") {
     for (bool swapped : {false, true}) {
         Graph g({2});
