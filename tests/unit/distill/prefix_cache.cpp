@@ -85,4 +85,34 @@ TEST_CASE("after a change of parameters that it has passed, it is told to forget
     CHECK(prefix.value(flat) != before);
 }
 
+TEST_CASE("an earlier node begins at the inputs again, and a value that was not asked for is misuse") {
+    nn::Network net = support::small_network();
+    auto const batches = support::small_batches(1, 2);
+    CacheBudget budget(1 << 20);
+    PrefixRunner prefix(net, batches, budget);
+    CHECK_THROWS_WITH(prefix.value(*net.find("relu1")), "PrefixRunner: a value that was not asked for");
+    nn::Tape tape;
+    net.forward(batches[0], tape, nn::Mode::evaluate);
+    prefix.advance(0, *net.find("fc")).value();
+    CHECK(prefix.value(*net.find("flatten")) == tape.output(*net.find("flatten")));
+    prefix.advance(0, *net.find("conv2")).value();
+    CHECK(prefix.value(*net.find("relu1")) == tape.output(*net.find("relu1")));
+    CHECK_THROWS_WITH(prefix.value(*net.find("flatten")), "PrefixRunner: a value that was not asked for");
+}
+
+TEST_CASE("constants are not kept: whoever reads them has them") {
+    nn::Network net;
+    nn::NodeId const x = net.input("x", {3});
+    nn::NodeId const table = net.constant("table", nn::Tensor({3}, {1, 2, 3}));
+    nn::NodeId const twice = net.add_function("twice", nn::Add{}, {x, x});
+    net.output(net.add_function("sum", nn::Add{}, {twice, table}));
+    std::vector<nn::Tensor> const batches{nn::Tensor({1, 3}, {1, 1, 2})};
+    CacheBudget budget(1 << 20);
+    PrefixRunner prefix(net, batches, budget);
+    prefix.advance(0, *net.find("sum")).value();
+    CHECK(budget.free() == (1 << 20) - 3 * sizeof(float));
+    prefix.advance_to_end(0).value();
+    CHECK(prefix.value(*net.find("sum")) == nn::Tensor({1, 3}, {3, 4, 7}));
+}
+
 }  // namespace distill_prefix_cache_test

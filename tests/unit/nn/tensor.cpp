@@ -71,4 +71,11 @@ TEST_CASE("a sum in lanes is the sum") {
     }
 }
 
+TEST_CASE("a tensor that is assigned to itself stays") {
+    Tensor t({2}, {1, 2});
+    const Tensor& same = t;
+    t = same;
+    CHECK(t == Tensor({2}, {1, 2}));
+}
+
 }  // namespace nn_tensor_test

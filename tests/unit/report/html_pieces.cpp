@@ -59,4 +59,27 @@ TEST_CASE("no two nodes of a piece overlap, and lines over others have a track e
     CHECK(over == 1);  // the shortcut; the shorter path's lane is free
 }
 
+TEST_CASE("a node stands after the farthest of what it reads, and lanes are filled from the first") {
+    std::vector<PageNode> const nodes{layer(0, {}),
+                                      layer(1, {0}),
+                                      layer(2, {0}),
+                                      layer(3, {0}),
+                                      layer(4, {1}),
+                                      {.label = "Add", .inputs = {2, 4}},
+                                      {.label = "Add", .inputs = {5, 3}}};
+    PieceLayout const layout(nodes, {0, nodes.size()});
+    std::vector<std::size_t> columns, lanes;
+    for (const auto& p : layout.places()) {
+        columns.push_back(p.column);
+        lanes.push_back(p.lane);
+    }
+    CHECK(columns == std::vector<std::size_t>{0, 1, 1, 1, 2, 3, 4});
+    CHECK(lanes == std::vector<std::size_t>{0, 0, 1, 2, 0, 0, 0});
+    // What comes from before the piece passes over what stands between.
+    PieceLayout const later(nodes, {4, nodes.size()});
+    std::size_t over = 0;
+    for (const auto& line : later.lines()) over += line.over ? 1u : 0u;
+    CHECK(over == 2);
+}
+
 }  // namespace report_html_pieces_test
