@@ -21076,8 +21076,16 @@ protected:
     /// `kept`: gets the field in the canonical text format.
     [[gnu::cold, gnu::noinline]] constexpr bool skip_field(std::string_view name,
                                                            TextBuffer* kept = nullptr) {
-        take(':');
-        return skip_value(name, kept);
+        return take_colon() && skip_value(name, kept);
+    }
+    /// The `:` after a field's name, which may be missing before a message, or a list of messages, only.
+    constexpr bool take_colon() {
+        if (take(':') || peek('{') || peek('<')) return true;
+        if (!peek('[')) return stop(at_, say("expected `:`, found ", found()));
+        const char* first = at_ + 1;
+        grammar::match(grammar::skipped, first, end_);
+        bool const of_messages = first != end_ && (*first == '{' || *first == '<' || *first == ']');
+        return of_messages || stop(at_, say("expected `:` before the list"));
     }
     /// Any valid value, of the field `name`; without recursion, since the schema does not bound it.
     [[gnu::cold, gnu::noinline]] constexpr bool skip_value(std::string_view name = {},
@@ -21143,7 +21151,7 @@ protected:
                 if (names.back().empty())
                     return stop(at_, say("expected a field name or `", open.back(), "`, found ", found()));
                 note_foreign(where, names);
-                take(':');
+                if (!take_colon()) return false;
                 break;
             }
         }

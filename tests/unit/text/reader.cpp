@@ -196,6 +196,32 @@ TEST_CASE("unknown fields are errors or warnings, and their values are passed ov
     CHECK(lenient.diagnostics()[0].severity == Severity::warning);
 }
 
+TEST_CASE("a value that is passed over needs its colon, but for a message") {
+    ReaderOptions const lenient{.unknown_fields_are_warnings = true};
+    auto const stopped = [&](std::string_view text) {
+        auto const r = read<Everything>(text, lenient);
+        REQUIRE_FALSE(r);
+        auto const& last = r.diagnostics().back();
+        return detail::concat(last.where.line, ':', last.where.column, ' ', last.message);
+    };
+    CHECK(stopped("x 1") == "1:3 expected `:`, found `1`");
+    CHECK(stopped("x 'a' i32: 1") == "1:3 expected `:`, found `'a'`");
+    CHECK(stopped("x [1]") == "1:3 expected `:` before the list");
+    CHECK(stopped("x [\n # of numbers\n -1]") == "1:3 expected `:` before the list");
+    CHECK(stopped("x [") == "1:3 expected `:` before the list");
+    CHECK(stopped("x { y 1 }") == "1:7 expected `:`, found `1`");
+    CHECK(stopped("x { y: [{ z a }] }") == "1:13 expected `:`, found `a`");
+    CHECK(stopped("x { y [a] }") == "1:7 expected `:` before the list");
+    CHECK(stopped("i32: 1 i32 2") == "1:12 expected `:`, found `2`");  // of a field that is set again
+    for (std::string_view text : {"x {} i32: 1", "x < y: 1 > i32: 1", "x: 1 i32: 1", "x [{}, {y: 1}] i32: 1",
+                                  "x [\n # none\n] i32: 1", "x { y [<>] } i32: 1", "x : [1] i32: 1"}) {
+        auto const r = read<Everything>(text, lenient);
+        INFO(text);
+        REQUIRE(r);
+        CHECK(*r->i32 == 1);
+    }
+}
+
 TEST_CASE("duplicates are errors that name both places, or warnings when the last wins") {
     CHECK(bad("i32: 1\ni32: 2") == "2:1 set more than once; first at 1:1");
     auto const r = read<Everything>("i32: 1 i32: 2", {.on_duplicate = Duplicates::last_wins});
