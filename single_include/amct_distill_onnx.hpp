@@ -21219,19 +21219,36 @@ protected:
             kept->append(piece);
         };
         bool const negative = take('-');
+        const char* const where = at_;
         std::string_view piece = token(grammar::number);
-        if (piece.empty()) piece = token(grammar::identifier);
+        if (piece.empty()) {
+            piece = token(grammar::identifier);
+            if (negative && !piece.empty() && !is_infinity(piece) && !is_nan(piece))
+                error(where, say("expected a number after `-`, found `", piece, "`"));
+        }
         if (!piece.empty()) {
             keep(negative ? "-" : "", piece);
         } else {
             if (negative || !sees(grammar::quoted)) return no_value();
             for (piece = token(grammar::quoted); !piece.empty(); piece = token(grammar::quoted)) {
+                std::vector<char> meant;
+                if (auto const bad = unescape(piece.substr(1, piece.size() - 2), meant); !bad.message.empty())
+                    error(piece.data() + 1 + bad.offset, say(bad.message));
                 keep("", piece);
                 if (sees(grammar::quoted)) keep(" ", "");
             }
         }
         keep("\n", "");
         return true;
+    }
+    static constexpr bool is_infinity(std::string_view word) {
+        return same_ignoring_case(word, "inf") || same_ignoring_case(word, "infinity");
+    }
+    static constexpr bool is_nan(std::string_view word) { return same_ignoring_case(word, "nan"); }
+    static constexpr bool same_ignoring_case(std::string_view a, std::string_view lower) {
+        return std::equal(a.begin(), a.end(), lower.begin(), lower.end(), [](char x, char y) {
+            return (x >= 'A' && x <= 'Z' ? static_cast<char>(x - 'A' + 'a') : x) == y;
+        });
     }
     /// Nothing here is a value: an error of syntax.
     [[gnu::cold, gnu::noinline]] constexpr bool no_value() {
@@ -21360,9 +21377,9 @@ protected:
             v = to_floating<T>(number);
         } else if (std::string_view const word = token(grammar::identifier); !word.empty()) {
             if (sees_foreign()) return stop(at_, say("expected ", wanted, ", found ", found()));
-            if (same_ignoring_case(word, "inf") || same_ignoring_case(word, "infinity"))
+            if (is_infinity(word))
                 v = std::numeric_limits<T>::infinity();
-            else if (same_ignoring_case(word, "nan"))
+            else if (is_nan(word))
                 v = std::numeric_limits<T>::quiet_NaN();
             else
                 return error(number_at, say("expected ", wanted, ", found `", word, "`"));
@@ -21373,11 +21390,6 @@ protected:
         }
         if (negative) v = -v;
         return true;
-    }
-    static constexpr bool same_ignoring_case(std::string_view a, std::string_view lower) {
-        return std::equal(a.begin(), a.end(), lower.begin(), lower.end(), [](char x, char y) {
-            return (x >= 'A' && x <= 'Z' ? static_cast<char>(x - 'A' + 'a') : x) == y;
-        });
     }
     template <class E>
     requires std::is_enum_v<E>
@@ -21606,7 +21618,8 @@ private:
                  say("unknown field `", name, "`; for `", field->name, "`: ", field->advice));
             return skip_field(name);
         }
-        ((seen.misspelled[K] = seen.misspelled[K] || names[K] == meant), ...);
+        if (unknown_severity() == Severity::error)
+            ((seen.misspelled[K] = seen.misspelled[K] || names[K] == meant), ...);
         note(unknown_severity(), where, say("unknown field `", name, "`", suggestion(name, names)));
         return skip_field(name);
     }

@@ -222,6 +222,36 @@ TEST_CASE("a value that is passed over needs its colon, but for a message") {
     }
 }
 
+TEST_CASE("a value that is passed over is a value of the format") {
+    ReaderOptions const lenient{.unknown_fields_are_warnings = true};
+    auto const error = [&](std::string_view text) {
+        auto const r = read<Everything>(text, lenient);
+        INFO(text);
+        REQUIRE_FALSE(r);
+        auto const& last = r.diagnostics().back();
+        return detail::concat(last.where.line, ':', last.where.column, ' ', last.message);
+    };
+    CHECK(error("x: 'ab\\q'") == R"(1:7 unknown escape; a backslash itself is written `\\`)");
+    CHECK(error("x { y: ['a', \"b\" 'c\\400'] }") == R"(1:20 octal escapes end at `\377`)");
+    CHECK(error("x: -a") == "1:5 expected a number after `-`, found `a`");
+    CHECK(error("x { y: -true }") == "1:9 expected a number after `-`, found `true`");
+    CHECK(error("x: 08") == "1:4 `08` is not a number");
+    for (std::string_view value : {"-inf", "- Infinity", "-NaN", "'\\x41\\n'", "nana", "-0x1F", "-1.5e3f"})
+        CHECK(read<Everything>(detail::concat("x: ", value), lenient));
+}
+
+TEST_CASE("what is required is missing, though an unknown field that is passed over may have meant it") {
+    // Where unknown fields are errors, the suggestion says it; where they are not, nothing else would.
+    std::string_view const text = "distill_group { start_layer_nam: 'a' end_layer_name: 'b' }";
+    auto const strict = read<AMCTDistillConfig>(text);
+    REQUIRE_FALSE(strict);
+    CHECK(strict.diagnostics().size() == 1);
+    auto const lenient = read<AMCTDistillConfig>(text, {.unknown_fields_are_warnings = true});
+    REQUIRE_FALSE(lenient);
+    REQUIRE(lenient.diagnostics().size() == 2);
+    CHECK(lenient.diagnostics()[0].message == "missing required `start_layer_name`");
+}
+
 TEST_CASE("duplicates are errors that name both places, or warnings when the last wins") {
     CHECK(bad("i32: 1\ni32: 2") == "2:1 set more than once; first at 1:1");
     auto const r = read<Everything>("i32: 1 i32: 2", {.on_duplicate = Duplicates::last_wins});
