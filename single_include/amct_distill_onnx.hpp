@@ -17828,7 +17828,8 @@ public:
         for (const Layer& layer : layers_) {
             const auto& q = *student_.quantizers(layer.name);
             const auto& from = *student_.quantized(layer.module);
-            const nn::Tensor& weight = from.rows().gather(from.layer().weight(), in_rows);
+            nn::WeightRows const rows = from.rows();
+            const nn::Tensor& weight = rows.gather(from.layer().weight(), in_rows);
             LayerReport& r = reports.emplace_back();
             r.name = layer.name;
             r.weight_algorithm = q.weight_algorithm();
@@ -24517,7 +24518,10 @@ struct PoolPatch {
         }
     }
     nn::Index pixels() const { return taps[0].count * taps[1].count * taps[2].count; }
-    nn::Index counted() const { return taps[0].counted * taps[1].counted * taps[2].counted; }
+    /// Of three kernels of 2^30 it is more than an integer holds.
+    double counted() const {
+        return double(taps[0].counted) * double(taps[1].counted) * double(taps[2].counted);
+    }
 };
 
 /// `Derived` has `pooled(plane, patch)`, and `carry_back(g, y, plane, patch, grad_plane)`: adds the gradient
@@ -24607,25 +24611,25 @@ private:
         nn::Index const width = axes[2].input, plane_size = axes[1].input * width;
         nn::Index const pixels = axes[0].input * plane_size, planes = input[0] * input[1];
         nn::Index const deep = axes[0].output(), rows = axes[1].output(), columns = axes[2].output();
-        nn::Index const taps = axes[0].kernel * axes[1].kernel * axes[2].kernel;
-        scratch.parallel_for(
-            planes, double(planes * deep * rows * columns * taps), [&](nn::Index plane, nn::Index) {
-                nn::Index out = plane * deep * rows * columns;
-                PoolPatch patch;
-                patch.step = {axes[0].dilation * plane_size, axes[1].dilation * width, axes[2].dilation};
-                for (nn::Index z = 0; z != deep; ++z) {
-                    patch.taps[0] = axes[0].taps(z);
-                    for (nn::Index y = 0; y != rows; ++y) {
-                        patch.taps[1] = axes[1].taps(y);
-                        for (nn::Index x = 0; x != columns; ++x, ++out) {
-                            patch.taps[2] = axes[2].taps(x);
-                            patch.first = patch.taps[0].first * plane_size + patch.taps[1].first * width +
-                                          patch.taps[2].first;
-                            f(plane * pixels, patch, out);
-                        }
+        double work = double(planes * deep * rows * columns);
+        for (const PoolAxis& a : axes) work *= double(a.kernel);  // more than an integer holds
+        scratch.parallel_for(planes, work, [&](nn::Index plane, nn::Index) {
+            nn::Index out = plane * deep * rows * columns;
+            PoolPatch patch;
+            patch.step = {axes[0].dilation * plane_size, axes[1].dilation * width, axes[2].dilation};
+            for (nn::Index z = 0; z != deep; ++z) {
+                patch.taps[0] = axes[0].taps(z);
+                for (nn::Index y = 0; y != rows; ++y) {
+                    patch.taps[1] = axes[1].taps(y);
+                    for (nn::Index x = 0; x != columns; ++x, ++out) {
+                        patch.taps[2] = axes[2].taps(x);
+                        patch.first = patch.taps[0].first * plane_size + patch.taps[1].first * width +
+                                      patch.taps[2].first;
+                        f(plane * pixels, patch, out);
                     }
                 }
-            });
+            }
+        });
     }
 
     Options options_;
@@ -24771,7 +24775,7 @@ public:
 
 private:
     T divisor(const detail::PoolPatch& patch) const {
-        return T(this->options().count_include_pad ? patch.counted() : patch.pixels());
+        return T(this->options().count_include_pad ? patch.counted() : double(patch.pixels()));
     }
 };
 
@@ -28303,7 +28307,7 @@ private:
         Index outer, input, output, inner, taps;
         const Index* pixels;
         const T* weights;
-        double work() const { return double(outer * output * inner * taps); }
+        double work() const { return double(outer * output * inner) * double(taps); }
     };
     Pass pass(std::size_t d, const Shape& input, const Shape& output, BasicScratch<T>& scratch) const {
         Pass p{product(output, 0, d),
