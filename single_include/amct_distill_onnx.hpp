@@ -17828,7 +17828,8 @@ public:
         for (const Layer& layer : layers_) {
             const auto& q = *student_.quantizers(layer.name);
             const auto& from = *student_.quantized(layer.module);
-            const nn::Tensor& weight = from.rows().gather(from.layer().weight(), in_rows);
+            nn::WeightRows const rows = from.rows();
+            const nn::Tensor& weight = rows.gather(from.layer().weight(), in_rows);
             LayerReport& r = reports.emplace_back();
             r.name = layer.name;
             r.weight_algorithm = q.weight_algorithm();
@@ -21082,8 +21083,16 @@ protected:
     /// `kept`: gets the field in the canonical text format.
     [[gnu::cold, gnu::noinline]] constexpr bool skip_field(std::string_view name,
                                                            TextBuffer* kept = nullptr) {
-        take(':');
-        return skip_value(name, kept);
+        return take_colon() && skip_value(name, kept);
+    }
+    /// The `:` after a field's name, which may be missing before a message, or a list of messages, only.
+    constexpr bool take_colon() {
+        if (take(':') || peek('{') || peek('<')) return true;
+        if (!peek('[')) return stop(at_, say("expected `:`, found ", found()));
+        const char* first = at_ + 1;
+        grammar::match(grammar::skipped, first, end_);
+        bool const of_messages = first != end_ && (*first == '{' || *first == '<' || *first == ']');
+        return of_messages || stop(at_, say("expected `:` before the list"));
     }
     /// Any valid value, of the field `name`; without recursion, since the schema does not bound it.
     [[gnu::cold, gnu::noinline]] constexpr bool skip_value(std::string_view name = {},
@@ -21149,7 +21158,7 @@ protected:
                 if (names.back().empty())
                     return stop(at_, say("expected a field name or `", open.back(), "`, found ", found()));
                 note_foreign(where, names);
-                take(':');
+                if (!take_colon()) return false;
                 break;
             }
         }
@@ -21211,19 +21220,36 @@ protected:
             kept->append(piece);
         };
         bool const negative = take('-');
+        const char* const where = at_;
         std::string_view piece = token(grammar::number);
-        if (piece.empty()) piece = token(grammar::identifier);
+        if (piece.empty()) {
+            piece = token(grammar::identifier);
+            if (negative && !piece.empty() && !is_infinity(piece) && !is_nan(piece))
+                error(where, say("expected a number after `-`, found `", piece, "`"));
+        }
         if (!piece.empty()) {
             keep(negative ? "-" : "", piece);
         } else {
             if (negative || !sees(grammar::quoted)) return no_value();
             for (piece = token(grammar::quoted); !piece.empty(); piece = token(grammar::quoted)) {
+                std::vector<char> meant;
+                if (auto const bad = unescape(piece.substr(1, piece.size() - 2), meant); !bad.message.empty())
+                    error(piece.data() + 1 + bad.offset, say(bad.message));
                 keep("", piece);
                 if (sees(grammar::quoted)) keep(" ", "");
             }
         }
         keep("\n", "");
         return true;
+    }
+    static constexpr bool is_infinity(std::string_view word) {
+        return same_ignoring_case(word, "inf") || same_ignoring_case(word, "infinity");
+    }
+    static constexpr bool is_nan(std::string_view word) { return same_ignoring_case(word, "nan"); }
+    static constexpr bool same_ignoring_case(std::string_view a, std::string_view lower) {
+        return std::equal(a.begin(), a.end(), lower.begin(), lower.end(), [](char x, char y) {
+            return (x >= 'A' && x <= 'Z' ? static_cast<char>(x - 'A' + 'a') : x) == y;
+        });
     }
     /// Nothing here is a value: an error of syntax.
     [[gnu::cold, gnu::noinline]] constexpr bool no_value() {
@@ -21352,9 +21378,9 @@ protected:
             v = to_floating<T>(number);
         } else if (std::string_view const word = token(grammar::identifier); !word.empty()) {
             if (sees_foreign()) return stop(at_, say("expected ", wanted, ", found ", found()));
-            if (same_ignoring_case(word, "inf") || same_ignoring_case(word, "infinity"))
+            if (is_infinity(word))
                 v = std::numeric_limits<T>::infinity();
-            else if (same_ignoring_case(word, "nan"))
+            else if (is_nan(word))
                 v = std::numeric_limits<T>::quiet_NaN();
             else
                 return error(number_at, say("expected ", wanted, ", found `", word, "`"));
@@ -21365,11 +21391,6 @@ protected:
         }
         if (negative) v = -v;
         return true;
-    }
-    static constexpr bool same_ignoring_case(std::string_view a, std::string_view lower) {
-        return std::equal(a.begin(), a.end(), lower.begin(), lower.end(), [](char x, char y) {
-            return (x >= 'A' && x <= 'Z' ? static_cast<char>(x - 'A' + 'a') : x) == y;
-        });
     }
     template <class E>
     requires std::is_enum_v<E>
@@ -21598,7 +21619,8 @@ private:
                  say("unknown field `", name, "`; for `", field->name, "`: ", field->advice));
             return skip_field(name);
         }
-        ((seen.misspelled[K] = seen.misspelled[K] || names[K] == meant), ...);
+        if (unknown_severity() == Severity::error)
+            ((seen.misspelled[K] = seen.misspelled[K] || names[K] == meant), ...);
         note(unknown_severity(), where, say("unknown field `", name, "`", suggestion(name, names)));
         return skip_field(name);
     }
@@ -24496,7 +24518,10 @@ struct PoolPatch {
         }
     }
     nn::Index pixels() const { return taps[0].count * taps[1].count * taps[2].count; }
-    nn::Index counted() const { return taps[0].counted * taps[1].counted * taps[2].counted; }
+    /// Of three kernels of 2^30 it is more than an integer holds.
+    double counted() const {
+        return double(taps[0].counted) * double(taps[1].counted) * double(taps[2].counted);
+    }
 };
 
 /// `Derived` has `pooled(plane, patch)`, and `carry_back(g, y, plane, patch, grad_plane)`: adds the gradient
@@ -24586,25 +24611,25 @@ private:
         nn::Index const width = axes[2].input, plane_size = axes[1].input * width;
         nn::Index const pixels = axes[0].input * plane_size, planes = input[0] * input[1];
         nn::Index const deep = axes[0].output(), rows = axes[1].output(), columns = axes[2].output();
-        nn::Index const taps = axes[0].kernel * axes[1].kernel * axes[2].kernel;
-        scratch.parallel_for(
-            planes, double(planes * deep * rows * columns * taps), [&](nn::Index plane, nn::Index) {
-                nn::Index out = plane * deep * rows * columns;
-                PoolPatch patch;
-                patch.step = {axes[0].dilation * plane_size, axes[1].dilation * width, axes[2].dilation};
-                for (nn::Index z = 0; z != deep; ++z) {
-                    patch.taps[0] = axes[0].taps(z);
-                    for (nn::Index y = 0; y != rows; ++y) {
-                        patch.taps[1] = axes[1].taps(y);
-                        for (nn::Index x = 0; x != columns; ++x, ++out) {
-                            patch.taps[2] = axes[2].taps(x);
-                            patch.first = patch.taps[0].first * plane_size + patch.taps[1].first * width +
-                                          patch.taps[2].first;
-                            f(plane * pixels, patch, out);
-                        }
+        double work = double(planes * deep * rows * columns);
+        for (const PoolAxis& a : axes) work *= double(a.kernel);  // more than an integer holds
+        scratch.parallel_for(planes, work, [&](nn::Index plane, nn::Index) {
+            nn::Index out = plane * deep * rows * columns;
+            PoolPatch patch;
+            patch.step = {axes[0].dilation * plane_size, axes[1].dilation * width, axes[2].dilation};
+            for (nn::Index z = 0; z != deep; ++z) {
+                patch.taps[0] = axes[0].taps(z);
+                for (nn::Index y = 0; y != rows; ++y) {
+                    patch.taps[1] = axes[1].taps(y);
+                    for (nn::Index x = 0; x != columns; ++x, ++out) {
+                        patch.taps[2] = axes[2].taps(x);
+                        patch.first = patch.taps[0].first * plane_size + patch.taps[1].first * width +
+                                      patch.taps[2].first;
+                        f(plane * pixels, patch, out);
                     }
                 }
-            });
+            }
+        });
     }
 
     Options options_;
@@ -24750,7 +24775,7 @@ public:
 
 private:
     T divisor(const detail::PoolPatch& patch) const {
-        return T(this->options().count_include_pad ? patch.counted() : patch.pixels());
+        return T(this->options().count_include_pad ? patch.counted() : double(patch.pixels()));
     }
 };
 
@@ -28282,7 +28307,7 @@ private:
         Index outer, input, output, inner, taps;
         const Index* pixels;
         const T* weights;
-        double work() const { return double(outer * output * inner * taps); }
+        double work() const { return double(outer * output * inner) * double(taps); }
     };
     Pass pass(std::size_t d, const Shape& input, const Shape& output, BasicScratch<T>& scratch) const {
         Pass p{product(output, 0, d),
