@@ -15414,10 +15414,14 @@ private:
         std::vector<NodeId> found;
         for (std::size_t k = begin; k <= last; ++k)
             for (NodeId input : network_.node(operations_[k]).inputs)
-                if (input < operations_[begin] && network_.node(input).kind != NodeKind::constant &&
-                    std::ranges::find(found, input) == found.end())
+                if (is_from_outside(input, begin) && std::ranges::find(found, input) == found.end())
                     found.push_back(input);
         return found.size();
+    }
+    /// An input of the network is, wherever it stands in the graph.
+    bool is_from_outside(NodeId value, std::size_t begin) const {
+        NodeKind const kind = network_.node(value).kind;
+        return kind == NodeKind::input || (kind != NodeKind::constant && value < operations_[begin]);
     }
     /// Whether nothing but the addition is read from outside.
     bool is_closed(std::size_t begin, std::size_t last) const {
@@ -19182,8 +19186,9 @@ Paths paths_between(const Graph& g, NodeId start, const IsEnd& is_end) {
     while (node != start) {
         found.nodes.push_back(node);
         const auto& inputs = g.node(node).inputs;
-        node = NodeId{*std::find_if(inputs.begin(), inputs.end(),
-                                    [&](std::size_t n) { return ways[n] != 0 && !is_end(NodeId{n}); })};
+        // None of them is another end: it would have counted.
+        node =
+            NodeId{*std::find_if(inputs.begin(), inputs.end(), [&](std::size_t n) { return ways[n] != 0; })};
     }
     found.nodes.push_back(start);
     std::reverse(found.nodes.begin(), found.nodes.end());
@@ -19964,12 +19969,10 @@ private:
     /// What the operations from `end` on read of the inputs and of the operations before.
     std::vector<nn::NodeId> live_at(std::size_t end) const {
         auto const later = network_.operations().subspan(end);
-        std::size_t const first =
-            later.empty() ? network_.graph().size() : static_cast<std::size_t>(later.front().index);
         std::vector<nn::NodeId> live;
         for (nn::NodeId id : later)
             for (nn::NodeId input : network_.node(id).inputs)
-                if (input.index < first && network_.node(input).kind != NodeKind::constant)
+                if (input < later.front() && network_.node(input).kind != NodeKind::constant)
                     live.push_back(input);
         std::ranges::sort(live);
         live.erase(std::unique(live.begin(), live.end()), live.end());
@@ -29392,7 +29395,8 @@ private:
     int change(std::size_t k) {
         Change& c = changes_[k];
         std::filesystem::path const target = directory_ / c.name;
-        if (int const code = make_directories(target.parent_path()); code != 0) return code;
+        if (!c.remove)
+            if (int const code = make_directories(target.parent_path()); code != 0) return code;
         std::error_code error;
         std::filesystem::rename(target, saved(k), error);
         c.saved = !error;
@@ -29638,13 +29642,9 @@ private:
         auto const bad = [&](const auto&... why) {
             return fail("record.txt", concat("layer `", out.name, "`: ", why...));
         };
-        auto const width_of = [&](const auto& type, Width& width) {
-            std::string const name(!type.has_value() && record.dst_type.has_value() ? *record.dst_type
-                                                                                    : type.get());
-            return take_width(name, width);
-        };
-        if (!width_of(record.act_type, out.data_width))
-            return bad("its act_type `", std::string(record.act_type.get()), "` is not known; INT4 or INT8");
+        if (auto const [field, name] = type_in(record, "act_type", record.act_type);
+            !take_width(name, out.data_width))
+            return bad("its ", field, " `", name, "` is not known; INT4 or INT8");
         if (!record.scale_d.has_value() || !record.offset_d.has_value())
             return bad("scale_d or offset_d is missing");
         out.data = {*record.scale_d, *record.offset_d};
@@ -29669,6 +29669,13 @@ private:
         out.weight_scales = Scales(std::move(scales));
         return {};
     }
+    /// The name of a width, and the field that has it: one of its own, or the one for both.
+    template <class Field>
+    static std::pair<std::string_view, std::string> type_in(const SingleLayerRecord& record,
+                                                            std::string_view own, const Field& type) {
+        if (!type.has_value() && record.dst_type.has_value()) return {"dst_type", *record.dst_type};
+        return {own, std::string(type.get())};
+    }
     template <class... B>
     static bool take_width(std::string_view name, std::variant<B...>& width) {
         return ((B::name == name ? (width = B{}, true) : false) || ...);
@@ -29676,12 +29683,9 @@ private:
 
     result<void> read_codes(const LayerFiles& files, const SingleLayerRecord& record,
                             const nn::Weighted& layer, DeployedLayer& out) const {
-        std::string const name(!record.wts_type.has_value() && record.dst_type.has_value()
-                                   ? *record.dst_type
-                                   : record.wts_type.get());
         Width width;
-        if (!take_width(name, width))
-            return fail("record.txt", concat("layer `", out.name, "`: its wts_type `", name,
+        if (auto const [field, name] = type_in(record, "wts_type", record.wts_type); !take_width(name, width))
+            return fail("record.txt", concat("layer `", out.name, "`: its ", field, " `", name,
                                              "` is not known; INT4 or INT8"));
         if (!files.weight.has_value())
             return fail("files.txt", concat("layer `", out.name, "` has no file of weights"));

@@ -398,7 +398,7 @@ TEST_CASE("a layer of another node, and codes of another length, do not make a d
 TEST_CASE("weights that are not finite, or no longer when they are folded, are not deployed") {
     Student bad = support::calibrated_student(support::small_network(), "");
     ModuleId const conv2 = *bad.network().graph().module_named("conv2");
-    bad.network().module(conv2).weighted()->weight()[5] = std::numeric_limits<float>::quiet_NaN();
+    bad.network().module(conv2).parameters().at(0).values[5] = std::numeric_limits<float>::quiet_NaN();
     auto const nan = deploy(bad);
     REQUIRE_FALSE(nan);
     CHECK(nan.diagnostics()[0].message.starts_with("layer `conv2`: weights: value at ["));

@@ -454,7 +454,7 @@ TEST_CASE("a file of values that cannot be read is an error, whichever time it i
     std::vector<float> x(19 * detail::task_size);
     for (std::size_t i = 0; i != x.size(); ++i) x[i] = static_cast<float>(i % 1001) - 400;
     for (bool every : {false, true})
-        // The loop in which the file is cut, of those that follow each part: of two, and the values in memory.
+        // The loop in which the file is cut; one follows each of two parts, and the values in memory.
         for (int loop = 0; loop != (every ? 2 : 3); ++loop) {
             IfmrOptions options;
             options.every_loss = every;
