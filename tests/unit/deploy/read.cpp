@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <amct_distill/deploy/integer.hpp>
+#include <amct_distill/deploy/verify.hpp>
 #include <array>
 #include <filesystem>
 #include <random>
@@ -72,6 +73,7 @@ TEST_CASE("a deployment that is read computes the same bits as the one that was 
     }
     CHECK(integer_network(back).predict(image()) == integer_network(device).predict(image()));
     CHECK(back.network().predict(image()) == device.network().predict(image()));
+    CHECK((verify)(back, std::vector{image()}).value().agrees());  // quantized by scale and offset
     CHECK(print(make_record(back)) == print(make_record(device)));
 
     write(device, dir.path()).value();  // without the network: the old one would be another deployment's

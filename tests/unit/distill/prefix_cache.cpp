@@ -2,6 +2,7 @@
 #include <amct_distill/distill/prefix_cache.hpp>
 
 #include "support/catch.hpp"
+#include "support/failing_files.hpp"
 #include "support/small_network.hpp"
 #include "support/temporary_directory.hpp"
 
@@ -113,6 +114,24 @@ TEST_CASE("constants are not kept: whoever reads them has them") {
     CHECK(budget.free() == (1 << 20) - 3 * sizeof(float));
     prefix.advance_to_end(0).value();
     CHECK(prefix.value(*net.find("sum")) == nn::Tensor({1, 3}, {3, 4, 7}));
+}
+
+TEST_CASE("a file of values that is cut, or has no room, is an error") {
+    support::temporary_directory const dir;
+    nn::Network const net = support::small_network();
+    auto const batches = support::small_batches(1, 2);
+    CacheBudget budget(0, dir.path());
+    PrefixRunner prefix(net, batches, budget);
+    prefix.advance(0, *net.find("conv2")).value();
+    CHECK(support::empty_files_below(dir.path()) == 1);
+    auto const cut = prefix.advance(0, *net.find("fc"));
+    REQUIRE_FALSE(cut);
+    CHECK(cut.diagnostics()[0].message.starts_with("cannot read the file of blocks' values in "));
+    PrefixRunner other(net, batches, budget);
+    support::FileSizeLimit const limit(10);
+    auto const full = other.advance(0, *net.find("conv2"));
+    REQUIRE_FALSE(full);
+    CHECK(full.diagnostics()[0].message.starts_with("cannot write the file of blocks' values in "));
 }
 
 }  // namespace distill_prefix_cache_test

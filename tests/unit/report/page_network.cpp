@@ -100,6 +100,8 @@ TEST_CASE(
     nn::NodeId const shifted = net.add_function("shift", nn::Add{}, {again, table});
     nn::NodeId const parts = net.add_function("parts", nn::Split({.dim = 1, .sizes = {2, 2}}), {shifted});
     nn::NodeId const sum = net.add_function("sum", nn::Add{}, {parts, net.outputs_of(parts)[1]});
+    net.add_function("cut", nn::Split({.dim = 1, .sizes = {1, 3}}),
+                     {net.constant("row", nn::Tensor({1, 4}))});
     nn::NodeId const of_table = net.add_function("of_table", nn::ReLU{}, {table});
     net.output(net.add("fc", nn::Linear({.in_features = 2, .out_features = 3}), {sum}));
     net.output(of_table);

@@ -201,9 +201,10 @@ TEST_CASE("a network without biases, and one whose layers are shared, has none t
 TEST_CASE("biases are corrected where an input of the network and a constant are read after their layers") {
     nn::Network net;
     nn::NodeId const x = net.input("x", {4}), z = net.input("z", {4});
+    nn::NodeId const table = net.constant("table", nn::Tensor({4}, {1, 2, 3, 4}));
     nn::NodeId a = net.add("a", nn::Linear({.in_features = 4, .out_features = 4}), {x});
     a = net.add("b", nn::Linear({.in_features = 4, .out_features = 4}), {a});
-    a = net.add_function("shift", nn::Add{}, {a, net.constant("c", nn::Tensor({4}, {1, 2, 3, 4}))});
+    a = net.add_function("shift", nn::Add{}, {a, table});
     net.output(net.add_function("sum", nn::Add{}, {a, z}));
     nn::initialize(net, 3);
     std::vector<Batch> batches;

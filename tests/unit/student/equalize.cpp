@@ -11,6 +11,7 @@
 #include <limits>
 #include <span>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -300,6 +301,10 @@ TEST_CASE("a layer of one's own that tells its input's groups is equalized into,
 struct OwnReLU : nn::ReLU {
     static constexpr std::string_view type_name = "OwnReLU", operation = "OwnReLU";
 };
+struct OwnAdd : nn::Add {
+    static constexpr std::string_view type_name = "OwnAdd", operation = "OwnAdd";
+    static constexpr bool is_homogeneous = true;
+};
 struct ModestReLU : nn::ReLU {
     static constexpr std::string_view type_name = "ModestReLU", operation = "ModestReLU";
     static constexpr bool is_homogeneous = false;
@@ -309,7 +314,8 @@ TEST_CASE("channels are scaled through a function of one's own that says that th
     auto const equalized = [](auto function) {
         nn::Network net;
         nn::NodeId x = convolution(net, net.input("image", {2, 6, 6}));
-        x = net.add_function("own", function, {x});
+        constexpr bool two = std::is_same_v<decltype(function), OwnAdd>;
+        x = net.add_function("own", function, two ? std::vector{x, x} : std::vector{x});
         net.output(net.add(
             "next", nn::Conv2d({.in_channels = 4, .out_channels = 4, .kernel = {3, 3}, .groups = 4}), {x}));
         nn::initialize(net, 3);
@@ -320,6 +326,10 @@ TEST_CASE("channels are scaled through a function of one's own that says that th
     REQUIRE(own.pairs.size() == 1);
     CHECK(own.pairs[0].first == "conv");
     CHECK(own.pairs[0].second == "next");
+    auto const of_two = equalized(OwnAdd{});
+    CHECK(of_two.pairs.empty());
+    CHECK(of_two.others.at(0).why ==
+          "`own` (OwnAdd) stands before it, through which channels cannot be scaled");
     auto const modest = equalized(ModestReLU{});
     CHECK(modest.pairs.empty());
     REQUIRE(modest.others.size() == 1);
@@ -468,6 +478,11 @@ TEST_CASE("a layer whose inputs are no channels is not scaled, and one that come
     REQUIRE(report.others.size() == 1);
     CHECK(report.others[0].why ==
           "`image` (Reshape) stands before it, through which channels cannot be scaled");
+    nn::Network rows;  // a Linear of the last dimension
+    x = rows.add("fc", nn::Linear({.in_features = 3, .out_features = 3}), {rows.input("x", {4, 3, 3})});
+    rows.output(rows.add("depthwise", nn::Conv2d({.in_channels = 4, .out_channels = 4, .groups = 4}), {x}));
+    CHECK(equalize(rows, std::vector{nn::Tensor({1, 4, 3, 3})})->others.at(0).why ==
+          "the layer before it, `fc`, is a Linear");
 }
 
 TEST_CASE("of channels that are always 0, or that no weight reads, nothing is changed") {
