@@ -11355,7 +11355,7 @@ inline void require_batch(const nn::Network& network, std::span<const nn::Tensor
     for (std::size_t k = 0; k != inputs.size(); ++k) {
         const auto& input = network.node(inputs[k]);
         const nn::Shape& found = batch[k].shape();
-        bool fits = found.size() == input.shape.size() && !found.empty() && found[0] >= 1;
+        bool fits = found.size() == input.shape.size() && found[0] >= 1;  // no input has no dimensions
         for (std::size_t d = 0; fits && d != found.size(); ++d)
             fits = input.shape[d] == nn::any_batch || input.shape[d] == found[d];
         if (!fits)
@@ -13546,8 +13546,7 @@ inline BatchSlice part_of_rank(nn::Index samples, std::size_t slices, std::size_
 /// Whether dimension 0 of all values is the batch: then samples have nothing to do with each other.
 inline bool can_be_cut(const nn::Network& network) {
     auto const has_batch = [&](nn::NodeId id) {
-        const nn::Shape& shape = network.node(id).shape;
-        return !shape.empty() && shape[0] == nn::any_batch;
+        return network.node(id).shape[0] == nn::any_batch;  // no value has no dimensions
     };
     return std::ranges::all_of(network.inputs(), has_batch) &&
            std::ranges::all_of(network.operations(), has_batch);
@@ -30963,7 +30962,7 @@ inline std::size_t multiplications(const nn::Weighted& weighted, const nn::Shape
     bool const first = weighted.output_axis() == 0;
     const nn::Shape& shape = first ? output : input;
     nn::Index const channels = first ? weighted.output_channels() : weighted.weight().dim(0);
-    double const values = static_cast<double>(nn::product(shape, shape.empty() ? 0 : 1, shape.size()));
+    double const values = static_cast<double>(nn::product(shape, 1, shape.size()));
     double const each = static_cast<double>(weighted.weight().size()) / static_cast<double>(channels);
     return values <= 0 ? 0 : static_cast<std::size_t>(values * each);
 }
@@ -34003,7 +34002,7 @@ inline ScalableLayer layer_to_scale(const nn::Network& network, nn::NodeId reade
         auto const named = [&](auto... pieces) { return ScalableLayer{{}, concat(pieces...)}; };
         if (graph.is_output(from))
             return named("what it reads, `", graph.name(from), "`, is an output of the network");
-        if (auto const only = graph.only_consumer(from); !only || *only != at)
+        if (!graph.only_consumer(from))  // `at` is one
             return named("what it reads, `", graph.name(from), "`, is read by others too");
         if (graph.kind(from) != NodeKind::operation)
             return named("what it reads, `", graph.name(from), "`, is no output of a layer");
