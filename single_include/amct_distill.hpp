@@ -11355,7 +11355,7 @@ inline void require_batch(const nn::Network& network, std::span<const nn::Tensor
     for (std::size_t k = 0; k != inputs.size(); ++k) {
         const auto& input = network.node(inputs[k]);
         const nn::Shape& found = batch[k].shape();
-        bool fits = found.size() == input.shape.size() && !found.empty() && found[0] >= 1;
+        bool fits = found.size() == input.shape.size() && found[0] >= 1;  // no input has no dimensions
         for (std::size_t d = 0; fits && d != found.size(); ++d)
             fits = input.shape[d] == nn::any_batch || input.shape[d] == found[d];
         if (!fits)
@@ -13546,8 +13546,7 @@ inline BatchSlice part_of_rank(nn::Index samples, std::size_t slices, std::size_
 /// Whether dimension 0 of all values is the batch: then samples have nothing to do with each other.
 inline bool can_be_cut(const nn::Network& network) {
     auto const has_batch = [&](nn::NodeId id) {
-        const nn::Shape& shape = network.node(id).shape;
-        return !shape.empty() && shape[0] == nn::any_batch;
+        return network.node(id).shape[0] == nn::any_batch;  // no value has no dimensions
     };
     return std::ranges::all_of(network.inputs(), has_batch) &&
            std::ranges::all_of(network.operations(), has_batch);
@@ -15414,10 +15413,14 @@ private:
         std::vector<NodeId> found;
         for (std::size_t k = begin; k <= last; ++k)
             for (NodeId input : network_.node(operations_[k]).inputs)
-                if (input < operations_[begin] && network_.node(input).kind != NodeKind::constant &&
-                    std::ranges::find(found, input) == found.end())
+                if (is_from_outside(input, begin) && std::ranges::find(found, input) == found.end())
                     found.push_back(input);
         return found.size();
+    }
+    /// An input of the network is, wherever it stands in the graph.
+    bool is_from_outside(NodeId value, std::size_t begin) const {
+        NodeKind const kind = network_.node(value).kind;
+        return kind == NodeKind::input || (kind != NodeKind::constant && value < operations_[begin]);
     }
     /// Whether nothing but the addition is read from outside.
     bool is_closed(std::size_t begin, std::size_t last) const {
@@ -17822,7 +17825,8 @@ public:
         for (const Layer& layer : layers_) {
             const auto& q = *student_.quantizers(layer.name);
             const auto& from = *student_.quantized(layer.module);
-            const nn::Tensor& weight = from.rows().gather(from.layer().weight(), in_rows);
+            nn::WeightRows const rows = from.rows();
+            const nn::Tensor& weight = rows.gather(from.layer().weight(), in_rows);
             LayerReport& r = reports.emplace_back();
             r.name = layer.name;
             r.weight_algorithm = q.weight_algorithm();
@@ -19181,8 +19185,9 @@ Paths paths_between(const Graph& g, NodeId start, const IsEnd& is_end) {
     while (node != start) {
         found.nodes.push_back(node);
         const auto& inputs = g.node(node).inputs;
-        node = NodeId{*std::find_if(inputs.begin(), inputs.end(),
-                                    [&](std::size_t n) { return ways[n] != 0 && !is_end(NodeId{n}); })};
+        // None of them is another end: it would have counted.
+        node =
+            NodeId{*std::find_if(inputs.begin(), inputs.end(), [&](std::size_t n) { return ways[n] != 0; })};
     }
     found.nodes.push_back(start);
     std::reverse(found.nodes.begin(), found.nodes.end());
@@ -19963,12 +19968,10 @@ private:
     /// What the operations from `end` on read of the inputs and of the operations before.
     std::vector<nn::NodeId> live_at(std::size_t end) const {
         auto const later = network_.operations().subspan(end);
-        std::size_t const first =
-            later.empty() ? network_.graph().size() : static_cast<std::size_t>(later.front().index);
         std::vector<nn::NodeId> live;
         for (nn::NodeId id : later)
             for (nn::NodeId input : network_.node(id).inputs)
-                if (input.index < first && network_.node(input).kind != NodeKind::constant)
+                if (input < later.front() && network_.node(input).kind != NodeKind::constant)
                     live.push_back(input);
         std::ranges::sort(live);
         live.erase(std::unique(live.begin(), live.end()), live.end());
@@ -21076,8 +21079,16 @@ protected:
     /// `kept`: gets the field in the canonical text format.
     [[gnu::cold, gnu::noinline]] constexpr bool skip_field(std::string_view name,
                                                            TextBuffer* kept = nullptr) {
-        take(':');
-        return skip_value(name, kept);
+        return take_colon() && skip_value(name, kept);
+    }
+    /// The `:` after a field's name, which may be missing before a message, or a list of messages, only.
+    constexpr bool take_colon() {
+        if (take(':') || peek('{') || peek('<')) return true;
+        if (!peek('[')) return stop(at_, say("expected `:`, found ", found()));
+        const char* first = at_ + 1;
+        grammar::match(grammar::skipped, first, end_);
+        bool const of_messages = first != end_ && (*first == '{' || *first == '<' || *first == ']');
+        return of_messages || stop(at_, say("expected `:` before the list"));
     }
     /// Any valid value, of the field `name`; without recursion, since the schema does not bound it.
     [[gnu::cold, gnu::noinline]] constexpr bool skip_value(std::string_view name = {},
@@ -21143,7 +21154,7 @@ protected:
                 if (names.back().empty())
                     return stop(at_, say("expected a field name or `", open.back(), "`, found ", found()));
                 note_foreign(where, names);
-                take(':');
+                if (!take_colon()) return false;
                 break;
             }
         }
@@ -21205,19 +21216,36 @@ protected:
             kept->append(piece);
         };
         bool const negative = take('-');
+        const char* const where = at_;
         std::string_view piece = token(grammar::number);
-        if (piece.empty()) piece = token(grammar::identifier);
+        if (piece.empty()) {
+            piece = token(grammar::identifier);
+            if (negative && !piece.empty() && !is_infinity(piece) && !is_nan(piece))
+                error(where, say("expected a number after `-`, found `", piece, "`"));
+        }
         if (!piece.empty()) {
             keep(negative ? "-" : "", piece);
         } else {
             if (negative || !sees(grammar::quoted)) return no_value();
             for (piece = token(grammar::quoted); !piece.empty(); piece = token(grammar::quoted)) {
+                std::vector<char> meant;
+                if (auto const bad = unescape(piece.substr(1, piece.size() - 2), meant); !bad.message.empty())
+                    error(piece.data() + 1 + bad.offset, say(bad.message));
                 keep("", piece);
                 if (sees(grammar::quoted)) keep(" ", "");
             }
         }
         keep("\n", "");
         return true;
+    }
+    static constexpr bool is_infinity(std::string_view word) {
+        return same_ignoring_case(word, "inf") || same_ignoring_case(word, "infinity");
+    }
+    static constexpr bool is_nan(std::string_view word) { return same_ignoring_case(word, "nan"); }
+    static constexpr bool same_ignoring_case(std::string_view a, std::string_view lower) {
+        return std::equal(a.begin(), a.end(), lower.begin(), lower.end(), [](char x, char y) {
+            return (x >= 'A' && x <= 'Z' ? static_cast<char>(x - 'A' + 'a') : x) == y;
+        });
     }
     /// Nothing here is a value: an error of syntax.
     [[gnu::cold, gnu::noinline]] constexpr bool no_value() {
@@ -21346,9 +21374,9 @@ protected:
             v = to_floating<T>(number);
         } else if (std::string_view const word = token(grammar::identifier); !word.empty()) {
             if (sees_foreign()) return stop(at_, say("expected ", wanted, ", found ", found()));
-            if (same_ignoring_case(word, "inf") || same_ignoring_case(word, "infinity"))
+            if (is_infinity(word))
                 v = std::numeric_limits<T>::infinity();
-            else if (same_ignoring_case(word, "nan"))
+            else if (is_nan(word))
                 v = std::numeric_limits<T>::quiet_NaN();
             else
                 return error(number_at, say("expected ", wanted, ", found `", word, "`"));
@@ -21359,11 +21387,6 @@ protected:
         }
         if (negative) v = -v;
         return true;
-    }
-    static constexpr bool same_ignoring_case(std::string_view a, std::string_view lower) {
-        return std::equal(a.begin(), a.end(), lower.begin(), lower.end(), [](char x, char y) {
-            return (x >= 'A' && x <= 'Z' ? static_cast<char>(x - 'A' + 'a') : x) == y;
-        });
     }
     template <class E>
     requires std::is_enum_v<E>
@@ -21592,7 +21615,8 @@ private:
                  say("unknown field `", name, "`; for `", field->name, "`: ", field->advice));
             return skip_field(name);
         }
-        ((seen.misspelled[K] = seen.misspelled[K] || names[K] == meant), ...);
+        if (unknown_severity() == Severity::error)
+            ((seen.misspelled[K] = seen.misspelled[K] || names[K] == meant), ...);
         note(unknown_severity(), where, say("unknown field `", name, "`", suggestion(name, names)));
         return skip_field(name);
     }
@@ -24490,7 +24514,10 @@ struct PoolPatch {
         }
     }
     nn::Index pixels() const { return taps[0].count * taps[1].count * taps[2].count; }
-    nn::Index counted() const { return taps[0].counted * taps[1].counted * taps[2].counted; }
+    /// Of three kernels of 2^30 it is more than an integer holds.
+    double counted() const {
+        return double(taps[0].counted) * double(taps[1].counted) * double(taps[2].counted);
+    }
 };
 
 /// `Derived` has `pooled(plane, patch)`, and `carry_back(g, y, plane, patch, grad_plane)`: adds the gradient
@@ -24580,25 +24607,25 @@ private:
         nn::Index const width = axes[2].input, plane_size = axes[1].input * width;
         nn::Index const pixels = axes[0].input * plane_size, planes = input[0] * input[1];
         nn::Index const deep = axes[0].output(), rows = axes[1].output(), columns = axes[2].output();
-        nn::Index const taps = axes[0].kernel * axes[1].kernel * axes[2].kernel;
-        scratch.parallel_for(
-            planes, double(planes * deep * rows * columns * taps), [&](nn::Index plane, nn::Index) {
-                nn::Index out = plane * deep * rows * columns;
-                PoolPatch patch;
-                patch.step = {axes[0].dilation * plane_size, axes[1].dilation * width, axes[2].dilation};
-                for (nn::Index z = 0; z != deep; ++z) {
-                    patch.taps[0] = axes[0].taps(z);
-                    for (nn::Index y = 0; y != rows; ++y) {
-                        patch.taps[1] = axes[1].taps(y);
-                        for (nn::Index x = 0; x != columns; ++x, ++out) {
-                            patch.taps[2] = axes[2].taps(x);
-                            patch.first = patch.taps[0].first * plane_size + patch.taps[1].first * width +
-                                          patch.taps[2].first;
-                            f(plane * pixels, patch, out);
-                        }
+        double work = double(planes * deep * rows * columns);
+        for (const PoolAxis& a : axes) work *= double(a.kernel);  // more than an integer holds
+        scratch.parallel_for(planes, work, [&](nn::Index plane, nn::Index) {
+            nn::Index out = plane * deep * rows * columns;
+            PoolPatch patch;
+            patch.step = {axes[0].dilation * plane_size, axes[1].dilation * width, axes[2].dilation};
+            for (nn::Index z = 0; z != deep; ++z) {
+                patch.taps[0] = axes[0].taps(z);
+                for (nn::Index y = 0; y != rows; ++y) {
+                    patch.taps[1] = axes[1].taps(y);
+                    for (nn::Index x = 0; x != columns; ++x, ++out) {
+                        patch.taps[2] = axes[2].taps(x);
+                        patch.first = patch.taps[0].first * plane_size + patch.taps[1].first * width +
+                                      patch.taps[2].first;
+                        f(plane * pixels, patch, out);
                     }
                 }
-            });
+            }
+        });
     }
 
     Options options_;
@@ -24744,7 +24771,7 @@ public:
 
 private:
     T divisor(const detail::PoolPatch& patch) const {
-        return T(this->options().count_include_pad ? patch.counted() : patch.pixels());
+        return T(this->options().count_include_pad ? patch.counted() : double(patch.pixels()));
     }
 };
 
@@ -28276,7 +28303,7 @@ private:
         Index outer, input, output, inner, taps;
         const Index* pixels;
         const T* weights;
-        double work() const { return double(outer * output * inner * taps); }
+        double work() const { return double(outer * output * inner) * double(taps); }
     };
     Pass pass(std::size_t d, const Shape& input, const Shape& output, BasicScratch<T>& scratch) const {
         Pass p{product(output, 0, d),
@@ -29367,7 +29394,8 @@ private:
     int change(std::size_t k) {
         Change& c = changes_[k];
         std::filesystem::path const target = directory_ / c.name;
-        if (int const code = make_directories(target.parent_path()); code != 0) return code;
+        if (!c.remove)
+            if (int const code = make_directories(target.parent_path()); code != 0) return code;
         std::error_code error;
         std::filesystem::rename(target, saved(k), error);
         c.saved = !error;
@@ -29613,13 +29641,9 @@ private:
         auto const bad = [&](const auto&... why) {
             return fail("record.txt", concat("layer `", out.name, "`: ", why...));
         };
-        auto const width_of = [&](const auto& type, Width& width) {
-            std::string const name(!type.has_value() && record.dst_type.has_value() ? *record.dst_type
-                                                                                    : type.get());
-            return take_width(name, width);
-        };
-        if (!width_of(record.act_type, out.data_width))
-            return bad("its act_type `", std::string(record.act_type.get()), "` is not known; INT4 or INT8");
+        if (auto const [field, name] = type_in(record, "act_type", record.act_type);
+            !take_width(name, out.data_width))
+            return bad("its ", field, " `", name, "` is not known; INT4 or INT8");
         if (!record.scale_d.has_value() || !record.offset_d.has_value())
             return bad("scale_d or offset_d is missing");
         out.data = {*record.scale_d, *record.offset_d};
@@ -29644,6 +29668,13 @@ private:
         out.weight_scales = Scales(std::move(scales));
         return {};
     }
+    /// The name of a width, and the field that has it: one of its own, or the one for both.
+    template <class Field>
+    static std::pair<std::string_view, std::string> type_in(const SingleLayerRecord& record,
+                                                            std::string_view own, const Field& type) {
+        if (!type.has_value() && record.dst_type.has_value()) return {"dst_type", *record.dst_type};
+        return {own, std::string(type.get())};
+    }
     template <class... B>
     static bool take_width(std::string_view name, std::variant<B...>& width) {
         return ((B::name == name ? (width = B{}, true) : false) || ...);
@@ -29651,12 +29682,9 @@ private:
 
     result<void> read_codes(const LayerFiles& files, const SingleLayerRecord& record,
                             const nn::Weighted& layer, DeployedLayer& out) const {
-        std::string const name(!record.wts_type.has_value() && record.dst_type.has_value()
-                                   ? *record.dst_type
-                                   : record.wts_type.get());
         Width width;
-        if (!take_width(name, width))
-            return fail("record.txt", concat("layer `", out.name, "`: its wts_type `", name,
+        if (auto const [field, name] = type_in(record, "wts_type", record.wts_type); !take_width(name, width))
+            return fail("record.txt", concat("layer `", out.name, "`: its ", field, " `", name,
                                              "` is not known; INT4 or INT8"));
         if (!files.weight.has_value())
             return fail("files.txt", concat("layer `", out.name, "` has no file of weights"));
@@ -30934,7 +30962,7 @@ inline std::size_t multiplications(const nn::Weighted& weighted, const nn::Shape
     bool const first = weighted.output_axis() == 0;
     const nn::Shape& shape = first ? output : input;
     nn::Index const channels = first ? weighted.output_channels() : weighted.weight().dim(0);
-    double const values = static_cast<double>(nn::product(shape, shape.empty() ? 0 : 1, shape.size()));
+    double const values = static_cast<double>(nn::product(shape, 1, shape.size()));
     double const each = static_cast<double>(weighted.weight().size()) / static_cast<double>(channels);
     return values <= 0 ? 0 : static_cast<std::size_t>(values * each);
 }
@@ -33974,7 +34002,7 @@ inline ScalableLayer layer_to_scale(const nn::Network& network, nn::NodeId reade
         auto const named = [&](auto... pieces) { return ScalableLayer{{}, concat(pieces...)}; };
         if (graph.is_output(from))
             return named("what it reads, `", graph.name(from), "`, is an output of the network");
-        if (auto const only = graph.only_consumer(from); !only || *only != at)
+        if (!graph.only_consumer(from))  // `at` is one
             return named("what it reads, `", graph.name(from), "`, is read by others too");
         if (graph.kind(from) != NodeKind::operation)
             return named("what it reads, `", graph.name(from), "`, is no output of a layer");

@@ -119,7 +119,8 @@ public:
         for (const Layer& layer : layers_) {
             const auto& q = *student_.quantizers(layer.name);
             const auto& from = *student_.quantized(layer.module);
-            const nn::Tensor& weight = from.rows().gather(from.layer().weight(), in_rows);
+            nn::WeightRows const rows = from.rows();
+            const nn::Tensor& weight = rows.gather(from.layer().weight(), in_rows);
             LayerReport& r = reports.emplace_back();
             r.name = layer.name;
             r.weight_algorithm = q.weight_algorithm();

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The scalar values of protobuf's text format: numbers, bool, enums, strings.
 #pragma once
-#include <algorithm>
 #include <array>
 #include <concepts>
 #include <cstddef>
@@ -113,9 +112,9 @@ protected:
             v = to_floating<T>(number);
         } else if (std::string_view const word = token(grammar::identifier); !word.empty()) {
             if (sees_foreign()) return stop(at_, say("expected ", wanted, ", found ", found()));
-            if (same_ignoring_case(word, "inf") || same_ignoring_case(word, "infinity"))
+            if (is_infinity(word))
                 v = std::numeric_limits<T>::infinity();
-            else if (same_ignoring_case(word, "nan"))
+            else if (is_nan(word))
                 v = std::numeric_limits<T>::quiet_NaN();
             else
                 return error(number_at, say("expected ", wanted, ", found `", word, "`"));
@@ -126,11 +125,6 @@ protected:
         }
         if (negative) v = -v;
         return true;
-    }
-    static constexpr bool same_ignoring_case(std::string_view a, std::string_view lower) {
-        return std::equal(a.begin(), a.end(), lower.begin(), lower.end(), [](char x, char y) {
-            return (x >= 'A' && x <= 'Z' ? static_cast<char>(x - 'A' + 'a') : x) == y;
-        });
     }
     template <class E>
     requires std::is_enum_v<E>

@@ -4,6 +4,7 @@
 ///
 /// A part of the reader; usable in constant evaluation.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <string_view>
@@ -22,8 +23,16 @@ protected:
     /// `kept`: gets the field in the canonical text format.
     [[gnu::cold, gnu::noinline]] constexpr bool skip_field(std::string_view name,
                                                            TextBuffer* kept = nullptr) {
-        take(':');
-        return skip_value(name, kept);
+        return take_colon() && skip_value(name, kept);
+    }
+    /// The `:` after a field's name, which may be missing before a message, or a list of messages, only.
+    constexpr bool take_colon() {
+        if (take(':') || peek('{') || peek('<')) return true;
+        if (!peek('[')) return stop(at_, say("expected `:`, found ", found()));
+        const char* first = at_ + 1;
+        grammar::match(grammar::skipped, first, end_);
+        bool const of_messages = first != end_ && (*first == '{' || *first == '<' || *first == ']');
+        return of_messages || stop(at_, say("expected `:` before the list"));
     }
     /// Any valid value, of the field `name`; without recursion, since the schema does not bound it.
     [[gnu::cold, gnu::noinline]] constexpr bool skip_value(std::string_view name = {},
@@ -89,7 +98,7 @@ protected:
                 if (names.back().empty())
                     return stop(at_, say("expected a field name or `", open.back(), "`, found ", found()));
                 note_foreign(where, names);
-                take(':');
+                if (!take_colon()) return false;
                 break;
             }
         }
@@ -151,19 +160,36 @@ protected:
             kept->append(piece);
         };
         bool const negative = take('-');
+        const char* const where = at_;
         std::string_view piece = token(grammar::number);
-        if (piece.empty()) piece = token(grammar::identifier);
+        if (piece.empty()) {
+            piece = token(grammar::identifier);
+            if (negative && !piece.empty() && !is_infinity(piece) && !is_nan(piece))
+                error(where, say("expected a number after `-`, found `", piece, "`"));
+        }
         if (!piece.empty()) {
             keep(negative ? "-" : "", piece);
         } else {
             if (negative || !sees(grammar::quoted)) return no_value();
             for (piece = token(grammar::quoted); !piece.empty(); piece = token(grammar::quoted)) {
+                std::vector<char> meant;
+                if (auto const bad = unescape(piece.substr(1, piece.size() - 2), meant); !bad.message.empty())
+                    error(piece.data() + 1 + bad.offset, say(bad.message));
                 keep("", piece);
                 if (sees(grammar::quoted)) keep(" ", "");
             }
         }
         keep("\n", "");
         return true;
+    }
+    static constexpr bool is_infinity(std::string_view word) {
+        return same_ignoring_case(word, "inf") || same_ignoring_case(word, "infinity");
+    }
+    static constexpr bool is_nan(std::string_view word) { return same_ignoring_case(word, "nan"); }
+    static constexpr bool same_ignoring_case(std::string_view a, std::string_view lower) {
+        return std::equal(a.begin(), a.end(), lower.begin(), lower.end(), [](char x, char y) {
+            return (x >= 'A' && x <= 'Z' ? static_cast<char>(x - 'A' + 'a') : x) == y;
+        });
     }
     /// Nothing here is a value: an error of syntax.
     [[gnu::cold, gnu::noinline]] constexpr bool no_value() {

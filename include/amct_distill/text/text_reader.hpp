@@ -136,7 +136,8 @@ private:
                  say("unknown field `", name, "`; for `", field->name, "`: ", field->advice));
             return skip_field(name);
         }
-        ((seen.misspelled[K] = seen.misspelled[K] || names[K] == meant), ...);
+        if (unknown_severity() == Severity::error)
+            ((seen.misspelled[K] = seen.misspelled[K] || names[K] == meant), ...);
         note(unknown_severity(), where, say("unknown field `", name, "`", suggestion(name, names)));
         return skip_field(name);
     }

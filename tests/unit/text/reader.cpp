@@ -196,6 +196,62 @@ TEST_CASE("unknown fields are errors or warnings, and their values are passed ov
     CHECK(lenient.diagnostics()[0].severity == Severity::warning);
 }
 
+TEST_CASE("a value that is passed over needs its colon, but for a message") {
+    ReaderOptions const lenient{.unknown_fields_are_warnings = true};
+    auto const stopped = [&](std::string_view text) {
+        auto const r = read<Everything>(text, lenient);
+        REQUIRE_FALSE(r);
+        auto const& last = r.diagnostics().back();
+        return detail::concat(last.where.line, ':', last.where.column, ' ', last.message);
+    };
+    CHECK(stopped("x 1") == "1:3 expected `:`, found `1`");
+    CHECK(stopped("x 'a' i32: 1") == "1:3 expected `:`, found `'a'`");
+    CHECK(stopped("x [1]") == "1:3 expected `:` before the list");
+    CHECK(stopped("x [\n # of numbers\n -1]") == "1:3 expected `:` before the list");
+    CHECK(stopped("x [") == "1:3 expected `:` before the list");
+    CHECK(stopped("x { y 1 }") == "1:7 expected `:`, found `1`");
+    CHECK(stopped("x { y: [{ z a }] }") == "1:13 expected `:`, found `a`");
+    CHECK(stopped("x { y [a] }") == "1:7 expected `:` before the list");
+    CHECK(stopped("i32: 1 i32 2") == "1:12 expected `:`, found `2`");  // of a field that is set again
+    for (std::string_view text : {"x {} i32: 1", "x < y: 1 > i32: 1", "x: 1 i32: 1", "x [{}, {y: 1}] i32: 1",
+                                  "x [\n # none\n] i32: 1", "x { y [<>] } i32: 1", "x : [1] i32: 1"}) {
+        auto const r = read<Everything>(text, lenient);
+        INFO(text);
+        REQUIRE(r);
+        CHECK(*r->i32 == 1);
+    }
+}
+
+TEST_CASE("a value that is passed over is a value of the format") {
+    ReaderOptions const lenient{.unknown_fields_are_warnings = true};
+    auto const error = [&](std::string_view text) {
+        auto const r = read<Everything>(text, lenient);
+        INFO(text);
+        REQUIRE_FALSE(r);
+        auto const& last = r.diagnostics().back();
+        return detail::concat(last.where.line, ':', last.where.column, ' ', last.message);
+    };
+    CHECK(error("x: 'ab\\q'") == R"(1:7 unknown escape; a backslash itself is written `\\`)");
+    CHECK(error("x { y: ['a', \"b\" 'c\\400'] }") == R"(1:20 octal escapes end at `\377`)");
+    CHECK(error("x: -a") == "1:5 expected a number after `-`, found `a`");
+    CHECK(error("x { y: -true }") == "1:9 expected a number after `-`, found `true`");
+    CHECK(error("x: 08") == "1:4 `08` is not a number");
+    for (std::string_view value : {"-inf", "- Infinity", "-NaN", "'\\x41\\n'", "nana", "-0x1F", "-1.5e3f"})
+        CHECK(read<Everything>(detail::concat("x: ", value), lenient));
+}
+
+TEST_CASE("what is required is missing, though an unknown field that is passed over may have meant it") {
+    // Where unknown fields are errors, the suggestion says it; where they are not, nothing else would.
+    std::string_view const text = "distill_group { start_layer_nam: 'a' end_layer_name: 'b' }";
+    auto const strict = read<AMCTDistillConfig>(text);
+    REQUIRE_FALSE(strict);
+    CHECK(strict.diagnostics().size() == 1);
+    auto const lenient = read<AMCTDistillConfig>(text, {.unknown_fields_are_warnings = true});
+    REQUIRE_FALSE(lenient);
+    REQUIRE(lenient.diagnostics().size() == 2);
+    CHECK(lenient.diagnostics()[0].message == "missing required `start_layer_name`");
+}
+
 TEST_CASE("duplicates are errors that name both places, or warnings when the last wins") {
     CHECK(bad("i32: 1\ni32: 2") == "2:1 set more than once; first at 1:1");
     auto const r = read<Everything>("i32: 1 i32: 2", {.on_duplicate = Duplicates::last_wins});

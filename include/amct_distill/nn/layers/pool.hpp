@@ -147,7 +147,7 @@ public:
 
 private:
     T divisor(const detail::PoolPatch& patch) const {
-        return T(this->options().count_include_pad ? patch.counted() : patch.pixels());
+        return T(this->options().count_include_pad ? patch.counted() : double(patch.pixels()));
     }
 };
 

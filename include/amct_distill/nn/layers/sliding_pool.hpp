@@ -103,7 +103,10 @@ struct PoolPatch {
         }
     }
     nn::Index pixels() const { return taps[0].count * taps[1].count * taps[2].count; }
-    nn::Index counted() const { return taps[0].counted * taps[1].counted * taps[2].counted; }
+    /// Of three kernels of 2^30 it is more than an integer holds.
+    double counted() const {
+        return double(taps[0].counted) * double(taps[1].counted) * double(taps[2].counted);
+    }
 };
 
 /// `Derived` has `pooled(plane, patch)`, and `carry_back(g, y, plane, patch, grad_plane)`: adds the gradient
@@ -193,25 +196,25 @@ private:
         nn::Index const width = axes[2].input, plane_size = axes[1].input * width;
         nn::Index const pixels = axes[0].input * plane_size, planes = input[0] * input[1];
         nn::Index const deep = axes[0].output(), rows = axes[1].output(), columns = axes[2].output();
-        nn::Index const taps = axes[0].kernel * axes[1].kernel * axes[2].kernel;
-        scratch.parallel_for(
-            planes, double(planes * deep * rows * columns * taps), [&](nn::Index plane, nn::Index) {
-                nn::Index out = plane * deep * rows * columns;
-                PoolPatch patch;
-                patch.step = {axes[0].dilation * plane_size, axes[1].dilation * width, axes[2].dilation};
-                for (nn::Index z = 0; z != deep; ++z) {
-                    patch.taps[0] = axes[0].taps(z);
-                    for (nn::Index y = 0; y != rows; ++y) {
-                        patch.taps[1] = axes[1].taps(y);
-                        for (nn::Index x = 0; x != columns; ++x, ++out) {
-                            patch.taps[2] = axes[2].taps(x);
-                            patch.first = patch.taps[0].first * plane_size + patch.taps[1].first * width +
-                                          patch.taps[2].first;
-                            f(plane * pixels, patch, out);
-                        }
+        double work = double(planes * deep * rows * columns);
+        for (const PoolAxis& a : axes) work *= double(a.kernel);  // more than an integer holds
+        scratch.parallel_for(planes, work, [&](nn::Index plane, nn::Index) {
+            nn::Index out = plane * deep * rows * columns;
+            PoolPatch patch;
+            patch.step = {axes[0].dilation * plane_size, axes[1].dilation * width, axes[2].dilation};
+            for (nn::Index z = 0; z != deep; ++z) {
+                patch.taps[0] = axes[0].taps(z);
+                for (nn::Index y = 0; y != rows; ++y) {
+                    patch.taps[1] = axes[1].taps(y);
+                    for (nn::Index x = 0; x != columns; ++x, ++out) {
+                        patch.taps[2] = axes[2].taps(x);
+                        patch.first = patch.taps[0].first * plane_size + patch.taps[1].first * width +
+                                      patch.taps[2].first;
+                        f(plane * pixels, patch, out);
                     }
                 }
-            });
+            }
+        });
     }
 
     Options options_;

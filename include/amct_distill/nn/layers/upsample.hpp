@@ -218,7 +218,7 @@ private:
         Index outer, input, output, inner, taps;
         const Index* pixels;
         const T* weights;
-        double work() const { return double(outer * output * inner * taps); }
+        double work() const { return double(outer * output * inner) * double(taps); }
     };
     Pass pass(std::size_t d, const Shape& input, const Shape& output, BasicScratch<T>& scratch) const {
         Pass p{product(output, 0, d),

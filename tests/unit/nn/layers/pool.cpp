@@ -3,6 +3,8 @@
 
 #include <amct_distill/nn/network.hpp>
 #include <array>
+#include <cmath>
+#include <vector>
 
 #include "support/catch.hpp"
 #include "support/gradient_check.hpp"
@@ -35,6 +37,19 @@ TEST_CASE("MaxPool2d: a window far wider than the image takes no memory for its 
     CHECK(grad_x[0] == 0);
     CHECK(grad_x[1] == 10);
     CHECK(grad_x[2] == 0);
+}
+
+TEST_CASE("pools: kernels of more taps than an integer holds") {
+    Index const wide = Index(1) << 30;
+    // One window each, which counts its padding; the pixel is its last tap.
+    AvgPool2d const plane({.kernel = {wide, wide}, .padding = {wide - 1, wide - 1}});
+    CHECK(run<float>(plane, {Tensor({2, 8, 1, 1}, std::vector<float>(16, 3))}) ==
+          Tensor({2, 8, 1, 1}, std::vector<float>(16, std::ldexp(3.0f, -60))));
+    AvgPool3d const volume({.kernel = {wide, wide, wide}, .padding = {wide - 1, wide - 1, wide - 1}});
+    CHECK(run<float>(volume, {Tensor({1, 1, 1, 1, 1}, {3})}) ==
+          Tensor({1, 1, 1, 1, 1}, {std::ldexp(3.0f, -90)}));
+    MaxPool3d const largest({.kernel = {wide, wide, wide}, .padding = {wide - 1, wide - 1, wide - 1}});
+    CHECK(run<float>(largest, {Tensor({1, 1, 1, 1, 2}, {3, 5})}) == Tensor({1, 1, 1, 1, 2}, {3, 5}));
 }
 
 TEST_CASE("pools: forward") {
