@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What Ascend's compiler would refuse, and what is written where it would not.
 #include <amct_distill/onnx/import.hpp>
-// The import has a namespace `fold`; what writes models calls a function of that name, in any order of headers.
+// The import has a namespace `fold`; what writes models calls a function of that name, in any order.
 #include <amct_distill/deploy/integer.hpp>
 #include <amct_distill/nn/layers/conv_transpose.hpp>
 #include <amct_distill/onnx/amct_models.hpp>

@@ -19,8 +19,8 @@
 
 namespace amct_distill::onnx::detail {
 
-/// Whether there is a batch of any size in dimension 0 of what the network has of input 0. Precondition, as of
-/// the functions below: the shape of input 0 was asked for, and nothing has failed.
+/// Whether there is a batch of any size in dimension 0 of what the network has of input 0. Precondition, also
+/// of the functions below: the shape of input 0 was asked for, and nothing has failed.
 inline bool reads_batch(Operation& o) { return !o.is_constant(0) && o.shape(0).front() == nn::any_batch; }
 
 /// Output 0 is input 0 in another layout.

@@ -90,7 +90,7 @@ TEST_CASE("what a model says of values that it has, and of those that it has not
     m.graph().input[0].type.emplace();
     for (std::string_view name : {"x", "y", "unknown"}) {
         m.graph().value_info.push_back({.name = name});
-        m.graph().value_info.back().type.emplace().tensor_type.emplace();
+        m.graph().value_info.back().type.emplace().tensor_type.emplace(onnx::TypeProto::Tensor{});
     }
     auto const graph = GraphView::of(m.file()).value();
     CHECK(graph.find("unknown") == onnx::none);
