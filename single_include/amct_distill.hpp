@@ -11355,7 +11355,7 @@ inline void require_batch(const nn::Network& network, std::span<const nn::Tensor
     for (std::size_t k = 0; k != inputs.size(); ++k) {
         const auto& input = network.node(inputs[k]);
         const nn::Shape& found = batch[k].shape();
-        bool fits = found.size() == input.shape.size() && !found.empty() && found[0] >= 1;
+        bool fits = found.size() == input.shape.size() && found[0] >= 1;  // no input has no dimensions
         for (std::size_t d = 0; fits && d != found.size(); ++d)
             fits = input.shape[d] == nn::any_batch || input.shape[d] == found[d];
         if (!fits)
@@ -13546,8 +13546,7 @@ inline BatchSlice part_of_rank(nn::Index samples, std::size_t slices, std::size_
 /// Whether dimension 0 of all values is the batch: then samples have nothing to do with each other.
 inline bool can_be_cut(const nn::Network& network) {
     auto const has_batch = [&](nn::NodeId id) {
-        const nn::Shape& shape = network.node(id).shape;
-        return !shape.empty() && shape[0] == nn::any_batch;
+        return network.node(id).shape[0] == nn::any_batch;  // no value has no dimensions
     };
     return std::ranges::all_of(network.inputs(), has_batch) &&
            std::ranges::all_of(network.operations(), has_batch);
@@ -15414,10 +15413,14 @@ private:
         std::vector<NodeId> found;
         for (std::size_t k = begin; k <= last; ++k)
             for (NodeId input : network_.node(operations_[k]).inputs)
-                if (input < operations_[begin] && network_.node(input).kind != NodeKind::constant &&
-                    std::ranges::find(found, input) == found.end())
+                if (is_from_outside(input, begin) && std::ranges::find(found, input) == found.end())
                     found.push_back(input);
         return found.size();
+    }
+    /// An input of the network is, wherever it stands in the graph.
+    bool is_from_outside(NodeId value, std::size_t begin) const {
+        NodeKind const kind = network_.node(value).kind;
+        return kind == NodeKind::input || (kind != NodeKind::constant && value < operations_[begin]);
     }
     /// Whether nothing but the addition is read from outside.
     bool is_closed(std::size_t begin, std::size_t last) const {
@@ -19182,8 +19185,9 @@ Paths paths_between(const Graph& g, NodeId start, const IsEnd& is_end) {
     while (node != start) {
         found.nodes.push_back(node);
         const auto& inputs = g.node(node).inputs;
-        node = NodeId{*std::find_if(inputs.begin(), inputs.end(),
-                                    [&](std::size_t n) { return ways[n] != 0 && !is_end(NodeId{n}); })};
+        // None of them is another end: it would have counted.
+        node =
+            NodeId{*std::find_if(inputs.begin(), inputs.end(), [&](std::size_t n) { return ways[n] != 0; })};
     }
     found.nodes.push_back(start);
     std::reverse(found.nodes.begin(), found.nodes.end());
@@ -19964,12 +19968,10 @@ private:
     /// What the operations from `end` on read of the inputs and of the operations before.
     std::vector<nn::NodeId> live_at(std::size_t end) const {
         auto const later = network_.operations().subspan(end);
-        std::size_t const first =
-            later.empty() ? network_.graph().size() : static_cast<std::size_t>(later.front().index);
         std::vector<nn::NodeId> live;
         for (nn::NodeId id : later)
             for (nn::NodeId input : network_.node(id).inputs)
-                if (input.index < first && network_.node(input).kind != NodeKind::constant)
+                if (input < later.front() && network_.node(input).kind != NodeKind::constant)
                     live.push_back(input);
         std::ranges::sort(live);
         live.erase(std::unique(live.begin(), live.end()), live.end());
@@ -29392,7 +29394,8 @@ private:
     int change(std::size_t k) {
         Change& c = changes_[k];
         std::filesystem::path const target = directory_ / c.name;
-        if (int const code = make_directories(target.parent_path()); code != 0) return code;
+        if (!c.remove)
+            if (int const code = make_directories(target.parent_path()); code != 0) return code;
         std::error_code error;
         std::filesystem::rename(target, saved(k), error);
         c.saved = !error;
@@ -29638,13 +29641,9 @@ private:
         auto const bad = [&](const auto&... why) {
             return fail("record.txt", concat("layer `", out.name, "`: ", why...));
         };
-        auto const width_of = [&](const auto& type, Width& width) {
-            std::string const name(!type.has_value() && record.dst_type.has_value() ? *record.dst_type
-                                                                                    : type.get());
-            return take_width(name, width);
-        };
-        if (!width_of(record.act_type, out.data_width))
-            return bad("its act_type `", std::string(record.act_type.get()), "` is not known; INT4 or INT8");
+        if (auto const [field, name] = type_in(record, "act_type", record.act_type);
+            !take_width(name, out.data_width))
+            return bad("its ", field, " `", name, "` is not known; INT4 or INT8");
         if (!record.scale_d.has_value() || !record.offset_d.has_value())
             return bad("scale_d or offset_d is missing");
         out.data = {*record.scale_d, *record.offset_d};
@@ -29669,6 +29668,13 @@ private:
         out.weight_scales = Scales(std::move(scales));
         return {};
     }
+    /// The name of a width, and the field that has it: one of its own, or the one for both.
+    template <class Field>
+    static std::pair<std::string_view, std::string> type_in(const SingleLayerRecord& record,
+                                                            std::string_view own, const Field& type) {
+        if (!type.has_value() && record.dst_type.has_value()) return {"dst_type", *record.dst_type};
+        return {own, std::string(type.get())};
+    }
     template <class... B>
     static bool take_width(std::string_view name, std::variant<B...>& width) {
         return ((B::name == name ? (width = B{}, true) : false) || ...);
@@ -29676,12 +29682,9 @@ private:
 
     result<void> read_codes(const LayerFiles& files, const SingleLayerRecord& record,
                             const nn::Weighted& layer, DeployedLayer& out) const {
-        std::string const name(!record.wts_type.has_value() && record.dst_type.has_value()
-                                   ? *record.dst_type
-                                   : record.wts_type.get());
         Width width;
-        if (!take_width(name, width))
-            return fail("record.txt", concat("layer `", out.name, "`: its wts_type `", name,
+        if (auto const [field, name] = type_in(record, "wts_type", record.wts_type); !take_width(name, width))
+            return fail("record.txt", concat("layer `", out.name, "`: its ", field, " `", name,
                                              "` is not known; INT4 or INT8"));
         if (!files.weight.has_value())
             return fail("files.txt", concat("layer `", out.name, "` has no file of weights"));
@@ -30959,7 +30962,7 @@ inline std::size_t multiplications(const nn::Weighted& weighted, const nn::Shape
     bool const first = weighted.output_axis() == 0;
     const nn::Shape& shape = first ? output : input;
     nn::Index const channels = first ? weighted.output_channels() : weighted.weight().dim(0);
-    double const values = static_cast<double>(nn::product(shape, shape.empty() ? 0 : 1, shape.size()));
+    double const values = static_cast<double>(nn::product(shape, 1, shape.size()));
     double const each = static_cast<double>(weighted.weight().size()) / static_cast<double>(channels);
     return values <= 0 ? 0 : static_cast<std::size_t>(values * each);
 }
@@ -33999,7 +34002,7 @@ inline ScalableLayer layer_to_scale(const nn::Network& network, nn::NodeId reade
         auto const named = [&](auto... pieces) { return ScalableLayer{{}, concat(pieces...)}; };
         if (graph.is_output(from))
             return named("what it reads, `", graph.name(from), "`, is an output of the network");
-        if (auto const only = graph.only_consumer(from); !only || *only != at)
+        if (!graph.only_consumer(from))  // `at` is one
             return named("what it reads, `", graph.name(from), "`, is read by others too");
         if (graph.kind(from) != NodeKind::operation)
             return named("what it reads, `", graph.name(from), "`, is no output of a layer");

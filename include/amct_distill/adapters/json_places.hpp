@@ -78,7 +78,7 @@ private:
         return {text_.data() + start, at_ - start};
     }
     void blanks() {
-        while (at_ != text_.size() && std::string_view(" \t\r\n").find(text_[at_]) != text_.npos) step();
+        while (std::string_view(" \t\r\n").find(text_[at_]) != text_.npos) step();  // more comes after them
     }
     void step() {
         char const c = text_[at_++];

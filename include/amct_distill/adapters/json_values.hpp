@@ -39,7 +39,7 @@ inline std::string found_json(const boost::json::value& value) {
     if (value.is_object()) return "an object";
     if (value.is_array()) return "a list";
     std::string text = boost::json::serialize(value);
-    return text.size() <= 40 ? text : concat("a long ", value.is_string() ? "string" : "number");
+    return text.size() <= 40 ? text : std::string("a long string");  // the others are shorter
 }
 
 /// The scalars of the plan's JSON, and its objects with their keys; what is wrong is a finding.

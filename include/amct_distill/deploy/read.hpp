@@ -98,13 +98,9 @@ private:
         auto const bad = [&](const auto&... why) {
             return fail("record.txt", concat("layer `", out.name, "`: ", why...));
         };
-        auto const width_of = [&](const auto& type, Width& width) {
-            std::string const name(!type.has_value() && record.dst_type.has_value() ? *record.dst_type
-                                                                                    : type.get());
-            return take_width(name, width);
-        };
-        if (!width_of(record.act_type, out.data_width))
-            return bad("its act_type `", std::string(record.act_type.get()), "` is not known; INT4 or INT8");
+        if (auto const [field, name] = type_in(record, "act_type", record.act_type);
+            !take_width(name, out.data_width))
+            return bad("its ", field, " `", name, "` is not known; INT4 or INT8");
         if (!record.scale_d.has_value() || !record.offset_d.has_value())
             return bad("scale_d or offset_d is missing");
         out.data = {*record.scale_d, *record.offset_d};
@@ -129,6 +125,13 @@ private:
         out.weight_scales = Scales(std::move(scales));
         return {};
     }
+    /// The name of a width, and the field that has it: one of its own, or the one for both.
+    template <class Field>
+    static std::pair<std::string_view, std::string> type_in(const SingleLayerRecord& record,
+                                                            std::string_view own, const Field& type) {
+        if (!type.has_value() && record.dst_type.has_value()) return {"dst_type", *record.dst_type};
+        return {own, std::string(type.get())};
+    }
     template <class... B>
     static bool take_width(std::string_view name, std::variant<B...>& width) {
         return ((B::name == name ? (width = B{}, true) : false) || ...);
@@ -136,12 +139,9 @@ private:
 
     result<void> read_codes(const LayerFiles& files, const SingleLayerRecord& record,
                             const nn::Weighted& layer, DeployedLayer& out) const {
-        std::string const name(!record.wts_type.has_value() && record.dst_type.has_value()
-                                   ? *record.dst_type
-                                   : record.wts_type.get());
         Width width;
-        if (!take_width(name, width))
-            return fail("record.txt", concat("layer `", out.name, "`: its wts_type `", name,
+        if (auto const [field, name] = type_in(record, "wts_type", record.wts_type); !take_width(name, width))
+            return fail("record.txt", concat("layer `", out.name, "`: its ", field, " `", name,
                                              "` is not known; INT4 or INT8"));
         if (!files.weight.has_value())
             return fail("files.txt", concat("layer `", out.name, "` has no file of weights"));

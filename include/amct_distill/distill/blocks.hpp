@@ -144,10 +144,14 @@ private:
         std::vector<NodeId> found;
         for (std::size_t k = begin; k <= last; ++k)
             for (NodeId input : network_.node(operations_[k]).inputs)
-                if (input < operations_[begin] && network_.node(input).kind != NodeKind::constant &&
-                    std::ranges::find(found, input) == found.end())
+                if (is_from_outside(input, begin) && std::ranges::find(found, input) == found.end())
                     found.push_back(input);
         return found.size();
+    }
+    /// An input of the network is, wherever it stands in the graph.
+    bool is_from_outside(NodeId value, std::size_t begin) const {
+        NodeKind const kind = network_.node(value).kind;
+        return kind == NodeKind::input || (kind != NodeKind::constant && value < operations_[begin]);
     }
     /// Whether nothing but the addition is read from outside.
     bool is_closed(std::size_t begin, std::size_t last) const {

@@ -112,7 +112,8 @@ private:
     int change(std::size_t k) {
         Change& c = changes_[k];
         std::filesystem::path const target = directory_ / c.name;
-        if (int const code = make_directories(target.parent_path()); code != 0) return code;
+        if (!c.remove)
+            if (int const code = make_directories(target.parent_path()); code != 0) return code;
         std::error_code error;
         std::filesystem::rename(target, saved(k), error);
         c.saved = !error;

@@ -45,8 +45,9 @@ Paths paths_between(const Graph& g, NodeId start, const IsEnd& is_end) {
     while (node != start) {
         found.nodes.push_back(node);
         const auto& inputs = g.node(node).inputs;
-        node = NodeId{*std::find_if(inputs.begin(), inputs.end(),
-                                    [&](std::size_t n) { return ways[n] != 0 && !is_end(NodeId{n}); })};
+        // None of them is another end: it would have counted.
+        node =
+            NodeId{*std::find_if(inputs.begin(), inputs.end(), [&](std::size_t n) { return ways[n] != 0; })};
     }
     found.nodes.push_back(start);
     std::reverse(found.nodes.begin(), found.nodes.end());

@@ -81,7 +81,7 @@ inline std::size_t multiplications(const nn::Weighted& weighted, const nn::Shape
     bool const first = weighted.output_axis() == 0;
     const nn::Shape& shape = first ? output : input;
     nn::Index const channels = first ? weighted.output_channels() : weighted.weight().dim(0);
-    double const values = static_cast<double>(nn::product(shape, shape.empty() ? 0 : 1, shape.size()));
+    double const values = static_cast<double>(nn::product(shape, 1, shape.size()));
     double const each = static_cast<double>(weighted.weight().size()) / static_cast<double>(channels);
     return values <= 0 ? 0 : static_cast<std::size_t>(values * each);
 }

@@ -86,12 +86,10 @@ private:
     /// What the operations from `end` on read of the inputs and of the operations before.
     std::vector<nn::NodeId> live_at(std::size_t end) const {
         auto const later = network_.operations().subspan(end);
-        std::size_t const first =
-            later.empty() ? network_.graph().size() : static_cast<std::size_t>(later.front().index);
         std::vector<nn::NodeId> live;
         for (nn::NodeId id : later)
             for (nn::NodeId input : network_.node(id).inputs)
-                if (input.index < first && network_.node(input).kind != NodeKind::constant)
+                if (input < later.front() && network_.node(input).kind != NodeKind::constant)
                     live.push_back(input);
         std::ranges::sort(live);
         live.erase(std::unique(live.begin(), live.end()), live.end());

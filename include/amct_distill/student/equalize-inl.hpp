@@ -50,7 +50,7 @@ inline ScalableLayer layer_to_scale(const nn::Network& network, nn::NodeId reade
         auto const named = [&](auto... pieces) { return ScalableLayer{{}, concat(pieces...)}; };
         if (graph.is_output(from))
             return named("what it reads, `", graph.name(from), "`, is an output of the network");
-        if (auto const only = graph.only_consumer(from); !only || *only != at)
+        if (!graph.only_consumer(from))  // `at` is one
             return named("what it reads, `", graph.name(from), "`, is read by others too");
         if (graph.kind(from) != NodeKind::operation)
             return named("what it reads, `", graph.name(from), "`, is no output of a layer");

@@ -71,7 +71,7 @@ inline void require_batch(const nn::Network& network, std::span<const nn::Tensor
     for (std::size_t k = 0; k != inputs.size(); ++k) {
         const auto& input = network.node(inputs[k]);
         const nn::Shape& found = batch[k].shape();
-        bool fits = found.size() == input.shape.size() && !found.empty() && found[0] >= 1;
+        bool fits = found.size() == input.shape.size() && found[0] >= 1;  // no input has no dimensions
         for (std::size_t d = 0; fits && d != found.size(); ++d)
             fits = input.shape[d] == nn::any_batch || input.shape[d] == found[d];
         if (!fits)

@@ -50,8 +50,7 @@ inline BatchSlice part_of_rank(nn::Index samples, std::size_t slices, std::size_
 /// Whether dimension 0 of all values is the batch: then samples have nothing to do with each other.
 inline bool can_be_cut(const nn::Network& network) {
     auto const has_batch = [&](nn::NodeId id) {
-        const nn::Shape& shape = network.node(id).shape;
-        return !shape.empty() && shape[0] == nn::any_batch;
+        return network.node(id).shape[0] == nn::any_batch;  // no value has no dimensions
     };
     return std::ranges::all_of(network.inputs(), has_batch) &&
            std::ranges::all_of(network.operations(), has_batch);

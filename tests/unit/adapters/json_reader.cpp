@@ -52,6 +52,9 @@ constexpr std::array<std::pair<std::string_view, Mode>, 2> enumerators(Mode) {
 struct Inner {
     optional<bool> deep{};
 };
+struct Strict {
+    required<bool> sure;
+};
 struct NeedsMore {
     template <class, class>
     using quantizer = int;
@@ -61,6 +64,8 @@ struct NeedsMore {
     optional<std::string> name{};
     optional<Mode> mode{};
     optional<Inner> inner{};
+    optional<Strict> strict{};
+    optional<std::uint64_t> seed{};
 };
 struct needy : StandardAlgorithms {
     struct weights {
@@ -264,6 +269,29 @@ TEST_CASE("the settings of an algorithm of one's own are read by their names") {
     CHECK(first(R"(, "exponent": 1, "rate": 1e39)").ends_with("rate: expected a number, found 1E39"));
     CHECK(
         first(R"(, "exponent": 1, "inner": {"depp": true})").ends_with("unknown key; did you mean `deep`?"));
+    auto const found = [&](std::string_view settings) {
+        return first(detail::concat(R"(, "exponent": 1, )", settings)).substr(48);
+    };
+    CHECK(found(R"("rate": "fast")") == "rate: expected a number, found \"fast\"");
+    CHECK(found(R"("name": 3)") == "name: expected a string, found 3");
+    CHECK(found(R"("levels": 3)") == "levels: expected a list, found 3");
+    CHECK(found(R"("inner": 3)") == "inner: expected an object, found 3");
+    CHECK(found(R"("inner": {"deep": 3})") == "inner.deep: expected true or false, found 3");
+    CHECK(found(R"("strict": {})") == "strict: missing key `sure`");
+    CHECK(
+        first(R"(, "exponent": 18446744073709551615)")
+            .ends_with("exponent: expected a whole number from 0 to 4294967295, found 18446744073709551615"));
+    CHECK(found(detail::concat(R"("mode": ")", std::string(60, 'x'), '"')) ==
+          "mode: expected \"FAST\" or \"SLOW\", found a long string");
+    auto const both = to_string(read(R"(, "exponent": 1, "levels": [1, "2", 3, "4"])").diagnostics());
+    CHECK(both.find("levels[1]: expected") != both.npos);
+    CHECK(both.find("levels[3]: expected") != both.npos);
+    auto const large = read(R"(, "exponent": 1, "strict": {"sure": true}, "seed": 18446744073709551615)");
+    REQUIRE(large);
+    CHECK(*large->layers[0].weights.get_if<NeedsMore>()->seed == 18446744073709551615u);
+    std::string const printed = print_json(to_json(*large));
+    CHECK(printed.find("\"seed\":18446744073709551615") != printed.npos);
+    CHECK(printed.find("levels") == printed.npos);  // an empty list is left out
     CHECK(to_string(read(R"(, "exponnent": 1)").diagnostics())
               .find("exponnent: unknown key; did you mean `exponent`?") != std::string::npos);
 }
@@ -302,6 +330,54 @@ TEST_CASE("a plan with learned rounding comes back from its JSON") {
     CHECK(again.layers[0].weights == plan.layers[0].weights);
     CHECK(again.layers[1].weights == plan.layers[1].weights);
     CHECK_FALSE(plan_from_json(json, two_layers()));  // AMCT's algorithms have no such one
+}
+
+TEST_CASE("more values that the JSON of a plan cannot have") {
+    auto const in_data = [](std::string_view settings) {
+        return first_line(
+            with_layers(detail::concat(R"("conv1": {"distill_data_config": {)", settings, "}}")));
+    };
+    CHECK(in_data(R"("clip_max": -3.0, "clip_min": -3.0)") ==
+          "p.json:3:35: error: conv1.distill_data_config.clip_max: expected a float32 above 0, as 6.0, found "
+          "-3E0");
+    CHECK(
+        in_data(R"("clip_max": 3.0, "clip_min": 3.0)") ==
+        "p.json:3:52: error: conv1.distill_data_config.clip_min: expected a float32 below 0, as -6.0, found "
+        "3E0");
+    CHECK(in_data(R"("clip_max_min": {})")
+              .starts_with("p.json:3:35: error: conv1.distill_data_config.clip_max_min: unknown key; "));
+    CHECK(first_line("3") == "p.json:1:1: error: expected an object, found 3");
+    CHECK(errors(R"({"version": 1, "batch_num": 4294967296})")
+              .find("p.json:1:16: error: batch_num: expected a whole number from 1 to 4294967295, found "
+                    "4294967296") != std::string::npos);
+    // Columns count characters.
+    CHECK(errors(with_layers(R"("卷积": {}, "conv3": {})"))
+              .find("p.json:3:11: error: conv3: no layer is named") != std::string::npos);
+}
+
+TEST_CASE("groups of two paths that lie between each other stand in the order of their first layers") {
+    Topology t;
+    t.modules = {{"a", "Conv2d"}, {"b", "Conv2d"}, {"a2", "Conv2d"}, {"b2", "Conv2d"}};
+    t.nodes = {
+        {"a", "Conv2d", 0, {}}, {"b", "Conv2d", 1, {}}, {"a2", "Conv2d", 2, {0}}, {"b2", "Conv2d", 3, {1}}};
+    t.outputs = {2, 3};
+    auto const read = [&](std::string_view groups) {
+        return plan_from_json(
+            SourceText{
+                "p.json",
+                detail::concat(R"({"version": 1, "batch_num": 2, "group_size": 1, "data_dump": false, "a": {},
+"distill_group": )",
+                               groups, "}")},
+            t);
+    };
+    auto const plan = read(R"([["a", "a2"], ["b", "b2"]])");
+    INFO(to_string(plan.diagnostics()));
+    REQUIRE(plan);
+    CHECK(plan->blocks[1].nodes == std::vector<NodeId>{{1}, {3}});
+    auto const other = read(R"([["b", "b2"], ["a", "a2"]])");
+    REQUIRE_FALSE(other);
+    CHECK(other.diagnostics().front().message ==
+          "`a` comes before `b` in the network: write the groups in its order");
 }
 
 }  // namespace adapters_json_reader_test

@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <amct_distill/deploy/cpp_text.hpp>
+#include <amct_distill/nn/layers/clamp.hpp>
+#include <amct_distill/nn/layers/concat.hpp>
+#include <amct_distill/nn/layers/upsample.hpp>
 #include <amct_distill/plan/select.hpp>
 #include <amct_distill/text/reader.hpp>
 #include <concepts>
@@ -154,6 +157,64 @@ TEST_CASE("a header of layers of one's own, or of a bad name, is refused with al
     CHECK(said.find("`my-net` is no name for a namespace") != said.npos);
     CHECK(said.find("layer `mine` (TransposedLinear): a module of your own") != said.npos);
     CHECK(said.find("layer `mine again`") != said.npos);
+}
+
+TEST_CASE(
+    "a header has constants and parts of values, numbers of any kind, and the rule that most layers have") {
+    nn::Network net;
+    nn::NodeId const x = net.input("x", {6, 2, 2});
+    nn::NodeId const parts = net.add_function("parts", nn::Split({.dim = 1, .sizes = {2, 4}}), {x});
+    nn::NodeId const second = net.outputs_of(parts)[1];
+    nn::NodeId a = net.add("a", nn::Conv2d({.in_channels = 4, .out_channels = 2}), {second});
+    a = net.add("b", nn::Conv2d({.in_channels = 2, .out_channels = 2}), {a});
+    a = net.add_function("sum", nn::Add{}, {a, net.constant("table", nn::Tensor({2, 1, 1}, {0.5f, -2}))});
+    a = net.add_function("wider", nn::Upsample({.scales = {1, 1, 1.5f, 2}}), {a});
+    a = net.add_function(
+        "cut", nn::Hardtanh({.min_val = -std::numeric_limits<double>::infinity(), .max_val = 1e300}), {a});
+    a = net.add_function("flat", nn::Flatten{}, {a});
+    net.output(net.add("one", nn::Linear({.in_features = 24, .out_features = 1}), {a}));
+    net.output(parts);
+    nn::initialize(net, 1);
+    nn::Tensor batch({2, 6, 2, 2});
+    for (std::size_t i = 0; i != batch.size(); ++i) batch[i] = static_cast<float>(i % 9) - 4;
+    auto const header = [&](std::string_view config) {
+        Student student = make_student(net, support::plan_for(net, config)).value();
+        calibrate(student, std::vector{batch}).value();
+        return write_cpp_header(deploy(student).value(), {.name = "net"}).value();
+    };
+    std::string const text = header("batch_num: 1");
+    std::string const table = between(text, "struct table {\n", "\n};\n");
+    CHECK(table.find("type = \"Constant\";") != table.npos);
+    CHECK(table.find("quantized = false;") != table.npos);
+    CHECK(table.find("std::array<float, 2> value{0.5f, -2.0f};") != table.npos);
+    CHECK(between(text, "using layers = std::tuple<", ">").find("table") != text.npos);
+    std::string const split = between(text, "struct parts {\n", "\n};\n");
+    CHECK(numbers(between(split, "writes{", "}")) == std::vector<int>{1, 2});
+    CHECK(text.find("struct parts_1 {") == text.npos);
+    CHECK(text.find("std::array<double, 4> scales{1.0, 1.0, 1.5, 2.0};") != text.npos);
+    CHECK(text.find("double min_val = -std::numeric_limits<double>::infinity();") != text.npos);
+    CHECK(text.find("double max_val = 1e+300;") != text.npos);
+    // A layer of one channel has one scale however that is called.
+    CHECK(between(text, "struct one {\n", "\n};\n").find("amct_distill::ChannelWise") != text.npos);
+    CHECK(joined(between(text, "configuration[] =", ";")).find("override") == text.npos);
+    // Two layers of INT4 weights are more than one of INT8, and have the rule for all.
+    std::string const four = header(
+        "batch_num: 1 distill_weight_quant_config { arq_distill { dst_type: INT4 } }\n"
+        "distill_override_layers { layer_name: 'one' distill_weight_quant_config { arq_distill { } } }");
+    std::string const config = joined(between(four, "configuration[] =", ";"));
+    INFO(config);
+    CHECK(config.find("INT4") < config.find("distill_override_layers"));
+    CHECK(config.find("layer_name: \"one\"") != config.npos);
+    CHECK(config.find("layer_name: \"a\"") == config.npos);
+    std::string const all =
+        header("batch_num: 1 distill_weight_quant_config { arq_distill { dst_type: INT4 } }");
+    CHECK(joined(between(all, "configuration[] =", ";")).find("override") == all.npos);
+    Deployment const device(net, {});
+    for (const char* name : {"class", "a__b", "a-b", "{a", "7"})
+        CHECK(to_string(write_cpp_header(device, {.name = name}).diagnostics()) ==
+              detail::concat("error: `", name, "` is no name for a namespace; use letters, digits and `_`"));
+    CHECK(write_cpp_header(device, {.name = "Net_7"}));
+    CHECK(detail::cpp_array("int", std::string(100, 'n'), std::vector<int>{}).ends_with("n{\n    };\n"));
 }
 
 }  // namespace deploy_cpp_header_test

@@ -383,4 +383,51 @@ TEST_CASE("scales whose product no float holds are refused") {
           "channel 0: scale_d * scale_w is inf; calibrate with other data, or skip the layer");
 }
 
+TEST_CASE("a layer of another node, and codes of another length, do not make a deployment") {
+    Deployment const device = deploy(support::calibrated_student(support::small_network(), "")).value();
+    std::vector<DeployedLayer> layers = device.layers();
+    layers[0].node = layers[1].node;
+    CHECK_THROWS_WITH(Deployment(device.network(), layers),
+                      "Deployment: layer `conv1` is not one of the network's");
+    layers = device.layers();
+    layers[0].codes = Codes<Int8>(4, 17);
+    CHECK_THROWS_WITH(Deployment(device.network(), layers),
+                      "Deployment: layer `conv1` has 4 x 17 codes, but a weight [4, 2, 3, 3]");
+}
+
+TEST_CASE("weights that are not finite, or no longer when they are folded, are not deployed") {
+    Student bad = support::calibrated_student(support::small_network(), "");
+    ModuleId const conv2 = *bad.network().graph().module_named("conv2");
+    bad.network().module(conv2).parameters().at(0).values[5] = std::numeric_limits<float>::quiet_NaN();
+    auto const nan = deploy(bad);
+    REQUIRE_FALSE(nan);
+    CHECK(nan.diagnostics()[0].message.starts_with("layer `conv2`: weights: value at ["));
+    nn::Network teacher = support::small_network();
+    auto* const bn = teacher.module("bn1").get_if<nn::BatchNorm2d>();
+    bn->weight()[2] = 3e38f;
+    bn->running_var()[2] = 1e-4f;
+    bn->running_mean()[2] = 0;
+    bn->bias()[2] = 0;
+    auto const plan = support::plan_for(teacher, "quant_skip_layers: 'conv2' quant_skip_layers: 'fc'");
+    Student student = make_student(teacher, plan).value();
+    calibrate(student, support::small_batches(1, 2)).value();
+    auto const folded = deploy(student);
+    REQUIRE_FALSE(folded);
+    CHECK(folded.diagnostics()[0].message.starts_with("layer `conv1`: folded weights: value at ["));
+}
+
+TEST_CASE("one scale that a BatchNorm leaves alike is kept for each channel") {
+    nn::Network teacher = support::small_network();
+    auto* const bn = teacher.module("bn1").get_if<nn::BatchNorm2d>();
+    for (std::size_t c = 0; c != 4; ++c) bn->weight()[c] = 2, bn->running_var()[c] = 1, bn->bias()[c] = 0.5f;
+    Deployment const device =
+        deploy(support::calibrated_student(
+                   teacher, "distill_weight_quant_config { arq_distill { channel_wise: false } }"))
+            .value();
+    const Scales& scales = device.layers()[0].weight_scales;
+    REQUIRE(scales.size() == 4);
+    for (std::size_t c = 1; c != 4; ++c) CHECK(scales[c] == scales[0]);
+    CHECK(device.layers()[1].weight_scales.size() == 1);
+}
+
 }  // namespace deploy_deployment_test

@@ -47,4 +47,15 @@ TEST_CASE("weights of 7 bits stand for nearly the same numbers") {
     }
 }
 
+TEST_CASE("what is narrow stays as it is") {
+    Deployment const once =
+        with_narrow_weights(deploy(support::calibrated_student(support::every_convolution(), "")).value());
+    Deployment const twice = with_narrow_weights(once);
+    for (std::size_t k = 0; k != once.layers().size(); ++k) {
+        CHECK(once.layers()[k].codes == twice.layers()[k].codes);
+        CHECK(once.layers()[k].weight_scales == twice.layers()[k].weight_scales);
+        CHECK(once.layers()[k].requantized == twice.layers()[k].requantized);
+    }
+}
+
 }  // namespace deploy_narrow_weights_test

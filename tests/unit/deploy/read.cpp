@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <amct_distill/deploy/integer.hpp>
+#include <amct_distill/deploy/verify.hpp>
 #include <array>
 #include <filesystem>
 #include <random>
@@ -72,6 +73,7 @@ TEST_CASE("a deployment that is read computes the same bits as the one that was 
     }
     CHECK(integer_network(back).predict(image()) == integer_network(device).predict(image()));
     CHECK(back.network().predict(image()) == device.network().predict(image()));
+    CHECK((verify)(back, std::vector{image()}).value().agrees());  // quantized by scale and offset
     CHECK(print(make_record(back)) == print(make_record(device)));
 
     write(device, dir.path()).value();  // without the network: the old one would be another deployment's
@@ -205,6 +207,115 @@ TEST_CASE("a deployment whose files were changed anywhere is read whole, or is a
         }
     }
     CHECK(read > 10);
+}
+
+namespace {
+
+/// A Linear whose outputs stand in the order of other channels.
+struct Reversed : nn::Linear {
+    static constexpr std::string_view type_name = "Reversed";
+    explicit Reversed(const nn::LinearOptions& options) : nn::Linear(options) {}
+    explicit Reversed(nn::Linear linear) : nn::Linear(std::move(linear)) {}
+    Reversed with_parameters(const nn::Tensor& weight, const nn::Tensor& bias) const {
+        return Reversed(nn::Linear::with_parameters(weight, bias));
+    }
+    void forward_with(const nn::Tensor& weight, const nn::Tensor& x, nn::Tensor& y,
+                      nn::Scratch& scratch) const {
+        nn::Linear::forward_with(weight, x, y, scratch);
+        std::ranges::reverse(y);
+    }
+    void forward(nn::Inputs inputs, nn::Tensor& y, nn::Scratch& scratch, nn::Mode) const {
+        forward_with(weight(), *inputs[0], y, scratch);
+    }
+};
+template <class Layer>
+nn::Network one_layer(Layer layer) {
+    nn::Network net;
+    net.output(net.add("fc", std::move(layer), {net.input("x", {4})}));
+    nn::initialize(net, 1);
+    return net;
+}
+Deployment one_layer_deployed() {
+    nn::Network const net = one_layer(nn::Linear({.in_features = 4, .out_features = 3}));
+    Student student = make_student(net, support::plan_for(net, "batch_num: 1")).value();
+    calibrate(student, std::vector{nn::Tensor({1, 4}, {1, -2, 3, 0.5f})}).value();
+    return deploy(student).value();
+}
+
+}  // namespace
+
+TEST_CASE("files of a deployment that contradict each other, or its network, are an error that says which") {
+    support::temporary_directory const dir;
+    write(mixed(), dir.path(), {.network = true}).value();
+    auto const change = [&](const char* file, std::string_view from, std::string_view to) {
+        std::string text = read_file(dir.path() / file).value();
+        std::size_t const at = text.find(from);
+        REQUIRE(at != text.npos);
+        write_file(dir.path() / file, text.replace(at, from.size(), to)).value();
+    };
+    auto const said = [&] { return to_string(read_deployment(dir.path()).diagnostics()); };
+    auto const in = [&](const char* file, std::string_view what) {
+        return detail::concat((dir.path() / file).string(), ": error: ", what);
+    };
+    CHECK(error_after(dir.path(), "files.txt", "weights/conv_dilated.bias", "weights/conv_pointwise.bias") ==
+          in("weights/conv_pointwise.bias.npy", "expected 6 values, one for each channel, found 5"));
+    CHECK(error_after(dir.path(), "record.txt", "offset_w: 0", "offset_w: 0 offset_w: 0 scale_w: 1") ==
+          in("record.txt", "layer `conv_dilated`: has 7 scale_w and 7 offset_w for 6 channels"));
+    std::string const record = read_file(dir.path() / "record.txt").value();
+    change("record.txt", "scale_d: ", "scale_d: 1e-30 # ");
+    change("record.txt", "scale_w: ", "scale_w: 1e-15 # ");
+    CHECK(said() == in("record.txt", "layer `conv_dilated`: scale_w is 1e-15; expected a positive number"));
+    // A width for both, which AMCT's older records have.
+    write_file(dir.path() / "record.txt", record).value();
+    change("record.txt", "scale_d: ", "dst_type: \"INT8\" scale_d: ");
+    Deployment const older = read_deployment(dir.path()).value();
+    CHECK(name_of(older.layers()[0].data_width) == "INT8");
+    CHECK(print(make_record(older)) == record);
+    std::string const unknown =
+        in("record.txt", "layer `conv_dilated`: its dst_type `INT9` is not known; INT4 or INT8");
+    change("record.txt", "\"INT8\"", "\"INT9\"");
+    CHECK(said() == unknown);
+    change("record.txt", "dst_type: ", "act_type: \"INT8\" dst_type: ");  // is left to the weights
+    CHECK(said() == unknown);
+    write_file(dir.path() / "record.txt", record).value();
+    change("record.txt", "scale_d: ", "act_type: \"INT5\" scale_d: ");
+    CHECK(said() == in("record.txt", "layer `conv_dilated`: its act_type `INT5` is not known; INT4 or INT8"));
+    write_file(dir.path() / "record.txt", record).value();
+    for (auto [name, why] :
+         {std::pair{"conv_other", "the network has no layer `conv_other`"},
+          {"relu_dilated", "layer `relu_dilated` is a ReLU, which has no weights that are quantized"}}) {
+        std::string const files = read_file(dir.path() / "files.txt").value();
+        change("files.txt", "layer: \"conv_dilated\"", detail::concat("layer: \"", name, '"'));
+        change("record.txt", "\"conv_dilated\"", detail::concat('"', name, '"'));
+        CHECK(said() == in("files.txt", why));
+        write_file(dir.path() / "files.txt", files).value();
+        write_file(dir.path() / "record.txt", record).value();
+    }
+    CHECK(read_deployment(dir.path()));
+}
+
+TEST_CASE(
+    "a deployment's network in which its layer is used twice, or has its biases elsewhere, is refused") {
+    support::temporary_directory const dir;
+    write(one_layer_deployed(), dir.path(), {.network = true}).value();
+    auto const said = [&](const nn::Network& net) {
+        nn::save(net, dir.path() / "network.npz").value();
+        return to_string(read_deployment<Reversed>(dir.path()).diagnostics());
+    };
+    nn::Network twice = one_layer(nn::Linear({.in_features = 4, .out_features = 3}));
+    CHECK(said(twice).empty());
+    twice.output(twice.apply("again", "fc", {*twice.find("x")}));
+    CHECK(said(twice) ==
+          detail::concat((dir.path() / "files.txt").string(), ": error: layer `fc` is not used once"));
+    std::string const why =
+        "its 3 biases do not belong to one dimension of its output [1, 3]; such a layer is not deployed: "
+        "skip "
+        "it";
+    nn::Network const reversed = one_layer(Reversed({.in_features = 4, .out_features = 3}));
+    CHECK(said(reversed) == "error: layer `fc`: " + why);
+    Student student = make_student(reversed, resolve(AMCTDistillConfig{}, reversed.graph()).value()).value();
+    calibrate(student, std::vector{nn::Tensor({1, 4}, {1, -2, 3, 0.5f})}).value();
+    CHECK(to_string(deploy(student).diagnostics()) == "error: layer `fc`: " + why);
 }
 
 }  // namespace deploy_read_test

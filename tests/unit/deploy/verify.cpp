@@ -189,4 +189,44 @@ TEST_CASE("a network of two inputs and two outputs is verified over all of them"
     CHECK(report.output_error < 0.01 * report.output_square);
 }
 
+TEST_CASE("each kind of difference of a deployment and a student is named, the first one") {
+    struct Changes {
+        nn::Index features = 4;
+        bool other_input = false, other_kind = false, more = false, other_output = false;
+    };
+    auto const network = [](const Changes& how) {
+        nn::Network net;
+        nn::NodeId const x = net.input("x", {4}), y = net.input("y", {how.features});
+        nn::NodeId const z =
+            how.other_kind ? net.constant("z", nn::Tensor({2, 2})) : net.fixed_input("z", {2, 2});
+        nn::NodeId const a = net.add("fc", nn::Linear({.in_features = 4, .out_features = 4}), {x});
+        nn::NodeId const b = net.add("relu", nn::ReLU{}, {how.other_input ? x : a});
+        nn::NodeId const c = net.add_function("of_y", nn::ReLU{}, {y});
+        net.output(net.add_function("of_z", nn::ReLU{}, {z}));
+        net.output(how.other_output ? a : b);
+        net.output(c);
+        if (how.more) net.add_function("more", nn::ReLU{}, {c});
+        nn::initialize(net, 1);
+        return net;
+    };
+    nn::Network const net = network({});
+    Student const student = make_student(net, support::plan_for(net, "")).value();
+    auto const said = [&](const Changes& how) {
+        return detail::difference(Deployment(network(how), {}), student);
+    };
+    CHECK(said({.features = 5}) ==
+          "node `y` of shape [N, 5] in the deployment is another one in the student, of shape [N, 4]");
+    CHECK(said({.other_input = true}) ==
+          "node `relu` of shape [N, 4] in the deployment is another one in the student, of shape [N, 4]");
+    CHECK(said({.other_kind = true}) ==
+          "node `z` of shape [2, 2] in the deployment is another one in the student, of shape [2, 2]");
+    CHECK(said({.more = true}) == "the deployment has 8 nodes, the student 7");
+    CHECK(said({.other_output = true}) == "their outputs are other nodes");
+    CHECK(said({}) == "layer `fc` is quantized in the student only");
+    nn::Network const longer = network({.more = true});
+    CHECK(detail::difference(Deployment(net, {}),
+                             make_student(longer, support::plan_for(longer, "")).value()) ==
+          "the deployment has 7 nodes, the student 8");
+}
+
 }  // namespace deploy_verify_test

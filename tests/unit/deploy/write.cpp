@@ -137,4 +137,22 @@ TEST_CASE("a deployment that cannot be written leaves the old one whole") {
     CHECK(dir.files() == files);
 }
 
+TEST_CASE("whichever file of a deployment cannot be written is named, and the others are not there") {
+    Deployment const device = deploy(student_of({"fc"})).value();
+    for (const char* name :
+         {"weights/fc.weight.npy", "weights/fc.bias.npy", "network.npz", "files.txt", "record.txt"}) {
+        support::temporary_directory const dir;
+        std::filesystem::create_directories(dir.path() / name);
+        auto const failed = write(device, dir.path(), {.network = true});
+        REQUIRE_FALSE(failed);
+        CHECK(failed.diagnostics()[0].message ==
+              detail::concat("cannot write ", (dir.path() / name).string(), ": Is a directory"));
+        CHECK(dir.files() == 0);
+    }
+    support::temporary_directory const dir;
+    write_file(dir.path() / "files.txt", "no list of files").value();
+    write(device, dir.path()).value();  // over what is none of ours
+    CHECK(dir.files() == 2 + 2);
+}
+
 }  // namespace deploy_write_test

@@ -306,4 +306,24 @@ TEST_CASE("a module is told the steps of its training, and judged when it is set
         if (p.role == nn::Role::frozen) CHECK(p.values[0] == 1);
 }
 
+TEST_CASE("learned rounding of a block whose targets are all alike has a loss of its own size") {
+    nn::Network net;
+    net.output(net.add("fc", nn::Linear({.in_features = 4, .out_features = 1}), {net.input("x", {4})}));
+    nn::initialize(net, 1);
+    std::vector<nn::Tensor> const batches(2, nn::Tensor({2, 4}));  // zeros: the outputs are the bias
+    auto student =
+        make_student(
+            net, resolve(read<ExtendedConfig>("distill_weight_quant_config { adaround_distill { } }").value(),
+                         net.graph())
+                     .value())
+            .value();
+    calibrate(student, batches).value();
+    auto const report = distill(net, student, batches, {.epochs = 3}).value();
+    REQUIRE(report.blocks.size() == 1);
+    CHECK(report.blocks[0].stopped.empty());
+    CHECK(report.blocks[0].loss_before == 0);
+    CHECK(report.blocks[0].loss_after == 0);
+    for (double loss : report.blocks[0].epoch_losses) CHECK(std::isfinite(loss));
+}
+
 }  // namespace distill_block_test

@@ -81,4 +81,41 @@ TEST_CASE("a dump that cannot be read is an error") {
     CHECK(step.diagnostics()[0].message.ends_with("its values are cut off"));
 }
 
+TEST_CASE("steps that have no room anywhere are computed again, to the same bits") {
+    nn::Network const teacher = support::small_network();
+    nn::Network student = teacher;
+    for (float& v : student.module("bn1").get_if<nn::BatchNorm2d>()->weight()) v *= 1.75f;
+    auto const blocks = blocks_of(teacher, support::plan_for(teacher, ""), BlockShape::amct);
+    auto const batches = support::small_batches(2, 2);
+    CacheBudget none(0), enough(1 << 20);
+    PrefixRunner a(student, batches, none), b(teacher, batches, none), c(student, batches, enough),
+        d(teacher, batches, enough);
+    BlockData nowhere(a, b, none, 2, blocks[1], nullptr, 1), kept(c, d, enough, 2, blocks[1], nullptr, 1);
+    for (std::size_t i : {0u, 1u, 0u}) {
+        auto const found = nowhere.load(i).value(), expected = kept.load(i).value();
+        CHECK(found->inputs == expected->inputs);
+        CHECK(found->targets == expected->targets);
+        CHECK(found->from_teacher == expected->from_teacher);
+    }
+}
+
+TEST_CASE("the teacher's inputs are where the dump has put them") {
+    support::temporary_directory const dir;
+    nn::Network const teacher = support::small_network();
+    auto const blocks = blocks_of(teacher, support::plan_for(teacher, ""), BlockShape::amct);
+    auto const batches = support::small_batches(1, 2);
+    auto const dump = TeacherDump::write(teacher, blocks, batches, dir.path()).value();
+    nn::Network student = teacher;
+    for (float& v : student.module("bn1").get_if<nn::BatchNorm2d>()->weight()) v *= 1.1f;
+    CacheBudget budget(1 << 20);
+    PrefixRunner of_student(student, batches, budget), of_teacher(teacher, batches, budget);
+    BlockData data(of_student, of_teacher, budget, 1, blocks[1], &dump, 1, BlockInput::teacher);
+    auto const step = data.load(0).value();
+    CHECK(step->from_teacher);
+    nn::Tape tape;
+    teacher.forward(batches[0], tape, nn::Mode::evaluate);
+    CHECK(step->inputs.at(0) == tape.output(*teacher.find("relu1")));
+    CHECK(step->targets.at(0) == tape.output(*teacher.find("relu2")));
+}
+
 }  // namespace distill_block_data_test

@@ -167,4 +167,76 @@ TEST_CASE("residual units are trained whole, with the same bits on any threads, 
     CHECK(run("", BlockShape::amct, {}).second != output);
 }
 
+TEST_CASE("what ends a residual unit, and what is none") {
+    auto const units = [](auto build) {
+        nn::Network net;
+        nn::NodeId const x = net.input("x", {4});
+        build(net, x);
+        std::string all;
+        for (const auto& unit : detail::ResidualUnits(net).find()) all += names(net, unit) + "\n";
+        return all;
+    };
+    auto const linear = [](nn::Network& net, const char* name, nn::NodeId x) {
+        return net.add(name, nn::Linear({.in_features = 4, .out_features = 4}), {x});
+    };
+    auto const sum = [](nn::Network& net, nn::NodeId a, nn::NodeId b) {
+        return net.add_function("add", nn::Add{}, {a, b});
+    };
+    CHECK(units([&](nn::Network& net, nn::NodeId x) {  // a function of ONNX
+              net.output(net.add_function("relu", nn::ReLU{}, {sum(net, linear(net, "a", x), x)}));
+          }) == "a add relu\n");
+    CHECK(units([&](nn::Network& net, nn::NodeId x) {  // nothing to train in it
+              net.output(sum(net, net.add("relu", nn::ReLU{}, {x}), x));
+          })
+              .empty());
+    CHECK(units([&](nn::Network& net, nn::NodeId x) {  // two read the sum
+              nn::NodeId const y = sum(net, linear(net, "a", x), x);
+              net.output(net.add("relu", nn::ReLU{}, {y}));
+              net.output(net.add("tanh", nn::Tanh{}, {y}));
+          }) == "a add\n");
+    CHECK(units([&](nn::Network& net, nn::NodeId x) {  // another operation stands between
+              nn::NodeId const y = sum(net, linear(net, "a", x), x);
+              net.output(net.add("tanh", nn::Tanh{}, {x}));
+              net.output(net.add("relu", nn::ReLU{}, {y}));
+          }) == "a add\n");
+    CHECK(units([&](nn::Network& net, nn::NodeId x) {  // what reads it has another input
+              nn::NodeId const y = sum(net, linear(net, "a", x), x);
+              net.output(net.add_function("times", nn::Mul{}, {y, x}));
+          }) == "a add\n");
+    CHECK(units([&](nn::Network& net, nn::NodeId x) {  // a value inside leaves the network
+              nn::NodeId const y = linear(net, "a", x);
+              net.output(y);
+              net.output(sum(net, y, x));
+          })
+              .empty());
+    CHECK(units([&](nn::Network& net, nn::NodeId x) {  // of two values from outside
+              net.output(sum(net, linear(net, "a", x), net.input("z", {4})));
+          })
+              .empty());
+}
+
+TEST_CASE(
+    "a chain reads the node before it, and constants; a block reads nothing that comes after its first") {
+    nn::Network net;
+    nn::NodeId const x = net.input("x", {4});
+    nn::NodeId const table = net.constant("table", nn::Tensor({4}, {1, 2, 3, 4}));
+    nn::NodeId const a = net.add("a", nn::Linear({.in_features = 4, .out_features = 4}), {x});
+    nn::NodeId const shift = net.add_function("shift", nn::Add{}, {a, table});
+    nn::NodeId const of_table = net.add_function("of_table", nn::ReLU{}, {table});
+    nn::NodeId const late = net.input("late", {4});
+    nn::NodeId const b = net.add("b", nn::Linear({.in_features = 4, .out_features = 4}), {late});
+    net.output(net.add_function("sum", nn::Add{}, {shift, b}));
+    CHECK(detail::is_chain(net, {a, shift}));
+    CHECK_FALSE(detail::is_chain(net, {a, of_table}));
+    CHECK_FALSE(detail::is_chain(net, {a, b}));
+    CHECK(detail::operation_of(net, late) == late);
+    CHECK(detail::operation_of(net, x) == x);
+    CHECK(detail::operation_of(net, b) == b);
+    TrainedBlock const block = detail::block_of_nodes(net, {a, shift}, false);
+    CHECK(block.inputs == std::vector<NodeId>{x});
+    CHECK(block.outputs == std::vector<NodeId>{shift});
+    CHECK_THROWS_WITH(detail::block_of_nodes(net, {shift, b}, false),
+                      "distill: the block at `shift` reads `late`, which is computed after its first node");
+}
+
 }  // namespace distill_blocks_test

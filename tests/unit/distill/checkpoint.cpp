@@ -9,6 +9,7 @@
 #include <amct_distill/student/calibrate.hpp>
 
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <optional>
 #include <random>
@@ -315,6 +316,48 @@ TEST_CASE("a full disk is an error that names the file, and nothing is lost") {
 
     CHECK(work.run(options, how).value().resumed_blocks == 0);
     CHECK(work.output() == whole.output());
+}
+
+TEST_CASE("a block with functions, and with a module that is used twice, is resumed") {
+    nn::Network teacher;
+    nn::NodeId const x = teacher.input("x", {6});
+    nn::NodeId const a = teacher.add("a", nn::Linear({.in_features = 6, .out_features = 6}), {x});
+    nn::NodeId const relu = teacher.add("relu", nn::ReLU{}, {a});
+    nn::NodeId const b = teacher.add("b", nn::Linear({.in_features = 6, .out_features = 6}), {relu});
+    nn::NodeId const again = teacher.apply("again", "relu", {b});
+    nn::NodeId const sum = teacher.add_function("sum", nn::Add{}, {again, x});
+    teacher.output(teacher.add("last", nn::Linear({.in_features = 6, .out_features = 3}), {sum}));
+    nn::initialize(teacher, 3);
+    std::vector<nn::Tensor> batches(2, nn::Tensor({8, 6}));
+    float v = 0;
+    for (nn::Tensor& t : batches)
+        for (float& value : t) value = std::sin(v += 1.0f);
+    Student const calibrated = [&] {
+        Student student = make_student(teacher, support::plan_for(teacher, support::int4_config)).value();
+        calibrate(student, batches).value();
+        return student;
+    }();
+    DistillOptions const options{.epochs = 2, .blocks = BlockShape::residual};
+    Student whole = calibrated, broken = calibrated, resumed = calibrated;
+    auto const expected = distill(teacher, whole, batches, options).value();
+    CHECK(expected.blocks.front().names == std::vector<std::string>{"a", "relu", "b", "relu"});
+    support::temporary_directory const dir;
+    RunOptions how{.directory = dir.path() / "run"};
+    how.on_progress = [](const Progress& p) { return p.block == 0; };
+    CHECK(distill(teacher, broken, batches, options, how).value().cancelled);
+    how.on_progress = {};
+    how.resume = true;
+    auto const report = distill(teacher, resumed, batches, options, how).value();
+    CHECK(report.resumed_blocks == 1);
+    CHECK(same_blocks(report, expected));
+    CHECK(resumed.predict(batches[0]) == whole.predict(batches[0]));
+    std::filesystem::remove(how.directory / "block_1.checkpoint");
+    std::filesystem::create_directory(how.directory / "block_1.checkpoint");
+    Student refused = calibrated;
+    auto const unreadable = distill(teacher, refused, batches, options, how);
+    REQUIRE_FALSE(unreadable);
+    CHECK_THAT(unreadable.diagnostics()[0].message, Catch::Contains("block_1.checkpoint"));
+    CHECK(refused.predict(batches[0]) == calibrated.predict(batches[0]));
 }
 
 }  // namespace distill_checkpoint_test

@@ -4,10 +4,12 @@
 
 #include <array>
 #include <cmath>
+#include <optional>
 #include <random>
 #include <stdexcept>
 
 #include "support/catch.hpp"
+#include "support/failing_files.hpp"
 #include "support/small_network.hpp"
 #include "support/temporary_directory.hpp"
 
@@ -638,6 +640,45 @@ TEST_CASE("a report names the modules of a block that other nodes use as well") 
     for (const BlockReport& block : report.blocks) CHECK(block.shared == std::vector<std::string>{"act"});
     Run const none = run("", {.epochs = 0});
     for (const BlockReport& block : none.report.blocks) CHECK(block.shared.empty());
+}
+
+TEST_CASE("files that are cut or have no room end a run, at whichever step that is") {
+    nn::Network const teacher = support::small_network();
+    auto const batches = support::small_batches(3, 4);
+    Student calibrated = make_student(teacher, support::plan_for(teacher, support::int4_config)).value();
+    calibrate(calibrated, batches).value();
+    nn::Tensor const before = calibrated.predict(batches[0]);
+    support::temporary_directory const dir;
+    std::size_t failed = 0, runs = 0;
+    for (bool cut : {true, false})
+        for (auto weights : {LossWeights::none, LossWeights::fisher})
+            for (std::size_t at = 0; at != 18; at += 2) {
+                RunOptions run{.memory_bytes = 0, .directory = dir.path() / detail::number(runs++)};
+                std::optional<support::FileSizeLimit> limit;
+                std::size_t step = 0;
+                run.on_progress = [&](const Progress&) {
+                    if (step++ != at) return true;
+                    if (cut)
+                        support::empty_files_below(run.directory);
+                    else
+                        limit.emplace(100);
+                    return true;
+                };
+                Student student = calibrated;
+                auto const done =
+                    distill(teacher, student, batches, {.epochs = 2, .loss_weights = weights}, run);
+                limit.reset();
+                if (done) {
+                    CHECK(cut);  // the last block's last steps need no file any more
+                    continue;
+                }
+                ++failed;
+                INFO("step " << at);
+                CHECK_THAT(done.diagnostics()[0].message, Catch::Contains(run.directory.string()));
+                CHECK(done.diagnostics()[0].message.starts_with(cut ? "cannot read " : "cannot write "));
+                CHECK(student.predict(batches[0]) == before);
+            }
+    CHECK(failed > 30);
 }
 
 }  // namespace distill_distill_test

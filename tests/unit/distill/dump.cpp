@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/failing_files.hpp"
 #include "support/small_network.hpp"
 #include "support/temporary_directory.hpp"
 
@@ -89,6 +90,42 @@ TEST_CASE("a place that cannot be written to is an error that names it") {
         TeacherDump::write(teacher, blocks_of(teacher, plan, BlockShape::amct), batches, dir.path() / "file");
     REQUIRE_FALSE(dump);
     CHECK(dump.diagnostics()[0].message.find((dir.path() / "file").string()) != std::string::npos);
+}
+
+TEST_CASE("a block of several values is dumped whole, and what fails in the middle leaves the dump") {
+    nn::Network net;
+    nn::NodeId const x = net.input("x", {3}), z = net.input("z", {3});
+    nn::NodeId const sum = net.add_function("sum", nn::Add{}, {x, z});
+    net.output(net.add("fc", nn::Linear({.in_features = 3, .out_features = 2}), {sum}));
+    nn::initialize(net, 1);
+    std::vector<TrainedBlock> const blocks{detail::block_of_nodes(net, {sum}, false)};
+    std::vector<Batch> const batches{{nn::Tensor({1, 3}, {1, 2, 3}), nn::Tensor({1, 3}, {4, 4, 4})}};
+    support::temporary_directory const dir;
+    {
+        auto const dump = TeacherDump::write(net, blocks, batches, dir.path()).value();
+        CHECK(dir.files() == 3);
+        std::vector<nn::Tensor> inputs(2), outputs(1);
+        dump.load(0, 0, inputs, outputs).value();
+        CHECK(inputs[1] == batches[0][1]);
+        CHECK(outputs[0] == nn::Tensor({1, 3}, {5, 6, 7}));
+    }
+    support::FileSizeLimit const limit(10);
+    auto const full = TeacherDump::write(net, blocks, batches, dir.path());
+    REQUIRE_FALSE(full);
+    std::string const kept = (dir.path() / "amct_distill_dump_0").string();
+    CHECK(full.diagnostics()[0].message.starts_with(
+        detail::concat("cannot write ", kept, "/block0_step0_input.npy: File too large")));
+    CHECK(full.diagnostics()[0].message.ends_with("; the teacher's dump is kept in " + kept));
+}
+
+TEST_CASE("a file that has the dump's name is an error") {
+    support::temporary_directory const dir;
+    REQUIRE(write_file(dir.path() / "amct_distill_dump_0", "x"));
+    nn::Network const teacher = support::small_network();
+    auto const dump = TeacherDump::write(teacher, {}, support::small_batches(1, 1), dir.path());
+    REQUIRE_FALSE(dump);
+    CHECK(dump.diagnostics()[0].message ==
+          detail::concat("cannot create ", (dir.path() / "amct_distill_dump_0").string(), ": File exists"));
 }
 
 }  // namespace distill_dump_test

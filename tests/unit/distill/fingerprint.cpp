@@ -100,4 +100,21 @@ TEST_CASE("what changes the bits of the result is in the fingerprint") {
           "fingerprint: no batches; give at least one");
 }
 
+TEST_CASE("a network whose samples cannot be told apart is told by all of its values") {
+    nn::Network net;
+    net.output(
+        net.add("fc", nn::Linear({.in_features = 3, .out_features = 2}), {net.fixed_input("x", {2, 3})}));
+    nn::initialize(net, 1);
+    Student student = make_student(net, support::plan_for(net, "")).value();
+    nn::Tensor batch({2, 3}, {1, 2, 3, 4, 5, 6});
+    calibrate(student, std::vector{batch}).value();
+    auto const mark = [&] { return fingerprint(net, student, std::vector{batch}, DistillOptions{}).value(); };
+    Fingerprint const before = mark();
+    CHECK(difference(before, mark()).empty());
+    batch[5] = 7;
+    CHECK(mark().data != before.data);
+    CHECK(mark().teacher != before.teacher);  // which its outputs are part of
+    CHECK(mark().configuration == before.configuration);
+}
+
 }  // namespace distill_fingerprint_test

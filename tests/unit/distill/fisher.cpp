@@ -203,4 +203,37 @@ TEST_CASE("blocks weighted by fisher are the same bits whatever memory, threads 
     CHECK(refused.diagnostics()[0].message.find("the training options") != std::string::npos);
 }
 
+TEST_CASE(
+    "weights where samples cannot be told apart, past constants, and of a block that leads to infinity") {
+    for (float factor : {1.0f, 1e30f}) {
+        nn::Network net;
+        nn::NodeId const x = net.fixed_input("x", {3, 5}), z = net.fixed_input("z", {3, 4});
+        nn::NodeId const a = net.add("first", nn::Linear({.in_features = 5, .out_features = 4}), {x});
+        nn::NodeId const table = net.constant("table", nn::Tensor({4}, {factor, 2, 3, 0}));
+        nn::NodeId const b = net.add_function("times", nn::Mul{}, {a, table});
+        nn::NodeId const c = net.add_function("once", nn::Add{}, {b, z});
+        net.output(net.add_function("twice", nn::Add{}, {c, z}));
+        nn::initialize(net, 3);
+        nn::Tensor const batch = samples(3), other({3, 4});
+        nn::Tape tape;
+        std::vector<const nn::Tensor*> const inputs{&batch, &other};
+        net.forward(inputs, tape, nn::Mode::evaluate);
+        SliceRunner runner(net);
+        CHECK_FALSE(runner.is_cut());
+        TrainedBlock const block = first_block(net);
+        FisherWeights fisher(runner, block, {.seed = 1});
+        REQUIRE(fisher.given().size() == 1);  // `z`, though two read it
+        CHECK(fisher.given()[0] == z);
+        std::vector<nn::Tensor> out;
+        fisher.compute(
+            0, 3, [&](nn::NodeId id) -> const nn::Tensor& { return id == z ? other : tape.output(id); }, out);
+        nn::Tensor expected({3, 4}, std::vector<float>(12, 1.0f));  // of what is infinite none is more
+        if (factor == 1)
+            for (std::size_t i = 0; i != 12; ++i)
+                expected[i] = i % 4 == 3 ? 0.0f : static_cast<float>((i % 4 + 1) * (i % 4 + 1)) * 4 / 14;
+        REQUIRE(out.size() == 1);
+        for (std::size_t i = 0; i != 12; ++i) CHECK(out[0][i] == Approx(expected[i]));
+    }
+}
+
 }  // namespace distill_fisher_test

@@ -106,4 +106,20 @@ TEST_CASE("as many samples as are asked for, and the same bits on several thread
     CHECK_THROWS_AS(observe_layers(nn::Network{}, student, std::span(batches)), std::invalid_argument);
 }
 
+TEST_CASE("samples that cannot be told apart are looked at together, weights or none") {
+    nn::Network net;
+    nn::NodeId const x = net.fixed_input("x", {12, 4});
+    net.output(net.add("fc", nn::Linear({.in_features = 4, .out_features = 2}), {x}));
+    nn::initialize(net, 2);
+    nn::Tensor batch({12, 4});
+    for (std::size_t i = 0; i != batch.size(); ++i) batch[i] = static_cast<float>(i % 7) - 3;
+    Student student = make_student(net, support::plan_for(net, "batch_num: 1")).value();
+    calibrate(student, std::vector{batch}).value();
+    auto const seen = observe_layers(net, student, std::vector{batch, batch}, {}, 3).value();
+    CHECK(seen.samples == 12);  // of the first batch, all of them
+    REQUIRE(seen.layers.size() == 1);
+    CHECK(seen.layers[0].output_sqnr == seen.output_sqnr);
+    CHECK(seen.output_sqnr > 20);
+}
+
 }  // namespace distill_observe_layers_test

@@ -2,6 +2,7 @@
 #include <amct_distill/distill/spill_file.hpp>
 
 #include "support/catch.hpp"
+#include "support/failing_files.hpp"
 #include "support/temporary_directory.hpp"
 
 namespace distill_spill_file_test {
@@ -39,6 +40,31 @@ TEST_CASE("tensors come back from a file that no one sees") {
     }
     CHECK(std::filesystem::is_empty(dir.path()));
     CHECK_FALSE(SpillFile({}).is_usable());
+}
+
+TEST_CASE("a file that is cut, and one that has no room, are errors") {
+    support::temporary_directory const dir;
+    std::string const end = detail::concat(" the file of blocks' values in ", dir.path().string(), ": ");
+    REQUIRE(write_file(dir.path() / "values_0", "another run's"));
+    SpillFile file(dir.path());
+    SpillFile::Place first, second;
+    file.write(counted({2, 3}, 1), first).value();
+    {
+        support::FileSizeLimit const limit(40);
+        auto const full = file.write(counted({2, 3}, 7), second);
+        REQUIRE_FALSE(full);
+        CHECK(full.diagnostics()[0].message ==
+              detail::concat("cannot write", end, "File too large; make room for it, or allow more memory"));
+    }
+    nn::Tensor back;
+    file.read(first, back).value();
+    CHECK(back == counted({2, 3}, 1));
+    CHECK(support::empty_files_below(dir.path()) == 1);
+    auto const cut = file.read(first, back);
+    REQUIRE_FALSE(cut);
+    CHECK(cut.diagnostics()[0].message ==
+          detail::concat("cannot read", end, "Input/output error; make room for it, or allow more memory"));
+    CHECK(read_file(dir.path() / "values_0").value() == "another run's");
 }
 
 }  // namespace distill_spill_file_test

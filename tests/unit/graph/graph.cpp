@@ -148,4 +148,37 @@ TEST_CASE("a module that takes another's place changes its type and all of its n
     CHECK(g.topology().nodes[0].type == "Conv2d");
 }
 
+TEST_CASE("a ReLU is found through a part of what has several outputs, and not through what splits") {
+    network n;
+    auto const relu = n.layer("relu", "ReLU", {});
+    auto const before = n.operation("Flatten", {relu});
+    n.topology.nodes.push_back({"part", "Flatten", {}, {before}, NodeKind::port});
+    auto const fc = n.layer("fc", "Linear", {NodeId{n.topology.nodes.size() - 1}});
+    CHECK(graph(n.topology).relu_before(fc) == relu);
+    n.topology.nodes[before].type = "Split";
+    CHECK_FALSE(graph(n.topology).relu_before(fc));
+    n.topology.nodes[before].type = "Unflatten";
+    CHECK(graph(n.topology).relu_before(fc) == relu);
+}
+
+TEST_CASE("nodes of one name that differ in their type, kind or module are told apart") {
+    network n;
+    auto const a = n.layer("a", "Linear", {}), b = n.layer("b", "Linear", {a});
+    n.operation("Relu", {b});
+    Topology const t = n.topology;
+    auto const said = [&](const Topology& other) { return difference(t, other, "the plan", "the network"); };
+    Topology other = t;
+    other.nodes.pop_back();
+    CHECK(said(other) == "the plan has 3 nodes, the network 2");
+    other = t;
+    other.nodes[2].type = "Tanh";
+    CHECK(said(other) == "node 2 is `/Relu` (Relu) in the plan, and `/Relu` (Tanh) in the network");
+    other = t;
+    other.nodes[2].kind = NodeKind::port;
+    CHECK(said(other) == "node 2 is `/Relu` (Relu) in the plan, and `/Relu` (Relu) in the network");
+    other = t;
+    other.nodes[1].module = 0;
+    CHECK(said(other) == "node `b` is a use of one module in the plan, and of another one in the network");
+}
+
 }  // namespace plan_graph_test

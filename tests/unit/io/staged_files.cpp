@@ -152,4 +152,82 @@ TEST_CASE("a directory that may not be written to is named") {
     CHECK(content_of(dir.path()) == "out/ ");
 }
 
+TEST_CASE("a removal that fails moves all back, and makes no directory") {
+    support::temporary_directory const dir;
+    REQUIRE(write_file(dir.path() / "one.txt", "old"));
+    REQUIRE(write_file(dir.path() / "file", "f"));
+    std::string const before = content_of(dir.path());
+    for (const char* bad : {"file/below.txt", ""}) {  // below a file; the directory itself
+        StagedFiles files(dir.path());
+        files.remove("none.txt");  // nothing to move back
+        files.add("one.txt", "new").value();
+        files.remove(bad);
+        auto const refused = files.commit();
+        REQUIRE_FALSE(refused);
+        CHECK(refused.diagnostics()[0].message.starts_with(
+            detail::concat("cannot remove ", (dir.path() / bad).string(), ": ")));
+    }
+    CHECK(content_of(dir.path()) == before);
+    StagedFiles files(dir.path());
+    files.remove("sub/none.txt");
+    files.commit().value();
+    CHECK(content_of(dir.path()) == before);
+    auto const below = StagedFiles(dir.path() / "file" / "out").commit();
+    REQUIRE_FALSE(below);
+    CHECK(below.diagnostics()[0].message.starts_with(
+        detail::concat("cannot create ", (dir.path() / "file" / "out").string(), ": ")));
+}
+
+TEST_CASE("a new file that vanishes before the commit leaves the old ones in their places") {
+    support::temporary_directory const dir;
+    REQUIRE(write_file(dir.path() / "one.txt", "old"));
+    for (const char* name : {"one.txt", "two.txt"}) {
+        StagedFiles files(dir.path());
+        files.add(name, "new").value();
+        fs::remove(dir.path() / ".new-files-0" / "new0");
+        auto const refused = files.commit();
+        REQUIRE_FALSE(refused);
+        CHECK(refused.diagnostics()[0].message ==
+              detail::concat("cannot write ", (dir.path() / name).string(), ": No such file or directory"));
+    }
+    CHECK(content_of(dir.path()) == "one.txt=old ");
+}
+
+TEST_CASE("a staging directory takes a name that is free, below a directory that may have no parent") {
+    support::temporary_directory const dir;
+    fs::create_directory(dir.path() / ".new-files-0");
+    REQUIRE(write_file(dir.path() / ".new-files-1", "a file"));
+    {
+        StagedFiles files(dir.path());
+        files.add("one.txt", "1").value();
+        CHECK(fs::exists(dir.path() / ".new-files-2" / "new0"));
+        files.commit().value();
+    }
+    CHECK(content_of(dir.path()) == ".new-files-0/ .new-files-1=a file one.txt=1 ");
+    fs::path const was = fs::current_path();
+    fs::current_path(dir.path());
+    {
+        StagedFiles files("out");
+        CHECK(files.add("one.txt", "1"));
+        CHECK(files.commit());
+    }
+    fs::current_path(was);
+    CHECK(read_file(dir.path() / "out" / "one.txt").value() == "1");
+}
+
+TEST_CASE("a path that leaves no room for the staging directory's name is an error") {
+    support::temporary_directory const dir;
+    fs::path deep = dir.path();
+    while (deep.native().size() + 210 < 4090) deep /= std::string(200, 'd');
+    deep /= std::string(4090 - deep.native().size() - 1, 'e');
+    {
+        StagedFiles files(deep);
+        auto const refused = files.add("one.txt", "1");
+        REQUIRE_FALSE(refused);
+        CHECK(refused.diagnostics()[0].message ==
+              detail::concat("cannot write to ", deep.string(), ": File name too long"));
+    }
+    CHECK(content_of(dir.path()).empty());
+}
+
 }  // namespace io_staged_files_test

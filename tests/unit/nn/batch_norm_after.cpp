@@ -25,4 +25,11 @@ TEST_CASE("the BatchNorm that folds is the only consumer of the layer") {
     CHECK_FALSE(batch_norm_after(shared, *shared.graph().module_named("conv1")));
 }
 
+TEST_CASE("a layer that is used twice, or never, has no BatchNorm of its own after it") {
+    nn::Network net = support::small_network();
+    ModuleId const conv1 = *net.graph().module_named("conv1");
+    net.apply("conv1_again", "conv1", {*net.find("image")});
+    CHECK_FALSE(batch_norm_after(net, conv1));
+}
+
 }  // namespace nn_batch_norm_after_test

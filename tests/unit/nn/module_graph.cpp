@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <amct_distill/nn/layers/activation.hpp>
 #include <amct_distill/nn/layers/arithmetic.hpp>
 #include <amct_distill/nn/layers/batch_norm.hpp>
 #include <amct_distill/nn/layers/conv2d.hpp>
@@ -161,6 +162,34 @@ TEST_CASE("a module says whether it has weights that can be quantized") {
     CHECK(net.module("fc").weighted()->weight()[0] == 0);
     Module const other = copy.weighted()->with_parameters(Tensor({2, 12}), Tensor());
     CHECK(other.get_if<Linear>()->options().bias == false);
+}
+
+namespace {
+/// A module whose outputs have the shapes that it is given, whatever it reads.
+struct Given {
+    static constexpr std::string_view type_name = "Given";
+    std::vector<Shape> shapes;
+    result<std::vector<Shape>> output_shapes(std::span<const Shape>) const { return shapes; }
+    void forward(Inputs, std::span<Tensor* const>, Scratch&, Mode) const {}
+    void backward(Inputs, Inputs, Inputs, std::span<Tensor* const>, std::span<Tensor>, Scratch&, Mode) const {
+    }
+};
+}  // namespace
+
+TEST_CASE("a layer has inputs, outputs of some dimension, and keeps their number when it is replaced") {
+    Network net;
+    NodeId const x = net.input("x", {4});
+    std::string const expected =
+        "layer \"a\" (Given): expected inputs, and an output that keeps the batch as dimension 0, found ";
+    CHECK_THROWS_WITH(net.add("a", Given{{{any_batch, 2}}}, {}), expected + "0 inputs and an output [N, 2]");
+    CHECK_THROWS_WITH(net.add("a", Given{{{}}}, {x}), expected + "1 inputs and an output []");
+    CHECK_THROWS_WITH(net.add("a", Given{{{any_batch}, {2}}}, {x}), expected + "1 inputs and an output [2]");
+    CHECK_THROWS_WITH(net.add("a", Given{}, {x}), "layer \"a\" (Given): it has no output");
+    NodeId const a = net.add("a", Given{{{any_batch, 2}, {any_batch, 3}}}, {x});
+    CHECK(net.outputs_of(a).size() == 2);
+    CHECK_THROWS_WITH(net.add("a", ReLU{}, {x}), "layer \"a\": the name is empty or taken");
+    CHECK_THROWS_WITH(net.replace("a", Given{{{any_batch, 2}}}),
+                      "layer \"a\": its replacement (Given) has 1 outputs, expected 2");
 }
 
 }  // namespace nn_module_graph_test

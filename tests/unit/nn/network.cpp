@@ -418,4 +418,19 @@ TEST_CASE("network: errors while it runs") {
         "and [1]");
 }
 
+TEST_CASE("an input computes nothing, and what has not been run has no gradient") {
+    Network net;
+    NodeId const x = net.input("x", {2});
+    NodeId const y = net.add_function("y", ReLU{}, {x});
+    net.output(y);
+    Tape tape;
+    net.forward_node(x, tape, Mode::evaluate);
+    net.backward_node(x, tape, Mode::evaluate);
+    tape.output(x) = Tensor({1, 2}, {1, -1});
+    CHECK_THROWS_WITH(net.backward_node(y, tape, Mode::evaluate),
+                      "layer \"y\": expected an output [N, 2] and a gradient like it, found [] and []");
+    net.forward_node(y, tape, Mode::evaluate);
+    CHECK(tape.output(y) == Tensor({1, 2}, {1, 0}));
+}
+
 }  // namespace nn_network_test

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/nn/options_text.hpp>
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -81,6 +82,15 @@ TEST_CASE("a number with a point or an exponent ends where it is none") {
     CHECK(error_of("eps: 1e5e3") == "expected `option: value`, found ``");
     CHECK(error_of("eps: .5") == "option `eps`: its value cannot be read");
     CHECK(error_of("eps: e5") == "option `eps`: its value cannot be read");
+}
+
+TEST_CASE("numbers that are none, and texts that are cut after a backslash") {
+    CHECK(std::isnan(detail::read_options<Options>("eps: nan").value().eps));
+    CHECK(detail::read_options<Options>("eps: -inf").value().eps == -std::numeric_limits<double>::infinity());
+    CHECK(error_of("eps: /") == "option `eps`: its value cannot be read");
+    CHECK(error_of("eps: x") == "option `eps`: its value cannot be read");
+    CHECK(error_of("mode: \"a\\") == "option `mode`: its value cannot be read");
+    CHECK(detail::read_options<Options>("bias:\tfalse").value().bias == false);
 }
 
 }  // namespace nn_options_text_test

@@ -71,4 +71,23 @@ TEST_CASE("a sum in lanes is the sum") {
     }
 }
 
+TEST_CASE("a tensor that is assigned to itself stays") {
+    Tensor t({2}, {1, 2});
+    const Tensor& same = t;
+    t = same;
+    CHECK(t == Tensor({2}, {1, 2}));
+}
+
+TEST_CASE("a matrix has no rows below 0, and a tensor without dimensions no values") {
+    Tensor const t({2, 3});
+    CHECK_THROWS_WITH(matrix(t, 2, -3), "a tensor [2, 3] is no 2 x -3 matrix");
+    CHECK_THROWS_WITH(matrix(t, -2, 3), "a tensor [2, 3] is no -2 x 3 matrix");
+    CHECK_THROWS_WITH(matrix(t, 2, 2), "a tensor [2, 3] is no 2 x 2 matrix");
+    CHECK(matrix(t, 3, 2).cols() == 2);
+    Tensor none(Shape{});
+    CHECK(none.size() == 0);
+    none.resize({});
+    CHECK(none.rank() == 0);
+}
+
 }  // namespace nn_tensor_test

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/nn/weight_rows.hpp>
 
+#include <amct_distill/nn/layers/linear.hpp>
+
 #include "support/catch.hpp"
 
 namespace nn_weight_rows_test {
@@ -50,6 +52,16 @@ TEST_CASE("a transposed convolution's weight of in, out per group, taps has a ro
     CHECK(back == weight);
     rows.add(matrix, back);
     for (std::size_t i = 0; i != back.size(); ++i) CHECK(back[i] == 2 * weight[i]);
+}
+
+TEST_CASE("a weight that is its own matrix stays where it is") {
+    Linear linear({.in_features = 3, .out_features = 2});
+    linear.weight() = counted({2, 3});
+    Module module(linear);
+    WeightRows const rows(*module.weighted());
+    Tensor weight = counted({2, 3});
+    rows.scatter(weight, weight);
+    CHECK(weight == counted({2, 3}));
 }
 
 }  // namespace nn_weight_rows_test

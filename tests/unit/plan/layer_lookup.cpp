@@ -101,4 +101,30 @@ TEST_CASE("a name that differs in an invisible character is shown with it") {
           "error: quant_skip_layers[0]: no layer is named `conv1<U+200B>`; did you mean `conv1`?");
 }
 
+TEST_CASE("a name is a pattern where patterns are taken and no layer has it") {
+    Topology t = mlp();
+    t.modules[0].name = "fc*";
+    t.nodes[0].name = "fc*";
+    Graph const g(t);
+    detail::DiagnosticList found({});
+    detail::LayerLookup const names(g, found), patterns(g, found, true);
+    CHECK_FALSE(names.names_many("f*"));
+    CHECK(patterns.names_many("f*"));
+    CHECK_FALSE(patterns.names_many("fc*"));
+    CHECK(patterns.layers("fc*", {}, "a") == std::vector<ModuleId>{{0}});
+    CHECK(patterns.layers("f*", {}, "a") == std::vector<ModuleId>{{0}, {2}, {4}});
+    CHECK_FALSE(names.layer("x*", {}, "a"));
+    CHECK_FALSE(patterns.layer("x*", {}, "b"));
+    CHECK(to_string(found.errors()) ==
+          "error: a: no layer is named `x*`; patterns are taken with ResolveOptions::patterns\n"
+          "error: b: no layer is named `x*`; the layers that can be quantized: `fc*`, `fc2` and `fc3`");
+}
+
+TEST_CASE("where no layer can be quantized none is suggested") {
+    Graph const g(chain({{"relu", "ReLU"}}));
+    detail::DiagnosticList found({});
+    CHECK_FALSE(detail::LayerLookup(g, found).layer("conv", {}, "a"));
+    CHECK(to_string(found.errors()) == "error: a: no layer is named `conv`");
+}
+
 }  // namespace plan_names_test

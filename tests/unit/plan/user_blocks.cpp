@@ -186,4 +186,58 @@ TEST_CASE("a BatchNorm that is used twice cannot be in a group, which would trai
     CHECK(groups_of(n.topology, {group("k1", "k1"), group("k2", "k2")}).errors.empty());
 }
 
+TEST_CASE("a part of a network that is none says why") {
+    auto const only = [](const Topology& topology, const DistillGroup& one) {
+        auto const [groups, errors] = groups_of(topology, {one}, true);
+        CHECK(groups.empty());
+        return errors;
+    };
+    CHECK(only(example(), group("conv2", "conv1")) ==
+          "error: distill_group[0]: `conv1` comes before `conv2`: exchange start_layer_name and "
+          "end_layer_name");
+    CHECK(only(forked(), group("a", "c")) == "error: distill_group[0]: no path leads from `a` to `c`");
+    Topology leaves = example();
+    leaves.outputs.push_back(1);
+    CHECK(only(leaves, group("conv1", "relu1")) ==
+          "error: distill_group[0]: `bn1` inside of the group leaves the network: a group has one value that "
+          "others read, its last");
+    CHECK(only(forked(), group("stem", "b")) ==
+          "error: distill_group[0]: `act` inside of the group is read by `c`, outside of it: a group has one "
+          "value that others read, its last");
+    network late;  // b reads a before the group's last node, and does not lead to it
+    auto const a = late.layer("a", "Conv2d", {});
+    auto const b = late.layer("b", "Conv2d", {a});
+    auto const c = late.layer("c", "Conv2d", {a});
+    late.topology.outputs = {b, c};
+    CHECK(only(late.topology, group("a", "c")) ==
+          "error: distill_group[0]: `a` inside of the group is read by `b`, outside of it: a group has one "
+          "value that others read, its last");
+    network twice;
+    auto const act =
+        twice.layer("act", "ReLU", {twice.layer("norm", "BatchNorm2d", {twice.layer("k", "Conv2d", {})})});
+    twice.topology.outputs = {twice.use("norm", {act})};
+    CHECK(only(twice.topology, group("k", "act")) ==
+          "error: distill_group[0]: `norm` (BatchNorm2d) is used more than once, and in a group it would be "
+          "trained in two places: end the group before it, or start it after");
+}
+
+TEST_CASE("constants, inputs and further outputs lead to a part's end, and are not of it") {
+    network n;
+    auto const add = [&](const char* name, const char* type, std::vector<std::size_t> inputs,
+                         NodeKind kind) -> NodeId {
+        n.topology.nodes.push_back({name, type, {}, std::move(inputs), kind});
+        return {n.topology.nodes.size() - 1};
+    };
+    auto const a = n.layer("a", "Conv2d", {add("image", "Input", {}, NodeKind::input)});
+    auto const split = add("split", "Split", {a}, NodeKind::operation);
+    auto const part = add("split:1", "Split", {split}, NodeKind::port);
+    auto const table = add("table", "Constant", {}, NodeKind::constant);
+    auto const other = add("other", "Input", {}, NodeKind::input);
+    auto const sum = add("sum", "Sum", {split, part, table, other}, NodeKind::operation);
+    n.topology.outputs = {n.layer("b", "Conv2d", {sum})};
+    auto const found = groups_of(n.topology, {group("a", "b")}, true);
+    CHECK(found.errors.empty());
+    CHECK(found.groups == group_names{{"a", "split", "sum", "b"}});
+}
+
 }  // namespace plan_groups_test

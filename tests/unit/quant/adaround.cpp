@@ -249,6 +249,14 @@ TEST_CASE("learned rounding refuses options that make no sense") {
     CHECK(error({.hard_phase = 1.5}) == "adaround_distill: hard_phase must be 0 to 1, found 1.5");
     CHECK(error({.learning_rate = infinity}) ==
           "adaround_distill: learning_rate must be at least 0, found inf");
+    CHECK(error({.regularization_end = infinity}) ==
+          "adaround_distill: regularization_end must be above 0, found inf");
+    CHECK(error({.warm_up = -0.5}) == "adaround_distill: warm_up must be 0 to below 1, found -0.5");
+    CHECK(error({.learning_rate = -1}) == "adaround_distill: learning_rate must be at least 0, found -1");
+    AdaRoundOptions none;
+    none.regularization = 0;
+    CHECK(none.penalty(0.9).weight == 0);
+    CHECK(none.penalty(0.9).exponent == none.beta_start);
     AdaRound<Int4, ChannelWise> q;
     RowMajorMatrix bad = w;
     bad(1, 0) = std::numeric_limits<float>::quiet_NaN();

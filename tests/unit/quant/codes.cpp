@@ -82,6 +82,9 @@ TEST_CASE("what is no matrix of codes is an error") {
     CHECK(error(Codes<Int4>::from_bytes(std::vector<std::uint8_t>(3), 2, 3)) ==
           "error: codes: a 2 x 3 matrix of INT4 takes 4 bytes, found 3; pass the rows and columns it was "
           "stored with");
+    CHECK(error(Codes<Int4>::pack(std::vector<std::int8_t>{0, -9}, 1, 2)) ==
+          "error: codes: code -9 at [0, 1] is outside -8..7; quantize with INT4");
+    CHECK(Codes<Int4>(2, 2) != Codes<Int4>(1, 2));
     CHECK(error(Codes<Int3>::from_bytes({0x20, 0x07}, 2, 2)) ==
           "error: codes: code 7 at [1, 0] is outside -4..3; quantize with INT3");
 }

@@ -6,7 +6,9 @@
 
 #include "support/catch.hpp"
 #include "support/executions.hpp"
+#include "support/failing_files.hpp"
 #include "support/golden.hpp"
+#include "support/temporary_directory.hpp"
 
 namespace quant_ifmr_test {
 
@@ -446,6 +448,55 @@ TEST_CASE("the percentiles are those of all batches, whatever each one holds") {
     CHECK(found.range == ClipRange{8, -4});
     CHECK(found.range == whole.finish()->range);
     CHECK(found.losses == whole.finish()->losses);
+}
+
+TEST_CASE("a file of values that cannot be read is an error, whichever time it is read") {
+    std::vector<float> x(19 * detail::task_size);
+    for (std::size_t i = 0; i != x.size(); ++i) x[i] = static_cast<float>(i % 1001) - 400;
+    for (bool every : {false, true})
+        // The loop in which the file is cut; one follows each of two parts, and the values in memory.
+        for (int loop = 0; loop != (every ? 2 : 3); ++loop) {
+            IfmrOptions options;
+            options.every_loss = every;
+            options.search_step = 0.1;
+            support::temporary_directory const dir;
+            Ifmr<Int8> ifmr(options);
+            ifmr.limit_memory(2 * 9 * detail::task_size * sizeof(float), dir.path().string());
+            ifmr.observe(x).value();
+            int left = loop;
+            Execution on;
+            on.parallel_for = [&](std::size_t tasks, const std::function<void(std::size_t)>& task) {
+                if (--left == 0) support::empty_files_below(dir.path());
+                for (std::size_t k = 0; k != tasks; ++k) task(k);
+            };
+            if (loop == 0) CHECK(support::empty_files_below(dir.path()) == 1);
+            auto const found = ifmr.finish(on);
+            REQUIRE_FALSE(found);
+            CHECK(found.diagnostics()[0].message.starts_with(
+                "cannot read the temporary file of observed values: "));
+        }
+}
+
+TEST_CASE("options that are none are an error at the end, and a candidate that is too narrow is no match") {
+    IfmrOptions options;
+    options.search_step = 0;
+    Ifmr<Int8> none(options);
+    none.observe(std::vector<float>{1, 2}).value();
+    CHECK(
+        none.finish().diagnostics().at(0).message ==
+        "IFMR: the search from 0.7 to 1.3 by 0 is not one of 1 to 10000 positive ratios; the default is from "
+        "0.7 to 1.3 by 0.01");
+    // Of the ratios from 0.7 to 1.3 the small ones have no scale.
+    std::vector<float> narrow(10000);
+    for (std::size_t i = 0; i != narrow.size(); ++i) narrow[i] = smallest_scale * static_cast<float>(i % 128);
+    Ifmr<Int8> ifmr;
+    ifmr.observe(narrow).value();
+    auto const found = ifmr.finish();
+    REQUIRE(found);
+    CHECK(found.diagnostics().empty());
+    CHECK(std::isinf(found->losses.front()));
+    CHECK(std::isfinite(found->losses[found->best]));
+    CHECK(found->scale_offset.scale >= smallest_scale);
 }
 
 }  // namespace quant_ifmr_test

@@ -51,6 +51,8 @@ TEST_CASE("odd rows, single values and empty matrices are packed and unpacked") 
 TEST_CASE("what cannot be packed or unpacked is an error") {
     auto const error = [](const auto& r) { return to_string(r.diagnostics()); };
     std::vector<std::int8_t> const codes{0, 7, -8, 8};
+    CHECK(error(pack_int4(std::vector<std::int8_t>{0, 1, 2, -9}, 2, 2)) ==
+          "error: pack_int4: code -9 at [1, 1] is outside -8..7; quantize with Int4");
     CHECK(error(pack_int4(codes, 2, 2)) ==
           "error: pack_int4: code 8 at [1, 1] is outside -8..7; quantize with Int4");
     CHECK(error(pack_int4(codes, 2, 3)) ==

@@ -12,6 +12,7 @@
 
 #include "support/catch.hpp"
 #include "support/child_process.hpp"
+#include "support/failing_files.hpp"
 #include "support/temporary_directory.hpp"
 
 namespace quant_value_store_test {
@@ -133,6 +134,26 @@ TEST_CASE("parts are multiples of what a thread takes, but the last") {
     REQUIRE(store.for_each_part([&](std::span<const float> part) { sizes.push_back(part.size()); }));
     CHECK(sizes ==
           std::vector<std::size_t>{detail::task_size, detail::task_size, 150000 - 2 * detail::task_size});
+}
+
+TEST_CASE("the file takes a name that is free, and one that is cut is an error") {
+    support::temporary_directory const dir;
+    REQUIRE(write_file(dir.path() / "observed_0", "another run's"));
+    std::vector<float> const x(detail::task_size + 1, 1.0f);
+    detail::ValueStore store(0);
+    store.limit(0, dir.path().string());
+    REQUIRE(store.append(x));
+    CHECK(all(store) == x);
+    CHECK(support::empty_files_below(dir.path()) == 1);
+    auto const cut = store.for_each_part([](std::span<const float>) {});
+    REQUIRE_FALSE(cut);
+    CHECK(cut.diagnostics()[0].message.starts_with("cannot read the temporary file of observed values: "));
+    support::FileSizeLimit const limit(1000);
+    auto const full = store.append(x);
+    REQUIRE_FALSE(full);
+    CHECK(full.diagnostics()[0].message ==
+          "cannot write the temporary file of observed values: File too large; make room for it, or allow "
+          "more memory");
 }
 
 }  // namespace quant_value_store_test

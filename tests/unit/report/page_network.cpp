@@ -2,6 +2,7 @@
 #include <amct_distill/report/page_network.hpp>
 
 #include <algorithm>
+#include <amct_distill/nn/layers/concat.hpp>
 #include <amct_distill/nn/layers/conv_transpose.hpp>
 #include <string>
 #include <vector>
@@ -87,6 +88,34 @@ TEST_CASE("shapes of layers that are none of a convolution's, and of those with 
     CHECK(detail::option_numbers("a: 1 stride: [3, 4]", "stride") == std::vector<std::string>{"3", "4"});
     CHECK(detail::times({"3", "4"}, true) == "3×4");
     CHECK(detail::times({}, true).empty());
+}
+
+TEST_CASE(
+    "constants are not drawn, parts of a value are their whole, and weights of no plan have their names") {
+    nn::Network net;
+    nn::NodeId const x = net.input("x", {4});
+    nn::NodeId const shared = net.add("shared", nn::Linear({.in_features = 4, .out_features = 4}), {x});
+    nn::NodeId const again = net.apply("again", "shared", {shared});
+    nn::NodeId const table = net.constant("table", nn::Tensor({4}, {1, 2, 3, 4}));
+    nn::NodeId const shifted = net.add_function("shift", nn::Add{}, {again, table});
+    nn::NodeId const parts = net.add_function("parts", nn::Split({.dim = 1, .sizes = {2, 2}}), {shifted});
+    nn::NodeId const sum = net.add_function("sum", nn::Add{}, {parts, net.outputs_of(parts)[1]});
+    net.add_function("cut", nn::Split({.dim = 1, .sizes = {1, 3}}),
+                     {net.constant("row", nn::Tensor({1, 4}))});
+    nn::NodeId const of_table = net.add_function("of_table", nn::ReLU{}, {table});
+    net.output(net.add("fc", nn::Linear({.in_features = 2, .out_features = 3}), {sum}));
+    net.output(of_table);
+    nn::NodeId const image = net.input("image", {1, 5, 5});
+    net.output(net.add("conv", nn::Conv2d({.in_channels = 1, .out_channels = 1, .kernel = {3, 3}}), {image}));
+    PageNetwork const page = page_network(net, support::plan_for(net, ""));
+    std::vector<std::string> labels;
+    for (const auto& node : page.nodes) labels.push_back(node.label);
+    CHECK(labels == std::vector<std::string>{"x", "shared", "shared", "fc", "image", "conv"});
+    CHECK_FALSE(page.nodes[1].layer);
+    CHECK(page.nodes[2].inputs == std::vector<std::size_t>{1});
+    CHECK(page.nodes[3].inputs == std::vector<std::size_t>{2});
+    REQUIRE(page.layers.size() == 2);
+    CHECK(page.layers[1].shape == "3×3 1→1");  // one channel is not depthwise
 }
 
 }  // namespace report_page_network_test

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/report/text.hpp>
 
+#include <algorithm>
 #include <limits>
 #include <sstream>
 
@@ -109,6 +110,20 @@ TEST_CASE("a report keeps to its width, whatever the names and figures") {
             CHECK(line.size() <= width);
         }
     }
+}
+
+TEST_CASE("a report of one scale, of no signal, of a block without modules, on the narrowest terminal") {
+    DistillReport r = sample();
+    r.layers[0].weight_scales = {{0.5f, 0}, {0.5f, 0}};
+    r.layers[0].weight_sqnr = -std::numeric_limits<double>::infinity();
+    r.blocks[1].names.clear();
+    std::string const text = to_table(r);
+    CHECK_THAT(text, Catch::Contains("conv1  arq_distill, INT4, channel_wise  5.00e-01  -     1 of 2\n"));
+    CHECK_THAT(text, Catch::Contains("  2                      5.00e-01  5.00e-01   calibrated"));
+    std::string const narrow = detail::losses_table(r.blocks, 18);
+    CHECK_THAT(narrow, Catch::Contains("5.00e-01\n"));
+    CHECK(std::ranges::count(narrow, '\n') == 2 + 9);
+    CHECK(detail::range_of_scales({}).empty());
 }
 
 }  // namespace distill_report_text_test

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/student/bias_correction.hpp>
 
+#include <amct_distill/nn/layers/arithmetic.hpp>
 #include <amct_distill/student/calibrate.hpp>
 #include <cmath>
 #include <limits>
@@ -178,6 +179,48 @@ TEST_CASE("a failed correction leaves the student as it was") {
     nn::Network const other = support::small_network();
     CHECK_THROWS_WITH(correct_biases(other, student, batches), Catch::Contains("the teacher"));
     CHECK(bias_of() == before);
+}
+
+TEST_CASE("a network without biases, and one whose layers are shared, has none to correct") {
+    nn::Network net;
+    nn::NodeId x = net.input("x", {4});
+    x = net.add("plain", nn::Linear({.in_features = 4, .out_features = 4, .bias = false}), {x});
+    x = net.add("twice", nn::Linear({.in_features = 4, .out_features = 4}), {x});
+    net.output(net.apply("again", "twice", {x}));
+    nn::initialize(net, 3);
+    std::vector<nn::Tensor> const batches{nn::Tensor({2, 4}, {1, 2, 3, 4, -1, -2, 3, 4})};
+    Student student = make_student(net, support::plan_for(net, "batch_num: 1")).value();
+    calibrate(student, batches).value();
+    auto const report = correct_biases(net, student, batches).value();
+    CHECK(report.layers.empty());
+    REQUIRE(report.others.size() == 1);
+    CHECK(report.others[0].layer == "plain");
+    CHECK(report.batches == 1);
+}
+
+TEST_CASE("biases are corrected where an input of the network and a constant are read after their layers") {
+    nn::Network net;
+    nn::NodeId const x = net.input("x", {4}), z = net.input("z", {4});
+    nn::NodeId const table = net.constant("table", nn::Tensor({4}, {1, 2, 3, 4}));
+    nn::NodeId a = net.add("a", nn::Linear({.in_features = 4, .out_features = 4}), {x});
+    a = net.add("b", nn::Linear({.in_features = 4, .out_features = 4}), {a});
+    a = net.add_function("shift", nn::Add{}, {a, table});
+    net.output(net.add_function("sum", nn::Add{}, {a, z}));
+    nn::initialize(net, 3);
+    std::vector<Batch> batches;
+    for (float s : {1.0f, -0.5f})
+        batches.push_back({nn::Tensor({2, 4}, {s, 2, 0.3f, -s, 1, -0.7f, s, 0.1f}),
+                           nn::Tensor({2, 4}, {0.2f, s, 1, -s, s, 0.9f, -0.4f, 1})});
+    Student student = make_student(net, support::plan_for(net, int4)).value();
+    calibrate(student, batches).value();
+    Student again = student;
+    auto const report = correct_biases(net, student, batches).value();
+    REQUIRE(report.layers.size() == 2);
+    CHECK(report.layers[1].shift > 0);
+    correct_biases(net, again, batches, {.memory_bytes = 0}).value();
+    CHECK(again.quantized(*net.graph().module_named("b"))->layer().bias() ==
+          student.quantized(*net.graph().module_named("b"))->layer().bias());
+    CHECK(report.batches == 2);
 }
 
 }  // namespace student_bias_correction_test

@@ -3,8 +3,11 @@
 
 #include <cmath>
 #include <filesystem>
+#include <functional>
+#include <optional>
 
 #include "support/catch.hpp"
+#include "support/failing_files.hpp"
 #include "support/golden.hpp"
 #include "support/small_network.hpp"
 #include "support/temporary_directory.hpp"
@@ -192,6 +195,63 @@ TEST_CASE("a network of two inputs is calibrated on batches of two tensors") {
     batch[1] = nn::Tensor({7, 4});
     CHECK_THROWS_WITH(calibrate(student, std::vector<Batch>{batch}),
                       "calibrate: batch 0: input \"b\": expected 8 samples as in the first, found 7");
+}
+
+TEST_CASE("a directory that cannot be made, or has no room for what layers read, is an error") {
+    nn::Network net;
+    net.output(net.add("fc", nn::Linear({.in_features = 64, .out_features = 2}), {net.input("x", {64})}));
+    nn::initialize(net, 1);
+    struct Source {
+        std::vector<nn::Tensor> batches = std::vector<nn::Tensor>(2, nn::Tensor({1100, 64}));
+        std::function<void()> before_the_second = [] {};
+        std::size_t size() const { return 2; }
+        result<Batch> load(std::size_t i) const {
+            if (i == 1) before_the_second();
+            return Batch{batches[i]};
+        }
+    };
+    Source source;
+    for (std::size_t i = 0; i != source.batches[0].size(); ++i)
+        source.batches[0][i] = source.batches[1][i] = static_cast<float>(i % 255) - 100;
+    support::temporary_directory const dir;
+    Student student = make_student(net, support::plan_for(net, "batch_num: 2")).value();
+    RunOptions run{.memory_bytes = 0, .directory = dir.path() / "run", .load_ahead = false};
+    {
+        std::optional<support::FileSizeLimit> limit;
+        source.before_the_second = [&] { limit.emplace(1000); };
+        auto const full = calibrate(student, source, run);
+        limit.reset();
+        REQUIRE_FALSE(full);
+        CHECK(full.diagnostics()[0].message ==
+              "layer `fc`: cannot write the temporary file of observed values: File too large; make room for "
+              "it, or allow more memory");
+    }
+    CHECK_FALSE(student.quantizers("fc")->is_calibrated());
+    source.before_the_second = [] {};
+    run.load_ahead = true;
+    auto const report = calibrate(student, source, run);
+    REQUIRE(report);
+    CHECK(report.diagnostics().empty());
+    CHECK(student.quantizers("fc")->data_clip().max > 100);
+    CHECK(dir.files() == 0);
+    REQUIRE(write_file(dir.path() / "file", "f"));
+    run.directory = dir.path() / "file" / "run";
+    CHECK(calibrate(student, source, run).diagnostics().at(0).message ==
+          detail::concat("cannot create ", run.directory.string(), ": Not a directory"));
+    auto const one = calibrate(student, std::span(source.batches).first(1));
+    CHECK(to_string(one.diagnostics()) ==
+          "warning: calibrate: batch_num is 2, and 1 batch was given; each counts once");
+}
+
+TEST_CASE("values for which there are no clips are an error that names the layer") {
+    nn::Network net;
+    net.output(net.add("fc", nn::Linear({.in_features = 4, .out_features = 2}), {net.input("x", {4})}));
+    nn::initialize(net, 1);
+    Student student = make_student(net, support::plan_for(net, "")).value();
+    auto const wide = calibrate(student, std::vector{nn::Tensor({1, 4}, {3e38f, -3e38f, 0, 1})});
+    REQUIRE_FALSE(wide);
+    CHECK(wide.diagnostics()[0].message.starts_with("layer `fc`: activations: "));
+    CHECK_FALSE(student.quantizers("fc")->is_calibrated());
 }
 
 }  // namespace distill_calibrate_test

@@ -57,4 +57,18 @@ TEST_CASE("means and the deviation are those of all batches, and the same on any
     }
 }
 
+TEST_CASE("the mean of a channel without values is 0, and values that are alike have no deviation") {
+    // (A deviation of values that are all alike is 0, also where rounding makes the variance negative.)
+    detail::ChannelSums sums({0, 0, 2, 2}, 3);
+    nn::Network net;
+    net.output(net.add_function("relu", nn::ReLU{}, {net.input("x", {4})}));
+    SliceRunner runner(net);
+    SliceSums by_slice(runner);
+    nn::Tensor const values({2, 4}, {0.1f, 0.1f, 0.1f, 0.1f, 0.1f, 0.1f, 0.1f, 0.1f});
+    sums.add(values, by_slice, 2);
+    CHECK(sums.mean(0) == Approx(0.1));
+    CHECK(sums.mean(1) == 0);
+    CHECK(sums.deviation() < 1e-9);
+}
+
 }  // namespace student_channel_sums_test

@@ -31,4 +31,20 @@ TEST_CASE("of each parameter the first value that cannot be used is named, with 
             finite);
 }
 
+TEST_CASE("a variance of 0 needs an eps above it") {
+    for (double eps : {0.0, 1e-5}) {
+        nn::Network net;
+        net.output(
+            net.add("bn", nn::BatchNorm2d({.num_features = 2, .eps = eps}), {net.input("x", {2, 3, 3})}));
+        net.module("bn").get_if<nn::BatchNorm2d>()->running_var()[1] = 0;
+        auto const errors = detail::check_parameters(net);
+        REQUIRE(errors.size() == (eps == 0 ? 1 : 0));
+        if (eps == 0)
+            CHECK(errors[0].message ==
+                  "layer `bn`: running_var: value at [1] is 0; a variance is above 0, or 0 with an eps above "
+                  "it: "
+                  "check where it comes from");
+    }
+}
+
 }  // namespace student_check_parameters_test

@@ -5,11 +5,13 @@
 #include <amct_distill/nn/layers/conv_transpose.hpp>
 #include <amct_distill/nn/layers/pool.hpp>
 #include <amct_distill/nn/layers/smooth_activation.hpp>
+#include <amct_distill/nn/layers/structure.hpp>
 #include <amct_distill/student/calibrate.hpp>
 #include <cmath>
 #include <limits>
 #include <span>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -299,6 +301,10 @@ TEST_CASE("a layer of one's own that tells its input's groups is equalized into,
 struct OwnReLU : nn::ReLU {
     static constexpr std::string_view type_name = "OwnReLU", operation = "OwnReLU";
 };
+struct OwnAdd : nn::Add {
+    static constexpr std::string_view type_name = "OwnAdd", operation = "OwnAdd";
+    static constexpr bool is_homogeneous = true;
+};
 struct ModestReLU : nn::ReLU {
     static constexpr std::string_view type_name = "ModestReLU", operation = "ModestReLU";
     static constexpr bool is_homogeneous = false;
@@ -308,7 +314,8 @@ TEST_CASE("channels are scaled through a function of one's own that says that th
     auto const equalized = [](auto function) {
         nn::Network net;
         nn::NodeId x = convolution(net, net.input("image", {2, 6, 6}));
-        x = net.add_function("own", function, {x});
+        constexpr bool two = std::is_same_v<decltype(function), OwnAdd>;
+        x = net.add_function("own", function, two ? std::vector{x, x} : std::vector{x});
         net.output(net.add(
             "next", nn::Conv2d({.in_channels = 4, .out_channels = 4, .kernel = {3, 3}, .groups = 4}), {x}));
         nn::initialize(net, 3);
@@ -319,6 +326,10 @@ TEST_CASE("channels are scaled through a function of one's own that says that th
     REQUIRE(own.pairs.size() == 1);
     CHECK(own.pairs[0].first == "conv");
     CHECK(own.pairs[0].second == "next");
+    auto const of_two = equalized(OwnAdd{});
+    CHECK(of_two.pairs.empty());
+    CHECK(of_two.others.at(0).why ==
+          "`own` (OwnAdd) stands before it, through which channels cannot be scaled");
     auto const modest = equalized(ModestReLU{});
     CHECK(modest.pairs.empty());
     REQUIRE(modest.others.size() == 1);
@@ -430,6 +441,108 @@ TEST_CASE("the outputs of any layer are divided, each channel by its factor") {
     check(nn::ConvTranspose2d({.in_channels = 4, .out_channels = 4, .kernel = {2, 3}}));
     check(nn::ConvTranspose2d({.in_channels = 4, .out_channels = 4, .kernel = {2, 2}, .groups = 2}));
     check(nn::BatchNorm2d({.num_features = 4}));
+}
+
+TEST_CASE("channels are scaled through a mean and through what changes nothing, and not through a sum") {
+    auto const batches = support::small_batches(1, 3);
+    auto const equalized = [&](auto between) {
+        nn::Network net = network(convolution, between);
+        spread(net, "conv", 4);
+        return equalize(net, batches).value();
+    };
+    auto const pairs = [&](auto module) {
+        auto const report = equalized(
+            [&](nn::Network& net, nn::NodeId x) { return net.add_function("between", module, {x}); });
+        return report.pairs.size();
+    };
+    CHECK(pairs(nn::AvgPool2d({.kernel = {2, 2}})) == 1);
+    CHECK(pairs(nn::Identity{}) == 1);
+    auto const sum = equalized([](nn::Network& net, nn::NodeId x) {
+        return net.add_function("sum", nn::Add{},
+                                {x, net.constant("one", nn::Tensor({4, 1, 1}, {1, 1, 1, 1}))});
+    });
+    CHECK(sum.pairs.empty());
+    CHECK(sum.others.at(0).why == "`sum` (Add) stands before it, through which channels cannot be scaled");
+}
+
+TEST_CASE("a layer whose inputs are no channels is not scaled, and one that comes of a constant neither") {
+    nn::Network net;
+    nn::NodeId x = net.input("x", {4});
+    x = net.add("fc", nn::Linear({.in_features = 4, .out_features = 16}), {x});
+    x = net.add_function("image", nn::Reshape(nn::Shape{4, 2, 2}), {x});
+    net.output(net.add("depthwise", nn::Conv2d({.in_channels = 4, .out_channels = 4, .groups = 4}), {x}));
+    nn::initialize(net, 3);
+    std::vector<nn::Tensor> const batches{nn::Tensor({1, 4}, {1, -1, 2, 0.5f})};
+    auto const report = equalize(net, batches).value();
+    CHECK(report.pairs.empty());
+    REQUIRE(report.others.size() == 1);
+    CHECK(report.others[0].why ==
+          "`image` (Reshape) stands before it, through which channels cannot be scaled");
+    nn::Network rows;  // a Linear of the last dimension
+    x = rows.add("fc", nn::Linear({.in_features = 3, .out_features = 3}), {rows.input("x", {4, 3, 3})});
+    rows.output(rows.add("depthwise", nn::Conv2d({.in_channels = 4, .out_channels = 4, .groups = 4}), {x}));
+    CHECK(equalize(rows, std::vector{nn::Tensor({1, 4, 3, 3})})->others.at(0).why ==
+          "the layer before it, `fc`, is a Linear");
+}
+
+TEST_CASE("of channels that are always 0, or that no weight reads, nothing is changed") {
+    auto const batches = support::small_batches(1, 3);
+    for (bool all : {false, true}) {
+        nn::Network net = network(convolution, relu);
+        nn::Weighted& conv = *net.module("conv").weighted();
+        for (std::size_t i = all ? 0 : 3 * 18; i != 4 * 18; ++i) conv.weight()[i] = 0;
+        for (std::size_t c = all ? 0 : 3; c != 4; ++c) conv.bias()[c] = -1;
+        for (auto into : {EqualizeInto::depthwise, EqualizeInto::convolutions}) {
+            nn::Network changed = net;
+            auto const report = equalize(changed, batches, {}, {.into = into}).value();
+            REQUIRE(report.pairs.size() == (into == EqualizeInto::depthwise ? 1 : 2));
+            CHECK((report.pairs[0].widest_before == 0) == all);
+            CHECK(changed.module("conv").weighted()->bias()[3] == -1);
+            check_same_outputs(net, changed, batches);
+        }
+    }
+    nn::Network unread = network(convolution, relu);
+    nn::Weighted& last = *unread.module("last").weighted();
+    for (std::size_t i = 0; i != last.weight().size(); ++i)
+        if (i % 8 == 5) last.weight()[i] = 0;
+    nn::Network const before = unread;
+    CHECK(equalize(unread, batches, {}, {.into = EqualizeInto::convolutions})->pairs.size() == 2);
+    check_same_outputs(before, unread, batches);
+    for (std::size_t dead : {1u, 4u}) {  // channels that conv2 reads
+        nn::Network small = support::small_network();
+        auto* const bn = small.module("bn1").get_if<nn::BatchNorm2d>();
+        for (std::size_t c = 0; c != dead; ++c) bn->weight()[c] = 0, bn->bias()[c] = -1;
+        nn::Network const was = small;
+        auto const report = equalize(small, batches, {}, {.into = EqualizeInto::convolutions}).value();
+        REQUIRE(report.pairs.size() == 1);
+        CHECK((report.pairs[0].widest_before == 0) == (dead == 4));
+        CHECK(small.module("bn1").get_if<nn::BatchNorm2d>()->bias()[0] <= -1);
+        check_same_outputs(was, small, batches);
+    }
+}
+
+TEST_CASE("equalize: parameters that are not finite, before or afterwards, and an infinite factor") {
+    auto const batches = support::small_batches(1, 3);
+    nn::Network net = network(convolution, relu);
+    float const infinity = std::numeric_limits<float>::infinity();
+    CHECK_THROWS_WITH(equalize(net, batches, {}, {.largest_factor = double(infinity)}),
+                      "equalize: largest_factor must be at least 1, found inf");
+    nn::Network bad = net;
+    bad.module("conv").weighted()->bias()[1] = infinity;
+    CHECK(equalize(bad, batches).diagnostics().at(0).message ==
+          "layer `conv`: bias: value at [1] is inf; only finite values can be used: check where they come "
+          "from");
+    // A weight that overflows when its channel's outputs are widened.
+    nn::Weighted& conv = *net.module("conv").weighted();
+    for (std::size_t i = 0; i != 18; ++i) conv.weight()[i] = 0;
+    conv.bias()[0] = 1e-30f;
+    conv.weight()[0] = 3e38f;
+    std::vector<nn::Tensor> zeros(1, nn::Tensor({1, 2, 6, 6}));
+    nn::Network const before = net;
+    auto const failed = equalize(net, zeros, {}, {.largest_factor = 1e30});
+    REQUIRE_FALSE(failed);
+    CHECK_THAT(failed.diagnostics().at(0).message, Catch::Contains("layer `conv`: weight: value at [0, 0, "));
+    CHECK(net.module("conv").weighted()->weight() == before.module("conv").weighted()->weight());
 }
 
 }  // namespace student_equalize_test

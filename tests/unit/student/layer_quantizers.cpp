@@ -101,4 +101,14 @@ TEST_CASE("what the optimizer does to the parameters is taken over, and repaired
     CHECK(q.data_clip() == ClipRange{2.5f, -1.5f});
 }
 
+TEST_CASE("clips of a plan that was changed are checked again") {
+    auto plan = support::plan_for(support::small_network(), "");
+    plan.layers.at(0).data =
+        ActULQquantize{.clip_max_min = ClipMaxMin{.clip_max = 3e38f, .clip_min = -3e38f}};
+    auto const q = Quantizers::make(plan.layers.at(0), weight);
+    REQUIRE_FALSE(q);
+    CHECK(q.diagnostics()[0].message.starts_with("layer `conv1`: "));
+    CHECK_THAT(q.diagnostics()[0].message, Catch::Contains("-3e+38"));
+}
+
 }  // namespace distill_layer_quantizers_test

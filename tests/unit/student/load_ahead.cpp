@@ -176,4 +176,33 @@ TEST_CASE("load ahead: batches in memory are where they are") {
     CHECK(ahead.source().load(1, buffer).value().data() == &tensors[1]);
 }
 
+TEST_CASE("load ahead: the very part that comes next is loaded once, another one anew") {
+    struct Parts {
+        Log* log;
+        std::size_t size() const { return 4; }
+        std::size_t samples(std::size_t) const { return 4; }
+        result<Batch> load(std::size_t i) const { return load(i, {0, 4}); }
+        result<Batch> load(std::size_t i, BatchSlice part) const {
+            log->begin(i);
+            nn::Tensor t({1, 2}, {static_cast<float>(i), static_cast<float>(part.end - part.begin)});
+            log->end();
+            return Batch{t};
+        }
+    };
+    Log log;
+    Parts const source{&log};
+    LoadAhead ahead(source, 99);  // more than there are: none is asked for after the last
+    DataSource const batches = ahead.source();
+    Batch buffer;
+    auto const part = [&](std::size_t i, BatchSlice of) { return batches.load_part(i, of).value()[0]; };
+    CHECK(part(0, {0, 2}) == nn::Tensor({1, 2}, {0, 2}));
+    CHECK(log.wait_for(2));
+    CHECK(part(1, {0, 2}) == nn::Tensor({1, 2}, {1, 2}));  // was loaded ahead
+    CHECK(log.wait_for(3));
+    CHECK(part(2, {0, 3}) == nn::Tensor({1, 2}, {2, 3}));  // another end
+    CHECK(log.wait_for(5));
+    CHECK(batches.load(3, buffer).value()[0] == nn::Tensor({1, 2}, {3, 4}));  // the whole of it
+    CHECK(log.asked() == std::vector<std::size_t>{0, 1, 2, 2, 3, 3});
+}
+
 }  // namespace student_load_ahead_test

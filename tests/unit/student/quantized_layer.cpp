@@ -121,4 +121,49 @@ TEST_CASE("runs that share a prepared weight compute the same, and their gradien
             CHECK(gradients[k][i] == Approx(expected[k][i]).epsilon(1e-4).margin(1e-6));
 }
 
+TEST_CASE("what has no weights is no quantized layer") {
+    Parts p = make_parts(true);
+    auto const quantizers = p.layer.quantizers();
+    CHECK_THROWS_WITH(QuantizedLayer<>(nn::Module(nn::ReLU{}), quantizers),
+                      "QuantizedLayer: a ReLU has no weights that can be quantized: see nn/weighted.hpp");
+}
+
+TEST_CASE("before calibration only the weight has a gradient of its own, and the input's passes as it is") {
+    for (bool bias : {true, false})
+        for (bool wanted : {true, false}) {
+            nn::Network const net = support::small_network();
+            nn::Conv2d conv(
+                {.in_channels = 2, .out_channels = 4, .kernel = {3, 3}, .padding = {1, 1}, .bias = bias});
+            conv.weight() = net.module("conv1").get_if<nn::Conv2d>()->weight();
+            auto const plan = support::plan_for(net, "");  // whose weights' scales are not trained
+            QuantizedLayer<> layer(
+                conv, LayerQuantizers<StandardAlgorithms>::make(plan.layers.at(0), conv.weight()).value());
+            CHECK(layer.regularized() == 0);
+            std::vector<nn::Parameter> parameters;
+            layer.parameters(parameters);
+            REQUIRE(parameters.size() == (bias ? 2 : 1));
+            nn::Tensor const x = support::small_batches(1, 3)[0];
+            nn::Tensor y({3, 4, 6, 6}), grad_y({3, 4, 6, 6}), grad_x(x.shape());
+            for (std::size_t i = 0; i != grad_y.size(); ++i) grad_y[i] = static_cast<float>(i % 5) - 2;
+            nn::Scratch scratch, other;
+            std::array<const nn::Tensor*, 1> const inputs{&x};
+            layer.forward(inputs, y, scratch, nn::Mode::evaluate);
+            std::vector<nn::Tensor> gradients;
+            for (const auto& q : parameters)
+                gradients.emplace_back(nn::Shape(q.shape().begin(), q.shape().end()));
+            std::array<nn::Tensor*, 1> const grad_inputs{wanted ? &grad_x : nullptr};
+            layer.backward(inputs, y, grad_y, grad_inputs, gradients, scratch, nn::Mode::evaluate);
+
+            nn::Tensor weight, grad_weight(conv.weight().shape()), grad_bias({4}), expected(x.shape());
+            layer.quantizers().quantize_weight(conv.weight(), weight);
+            conv.backward_with(weight, x, grad_y, &expected, &grad_weight, bias ? &grad_bias : nullptr,
+                               other);
+            CHECK(gradients[0] == grad_weight);  // all of them are within the range
+            if (bias) CHECK(gradients[1] == grad_bias);
+            CHECK(grad_x == (wanted ? expected : nn::Tensor(x.shape())));
+            CHECK(layer.regularize(1, gradients, scratch) == 0);
+            CHECK(gradients[0] == grad_weight);
+        }
+}
+
 }  // namespace distill_quantized_layer_test

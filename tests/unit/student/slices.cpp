@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/student/slices.hpp>
 
+#include <amct_distill/student/own_batches.hpp>
 #include <mutex>
 #include <set>
 
@@ -91,6 +92,45 @@ TEST_CASE("a network whose values have no batch is not cut") {
     std::vector<nn::Tensor> const batch{nn::Tensor({4, 6}, std::vector<float>(24, 0.5f))};
     runner.run_batch(batch, net.outputs(), values);
     CHECK(values[0] == net.predict(batch[0]));
+}
+
+TEST_CASE("samples are told apart where all values have a batch, and all of a rank's are given") {
+    nn::Network fixed;
+    fixed.output(fixed.add_function("relu", nn::ReLU{}, {fixed.fixed_input("x", {4, 2})}));
+    CHECK_FALSE(detail::can_be_cut(fixed));
+    nn::Network net;
+    nn::NodeId const x = net.input("x", {2});
+    net.output(net.add_function("relu", nn::ReLU{}, {x}));
+    CHECK(detail::can_be_cut(net));
+    nn::Tensor const three({3, 2}, {1, -1, 2, -2, 3, -3});
+    nn::Tensor out;
+    SliceRunner runner(net);
+    runner.run_batch(std::span(&three, 1), net.outputs(), std::span(&out, 1));
+    CHECK(out == nn::Tensor({3, 2}, {1, 0, 2, 0, 3, 0}));
+    CHECK_THROWS_WITH(runner.run_batch(std::span(&three, 1), net.outputs(), std::span(&out, 1), 5),
+                      "SliceRunner: of 5 samples this rank has 5, and 3 were given");
+    net.output(net.add_function("table", nn::ReLU{}, {net.constant("c", nn::Tensor({2}, {-1, 4}))}));
+    CHECK_FALSE(detail::can_be_cut(net));
+    std::vector<nn::Tensor> both(2);
+    SliceRunner whole(net);
+    whole.run_batch(std::span(&three, 1), net.outputs(), both);
+    CHECK(both[0] == out);
+    CHECK(both[1] == nn::Tensor({2}, {0, 4}));
+}
+
+TEST_CASE("a network of constants alone has batches without tensors, of one sample") {
+    nn::Network net;
+    net.output(net.add_function("relu", nn::ReLU{}, {net.constant("c", nn::Tensor({2}, {-1, 4}))}));
+    std::vector<Batch> const batches(1);
+    OwnBatches own(batches, net, nullptr, default_slices, "test");
+    Batch buffer;
+    auto const loaded = own.load(0, buffer).value();
+    CHECK(loaded.samples == 1);
+    CHECK(loaded.tensors.empty());
+    SliceRunner runner(net);
+    nn::Tensor out;
+    runner.run_batch(loaded.tensors, net.outputs(), std::span(&out, 1));
+    CHECK(out == nn::Tensor({2}, {0, 4}));
 }
 
 }  // namespace student_slices_test

@@ -113,4 +113,19 @@ TEST_CASE("arithmetic: errors of shapes") {
     CHECK(Module(Mul{}).output_shape(std::vector<Shape>{{any_batch, 4}, {1}}).value() == Shape{any_batch, 4});
 }
 
+TEST_CASE("Pow: the exponent of 0 has no gradient where it is 0 or above, and an infinite one below") {
+    BasicModule<double> const power = BasicPow<double>{};
+    using T = BasicTensor<double>;
+    T const a({3}, {0, 0, 0}), b({3}, {2, 0, -1}), g({3}, {1, 1, 1});
+    T y({3}), ga({3}), gb({3});
+    std::vector<const T*> const inputs{&a, &b};
+    std::vector<T*> const gradients{&ga, &gb};
+    BasicScratch<double> scratch;
+    power.forward(inputs, y, scratch, Mode::evaluate);
+    power.backward(inputs, y, g, gradients, {}, scratch, Mode::evaluate);
+    CHECK(gb[0] == 0);
+    CHECK(gb[1] == 0);
+    CHECK(gb[2] == -std::numeric_limits<double>::infinity());
+}
+
 }  // namespace nn_arithmetic_test

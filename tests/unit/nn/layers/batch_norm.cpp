@@ -114,4 +114,11 @@ TEST_CASE("BatchNorm2d: errors of shapes, options and batches") {
     CHECK_NOTHROW(run<float>(bn, {Tensor({1, 3, 1, 1})}));
 }
 
+TEST_CASE("BatchNorm: what has no channels is refused") {
+    Module const norm = BatchNorm1d({.num_features = 3});
+    for (const Shape& shape : {Shape{any_batch}, Shape{any_batch, 4}, Shape{any_batch, 3, 2, 2}})
+        CHECK(shape_error(norm, {shape}).starts_with("expected one input [N, 3] or [N, 3, L], found "));
+    CHECK(shape_error(norm, {{any_batch, 3}}).empty());
+}
+
 }  // namespace nn_batch_norm_test

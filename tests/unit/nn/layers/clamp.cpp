@@ -68,6 +68,7 @@ TEST_CASE("activations that cut: types, operations, options") {
     CHECK(Module(Threshold{}).operation() == "ThresholdedRelu");
     CHECK(Module(Hardtanh({.min_val = -infinity, .max_val = 3})).options() == "min_val: -inf max_val: 3");
     CHECK_THROWS_WITH(Hardtanh({.min_val = std::nan("")}), "Hardtanh: expected bounds that are numbers");
+    CHECK_THROWS_WITH(Hardtanh({.max_val = std::nan("")}), "Hardtanh: expected bounds that are numbers");
 }
 
 }  // namespace nn_clamp_test

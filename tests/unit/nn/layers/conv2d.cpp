@@ -209,4 +209,13 @@ TEST_CASE("Conv2d: errors of shapes and options") {
     CHECK_THROWS_WITH(BasicConv2d<double>({.in_channels = 1, .out_channels = 1, .padding = {-1, 0}}), least);
 }
 
+TEST_CASE("Conv2d: a kernel of one pixel reads padding on any side, and an image that is cut") {
+    for (Size2 padding : {Size2{0, 0}, Size2{1, 0}, Size2{0, 2}, Size2{1, 1}}) {
+        BasicModule<double> m =
+            BasicConv2d<double>({.in_channels = 5, .out_channels = 6, .padding = padding});
+        fill_parameters(m);
+        CHECK(gradient_error(m, {{2, 5, 3, 4}}) < gradient_tolerance);
+    }
+}
+
 }  // namespace nn_conv2d_test

@@ -58,4 +58,30 @@ TEST_CASE("global pools: types, options and errors of shapes") {
     CHECK_THROWS_WITH(GlobalLpPool2d({.norm = 0}), "pooling: norm must be at least 1");
 }
 
+TEST_CASE(
+    "GlobalMaxPool, GlobalLpPool: two that are no numbers, and a norm that is 0 of values that are not") {
+    float const nan = std::numeric_limits<float>::quiet_NaN();
+    Tensor const x({1, 1, 4}, {nan, 1, nan, 2}), g({1, 1, 1}, {5});
+    Tensor y({1, 1, 1}), gx({1, 1, 4});
+    Module const pool = GlobalMaxPool1d{};
+    std::vector<const Tensor*> const inputs{&x};
+    std::vector<Tensor*> const gradients{&gx};
+    Scratch scratch;
+    pool.forward(inputs, y, scratch, Mode::evaluate);
+    pool.backward(inputs, y, g, gradients, {}, scratch, Mode::evaluate);
+    CHECK(std::isnan(y[0]));
+    CHECK(gx == Tensor({1, 1, 4}, {5, 0, 0, 0}));  // the first of them
+    using T = BasicTensor<double>;
+    T const tiny({1, 1, 2, 1}, {1e-200, -1e-200}), one({1, 1, 1, 1}, {1});
+    T norm({1, 1, 1, 1}), slope({1, 1, 2, 1});
+    BasicModule<double> const lp = BasicGlobalLpPool<double>({.norm = 2});
+    std::vector<const T*> const values{&tiny};
+    std::vector<T*> const slopes{&slope};
+    BasicScratch<double> other;
+    lp.forward(values, norm, other, Mode::evaluate);
+    lp.backward(values, norm, one, slopes, {}, other, Mode::evaluate);
+    CHECK(norm[0] == 0);
+    CHECK(slope == T({1, 1, 2, 1}));
+}
+
 }  // namespace nn_global_pool_test

@@ -27,4 +27,15 @@ TEST_CASE("reduce functions: states and tallies") {
     CHECK(reductions::Max::slope(1, 4, 3, equal) == 0);
 }
 
+TEST_CASE("a product of several zeros has no slope, and of one only there") {
+    using P = reductions::Prod;
+    for (int zeros : {1, 2, 3, 4}) {
+        P::Tally t;
+        for (double x : {2.0, 3.0}) t.add(x, 0);
+        for (int k = 0; k != zeros; ++k) t.add(0, 0);
+        CHECK(P::slope(0, 0, 0, t) == (zeros == 1 ? 6 : 0));
+        CHECK(P::slope(2, 0, 0, t) == 0);
+    }
+}
+
 }  // namespace nn_reduce_functions_test

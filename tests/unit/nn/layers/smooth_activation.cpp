@@ -77,4 +77,11 @@ TEST_CASE("smooth activations: types, operations, options") {
     CHECK(Module(Mish{}).operation() == "Mish");
 }
 
+TEST_CASE("Mish: far above 0 it is what it reads") {
+    BasicModule<double> m = BasicMish<double>{};
+    BasicTensor<double> const x({1, 3}, {20.5, 25, 300});
+    CHECK(run<double>(m, {x}) == x);
+    CHECK(gradient_error_at(m, {x}) < gradient_tolerance);
+}
+
 }  // namespace nn_smooth_activation_test

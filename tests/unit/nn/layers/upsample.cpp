@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/nn/layers/upsample.hpp>
+#include <limits>
 #include <numeric>
 
 #include "support/catch.hpp"
@@ -135,6 +136,12 @@ TEST_CASE("Upsample: options and errors") {
     CHECK_THROWS_WITH(Upsample({}), either);
     CHECK_THROWS_WITH(Upsample({.scales = {1, 0}}), either);
     CHECK_THROWS_WITH(Upsample({.scales = {1}, .sizes = {1}}), either);
+}
+
+TEST_CASE("Upsample: a scale is above 0 and below a million") {
+    for (float scale : {0.0f, -1.0f, 1e6f, std::numeric_limits<float>::quiet_NaN()})
+        CHECK_THROWS_WITH(Upsample({.scales = {1, scale}}),
+                          "Upsample: expected scales above 0, or sizes, of all dimensions");
 }
 
 }  // namespace nn_upsample_test
