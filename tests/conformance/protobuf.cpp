@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Generated texts of the schema, valid and nearly so, through our reader and protobuf's own parser: verdict
-// and value agree, but for the classes below, in which protobuf leaves its specification or rounds twice. What
-// is invalid is read once more with unknown fields passed over, by both.
+// and value agree, but for the classes below, in which protobuf leaves its specification or rounds twice.
+// What is invalid is read once more with unknown fields passed over, by both.
 //
 //     conformance_protobuf [COUNT [SEED]]
 #include <google/protobuf/io/tokenizer.h>

@@ -1,6 +1,6 @@
 # cmake -DQUICKSTART=<program> -DIN_TERMINAL=<program> -DSOURCE=<project> -DWORK=<scratch directory>
-# -DPROTOC=<protoc> [-DPYTHON=<python3>] -P quickstart.cmake Runs the quickstart as a person would, right and
-# wrong, and checks what it prints and writes.
+# -DPROTOC=<protoc> [-DPYTHON=<python3>] [-DEPOCHS=<n>] -P quickstart.cmake Runs the quickstart as a person
+# would, right and wrong, and checks what it prints and writes.
 cmake_minimum_required(VERSION 3.25)
 function(run name expected_code)
     execute_process(COMMAND "${QUICKSTART}" ${ARGN} WORKING_DIRECTORY "${WORK}"
@@ -40,11 +40,15 @@ function(check_nothing_written directory)
     check("nothing is written to ${directory}" NOT EXISTS "${WORK}/${directory}")
 endfunction()
 
+set(epochs "")
+if(EPOCHS)
+    set(epochs --epochs ${EPOCHS})
+endif()
 file(REMOVE_RECURSE "${WORK}")
 file(MAKE_DIRECTORY "${WORK}")
 
 # The shipped configuration.
-run("default" 0 --out shipped --threads 1 --verify)
+run("default" 0 --out shipped --threads 1 --verify ${epochs})
 check_report(shipped)
 check("the integers compute what was simulated" out MATCHES "The integers compute what was simulated")
 string(REPLACE ";" "," lines "${out}")
@@ -81,17 +85,17 @@ endif()
 # Killed while it distills, and resumed on other threads: the same bits. (CMake's own TIMEOUT need not kill:
 # CMake 3.31 was seen to leave the process alive.)
 execute_process(COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/kill_when.sh "resumed/run/*.checkpoint"
-    "${QUICKSTART}" --out resumed --threads 2 WORKING_DIRECTORY "${WORK}"
+    "${QUICKSTART}" --out resumed --threads 2 ${epochs} WORKING_DIRECTORY "${WORK}"
     RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE err)
 message(STATUS "killed: exit code ${code}, ${out}")
 file(GLOB left RELATIVE "${WORK}/resumed" "${WORK}/resumed/run/*.checkpoint")
 if(left)
-    run("not asked to resume" 1 --out resumed)
+    run("not asked to resume" 1 --out resumed ${epochs})
     check("it says how" err MATCHES "has the checkpoints of an earlier run.*--resume continues")
     run("other epochs" 1 --out resumed --resume --epochs 4)
     check("it says why not" err MATCHES "cannot resume from .*is not that of the run that wrote it")
 endif()
-run("resumed" 0 --out resumed --resume --threads 2)
+run("resumed" 0 --out resumed --resume --threads 2 ${epochs})
 foreach(file IN ITEMS record.txt weights/conv1.weight.npy weights/conv2.weight.npy weights/conv3.weight.npy
         weights/conv1.bias.npy weights/conv2.bias.npy weights/conv3.bias.npy)
     file(READ "${WORK}/shipped/${file}" expected HEX)
@@ -103,7 +107,7 @@ endforeach()
 file(READ "${SOURCE}/examples/digits.cfg" config)
 string(REPLACE "INT8" "INT4" config "${config}")
 file(WRITE "${WORK}/int4.cfg" "${config}")
-execute_process(COMMAND ${IN_TERMINAL} 80 "${QUICKSTART}" --config int4.cfg --out int4 --verify
+execute_process(COMMAND ${IN_TERMINAL} 80 "${QUICKSTART}" --config int4.cfg --out int4 --verify ${epochs}
     WORKING_DIRECTORY "${WORK}" RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE err)
 # Diagnostics and file names are as long as they are (3: something is wider); a progress line is one line.
 string(REGEX REPLACE "wider than 80 columns: [^\n]*(warning: |\\.cfg|int4/)[^\n]*\n" "" err "${err}")

@@ -9,8 +9,9 @@ set(compile ${COMPILER} -std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Wsign-
     ${FLAGS})
 # From large to small.
 set(bases onnx/operation.hpp deploy/deployment.hpp student/student.hpp student/layer_quantizers.hpp
-    nn/network.hpp nn/module.hpp text/reader.hpp config/messages.hpp quant/scale.hpp reflect/labels.hpp
-    core/diagnostic.hpp)
+    nn/network.hpp nn/module.hpp text/reader.hpp plan/plan.hpp config/messages.hpp quant/scale.hpp
+    onnx/tensor_values.hpp reflect/labels.hpp core/diagnostic.hpp nn/scratch.hpp run/executor.hpp
+    nn/tensor.hpp run/vectors.hpp core/concat.hpp)
 
 # `variable`: the headers of ours that a header reaches, itself among them.
 function(reach header variable)

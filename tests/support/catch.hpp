@@ -7,6 +7,8 @@
 // Where version 2 has them.
 using Catch::Approx;
 namespace Catch {
+using Matchers::EndsWith;
+using Matchers::StartsWith;
 inline auto Contains(const std::string& part) { return Matchers::ContainsSubstring(part); }
 }  // namespace Catch
 #else
