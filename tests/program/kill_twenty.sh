@@ -9,6 +9,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+export PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe  # from Open MPI 5 on
 distill=("$program" distill "$model" --data "$data" --epochs 8 --batch 16 --threads 1 -q)
 begin=$(date +%s%N)
 "${distill[@]}" --out whole || exit 1

@@ -4,6 +4,7 @@ include(${CMAKE_CURRENT_LIST_DIR}/common.cmake)
 set(ENV{OMPI_ALLOW_RUN_AS_ROOT} 1)
 set(ENV{OMPI_ALLOW_RUN_AS_ROOT_CONFIRM} 1)
 set(ENV{OMPI_MCA_rmaps_base_oversubscribe} 1)
+set(ENV{PRTE_MCA_rmaps_default_mapping_policy} :oversubscribe)  # from Open MPI 5 on
 set(program "${PROGRAM}")
 # on_ranks(what, exit code, ranks, arguments...)
 macro(on_ranks name expected_code ranks)
@@ -88,14 +89,23 @@ check("it says what to set" err MATCHES "there are 9 ranks, and a batch is cut i
 
 
 # What is wrong with one rank alone names it. Of one sample, the last rank has the slice.
+# (Open MPI 5.0.7 crashes when it is given two programs, so one looks which rank it is.)
 set(one distill ${DATA}/digits.npz --limit 1 --threads 1 --memory 300M --out one -q --data)
+file(WRITE "${WORK}/by_rank.sh" [=[
+first=$1 second=$2
+shift 2
+[ "$OMPI_COMM_WORLD_RANK" = 0 ] && exec "$@" "$first"
+exec "$@" "$second"
+]=])
 foreach(wrong IN ITEMS "wrong_shape.npy;wrong_shape.npy: the input `image` takes"
         "cut_pngs;cannot read .*cut_pngs/a.png")
     list(GET wrong 0 data)
     list(GET wrong 1 text)
     string(TIMESTAMP begin "%s")
-    on_ranks("the second rank has ${data}" 1
-        1 ${one} ${DATA}/images.npy : -n 1 "${program}" ${one} ${DATA}/${data})
+    set(PROGRAM "${MPIEXEC}")
+    run("the second rank has ${data}" 1 -n 2 sh "${WORK}/by_rank.sh" ${DATA}/images.npy ${DATA}/${data}
+        "${program}" ${one})
+    set(PROGRAM "${program}")
     string(TIMESTAMP end "%s")
     math(EXPR took "${end} - ${begin}")
     check("within ten seconds: ${took} s" took LESS 10)

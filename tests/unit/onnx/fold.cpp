@@ -247,6 +247,12 @@ TEST_CASE("folded inputs that are missing, types of four bits, lists that are to
     CHECK(fold("Range", {one(1), none, one(1)}) == "input 1 is missing");
     CHECK(fold("Concat", {none, m}, first) == "input 0 is missing");
     CHECK(fold("Cast", {i({4}, {7, 8, -9, 16})}, {attribute("to", 22)}) == "int4 [4] 7 -8 7 0");
+    CHECK(fold("Cast", {f({5}, {7.9f, 8, -8.9f, -300, 300})}, {attribute("to", 22)}) ==
+          "int4 [5] 7 7 -8 -8 7");
+    CHECK(fold("Cast", {f({4}, {15.9f, 16, -1, 300})}, {attribute("to", 21)}) == "uint4 [4] 15 15 0 15");
+    CHECK(fold("Cast", {f({4}, {127.9f, 300, -129, 1e30f})}, {attribute("to", 3)}) ==
+          "int8 [4] 127 44 127 -1");
+    CHECK(fold("Cast", {f({3}, {255.5f, 256, -1})}, {attribute("to", 2)}) == "uint8 [3] 255 0 255");
     CHECK(fold("Cast", {f({3}, {0, -0.0f, 0.5f})}, {attribute("to", 9)}) == "bool [3] 0 0 1");
     CHECK(fold("ReduceSum", {m, i({65}, Integers(65, 0))}) == "it has more axes than any tensor");
     CHECK(fold("Where", {b({2}, {1, 0}), f({2}, {1, 2}), f({3}, {1, 2, 3})}) ==
