@@ -39088,8 +39088,8 @@ protected:
         bool const negative = is_signed && (low >> (bits - 1)) != 0;
         return static_cast<std::int64_t>(negative ? low | ~mask : low);
     }
-    /// Towards zero. Beyond its range ONNX leaves it open: four bits take the nearest, as ONNX's own tests have
-    /// it, and wider types keep the low bits of 64, as NumPy and the runtimes do.
+    /// Towards zero. What is beyond the type's range ONNX leaves open: four bits take the nearest, as ONNX's
+    /// own tests have it, and wider types keep the low bits of 64, as NumPy and the runtimes do.
     static Size to_integer(float f, ElementType to) {
         if (to == ElementType::boolean) return f != 0 ? 1 : 0;
         if (!(f == f)) return 0;
