@@ -179,7 +179,7 @@ public:
                 next.emplace(name, f.content);
         }
         for (const auto& [name, content] : files_)
-            if (!next.contains(name)) fs::remove(path_ / name);
+            if (std::error_code none; !next.contains(name)) fs::remove(path_ / name, none);
         for (const auto& [name, content] : next)
             if (auto const old = files_.find(name); old == files_.end() || old->second != content)
                 if (std::FILE* const f = std::fopen((path_ / name).c_str(), "wb")) {
