@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <amct_distill/quant/value_store.hpp>
 
+#include <amct_distill/io/file.hpp>
 #include <amct_distill/quant/ifmr.hpp>
 
 #include <sys/resource.h>
