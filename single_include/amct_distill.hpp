@@ -18001,7 +18001,6 @@ result<void> train_blocks(PrefixRunner& of_teacher, PrefixRunner& of_student,
                           std::span<const TrainedBlock> blocks, const Options& options, const RunOptions& run,
                           const RunDirectory* files, CacheBudget& budget, const nn::Executor& executor,
                           DistillReport& report) {
-    if (report.blocks.size() == blocks.size()) return {};
     std::optional<TeacherDump> dump;
     std::filesystem::path const dumps =
         files != nullptr ? run.directory / "dump" : std::filesystem::temp_directory_path();
@@ -18009,6 +18008,7 @@ result<void> train_blocks(PrefixRunner& of_teacher, PrefixRunner& of_student,
     if (files != nullptr && is_first(run.ranks))
         std::filesystem::remove_all(dumps, ignored);  // of a run that was killed
     meet(run.ranks);
+    if (report.blocks.size() == blocks.size()) return {};
     if (student.plan().data_dump.value) {
         auto written =
             TeacherDump::write(of_teacher.network(), blocks, batches, dumps, &executor, options.slices);

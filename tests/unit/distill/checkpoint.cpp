@@ -276,6 +276,23 @@ TEST_CASE("a run killed at any point ends, resumed, with the bits of an unbroken
     CHECK(inside > 0);
 }
 
+TEST_CASE("what a killed run has dumped is removed, however many blocks it had finished") {
+    DistillOptions const options{};
+    for (std::size_t finished = 0; finished != 4; ++finished) {
+        INFO(finished << " of 3 blocks");
+        support::temporary_directory const dir;
+        RunOptions const how{.directory = dir.path(), .resume = true};
+        REQUIRE(Work{}.run(options, how));
+        for (std::size_t b = finished; b != 3; ++b)
+            REQUIRE(std::filesystem::remove(dir.path() / detail::concat("block_", b, ".checkpoint")));
+        REQUIRE(
+            write_file(dir.path() / "dump" / "amct_distill_dump_0" / "block_0_step_0_input_0.npy", "cut"));
+        CHECK(Work{}.run(options, how).value().resumed_blocks == finished);
+        CHECK(dir.files() == 3);
+        CHECK_FALSE(std::filesystem::exists(dir.path() / "dump"));
+    }
+}
+
 TEST_CASE("a full disk is an error that names the file, and nothing is lost") {
     support::temporary_directory const dir;
     Work whole;
