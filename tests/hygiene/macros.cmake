@@ -1,6 +1,4 @@
-# cmake -DCOMPILER=... -DROOT=<include/amct_distill> -DSINGLE=<single_include> -DWORK=<scratch directory>
-# "-DFLAGS=..."
-#       -P macros.cmake
+# cmake -DCOMPILER=... -DROOT=<include/amct_distill> -DWORK=<scratch directory> "-DFLAGS=..." -P macros.cmake
 # The headers leave no macro but those of the version and core/inline.hpp's, and compile whatever names and
 # macros there are already.
 cmake_minimum_required(VERSION 3.25)
@@ -44,6 +42,10 @@ if(NOT after STREQUAL expected OR count LESS 1000)
         "\n${after}")
 endif()
 
+if(NOT COMPILER MATCHES "clang")  # once is enough: what a macro breaks, it breaks for every compiler
+    return()
+endif()
+
 # After the namespaces and the macros that others bring: Windows' near, far, min and max, Apple's check and
 # verify, Qt's signals, slots and emit. What ours need of others comes first: boost/mp11 has a `check`, Eigen
 # a `signals`.
@@ -62,19 +64,13 @@ using namespace boost;
 #define slots
 #define emit
 ")
-set(single "#include \"${SINGLE}/amct_distill_quant.hpp\"\n#include \"${SINGLE}/amct_distill.hpp\"\n")
-set(inputs ours)
-if(COMPILER MATCHES "clang")  # once for each is enough: what a macro breaks, it breaks for every compiler
-    set(inputs single)
+file(WRITE ${WORK}/names.cpp "${after_others}${ours}#include \"${CMAKE_CURRENT_LIST_DIR}/names.hpp\"\n")
+# As a header to precompile: names are looked up where a template is written, and none is instantiated.
+execute_process(COMMAND ${compile} -x c++-header ${WORK}/names.cpp -o ${WORK}/names.pch
+    ERROR_VARIABLE error RESULT_VARIABLE failed)
+file(REMOVE ${WORK}/names.pch)
+if(failed)
+    message(FATAL_ERROR
+        "after `using namespace std` (Eigen, boost) and with macros of others, which a qualified call, "
+        "(std::min)(a, b), and another name are safe from:\n${error}")
 endif()
-foreach(which IN LISTS inputs)
-    file(WRITE ${WORK}/${which}.cpp
-        "${after_others}${${which}}#include \"${CMAKE_CURRENT_LIST_DIR}/names.hpp\"\n")
-    execute_process(COMMAND ${compile} -fsyntax-only ${WORK}/${which}.cpp ERROR_VARIABLE error RESULT_VARIABLE
-        failed)
-    if(failed)
-        message(FATAL_ERROR
-            "after `using namespace std` (Eigen, boost) and with macros of others, which a qualified call, "
-            "(std::min)(a, b), and another name are safe from:\n${error}")
-    endif()
-endforeach()
