@@ -8,10 +8,12 @@ cmake_minimum_required(VERSION 3.25)
 set(compile ${COMPILER} -std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Werror
     ${FLAGS})
 # From large to small.
-set(bases onnx/operation.hpp deploy/deployment.hpp student/student.hpp student/layer_quantizers.hpp
-    nn/network.hpp nn/module.hpp text/reader.hpp plan/plan.hpp config/messages.hpp quant/scale.hpp
-    onnx/tensor_values.hpp reflect/labels.hpp core/diagnostic.hpp nn/scratch.hpp run/executor.hpp
-    nn/tensor.hpp run/vectors.hpp core/concat.hpp)
+set(bases onnx/quantized_graph.hpp distill/distill.hpp student/student.hpp onnx/operation.hpp
+    student/layer_quantizers.hpp onnx/shared_modules.hpp distill/prefix_cache.hpp onnx/node_writer.hpp
+    nn/network.hpp onnx/fold_base.hpp nn/module.hpp report/page.hpp onnx/tensor_values.hpp plan/plan.hpp
+    quant/scale.hpp text/cursor.hpp nn/scratch.hpp quant/quantized_matrix.hpp reflect/labels.hpp io/file.hpp
+    core/result.hpp core/diagnostic.hpp nn/tensor.hpp core/table.hpp run/execution.hpp run/vectors.hpp
+    core/concat.hpp)
 
 # `variable`: the headers of ours that a header reaches, itself among them.
 function(reach header variable)
