@@ -1,8 +1,8 @@
 # cmake -DCOMPILER=... -DROOT=<project> -DPAGE=<name> -DLIBRARY=<amct_distill::compiled's file>
 #       -DWORK=<scratch directory> "-DFLAGS=..." [-DDEFINITIONS=ON] -P page.cmake
 # The code of docs/<PAGE>.md compiles and runs: its blocks, one after the other, are a program. It takes what
-# the compiled library has from there, which compiles less; the rest, for which it may need the definitions, is
-# as without it.
+# the compiled library has from there, which compiles less; the rest, for which it may need the definitions,
+# is as without it.
 cmake_minimum_required(VERSION 3.25)
 file(REMOVE_RECURSE ${WORK})
 file(MAKE_DIRECTORY ${WORK})
