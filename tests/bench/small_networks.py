@@ -20,7 +20,7 @@ from torch import nn
 
 DIGITS = os.path.join(os.path.dirname(__file__), "../../examples/data/digits.csv")
 TRAINED, CALIBRATED, EPOCHS = 1400, 512, 30
-SEEDS = (1, 2)
+SEEDS = (3, 4)  # the settings of ROWS were chosen on networks of seeds 1 and 2
 
 ARQ = "distill_weight_quant_config { arq_distill { dst_type: INT4 channel_wise: true } }"
 ULQ = "distill_weight_quant_config { ulq_distill { dst_type: INT4 channel_wise: true } }"
