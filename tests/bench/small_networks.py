@@ -36,9 +36,9 @@ ROWS = {
     "ULQ, batches of 8": (ULQ, EIGHT),
     "learned rounding": (ADAROUND % "", UNITS),
     "learned rounding, batches of 8": (ADAROUND % "", [*UNITS, *EIGHT]),
-    "the same, --rates 0.01,0.2": (ADAROUND % "", [*UNITS, *EIGHT, "--rates", "0.01,0.2"]),
-    "the same, learning_rate: 0.3 hard_phase: 0.3": (STEEP, [*UNITS, *EIGHT, "--rates", "0.01,0.2"]),
-    "learning_rate: 0.5 hard_phase: 0.2, batches of 8, --rates 0.02,0.3 --epochs 3": (
+    "learned rounding, batches of 8, rates": (ADAROUND % "", [*UNITS, *EIGHT, "--rates", "0.01,0.2"]),
+    "learned rounding, batches of 8, steep": (STEEP, [*UNITS, *EIGHT, "--rates", "0.01,0.2"]),
+    "learned rounding, batches of 8, steeper, 3 epochs": (
         STEEPER, [*UNITS, *EIGHT, "--rates", "0.02,0.3", "--epochs", "3"]),
     "--recipe best": (ADAROUND % "", ["--recipe", "best"]),
 }
@@ -134,19 +134,25 @@ def prepare(folder):
             torch.onnx.export(net, images[:1], model, input_names=["x"], dynamic_axes={"x": {0: "n"}})
 
 
-def error(program, folder, network, config, options):
+def processor_seconds():
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+
+
+def quantize(program, folder, network, config, options):
+    """The error of the logits, and the seconds of a processor that quantizing took."""
     kind, out = network.rsplit("_", 1)[0], f"{folder}/out"
     with open(f"{folder}/quant.cfg", "w") as file:
         file.write(config)
+    begin = processor_seconds()
     subprocess.run([program, "distill", f"{folder}/{network}.onnx", "--config", f"{folder}/quant.cfg",
                     "--data", f"{folder}/{kind}_calibration.npy", "--threads", "1", "--quiet", "--force",
                     "--out", out, *options], check=True, stdout=subprocess.DEVNULL)
-    used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    seconds = processor_seconds() - begin
     subprocess.run([program, "infer", out, "--data", f"{folder}/{kind}_test.npy", "--simulate", "--out",
                     f"{folder}/found.npy"], check=True, stdout=subprocess.DEVNULL)
     logits = np.load(f"{folder}/{network}_logits.npy").astype(np.float64)
     found = np.load(f"{folder}/found.npy").astype(np.float64)
-    return 1000 * np.sum((found - logits) ** 2) / np.sum(logits ** 2), used
+    return 1000 * np.sum((found - logits) ** 2) / np.sum(logits ** 2), seconds
 
 
 def main():
@@ -157,19 +163,13 @@ def main():
     networks = [f"{kind}_{seed}" for kind in KINDS for seed in SEEDS]
     means = {}
     for row in rows:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-        errors, seconds = [], 0
-        for network in networks:
-            e, used = error(program, folder, network, *ROWS[row])
-            errors.append(e)
-            seconds += used - before
-            before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        errors, seconds = zip(*(quantize(program, folder, n, *ROWS[row]) for n in networks))
         means[row] = math.exp(sum(math.log(e) for e in errors) / len(errors))
         print(f"{row}: {' '.join(f'{e:.2f}' for e in errors)}; mean {means[row]:.3f}", end="")
         for other in ("ARQ", "ULQ"):
             if other in means and other != row:
                 print(f", {means[row] / means[other]:.3f} of {other}'s", end="")
-        print(f"; {seconds:.1f} s", flush=True)
+        print(f"; {sum(seconds):.1f} s", flush=True)
 
 
 main()

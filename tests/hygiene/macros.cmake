@@ -1,4 +1,5 @@
-# cmake -DCOMPILER=... -DROOT=<include/amct_distill> -DWORK=<scratch directory> "-DFLAGS=..." -P macros.cmake
+# cmake -DCOMPILER=... -DROOT=<include/amct_distill> -DSINGLE=<single_include> -DWORK=<scratch directory>
+#       "-DFLAGS=..." -P macros.cmake
 # The headers leave no macro but those of the version and core/inline.hpp's, and compile whatever names and
 # macros there are already.
 cmake_minimum_required(VERSION 3.25)
@@ -64,13 +65,17 @@ using namespace boost;
 #define slots
 #define emit
 ")
-file(WRITE ${WORK}/names.cpp "${after_others}${ours}#include \"${CMAKE_CURRENT_LIST_DIR}/names.hpp\"\n")
-# As a header to precompile: names are looked up where a template is written, and none is instantiated.
-execute_process(COMMAND ${compile} -x c++-header ${WORK}/names.cpp -o ${WORK}/names.pch
-    ERROR_VARIABLE error RESULT_VARIABLE failed)
-file(REMOVE ${WORK}/names.pch)
-if(failed)
-    message(FATAL_ERROR
-        "after `using namespace std` (Eigen, boost) and with macros of others, which a qualified call, "
-        "(std::min)(a, b), and another name are safe from:\n${error}")
-endif()
+set(single "#include \"${SINGLE}/amct_distill_quant.hpp\"\n#include \"${SINGLE}/amct_distill.hpp\"\n")
+foreach(which IN ITEMS ours single)
+    file(WRITE ${WORK}/${which}.cpp
+        "${after_others}${${which}}#include \"${CMAKE_CURRENT_LIST_DIR}/names.hpp\"\n")
+    # As a header to precompile: names are looked up where a template is written, and none is instantiated.
+    execute_process(COMMAND ${compile} -x c++-header ${WORK}/${which}.cpp -o ${WORK}/${which}.pch
+        ERROR_VARIABLE error RESULT_VARIABLE failed)
+    file(REMOVE ${WORK}/${which}.pch)
+    if(failed)
+        message(FATAL_ERROR
+            "after `using namespace std` (Eigen, boost) and with macros of others, which a qualified call, "
+            "(std::min)(a, b), and another name are safe from:\n${error}")
+    endif()
+endforeach()
